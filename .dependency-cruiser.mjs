@@ -117,22 +117,22 @@ export default {
       severity: 'error',
       comment:
         'A job handler is a dozen lines: it calls the service that a resolver would call. What it is handed it may know as a type.',
-      from: { path: '^src/jobs/', pathNot: '^src/jobs/(kit|worker)\\.ts$' },
+      from: { path: '^src/jobs/', pathNot: '^src/jobs/(engine/|worker\\.ts$)' },
       to: { ...outside('jobs/', 'modules/', errors), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'job-runner-sees-ports',
       severity: 'error',
       comment:
-        'The kit fences attempts in the database and takes jobs from any queue: it knows tables and ports, and no implementation.',
-      from: { path: '^src/jobs/(kit|worker)\\.ts$' },
+        'The engine fences attempts in the database and takes jobs from any queue: it knows tables and ports, and no implementation.',
+      from: { path: '^src/jobs/(engine/|worker\\.ts$)' },
       to: outside('jobs/', 'modules/', 'db/', '.*/port\\.ts$', errors),
     },
     {
       name: 'modules-do-not-know-callers',
       severity: 'error',
       comment:
-        'Services enqueue through the outbox by the job catalogue’s names; importing a job or a resolver would turn the layers around.',
+        'Services enqueue through the outbox by their module’s kinds of jobs; importing a job or a resolver would turn the layers around.',
       from: { path: '^src/modules/', pathNot: '/module\\.ts$' },
       to: { path: `^src/(jobs/|resolvers/|protocols/|server/|config\\.ts$|${COMPOSITION}|modules/[^/]+/module\\.ts$)` },
     },

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { createContext, type AppContext } from './context.js';
-import { createHandlers } from './jobs/handlers.js';
-import { consumeJobs } from './jobs/kit.js';
+import type { Module } from './define-module.js';
+import { consumeJobs } from './jobs/engine/run-jobs.js';
 import { startTicks } from './jobs/worker.js';
 import { loadModules } from './modules.js';
 import { startHttp, type HttpServer } from './server/http.js';
@@ -17,12 +17,14 @@ export interface RunningApp {
 
 export interface AppOptions {
   databaseUrl: string;
+  /** Those of src/modules.ts when absent. */
+  modules?: readonly Module[];
   onStatement?: (sql: string, params: readonly unknown[]) => void;
 }
 
 /** One process of the service in its role. */
 export async function startApp(config: Config, logger: Logger, options: AppOptions): Promise<RunningApp> {
-  const context = await createContext(config, logger, await loadModules(), options);
+  const context = await createContext(config, logger, options.modules ?? (await loadModules()), options);
   const { services, queue, live, db } = context;
   const work = context.backgroundWork.filter((each) => each.in === 'all' || isIn(config, each.in));
   // What is built last may use all that is built before it, so it ends first.
@@ -45,10 +47,18 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
       const runtime = {
         ...context,
         jobs: services.jobs,
+        outsideCompletion: services.outsideCompletion,
         heartbeatTimeoutMs: config.JOB_HEARTBEAT_TIMEOUT_MS,
         leaving: leaving.signal,
       };
-      await consumeJobs(runtime, createHandlers(services), config.WORKER_CONCURRENCY);
+      const definitions = context.modules.flatMap(({ jobs }) => jobs);
+      await consumeJobs(runtime, definitions, services, {
+        slots: config.WORKER_CONCURRENCY,
+        cores: config.WORKER_CORES,
+        memoryBytes: config.WORKER_MEMORY_BYTES,
+        gpus: config.WORKER_GPUS,
+        queues: config.WORKER_QUEUES,
+      });
       ticks = startTicks(context.ticks, logger);
     }
     const http = isIn(config, 'api') ? await startHttp(context) : null;

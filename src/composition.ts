@@ -25,14 +25,18 @@ export function createServices(modules: readonly Module[], parts: Omit<ModulePar
 }
 
 /** Makes what one request reads in bulk. */
-export function createLoaders(modules: readonly Module[]): (run: RunInSession) => Loaders {
+export function createLoaders(modules: readonly Module[], services: Services): (run: RunInSession) => Loaders {
   return (run) => {
     const batches = new Batches(run);
-    return Object.assign({}, ...modules.map((module) => module.createLoaders(batches))) as Loaders;
+    return Object.assign({}, ...modules.map((module) => module.createLoaders(batches, services))) as Loaders;
   };
 }
 
 /** The schema of all modules. */
 export async function serviceSchema(): Promise<GraphQLSchema> {
-  return createSchema((await loadModules()).flatMap(({ resolvers }) => resolvers));
+  const modules = await loadModules();
+  return createSchema(
+    modules.flatMap(({ resolvers }) => resolvers),
+    modules.flatMap(({ jobOutcomes }) => jobOutcomes),
+  );
 }

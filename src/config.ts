@@ -24,6 +24,7 @@ const CORE_SETTINGS = {
       .default('.data')
       .transform((path) => resolve(path)),
     'Folder of the embedded database, artifacts and caches.',
+    '.data',
   ),
   DATABASE_URL: setting(
     url('postgres:', 'postgresql:').optional(),
@@ -215,8 +216,8 @@ export function readFlags(args: string[]): CommandLine {
 
 /** One row per setting: name, default, what it is for. */
 export function describeSettings(): { name: string; default: string; about: string }[] {
-  return Object.entries(SETTINGS).map(([name, { schema, about }]) => {
-    const value = name === 'DATA_DIR' ? '.data' : schema.safeParse(undefined).data;
+  return Object.entries(SETTINGS).map(([name, { schema, about, shownDefault }]) => {
+    const value = shownDefault ?? schema.safeParse(undefined).data;
     const text = value === undefined ? '—' : Array.isArray(value) ? value.join(',') || '—' : String(value);
     return { name, default: text, about };
   });

@@ -46,8 +46,9 @@ export async function createContext(
   const entities = modules.flatMap((module) => module.entities);
   const implementations = await createImplementations(config, logger, { ...options, entities });
   const { db, live, queue, objects, metrics, engine, backgroundEngine } = implementations;
-  const services = createServices(modules, { ...implementations, config, logger });
-  const parts = { ...implementations, config, logger, services };
+  const jobKinds = modules.flatMap(({ jobs }) => jobs);
+  const services = createServices(modules, { ...implementations, config, logger, jobKinds });
+  const parts = { ...implementations, config, logger, jobKinds, services };
   return {
     config,
     logger,
@@ -62,7 +63,7 @@ export async function createContext(
     tokens: services.knownTokens,
     localTokens: implementations.tokens instanceof SecretTokenVerifier ? implementations.tokens : null,
     metrics,
-    createLoaders: createLoaders(modules),
+    createLoaders: createLoaders(modules, services),
     registerMetrics: (registry, websockets) =>
       metrics.register(registry, {
         figures: () => readFigures(db),

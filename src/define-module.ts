@@ -2,17 +2,22 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { Entities } from './db/database.js';
 import type { Implementations } from './implementations.js';
+import type { JobDefinition } from './jobs/engine/define-job.js';
 import type { Tick } from './jobs/worker.js';
 import type { Loaders } from './loaders.js';
+import type { JobKind } from './modules/jobs/index.js';
 import type { Batches } from './modules/platform/index.js';
 import type { Endpoint } from './protocols/mlflow/endpoint.js';
 import type { Operation } from './protocols/rest/operation.js';
+import type { OutcomeDefinition } from './resolvers/jobs/job-outcome.js';
 import type { Services } from './services.js';
 
 /** What modules are handed. */
 export interface ModuleParts extends Implementations {
   config: Config;
   logger: Logger;
+  /** The kinds of jobs of all modules. */
+  jobKinds: readonly JobKind[];
   /**
    * While services are built: those of the modules above in src/modules.ts; asking for another throws. For ticks and
    * background work: all.
@@ -36,8 +41,11 @@ export interface Module {
   name: string;
   entities: Entities;
   createServices(parts: ModuleParts): Partial<Services>;
-  createLoaders(batches: Batches): Partial<Loaders>;
+  createLoaders(batches: Batches, services: Services): Partial<Loaders>;
   resolvers: readonly Function[];
+  jobs: readonly JobDefinition<Services>[];
+  /** What comes out of its jobs, for the API. */
+  jobOutcomes: readonly OutcomeDefinition[];
   mlflowEndpoints: readonly Endpoint[];
   restOperations: readonly Operation[];
   /** In processes that run jobs. */
@@ -52,6 +60,8 @@ export function defineModule(given: Pick<Module, 'name'> & Partial<Module>): Mod
     createServices: () => ({}),
     createLoaders: () => ({}),
     resolvers: [],
+    jobs: [],
+    jobOutcomes: [],
     mlflowEndpoints: [],
     restOperations: [],
     createTicks: () => [],

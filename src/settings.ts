@@ -28,9 +28,15 @@ export interface Setting<T extends z.ZodType = z.ZodType> {
   schema: T;
   /** One sentence; units and default included where the name does not say them. */
   about: string;
+  /** The default as people read it, where it differs from machine to machine. */
+  shownDefault?: string;
 }
 
-export const setting = <T extends z.ZodType>(schema: T, about: string): Setting<T> => ({ schema, about });
+export const setting = <T extends z.ZodType>(schema: T, about: string, shownDefault?: string): Setting<T> => ({
+  schema,
+  about,
+  shownDefault,
+});
 
 /** Names in the environment, how each is read, and what it is for. */
 export type Settings = Record<string, Setting>;

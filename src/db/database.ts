@@ -18,6 +18,7 @@ import { Migration0010 } from './migrations/0010-releases.js';
 import { Migration0011 } from './migrations/0011-access.js';
 import { Migration0011GroundTruth } from './migrations/0011-ground-truth.js';
 import { Migration0012 } from './migrations/0012-artifact-paths.js';
+import { Migration0013Jobs } from './migrations/0013-jobs.js';
 import { Migration0013 } from './migrations/0013-small-objects.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
@@ -101,6 +102,7 @@ const MIGRATIONS = [
   { name: '0011-ground-truth', class: Migration0011GroundTruth },
   { name: '0012-artifact-paths', class: Migration0012 },
   { name: '0013-small-objects', class: Migration0013 },
+  { name: '0013-jobs', class: Migration0013Jobs },
 ];
 /**
  * What the planner is told: the tables that searches read are in memory, where a page costs less than the rows on it;

@@ -2,6 +2,7 @@ import type { GraphQLSchema } from 'graphql';
 import { buildSchema } from 'type-graphql';
 import { meterSchema } from './answer-meter.js';
 import { guardSchema } from './guard.js';
+import { contributeOutcomes, type OutcomeDefinition } from './jobs/job-outcome.js';
 import { describeRanges } from './types/range.js';
 
 /** type-graphql demands one; here every subscription brings its own stream, because a replay cannot come from a bus. */
@@ -30,7 +31,11 @@ function describeRoots(schema: GraphQLSchema): GraphQLSchema {
 let built: Promise<GraphQLSchema> | undefined;
 
 /** The schema of these resolvers, guarded. Built once per process: type-graphql's metadata is global. */
-export function createSchema(resolvers: readonly Function[]): Promise<GraphQLSchema> {
+export function createSchema(
+  resolvers: readonly Function[],
+  jobOutcomes: readonly OutcomeDefinition[],
+): Promise<GraphQLSchema> {
+  contributeOutcomes(jobOutcomes);
   const [first, ...others] = resolvers;
   if (!first) throw new Error('A schema needs a resolver.');
   built ??= buildSchema({ resolvers: [first, ...others], validate: false, emitSchemaFile: false, pubSub: NO_PUB_SUB })

@@ -99,7 +99,10 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   await registerGraphiql(fastify);
 
   const graphql: GraphQLOptions = {
-    schema: await createSchema(app.modules.flatMap(({ resolvers }) => resolvers)),
+    schema: await createSchema(
+      app.modules.flatMap(({ resolvers }) => resolvers),
+      app.modules.flatMap(({ jobOutcomes }) => jobOutcomes),
+    ),
     tokens: app.tokens,
     limits: { maxDepth: config.MAX_QUERY_DEPTH, maxCost: config.MAX_QUERY_COST, maxAliases: 30, maxDirectives: 50 },
     allowedOrigins: config.ALLOWED_ORIGINS,

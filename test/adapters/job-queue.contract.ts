@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { JobQueue, QueuedJob } from '../../src/adapters/job-queue/port.js';
+import { type JobQueue, NotNow, type QueuedJob } from '../../src/adapters/job-queue/port.js';
 
 export interface Timings {
   lockDuration: number;
@@ -83,6 +83,44 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       const got: QueuedJob[] = [];
       await (await member()).consume(mine, 1, async (job) => void got.push(job));
       await expect.poll(() => got, { timeout: 5_000 }).toEqual(sent);
+    });
+
+    it('delivers the highest priority first, and equal ones in their order', async () => {
+      const queue = await member();
+      const mine = kind();
+      const [low, plain, alsoPlain, high] = jobs(4) as [QueuedJob, QueuedJob, QueuedJob, QueuedJob];
+      await queue.enqueue(mine, low, -100);
+      await queue.enqueue(mine, plain);
+      await queue.enqueue(mine, alsoPlain);
+      await queue.enqueue(mine, high, 100);
+      const got: QueuedJob[] = [];
+      await queue.consume(mine, 1, async (job) => void got.push(job));
+      await expect.poll(() => got, { timeout: 5_000 }).toEqual([high, plain, alsoPlain, low]);
+    });
+
+    it('gives a job back that its process cannot work on now, and a paused process takes none', async () => {
+      const [busy, other] = [await member(), await member()];
+      const mine = kind();
+      const job = only(jobs(1));
+      let refusals = 0;
+      const consumer = await busy.consume(mine, 2, async () => {
+        refusals++;
+        consumer.pause();
+        throw new NotNow();
+      });
+      await busy.enqueue(mine, job);
+      await expect.poll(() => refusals, { timeout: 5_000 }).toBe(1);
+      await sleep(300);
+      expect(refusals).toBe(1);
+      const got: QueuedJob[] = [];
+      const second = await other.consume(mine, 1, async (delivered) => void got.push(delivered));
+      await expect.poll(() => got, { timeout: 5_000 }).toEqual([job]);
+      second.pause();
+      const more = only(jobs(1));
+      await other.enqueue(mine, more);
+      await sleep(300);
+      second.resume();
+      await expect.poll(() => got, { timeout: 5_000 }).toEqual([job, more]);
     });
 
     it('takes a job once that is enqueued again while it waits or runs, and again once it has ended', async () => {

@@ -3,6 +3,7 @@ import { isEnumType, isObjectType, isScalarType, isUnionType, getNamedType, type
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { serviceSchema } from '../../src/composition.js';
+import { CONVERSION } from '../../src/modules/registry/conversion.job-kind.js';
 import { createModel, register, trainTumours } from '../support/registry.js';
 import { newRun } from '../support/runs.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
@@ -166,7 +167,7 @@ describe('what came out of a job is typed and selected', () => {
         principal: { subject: 'tess', tenant: 'acme', role: Role.ADMIN, expiresAt: new Date(Date.now() + 60_000) },
         requestId: 'test',
       },
-      async (session) => service.app.context.services.jobs.create(session, { kind: 'CONVERSION', config: {} }),
+      async (session) => service.app.context.services.jobs.create(session, CONVERSION, { input: {} }),
     );
     await admin.send(CancelJobDetailsDocument, { input: { jobId: id } });
     const { job } = await admin.ok(JobTypenameResultDocument, { id });

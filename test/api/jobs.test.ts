@@ -1,18 +1,26 @@
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Actor } from '../../src/db/database.js';
 import { sql } from '../../src/db/sql.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
-import { JOB_CATALOG } from '../../src/modules/jobs/rules/job-catalog.js';
-import { consumeJobs, type JobHandlers } from '../../src/jobs/kit.js';
+import type { JobDefinition, StoredAttempt } from '../../src/jobs/engine/define-job.js';
+import { consumeJobs } from '../../src/jobs/engine/run-jobs.js';
+import { loadModules } from '../../src/modules.js';
+import type { Services } from '../../src/services.js';
+import { EVALUATION } from '../../src/modules/evaluation/evaluation.job-kind.js';
+import { VALIDATION } from '../../src/modules/evaluation/validation.job-kind.js';
 import type { Attempt } from '../../src/modules/jobs/attempt.js';
+import { TRAINING } from '../../src/modules/training/training.job-kind.js';
 import { startTestService, type TestService } from '../support/service.js';
 import { JobProgressSeqDocument } from '../generated/operations.js';
 
 let service: TestService;
 let actor: Actor;
+let allJobs: JobDefinition<Services>[];
 beforeAll(async () => {
+  allJobs = (await loadModules()).flatMap((module) => module.jobs);
   // No worker: the attempts are the tests' own.
   service = await startTestService({ ROLE: 'api' });
   actor = {
@@ -25,8 +33,25 @@ afterAll(() => service?.close());
 const db = () => service.app.context.db;
 const jobs = () => service.app.context.services.jobs;
 
-async function newJob(kind: 'TRAINING' | 'VALIDATION', config = {}): Promise<string> {
-  return db().transact(actor, async (session) => jobs().create(session, { kind, config }).id);
+async function newJob(): Promise<string> {
+  return db().transact(actor, async (session) => jobs().create(session, VALIDATION, { input: {} }).id);
+}
+
+/** As `startTraining` would store it. */
+const TRAINING_CONFIG: z.input<typeof TRAINING.input>['training'] = {
+  modelType: 'LINEAR_REGRESSION',
+  target: { column: 'y' },
+  features: [{ column: 'x', kind: 'NUMERIC' }],
+  split: { by: 'RATIO', validation: 0.1, holdout: 0.2 },
+};
+
+/** Room for two jobs, whatever they need. */
+const MACHINE = { slots: 2, cores: 1000, memoryBytes: Number.MAX_SAFE_INTEGER, gpus: 0, queues: ['default'] };
+
+/** What `consumeJobs` works with in a process of its own. */
+function runtimeOf({ app: { context } }: TestService, leaving: AbortSignal) {
+  const { jobs: service, outsideCompletion } = context.services;
+  return { ...context, jobs: service, outsideCompletion, heartbeatTimeoutMs: 20_000, leaving };
 }
 
 async function statusOf(id: string): Promise<unknown> {
@@ -36,7 +61,7 @@ async function statusOf(id: string): Promise<unknown> {
 
 describe('a job', () => {
   it('that is cancelled while its attempt fails stays cancelled', async () => {
-    const id = await newJob('VALIDATION');
+    const id = await newJob();
     const job = (await jobs().claim(id, 1))!;
     let failed: Promise<void> | undefined;
     await db().transact(actor, async (session) => {
@@ -50,7 +75,7 @@ describe('a job', () => {
   });
 
   it('that has ended ends the subscription of a client that knows its last step', async () => {
-    const id = await newJob('VALIDATION');
+    const id = await newJob();
     const { eventSeq } = await db().transact(actor, (session) => jobs().cancel(session, id));
     const tess = await service.as();
     const never = () => false;
@@ -69,16 +94,19 @@ describe('a job', () => {
         new Promise<void>((_resolve, reject) =>
           attempt.signal.addEventListener('abort', () => reject(new Error('ended'))),
         );
-      const handlers = Object.fromEntries(Object.keys(JOB_CATALOG).map((kind) => [kind, handler])) as JobHandlers;
-      const runtime = { ...context, jobs: context.services.jobs, heartbeatTimeoutMs: 20_000, leaving: leaving.signal };
+      const definitions = allJobs.map((job) => ({ ...job, run: (_: unknown, attempt: Attempt) => handler(attempt) }));
+      const runtime = runtimeOf(worker, leaving.signal);
       const ids = await context.db.transact(actor, async (session) =>
-        (['EVALUATION', 'VALIDATION'] as const).map(
-          (kind) => context.services.jobs.create(session, { kind, config: {} }).id,
-        ),
+        [
+          context.services.jobs.create(session, EVALUATION, {
+            input: { baselineVersionId: null, baselineRequired: false, target: null },
+          }),
+          context.services.jobs.create(session, VALIDATION, { input: {} }),
+        ].map(({ id }) => id),
       );
       const read = () =>
         context.db.transact(actor, (session) => Promise.all(ids.map((id) => context.services.jobs.get(session, id))));
-      await consumeJobs(runtime, handlers, 2);
+      await consumeJobs(runtime, definitions, context.services, MACHINE);
       await context.services.jobs.dispatch();
       await expect
         .poll(async () => (await read()).map(({ status }) => status), { timeout: 10_000 })
@@ -94,7 +122,8 @@ describe('a job', () => {
 
   it('that failed tells of the model that its training was for', async () => {
     const modelId = randomUUID();
-    const id = await newJob('TRAINING', { registerModelId: modelId });
+    const input = { training: TRAINING_CONFIG, registerModelId: modelId };
+    const id = await db().transact(actor, async (session) => jobs().create(session, TRAINING, { input }).id);
     const job = (await jobs().claim(id, 1))!;
     await jobs().attemptFailed(job, new AppError(ErrorCode.BAD_USER_INPUT, 'No such column.'));
     const [event] = await db().asSystem((em) =>
@@ -113,9 +142,93 @@ describe('a job', () => {
          select gen_random_uuid(), 'acme', 'VALIDATION', '{}', 'tess', now() - interval '1 hour', 1, now() - interval '1 hour' from generate_series(1, 500)`,
       ),
     );
-    const id = await newJob('VALIDATION');
+    const id = await newJob();
     await jobs().dispatch();
     const { enqueuedAttempt } = await db().transact(actor, (session) => jobs().get(session, id));
     expect(enqueuedAttempt).toBe(1);
   });
+
+  it('waits for its time, and of those that wait the one of the highest priority is taken first', async () => {
+    const worker = await startTestService({ ROLE: 'api', RECONCILE_INTERVAL_MS: '60000' });
+    const leaving = new AbortController();
+    try {
+      const { context } = worker.app;
+      const began: string[] = [];
+      const definitions = allJobs.map((job) => ({
+        ...job,
+        run: async (_: unknown, attempt: StoredAttempt) => {
+          began.push(attempt.job.id);
+          await attempt.succeed({});
+        },
+      }));
+      const make = (more: { priority?: number; notBefore?: Date }) =>
+        context.db.transact(
+          actor,
+          async (session) => context.services.jobs.create(session, VALIDATION, { input: {}, ...more }).id,
+        );
+      const last = await make({ priority: -100 });
+      const later = await make({ priority: 100, notBefore: new Date(Date.now() + 3_000) });
+      const plain = await make({});
+      const first = await make({ priority: 100 });
+      const runtime = runtimeOf(worker, leaving.signal);
+      await context.services.jobs.dispatch();
+      await consumeJobs(runtime, definitions, context.services, { ...MACHINE, slots: 1 });
+      await expect.poll(() => began, { timeout: 10_000 }).toEqual([first, plain, last]);
+      await expect
+        .poll(() => context.services.jobs.dispatch().then(() => began.at(-1)), { timeout: 10_000, interval: 500 })
+        .toBe(later);
+      const tess = await worker.as();
+      const { job } = await tess.ok<{ job: object }>(
+        `query ($id: ID!) { job(id: $id) { priority queue notBefore parent { id } external { id } subjects { type id }
+           resources { cores memoryBytes gpus } } }`,
+        { id: later },
+      );
+      expect(job).toEqual({
+        ...{ priority: 100, queue: 'default', notBefore: expect.any(String), parent: null, external: null },
+        ...{ subjects: [], resources: { cores: 1, memoryBytes: 512 * 1024 ** 2, gpus: 0 } },
+      });
+    } finally {
+      leaving.abort();
+      await worker.close();
+    }
+  }, 40_000);
+
+  it('is one of two at once in a process with room for two, whatever their kinds, and none waits for ever', async () => {
+    const worker = await startTestService({ ROLE: 'api', RECONCILE_INTERVAL_MS: '60000' });
+    const leaving = new AbortController();
+    try {
+      const { context } = worker.app;
+      let [running, most] = [0, 0];
+      const ended: string[] = [];
+      const definitions = allJobs.map((job) => ({
+        ...job,
+        run: async (_: unknown, attempt: StoredAttempt) => {
+          most = Math.max(most, ++running);
+          await new Promise((resolve) => setTimeout(resolve, 150));
+          running--;
+          ended.push(attempt.job.id);
+          await attempt.succeed({});
+        },
+      }));
+      const working = allJobs.filter(({ kind }) => kind !== 'RELEASE').map((job) => ({ ...job, input: z.object({}) }));
+      const whole = { cores: 1000, memoryBytes: 1, gpus: 0 };
+      const ids = await context.db.transact(actor, async (session) =>
+        Array.from({ length: 13 }, (_, i) => {
+          const kind = working[i % working.length]!;
+          // The third needs the whole machine.
+          return context.services.jobs.create(session, kind, { input: {}, ...(i === 2 && { resources: whole }) }).id;
+        }),
+      );
+      const runtime = runtimeOf(worker, leaving.signal);
+      await consumeJobs(runtime, definitions, context.services, MACHINE);
+      await context.services.jobs.dispatch();
+      await expect.poll(() => ended.length, { timeout: 60_000 }).toBe(13);
+      expect(ended.toSorted()).toEqual(ids.toSorted());
+      console.log(`13 jobs of ${working.length} kinds: at most ${most} at once`);
+      expect(most).toBe(2);
+    } finally {
+      leaving.abort();
+      await worker.close();
+    }
+  }, 90_000);
 });

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { advanceAlert, type OpenAlert, percentile, type Signal } from '../../src/modules/alerts/rules/alerting.js';
 import { buildNumericReference, buildPredictionReference } from '../../src/modules/model-contract/rules/drift.js';
 import { compareWindow } from '../../src/modules/monitoring/rules/drift-window.js';
-import { JOB_CATALOG } from '../../src/modules/jobs/rules/job-catalog.js';
+import { queuedJob } from '../../src/jobs/engine/run-jobs.js';
+import { loadModules } from '../../src/modules.js';
 import { decideRetraining, DEFAULT_RETRAINING_POLICY } from '../../src/modules/monitoring/rules/retraining.js';
 
 const signal = (verdict: Signal['verdict']): Signal => ({
@@ -161,16 +162,17 @@ describe('retraining', () => {
 });
 
 describe('job catalogue', () => {
-  it('has sane limits, and payloads of ids alone', () => {
+  it('has sane limits, and payloads of ids alone', async () => {
+    const kinds = (await loadModules()).flatMap(({ jobs }) => jobs);
+    expect(kinds.length).toBeGreaterThan(10);
     const payload = { tenant: 'acme', jobId: '018f4c6e-0000-7000-8000-000000000001', attempt: 2 };
-    for (const job of Object.values(JOB_CATALOG)) {
-      const { attempts, timeoutMs, concurrency } = job;
-      expect(attempts).toBeLessThanOrEqual(3);
-      expect(Math.min(attempts, timeoutMs, concurrency)).toBeGreaterThanOrEqual(1);
-      expect(job.payload.parse(payload)).toEqual(payload);
-      for (const wrong of [{ ...payload, attempt: 0 }, { ...payload, jobId: 'x' }, { ...payload, model: {} }, {}]) {
-        expect(job.payload.safeParse(wrong).success).toBe(false);
-      }
+    for (const { retry, timeoutMs, maxAtOnce } of kinds) {
+      expect(retry.attempts).toBeLessThanOrEqual(3);
+      expect(Math.min(retry.attempts, timeoutMs, maxAtOnce)).toBeGreaterThanOrEqual(1);
+    }
+    expect(queuedJob.parse(payload)).toEqual(payload);
+    for (const wrong of [{ ...payload, attempt: 0 }, { ...payload, jobId: 'x' }, { ...payload, model: {} }, {}]) {
+      expect(queuedJob.safeParse(wrong).success).toBe(false);
     }
   });
 });

@@ -8,6 +8,7 @@ import { expect, inject } from 'vitest';
 import { SecretTokenVerifier } from '../../src/adapters/auth/token-verifier.js';
 import { startApp, type RunningApp } from '../../src/app.js';
 import { readConfig } from '../../src/config.js';
+import type { Module } from '../../src/define-module.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import type { TypedDocument, VariablesOf } from '../../schema/typed-document.js';
 import { createDatabaseFromTemplate, type TestDatabase } from './database.js';
@@ -151,6 +152,7 @@ export interface TestService {
 export async function startTestService(
   settings: Record<string, string> = {},
   database?: TestDatabase,
+  modules?: readonly Module[],
 ): Promise<TestService> {
   const own = database ?? (await createDatabaseFromTemplate());
   const dataDir = settings['DATA_DIR'] ?? (await mkdtemp(join(tmpdir(), 'matih-test-')));
@@ -176,7 +178,7 @@ export async function startTestService(
     if (params.length > 0) queries.push({ text, params });
   };
   const logger = pino({ level: config.LOG_LEVEL }, pino.destination({ dest: 2, sync: true }));
-  const app = await startApp(config, logger, { databaseUrl: own.url, onStatement });
+  const app = await startApp(config, logger, { databaseUrl: own.url, onStatement, modules });
   const url = app.http?.url ?? '';
   return {
     url,

@@ -32,7 +32,6 @@ export const FOREIGN_WRITES: readonly TableException[] = [
     ],
     why: 'What is collected goes in one transaction with all that hangs on it.',
   },
-  { module: 'jobs', tables: ['event', 'run'], why: 'A job and its run change in one transaction.' },
   {
     module: 'platform',
     tables: ['deployment_minute', 'job_event', 'job'],
@@ -40,7 +39,11 @@ export const FOREIGN_WRITES: readonly TableException[] = [
   },
   { module: 'registry', tables: ['deployment'], why: 'With a version go its stopped deployments.' },
   { module: 'serving', tables: ['checkpoint'], why: 'Parts of a batch inference are kept as checkpoints.' },
-  { module: 'training', tables: ['run', 'run_dataset'], why: 'A training writes the end of its run.' },
+  {
+    module: 'training',
+    tables: ['event', 'run', 'run_dataset'],
+    why: 'A training writes the end of its run and tells of it.',
+  },
 ];
 
 export const FOREIGN_READS: readonly TableException[] = [

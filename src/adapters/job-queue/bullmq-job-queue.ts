@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createPostgresBackend, Queue, withBackend, Worker, type JobsOptions } from 'bullmq';
+import { createPostgresBackend, Queue, WaitingError, withBackend, Worker, type JobsOptions } from 'bullmq';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { AppError, ErrorCode } from '../../errors.js';
 import { connectRedis } from '../redis.js';
-import type { JobQueue, QueuedJob } from './port.js';
+import { type Consumer, type JobQueue, NotNow, type QueuedJob } from './port.js';
 
 /** Keeps BullMQ's tables and keys apart from others. */
 const SCHEMA = 'bullmq';
@@ -19,8 +19,10 @@ const WORKER_OPTIONS = { maxStalledCount: 5, runRetryDelay: 1_000 };
  */
 const TIMINGS = { lockDuration: 30_000, stalledInterval: 15_000 };
 
-/** On PostgreSQL; most of them rest. */
-const MAX_CONNECTIONS = 16;
+/** On PostgreSQL; a worker of each kind and queue keeps one to listen on, and most of them rest. */
+const MAX_CONNECTIONS = 64;
+/** The highest of ours; BullMQ counts from 1, and takes the lowest first. */
+const HIGHEST_PRIORITY = 100;
 /** What the engine is given to answer once the last job has ended. */
 const CLOSE_PATIENCE_MS = 3_000;
 
@@ -33,6 +35,8 @@ interface BullQueue {
 interface BullWorker {
   on(event: 'error', listener: (error: Error) => void): unknown;
   waitUntilReady(): Promise<unknown>;
+  pause(doNotWaitActive: boolean): Promise<void>;
+  resume(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -55,22 +59,31 @@ class BullMqJobQueue implements JobQueue {
     private readonly logger: Logger,
   ) {}
 
-  async enqueue(kind: string, job: QueuedJob): Promise<void> {
+  async enqueue(kind: string, job: QueuedJob, priority = 0): Promise<void> {
     let queue = this.queues.get(kind);
     if (!queue) {
       queue = this.backend.queue(kind);
       queue.on('error', (error) => this.logger.warn({ err: error, kind }, 'job queue'));
       this.queues.set(kind, queue);
     }
-    await queue.add(kind, job, { ...JOB_OPTIONS, jobId: `${job.jobId}-${job.attempt}` });
+    await queue.add(kind, job, {
+      ...JOB_OPTIONS,
+      jobId: `${job.jobId}-${job.attempt}`,
+      priority: HIGHEST_PRIORITY + 1 - priority,
+    });
   }
 
-  async consume(kind: string, concurrency: number, handle: (job: QueuedJob) => Promise<void>): Promise<void> {
+  async consume(kind: string, concurrency: number, handle: (job: QueuedJob) => Promise<void>): Promise<Consumer> {
     const worker = this.backend.worker(kind, concurrency, (job) => this.track(handle(job)));
     // At a shutdown the database may go before the last connection that listens to it.
     worker.on('error', (error) => this.logger[this.closing ? 'debug' : 'warn']({ err: error, kind }, 'job worker'));
     this.workers.push(worker);
     await worker.waitUntilReady();
+    const tell = (error: unknown) => this.logger.warn({ err: error, kind }, 'job worker');
+    return {
+      pause: () => void worker.pause(true).catch(tell),
+      resume: () => void worker.resume().catch(tell),
+    };
   }
 
   async close(): Promise<void> {
@@ -101,6 +114,24 @@ class BullMqJobQueue implements JobQueue {
   }
 }
 
+/** What BullMQ hands to a worker, on either backend. */
+interface Delivered {
+  data: QueuedJob;
+  moveToWait(token?: string): Promise<unknown>;
+}
+
+function processor(handle: (job: QueuedJob) => Promise<void>) {
+  return async (job: Delivered, token?: string): Promise<void> => {
+    try {
+      await handle(job.data);
+    } catch (error) {
+      if (!(error instanceof NotNow)) throw error;
+      await job.moveToWait(token);
+      throw new WaitingError();
+    }
+  };
+}
+
 /** BullMQ on PostgreSQL, in a schema of its own. */
 export async function createPostgresJobQueue(url: string, logger: Logger, timings = TIMINGS): Promise<JobQueue> {
   const { Queue: PgQueue, Worker: PgWorker } = withBackend(createPostgresBackend);
@@ -125,7 +156,7 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
     {
       queue: (kind) => new PgQueue<QueuedJob>(kind, { connection }),
       worker: (kind, concurrency, handle) =>
-        new PgWorker<QueuedJob>(kind, (job) => handle(job.data), { ...options, concurrency }),
+        new PgWorker<QueuedJob>(kind, processor(handle), { ...options, concurrency }),
       close: () => connection.end(),
     },
     logger,
@@ -173,7 +204,7 @@ export async function createRedisJobQueue(url: string, logger: Logger, timings =
     {
       queue: (kind) => new Queue<QueuedJob>(kind, { connection: producer, prefix: PREFIX }),
       worker: (kind, concurrency, handle) =>
-        new Worker<QueuedJob>(kind, (job) => handle(job.data), { ...options, concurrency }),
+        new Worker<QueuedJob>(kind, processor(handle), { ...options, concurrency }),
       close: async () => {
         producer.disconnect();
         consumer.disconnect();

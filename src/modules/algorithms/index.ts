@@ -34,16 +34,18 @@ export {
   type Optimizer,
   type SplitConfig,
   type Task,
+  trainingConfigSchema,
   type TrainingConfig,
 } from './rules/training-config.js';
 export { configParams, parseTrainingConfig, type TrainingConfigInput } from './rules/training-input.js';
-export type { TrainingResult } from './rules/training-result.js';
+export { trainingResultSchema, type TrainingResult } from './rules/training-result.js';
 export {
   baseRateWarning,
   curveWarnings,
   divergedWarning,
   rareClassWarnings,
   trackLoss,
+  trainingWarningSchema,
   type LossCurve,
   type TrainingWarning,
   type TrainingWarningCode,

@@ -9,3 +9,4 @@ export { ARTIFACT_COLUMNS, type ArtifactRow } from './artifact-rows.js';
 export { ArtifactService } from './artifact.service.js';
 export { createArtifactLoaders } from './loaders.js';
 export { RunArchiveService } from './run-archive.service.js';
+export { RUN_ARCHIVE } from './run-archive.job-kind.js';

@@ -1,5 +1,7 @@
 import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
 import { defineModule } from '../../define-module.js';
+import { runArchiveJob } from '../../jobs/artifacts/run-archive.job.js';
+import { runArchiveOutcome } from '../../resolvers/artifacts/run-archive-outcome.js';
 import { proxyEndpoints } from '../../protocols/mlflow/artifacts/proxy.js';
 import { multipartEndpoints } from '../../protocols/mlflow/artifacts/multipart.js';
 import { listingEndpoints } from '../../protocols/mlflow/artifacts/listing.js';
@@ -44,5 +46,7 @@ export default defineModule({
   },
   createLoaders: createArtifactLoaders,
   resolvers: [ArtifactResolver, RunFilesResolver],
+  jobs: [runArchiveJob],
+  jobOutcomes: [runArchiveOutcome],
   mlflowEndpoints: [...proxyEndpoints, ...multipartEndpoints, ...listingEndpoints],
 });

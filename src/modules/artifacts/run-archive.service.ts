@@ -6,9 +6,10 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { isEnded, prepareHistories, type LogLine } from '../experiments/index.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { Attempt, AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from './artifact.service.js';
+import { RUN_ARCHIVE } from './run-archive.job-kind.js';
 
 /** Rows that are in memory at once. */
 const CHUNK_ROWS = 5_000;
@@ -53,10 +54,10 @@ export class RunArchiveService {
          select from job where tenant = r.tenant and run_id = r.id and (kind = 'TRAINING' or (kind = 'RUN_ARCHIVE' and status = 'QUEUED')))`,
       [session.tenant, runId],
     );
-    if (needed) this.deps.jobs.create(session, { kind: 'RUN_ARCHIVE', config: {}, runId });
+    if (needed) this.deps.jobs.create(session, RUN_ARCHIVE, { input: {}, runId });
   }
 
-  async execute(attempt: Attempt): Promise<void> {
+  async execute(attempt: AttemptOf<typeof RUN_ARCHIVE>): Promise<void> {
     const runId = attempt.job.runId!;
     const start = await attempt.read((session) => session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant }));
     // Resumed or put aside meanwhile: its next end asks again, its restoration finds it as it was.

@@ -43,3 +43,4 @@ export {
   signedHeaders,
 } from './rules/webhooks.js';
 export { contentTypeOf, checkArtifactPath, freeArtifactPath } from './rules/artifact-path.js';
+export { finiteOrNull, jsonNumber, recordOf } from './rules/stored-json.js';

@@ -13,9 +13,10 @@ import { decideGate, type GateService, type ModelVersionService, trainingOf, sib
 import type { Task } from '../algorithms/index.js';
 import { type AppError, badInput, conflict, notFound } from '../../errors.js';
 import type { JudgedData, ModelEvaluator, ModelFile, TargetColumn } from '../../adapters/evaluator/port.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
+import { EVALUATION } from './evaluation.job-kind.js';
 import type { DatasetService } from '../datasets/index.js';
 
 export interface EvaluationInput {
@@ -28,12 +29,7 @@ export interface EvaluationInput {
   target?: { column: string; greaterThan?: number | null } | null;
 }
 
-/** What the job was asked, with the baseline chosen when it was. */
-interface EvaluationJobConfig {
-  baselineVersionId: string | null;
-  baselineRequired: boolean;
-  target: TargetColumn | null;
-}
+type EvaluationConfig = AttemptOf<typeof EVALUATION>['input'];
 
 interface Dependencies {
   live: LiveEvents;
@@ -77,16 +73,13 @@ export class EvaluationService {
     await this.prepare(session, input);
   }
 
-  async start(session: Session, input: EvaluationInput): Promise<Job> {
+  /** `parentId` is the job that has it done, if any. */
+  async start(session: Session, input: EvaluationInput, parentId?: string): Promise<Job> {
     const { version, datasetId, target, baseline } = await this.prepare(session, input);
-    const config: EvaluationJobConfig = {
-      baselineVersionId: baseline?.id ?? null,
-      baselineRequired: input.baselineVersionId != null,
-      target,
-    };
-    const job = this.deps.jobs.create(session, {
-      kind: 'EVALUATION',
-      config: { ...config },
+    const baselineVersionId = baseline?.id ?? null;
+    const job = this.deps.jobs.create(session, EVALUATION, {
+      parentId,
+      input: { baselineVersionId, baselineRequired: input.baselineVersionId != null, target },
       modelVersionId: version.id,
       datasetId,
       runId: version.runId,
@@ -95,7 +88,7 @@ export class EvaluationService {
     audit(session, 'evaluateModelVersion', { type: 'job', id: job.id }, null, {
       modelVersionId: version.id,
       datasetId,
-      baselineVersionId: config.baselineVersionId,
+      baselineVersionId,
     });
     return job;
   }
@@ -112,9 +105,9 @@ export class EvaluationService {
   }
 
   /** One attempt. The evaluation has the job's id, so that it exists once however often the job is tried. */
-  async execute(attempt: Attempt): Promise<void> {
+  async execute(attempt: AttemptOf<typeof EVALUATION>): Promise<void> {
     const { objects, staged, evaluator } = this.deps;
-    const config = attempt.job.config as unknown as EvaluationJobConfig;
+    const config = attempt.input;
     const plan = await attempt.read((session) => this.plan(session, attempt.job, config));
     using held = new DisposableStack();
     attempt.progress(0.1, `Measuring version ${plan.version.version} on ${plan.dataset.name}`);
@@ -234,7 +227,7 @@ export class EvaluationService {
     return baseline;
   }
 
-  private async plan(session: Session, job: Job, { baselineVersionId }: EvaluationJobConfig): Promise<Plan> {
+  private async plan(session: Session, job: Job, { baselineVersionId }: EvaluationConfig): Promise<Plan> {
     const { versions, datasets } = this.deps;
     const version = await versions.getReady(session, job.modelVersionId ?? '');
     const training = await trainingOf(session, version.runId);
@@ -250,7 +243,7 @@ export class EvaluationService {
 
   private async dataOf(
     { training, trainingDataset, dataset, model }: Plan,
-    { target }: EvaluationJobConfig,
+    { target }: EvaluationConfig,
     held: DisposableStack,
   ): Promise<JudgedData> {
     const fileOf = async (of: Dataset) => held.use(await this.deps.datasets.localTable(of)).table;
@@ -342,17 +335,4 @@ function requireColumns(dataset: Dataset, { id, signature }: OnnxVersion, target
   const missing = neededColumns(signature).find((name) => !names.includes(name));
   if (missing !== undefined)
     throw badInput('input.datasetId', `a dataset with the model's input ${missing}`, `${dataset.name} (${shown})`);
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    EVALUATION: {
-      evaluationId: string;
-      passed: boolean;
-      rows: number;
-      metrics: Record<string, number | null>;
-      baselineVersionId: string | null;
-      baselineProblem: string | null;
-    };
-  }
 }

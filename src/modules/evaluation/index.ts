@@ -1,3 +1,6 @@
 export { EvaluationService } from './evaluation.service.js';
 export { ReleaseService } from './release.service.js';
 export { ValidationService } from './validation.service.js';
+export { EVALUATION } from './evaluation.job-kind.js';
+export { VALIDATION } from './validation.job-kind.js';
+export { RELEASE } from './release.job-kind.js';

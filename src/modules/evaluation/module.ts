@@ -1,5 +1,11 @@
 import { Evaluation } from '../../db/entities/evaluation/evaluation.entity.js';
 import { defineModule } from '../../define-module.js';
+import { evaluationJob } from '../../jobs/evaluation/evaluation.job.js';
+import { validationJob } from '../../jobs/evaluation/validation.job.js';
+import { releaseJob } from '../../jobs/evaluation/release.job.js';
+import { evaluationOutcome } from '../../resolvers/evaluation/evaluation-outcome.js';
+import { validationOutcome } from '../../resolvers/evaluation/validation-outcome.js';
+import { releaseOutcome } from '../../resolvers/evaluation/release-outcome.js';
 import { EvaluationResolver } from '../../resolvers/evaluation/evaluation.resolver.js';
 import { ReleaseResolver } from '../../resolvers/evaluation/release.resolver.js';
 import { EvaluationService, ReleaseService, ValidationService } from './index.js';
@@ -38,4 +44,6 @@ export default defineModule({
     };
   },
   resolvers: [EvaluationResolver, ReleaseResolver],
+  jobs: [evaluationJob, validationJob, releaseJob],
+  jobOutcomes: [evaluationOutcome, validationOutcome, releaseOutcome],
 });

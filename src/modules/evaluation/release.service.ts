@@ -5,7 +5,6 @@ import type { Session } from '../../db/database.js';
 import {
   nextAction,
   type ReleaseStage,
-  type Stage,
   type GateService,
   type MissingGate,
   requireReady,
@@ -14,9 +13,10 @@ import {
   type StageService,
 } from '../registry/index.js';
 import { conflict } from '../../errors.js';
-import { type Attempt, jobTopic, type JobService } from '../jobs/index.js';
+import { type Attempt, type AttemptOf, jobTopic, type JobService } from '../jobs/index.js';
 import { requireOwn, audit, lookUntil } from '../platform/index.js';
 import type { EvaluationInput, EvaluationService } from './evaluation.service.js';
+import { RELEASE } from './release.job-kind.js';
 import type { ValidationService } from './validation.service.js';
 
 export interface ReleaseInput {
@@ -30,21 +30,9 @@ export interface ReleaseInput {
   expectedProductionVersionId?: string | null;
 }
 
+type ReleaseAttempt = AttemptOf<typeof RELEASE>;
 /** Jobs that a release has had done for it; kept with the job, so that another attempt knows them. */
-interface Work {
-  evaluationJobId?: string;
-  validationJobId?: string;
-}
-
-/** What a RELEASE job leaves as its result. */
-export interface ReleaseResult extends Work {
-  targetStage: ReleaseStage;
-  /** Where the version stands now. */
-  stage: Stage;
-  reached: boolean;
-  /** The first gate that keeps it from going further; null when it is where it was to go. */
-  firstMissing: MissingGate | null;
-}
+type Work = NonNullable<ReleaseAttempt['soFar']>;
 
 interface Dependencies {
   live: LiveEvents;
@@ -85,13 +73,12 @@ export class ReleaseService {
     const config = configOf(input);
     const underWay = await session.em.findOne(Job, {
       tenant: session.tenant,
-      kind: 'RELEASE',
+      kind: RELEASE.kind,
       modelVersionId: id,
       status: { $in: ['QUEUED', 'RUNNING'] },
     });
     if (underWay) {
-      if (JSON.stringify(configOf(underWay.config as unknown as ReleaseInput)) === JSON.stringify(config))
-        return underWay;
+      if (JSON.stringify(this.deps.jobs.inputOf(RELEASE, underWay)) === JSON.stringify(config)) return underWay;
       throw conflict(
         `Another release of version ${version} is under way (job ${underWay.id}): wait for it, or cancel it.`,
         {
@@ -101,9 +88,8 @@ export class ReleaseService {
         },
       );
     }
-    const job = this.deps.jobs.create(session, {
-      kind: 'RELEASE',
-      config: { ...config },
+    const job = this.deps.jobs.create(session, RELEASE, {
+      input: config,
       modelVersionId: id,
       datasetId,
     });
@@ -116,9 +102,9 @@ export class ReleaseService {
    * One attempt. Each step is a transaction of its own that this attempt alone can make, and the jobs begun so far are
    * in the row.
    */
-  async execute(attempt: Attempt): Promise<void> {
-    const input = attempt.job.config as unknown as ReleaseInput;
-    const work: Work = { ...(attempt.job.result as Work | null) };
+  async execute(attempt: ReleaseAttempt): Promise<void> {
+    const { input } = attempt;
+    const work: Work = { ...attempt.soFar };
     for (;;) {
       for (const jobId of [work.evaluationJobId, work.validationJobId]) {
         const problem = jobId === undefined ? null : await this.endOf(attempt, jobId);
@@ -130,8 +116,13 @@ export class ReleaseService {
   }
 
   /** One step: promotes the version, or begins a job and records it, or ends the release. */
-  private async step(session: Session, attempt: Attempt, input: ReleaseInput, work: Work): Promise<'GO_ON' | 'STOP'> {
-    const { jobs, stages, evaluations, validations } = this.deps;
+  private async step(
+    session: Session,
+    attempt: ReleaseAttempt,
+    input: ReleaseInput,
+    work: Work,
+  ): Promise<'GO_ON' | 'STOP'> {
+    const { stages, evaluations, validations } = this.deps;
     const ahead = await stages.ahead(session, input.modelVersionId, input.targetStage);
     if (ahead.to === null) return 'STOP';
     requireExpected(ahead, input);
@@ -139,13 +130,13 @@ export class ReleaseService {
     const action = await this.action(session, ahead, input, work);
     switch (action) {
       case 'EVALUATION': {
-        const job = await evaluations.start(session, { modelVersionId, datasetId, target });
+        const job = await evaluations.start(session, { modelVersionId, datasetId, target }, attempt.job.id);
         work.evaluationJobId = job.id;
         attempt.progress(0.2, `Evaluating version ${ahead.version.version} (job ${job.id})`);
         break;
       }
       case 'VALIDATION': {
-        const job = await validations.start(session, modelVersionId);
+        const job = await validations.start(session, modelVersionId, attempt.job.id);
         work.validationJobId = job.id;
         attempt.progress(0.5, `Validating version ${ahead.version.version} (job ${job.id})`);
         break;
@@ -164,7 +155,7 @@ export class ReleaseService {
       case 'STOP':
         return 'STOP';
     }
-    await jobs.forgiveFailures(session, attempt.job.id, work);
+    await attempt.keep(session, work);
     return 'GO_ON';
   }
 
@@ -213,14 +204,18 @@ export class ReleaseService {
     };
   }
 
-  private async end(attempt: Attempt, input: ReleaseInput, work: Work, problem: MissingGate | null): Promise<void> {
+  private async end(
+    attempt: ReleaseAttempt,
+    input: ReleaseInput,
+    work: Work,
+    problem: MissingGate | null,
+  ): Promise<void> {
     const { modelVersionId, targetStage } = input;
     const { version, to, missing } = await attempt.read((session) =>
       this.deps.stages.ahead(session, modelVersionId, targetStage),
     );
     const firstMissing = to === null ? null : (problem ?? missing[0] ?? null);
-    const result: ReleaseResult = { targetStage, stage: version.stage, reached: to === null, firstMissing, ...work };
-    await attempt.succeed({ ...result });
+    await attempt.succeed({ targetStage, stage: version.stage, reached: to === null, firstMissing, ...work });
   }
 }
 
@@ -239,7 +234,7 @@ function configOf({
   target,
   targetStage,
   expectedProductionVersionId,
-}: ReleaseInput): ReleaseInput {
+}: ReleaseInput): ReleaseAttempt['input'] {
   return {
     modelVersionId,
     datasetId: datasetId ?? null,
@@ -247,10 +242,4 @@ function configOf({
     targetStage,
     expectedProductionVersionId: expectedProductionVersionId ?? null,
   };
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    RELEASE: ReleaseResult;
-  }
 }

@@ -7,9 +7,10 @@ import { EventType, audit, emitEvent } from '../platform/index.js';
 import { gatePolicyOf } from '../model-quality/index.js';
 import { decideGate, type GateService, type ModelVersionService, trainingOf } from '../registry/index.js';
 import type { ModelEvaluator } from '../../adapters/evaluator/port.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { AttemptOf, JobService } from '../jobs/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import type { EvaluationService } from './evaluation.service.js';
+import { VALIDATION } from './validation.job-kind.js';
 
 interface Dependencies {
   live: LiveEvents;
@@ -30,16 +31,17 @@ const HOLDOUT_PREFIX = 'holdout.';
 export class ValidationService {
   constructor(private readonly deps: Dependencies) {}
 
-  async start(session: Session, modelVersionId: string): Promise<Job> {
+  /** `parentId` is the job that has it done, if any. */
+  async start(session: Session, modelVersionId: string, parentId?: string): Promise<Job> {
     const version = await this.deps.versions.getReady(session, modelVersionId);
     const { runId } = version;
     const datasetId =
       (await trainingOf(session, runId))?.datasetId ??
       (await this.deps.evaluations.latest(session, version.id))?.datasetId ??
       null;
-    const job = this.deps.jobs.create(session, {
-      kind: 'VALIDATION',
-      config: {},
+    const job = this.deps.jobs.create(session, VALIDATION, {
+      input: {},
+      parentId,
       modelVersionId: version.id,
       datasetId,
       runId,
@@ -49,7 +51,7 @@ export class ValidationService {
     return job;
   }
 
-  async execute(attempt: Attempt): Promise<void> {
+  async execute(attempt: AttemptOf<typeof VALIDATION>): Promise<void> {
     const { versions, datasets, evaluations, evaluator, gates, live } = this.deps;
     const {
       version,
@@ -117,10 +119,4 @@ function holdoutMetricsOf({ metrics }: ModelVersion): Record<string, number> {
       name.startsWith(HOLDOUT_PREFIX) ? [[name.slice(HOLDOUT_PREFIX.length), value]] : [],
     ),
   );
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    VALIDATION: { passed: boolean; failedChecks: string[]; latencyP95Ms: number | null; sampleRows: number };
-  }
 }

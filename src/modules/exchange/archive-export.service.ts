@@ -1,4 +1,3 @@
-import type { ArchiveCounts } from './archive-format.js';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { pack, type Pack } from 'tar-stream';
@@ -16,12 +15,13 @@ import {
   type Manifest,
   noCounts,
 } from './archive-format.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { Attempt, AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import { audit, refuseUnfinished } from '../platform/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { ExperimentService } from '../experiments/index.js';
 import { ArchiveRows } from './archive-rows.js';
+import { EXPERIMENT_EXPORT } from './experiment-export.job-kind.js';
 
 interface Dependencies {
   objects: ObjectStore;
@@ -41,15 +41,14 @@ export class ArchiveExportService {
   async start(session: Session, input: { experimentId: string }): Promise<Job> {
     const experiment = await this.deps.experiments.get(session, input.experimentId);
     await refuseUnfinished(session, experiment.id);
-    const job = this.deps.jobs.create(session, { kind: 'EXPERIMENT_EXPORT', config: { experimentId: experiment.id } });
+    const job = this.deps.jobs.create(session, EXPERIMENT_EXPORT, { input: { experimentId: experiment.id } });
     audit(session, 'exportExperiment', { type: 'experiment', id: experiment.id }, null, { jobId: job.id });
     return job;
   }
 
-  async execute(attempt: Attempt): Promise<void> {
+  async execute(attempt: AttemptOf<typeof EXPERIMENT_EXPORT>): Promise<void> {
     const { objects, staged, artifacts, experiments } = this.deps;
-    const { experimentId } = attempt.job.config as { experimentId: string };
-    const experiment = await attempt.read((session) => experiments.get(session, experimentId));
+    const experiment = await attempt.read((session) => experiments.get(session, attempt.input.experimentId));
     const { id, name, description, tags, createdAt } = experiment;
     const manifest: Manifest = {
       ...{ format: ARCHIVE_FORMAT, version: ARCHIVE_VERSION, exportedAt: new Date().toISOString() },
@@ -151,11 +150,5 @@ class ArchiveWriter {
       const entry = this.tar.entry({ name, size, mtime: this.now }, (error) => (error ? reject(error) : resolve()));
       pipeline(content, entry).catch(reject);
     });
-  }
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    EXPERIMENT_EXPORT: StoredFile & ArchiveCounts;
   }
 }

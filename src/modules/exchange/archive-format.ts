@@ -74,10 +74,11 @@ const step = z.int();
 const ms = checked(z.number(), (value) => checkTimeMs('', value));
 const state = z.enum(['ACTIVE', 'DELETED']);
 
-const counts = z.object(
+/** How many of each kind an archive holds. */
+export const archiveCounts = z.object(
   Object.fromEntries(LINE_KINDS.map((kind) => [kind, z.int().min(0)])) as Record<LineKind, z.ZodInt>,
 );
-export type ArchiveCounts = z.infer<typeof counts>;
+export type ArchiveCounts = z.infer<typeof archiveCounts>;
 
 export const manifestSchema = z.object({
   format: z.literal(ARCHIVE_FORMAT),
@@ -90,7 +91,7 @@ export const manifestSchema = z.object({
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 
-export const endSchema = z.object({ counts });
+export const endSchema = z.object({ counts: archiveCounts });
 
 export const LINES = {
   runs: checked(

@@ -1,4 +1,3 @@
-import type { ArchiveCounts } from './archive-format.js';
 import { LockMode } from '@mikro-orm/core';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
@@ -7,7 +6,7 @@ import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { checkName, cutText } from '../core/index.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { Attempt, AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects, UploadService } from '../uploads/index.js';
 import {
   audit,
@@ -22,6 +21,7 @@ import type { ArtifactService } from '../artifacts/index.js';
 import type { ExperimentService } from '../experiments/index.js';
 import { ArchivePlacement } from './archive-placement.js';
 import { ArchiveCheck, readArchive } from './archive-reader.js';
+import { EXPERIMENT_IMPORT } from './experiment-import.job-kind.js';
 
 interface Dependencies {
   db: Database;
@@ -31,13 +31,6 @@ interface Dependencies {
   artifacts: ArtifactService;
   experiments: ExperimentService;
   uploads: UploadService;
-}
-
-interface ImportConfig {
-  uploadId: string;
-  objectKey: string;
-  sha256: string;
-  name: string | null;
 }
 
 interface Begun extends SyncedArchive {
@@ -54,8 +47,9 @@ export class ArchiveImportService {
     // Kept from the sweeper, which sees the job afterwards.
     const upload = await this.deps.uploads.get(session, input.uploadId, LockMode.PESSIMISTIC_READ);
     const name = input.name == null ? null : checkName('input.name', input.name);
-    const config: ImportConfig = { uploadId: upload.id, objectKey: upload.objectKey, sha256: upload.sha256, name };
-    const job = this.deps.jobs.create(session, { kind: 'EXPERIMENT_IMPORT', config: { ...config } });
+    const job = this.deps.jobs.create(session, EXPERIMENT_IMPORT, {
+      input: { uploadId: upload.id, objectKey: upload.objectKey, sha256: upload.sha256, name },
+    });
     audit(session, 'importExperiment', { type: 'job', id: job.id }, null, {
       uploadId: upload.id,
       name,
@@ -64,9 +58,9 @@ export class ArchiveImportService {
     return job;
   }
 
-  async execute(attempt: Attempt): Promise<void> {
+  async execute(attempt: AttemptOf<typeof EXPERIMENT_IMPORT>): Promise<void> {
     const { objects, staged, artifacts } = this.deps;
-    const config = attempt.job.config as unknown as ImportConfig;
+    const config = attempt.input;
     const check = new ArchiveCheck();
     attempt.progress(0, 'Checking the archive');
     const counts = await readArchive(await objects.get(config.objectKey), check, attempt.signal);
@@ -242,10 +236,4 @@ async function reveal(
       'run.tenant = ? and run.id = p.id',
     [parents.map(({ id }) => id), parents.map(({ parent }) => parent), tenant],
   );
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    EXPERIMENT_IMPORT: { experimentId: string; keptIds: boolean; unchanged: boolean } & Partial<ArchiveCounts>;
-  }
 }

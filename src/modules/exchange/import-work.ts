@@ -3,42 +3,17 @@ import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { Actor, Session } from '../../db/database.js';
 import { fromHexId } from '../core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import type { JobService, Attempt } from '../jobs/index.js';
+import type { AttemptOf } from '../jobs/index.js';
 import { bind, findByExternal, setSynced, type KnownThing, type ThingKind } from '../platform/index.js';
+import {
+  type ImportConfig,
+  type ImportTally,
+  type MLFLOW_IMPORT,
+  noTally,
+  type Outcomes,
+} from './mlflow-import.job-kind.js';
 import type { MlflowReader } from './mlflow-reader.js';
 import { visibleName } from './rules/mlflow-records.js';
-
-interface Outcomes {
-  added: number;
-  changed: number;
-  unchanged: number;
-}
-
-/** What an import has done so far, in the job's result: over all its attempts. */
-export interface ImportTally {
-  experiments: Outcomes;
-  runs: Outcomes;
-  loggedModels: Outcomes;
-  models: Outcomes;
-  modelVersions: Outcomes;
-  metricPoints: number;
-  artifacts: number;
-  artifactBytes: number;
-  aliases: number;
-  stages: number;
-  /** Things that were left out, with the reason; at most 100 are shown. */
-  problems: { thing: string; reason: string }[];
-  problemCount: number;
-}
-
-export interface ImportConfig {
-  server: string;
-  experimentNames: string[] | null;
-  modelNames: string[] | null;
-  withArtifacts: boolean;
-  withDeleted: boolean;
-  keepStages: boolean;
-}
 
 const COUNTED: Record<ThingKind, 'experiments' | 'runs' | 'loggedModels' | 'models' | 'modelVersions'> = {
   EXPERIMENT: 'experiments',
@@ -55,32 +30,18 @@ const ITEMS_PER_CALL = 100;
 const UUID_VERSION_AT = 14;
 const OWN_UUID_VERSION = '7';
 
-const NOTHING = (): Outcomes => ({ added: 0, changed: 0, unchanged: 0 });
-
 /** One attempt at an import: what its parts share. */
 export class ImportWork {
   readonly tally: ImportTally;
 
   constructor(
-    readonly attempt: Attempt,
+    readonly attempt: AttemptOf<typeof MLFLOW_IMPORT>,
     readonly config: ImportConfig,
     readonly reader: MlflowReader,
     readonly actor: Actor,
-    private readonly jobs: JobService,
   ) {
-    this.tally = {
-      ...{
-        experiments: NOTHING(),
-        runs: NOTHING(),
-        loggedModels: NOTHING(),
-        models: NOTHING(),
-        modelVersions: NOTHING(),
-      },
-      ...{ metricPoints: 0, artifacts: 0, artifactBytes: 0, aliases: 0, stages: 0 },
-      ...(attempt.job.result as Partial<ImportTally> | null),
-      // Those are met again.
-      ...{ problems: [], problemCount: 0 },
-    };
+    // Problems are met again.
+    this.tally = { ...(attempt.soFar ?? noTally()), problems: [], problemCount: 0 };
   }
 
   /** Of the other server, as a name may end with it. */
@@ -133,7 +94,7 @@ export class ImportWork {
     await this.attempt.write(async (session) => {
       await work?.(session);
       await setSynced(session, this.config.server, kind, externalId, synced);
-      await this.jobs.forgiveFailures(session, this.attempt.job.id, tally);
+      await this.attempt.keep(session, tally);
     });
     Object.assign(this.tally, tally);
   }

@@ -1,14 +1,14 @@
-import type { ImportTally } from './import-work.js';
 import type { ConnectMlflow, MlflowCredentials } from '../../adapters/mlflow-server/port.js';
 import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { Role, checkOutboundUrl, type OutboundPolicy } from '../core/index.js';
 import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { AttemptOf, JobService } from '../jobs/index.js';
 import { audit } from '../platform/index.js';
 import { ExperimentImport, type ExperimentImportServices } from './experiment-import.js';
-import { type ImportConfig, ImportWork } from './import-work.js';
+import { ImportWork } from './import-work.js';
+import { type ImportConfig, MLFLOW_IMPORT } from './mlflow-import.job-kind.js';
 import { MlflowReader } from './mlflow-reader.js';
 import { ModelImport, type ModelImportServices } from './model-import.js';
 
@@ -54,7 +54,7 @@ export class MlflowImportService {
       ...{ withArtifacts: input.withArtifacts, withDeleted: input.withDeleted, keepStages: input.keepStages },
     };
     const credentials = checkCredentials(input);
-    const job = this.deps.jobs.create(session, { kind: 'MLFLOW_IMPORT', config: { ...config } });
+    const job = this.deps.jobs.create(session, MLFLOW_IMPORT, { input: config });
     await session.em.flush();
     // Apart from the job, which people and logs see; gone with its end.
     await sql(session.em, 'insert into job_secret (tenant, job_id, secret) values (?, ?, ?)', [
@@ -64,17 +64,17 @@ export class MlflowImportService {
     return job;
   }
 
-  async execute(attempt: Attempt): Promise<void> {
-    const config = attempt.job.config as unknown as ImportConfig;
+  async execute(attempt: AttemptOf<typeof MLFLOW_IMPORT>): Promise<void> {
+    const config = attempt.input;
     const { actor, credentials } = await attempt.read(async (session) => ({
       actor: { principal: session.principal, requestId: session.requestId },
       credentials: await secretOf(session, attempt.job.id),
     }));
     const server = this.deps.connect(config.server, credentials, attempt.signal);
     try {
-      const work = new ImportWork(attempt, config, new MlflowReader(server), actor, this.deps.jobs);
+      const work = new ImportWork(attempt, config, new MlflowReader(server), actor);
       await this.bringAll(work);
-      await attempt.succeed({ ...work.tally });
+      await attempt.succeed(work.tally);
     } finally {
       server.close();
     }
@@ -154,10 +154,4 @@ async function secretOf(session: Session, jobId: string): Promise<MlflowCredenti
         'stopped.',
     );
   return row.secret;
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    MLFLOW_IMPORT: ImportTally;
-  }
 }

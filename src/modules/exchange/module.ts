@@ -1,5 +1,13 @@
 import { MirrorTask } from '../../db/entities/exchange/mirror-task.entity.js';
 import { defineModule } from '../../define-module.js';
+import { experimentExportJob } from '../../jobs/exchange/experiment-export.job.js';
+import { experimentImportJob } from '../../jobs/exchange/experiment-import.job.js';
+import { mlflowImportJob } from '../../jobs/exchange/mlflow-import.job.js';
+import {
+  experimentExportOutcome,
+  experimentImportOutcome,
+} from '../../resolvers/exchange/experiment-archive-outcomes.js';
+import { mlflowImportOutcome } from '../../resolvers/exchange/mlflow-import-outcome.js';
 import { ArchiveResolver } from '../../resolvers/exchange/archive.resolver.js';
 import { MirrorResolver } from '../../resolvers/exchange/mirror.resolver.js';
 import { MlflowImportResolver } from '../../resolvers/exchange/mlflow-import.resolver.js';
@@ -47,6 +55,8 @@ export default defineModule({
     };
   },
   resolvers: [ArchiveResolver, MirrorResolver, MlflowImportResolver],
+  jobs: [experimentExportJob, experimentImportJob, mlflowImportJob],
+  jobOutcomes: [experimentExportOutcome, experimentImportOutcome, mlflowImportOutcome],
   createBackgroundWork: ({ services: { mirror } }) => [
     { in: 'worker', start: () => mirror.start(), stop: () => mirror.stop() },
   ],

@@ -3,11 +3,11 @@ import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { AttemptOf, JobService } from '../jobs/index.js';
 import { requireOwn, audit } from '../platform/index.js';
 import type { StagedObjects } from '../uploads/index.js';
-import { checkStorage, type StorageReport } from './storage-check.js';
+import { checkStorage } from './storage-check.js';
+import { GARBAGE_COLLECTION, type Kept, type Tally } from './garbage-collection.job-kind.js';
 import {
   type Candidate,
   countDeleted,
@@ -36,22 +36,7 @@ export interface GarbageInput {
   checkStorage?: boolean | null;
 }
 
-interface Kept {
-  type: 'run' | 'loggedModel' | 'experiment';
-  id: string;
-  name: string;
-  reason: string;
-}
-
-/** What a collection has removed so far, kept with the job in the transaction of each removal. */
-interface Tally {
-  runs: number;
-  loggedModels: number;
-  experiments: number;
-  metricPoints: number;
-  logLines: number;
-  files: number;
-}
+type CollectionAttempt = AttemptOf<typeof GARBAGE_COLLECTION>;
 
 /** What the store still holds of a thing whose rows are gone. */
 interface Removed {
@@ -91,17 +76,17 @@ export class GarbageService {
       runIds: input.runIds ?? null,
       checkStorage: input.checkStorage ?? false,
     };
-    const job = this.deps.jobs.create(session, { kind: 'GARBAGE_COLLECTION', config });
+    const job = this.deps.jobs.create(session, GARBAGE_COLLECTION, { input: config });
     audit(session, 'collectGarbage', { type: 'job', id: job.id }, null, config);
     return job;
   }
 
   resume(session: Session, jobId: string): Promise<Job> {
-    return this.deps.jobs.resume(session, 'resumeGarbageCollection', jobId, 'GARBAGE_COLLECTION');
+    return this.deps.jobs.resume(session, 'resumeGarbageCollection', jobId, GARBAGE_COLLECTION);
   }
 
-  async execute(attempt: Attempt): Promise<void> {
-    const { checkStorage: check, ...scope } = attempt.job.config as unknown as GarbageScope & { checkStorage: boolean };
+  async execute(attempt: CollectionAttempt): Promise<void> {
+    const { checkStorage: check, ...scope } = attempt.input;
     await new Collection(this.deps, attempt, scope).execute(check);
   }
 }
@@ -115,10 +100,10 @@ class Collection {
 
   constructor(
     private readonly deps: Dependencies,
-    private readonly attempt: Attempt,
+    private readonly attempt: CollectionAttempt,
     private readonly scope: GarbageScope,
   ) {
-    this.tally = { ...NOTHING, ...(attempt.job.result as Partial<Tally> | null) };
+    this.tally = { ...NOTHING, ...attempt.soFar };
   }
 
   async execute(check: boolean): Promise<void> {
@@ -129,7 +114,7 @@ class Collection {
       await this.each(deletedModels, (candidate) => this.collectModel(candidate));
       await this.each(deletedExperiments, (candidate) => this.collectExperiment(candidate));
     }
-    const storage: StorageReport | null = check ? await checkStorage(attempt, this.deps.objects) : null;
+    const storage = check ? await checkStorage(attempt, this.deps.objects) : null;
     await attempt.succeed({ ...this.tally, kept: this.kept, keptCount: this.keptCount, storage });
   }
 
@@ -249,11 +234,7 @@ class Collection {
   /** In the transaction of the removal, so that the figures hold whatever happens to this process. */
   private async count(session: Session, counted: keyof Tally, more: number, files = 0): Promise<void> {
     const tally: Tally = { ...this.tally, [counted]: this.tally[counted] + more, files: this.tally.files + files };
-    await sql(session.em, 'update job set result = ? where tenant = ? and id = ?', [
-      JSON.stringify(tally),
-      session.tenant,
-      this.attempt.job.id,
-    ]);
+    await this.attempt.keep(session, tally);
   }
 
   private keep(kept: Kept): null {
@@ -265,16 +246,4 @@ class Collection {
 
 function cameFrom(versions: string[]): string {
   return `model versions came from it: ${versions.join(', ')}`;
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    GARBAGE_COLLECTION: Record<
-      'runs' | 'loggedModels' | 'experiments' | 'metricPoints' | 'logLines' | 'files' | 'keptCount',
-      number
-    > & {
-      kept: { type: string; id: string; name: string; reason: string }[];
-      storage: object | null;
-    };
-  }
 }

@@ -1,4 +1,6 @@
 import { defineModule } from '../../define-module.js';
+import { garbageCollectionJob } from '../../jobs/garbage/garbage-collection.job.js';
+import { garbageCollectionOutcome } from '../../resolvers/garbage/garbage-collection-outcome.js';
 import { GarbageResolver } from '../../resolvers/garbage/garbage.resolver.js';
 import { GarbageService } from './index.js';
 
@@ -16,4 +18,6 @@ export default defineModule({
     return { garbage: new GarbageService({ objects, staged, jobs }) };
   },
   resolvers: [GarbageResolver],
+  jobs: [garbageCollectionJob],
+  jobOutcomes: [garbageCollectionOutcome],
 });

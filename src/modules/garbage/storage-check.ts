@@ -3,20 +3,9 @@ import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Attempt } from '../jobs/index.js';
+import type { StorageReport } from './garbage-collection.job-kind.js';
 
-export interface StorageReport {
-  objects: number;
-  rows: number;
-  /** Files that no row names. */
-  objectsWithoutRow: Found;
-  /** Rows whose file is not there. */
-  rowsWithoutObject: Found;
-}
-
-interface Found {
-  count: number;
-  keys: string[];
-}
+type Found = StorageReport['objectsWithoutRow'];
 
 const MAX_SHOWN = 100;
 /** No index leads from a key to its row: each batch reads the tables once. */

@@ -1,5 +1,19 @@
-export type { JobResult } from './job-results.js';
-export type { Attempt } from './attempt.js';
-export { JOBS_WAITING, JobService, StaleAttempt, jobTopic } from './job.service.js';
+export type { Attempt, AttemptOf, KindAttempt } from './attempt.js';
+export {
+  defineJobKind,
+  GIB,
+  HOUR_MS,
+  type JobKind,
+  MINUTE_MS,
+  NO_RESOURCES,
+  noInput,
+  readStored,
+  type Resources,
+  SECOND_MS,
+  type Stored,
+  storedFile,
+} from './job-kind.js';
+export { JOBS_WAITING, JobService, queueOf, StaleAttempt, jobTopic } from './job.service.js';
+export { OutsideCompletion } from './outside-completion.js';
 export { createJobLoaders } from './loaders.js';
-export { JOB_CATALOG, type JobKind } from './rules/job-catalog.js';
+export type { StoredResult } from './stored-results.js';

@@ -1,10 +1,12 @@
 // one file because a job's life is one state machine: every change of its row stands here.
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Logger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
+import type { z } from 'zod';
 import type { JobQueue } from '../../adapters/job-queue/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
-import { Event } from '../../db/entities/platform/event.entity.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
+import { JobSubject } from '../../db/entities/jobs/job-subject.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
@@ -13,7 +15,6 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { sql } from '../../db/sql.js';
 import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import {
-  EventType,
   publishRun,
   requireOwn,
   audit,
@@ -21,9 +22,18 @@ import {
   type Waiter,
   type Waiting,
 } from '../platform/index.js';
-import { JOB_CATALOG } from './rules/job-catalog.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
-import type { JobEventRow, JobFilter, JobKind, JobStatus, NewJob } from './job-rows.js';
+import { type JobKind, readStored, type Stored } from './job-kind.js';
+import type {
+  ExternalHandle,
+  JobEventRow,
+  JobFilter,
+  JobStatus,
+  JobSubjectRef,
+  NewJob,
+  WaitingJob,
+} from './job-rows.js';
+import { storedResults } from './stored-results.js';
 
 /** Why an attempt ended; a final failure would come again in the same way. */
 interface Failure {
@@ -40,6 +50,9 @@ const REQUEUE_AFTER_MS = 15_000;
 const OFFERED_AT_ONCE = 50;
 export const JOBS_WAITING = 'jobs-waiting';
 
+/** The queue that carries jobs of a kind. */
+export const queueOf = (kind: string, queue: string) => (queue === 'default' ? kind : `${queue}.${kind}`);
+
 export const jobTopic = (jobId: string) => `job:${jobId}`;
 
 /** Thrown inside an attempt that another attempt, a cancellation or an end has overtaken: its writes are refused. */
@@ -52,24 +65,52 @@ export class StaleAttempt extends Error {
 
 /** The life of background jobs: the table is the truth, the queue only carries its rows to workers. */
 export class JobService {
+  private readonly kinds: ReadonlyMap<string, JobKind>;
+  /** What the API shows of results, by the ids of their jobs. */
+  readonly results: ReturnType<typeof storedResults>;
+
   constructor(
     private readonly live: LiveEvents,
     private readonly queue: JobQueue,
     private readonly db: Database,
     private readonly logger: Logger,
     private readonly waiting: Waiting,
-  ) {}
+    kinds: readonly JobKind[],
+  ) {
+    this.kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
+    this.results = storedResults(kinds.flatMap(({ unshown = [] }) => unshown));
+  }
 
-  create(session: Session, job: NewJob): Job {
-    const row = session.em.create(Job, { ...job, tenant: session.tenant, createdBy: session.principal.subject });
+  create<Kind extends JobKind>(
+    session: Session,
+    kind: Kind,
+    { input, subjects = [], resources = kind.resources, ...rest }: NewJob<Kind>,
+  ): Job {
+    const { tenant } = session;
+    const row = session.em.create(Job, {
+      ...rest,
+      ...resources,
+      id: uuidv7(),
+      kind: kind.kind,
+      config: kind.input.parse(input),
+      tenant,
+      createdBy: session.principal.subject,
+    });
+    for (const { type, id } of [...subjectsOf(row), ...subjects])
+      session.em.create(JobSubject, { tenant, jobId: row.id, type, subjectId: id });
     session.afterCommit(() => this.live.publish(JOBS_WAITING));
     return row;
   }
 
   async get(session: Session, id: string, kind?: JobKind): Promise<Job> {
-    const job = await session.em.findOne(Job, { id, tenant: session.tenant, ...(kind && { kind }) });
-    if (!job) throw notFound(kind ? `${kind.toLowerCase().replace('_', '-')} job` : 'job', id);
+    const job = await session.em.findOne(Job, { id, tenant: session.tenant, ...(kind && { kind: kind.kind }) });
+    if (!job) throw notFound(kind ? `${kind.kind.toLowerCase().replace('_', '-')} job` : 'job', id);
     return job;
+  }
+
+  /** What a job of this kind was asked. */
+  inputOf<Input extends Stored>({ kind, input }: { kind: string; input: Input }, { id, config }: Job): z.output<Input> {
+    return readStored(input, config, { what: 'input', kind, id });
   }
 
   /** Begins a job and answers when it has ended, or after `waitMs`. */
@@ -118,7 +159,7 @@ export class JobService {
       });
     const before = { status: job.status };
     await this.step(session.em, job.id, { status: 'CANCELLED', message: `Cancelled by ${session.principal.subject}` });
-    await this.endRun(session.em, job, 'KILLED');
+    await this.tellEnd(session.em, job, 'CANCELLED', null);
     audit(session, 'cancelJob', { type: 'job', id }, before, { status: 'CANCELLED' });
     session.afterCommit(() => this.tell(job));
     await session.em.refresh(job);
@@ -147,6 +188,21 @@ export class JobService {
     });
     await session.em.refresh(job);
     return job;
+  }
+
+  /** What a delivered attempt needs to know before it is taken; null when there is nothing to do. */
+  async queued(id: string, attempt: number): Promise<WaitingJob | null> {
+    const [row] = await this.db.asSystem((em) =>
+      sql<Omit<WaitingJob, 'waitingSinceMs'> & { waitingSince: Date }>(
+        em,
+        `select priority, cores, memory_bytes::float8 as "memoryBytes", gpus, greatest(created_at, not_before) as "waitingSince"
+         from job where id = ? and attempt = ? and status = 'QUEUED'`,
+        [id, attempt],
+      ),
+    );
+    if (!row) return null;
+    const { waitingSince, ...wanted } = row;
+    return { ...wanted, waitingSinceMs: waitingSince.getTime() };
   }
 
   /** Takes a delivered attempt. Null when there is nothing to do: already taken, overtaken or ended. */
@@ -195,15 +251,24 @@ export class JobService {
   }
 
   /** Progress that survives a crash: what failed before no longer counts against the job. */
-  async forgiveFailures(session: Session, id: string, resultSoFar?: object): Promise<void> {
-    const result = resultSoFar === undefined ? null : JSON.stringify(resultSoFar);
+  async forgiveFailures(session: Session, id: string, soFar?: object): Promise<void> {
+    const result = soFar === undefined ? null : JSON.stringify(soFar);
     await sql(session.em, 'update job set failures = 0, result = coalesce(?, result) where id = ? and tenant = ?', [
       ...[result, id, session.tenant],
     ]);
   }
 
+  /** Where the work of a job lives, so that a later attempt can attach to it instead of beginning anew. */
+  async attach(session: Session, id: string, { backend, id: externalId, state }: ExternalHandle): Promise<void> {
+    await sql(
+      session.em,
+      'update job set external_backend = ?, external_id = ?, external_state = ? where id = ? and tenant = ?',
+      [backend, externalId, state, id, session.tenant],
+    );
+  }
+
   /** In the transaction of the job's outcome. */
-  async succeed(session: Session, id: string, attempt: number, result: Record<string, unknown>): Promise<void> {
+  async succeed(session: Session, id: string, attempt: number, result: object): Promise<void> {
     await this.fence(session, id, attempt);
     await sql(session.em, 'update job set result = ? where id = ? and tenant = ?', [
       JSON.stringify(result),
@@ -220,7 +285,7 @@ export class JobService {
     const final = known && error.code !== ErrorCode.UNAVAILABLE && error.code !== ErrorCode.INTERNAL;
     const code = known ? error.code : ErrorCode.INTERNAL;
     const message = known ? error.message : 'The worker met an unexpected error; its log has the details.';
-    const backoffMs = JOB_CATALOG[job.kind].backoffMs * (job.failures + 1);
+    const backoffMs = (this.kinds.get(job.kind)?.retry.backoffMs ?? 0) * (job.failures + 1);
     await this.db.asSystem((em) => this.retryOrEnd(em, job.id, job.attempt, { code, message, final, backoffMs }));
     this.tell(job);
     this.live.publish(EVENTS_WAITING);
@@ -241,18 +306,20 @@ export class JobService {
   /** Offers waiting jobs to the queue; first those that it was never offered, however many others wait for a worker. */
   async dispatch(): Promise<void> {
     const waiting = await this.db.asSystem((em) =>
-      sql<{ id: string; tenant: string; kind: string; attempt: number }>(
+      sql<{ id: string; tenant: string; kind: string; attempt: number; queue: string; priority: number }>(
         em,
-        `select id, tenant, kind, attempt from job where status = 'QUEUED' and (not_before is null or not_before <= now())
+        `select id, tenant, kind, attempt, queue, priority from job where status = 'QUEUED' and (not_before is null or not_before <= now())
          and (enqueued_attempt < attempt or enqueued_at < now() - ? * interval '1 millisecond')
-         order by enqueued_attempt = attempt, created_at limit 500`,
+         order by enqueued_attempt = attempt, priority desc, created_at limit 500`,
         [REQUEUE_AFTER_MS],
       ),
     );
     for (let from = 0; from < waiting.length; from += OFFERED_AT_ONCE) {
       const offered = waiting.slice(from, from + OFFERED_AT_ONCE);
       await Promise.all(
-        offered.map(({ id, tenant, kind, attempt }) => this.queue.enqueue(kind, { tenant, jobId: id, attempt })),
+        offered.map(({ id, tenant, kind, attempt, queue, priority }) =>
+          this.queue.enqueue(queueOf(kind, queue), { tenant, jobId: id, attempt }, priority),
+        ),
       );
       await this.db.asSystem((em) =>
         sql(
@@ -319,7 +386,7 @@ export class JobService {
     const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
     if (!job) return;
     const failures = job.failures + 1;
-    if (final || failures >= JOB_CATALOG[job.kind].attempts) {
+    if (final || failures >= (this.kinds.get(job.kind)?.retry.attempts ?? 1)) {
       await sql(em, 'update job set failures = ?, error_code = ?, error_message = ? where id = ?', [
         failures,
         code,
@@ -327,17 +394,7 @@ export class JobService {
         id,
       ]);
       await this.step(em, id, { status: 'FAILED', message });
-      await this.endRun(em, job, 'FAILED');
-      if (job.kind === 'TRAINING') {
-        em.create(Event, {
-          tenant: job.tenant,
-          type: EventType.MODEL_TRAINING_FAILED,
-          subjectType: 'job',
-          subjectId: id,
-          modelId: (job.config as { registerModelId?: string | null }).registerModelId ?? null,
-          payload: { runId: job.runId, errorCode: code, errorMessage: message },
-        });
-      }
+      await this.tellEnd(em, job, 'FAILED', { code, message });
     } else {
       await sql(
         em,
@@ -349,14 +406,17 @@ export class JobService {
     }
   }
 
-  private async endRun(em: EntityManager, job: Job, status: 'FAILED' | 'KILLED'): Promise<void> {
-    if (job.kind !== 'TRAINING' || !job.runId) return;
-    await em.nativeUpdate(
-      Run,
-      { id: job.runId, status: { $in: ['QUEUED', 'RUNNING'] } },
-      { status, endedAt: new Date() },
-    );
-    await this.db.tellTouched(em, job.tenant, [{ type: 'run', id: job.runId }]);
+  /** Lets the module of its kind say what ends with a job that did not succeed. */
+  private async tellEnd(
+    em: EntityManager,
+    job: Job,
+    status: 'FAILED' | 'CANCELLED',
+    failure: { code: ErrorCode; message: string } | null,
+  ): Promise<void> {
+    const kind = this.kinds.get(job.kind);
+    if (!kind?.ended) return;
+    const input = this.inputOf(kind, job);
+    await this.db.tellTouched(em, job.tenant, await kind.ended({ em, job, input, status, failure }));
   }
 
   /** Changes a job and leaves the step in its log, numbered by the job's own row, so that numbers commit in order. */
@@ -378,4 +438,11 @@ export class JobService {
       [change.status ?? null, change.progress ?? null, change.message, ended, id],
     );
   }
+}
+
+/** What a job has a column for. */
+function subjectsOf({ runId, modelVersionId, datasetId, alertId }: Job): JobSubjectRef[] {
+  return Object.entries({ run: runId, modelVersion: modelVersionId, dataset: datasetId, alert: alertId }).flatMap(
+    ([type, id]) => (id == null ? [] : [{ type, id }]),
+  );
 }

@@ -1,13 +1,16 @@
 import { JobSecret } from '../../db/entities/jobs/job-secret.entity.js';
 import { JobEvent } from '../../db/entities/jobs/job-event.entity.js';
+import { JobSubject } from '../../db/entities/jobs/job-subject.entity.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { defineModule } from '../../define-module.js';
 import { dispatcher } from '../../jobs/worker.js';
+import { completeJobOperation } from '../../protocols/rest/complete-job.js';
 import { JobResolver } from '../../resolvers/jobs/job.resolver.js';
-import { JobService, createJobLoaders } from './index.js';
+import { JobService, OutsideCompletion, createJobLoaders } from './index.js';
 
 interface JobsServices {
   jobs: JobService;
+  outsideCompletion: OutsideCompletion;
 }
 
 type JobsLoaders = ReturnType<typeof createJobLoaders>;
@@ -21,12 +24,14 @@ declare module '../../loaders.js' {
 
 export default defineModule({
   name: 'jobs',
-  entities: [Job, JobEvent, JobSecret],
-  createServices: ({ db, live, queue, logger, services }): JobsServices => {
-    return { jobs: new JobService(live, queue, db, logger, services.waiting) };
+  entities: [Job, JobEvent, JobSecret, JobSubject],
+  createServices: ({ db, live, queue, logger, jobKinds, services }): JobsServices => {
+    const jobs = new JobService(live, queue, db, logger, services.waiting, jobKinds);
+    return { jobs, outsideCompletion: new OutsideCompletion(db, jobs, services.signingKeys, jobKinds) };
   },
-  createLoaders: createJobLoaders,
+  createLoaders: (batches, { jobs }) => createJobLoaders(batches, jobs),
   resolvers: [JobResolver],
+  restOperations: [completeJobOperation],
   createTicks: ({ services, config }) => [
     {
       name: 'reconcile',

@@ -1,7 +1,32 @@
-import { setting, whole, type Settings, type SettingValues } from '../../settings.js';
+import { availableParallelism, totalmem } from 'node:os';
+import { list, setting, whole, type Settings, type SettingValues } from '../../settings.js';
+
+/** What the machine has, or the container where that is less. */
+function machineMemoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
 
 export const JOBS_SETTINGS = {
-  WORKER_CONCURRENCY: setting(whole(1, 64).default(2), 'Background jobs that run at once in this process.'),
+  WORKER_CONCURRENCY: setting(
+    whole(1, 64).default(2),
+    'Background jobs of all kinds that run at once in this process. Releases only wait for other jobs and do not count.',
+  ),
+  WORKER_CORES: setting(
+    whole(1, 1024).default(availableParallelism()),
+    'CPU cores that background jobs of this process may use together; absent: all of the machine.',
+    'all',
+  ),
+  WORKER_MEMORY_BYTES: setting(
+    whole(1).default(machineMemoryBytes()),
+    'Main memory that background jobs of this process may use together, in bytes; absent: all of the machine.',
+    'all',
+  ),
+  WORKER_GPUS: setting(whole(0, 1024).default(0), 'GPUs that background jobs of this process may use together.'),
+  WORKER_QUEUES: setting(
+    list.default(['default']),
+    'Queues from which this process takes background jobs, separated by commas.',
+  ),
   RECONCILE_INTERVAL_MS: setting(
     whole(100).default(5_000),
     'Time between two looks for lost or stalled jobs, in milliseconds.',

@@ -36,6 +36,7 @@ export {
   buildNumericReference,
   buildPredictionReference,
   countBins,
+  referenceProfileSchema,
   type CategoricalReference,
   type NumericReference,
   type PredictionReference,
@@ -64,6 +65,7 @@ export {
 } from './rules/tensor-check.js';
 export {
   DATATYPES,
+  signatureSchema,
   type Datatype,
   type InputColumn,
   type OutputMeaning,

@@ -38,6 +38,7 @@ interface PlatformServices {
   waiting: Waiting;
   webhookDeliveries: WebhookDeliveryService;
   webhooks: WebhookService;
+  signingKeys: SigningKeys;
 }
 
 type PlatformLoaders = ReturnType<typeof createPlatformLoaders>;
@@ -72,6 +73,7 @@ export default defineModule({
       events: new EventService(db, live, logger, [webhookSubscriber(WEBHOOK_FORMATS)]),
       feeds: new LiveFeeds(live),
       knownTokens: new KnownTokens({ db, live, logger, codec: tokenCodec, keys, others: tokens }),
+      signingKeys: keys,
       retention: new RetentionService(db, {
         eventDays: config.EVENT_LOG_DAYS,
         trafficDays: config.TRAFFIC_LOG_DAYS,

@@ -24,10 +24,11 @@ import { type LoggedFiles, readMlmodel } from './rules/mlmodel.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { DatasetFiles } from '../../adapters/dataset-files/port.js';
 import type { ModelChecker } from '../../inference/port.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { Attempt, AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
+import { CONVERSION } from './conversion.job-kind.js';
 import type { ModelVersionService } from './model-version.service.js';
 import type { ModelService } from './model.service.js';
 import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
@@ -86,7 +87,7 @@ export class ConversionService {
     this.begin(session, version, null);
   }
 
-  async execute(attempt: Attempt): Promise<void> {
+  async execute(attempt: AttemptOf<typeof CONVERSION>): Promise<void> {
     const { objects, converter, checkModel, versions } = this.deps;
     const { version, files } = await attempt.read(async (session) => {
       const found = await versions.get(session, attempt.job.modelVersionId ?? '');
@@ -146,7 +147,7 @@ export class ConversionService {
 
   /** Two at once would store different files under the same keys. */
   private async refuseSecond(session: Session, { id, version }: ModelVersion): Promise<void> {
-    const underWay = { kind: 'CONVERSION', status: { $in: ['QUEUED', 'RUNNING'] } } as const;
+    const underWay = { kind: CONVERSION.kind, status: { $in: ['QUEUED', 'RUNNING'] } } as const;
     const job = await session.em.findOne(
       Job,
       { tenant: session.tenant, modelVersionId: id, ...underWay },
@@ -161,7 +162,7 @@ export class ConversionService {
 
   private begin(session: Session, version: ModelVersion, datasetId: string | null): Job {
     const { id: modelVersionId, runId } = version;
-    return this.deps.jobs.create(session, { kind: 'CONVERSION', config: {}, modelVersionId, datasetId, runId });
+    return this.deps.jobs.create(session, CONVERSION, { input: {}, modelVersionId, datasetId, runId });
   }
 
   private async fetch({ path, objectKey }: SourceFile, modelDir: string, signal: AbortSignal): Promise<void> {
@@ -191,7 +192,7 @@ export class ConversionService {
   }
 
   private async finish(
-    attempt: Attempt,
+    attempt: AttemptOf<typeof CONVERSION>,
     id: string,
     source: Pick<OnnxVersion, 'sourceKey' | 'sizeBytes' | 'sha256' | 'signature'>,
     conversion: Conversion & { state: 'CONVERTED' },
@@ -263,10 +264,4 @@ function hasOnnx({ id, version }: ModelVersion): AppError {
     expected: 'a version without a model.onnx',
     got: id,
   });
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    CONVERSION: { framework: string; sha256: string; maxAbsDiff: number | null; maxScaledDiff: number | null };
-  }
 }

@@ -116,7 +116,10 @@ export class ModelVersionService {
       sizeBytes,
       sha256,
       signature,
-      metrics,
+      // One that is not finite has no place in JSON.
+      metrics: Object.fromEntries(
+        Object.entries(metrics).flatMap(([name, value]) => (value === null ? [] : [[name, value] as const])),
+      ),
       reference,
       agreementMaxAbsDiff,
       runId: input.runId,

@@ -6,6 +6,8 @@ import { ModelComment } from '../../db/entities/registry/model-comment.entity.js
 import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
 import { GateResult } from '../../db/entities/registry/gate-result.entity.js';
 import { defineModule } from '../../define-module.js';
+import { conversionJob } from '../../jobs/registry/conversion.job.js';
+import { conversionOutcome } from '../../resolvers/registry/conversion-outcome.js';
 import { aliasEndpoints } from '../../protocols/mlflow/registry/aliases.js';
 import { modelEndpoints } from '../../protocols/mlflow/registry/models.js';
 import { versionEndpoints } from '../../protocols/mlflow/registry/versions.js';
@@ -153,6 +155,8 @@ export default defineModule({
     StageTransitionResolver,
     StageResolver,
   ],
+  jobs: [conversionJob],
+  jobOutcomes: [conversionOutcome],
   createTicks: ({ services: { versionStorage } }) => [
     { name: 'sweep-versions', intervalMs: MINUTE_MS, run: () => versionStorage.sweep() },
   ],

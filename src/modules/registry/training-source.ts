@@ -1,6 +1,8 @@
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Session } from '../../db/database.js';
 import type { TrainingResult } from '../algorithms/index.js';
+import { readStored } from '../jobs/index.js';
+import { TRAINING } from '../training/index.js';
 
 export interface TrainingSource {
   datasetId: string;
@@ -12,11 +14,10 @@ export async function trainingOf(session: Session, runId: string | null | undefi
   if (!runId) return null;
   const job = await session.em.findOne(
     Job,
-    { tenant: session.tenant, runId, kind: 'TRAINING', status: 'SUCCEEDED' },
+    { tenant: session.tenant, runId, kind: TRAINING.kind, status: 'SUCCEEDED' },
     { orderBy: { createdAt: 'DESC' }, refresh: true, populate: ['result'] },
   );
-  // The result of a training job is written by the training service alone.
-  return job?.result && job.datasetId
-    ? { datasetId: job.datasetId, result: job.result as unknown as TrainingResult }
-    : null;
+  if (!job?.result || !job.datasetId) return null;
+  const of = { what: 'result', kind: job.kind, id: job.id } as const;
+  return { datasetId: job.datasetId, result: readStored(TRAINING.result, job.result, of) };
 }

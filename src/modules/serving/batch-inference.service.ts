@@ -24,11 +24,12 @@ import { EventType, audit, emitEvent } from '../platform/index.js';
 import { Role } from '../core/index.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { DatasetFiles, OutputColumn } from '../../adapters/dataset-files/port.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { Attempt, AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { requireOnnx, requireReady } from '../registry/index.js';
+import { BATCH_INFERENCE } from './batch-inference.job-kind.js';
 import type { LoadedModels } from './loaded-models.js';
 
 export interface BatchInferenceInput {
@@ -36,6 +37,8 @@ export interface BatchInferenceInput {
   datasetId: string;
   keyColumns?: string[] | null;
 }
+
+type BatchAttempt = AttemptOf<typeof BATCH_INFERENCE>;
 
 interface Dependencies {
   db: Database;
@@ -67,9 +70,8 @@ export class BatchInferenceService {
     const dataset = await this.deps.datasets.get(session, datasetId);
     const keys = checkKeys(keyColumns ?? [], dataset);
     checkInputs(version, dataset);
-    const job = this.deps.jobs.create(session, {
-      kind: 'BATCH_INFERENCE',
-      config: { keyColumns: keys },
+    const job = this.deps.jobs.create(session, BATCH_INFERENCE, {
+      input: { keyColumns: keys },
       modelVersionId,
       datasetId,
     });
@@ -82,7 +84,7 @@ export class BatchInferenceService {
     return job;
   }
 
-  async execute(attempt: Attempt): Promise<void> {
+  async execute(attempt: BatchAttempt): Promise<void> {
     const { job } = attempt;
     const { version, dataset } = await attempt.read(async (session) => ({
       version: requireOnnx(
@@ -174,7 +176,7 @@ export class BatchInferenceService {
    * nothing.
    */
   private async storePart(attempt: Attempt, endRow: number, local: string): Promise<void> {
-    const { staged, objects, jobs } = this.deps;
+    const { staged, objects } = this.deps;
     const { job, number } = attempt;
     const objectKey = `${folderOf(job)}/parts/${endRow}-attempt-${number}.parquet`;
     await attempt.write((session) => staged.stage(session, objectKey));
@@ -190,11 +192,11 @@ export class BatchInferenceService {
         ...stored,
       });
       await session.em.flush();
-      await jobs.forgiveFailures(session, job.id);
+      await attempt.forgiveFailures(session);
     });
   }
 
-  private async finish(attempt: Attempt, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
+  private async finish(attempt: BatchAttempt, version: OnnxVersion, dataset: Dataset, workDir: string): Promise<void> {
     const { files, objects, staged, artifacts, live, datasets } = this.deps;
     const { job } = attempt;
     const parts = await attempt.read((session) => partsOf(session, job.id));
@@ -205,7 +207,7 @@ export class BatchInferenceService {
     const { table } = held.use(await datasets.localTable(dataset));
     const rows = await files.concatParquet(local, whole, {
       table,
-      names: keysOf(job),
+      names: attempt.input.keyColumns,
       rowNumberColumn: ROW_NUMBER_COLUMN,
     });
     if (rows !== dataset.rowCount)
@@ -258,10 +260,6 @@ function folderOf({ tenant, id }: Job): string {
   return `${tenant}/batch-inference/${id}`;
 }
 
-function keysOf(job: Job): string[] {
-  return job.config['keyColumns'] as string[];
-}
-
 /** In the order of their rows, without a gap: each attempt goes on where the one before stopped. */
 function partsOf(session: Session, jobId: string): Promise<Checkpoint[]> {
   return session.em.find(Checkpoint, { tenant: session.tenant, jobId }, { orderBy: { epoch: 'ASC' } });
@@ -293,11 +291,5 @@ function checkInputs({ id, signature }: OnnxVersion, dataset: Dataset): void {
       if (spec.datatype !== 'BYTES' && column.type === 'STRING' && !isReadAnew)
         throw refuse(`numbers (${spec.datatype}) in column ${name}`, 'text');
     }
-  }
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    BATCH_INFERENCE: StoredFile & { rows: number; downloadUrl: string };
   }
 }

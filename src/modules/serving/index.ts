@@ -22,3 +22,4 @@ export type { TrafficRecorder } from './traffic-recorder.js';
 export { readTraffic } from './traffic.service.js';
 export { VersionFollowing } from './version-following.js';
 export { FULL_WEIGHT_BPS } from './rules/traffic.js';
+export { BATCH_INFERENCE } from './batch-inference.job-kind.js';

@@ -3,6 +3,8 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { PredictionLog } from '../../db/entities/serving/prediction-log.entity.js';
 import { defineModule } from '../../define-module.js';
+import { batchInferenceJob } from '../../jobs/serving/batch-inference.job.js';
+import { batchInferenceOutcome } from '../../resolvers/serving/batch-inference-outcome.js';
 import { predictOperation } from '../../protocols/rest/predict.js';
 import { BatchInferenceResolver } from '../../resolvers/serving/batch-inference.resolver.js';
 import { DeploymentResolver } from '../../resolvers/serving/deployment.resolver.js';
@@ -103,6 +105,8 @@ export default defineModule({
   },
   createLoaders: createServingLoaders,
   resolvers: [BatchInferenceResolver, DeploymentResolver, EndpointResolver, PredictResolver],
+  jobs: [batchInferenceJob],
+  jobOutcomes: [batchInferenceOutcome],
   createTicks: ({ services: { batchInference } }) => [
     { name: 'sweep-batch-inference', intervalMs: MINUTE_MS, run: () => batchInference.sweep() },
   ],

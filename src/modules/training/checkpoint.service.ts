@@ -6,7 +6,7 @@ import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { CheckpointReport } from '../../training/port.js';
 import { sha256Of, type StagedObjects } from '../uploads/index.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { Attempt } from '../jobs/index.js';
 
 /** The newest, and others to fall back on when it is damaged. */
 const KEPT_CHECKPOINTS = 3;
@@ -16,7 +16,6 @@ export class CheckpointService {
   constructor(
     private readonly objects: ObjectStore,
     private readonly staged: StagedObjects,
-    private readonly jobs: JobService,
   ) {}
 
   /** Keeps a checkpoint for later attempts. From now on earlier failures do not count against the job. */
@@ -42,7 +41,7 @@ export class CheckpointService {
       });
       await session.em.flush();
       await this.prune(session, job.id);
-      await this.jobs.forgiveFailures(session, job.id);
+      await attempt.forgiveFailures(session);
     });
   }
 

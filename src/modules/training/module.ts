@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import { defineModule } from '../../define-module.js';
+import { trainingJob } from '../../jobs/training/training.job.js';
+import { trainingOutcome } from '../../resolvers/training/training-outcome.js';
 import { TrainingResolver } from '../../resolvers/training/training.resolver.js';
 import { CheckpointService, TrainingService, createTrainingLoaders } from './index.js';
 
@@ -24,7 +26,7 @@ export default defineModule({
   entities: [Checkpoint],
   createServices: ({ db, live, objects, backend, config, services }): TrainingServices => {
     const { jobs, staged, runs, runLogs, datasets, artifacts, modelVersions } = services;
-    const checkpoints = new CheckpointService(objects, staged, jobs);
+    const checkpoints = new CheckpointService(objects, staged);
     const training = {
       live,
       objects,
@@ -41,6 +43,8 @@ export default defineModule({
   },
   createLoaders: createTrainingLoaders,
   resolvers: [TrainingResolver],
+  jobs: [trainingJob],
+  jobOutcomes: [trainingOutcome],
   createTicks: ({ services: { trainings } }) => [
     { name: 'sweep-trainings', intervalMs: MINUTE_MS, run: () => trainings.sweep() },
   ],

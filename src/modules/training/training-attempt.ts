@@ -7,17 +7,17 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { EventType, emitEvent } from '../platform/index.js';
-import type { TrainingWarning, TrainingResult } from '../algorithms/index.js';
+import type { TrainingWarning } from '../algorithms/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { EpochReport, TrainingBackend, TrainingOutcome } from '../../training/port.js';
-import type { Attempt } from '../jobs/index.js';
+import type { AttemptOf } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import type { RunLogService, RunService } from '../experiments/index.js';
 import type { CheckpointService } from './checkpoint.service.js';
 import type { RunRegistrar } from './run-registrar.js';
-import type { TrainingJobConfig } from './training-job-config.js';
+import type { TRAINING } from './training.job-kind.js';
 
 export interface TrainingParts {
   live: LiveEvents;
@@ -54,16 +54,16 @@ export class TrainingAttempt {
   /** How many of them those who follow the run have seen. */
   private shownCount = 0;
   private readonly runId: string;
-  private readonly config: TrainingJobConfig;
+  private readonly config: AttemptOf<typeof TRAINING>['input'];
 
   constructor(
     private readonly parts: TrainingParts,
-    private readonly attempt: Attempt,
+    private readonly attempt: AttemptOf<typeof TRAINING>,
     private readonly workDir: string,
   ) {
-    // A TRAINING job is only ever made together with its run, dataset and config.
+    // A TRAINING job is only ever made together with its run and dataset.
     this.runId = attempt.job.runId!;
-    this.config = attempt.job.config as unknown as TrainingJobConfig;
+    this.config = attempt.input;
   }
 
   async execute(): Promise<void> {
@@ -187,7 +187,7 @@ export class TrainingAttempt {
       ),
     ];
     const { signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly } = outcome;
-    const result: TrainingResult = {
+    const result = {
       modelKey: model.key,
       ...model.stored,
       ...(before &&
@@ -195,7 +195,7 @@ export class TrainingAttempt {
       ...{ signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly, warnings },
       config: this.config.training,
     };
-    await attempt.succeed({ ...result }, async (session) => {
+    await attempt.succeed(result, async (session) => {
       for (const { path, key, stored } of files)
         await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
       await parts.runs.logStep(session, this.runId, epochsRun, metrics);

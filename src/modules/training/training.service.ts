@@ -1,4 +1,3 @@
-import type { TrainingResult } from '../algorithms/index.js';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, Session } from '../../db/database.js';
@@ -19,10 +18,10 @@ import {
   type TrainingConfigInput,
 } from '../algorithms/index.js';
 import { AppError, badInput, notFound } from '../../errors.js';
-import type { Attempt, JobService } from '../jobs/index.js';
+import type { AttemptOf, JobService } from '../jobs/index.js';
 import { requireWritable } from '../experiments/index.js';
 import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
-import type { TrainingJobConfig } from './training-job-config.js';
+import { TRAINING } from './training.job-kind.js';
 
 export interface StartTrainingInput {
   experimentId: string;
@@ -67,10 +66,8 @@ export class TrainingService {
     });
     run.warnings = warnings;
     session.em.create(RunDataset, { tenant: session.tenant, runId: run.id, datasetId: dataset.id, role: 'TRAINING' });
-    const config: TrainingJobConfig = { training, registerModelId: modelId, warnings };
-    const job = this.jobs.create(session, {
-      kind: 'TRAINING',
-      config: { ...config },
+    const job = this.jobs.create(session, TRAINING, {
+      input: { training, registerModelId: modelId, warnings },
       runId: run.id,
       datasetId: dataset.id,
       alertId: input.alertId,
@@ -87,7 +84,7 @@ export class TrainingService {
 
   /** Another attempt at a failed or cancelled training, from its last sound checkpoint. CONFLICT in any other state. */
   async resume(session: Session, jobId: string): Promise<Job> {
-    const job = await this.jobs.resume(session, 'resumeTraining', jobId, 'TRAINING');
+    const job = await this.jobs.resume(session, 'resumeTraining', jobId, TRAINING);
     await requireWritable(session, job.runId!);
     await session.em.nativeUpdate(Run, { id: job.runId!, tenant: session.tenant }, { status: 'QUEUED', endedAt: null });
     this.parts.runs.tellStatus(session, job.runId!);
@@ -97,7 +94,7 @@ export class TrainingService {
   }
 
   /** One attempt; ends when the model is stored, the training failed, or `run.signal` aborted. */
-  execute(attempt: Attempt): Promise<void> {
+  execute(attempt: AttemptOf<typeof TRAINING>): Promise<void> {
     return new TrainingAttempt(
       this.parts,
       attempt,
@@ -123,7 +120,7 @@ export class TrainingService {
   }
 
   private announce(session: Session, job: Job): void {
-    const { training, registerModelId } = job.config as unknown as TrainingJobConfig;
+    const { training, registerModelId } = this.jobs.inputOf(TRAINING, job);
     const payload = { runId: job.runId, datasetId: job.datasetId, modelType: training.modelType, attempt: job.attempt };
     emitEvent(session, this.parts.live, EventType.MODEL_TRAINING_STARTED, { type: 'job', id: job.id }, payload, {
       modelId: registerModelId,
@@ -152,12 +149,5 @@ function belowInput<T>(check: () => T): T {
       ...error.details,
       field: `input.${field}`,
     });
-  }
-}
-
-declare module '../jobs/job-results.js' {
-  interface JobResults {
-    /** Without the reference samples of the training, which are as large as the rest of a page. */
-    TRAINING: Omit<TrainingResult, 'reference'>;
   }
 }

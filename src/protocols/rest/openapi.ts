@@ -54,7 +54,7 @@ export function openApi(operations: readonly Operation[]): object {
     (paths[`/v1${path}`] ??= {})[method.toLowerCase()] = {
       operationId: id,
       summary,
-      description: `${description} Needs the role ${need.role}.`,
+      description: `${description} Needs ${need === 'ATTEMPT' ? 'the token of the attempt' : `the role ${need.role}`}.`,
       parameters: Object.entries(params).map(([name, about]) => ({
         name,
         in: 'path',

@@ -7,6 +7,8 @@ import type { Need } from '../caller.js';
 /** Who calls, and what a handler works with. */
 export interface RestCall {
   principal: Principal;
+  /** The bearer token as it came. */
+  token: string | null;
   requestId: string;
   services: Services;
   /** One use case in one transaction, as the caller's tenant. */
@@ -21,8 +23,8 @@ export interface Operation {
   path: string;
   summary: string;
   description: string;
-  /** What its caller's token must be good for. */
-  need: Need;
+  /** What its caller's token must be good for. ATTEMPT: the token of an attempt at a job, which the service checks. */
+  need: Need | 'ATTEMPT';
   /** Parameters of the path with what they mean. */
   params: Record<string, string>;
   body: z.ZodType | null;

@@ -1,74 +1,63 @@
-import { LINE_KINDS } from '../../modules/exchange/index.js';
-import type { JobResult } from '../../modules/jobs/index.js';
+import { type ClassType, createUnionType } from 'type-graphql';
+import type { z } from 'zod';
+import { type JobKind, readStored, type Stored, type StoredResult } from '../../modules/jobs/index.js';
 import type { NamedMetric } from '../registry/model-version.types.js';
-import {
-  BatchInferenceOutcome,
-  ConversionOutcome,
-  EvaluationOutcome,
-  ExperimentExportOutcome,
-  ExperimentImportOutcome,
-  GarbageCollectionOutcome,
-  MlflowImportOutcome,
-  ReleaseOutcome,
-  RunArchiveOutcome,
-  type ThingCount,
-  TrainingOutcome,
-  ValidationOutcome,
-  type JobOutcome,
-} from './job-outcome.types.js';
+import { JobKindEnum } from './job.types.js';
 
-const IMPORTED = ['experiments', 'runs', 'loggedModels', 'models', 'modelVersions'] as const;
+/** What came out of a kind of job, as the API shows it. */
+export interface OutcomeDefinition {
+  kind: JobKind;
+  type: ClassType<object>;
+  show(stored: StoredResult): object;
+}
 
-/** The result of a job as its kind's member of the union; the class tells which. */
-export function outcomeOf(of: JobResult): typeof JobOutcome {
-  switch (of.kind) {
-    case 'TRAINING': {
-      const { metrics, rows, warnings = [], ...rest } = of.result;
-      const counts = { trainRows: rows.train, validationRows: rows.validation, holdoutRows: rows.holdout };
-      return Object.assign(new TrainingOutcome(), rest, counts, { warnings, metrics: namedMetrics(metrics) });
-    }
-    case 'EVALUATION':
-      return Object.assign(new EvaluationOutcome(), of.result, { metrics: namedMetrics(of.result.metrics) });
-    case 'VALIDATION':
-      return Object.assign(new ValidationOutcome(), of.result);
-    case 'BATCH_INFERENCE':
-      return Object.assign(new BatchInferenceOutcome(), of.result);
-    case 'CONVERSION':
-      return Object.assign(new ConversionOutcome(), of.result);
-    case 'RELEASE':
-      return Object.assign(new ReleaseOutcome(), of.result);
-    case 'RUN_ARCHIVE': {
-      const { files = [], skipped = null } = of.result;
-      return Object.assign(new RunArchiveOutcome(), { paths: files.map(({ path }) => path), skipped });
-    }
-    case 'GARBAGE_COLLECTION':
-      return Object.assign(new GarbageCollectionOutcome(), of.result);
-    case 'EXPERIMENT_EXPORT': {
-      const { artifactId, sizeBytes, sha256, ...counts } = of.result;
-      const file = { artifactId, sizeBytes, sha256, downloadUrl: `/artifacts/${artifactId}` };
-      return Object.assign(new ExperimentExportOutcome(), file, { counts: thingCounts(counts) });
-    }
-    case 'EXPERIMENT_IMPORT': {
-      const { experimentId, keptIds, unchanged, ...counts } = of.result;
-      return Object.assign(new ExperimentImportOutcome(), {
-        experimentId,
-        keptIds,
-        unchanged,
-        counts: thingCounts(counts),
-      });
-    }
-    case 'MLFLOW_IMPORT':
-      return Object.assign(new MlflowImportOutcome(), of.result, {
-        imported: IMPORTED.map((kind) => ({ kind, ...of.result[kind] })),
-      });
+/** `result` is the kind's, without what the API does not show. */
+export function defineOutcome<Result extends Stored, Shown extends object>({
+  kind,
+  result,
+  type,
+  show,
+}: {
+  kind: JobKind;
+  result: Result;
+  type: new () => Shown;
+  show(result: z.output<Result>): Shown;
+}): OutcomeDefinition {
+  return {
+    kind,
+    type,
+    // The class tells the members of the union apart.
+    show: (stored) =>
+      Object.assign(
+        new type(),
+        show(readStored(result, stored.result, { what: 'result', kind: kind.kind, id: stored.id })),
+      ),
+  };
+}
+
+const outcomes = new Map<string, OutcomeDefinition>();
+
+/** Before the schema is built: the kinds of jobs that there are, and what comes out of each. */
+export function contributeOutcomes(definitions: readonly OutcomeDefinition[]): void {
+  for (const definition of definitions) {
+    const { kind, about } = definition.kind;
+    JobKindEnum.add(kind, about);
+    outcomes.set(kind, definition);
   }
 }
 
-/** A value that is not finite has no place in the result's JSON, and so is not shown. */
-function namedMetrics(metrics: Record<string, number | null>): NamedMetric[] {
-  return Object.entries(metrics).flatMap(([name, value]) => (value === null ? [] : [{ name, value }]));
+export const JobOutcome = createUnionType({
+  name: 'JobOutcome',
+  description: 'Result of a job, by its kind. Select it with `... on TrainingOutcome { … }`.',
+  types: () => [...outcomes.values()].map(({ type }) => type),
+});
+
+/** Null for a kind that nothing comes out of. */
+export function outcomeOf(stored: StoredResult): object | null {
+  return outcomes.get(stored.kind)?.show(stored) ?? null;
 }
 
-function thingCounts(counts: Partial<Record<(typeof LINE_KINDS)[number], number>>): ThingCount[] {
-  return LINE_KINDS.flatMap((kind) => (counts[kind] === undefined ? [] : [{ kind, count: counts[kind] }]));
+/** Metrics by name; one that is not finite is not shown. */
+export function finiteMetrics(metrics: Record<string, number | null>): NamedMetric[] {
+  return Object.entries(metrics).flatMap(([name, value]) => (value === null ? [] : [{ name, value }]));
 }

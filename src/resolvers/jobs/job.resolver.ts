@@ -6,17 +6,19 @@ import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import {
   CancelJobInput,
+  ExternalJob,
   JobConnection,
   JobEvent,
   JobFilterInput,
   JobOrderInput,
   JobPayload,
+  JobResources,
+  JobSubjectType,
   JobType,
 } from './job.types.js';
 import { RunType } from '../experiments/run.types.js';
 import { Json, SafeInt } from '../types/scalars.js';
-import { outcomeOf } from './job-outcome.js';
-import { JobOutcome } from './job-outcome.types.js';
+import { JobOutcome, outcomeOf } from './job-outcome.js';
 import { ArgumentRange } from '../types/range.js';
 
 @Resolver(() => JobType)
@@ -88,7 +90,7 @@ export class JobResolver {
     nullable: true,
     description: 'Result of the job, typed by its kind; null until the job has succeeded.',
   })
-  async outcome(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<typeof JobOutcome | null> {
+  async outcome(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<object | null> {
     const found = await ctx.loaders.jobResult.load(job.id);
     return found?.status === 'SUCCEEDED' ? outcomeOf(found) : null;
   }
@@ -102,6 +104,36 @@ export class JobResolver {
   })
   async result(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<object | null> {
     return (await ctx.loaders.jobResult.load(job.id))?.result ?? null;
+  }
+
+  @FieldResolver(() => JobType, {
+    nullable: true,
+    description: 'Job that started this job, e.g. the RELEASE of an EVALUATION; null when a client started it.',
+  })
+  parent(@Root() { parentId }: JobType, @Ctx() ctx: RequestContext): Promise<JobType | null> | null {
+    return parentId ? ctx.loaders.job.load(parentId) : null;
+  }
+
+  @FieldResolver(() => JobResources, { description: 'Resources that the job requests.' })
+  resources(@Root() { cores, memoryBytes, gpus }: JobType): JobResources {
+    return { cores, memoryBytes, gpus };
+  }
+
+  @FieldResolver(() => ExternalJob, {
+    nullable: true,
+    description: 'Work outside this service; null when a worker of this service runs the job itself.',
+  })
+  external(@Root() { externalBackend, externalId, externalState }: JobType): ExternalJob | null {
+    return externalBackend != null && externalId != null
+      ? { backend: externalBackend, id: externalId, state: externalState ?? '' }
+      : null;
+  }
+
+  @FieldResolver(() => [JobSubjectType], {
+    description: 'Objects that the job refers to, e.g. its run and its dataset.',
+  })
+  subjects(@Root() job: JobType, @Ctx() ctx: RequestContext): Promise<JobSubjectType[]> {
+    return ctx.loaders.jobSubjects.load(job.id);
   }
 
   @FieldResolver(() => RunType, {

@@ -1,23 +1,9 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
+import { contributedEnum, describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 
-export const JobKindEnum = describeEnum('JobKind', 'Kind of work of a background job.', {
-  TRAINING: 'Trains a model from a dataset.',
-  EVALUATION: 'Evaluates a version on a holdout and compares it with its baseline.',
-  VALIDATION:
-    'Validates a version: signature, sample predictions, metric bounds, latency, agreement of ' +
-    'trainer and runtime.',
-  BATCH_INFERENCE: 'Predicts for every row of a dataset.',
-  CONVERSION: 'Converts files of another framework to model.onnx and compares the two models.',
-  RELEASE: 'Validates, evaluates and promotes a version as far as its gates allow.',
-  RUN_ARCHIVE: 'Stores the log and the metric histories of an ended run as files of the run.',
-  GARBAGE_COLLECTION: 'Permanently removes objects that were deleted long enough ago.',
-  EXPERIMENT_EXPORT: 'Exports an experiment into an archive.',
-  EXPERIMENT_IMPORT: 'Imports an experiment from an archive.',
-  MLFLOW_IMPORT: 'Imports the content of another MLflow tracking server.',
-});
+export const JobKindEnum = contributedEnum('JobKind', 'Kind of work of a background job.');
 
 export const JobStatusEnum = describeEnum('JobStatus', 'Status of a background job.', {
   QUEUED: 'Waiting for a worker.',
@@ -31,6 +17,39 @@ export const JobOrderField = describeOrderFields<'createdAt'>('JobOrderField', '
   CREATED_AT: ['createdAt', 'Time of creation.'],
 });
 
+@ObjectType({ description: 'Resources of the worker that a job may use while it runs.' })
+export class JobResources {
+  @Field(() => Float, { description: 'Number of CPU cores, 0 or more, e.g. 0.25.' })
+  cores!: number;
+
+  @Field(() => SafeInt, { description: 'Main memory in bytes, 0 or more.' })
+  memoryBytes!: number;
+
+  @Field(() => Int, { description: 'Number of GPUs, 0 or more.' })
+  gpus!: number;
+}
+
+@ObjectType({ description: 'Work of a job that runs outside this service, e.g. on a cluster.' })
+export class ExternalJob {
+  @Field(() => String, { description: 'Name of the system that runs the work, e.g. `ray`.' })
+  backend!: string;
+
+  @Field(() => String, { description: 'Id of the work in that system.' })
+  id!: string;
+
+  @Field(() => String, { description: 'State of the work as that system reported it last.' })
+  state!: string;
+}
+
+@ObjectType('JobSubject', { description: 'An object that a job refers to.' })
+export class JobSubjectType {
+  @Field(() => String, { description: 'Type of the object: run, modelVersion, dataset, alert, or another type.' })
+  type!: string;
+
+  @Field(() => ID, { description: 'Id (UUID) of the object.' })
+  id!: string;
+}
+
 @ObjectType('Job', {
   description: 'A background job that survives crashes, reports its progress and can be cancelled.',
 })
@@ -38,8 +57,8 @@ export class JobType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => JobKindEnum, { description: 'Kind of work.' })
-  kind!: keyof typeof JobKindEnum;
+  @Field(() => JobKindEnum.values, { description: 'Kind of work.' })
+  kind!: string;
 
   @Field(() => JobStatusEnum, { description: 'Current status.' })
   status!: keyof typeof JobStatusEnum;
@@ -56,7 +75,24 @@ export class JobType {
   attempt!: number;
 
   @Field(() => Json, { description: 'Configuration of the job, as requested.' })
-  config!: Record<string, unknown>;
+  config!: object;
+
+  @Field(() => Int, {
+    description:
+      'Priority, -100 to 100; 0 for most jobs. Workers take the waiting job with the highest priority first.',
+  })
+  priority!: number;
+
+  @Field(() => String, {
+    description: 'Name of the queue. A worker takes jobs from the queues in its setting WORKER_QUEUES.',
+  })
+  queue!: string;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'Earliest time of the start, UTC; null when the job may start at once.',
+  })
+  notBefore?: Date | null;
 
   @Field(() => String, { nullable: true, description: 'Code of the error; null unless the status is FAILED.' })
   errorCode?: string | null;
@@ -77,6 +113,13 @@ export class JobType {
   endedAt?: Date | null;
 
   /** Shown as objects. */
+  parentId?: string | null;
+  cores!: number;
+  memoryBytes!: number;
+  gpus!: number;
+  externalBackend?: string | null;
+  externalId?: string | null;
+  externalState?: string | null;
   runId?: string | null;
   modelVersionId?: string | null;
   datasetId?: string | null;
@@ -112,8 +155,8 @@ export class JobEvent {
 
 @InputType({ description: 'Filter for jobs; all given fields must match.' })
 export class JobFilterInput {
-  @Field(() => JobKindEnum, { nullable: true, description: 'Jobs of this kind, e.g. only trainings.' })
-  kind?: keyof typeof JobKindEnum | null;
+  @Field(() => JobKindEnum.values, { nullable: true, description: 'Jobs of this kind, e.g. only trainings.' })
+  kind?: string | null;
 
   @Field(() => [JobStatusEnum], { nullable: true, description: 'Jobs with one of these statuses.' })
   status?: (keyof typeof JobStatusEnum)[] | null;

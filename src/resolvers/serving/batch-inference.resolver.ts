@@ -1,6 +1,7 @@
 import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
 import { listJobs } from '../jobs/job.resolver.js';
 import { JobConnection, JobFilterInput, JobOrderInput, JobPayload, JobType } from '../jobs/job.types.js';
+import { BATCH_INFERENCE } from '../../modules/serving/index.js';
 import type { RequestContext } from '../request-context.js';
 import { PageArgs } from '../types/connection.js';
 import { StartBatchInferenceInput } from './batch-inference.types.js';
@@ -19,7 +20,7 @@ export class BatchInferenceResolver {
     })
     id: string,
   ): Promise<JobType> {
-    return ctx.run((session) => ctx.services.jobs.get(session, id, 'BATCH_INFERENCE'));
+    return ctx.run((session) => ctx.services.jobs.get(session, id, BATCH_INFERENCE));
   }
 
   @Query(() => JobConnection, { description: 'Batch inferences of the tenant, newest first unless ordered otherwise.' })
@@ -34,7 +35,7 @@ export class BatchInferenceResolver {
     @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
     orderBy?: JobOrderInput,
   ): Promise<object> {
-    return listJobs(ctx, page, { ...filter, kind: 'BATCH_INFERENCE' }, orderBy);
+    return listJobs(ctx, page, { ...filter, kind: BATCH_INFERENCE.kind }, orderBy);
   }
 
   @Mutation(() => JobPayload, {

@@ -3,6 +3,7 @@ import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { TrainingConfigInput as RawTrainingConfig } from '../../modules/algorithms/index.js';
 import { listJobs } from '../jobs/job.resolver.js';
 import { JobConnection, JobOrderInput, JobType } from '../jobs/job.types.js';
+import { TRAINING } from '../../modules/training/index.js';
 import type { RequestContext } from '../request-context.js';
 import { DatasetType } from '../datasets/dataset.types.js';
 import type { RunType } from '../experiments/run.types.js';
@@ -25,7 +26,7 @@ export class TrainingResolver {
     })
     id: string,
   ): Promise<JobType> {
-    return ctx.run((session) => ctx.services.jobs.get(session, id, 'TRAINING'));
+    return ctx.run((session) => ctx.services.jobs.get(session, id, TRAINING));
   }
 
   @Query(() => JobConnection, { description: 'Trainings of the tenant, newest first unless ordered otherwise.' })
@@ -37,7 +38,7 @@ export class TrainingResolver {
     @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
     orderBy?: JobOrderInput,
   ): Promise<object> {
-    return listJobs(ctx, page, { ...filter, kind: 'TRAINING' }, orderBy);
+    return listJobs(ctx, page, { ...filter, kind: TRAINING.kind }, orderBy);
   }
 
   @Mutation(() => TrainingPayload, {

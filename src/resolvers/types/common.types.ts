@@ -75,3 +75,20 @@ export function describeOrderFields<Field extends string>(
   });
   return enumObject;
 }
+
+/** An enum whose values the modules contribute before the schema is built. */
+export function contributedEnum(
+  name: string,
+  description: string,
+): { values: Record<string, string>; add(value: string, about: string): void } {
+  const values: Record<string, string> = {};
+  const valuesConfig: Record<string, { description: string }> = {};
+  registerEnumType(values, { name, description, valuesConfig });
+  return {
+    values,
+    add(value, about) {
+      values[value] = value;
+      valuesConfig[value] = { description: about };
+    },
+  };
+}

@@ -12,30 +12,32 @@ export const Job = defineEntity({
       .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
-    kind: p.enum([
-      'TRAINING',
-      'EVALUATION',
-      'VALIDATION',
-      'BATCH_INFERENCE',
-      'CONVERSION',
-      'RELEASE',
-      'RUN_ARCHIVE',
-      'GARBAGE_COLLECTION',
-      'EXPERIMENT_EXPORT',
-      'EXPERIMENT_IMPORT',
-      'MLFLOW_IMPORT',
-    ]),
+    kind: p.text(),
     status: p.enum(['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED']).default('QUEUED'),
     attempt: p.integer().default(1),
     enqueuedAttempt: p.integer().default(0),
     failures: p.integer().default(0),
+    /** The job that had this one done. */
+    parentId: p.uuid().nullable(),
+    /** -100 to 100; of jobs that wait, the highest is worked on first. */
+    priority: p.integer().default(0),
+    /** Which workers take it. */
+    queue: p.text().default('default'),
+    cores: double().default(0),
+    memoryBytes: p.bigint('number').default(0),
+    gpus: p.integer().default(0),
+    /** Work that lives on another machine: where, its id there, and how it stood when somebody last looked. */
+    externalBackend: p.text().nullable(),
+    externalId: p.text().nullable(),
+    externalState: p.text().nullable(),
     runId: p.uuid().nullable(),
     modelVersionId: p.uuid().nullable(),
     datasetId: p.uuid().nullable(),
     alertId: p.uuid().nullable(),
-    config: p.json<Record<string, unknown>>(),
+    /** The input of its kind. */
+    config: p.json<object>(),
     /** Large for a training: read where it is asked for. */
-    result: p.json<Record<string, unknown>>().nullable().lazy(),
+    result: p.json<object>().nullable().lazy(),
     progress: double().default(0),
     message: p.text().default(''),
     errorCode: p.text().nullable(),
@@ -43,7 +45,7 @@ export const Job = defineEntity({
     eventSeq: p.bigint('number').default(0),
     heartbeatAt: p.datetime().nullable(),
     enqueuedAt: p.datetime().nullable(),
-    /** A failed attempt's successor waits until then. */
+    /** No attempt begins before. A failed attempt's successor waits, too. */
     notBefore: p.datetime().nullable(),
     startedAt: p.datetime().nullable(),
     endedAt: p.datetime().nullable(),

@@ -1,26 +1,29 @@
-import type { ReferenceProfile, Signature } from '../../model-contract/index.js';
-import type { TrainingConfig } from './training-config.js';
-import type { TrainingWarning } from './training-warnings.js';
+import { z } from 'zod';
+import { finiteOrNull, recordOf } from '../../core/index.js';
+import { referenceProfileSchema, signatureSchema } from '../../model-contract/index.js';
+import { trainingConfigSchema } from './training-config.js';
+import { trainingWarningSchema } from './training-warnings.js';
 
 /** What a TRAINING job leaves as its result. */
-export interface TrainingResult {
+export const trainingResultSchema = z.object({
   /** The trained model.onnx in the object store. */
-  modelKey: string;
+  modelKey: z.string(),
   /** With `refit`: the model that the holdout judged, before it was trained on all rows. */
-  judgedModel?: { key: string; sha256: string; signature: Signature };
-  sizeBytes: number;
+  judgedModel: z.object({ key: z.string(), sha256: z.string(), signature: signatureSchema }).optional(),
+  sizeBytes: z.int(),
   /** Hex. */
-  sha256: string;
-  signature: Signature;
+  sha256: z.string(),
+  signature: signatureSchema,
   /** Final metrics by name, e.g. `holdout.log_loss`. */
-  metrics: Record<string, number>;
-  reference: ReferenceProfile;
-  agreementMaxAbsDiff: number;
-  rows: { train: number; validation: number; holdout: number };
-  epochsRun: number;
-  bestEpoch: number;
-  stoppedEarly: boolean;
+  metrics: recordOf(finiteOrNull),
+  reference: referenceProfileSchema,
+  agreementMaxAbsDiff: finiteOrNull,
+  rows: z.object({ train: z.int(), validation: z.int(), holdout: z.int() }),
+  epochsRun: z.int(),
+  bestEpoch: z.int(),
+  stoppedEarly: z.boolean(),
   /** Absent in results of earlier versions. */
-  warnings?: TrainingWarning[];
-  config: TrainingConfig;
-}
+  warnings: z.array(trainingWarningSchema).optional(),
+  config: trainingConfigSchema,
+});
+export type TrainingResult = z.output<typeof trainingResultSchema>;

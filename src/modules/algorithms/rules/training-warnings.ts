@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** What a training that ended well, or by its own fault, should tell who looks at its figures. */
 export const TRAINING_WARNINGS = [
   'COLUMN_LEFT_OUT',
@@ -11,13 +13,14 @@ export const TRAINING_WARNINGS = [
 ] as const;
 export type TrainingWarningCode = (typeof TRAINING_WARNINGS)[number];
 
-export interface TrainingWarning {
-  code: TrainingWarningCode;
+export const trainingWarningSchema = z.object({
+  code: z.enum(TRAINING_WARNINGS),
   /** One sentence that says what to do next. */
-  message: string;
+  message: z.string(),
   /** What it rests on; finite numbers. */
-  figures: { name: string; value: number }[];
-}
+  figures: z.array(z.object({ name: z.string(), value: z.number() })),
+});
+export type TrainingWarning = z.infer<typeof trainingWarningSchema>;
 
 export function trainingWarning(
   code: TrainingWarningCode,

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 export const DATASET_FORMATS = ['CSV', 'JSON', 'PARQUET'] as const;
 export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 
@@ -27,23 +29,24 @@ export const DEFAULT_NULL_VALUES: readonly string[] = [
  * dataset, and kept in the signature of each model that was trained on it, so that every later file and every
  * prediction is read in the same way. A category is always the text as the file spells it, whatever the type.
  */
-export interface ColumnReading {
-  name: string;
-  type: ColumnType;
+export const columnReadingSchema = z.object({
+  name: z.string(),
+  type: z.enum(COLUMN_TYPES),
   /**
    * Texts that mean "missing", besides the empty text, in the file's spelling. Of a STRING column none unless the user
    * names some.
    */
-  nullValues?: string[];
+  nullValues: z.array(z.string()).optional(),
   /** NUMBER: "," in 1.234,5; "." when absent. */
-  decimalSeparator?: string;
+  decimalSeparator: z.string().optional(),
   /** NUMBER: "." in 1.234,5; none when absent. */
-  thousandsSeparator?: string;
+  thousandsSeparator: z.string().optional(),
   /** NUMBER: a sign around the number that is left out, such as "€" or "%". */
-  unit?: string;
+  unit: z.string().optional(),
   /** TIMESTAMP: in strptime's letters, such as "%d/%m/%Y %H:%M"; ISO 8601 when absent. */
-  format?: string;
-}
+  format: z.string().optional(),
+});
+export type ColumnReading = z.infer<typeof columnReadingSchema>;
 
 /** A text that was taken as "no value"; the empty text for empty fields. */
 export interface MissingWord {

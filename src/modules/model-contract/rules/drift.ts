@@ -1,45 +1,51 @@
+import { z } from 'zod';
+import { jsonNumber, recordOf } from '../../core/index.js';
 import { loggedText } from './logged-text.js';
 
 /** Reference distribution of a numeric column. */
-export interface NumericReference {
-  kind: 'NUMERIC';
+const numericReferenceSchema = z.object({
+  kind: z.literal('NUMERIC'),
   /** Inner edges of the quantile bins, ascending, distinct; k edges make k + 1 bins. */
-  edges: number[];
+  edges: z.array(jsonNumber),
   /** Share of non-missing rows per bin; sums to 1. */
-  shares: number[];
-  missingShare: number;
-  mean: number;
-  std: number;
+  shares: z.array(z.number()),
+  missingShare: z.number(),
+  mean: jsonNumber,
+  std: jsonNumber,
   /** Up to 2,000 values, evenly spaced in the sorted column, for Kolmogorov–Smirnov. */
-  sample: number[];
-  rows: number;
-}
+  sample: z.array(z.number()),
+  rows: z.int(),
+});
+export type NumericReference = z.infer<typeof numericReferenceSchema>;
 
 /** Reference distribution of a categorical column; categories beyond the 200 most frequent count as `other`. */
-export interface CategoricalReference {
-  kind: 'CATEGORICAL';
-  counts: Record<string, number>;
-  otherCount: number;
-  missingShare: number;
-  rows: number;
-}
+const categoricalReferenceSchema = z.object({
+  kind: z.literal('CATEGORICAL'),
+  counts: recordOf(z.int()),
+  otherCount: z.int(),
+  missingShare: z.number(),
+  rows: z.int(),
+});
+export type CategoricalReference = z.infer<typeof categoricalReferenceSchema>;
 
 /**
  * Predictions (class-1 probability, top-class probability or value) over contiguous reference rows in their time order.
  */
-export interface PredictionReference {
+const predictionReferenceSchema = z.object({
   /** Rows per block; every block is full. */
-  blockRows: number;
-  blockMeans: number[];
-  mean: number;
-  std: number;
-}
+  blockRows: z.int(),
+  blockMeans: z.array(jsonNumber),
+  mean: jsonNumber,
+  std: jsonNumber,
+});
+export type PredictionReference = z.infer<typeof predictionReferenceSchema>;
 
 /** What live traffic is compared with. */
-export interface ReferenceProfile {
-  features: Record<string, NumericReference | CategoricalReference>;
-  prediction: PredictionReference;
-}
+export const referenceProfileSchema = z.object({
+  features: recordOf(z.discriminatedUnion('kind', [numericReferenceSchema, categoricalReferenceSchema])),
+  prediction: predictionReferenceSchema,
+});
+export type ReferenceProfile = z.infer<typeof referenceProfileSchema>;
 
 const QUANTILE_BINS = 10;
 const MAX_SAMPLE = 2000;

@@ -1,56 +1,62 @@
-import type { ColumnReading } from './dataset-schema.js';
+import { z } from 'zod';
+import { columnReadingSchema } from './dataset-schema.js';
 
 /** Tensor element types by their Open Inference Protocol names. */
 export const DATATYPES = ['BOOL', 'INT8', 'INT16', 'INT32', 'INT64', 'UINT8', 'FP32', 'FP64', 'BYTES'] as const;
 export type Datatype = (typeof DATATYPES)[number];
 
 /** How a plain value of a named row becomes a tensor element. */
-export type Semantic = 'NUMERIC' | 'CATEGORICAL' | 'TIMESTAMP_MS';
+const SEMANTICS = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP_MS'] as const;
 
 /** The column that fills one element of an input. */
-export interface InputColumn extends ColumnReading {
+const inputColumnSchema = columnReadingSchema.extend({
   /** Those that the model knows, in the spelling of the file; absent when nobody recorded them. */
-  categories?: string[];
-}
+  categories: z.array(z.string()).optional(),
+});
+export type InputColumn = z.infer<typeof inputColumnSchema>;
 
 /** What an output is. SCORES are decision values, which need not lie between 0 and 1. */
-export type OutputMeaning = 'LABEL' | 'CLUSTER' | 'PROBABILITIES' | 'SCORES' | 'DISTANCES';
+const OUTPUT_MEANINGS = ['LABEL', 'CLUSTER', 'PROBABILITIES', 'SCORES', 'DISTANCES'] as const;
+export type OutputMeaning = (typeof OUTPUT_MEANINGS)[number];
 
 /** One input or output of a model. */
-export interface TensorSpec {
-  name: string;
-  datatype: Datatype;
+const tensorSpecSchema = z.object({
+  name: z.string(),
+  datatype: z.enum(DATATYPES),
   /** -1 stands for any length; the first dimension is the batch. */
-  shape: number[];
-  semantic?: Semantic;
+  shape: z.array(z.int()),
+  semantic: z.enum(SEMANTICS).optional(),
   /** Inputs: the columns that fill the elements of a row, in order. Absent: one column of the input's own name. */
-  columns?: InputColumn[];
+  columns: z.array(inputColumnSchema).optional(),
   /** Inputs: NaN stands for a missing value: declared, or found by trying at registration. */
-  acceptsMissing?: boolean;
+  acceptsMissing: z.boolean().optional(),
   /** Outputs: what it is, as the graph or a trial told; absent when neither did. */
-  meaning?: OutputMeaning;
-}
+  meaning: z.enum(OUTPUT_MEANINGS).optional(),
+});
+export type TensorSpec = z.infer<typeof tensorSpecSchema>;
 
 /**
  * Whether requests may run in one batch: only where the graph shows that a row's answer cannot depend on its
  * neighbours.
  */
-export interface RowIndependence {
-  proven: boolean;
+const rowIndependenceSchema = z.object({
+  proven: z.boolean(),
   /** What stands in the way, for people: the first operator that joins rows. Null when proven. */
-  reason: string | null;
-}
+  reason: z.string().nullable(),
+});
+export type RowIndependence = z.infer<typeof rowIndependenceSchema>;
 
 /** Signature: inputs and outputs of a model. */
-export interface Signature {
-  inputs: TensorSpec[];
-  outputs: TensorSpec[];
+export const signatureSchema = z.object({
+  inputs: z.array(tensorSpecSchema),
+  outputs: z.array(tensorSpecSchema),
   /** Of a classifier: the class of each probability, in order, as the training file spells it. */
-  classes?: string[];
+  classes: z.array(z.string()).optional(),
   /** Of two classes: the label is the second one from this probability on; the more probable one when absent. */
-  decisionThreshold?: number;
-  rowIndependence?: RowIndependence;
-}
+  decisionThreshold: z.number().optional(),
+  rowIndependence: rowIndependenceSchema.optional(),
+});
+export type Signature = z.infer<typeof signatureSchema>;
 
 export type TensorData =
   | Float32Array

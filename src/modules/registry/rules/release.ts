@@ -1,7 +1,8 @@
 import type { Gate } from '../../model-quality/index.js';
 import type { Stage } from './stages.js';
 
-export type ReleaseStage = 'STAGING' | 'PRODUCTION';
+export const RELEASE_STAGES = ['STAGING', 'PRODUCTION'] as const;
+export type ReleaseStage = (typeof RELEASE_STAGES)[number];
 
 /** Work by which a release can pass a gate by itself; a shadow needs traffic, and approvals need people. */
 type ReleaseWork = 'EVALUATION' | 'VALIDATION';

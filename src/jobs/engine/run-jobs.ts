@@ -1,21 +1,21 @@
 import type { Logger } from 'pino';
-import type { JobQueue } from '../adapters/job-queue/port.js';
-import type { LiveEvents } from '../adapters/live-events/port.js';
-import type { Job } from '../db/entities/jobs/job.entity.js';
-import type { Actor, Database } from '../db/database.js';
-import {
-  JOB_CATALOG,
-  type JobKind,
-  type Attempt,
-  jobTopic,
-  StaleAttempt,
-  type JobService,
-} from '../modules/jobs/index.js';
-import { Role } from '../modules/core/index.js';
-import { AppError, ErrorCode } from '../errors.js';
+import { z } from 'zod';
+import { type Consumer, type JobQueue, NotNow } from '../../adapters/job-queue/port.js';
+import type { LiveEvents } from '../../adapters/live-events/port.js';
+import type { Job } from '../../db/entities/jobs/job.entity.js';
+import type { Actor, Database } from '../../db/database.js';
+import { jobTopic, type OutsideCompletion, queueOf, StaleAttempt, type JobService } from '../../modules/jobs/index.js';
+import { Role } from '../../modules/core/index.js';
+import { Admission, type Capacity, needsNothing } from './admission.js';
+import type { JobDefinition, StoredAttempt } from './define-job.js';
+import { AppError, ErrorCode } from '../../errors.js';
 
-export type JobHandler = (attempt: Attempt) => Promise<void>;
-export type JobHandlers = Record<JobKind, JobHandler>;
+/** Work on one row of the job table, as it travels through the queue. */
+export const queuedJob = z.strictObject({
+  tenant: z.string().min(1).max(200),
+  jobId: z.uuid(),
+  attempt: z.int().min(1),
+});
 
 export interface JobRuntime {
   db: Database;
@@ -23,6 +23,7 @@ export interface JobRuntime {
   queue: JobQueue;
   logger: Logger;
   jobs: JobService;
+  outsideCompletion: OutsideCompletion;
   /** A running job without a sign of life for so long is given to another worker. */
   heartbeatTimeoutMs: number;
   /** Aborts when this process stops: its jobs are handed back, to go on elsewhere. */
@@ -35,23 +36,66 @@ const HEARTBEATS_PER_TIMEOUT = 5;
 const PROGRESS_MS = 250;
 const RETRY_MS = 250;
 
-/**
- * Lets this process work on jobs of every kind. The handlers are typed by the catalogue, so that none can be missing.
- */
-export async function consumeJobs(runtime: JobRuntime, handlers: JobHandlers, maxConcurrency: number): Promise<void> {
-  for (const [kind, handler] of Object.entries(handlers) as [JobKind, JobHandler][]) {
-    const { payload, concurrency } = JOB_CATALOG[kind];
-    await runtime.queue.consume(kind, Math.min(concurrency, maxConcurrency), async (queued) => {
-      const { jobId, attempt } = payload.parse(queued);
-      const job = await runtime.jobs.claim(jobId, attempt);
-      if (job) await runAttempt(runtime, job, handler);
-    });
+/** A kind whose job could not begin is asked for again once something has changed, or after so long. */
+const ASK_AGAIN_MS = 5_000;
+
+/** Lets this process work on jobs of every kind that wait in one of its queues, as many at once as `capacity` allows. */
+export async function consumeJobs<Services>(
+  runtime: JobRuntime,
+  definitions: readonly JobDefinition<Services>[],
+  services: Services,
+  { queues, ...capacity }: Capacity & { queues: readonly string[] },
+): Promise<void> {
+  const consumers: { consumer: Consumer; isIdle: boolean }[] = [];
+  // A full process leaves jobs to others; what it has asked for already, it gives back.
+  const admission = new Admission(capacity, () => {
+    for (const { consumer, isIdle } of consumers) {
+      if (isIdle) continue;
+      if (admission.isFull) consumer.pause();
+      else consumer.resume();
+    }
+  });
+  runtime.leaving.addEventListener('abort', () => admission.close(), { once: true });
+  for (const definition of definitions) {
+    const { kind, maxAtOnce, resources } = definition;
+    const isIdle = needsNothing(resources);
+    for (const queue of queues) {
+      const atOnce = isIdle ? maxAtOnce : Math.min(maxAtOnce, capacity.slots);
+      const consumer = await runtime.queue.consume(queueOf(kind, queue), atOnce, async (queued) => {
+        const { jobId, attempt } = queuedJob.parse(queued);
+        const wanted = await runtime.jobs.queued(jobId, attempt);
+        if (!wanted) return;
+        const candidate = { ...wanted, kind, maxAtOnce };
+        if (!(await admission.enter(candidate))) {
+          if (!runtime.leaving.aborted) askLater(consumer, () => admission.isFull);
+          throw new NotNow();
+        }
+        try {
+          const job = await runtime.jobs.claim(jobId, attempt);
+          if (job) await runAttempt(runtime, job, definition.timeoutMs, (begun) => definition.run(services, begun));
+        } finally {
+          admission.leave(candidate);
+        }
+      });
+      consumers.push({ consumer, isIdle });
+    }
   }
 }
 
-async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): Promise<void> {
+function askLater(consumer: Consumer, isFull: () => boolean): void {
+  consumer.pause();
+  setTimeout(() => {
+    if (!isFull()) consumer.resume();
+  }, ASK_AGAIN_MS).unref();
+}
+
+async function runAttempt(
+  runtime: JobRuntime,
+  job: Job,
+  timeoutMs: number,
+  toWork: (attempt: StoredAttempt) => Promise<void>,
+): Promise<void> {
   const { db, jobs, live } = runtime;
-  const { timeoutMs } = JOB_CATALOG[job.kind];
   const number = job.attempt;
   const logger = runtime.logger.child({ jobId: job.id, kind: job.kind, attempt: number });
   const actor: Actor = {
@@ -74,7 +118,7 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
   const timer = setInterval(beat, Math.min(MAX_HEARTBEAT_MS, runtime.heartbeatTimeoutMs / HEARTBEATS_PER_TIMEOUT));
   const unsubscribe = live.subscribe(jobTopic(job.id), beat);
   const report = throttledProgress(runtime, actor, job, logger);
-  const attempt: Attempt = {
+  const attempt: StoredAttempt = {
     job,
     number,
     logger,
@@ -86,17 +130,21 @@ async function runAttempt(runtime: JobRuntime, job: Job, handler: JobHandler): P
         return work(session);
       }),
     progress: report.progress,
-    succeed: async (result, work) => {
+    outsideToken: () => runtime.outsideCompletion.tokenOf(job),
+    attach: (session, handle) => jobs.attach(session, job.id, handle),
+    forgiveFailures: (session) => jobs.forgiveFailures(session, job.id),
+    keep: (session, soFar) => jobs.forgiveFailures(session, job.id, soFar),
+    succeed: async (result, more) => {
       await report.flush();
       await db.transact(actor, async (session) => {
         await jobs.succeed(session, job.id, number, result);
-        await work?.(session);
+        await more?.(session);
       });
     },
   };
   logger.info('job started');
   try {
-    await handler(attempt);
+    await toWork(attempt);
     logger.info('job done');
   } catch (error) {
     if (stale.signal.aborted || error instanceof StaleAttempt) {

@@ -1,0 +1,14 @@
+import { defineEntity, p } from '@mikro-orm/core';
+
+/** A thing that a job is about. */
+export const JobSubject = defineEntity({
+  name: 'JobSubject',
+  tableName: 'job_subject',
+  properties: {
+    tenant: p.text(),
+    jobId: p.uuid().primary(),
+    /** Such as `run` or `modelVersion`. */
+    type: p.text().primary(),
+    subjectId: p.uuid().primary(),
+  },
+});

@@ -1,0 +1,133 @@
+import type { Resources } from '../../modules/jobs/index.js';
+
+/** What the machine of this worker has for jobs. */
+export interface Capacity extends Resources {
+  /** Jobs that work at once; those that only wait for others do not count. */
+  slots: number;
+}
+
+/** A job that wants to begin. */
+export interface Candidate extends Resources {
+  kind: string;
+  /** Jobs of its kind that work at once. */
+  maxAtOnce: number;
+  priority: number;
+  /** Since when it could have begun. */
+  waitingSinceMs: number;
+}
+
+/** How long smaller jobs may pass one that needs more than is free, at first. */
+const PASSED_FOR_MS = 30_000;
+
+/** A job that needs nothing waits for other jobs: it must begin however busy the machine is, or they would never end. */
+export const needsNothing = ({ cores, memoryBytes, gpus }: Resources) => cores === 0 && memoryBytes === 0 && gpus === 0;
+
+/**
+ * Whether nobody may pass a job any more that has waited for so long. Spans in which others pass and spans in which they
+ * do not take turns, each twice as long as the one before: in the end one of the latter is longer than whatever runs,
+ * and nobody waits for ever.
+ */
+export function keepsOthersBack(waitedMs: number): boolean {
+  return waitedMs >= PASSED_FOR_MS && Math.floor(Math.log2(waitedMs / PASSED_FOR_MS)) % 2 === 0;
+}
+
+/** Which of those that wait may begin beside those that run: by priority, then by how long they have waited. */
+export function admitted<Of extends Candidate>(
+  capacity: Capacity,
+  running: readonly Candidate[],
+  waiting: readonly Of[],
+  nowMs: number,
+): Of[] {
+  const atWork = [...running];
+  const isFree = (one: Candidate) => {
+    const working = atWork.filter((other) => !needsNothing(other));
+    const used = (of: (other: Candidate) => number) => working.reduce((sum, other) => sum + of(other), 0);
+    // What wants more than the whole machine has all of it; a GPU that is not there cannot be had.
+    return (
+      working.length < capacity.slots &&
+      used(({ cores }) => cores) + Math.min(one.cores, capacity.cores) <= capacity.cores &&
+      used(({ memoryBytes }) => memoryBytes) + Math.min(one.memoryBytes, capacity.memoryBytes) <=
+        capacity.memoryBytes &&
+      used(({ gpus }) => gpus) + one.gpus <= capacity.gpus
+    );
+  };
+  const begin: Of[] = [];
+  let isKeptBack = false;
+  for (const one of waiting.toSorted((a, b) => b.priority - a.priority || a.waitingSinceMs - b.waitingSinceMs)) {
+    if (atWork.filter(({ kind }) => kind === one.kind).length >= one.maxAtOnce) continue;
+    if (needsNothing(one) || (!isKeptBack && isFree(one))) {
+      atWork.push(one);
+      begin.push(one);
+    } else if (one.gpus <= capacity.gpus && keepsOthersBack(nowMs - one.waitingSinceMs)) isKeptBack = true;
+  }
+  return begin;
+}
+
+/** Jobs that were delivered at about the same time are compared with each other. */
+const GATHER_MS = 25;
+/** A job that cannot begin is held for so long, and then left to other workers. */
+const HOLD_MS = 1_000;
+
+/** Lets jobs begin in this process as its machine and its settings allow. */
+export class Admission {
+  private readonly running = new Set<Candidate>();
+  private readonly waiting = new Map<Candidate, (mayBegin: boolean) => void>();
+  private deciding: NodeJS.Timeout | undefined;
+  private isClosed = false;
+
+  constructor(
+    private readonly capacity: Capacity,
+    /** Called when a place was taken or left. */
+    private readonly onChange: () => void,
+  ) {}
+
+  /** Whether no job that needs something can begin, whatever it needs. */
+  get isFull(): boolean {
+    return [...this.running].filter((one) => !needsNothing(one)).length >= this.capacity.slots;
+  }
+
+  /** True when the job may begin, which must `leave` then; false when others should take it. */
+  async enter(candidate: Candidate): Promise<boolean> {
+    if (this.isClosed) return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.waiting.set(candidate, resolve);
+    const giveUp = setInterval(() => {
+      // As long as it keeps others back, it takes what becomes free here.
+      if (!keepsOthersBack(Date.now() - candidate.waitingSinceMs)) resolve(false);
+    }, HOLD_MS);
+    this.decideSoon();
+    try {
+      return await promise;
+    } finally {
+      clearInterval(giveUp);
+      this.waiting.delete(candidate);
+    }
+  }
+
+  leave(candidate: Candidate): void {
+    this.running.delete(candidate);
+    this.onChange();
+    this.decideSoon();
+  }
+
+  /** Nothing begins from now on. */
+  close(): void {
+    this.isClosed = true;
+    clearTimeout(this.deciding);
+    for (const resolve of this.waiting.values()) resolve(false);
+  }
+
+  private decideSoon(): void {
+    if (this.isClosed) return;
+    this.deciding ??= setTimeout(() => {
+      this.deciding = undefined;
+      const begin = admitted(this.capacity, [...this.running], [...this.waiting.keys()], Date.now());
+      for (const one of begin) {
+        this.running.add(one);
+        this.waiting.get(one)?.(true);
+        this.waiting.delete(one);
+      }
+      if (begin.length > 0) this.onChange();
+    }, GATHER_MS);
+  }
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { defineJobKind, HOUR_MS, NO_RESOURCES, SECOND_MS } from '../jobs/index.js';
+import { RELEASE_STAGES, STAGES } from '../registry/index.js';
+
+/** Jobs that a release has had done for it. */
+const work = z.object({ evaluationJobId: z.guid().optional(), validationJobId: z.guid().optional() });
+
+export const RELEASE = defineJobKind({
+  kind: 'RELEASE',
+  about: 'Validates, evaluates and promotes a version as far as its gates allow.',
+  input: z.object({
+    modelVersionId: z.guid(),
+    datasetId: z.guid().nullable(),
+    target: z.object({ column: z.string(), greaterThan: z.number().nullable() }).nullable(),
+    targetStage: z.enum(RELEASE_STAGES),
+    expectedProductionVersionId: z.guid().nullable(),
+  }),
+  soFar: work,
+  result: work.extend({
+    targetStage: z.enum(RELEASE_STAGES),
+    /** Where the version stands now. */
+    stage: z.enum(STAGES),
+    reached: z.boolean(),
+    /** The first gate that keeps it from going further; null when it is where it was to go. */
+    firstMissing: z
+      .object({
+        gate: z.enum(['EVALUATION', 'VALIDATION', 'SHADOW', 'APPROVALS']),
+        problem: z.string(),
+        next: z.string(),
+      })
+      .nullable(),
+  }),
+  // It waits for its evaluation and validation, which have jobs of their own.
+  resources: NO_RESOURCES,
+  maxAtOnce: 20,
+  retry: { attempts: 3, backoffMs: 5 * SECOND_MS },
+  timeoutMs: 6 * HOUR_MS,
+});

@@ -1,0 +1,149 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import type { Actor, Database, Session } from '../../db/database.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { AppError, badInput, conflict, ErrorCode, unauthenticated } from '../../errors.js';
+import { Role } from '../core/index.js';
+import type { SigningKeys } from '../platform/index.js';
+import type { JobKind } from './job-kind.js';
+import type { JobService } from './job.service.js';
+
+/** What work outside this service says of a job. */
+export type OutsideReport =
+  | { progress: number; message: string; state?: string }
+  | { result: object }
+  | { failure: string; retry: boolean };
+
+/** What a token stands for: one attempt at one job. */
+const claims = z.strictObject({
+  key: z.uuid(),
+  tenant: z.string(),
+  job: z.uuid(),
+  attempt: z.int().min(1),
+});
+type Claims = z.infer<typeof claims>;
+
+const PREFIX = 'matih-job';
+
+/**
+ * Lets work that lives elsewhere report on its job. It shows a token that is good for one attempt alone: signed by the
+ * service's own key, so that nothing has to be stored.
+ */
+export class OutsideCompletion {
+  private readonly kinds: ReadonlyMap<string, JobKind>;
+
+  constructor(
+    private readonly db: Database,
+    private readonly jobs: JobService,
+    private readonly keys: SigningKeys,
+    kinds: readonly JobKind[],
+  ) {
+    this.kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
+  }
+
+  /** For the work of this attempt; whoever has it can end the job. */
+  async tokenOf({ id, tenant, kind, attempt }: Job): Promise<string> {
+    this.requireOutside(kind);
+    const key = await this.keys.newest();
+    const body = Buffer.from(JSON.stringify({ key: key.id, tenant, job: id, attempt } satisfies Claims));
+    return `${PREFIX}.${body.toString('base64url')}.${signatureOf(key.secret, body).toString('base64url')}`;
+  }
+
+  /**
+   * Progress, the result or the failure of the job. UNAUTHENTICATED for a token that is not of this job; CONFLICT when
+   * another attempt has taken over, the job has ended, or its kind ends here; BAD_USER_INPUT for a result of a wrong
+   * shape.
+   */
+  async report(token: string | null, jobId: string, report: OutsideReport): Promise<Job> {
+    const { tenant, attempt } = await this.read(token, jobId);
+    const subject = `attempt ${attempt} of job ${jobId}`;
+    const actor: Actor = {
+      principal: { subject, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
+      requestId: jobId,
+    };
+    const job = await this.db.transact(actor, async (session) => {
+      const found = await this.current(session, jobId, attempt);
+      const kind = this.requireOutside(found.kind);
+      if ('result' in report) {
+        await this.jobs.succeed(session, jobId, attempt, parsedResult(kind, report.result));
+      } else if ('progress' in report) {
+        await this.jobs.progress(session, jobId, attempt, report.progress, report.message);
+        const { externalBackend: backend, externalId: id } = found;
+        if (report.state !== undefined && backend != null && id != null)
+          await this.jobs.attach(session, jobId, { backend, id, state: report.state });
+      }
+      return found;
+    });
+    if ('progress' in report) await this.jobs.heartbeat(jobId, attempt);
+    if ('failure' in report) await this.jobs.attemptFailed(job, failureOf(report));
+    return this.db.transact(actor, (session) => this.jobs.get(session, jobId));
+  }
+
+  /** The job while this attempt may still report on it. */
+  private async current(session: Session, id: string, attempt: number): Promise<Job> {
+    const job = await this.jobs.get(session, id);
+    if (job.status === 'SUCCEEDED' || job.status === 'FAILED' || job.status === 'CANCELLED') {
+      throw conflict(`Job ${id} has already ended (${job.status}): stop its work.`, {
+        expected: 'a running job',
+        got: job.status,
+      });
+    }
+    if (job.attempt !== attempt || job.status !== 'RUNNING') {
+      throw conflict(
+        `Attempt ${attempt} of job ${id} is over, attempt ${job.attempt} is the current one: stop its work.`,
+        {
+          expected: `attempt ${job.attempt}`,
+          got: String(attempt),
+        },
+      );
+    }
+    return job;
+  }
+
+  private requireOutside(kind: string): JobKind {
+    const found = this.kinds.get(kind);
+    if (found?.completesOutside) return found;
+    throw conflict(`A job of the kind ${kind} is completed by a worker of this service, not from outside.`, {
+      expected: 'a job of a kind that is completed from outside',
+      got: kind,
+    });
+  }
+
+  private async read(token: string | null, jobId: string): Promise<Claims> {
+    const [prefix, body = '', signature = '', ...more] = (token ?? '').split('.');
+    if (prefix !== PREFIX || more.length > 0) throw unauthenticated();
+    const bytes = Buffer.from(body, 'base64url');
+    const read = claims.safeParse(jsonOf(bytes.toString()));
+    const key = read.success ? await this.keys.find(read.data.key) : null;
+    if (!read.success || !key) throw unauthenticated();
+    const [expected, got] = [signatureOf(key.secret, bytes), Buffer.from(signature, 'base64url')];
+    if (got.length !== expected.length || !timingSafeEqual(got, expected) || read.data.job !== jobId)
+      throw unauthenticated();
+    return read.data;
+  }
+}
+
+/** Apart from what else the key signs. */
+function signatureOf(secret: string, body: Buffer): Buffer {
+  return createHmac('sha256', secret).update(`${PREFIX}\n`).update(body).digest();
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function parsedResult(kind: JobKind, result: object): object {
+  const parsed = kind.result.safeParse(result);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw badInput(['result', ...(issue?.path ?? [])].join('.'), issue?.message ?? 'a result of this kind', result);
+}
+
+/** One that is not tried again is the work's own fault; otherwise another attempt may do better. */
+function failureOf({ failure, retry }: { failure: string; retry: boolean }): AppError {
+  return new AppError(retry ? ErrorCode.UNAVAILABLE : ErrorCode.CONFLICT, failure);
+}

@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { defineJobKind, GIB, HOUR_MS, SECOND_MS, storedFile } from '../jobs/index.js';
+
+/** The job refers to the version and to the dataset. */
+export const BATCH_INFERENCE = defineJobKind({
+  kind: 'BATCH_INFERENCE',
+  about: 'Predicts for every row of a dataset.',
+  input: z.object({ keyColumns: z.array(z.string()) }),
+  result: storedFile.extend({
+    objectKey: z.string(),
+    rows: z.int(),
+    /** How many parts it was put together from. */
+    parts: z.int(),
+    downloadUrl: z.string(),
+  }),
+  resources: { cores: 1, memoryBytes: GIB, gpus: 0 },
+  maxAtOnce: 2,
+  retry: { attempts: 3, backoffMs: 5 * SECOND_MS },
+  timeoutMs: 24 * HOUR_MS,
+});

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { Event } from '../../db/entities/platform/event.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import { trainingConfigSchema, trainingResultSchema, trainingWarningSchema } from '../algorithms/index.js';
+import { defineJobKind, GIB, HOUR_MS, SECOND_MS } from '../jobs/index.js';
+import { EventType } from '../platform/index.js';
+
+/** The job refers to the run that it writes and to its dataset; both always are there. */
+export const TRAINING = defineJobKind({
+  kind: 'TRAINING',
+  about: 'Trains a model from a dataset.',
+  input: z.object({
+    training: trainingConfigSchema,
+    /** The model that a version is registered of when the training has ended well. */
+    registerModelId: z.guid().nullable(),
+    /** What was found when the training was asked for; absent in jobs of earlier versions. */
+    warnings: z.array(trainingWarningSchema).optional(),
+  }),
+  result: trainingResultSchema,
+  // The samples of the reference are as large as the rest of a page of jobs.
+  unshown: ['reference'],
+  resources: { cores: 1, memoryBytes: 2 * GIB, gpus: 0 },
+  maxAtOnce: 1,
+  retry: { attempts: 3, backoffMs: 5 * SECOND_MS },
+  timeoutMs: 24 * HOUR_MS,
+  async ended({ em, job, input, status, failure }) {
+    const { id: jobId, tenant, runId } = job;
+    if (failure) {
+      em.create(Event, {
+        tenant,
+        type: EventType.MODEL_TRAINING_FAILED,
+        subjectType: 'job',
+        subjectId: jobId,
+        modelId: input.registerModelId,
+        payload: { runId, errorCode: failure.code, errorMessage: failure.message },
+      });
+    }
+    if (runId == null) return [];
+    await em.nativeUpdate(
+      Run,
+      { id: runId, status: { $in: ['QUEUED', 'RUNNING'] } },
+      { status: status === 'FAILED' ? 'FAILED' : 'KILLED', endedAt: new Date() },
+    );
+    return [{ type: 'run', id: runId }];
+  },
+});
