@@ -12,7 +12,7 @@ import {
 import {
   CreateExperimentDetailsDocument,
   LogParamsDetailsDocument,
-  RunsDetailsDocument,
+  RunsWithWhatTheyLoggedDocument,
   type ExperimentState,
   RunKeyValueStepDocument,
   UpdateExperimentStateDocument,
@@ -171,7 +171,7 @@ describe('lists of runs', () => {
   it('need the same few statements for one run as for many', async () => {
     const count = async (n: number) => {
       service.statements.length = 0;
-      await tess.ok(RunsDetailsDocument, { first: n });
+      await tess.ok(RunsWithWhatTheyLoggedDocument, { first: n });
       return service.statements.filter(
         (sql) => /^select/i.test(sql) && /\b(run|experiment|run_param|run_tag|metric_latest)\b/.test(sql),
       ).length;
