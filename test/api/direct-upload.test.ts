@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { sql } from '../support/embedded.js';
@@ -82,6 +84,32 @@ it('is used like any upload, and completed once when two ask at once', async () 
     input: { name: 'direct', source: { uploadId } },
   });
   expect(registerDataset.dataset.rowCount).toBe(1);
+});
+
+it('is completed by two at once though the store forgets the parts before it shows the file, as S3 does', async () => {
+  const content = Buffer.from('a,b\n1,2\n');
+  const { uploadId, parts } = await create(content.length);
+  await send(parts[0]!, content);
+  const { objects } = service.app.context;
+  const completeParts = objects.completeParts.bind(objects);
+  const isBetween = Promise.withResolvers<void>();
+  objects.completeParts = async (key, ...rest) => {
+    await completeParts(key, ...rest);
+    const bytes = await buffer(await objects.get(key));
+    await objects.delete(key);
+    isBetween.resolve();
+    await sleep(700);
+    await objects.put(key, bytes);
+  };
+  try {
+    const first = caller.ok(CompleteUploadDocument, { input: { uploadId } });
+    await isBetween.promise;
+    const second = await caller.ok(CompleteUploadDocument, { input: { uploadId } });
+    expect(second).toEqual(await first);
+  } finally {
+    objects.completeParts = completeParts;
+  }
+  expect(await traces()).toEqual([]);
 });
 
 it('takes an empty file', async () => {

@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
+import { LockMode } from '@mikro-orm/core';
 import { MAX_PARTS, type ObjectStore, type StoredObject, type StoredPart } from '../../adapters/object-store/port.js';
 import { DirectUpload } from '../../db/entities/uploads/direct-upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
+import { sql } from '../../db/sql.js';
 import type { StagedObjects } from './staged-objects.js';
 
 /** Longer than the largest file takes on a slow line. */
 const ADDRESS_LIFETIME_SECONDS = 12 * 60 * 60;
+/** Longest that a store may take to make one file of the parts. */
+const COMPLETED_WITHIN_MS = 10 * 60_000;
 const SWEPT_AFTER_MS = 24 * 60 * 60 * 1000;
 /** S3's least for every part but the last. */
 const MIN_PART_BYTES = 5 * 1024 ** 2;
@@ -76,16 +80,8 @@ export class DirectUploads {
     upload: DirectUpload,
     check: (parts: readonly StoredPart[]) => void = () => undefined,
   ): Promise<StoredObject> {
-    const { objectKey, storeUploadId } = upload;
-    try {
-      const parts = await this.objects.listParts(objectKey, storeUploadId);
-      this.checkParts(upload, parts);
-      check(parts);
-      await this.objects.completeParts(objectKey, storeUploadId, parts);
-    } catch (error) {
-      // Completed before, by a call whose answer was lost: then the file is there.
-      if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
-    }
+    const { objectKey } = upload;
+    await this.complete(upload, check);
     const content = await this.objects.get(objectKey).catch((error: unknown) => {
       throw error instanceof AppError && error.code === ErrorCode.NOT_FOUND ? notFound('upload', upload.id) : error;
     });
@@ -96,6 +92,30 @@ export class DirectUploads {
       sizeBytes += chunk.length;
     }
     return { sizeBytes, sha256: hash.digest('hex') };
+  }
+
+  /**
+   * Under the lock of its row: S3 forgets the parts before it shows the file, and another completion that looked in
+   * between would find neither. Whoever waited finds the file.
+   */
+  private async complete(upload: DirectUpload, check: (parts: readonly StoredPart[]) => void): Promise<void> {
+    const { id, objectKey, storeUploadId } = upload;
+    await this.db.asSystem(async (em) => {
+      // The store may take its time, in which this transaction says nothing.
+      await sql(em, "select set_config('idle_in_transaction_session_timeout', ?, true)", [String(COMPLETED_WITHIN_MS)]);
+      const isOpen = await em.findOne(DirectUpload, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      // Completed and released meanwhile.
+      if (!isOpen) return;
+      try {
+        const parts = await this.objects.listParts(objectKey, storeUploadId);
+        this.checkParts(upload, parts);
+        check(parts);
+        await this.objects.completeParts(objectKey, storeUploadId, parts);
+      } catch (error) {
+        // Completed before, by a call whose answer was lost: then the file is there.
+        if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+      }
+    });
   }
 
   /**
