@@ -50,8 +50,14 @@ const MACHINE = { slots: 2, cores: 1000, memoryBytes: Number.MAX_SAFE_INTEGER, g
 
 /** What `consumeJobs` works with in a process of its own. */
 function runtimeOf({ app: { context } }: TestService, leaving: AbortSignal) {
-  const { jobs: service, outsideCompletion } = context.services;
-  return { ...context, jobs: service, outsideCompletion, heartbeatTimeoutMs: 20_000, leaving };
+  const { services } = context;
+  return {
+    ...context,
+    jobs: services.jobs,
+    outsideCompletion: services.outsideCompletion,
+    heartbeatTimeoutMs: 20_000,
+    leaving,
+  };
 }
 
 async function statusOf(id: string): Promise<unknown> {

@@ -14,14 +14,7 @@ import type { Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
 import { LockMode, type FilterQuery } from '@mikro-orm/core';
-import {
-  publishRun,
-  requireOwn,
-  audit,
-  EVENTS_WAITING,
-  type Waiter,
-  type Waiting,
-} from '../platform/index.js';
+import { publishRun, requireOwn, audit, EVENTS_WAITING, type Waiter, type Waiting } from '../platform/index.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import { type JobKind, readStored, type Stored } from './job-kind.js';
 import type {
