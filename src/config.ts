@@ -8,14 +8,14 @@ import { list, setting, url, whole, type Settings, type SettingValues } from './
 const CORE_SETTINGS = {
   ROLE: setting(
     z.enum(['all', 'api', 'worker']).default('all'),
-    'What this process does: everything, only the API, or only background jobs.',
+    'Work of this process: everything, only the API, or only background jobs.',
   ),
   PORT: setting(whole(0, 65_535).default(8000), 'TCP port of the API; 0 takes any free one.'),
   HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address to listen on; 0.0.0.0 for all.'),
   PUBLIC_URL: setting(
     url('http:', 'https:').optional(),
-    'Address under which MLflow clients reach this service, for signed upload addresses; absent: as each ' +
-      'request names it.',
+    'Address at which MLflow clients reach this service, for signed upload addresses; absent: the ' +
+      'address in each request.',
   ),
   DATA_DIR: setting(
     z
@@ -30,18 +30,22 @@ const CORE_SETTINGS = {
     url('postgres:', 'postgresql:').optional(),
     'Your PostgreSQL (15 or newer); absent: an embedded one in DATA_DIR.',
   ),
-  DATABASE_POOL_SIZE: setting(whole(2).max(500).default(20), 'Connections that this process may hold to PostgreSQL.'),
+  DATABASE_POOL_SIZE: setting(
+    whole(2).max(500).default(20),
+    'Maximum number of connections of this process to PostgreSQL.',
+  ),
   DATABASE_TIMEOUT_MS: setting(
     whole(100, 600_000).default(15_000),
-    'Longest that a request waits for a connection to PostgreSQL, and for the answer to each statement, in milliseconds.',
+    'Maximum time that a request waits for a connection to PostgreSQL, and for the answer to each ' +
+      'statement, in milliseconds.',
   ),
   DATABASE_BACKGROUND_TIMEOUT_MS: setting(
     whole(100, 86_400_000).default(120_000),
-    'Longest that background work waits for the answer to a statement, in milliseconds.',
+    'Maximum time that background work waits for the answer to a statement, in milliseconds.',
   ),
   REDIS_URL: setting(
     url('redis:', 'rediss:').optional(),
-    'Your Redis, for queues, wake-ups and caches; absent: PostgreSQL does it.',
+    'Your Redis, for queues, wake-ups and caches; absent: PostgreSQL is used.',
   ),
   S3_ENDPOINT: setting(url('http:', 'https:').optional(), 'Your S3 or MinIO; absent: a folder in DATA_DIR.'),
   S3_ACCESS_KEY: setting(z.string().min(1).optional(), 'Access key of S3_ENDPOINT.'),
@@ -54,39 +58,40 @@ const CORE_SETTINGS = {
         'a bucket name of 3 to 63 lower-case letters, digits, dots and dashes',
       )
       .default('matih-ml'),
-    'Bucket of all artifacts.',
+    'Bucket for all artifacts.',
   ),
   S3_CACHE_BYTES: setting(
     whole(0).default(20 * 1024 ** 3),
-    'Downloads from S3 that are kept in DATA_DIR, in bytes; what is in use stays beyond that.',
+    'Maximum size of the S3 cache in DATA_DIR, in bytes; files in use are kept even beyond it.',
   ),
   AUTH_JWT_SECRET: setting(
     z.string().min(32, 'at least 32 characters').optional(),
-    'HS256 secret of the bearer tokens; absent with the embedded database: made once and kept in DATA_DIR.',
+    'HS256 secret of the bearer tokens; absent with the embedded database: generated once and stored in DATA_DIR.',
   ),
   AUTH_JWKS_URL: setting(
     url('https:', 'http:').optional(),
     'Public keys (JWKS) of the bearer tokens, instead of AUTH_JWT_SECRET.',
   ),
-  AUTH_ISSUER: setting(z.string().min(1).default('matih'), 'The iss that a token must carry.'),
-  AUTH_AUDIENCE: setting(z.string().min(1).default('matih-ml'), 'The aud that a token must carry.'),
+  AUTH_ISSUER: setting(z.string().min(1).default('matih'), 'Required `iss` claim of a token.'),
+  AUTH_AUDIENCE: setting(z.string().min(1).default('matih-ml'), 'Required `aud` claim of a token.'),
   ALLOWED_ORIGINS: setting(
     list.default(['http://localhost:3001', 'http://127.0.0.1:3001']),
     'Web origins that may call from a browser, separated by commas.',
   ),
   LOG_LEVEL: setting(
     z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-    'Least severity that is logged.',
+    'Lowest severity that is logged.',
   ),
-  MAX_BODY_BYTES: setting(whole(1).default(8 * 1024 ** 2), 'Largest GraphQL request, in bytes.'),
+  MAX_BODY_BYTES: setting(whole(1).default(8 * 1024 ** 2), 'Maximum size of a GraphQL request, in bytes.'),
   MAX_ANSWER_BYTES: setting(
     whole(1024, 256 * 1024 ** 2).default(16 * 1024 ** 2),
-    'Largest answer to a GraphQL operation, in bytes; the rows behind it may have twice as many.',
+    'Maximum size of the answer to a GraphQL operation, in bytes; the rows that are read for it ' +
+      'may have twice as many bytes.',
   ),
-  MAX_QUERY_DEPTH: setting(whole(1).default(14), 'Deepest nesting of a GraphQL document.'),
+  MAX_QUERY_DEPTH: setting(whole(1).default(14), 'Maximum nesting depth of a GraphQL document.'),
   MAX_QUERY_COST: setting(
     whole(1).default(50_000),
-    'Largest estimated cost of a GraphQL document (fields, times page sizes).',
+    'Maximum estimated cost of a GraphQL document (fields, times page sizes).',
   ),
   CHILD_MEMORY_BYTES: setting(
     whole(64 * 1024 ** 2).optional(),
@@ -99,7 +104,7 @@ const CORE_SETTINGS = {
   ),
   SHUTDOWN_GRACE_MS: setting(
     whole(1).default(20_000),
-    'Longest that work in flight may take after SIGTERM, in milliseconds.',
+    'Maximum time to finish running work after SIGTERM, in milliseconds.',
   ),
 } as const satisfies Settings;
 

@@ -14,13 +14,15 @@ const NO_PUB_SUB = {
 };
 
 const ABOUT_ROOTS: Record<string, string> = {
-  Query: 'Reads of the token’s tenant. Lists are connections: `first` and `after` page through them. Needs VIEWER.',
+  Query:
+    'Queries on the data of the token’s tenant. Lists are connections: page through them with ' +
+    '`first` and `after`. Needs VIEWER.',
   Mutation:
     'Changes: one business action per mutation, with one `input` and its own payload. Needs ' +
     'ENGINEER unless a field says otherwise.',
   Subscription:
-    'Live logs over WebSocket (graphql-transport-ws). Whoever reconnects with the last `seq` as `after` gets ' +
-    'every item exactly once. Needs VIEWER.',
+    'Live data over WebSocket (graphql-transport-ws). Reconnect with the last `seq` as `after` to ' +
+    'receive each item exactly once. Needs VIEWER.',
 };
 
 function describeRoots(schema: GraphQLSchema): GraphQLSchema {

@@ -4,7 +4,7 @@ import { list, setting, type Settings, type SettingValues } from '../../settings
 export const DATASETS_SETTINGS = {
   DATASET_DIRS: setting(
     list.default([]).transform((paths) => paths.map((path) => resolve(path))),
-    'Folders on this machine whose files may be registered as datasets, separated by commas.',
+    'Folders on this machine with files that may be registered as datasets, separated by commas.',
   ),
 } as const satisfies Settings;
 

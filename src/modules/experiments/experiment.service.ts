@@ -170,7 +170,7 @@ export class ExperimentService {
     return experiment;
   }
 
-  /** Brings it back with the runs that were put aside with it; runs that had been deleted before stay so. */
+  /** Restores the experiment with the runs that were deleted with it; runs that were deleted before stay deleted. */
   async restore(session: Session, id: string): Promise<Experiment> {
     const experiment = await this.locked(session, id);
     if (experiment.state === 'ACTIVE')

@@ -25,7 +25,7 @@ export interface RunUpdate {
 /** Called in the transaction that ends a run. What it throws undoes the end. */
 type OnRunEnd = (session: Session, runId: string) => Promise<void>;
 
-/** What becomes of a run after it was created: it ends, goes on, is cloned, put aside and brought back. */
+/** Changes of a run after its creation: finish, resume, clone, delete and restore. */
 export class RunLifecycleService {
   private readonly listeners: OnRunEnd[] = [];
 
@@ -111,7 +111,7 @@ export class RunLifecycleService {
     return clone;
   }
 
-  /** Puts a run aside until it is restored or collected as garbage; one that is put aside already stays as it is. */
+  /** Deletes a run until it is restored or removed by garbage collection; a deleted run does not change. */
   async remove(session: Session, runId: string): Promise<Run> {
     const run = await this.locked(session, runId);
     if (run.state === 'DELETED') return run;

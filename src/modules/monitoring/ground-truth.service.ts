@@ -29,7 +29,7 @@ export interface RejectedRecord {
 
 export interface RecordedTruths {
   endpoint: Endpoint;
-  /** Rows that had no truth before. */
+  /** Number of rows that had no ground truth before. */
   added: number;
   /** Rows that had another one, which is kept in their history. */
   replaced: number;

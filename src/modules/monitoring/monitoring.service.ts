@@ -30,7 +30,7 @@ export interface MonitoringOutcome {
   /** Null when nothing could be judged yet; `reason` then says why. */
   window: MonitoringWindow | null;
   reason: string | null;
-  /** Alerts that the window opened, changed or resolved. */
+  /** Alerts that the window opened, updated or resolved. */
   alerts: Alert[];
 }
 

@@ -3,9 +3,12 @@ import { setting, whole, type Settings, type SettingValues } from '../../setting
 export const MONITORING_SETTINGS = {
   MONITORING_INTERVAL_MS: setting(
     whole(200).default(15_000),
-    'Time between two looks at live traffic, in milliseconds.',
+    'Interval between two analyses of live traffic, in milliseconds.',
   ),
-  MONITORING_MIN_ROWS: setting(whole(1).default(200), 'Fewest logged rows that make a window for drift.'),
+  MONITORING_MIN_ROWS: setting(
+    whole(1).default(200),
+    'Minimum number of logged rows in a monitoring window for drift.',
+  ),
 } as const satisfies Settings;
 
 type MonitoringSettings = SettingValues<typeof MONITORING_SETTINGS>;

@@ -4,17 +4,17 @@ import { setting, whole, type Settings, type SettingValues } from '../../setting
 export const REGISTRY_SETTINGS = {
   PYTHON_PATH: setting(
     z.string().min(1).optional(),
-    'Python that converts models of other frameworks to ONNX, with the extras of python/ installed; absent: ' +
-      'none are converted.',
+    'Python that converts models of other frameworks to ONNX, with the extras of python/ ' +
+      'installed; absent: no conversions.',
   ),
   CONVERSION_SANDBOX: setting(
     z.enum(['bubblewrap', 'process']).default('bubblewrap'),
-    'What a model that must be unpickled is kept in: bubblewrap, or only a process of its own, for models ' +
-      'that you trust.',
+    'Sandbox for models that must be unpickled: bubblewrap, or only a separate process, for ' +
+      'models that you trust.',
   ),
   CONVERSION_MEMORY_BYTES: setting(
     whole(1).default(8 * 1024 ** 3),
-    'Address space that one conversion may take, in bytes.',
+    'Maximum address space of one conversion, in bytes.',
   ),
 } as const satisfies Settings;
 

@@ -129,7 +129,7 @@ export class Routes {
       const reading = this.reread(key, entry).finally(() => {
         entry.reading = null;
       });
-      // Who does not wait for it must not be met by its failure.
+      // A failed refresh that nobody awaits must not become an unhandled rejection.
       reading.catch(() => undefined);
       entry.reading = reading;
     }

@@ -1,14 +1,14 @@
 import { setting, whole, type Settings, type SettingValues } from '../../settings.js';
 
 export const SERVING_SETTINGS = {
-  INFERENCE_HOSTS: setting(whole(1, 64).default(2), 'Processes that run models for online predictions.'),
+  INFERENCE_HOSTS: setting(whole(1, 64).default(2), 'Number of processes that run models for online predictions.'),
   INFERENCE_MEMORY_BYTES: setting(
     whole(1).default(2 * 1024 ** 3),
-    'Resident memory that one of them may reach, in bytes.',
+    'Maximum resident memory of each of these processes, in bytes.',
   ),
   PREDICT_DEADLINE_MS: setting(
     whole(1, 600_000).default(5_000),
-    'Longest that one prediction may take, in milliseconds.',
+    'Maximum duration of one prediction, in milliseconds.',
   ),
 } as const satisfies Settings;
 

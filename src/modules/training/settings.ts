@@ -3,8 +3,8 @@ import { setting, whole, type Settings, type SettingValues } from '../../setting
 export const TRAINING_SETTINGS = {
   SYSTEM_METRICS_INTERVAL_MS: setting(
     whole(0, 3_600_000).default(10_000),
-    'Time between two looks of a training at its machine, logged as system metrics of its run, in ' +
-      'milliseconds; 0 for none.',
+    'Interval at which a training logs system metrics of its machine to its run, in milliseconds; ' +
+      '0: no system metrics.',
   ),
 } as const satisfies Settings;
 

@@ -31,7 +31,7 @@ const CLASSES: Partial<Record<MlflowErrorCode, ErrorClass>> = {
   TEMPORARILY_UNAVAILABLE: { sqlstate: 'XXM00', error_class: 'CLIENT_INTERNAL_ERROR' },
 };
 
-/** Of an order by an attribute that there is not. */
+/** Error for a sort by an attribute that does not exist. */
 const UNKNOWN_ATTRIBUTE: ErrorClass = { sqlstate: 'KAM04', error_class: 'ATTRIBUTE_NOT_FOUND' };
 
 const MAX_MESSAGE_LENGTH = 2_500;

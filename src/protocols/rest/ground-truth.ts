@@ -23,9 +23,9 @@ const groundTruthBody = z
 
 const groundTruthAnswer = z
   .object({
-    added: z.int().describe('Rows that had no truth before.'),
-    replaced: z.int().describe('Rows that had another truth, which is now in their history.'),
-    unchanged: z.int().describe('Rows that had the same truth.'),
+    added: z.int().describe('Number of rows that had no ground truth before.'),
+    replaced: z.int().describe('Number of rows that had another ground truth, which is now in their history.'),
+    unchanged: z.int().describe('Number of rows that already had the same ground truth.'),
     rejected: z
       .array(
         z.object({ index: z.int(), requestId: z.string(), row: z.int(), code: z.enum(ErrorCode), message: z.string() }),
@@ -73,7 +73,7 @@ const loggedPrediction = z
     latencyMs: z.number().describe('Latency of the answer, in milliseconds.'),
     errorCode: z.string().nullable().describe('Error code of the answer; null for a successful prediction.'),
     modelVersion: z.object({ id: z.string() }).describe('Version that computed the answer.'),
-    deployment: z.object({ id: z.string() }).describe('Deployment that answered.'),
+    deployment: z.object({ id: z.string() }).describe('Deployment that answered the request.'),
     inputs: z.record(z.string(), z.array(z.unknown())).describe('A list per column with a value per row.'),
     answers: z
       .array(

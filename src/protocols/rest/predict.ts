@@ -89,27 +89,25 @@ const unknownCategory = z
   .object({
     row: z.int().describe('Position of the row in the request, from 0.'),
     column: z.string().describe('Name of the column.'),
-    value: z.string().describe('The category as the model was given it, its first 200 characters.'),
+    value: z.string().describe('The category as the model received it, its first 200 characters.'),
   })
   .meta({ id: 'UnknownCategory' });
 
 const predictAnswer = z
   .object({
-    requestId: z.string().describe('Your id of the request, or the one that was made up.'),
-    rows: z.int().describe('Rows that were predicted.'),
+    requestId: z.string().describe('Id of the request: given by the caller, or generated.'),
+    rows: z.int().describe('Number of predicted rows.'),
     latencyMs: z
       .number()
       .describe('From the arrival of the checked request to the answer of the model, in milliseconds.'),
     batchRows: z
       .int()
-      .describe('Rows of the batch that the request ran in, together with others that came at the same time.'),
-    modelVersion: z.object({ id: z.string(), version: z.int() }).describe('What computed the outputs.'),
+      .describe('Number of rows in the batch of this request, together with the rows of other requests.'),
+    modelVersion: z.object({ id: z.string(), version: z.int() }).describe('Version that computed the outputs.'),
     deployment: z.object({ id: z.string() }).describe('Which of the live deployments answered.'),
     predictions: z
       .array(rowPrediction)
-      .describe(
-        'The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.',
-      ),
+      .describe('Predictions row by row; empty unless the outputs are a classification, a regression or a clustering.'),
     unknownCategories: z
       .array(unknownCategory)
       .describe(
@@ -118,7 +116,7 @@ const predictAnswer = z
       ),
     unknownCategoryCount: z
       .int()
-      .describe('How many values of the request are such categories, those beyond the list included.'),
+      .describe('Number of values with an unknown category, including those beyond the list.'),
     outputs: z
       .array(tensor(z.union([z.number(), z.string(), z.boolean()])))
       .describe('Every output of the model; NaN and infinities are the texts "NaN", "Infinity" and "-Infinity".'),

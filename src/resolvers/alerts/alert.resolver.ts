@@ -21,11 +21,11 @@ import {
 
 @Resolver(() => AlertType)
 export class AlertResolver {
-  @Query(() => AlertType, { description: 'One alert. NOT_FOUND when there is none with this id.' })
+  @Query(() => AlertType, { description: 'One alert. NOT_FOUND when it does not exist.' })
   alert(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the alert; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the alert. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<AlertType> {
@@ -33,14 +33,17 @@ export class AlertResolver {
   }
 
   @Query(() => AlertConnection, {
-    description: 'Alerts of the tenant, the last opened first unless ordered otherwise.',
+    description: 'Alerts of the tenant, the last opened first by default.',
   })
   async alerts(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => AlertFilterInput, { nullable: true, description: 'Which alerts; all when absent.' })
+    @Arg('filter', () => AlertFilterInput, { nullable: true, description: 'Filter for alerts; all when absent.' })
     filter?: AlertFilterInput,
-    @Arg('orderBy', () => AlertOrderInput, { nullable: true, description: 'Order; the last opened first when absent.' })
+    @Arg('orderBy', () => AlertOrderInput, {
+      nullable: true,
+      description: 'Sort order; the last opened first when absent.',
+    })
     orderBy?: AlertOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -49,11 +52,11 @@ export class AlertResolver {
   }
 
   @Mutation(() => AlertPayload, {
-    description: 'Resolves an open alert by hand. The next window that breaches opens another.',
+    description: 'Resolves an open alert by hand. The next window that exceeds the limit opens another alert.',
   })
   async resolveAlert(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResolveAlertInput, { description: 'The alert and the reason.' }) input: ResolveAlertInput,
+    @Arg('input', () => ResolveAlertInput, { description: 'Alert and reason.' }) input: ResolveAlertInput,
   ): Promise<AlertPayload> {
     return { alert: await ctx.run((session) => ctx.services.alerts.resolve(session, input.alertId, input.reason)) };
   }
@@ -63,7 +66,7 @@ export class AlertResolver {
     return ctx.loaders.model.load(alert.modelId);
   }
 
-  @FieldResolver(() => EndpointType, { description: 'Endpoint of the deployment.' })
+  @FieldResolver(() => EndpointType, { description: 'Endpoint of the deployment that caused the alert.' })
   endpoint(@Root() alert: AlertType, @Ctx() ctx: RequestContext): Promise<EndpointType | null> {
     return ctx.loaders.endpoint.load(alert.endpointId);
   }
@@ -75,9 +78,9 @@ export class AlertResolver {
 
   @Subscription(() => AlertEvent, {
     description:
-      'Alerts as they open, change and resolve, each change exactly once and in the order of `seq`. ' +
-      'Reconnect with the last `seq` as `after`. BAD_USER_INPUT when changes after it are no longer kept ' +
-      '(EVENT_LOG_DAYS).',
+      'Changes of alerts (opened, updated, resolved), each exactly once and in the order of `seq`. ' +
+      'Reconnect with the last `seq` as `after`. BAD_USER_INPUT when later changes are no longer ' +
+      'kept (EVENT_LOG_DAYS).',
     subscribe: ({ args, context }) =>
       followAlerts(context as RequestContext, args as { modelId?: string; after?: number }),
   })
@@ -85,13 +88,14 @@ export class AlertResolver {
     @Root() event: EventRow,
     @Arg('modelId', () => ID, {
       nullable: true,
-      description: 'Alerts about this model alone. NOT_FOUND when there is none.',
+      description: 'Only alerts about this model. NOT_FOUND when it does not exist.',
     })
     _modelId?: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
       description:
-        'Changes with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
+        'Sends changes with a greater `seq`, past changes first; 0 sends all that are kept; only new ' +
+        'changes when absent.',
     })
     _after?: number,
   ): AlertEvent {

@@ -10,7 +10,7 @@ export const AlertKindEnum = describeEnum('AlertKind', 'Kind of problem that an 
   ERROR_RATE: 'More than 1 % of the requests fail, with 95 % confidence.',
 });
 
-export const AlertStatusEnum = describeEnum('AlertStatus', 'Status of an alert.', {
+export const AlertStatusEnum = describeEnum('AlertStatus', 'Whether the problem of an alert continues.', {
   OPEN: 'The problem continues.',
   RESOLVED: 'The alert was resolved by two clean windows in a row, by a person, or because the deployment ended.',
 });
@@ -33,10 +33,10 @@ export class AlertType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => AlertKindEnum, { description: 'Kind of problem.' })
+  @Field(() => AlertKindEnum, { description: 'Kind of problem: drift, latency or errors.' })
   kind!: keyof typeof AlertKindEnum;
 
-  @Field(() => AlertStatusEnum, { description: 'Current status.' })
+  @Field(() => AlertStatusEnum, { description: 'Current status: open or resolved.' })
   status!: keyof typeof AlertStatusEnum;
 
   @Field(() => Float, {
@@ -83,7 +83,7 @@ export const AlertConnection = connectionOf(AlertType, 'Alert', 'alerts');
 
 @InputType({ description: 'Filter for alerts; all given fields must match.' })
 export class AlertFilterInput {
-  @Field(() => AlertStatusEnum, { nullable: true, description: 'Alerts with this status.' })
+  @Field(() => AlertStatusEnum, { nullable: true, description: 'Alerts with this status: open or resolved.' })
   status?: keyof typeof AlertStatusEnum | null;
 
   @Field(() => AlertKindEnum, { nullable: true, description: 'Alerts of this kind: drift, latency or errors.' })
@@ -109,19 +109,21 @@ export class AlertFilterInput {
   description: 'Sort order of a list of alerts: field and direction. Items with equal values are sorted by id.',
 })
 export class AlertOrderInput {
-  @Field(() => AlertOrderField, { description: 'Field to sort by.' })
+  @Field(() => AlertOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt' | 'updatedAt';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'An open alert that a person ends, and why.' })
+@InputType({ description: 'Open alert to resolve, with the reason.' })
 export class ResolveAlertInput {
-  @Field(() => ID, { description: 'The alert. NOT_FOUND when there is none, CONFLICT when it is already resolved.' })
+  @Field(() => ID, {
+    description: 'The alert. NOT_FOUND when it does not exist, CONFLICT when it is already resolved.',
+  })
   alertId!: string;
 
-  @Field(() => String, { description: 'Why, for those who come after: 1 to 2,000 characters.' })
+  @Field(() => String, { description: 'Reason, for later readers: 1 to 2,000 characters.' })
   reason!: string;
 }
 
@@ -131,7 +133,7 @@ export class AlertPayload {
   alert!: AlertType;
 }
 
-export const AlertChangeEnum = describeEnum('AlertChange', 'Kind of change of an alert.', {
+export const AlertChangeEnum = describeEnum('AlertChange', 'How an alert changed: opened, updated or resolved.', {
   OPENED: 'The alert was opened.',
   UPDATED: 'Another window exceeded the limit; the alert has the values of that window.',
   RESOLVED: 'The alert was resolved by clean windows, by a person, or because the deployment ended.',
@@ -144,7 +146,7 @@ export class AlertEvent {
   })
   seq!: number;
 
-  @Field(() => AlertChangeEnum, { description: 'Kind of change.' })
+  @Field(() => AlertChangeEnum, { description: 'What has changed or happened.' })
   change!: keyof typeof AlertChangeEnum;
 
   @Field(() => AlertKindEnum, { description: 'Kind of problem that the alert reports.' })

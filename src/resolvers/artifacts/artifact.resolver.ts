@@ -7,11 +7,11 @@ import { RunType } from '../experiments/run.types.js';
 @Resolver(() => ArtifactType)
 export class ArtifactResolver {
   @Mutation(() => ArtifactPayload, {
-    description: 'Keeps an uploaded file with a run. The same content under the same path again changes nothing.',
+    description: 'Stores an uploaded file with a run. The same content under the same path once more changes nothing.',
   })
   async logArtifact(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => LogArtifactInput, { description: 'The run, the path and the upload.' }) input: LogArtifactInput,
+    @Arg('input', () => LogArtifactInput, { description: 'Run, path and upload.' }) input: LogArtifactInput,
   ): Promise<ArtifactPayload> {
     return { artifact: await ctx.services.artifacts.log(ctx, input) };
   }
@@ -29,12 +29,12 @@ export class ArtifactResolver {
 /** What a run read and wrote. */
 @Resolver(() => RunType)
 export class RunFilesResolver {
-  @FieldResolver(() => [ArtifactType], { description: 'Files that it made, by path.' })
+  @FieldResolver(() => [ArtifactType], { description: 'Files of the run, by path.' })
   artifacts(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<ArtifactType[]> {
     return ctx.loaders.runArtifacts.load(run.id);
   }
 
-  @FieldResolver(() => [RunDatasetUse], { description: 'Datasets that it used, in the order of their first use.' })
+  @FieldResolver(() => [RunDatasetUse], { description: 'Datasets that the run used, in the order of their first use.' })
   async datasets(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunDatasetUse[]> {
     const uses = await ctx.loaders.runDatasets.load(run.id);
     const datasets = await ctx.loaders.dataset.loadMany(uses.map(({ datasetId }) => datasetId));

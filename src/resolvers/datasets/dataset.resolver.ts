@@ -19,23 +19,23 @@ import {
 @Resolver(() => DatasetType)
 export class DatasetResolver {
   @Query(() => DatasetType, {
-    description: 'One version of a dataset, by exactly one of `id` and `name`. NOT_FOUND when there is none.',
+    description: 'One version of a dataset, by exactly one of `id` and `name`. NOT_FOUND when it does not exist.',
   })
   dataset(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
       nullable: true,
-      description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the version. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id?: string | null,
     @Arg('name', () => String, {
       nullable: true,
-      description: 'Exact name of the dataset, instead of `id`; case matters.',
+      description: 'Exact name of the dataset, instead of `id`; case-sensitive.',
     })
     name?: string | null,
     @Arg('version', () => Int, {
       nullable: true,
-      description: 'Number of the version under `name`, from 1; the newest when absent.',
+      description: 'Version number under `name`, from 1; the newest version when absent.',
     })
     version?: number | null,
   ): Promise<DatasetType> {
@@ -47,16 +47,16 @@ export class DatasetResolver {
     );
   }
 
-  @Query(() => DatasetConnection, { description: 'Datasets of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => DatasetConnection, { description: 'Datasets of the tenant, newest first by default.' })
   async datasets(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => DatasetFilterInput, {
       nullable: true,
-      description: 'Which datasets; every version of all when absent.',
+      description: 'Filter for datasets; all versions of all datasets when absent.',
     })
     filter?: DatasetFilterInput,
-    @Arg('orderBy', () => DatasetOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => DatasetOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
     orderBy?: DatasetOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -66,13 +66,14 @@ export class DatasetResolver {
 
   @Mutation(() => DatasetPayload, {
     description:
-      'Copies a CSV, JSON or Parquet file into the service and decides, once and over the whole file, how ' +
-      'each column is read. BAD_USER_INPUT names the line of a malformed file, or column and row of a value ' +
-      'that a given or an earlier reading does not fit.',
+      'Copies a CSV, JSON or Parquet file into the service and determines, once and from the whole ' +
+      'file, how each column is read. BAD_USER_INPUT names the line of a malformed file, or the ' +
+      'column and row of a value that does not fit the given rules or those of the previous ' +
+      'version.',
   })
   async registerDataset(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RegisterDatasetInput, { description: 'The dataset and its file.' }) input: RegisterDatasetInput,
+    @Arg('input', () => RegisterDatasetInput, { description: 'Dataset and its file.' }) input: RegisterDatasetInput,
   ): Promise<DatasetPayload> {
     return { dataset: await ctx.services.datasets.register(ctx, input) };
   }

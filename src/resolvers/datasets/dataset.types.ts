@@ -5,13 +5,13 @@ import { connectionOf } from '../types/connection.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { RunType } from '../experiments/run.types.js';
 
-export const DatasetFormatEnum = describeEnum('DatasetFormat', 'File format of a dataset.', {
+export const DatasetFormatEnum = describeEnum('DatasetFormat', 'File format in which a dataset is stored.', {
   CSV: 'Text with a header line; values are separated by comma, semicolon, tab or vertical bar.',
   JSON: 'A JSON list of objects, or one JSON object per line.',
   PARQUET: 'Apache Parquet.',
 });
 
-export const ColumnTypeEnum = describeEnum('ColumnType', 'Type of the values of a column.', {
+export const ColumnTypeEnum = describeEnum('ColumnType', 'Data type of the values in a column of a dataset.', {
   NUMBER: 'Integers or decimal numbers, as 64-bit floats.',
   STRING: 'Text; also the type of all columns that fit no other type.',
   BOOLEAN: 'True or false.',
@@ -56,7 +56,7 @@ export class DatasetColumn {
   @Field(() => String, { description: 'Column name in the header or schema of the file; case-sensitive.' })
   name!: string;
 
-  @Field(() => ColumnTypeEnum, { description: 'Type of the values.' })
+  @Field(() => ColumnTypeEnum, { description: 'Data type of the values in this column.' })
   type!: ColumnSchema['type'];
 
   @Field(() => [String], {
@@ -166,7 +166,7 @@ export class DatasetType {
   @Field(() => String, { description: 'Description of the content, as Markdown; may be empty.' })
   description!: string;
 
-  @Field(() => DatasetFormatEnum, { description: 'File format.' })
+  @Field(() => DatasetFormatEnum, { description: 'File format, such as CSV or Parquet.' })
   format!: keyof typeof DatasetFormatEnum;
 
   @Field(() => SafeInt, { description: 'Size of the stored file in bytes.' })
@@ -199,12 +199,12 @@ export class DatasetType {
 
 export const DatasetConnection = connectionOf(DatasetType, 'Dataset', 'datasets');
 
-@ObjectType({ description: 'Lineage: what a run read, and for what.' })
+@ObjectType({ description: 'Lineage: a dataset that a run read, and its purpose.' })
 export class RunDatasetUse {
   @Field(() => DatasetRoleEnum, { description: 'Whether the run trained, evaluated or predicted with the dataset.' })
   role!: keyof typeof DatasetRoleEnum;
 
-  @Field(() => DatasetType, { description: 'The version that was used.' })
+  @Field(() => DatasetType, { description: 'Dataset version that was used.' })
   dataset!: DatasetType;
 }
 
@@ -239,10 +239,10 @@ export class DatasetFilterInput {
   description: 'Sort order of a list of datasets: field and direction. Items with equal values are sorted by id.',
 })
 export class DatasetOrderInput {
-  @Field(() => DatasetOrderField, { description: 'Field to sort by.' })
+  @Field(() => DatasetOrderField, { description: 'Field whose values determine the order.' })
   field!: DatasetOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
@@ -316,56 +316,62 @@ export class DatasetColumnInput {
   format?: string | null;
 }
 
-@InputType({ description: 'A file that becomes the next version under a name.' })
+@InputType({ description: 'File to register as the next version of a dataset.' })
 export class RegisterDatasetInput {
   @Field(() => String, {
     description:
-      'Name: letters, digits and ._-, at most 128, a letter or digit first. A name in use gets its next version.',
+      'Name: letters, digits and ._-, at most 128; the first is a letter or digit. If the name ' +
+      'exists, the file becomes its next version.',
   })
   name!: string;
 
-  @Field(() => String, { nullable: true, description: 'What it holds, as Markdown; at most 10,000 characters.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Description of the content, as Markdown; at most 10,000 characters.',
+  })
   description?: string | null;
 
   @Field(() => DatasetFormatEnum, {
     nullable: true,
     description:
-      'How the file is written; by its extension (csv, tsv, json, jsonl, ndjson, parquet; all but the last ' +
-      'also with .gz) when absent.',
+      'File format; when absent, determined by the file extension (csv, tsv, json, jsonl, ndjson, ' +
+      'parquet; all except the last also with .gz).',
   })
   format?: keyof typeof DatasetFormatEnum | null;
 
   @Field(() => [DatasetColumnInput], {
     nullable: true,
     description:
-      'Columns whose reading is known; others are read as in the version before, and new ones are found out.',
+      'Reading rules for some columns. Other columns are read as in the previous version; new ' +
+      'columns are detected.',
   })
   columns?: DatasetColumnInput[] | null;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Texts that mean "no value" in columns of numbers, times and truth values; NA, N/A, n/a, #N/A, NaN, ' +
-      'nan, null, NULL, None, - and ? when absent. At most 100 of at most 200 characters.',
+      'Texts that mean "missing value" in columns of numbers, times and booleans; NA, N/A, n/a, ' +
+      '#N/A, NaN, nan, null, NULL, None, - and ? when absent. At most 100 texts of at most 200 ' +
+      'characters.',
   })
   nullValues?: string[] | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Encoding of a CSV or JSON file by its name in the Encoding Standard, such as "windows-1252"; found ' +
-      'out when absent.',
+      'Encoding of a CSV or JSON file, by its name in the Encoding Standard, such as ' +
+      '"windows-1252"; detected when absent.',
   })
   encoding?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'The one character between the values of a CSV file; found out when absent.',
+    description: 'Delimiter of a CSV file, one character; detected when absent.',
   })
   delimiter?: string | null;
 
   @Field(() => DatasetSourceInput, {
-    description: 'The file; it is copied, so that later changes to it are another version.',
+    description: 'Source of the file. The service copies it; later changes of the original have no effect.',
   })
   source!: DatasetSourceInput;
 }

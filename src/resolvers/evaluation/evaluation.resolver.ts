@@ -20,11 +20,11 @@ import { ModelTaskEnum } from '../registry/model.types.js';
 
 @Resolver(() => EvaluationType)
 export class EvaluationResolver {
-  @Query(() => EvaluationType, { description: 'One evaluation. NOT_FOUND when there is none with this id.' })
+  @Query(() => EvaluationType, { description: 'One evaluation. NOT_FOUND when it does not exist.' })
   evaluation(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the evaluation; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the evaluation. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<EvaluationType> {
@@ -33,12 +33,13 @@ export class EvaluationResolver {
 
   @Mutation(() => JobPayload, {
     description:
-      'Queues the measurement of a version on rows that it never saw, beside the version in PRODUCTION and ' +
-      'the base rate. Its result is the gate EVALUATION; the report is `evaluation(id: <job id>)`.',
+      'Queues the evaluation of a version on rows that it was not trained on, compared with the ' +
+      'version in PRODUCTION and the base rate. The result is the gate EVALUATION; the report is ' +
+      '`evaluation(id: <job id>)`.',
   })
   async evaluateModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => EvaluateModelVersionInput, { description: 'The version, the rows and the baseline.' })
+    @Arg('input', () => EvaluateModelVersionInput, { description: 'Version, rows and baseline.' })
     input: EvaluateModelVersionInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.evaluations.start(session, input)) };
@@ -46,13 +47,13 @@ export class EvaluationResolver {
 
   @Mutation(() => JobPayload, {
     description:
-      'Queues the validation pipeline: signature, sample predictions, holdout metrics, latency, agreement. ' +
-      'Its result is the gate VALIDATION.',
+      'Queues the validation of a version: signature, sample predictions, holdout metrics, latency, ' +
+      'agreement of trainer and runtime. The result is the gate VALIDATION.',
   })
   async validateModelVersion(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => ValidateModelVersionInput, {
-      description: 'The READY version that is put through the pipeline.',
+      description: 'READY version to validate.',
     })
     input: ValidateModelVersionInput,
   ): Promise<JobPayload> {

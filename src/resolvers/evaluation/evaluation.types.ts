@@ -3,10 +3,10 @@ import type { EvaluationReport } from '../../modules/model-quality/index.js';
 import { describeEnum } from '../types/common.types.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 
-export const VerdictEnum = describeEnum('Verdict', 'What the 95 % interval of a loss difference says.', {
-  BETTER: 'The whole interval lies below 0: the candidate loses less.',
-  WORSE: 'The whole interval lies above 0.',
-  NO_DIFFERENCE: 'The interval holds 0.',
+export const VerdictEnum = describeEnum('Verdict', 'Conclusion from the 95 % interval of a loss difference.', {
+  BETTER: 'The whole interval lies below 0: the candidate has the smaller loss.',
+  WORSE: 'The whole interval lies above 0: the candidate has the larger loss.',
+  NO_DIFFERENCE: 'The interval contains 0: no significant difference.',
 });
 
 @ObjectType('MetricEstimate', { description: 'Metric of the evaluated rows with its 95 % bootstrap interval.' })
@@ -41,10 +41,10 @@ export class LossComparisonType {
   @Field(() => String, { description: 'Name of the metric: `log_loss` (nats) or `rmse` (units of the target).' })
   metric!: string;
 
-  @Field(() => Float, { description: 'Metric of the candidate.' })
+  @Field(() => Float, { description: 'Metric value of the candidate.' })
   candidate!: number;
 
-  @Field(() => Float, { description: 'Metric of the reference.' })
+  @Field(() => Float, { description: 'Metric value of the reference.' })
   reference!: number;
 
   @Field(() => Float, {
@@ -75,15 +75,19 @@ export class ConfusionMatrix {
   counts!: number[][];
 }
 
-@ObjectType('ReliabilityBin', { description: 'Rows of neighbouring scores: what the model promised beside what came.' })
+@ObjectType('ReliabilityBin', {
+  description:
+    'A bin of a reliability diagram: rows with similar predicted probabilities, compared with the ' +
+    'observed fraction.',
+})
 export class ReliabilityBinType {
-  @Field(() => SafeInt, { description: 'How many judged rows had a probability within it.' })
+  @Field(() => SafeInt, { description: 'Number of evaluated rows in this bin.' })
   rows!: number;
 
-  @Field(() => Float, { description: 'Mean promised probability, 0 to 1.' })
+  @Field(() => Float, { description: 'Mean predicted probability, 0 to 1.' })
   meanScore!: number;
 
-  @Field(() => Float, { description: 'Share of rows where it came true, 0 to 1.' })
+  @Field(() => Float, { description: 'Observed fraction: rows in which the predicted class was true, 0 to 1.' })
   observed!: number;
 }
 
@@ -128,10 +132,10 @@ export class EvaluationType {
   @Field(() => ID, { description: 'Opaque id; the same as the id of the job that made the evaluation.' })
   id!: string;
 
-  @Field(() => String, { description: 'Subject of the token that made the request.' })
+  @Field(() => String, { description: 'Subject of the token that requested the evaluation.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was made, UTC.' })
+  @Field(() => DateTime, { description: 'Time of creation, UTC.' })
   createdAt!: Date;
 
   @Field(() => Json, { description: 'Complete report as stored, as JSON.' })
@@ -184,20 +188,20 @@ export class EvaluateModelVersionInput {
   target?: EvaluationTargetInput | null;
 }
 
-@InputType({ description: 'Which version goes through the checks before STAGING.' })
+@InputType({ description: 'Version to check for STAGING.' })
 export class ValidateModelVersionInput {
   @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;
 }
 
-@ObjectType({ description: 'Values of a column that have no slice of their own.' })
+@ObjectType({ description: 'Values of a column for which there are no slices.' })
 export class SliceOmission {
-  @Field(() => String, { description: 'Column of the dataset that was not sliced by.' })
+  @Field(() => String, { description: 'Column of the dataset with the omitted values.' })
   column!: string;
 
-  @Field(() => Int, { description: 'Values left out for having fewer than 100 rows.' })
+  @Field(() => Int, { description: 'Number of values left out because they have fewer than 100 rows.' })
   tooSmall!: number;
 
-  @Field(() => Int, { description: 'Values left out beyond the twenty largest.' })
+  @Field(() => Int, { description: 'Number of values left out because only the twenty most frequent have a slice.' })
   tooMany!: number;
 }

@@ -7,16 +7,17 @@ import { ReleaseModelVersionInput } from './release.types.js';
 export class ReleaseResolver {
   @Mutation(() => JobPayload, {
     description:
-      'Queues what brings a version to a stage: it is evaluated, validated and promoted as far as its gates ' +
-      'let it. What has passed for the same version and dataset is not done again, so that a script may call ' +
-      'it each time; no gate is overridden, and approvals stay with people. The job’s outcome tells the ' +
-      'stage reached and the first gate not passed with the call that helps. CONFLICT when another version ' +
-      'is in PRODUCTION than expected, or another release of the version is under way.',
+      'Queues a release: a job that evaluates, validates and promotes a version towards a stage, as ' +
+      'far as its gates allow. Steps that have passed for the same version and dataset are not ' +
+      'repeated, so that a script can call it every time. No gate is overridden, and people still ' +
+      'give the approvals. The outcome of the job has the reached stage and the first gate that did ' +
+      'not pass, with the call that helps. CONFLICT when another version is in PRODUCTION than ' +
+      'expected, or another release of the version is running.',
   })
   async releaseModelVersion(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => ReleaseModelVersionInput, {
-      description: 'The version, where it goes, and which rows judge it.',
+      description: 'Version, target stage, and the rows for the evaluation.',
     })
     input: ReleaseModelVersionInput,
   ): Promise<JobPayload> {

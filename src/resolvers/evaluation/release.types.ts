@@ -4,9 +4,11 @@ import { PromotionStageEnum } from '../registry/stage.types.js';
 import { Range } from '../types/range.js';
 import { MAX_WAIT_MS } from '../../modules/platform/index.js';
 
-@InputType({ description: 'Which version goes where, judged by which rows.' })
+@InputType({ description: 'Version to release, target stage, and rows for the evaluation.' })
 export class ReleaseModelVersionInput {
-  @Field(() => ID, { description: 'The version, which must be READY and not ARCHIVED. NOT_FOUND when there is none.' })
+  @Field(() => ID, {
+    description: 'The version, which must be READY and not ARCHIVED. NOT_FOUND when it does not exist.',
+  })
   modelVersionId!: string;
 
   @Field(() => ID, {
@@ -19,20 +21,22 @@ export class ReleaseModelVersionInput {
 
   @Field(() => EvaluationTargetInput, {
     nullable: true,
-    description: 'For uploaded versions: what they predict. BAD_USER_INPUT for others, whose training tells it.',
+    description:
+      'Target, for uploaded versions only. BAD_USER_INPUT for other versions, whose training defines the target.',
   })
   target?: EvaluationTargetInput | null;
 
   @Field(() => PromotionStageEnum, {
-    description: 'Where to. A version that is there already, or past it, stays where it is.',
+    description: 'Target stage. A version that is already at or beyond this stage does not move.',
   })
   targetStage!: keyof typeof PromotionStageEnum;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'To PRODUCTION: id of the version that is there now, which will be archived; null or absent for none. ' +
-      'CONFLICT when it is another, now or when its turn comes.',
+      'For PRODUCTION: id of the version that is there now and will be archived; null or absent ' +
+      'when there is none. CONFLICT when another version is there, now or at the time of the ' +
+      'promotion.',
   })
   expectedProductionVersionId?: string | null;
 

@@ -11,27 +11,28 @@ import {
 export class ArchiveResolver {
   @Mutation(() => ExportExperimentPayload, {
     description:
-      'Writes an experiment with its runs, whole metric histories, logs, datasets, logged models and files ' +
-      'into one tar archive, with all ids and times.',
+      'Exports an experiment with its runs, complete metric histories, logs, datasets, logged ' +
+      'models and files into one tar archive, with all ids and times.',
   })
   async exportExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ExportExperimentInput, { description: 'Which experiment.' }) input: ExportExperimentInput,
+    @Arg('input', () => ExportExperimentInput, { description: 'Experiment to export into an archive file.' })
+    input: ExportExperimentInput,
   ): Promise<ExportExperimentPayload> {
     return { job: await ctx.run((session) => ctx.services.archiveExports.start(session, input)) };
   }
 
   @Mutation(() => ImportExperimentPayload, {
     description:
-      'Brings an archived experiment in. It keeps its ids when this tenant exported this very archive here and ' +
-      'none of the ids is in use; otherwise everything gets new ids. The archive is checked as a whole first, by ' +
-      'the rules of all other inputs: a wrong value fails the job with BAD_USER_INPUT, naming file, line and ' +
-      'field. Nothing is seen before everything is there; the same archive again changes nothing.',
+      'Imports an archived experiment. It keeps its ids when this tenant exported this archive from this service ' +
+      'and none of the ids is in use; otherwise all objects get new ids. The complete archive is checked first, by ' +
+      'the rules of all other inputs: a wrong value fails the job with BAD_USER_INPUT, which names file, line and ' +
+      'field. Nothing is visible before everything is imported. The same archive once more changes nothing.',
   })
   async importExperiment(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => ImportExperimentInput, {
-      description: 'Which upload holds it, and what to call the experiment.',
+      description: 'Upload with the archive, and the name of the experiment.',
     })
     input: ImportExperimentInput,
   ): Promise<ImportExperimentPayload> {

@@ -1,13 +1,13 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { JobType } from '../jobs/job.types.js';
 
-@InputType({ description: 'Experiment to export.' })
+@InputType({ description: 'Experiment to export into an archive file.' })
 export class ExportExperimentInput {
   @Field(() => ID, { description: 'The experiment; it may be deleted. NOT_FOUND when it does not exist.' })
   experimentId!: string;
 }
 
-@InputType({ description: 'Archive to import.' })
+@InputType({ description: 'Uploaded archive to import, and a name for the experiment.' })
 export class ImportExperimentInput {
   @Field(() => ID, {
     description: 'Uploaded archive, made by `exportExperiment`. NOT_FOUND when the upload does not exist.',
@@ -23,7 +23,7 @@ export class ImportExperimentInput {
   name?: string | null;
 }
 
-@ObjectType({ description: 'The export job.' })
+@ObjectType({ description: 'The queued job that writes the archive.' })
 export class ExportExperimentPayload {
   @Field(() => JobType, {
     description:
@@ -33,7 +33,7 @@ export class ExportExperimentPayload {
   job!: JobType;
 }
 
-@ObjectType({ description: 'The import job.' })
+@ObjectType({ description: 'The queued job that reads and stores the content.' })
 export class ImportExperimentPayload {
   @Field(() => JobType, {
     description:

@@ -8,8 +8,8 @@ export class MirrorResolver {
   @Extensions({ minRole: Role.ADMIN })
   @Query(() => MirrorStatus, {
     description:
-      'Whether everything is mirrored to the other tracking server, and what keeps the rest from it. ' +
-      'FORBIDDEN below the role ADMIN.',
+      'State of the mirroring to the other tracking server: whether it is complete, and the errors ' +
+      'of waiting objects. FORBIDDEN below the role ADMIN.',
   })
   mirrorStatus(@Ctx() ctx: RequestContext): Promise<MirrorStatus> {
     return ctx.run((session) => ctx.services.mirror.status(session));

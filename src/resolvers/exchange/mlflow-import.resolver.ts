@@ -6,13 +6,14 @@ import { ImportFromMlflowInput, MlflowImportPayload } from './mlflow-import.type
 export class MlflowImportResolver {
   @Mutation(() => MlflowImportPayload, {
     description:
-      'Brings experiments, runs with whole histories, files, logged models, registered models, versions and ' +
-      'aliases of a running MLflow server over. Again it adds what is new and changes what has changed ' +
-      'there; a job that was lost goes on where it stopped.',
+      'Imports experiments, runs with complete histories, files, logged models, registered models, ' +
+      'versions and aliases from a running MLflow server. A repeated import adds new objects and ' +
+      'updates those that have changed there. A lost job continues where it stopped.',
   })
   async importFromMlflow(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ImportFromMlflowInput, { description: 'Where from, and what.' }) input: ImportFromMlflowInput,
+    @Arg('input', () => ImportFromMlflowInput, { description: 'Server and what to import.' })
+    input: ImportFromMlflowInput,
   ): Promise<MlflowImportPayload> {
     return { job: await ctx.run((session) => ctx.services.mlflowImports.start(session, input)) };
   }

@@ -63,7 +63,7 @@ export class ImportFromMlflowInput {
   keepStages!: boolean;
 }
 
-@ObjectType({ description: 'The import job.' })
+@ObjectType({ description: 'The queued job that reads and stores the content.' })
 export class MlflowImportPayload {
   @Field(() => JobType, {
     description:

@@ -22,16 +22,16 @@ import {
 @Resolver(() => ExperimentType)
 export class ExperimentResolver {
   @Query(() => ExperimentType, {
-    description: 'One experiment, by exactly one of `id` and `name`. NOT_FOUND when there is none.',
+    description: 'One experiment, by exactly one of `id` and `name`. NOT_FOUND when it does not exist.',
   })
   experiment(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
       nullable: true,
-      description: 'Id (UUID) of the experiment; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the experiment. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id?: string | null,
-    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' })
+    @Arg('name', () => String, { nullable: true, description: 'Exact name, instead of `id`; case-sensitive.' })
     name?: string | null,
   ): Promise<ExperimentType> {
     requireOneWay({ id, name });
@@ -40,17 +40,20 @@ export class ExperimentResolver {
   }
 
   @Query(() => ExperimentConnection, {
-    description: 'Experiments of the tenant, newest first unless ordered otherwise.',
+    description: 'Experiments of the tenant, newest first by default.',
   })
   async experiments(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => ExperimentFilterInput, {
       nullable: true,
-      description: 'Which experiments; active ones when absent.',
+      description: 'Filter for experiments; active ones when absent.',
     })
     filter?: ExperimentFilterInput,
-    @Arg('orderBy', () => ExperimentOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => ExperimentOrderInput, {
+      nullable: true,
+      description: 'Sort order; newest first when absent.',
+    })
     orderBy?: ExperimentOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -68,56 +71,57 @@ export class ExperimentResolver {
 
   @Mutation(() => GetOrCreateExperimentPayload, {
     description:
-      'The experiment of a name, made when there is none: a script may begin with it however often it runs, ' +
-      'and of several at once one makes it. One that is there stays as it is, whatever else is given. ' +
-      'CONFLICT when it is deleted.',
+      'Returns the experiment with the given name and creates it when it does not exist. A script ' +
+      'can call it in every execution; of several calls at the same time, only one creates it. An ' +
+      'existing experiment does not change, whatever else is given. CONFLICT when it is deleted.',
   })
   getOrCreateExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CreateExperimentInput, { description: 'The name, and what a new experiment has besides.' })
+    @Arg('input', () => CreateExperimentInput, { description: 'Name, and the other properties of a new experiment.' })
     input: CreateExperimentInput,
   ): Promise<GetOrCreateExperimentPayload> {
     return ctx.run((session) => ctx.services.experiments.getOrCreate(session, input));
   }
 
   @Mutation(() => ExperimentPayload, {
-    description: 'Changes an experiment. NOT_FOUND when there is none, CONFLICT when the name is taken.',
+    description: 'Changes an experiment. NOT_FOUND when it does not exist, CONFLICT when the name is taken.',
   })
   async updateExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UpdateExperimentInput, { description: 'What to change.' }) input: UpdateExperimentInput,
+    @Arg('input', () => UpdateExperimentInput, { description: 'Object and its changes.' }) input: UpdateExperimentInput,
   ): Promise<ExperimentPayload> {
     return { experiment: await ctx.run((session) => ctx.services.experiments.update(session, input)) };
   }
 
   @Mutation(() => ExperimentPayload, {
-    description: 'Puts an experiment aside together with its active runs; nothing is lost yet.',
+    description: 'Deletes an experiment together with its active runs; they can be restored.',
   })
   async deleteExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteExperimentInput, { description: 'Which one to put aside.' }) input: DeleteExperimentInput,
+    @Arg('input', () => DeleteExperimentInput, { description: 'Object to delete.' }) input: DeleteExperimentInput,
   ): Promise<ExperimentPayload> {
     return { experiment: await ctx.run((session) => ctx.services.experiments.remove(session, input.id)) };
   }
 
   @Mutation(() => ExperimentPayload, {
     description:
-      'Brings an experiment back with the runs that were put aside with it; runs that were deleted before stay so.',
+      'Restores an experiment, with the runs that were deleted together with it. Runs that were ' +
+      'deleted before stay deleted.',
   })
   async restoreExperiment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RestoreExperimentInput, { description: 'Which one to bring back.' })
+    @Arg('input', () => RestoreExperimentInput, { description: 'Object to restore.' })
     input: RestoreExperimentInput,
   ): Promise<ExperimentPayload> {
     return { experiment: await ctx.run((session) => ctx.services.experiments.restore(session, input.id)) };
   }
 
   @Mutation(() => ExperimentPayload, {
-    description: 'Sets some tags of an experiment; the others stay. `updateExperiment` replaces all.',
+    description: 'Sets some tags of an experiment; the other tags stay. `updateExperiment` replaces all tags.',
   })
   async setExperimentTags(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetExperimentTagsInput, { description: 'The experiment and the tags to set.' })
+    @Arg('input', () => SetExperimentTagsInput, { description: 'Experiment and tags.' })
     input: SetExperimentTagsInput,
   ): Promise<ExperimentPayload> {
     return {
@@ -128,10 +132,10 @@ export class ExperimentResolver {
     };
   }
 
-  @Mutation(() => ExperimentPayload, { description: 'Takes one tag off an experiment; the others stay.' })
+  @Mutation(() => ExperimentPayload, { description: 'Deletes one tag of an experiment; the other tags stay.' })
   async deleteExperimentTag(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteExperimentTagInput, { description: 'The experiment and the key.' })
+    @Arg('input', () => DeleteExperimentTagInput, { description: 'Experiment and tag key.' })
     input: DeleteExperimentTagInput,
   ): Promise<ExperimentPayload> {
     return {

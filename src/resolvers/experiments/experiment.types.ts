@@ -44,7 +44,7 @@ export class ExperimentType {
   @Field(() => DateTime, { nullable: true, description: 'Time of the deletion, UTC; null when not deleted.' })
   deletedAt?: Date | null;
 
-  @Field(() => String, { description: 'Subject of the token that made the creation request.' })
+  @Field(() => String, { description: 'Subject of the token that created the experiment.' })
   createdBy!: string;
 
   @Field(() => DateTime, { description: 'Time of creation, UTC.' })
@@ -75,10 +75,10 @@ export class ExperimentFilterInput {
   description: 'Sort order of a list of experiments: field and direction. Items with equal values are sorted by id.',
 })
 export class ExperimentOrderInput {
-  @Field(() => ExperimentOrderField, { description: 'Field to sort by.' })
+  @Field(() => ExperimentOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt' | 'updatedAt' | 'name';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
@@ -87,16 +87,16 @@ export class CreateExperimentInput {
   @Field(() => String, { description: 'Name, unique in the tenant: 1 to 250 visible characters.' })
   name!: string;
 
-  @Field(() => String, { nullable: true, description: 'Description, as Markdown.' })
+  @Field(() => String, { nullable: true, description: 'Description for people, as Markdown.' })
   description?: string | null;
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'Changes to an experiment; absent fields stay as they are.' })
+@InputType({ description: 'Changes of an experiment; absent fields do not change.' })
 export class UpdateExperimentInput {
-  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The experiment. NOT_FOUND when it does not exist.' })
   id!: string;
 
   @Field(() => String, { nullable: true, description: 'New name: 1 to 250 visible characters. CONFLICT when taken.' })
@@ -105,12 +105,13 @@ export class UpdateExperimentInput {
   @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
   description?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'All tags from now on, at most 100.' })
+  @Field(() => [KeyValueInput], { nullable: true, description: 'New set of tags, at most 100; it replaces all tags.' })
   tags?: KeyValueInput[] | null;
 
   @Field(() => ExperimentState, {
     nullable: true,
-    description: 'DELETED puts it aside as `deleteExperiment` does; ACTIVE brings it back as `restoreExperiment` does.',
+    description:
+      'DELETED deletes the experiment as `deleteExperiment` does; ACTIVE restores it as `restoreExperiment` does.',
   })
   state?: keyof typeof ExperimentState | null;
 }
@@ -125,22 +126,24 @@ export class DeleteExperimentInput {
   id!: string;
 }
 
-@InputType({ description: 'A deleted experiment to bring back.' })
+@InputType({ description: 'Deleted experiment to restore, by its id.' })
 export class RestoreExperimentInput {
-  @Field(() => ID, { description: 'The experiment. NOT_FOUND when there is none, CONFLICT when it is in use.' })
+  @Field(() => ID, {
+    description: 'The experiment. NOT_FOUND when it does not exist, CONFLICT when it is not deleted.',
+  })
   id!: string;
 }
 
-@InputType({ description: 'Tags that an experiment shall carry beside those that it has.' })
+@InputType({ description: 'Tags to add to an experiment or to change.' })
 export class SetExperimentTagsInput {
   @Field(() => ID, { description: 'The experiment. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   experimentId!: string;
 
-  @Field(() => [KeyValueInput], { description: 'At most 100; a key that exists gets the new value.' })
+  @Field(() => [KeyValueInput], { description: 'At most 100 tags; an existing key gets the new value.' })
   tags!: KeyValueInput[];
 }
 
-@InputType({ description: 'Tag to delete from an experiment.' })
+@InputType({ description: 'Tag to delete from an experiment, by its key.' })
 export class DeleteExperimentTagInput {
   @Field(() => ID, { description: 'The experiment. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   experimentId!: string;

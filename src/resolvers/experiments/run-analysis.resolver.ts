@@ -11,11 +11,11 @@ import {
 export class RunAnalysisResolver {
   @Query(() => ParallelCoordinates, {
     description:
-      'Parameters and metrics of many runs as parallel coordinates: axes with their scales, and a line per run.',
+      'Parameters and metrics of many runs as parallel coordinates: axes with their scales, and one line per run.',
   })
   parallelCoordinates(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ParallelCoordinatesInput, { description: 'Which runs, parameters and metrics.' })
+    @Arg('input', () => ParallelCoordinatesInput, { description: 'Runs, parameters and metrics.' })
     input: ParallelCoordinatesInput,
   ): Promise<object> {
     return ctx.run((session) => ctx.services.runAnalyses.parallelCoordinates(session, input));
@@ -23,12 +23,12 @@ export class RunAnalysisResolver {
 
   @Query(() => ParameterImportance, {
     description:
-      'Which parameters moved a metric: variance shares by functional ANOVA of a random forest, over the ' +
-      'range of values that the runs have. BAD_USER_INPUT for fewer than 10 runs.',
+      'Parameter importance for a metric: fractions of variance by functional ANOVA of a random ' +
+      'forest, over the range of values in the runs. BAD_USER_INPUT for fewer than 10 runs.',
   })
   parameterImportance(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ParameterImportanceInput, { description: 'Which runs and metric.' })
+    @Arg('input', () => ParameterImportanceInput, { description: 'Runs and metric.' })
     input: ParameterImportanceInput,
   ): Promise<object> {
     return ctx.services.runAnalyses.importance((work) => ctx.run(work), input);

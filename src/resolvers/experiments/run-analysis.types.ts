@@ -14,27 +14,31 @@ export const AxisKind = describeEnum('AxisKind', 'Scale of an axis that shows a 
   CATEGORICAL: 'Texts, in code point order.',
 });
 
-export const AxisSource = describeEnum('AxisSource', 'Source of the values of an axis.', {
-  PARAMETER: 'Values of a parameter.',
-  METRIC: 'Newest values of a metric.',
-});
+export const AxisSource = describeEnum(
+  'AxisSource',
+  'Whether the values of an axis come from a parameter or a metric.',
+  {
+    PARAMETER: 'Values of a parameter.',
+    METRIC: 'Newest values of a metric.',
+  },
+);
 
-@InputType({ description: 'What to show as parallel coordinates.' })
+@InputType({ description: 'Runs, parameters and metrics of a parallel-coordinates plot.' })
 export class ParallelCoordinatesInput {
-  @Field(() => RunFilterInput, { nullable: true, description: 'Which runs, newest first; all when absent.' })
+  @Field(() => RunFilterInput, { nullable: true, description: 'Filter for runs, newest first; all runs when absent.' })
   filter?: RunFilterInput | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'A filter as text, which must hold besides `filter`; as that of `runs`.',
+    description: 'Filter as text, combined with `filter` (both must match); same syntax as for `runs`.',
   })
   where?: string | null;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Parameters to show, at most 50, in this order; when absent those that differ, the ones that most runs ' +
-      'have first.',
+      'Parameters to show, at most 50, in this order. When absent, all that differ between runs; ' +
+      'those that most runs have come first.',
   })
   paramKeys?: string[] | null;
 
@@ -99,43 +103,43 @@ export class CoordinateLine {
   texts!: (string | null)[];
 }
 
-@ObjectType({ description: 'Data of a parallel-coordinates plot: axes, and a line per run.' })
+@ObjectType({ description: 'Data of a parallel-coordinates plot: axes, and one line per run.' })
 export class ParallelCoordinates {
-  @Field(() => [CoordinateAxis], { description: 'Parameters, then metrics.' })
+  @Field(() => [CoordinateAxis], { description: 'Axes: parameters first, then metrics.' })
   axes!: CoordinateAxis[];
 
-  @Field(() => [CoordinateLine], { description: 'Runs, newest first.' })
+  @Field(() => [CoordinateLine], { description: 'Lines of the runs, newest run first.' })
   lines!: CoordinateLine[];
 }
 
-@InputType({ description: 'Which runs and which metric to look for important parameters in.' })
+@InputType({ description: 'Runs and metric of a parameter importance analysis.' })
 export class ParameterImportanceInput {
   @Field(() => RunFilterInput, {
     nullable: true,
-    description: 'Which runs; the newest 1,000 of them are taken. All when absent.',
+    description: 'Filter for runs; the newest 1,000 matching runs are used. All when absent.',
   })
   filter?: RunFilterInput | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'A filter as text, which must hold besides `filter`; as that of `runs`.',
+    description: 'Filter as text, combined with `filter` (both must match); same syntax as for `runs`.',
   })
   where?: string | null;
 
   @Field(() => String, {
-    description: 'The metric to explain. Runs without a finite value of it are left out; at least 10 must be left.',
+    description: 'Metric to explain. Runs without a finite value of it are left out; at least 10 runs must remain.',
   })
   metricKey!: string;
 
   @Field(() => [String], {
     nullable: true,
-    description: 'Parameters to look at, 1 to 50; when absent the first 50 that differ.',
+    description: 'Parameters to analyse, 1 to 50; when absent, the first 50 that differ between runs.',
   })
   paramKeys?: string[] | null;
 
   @Field(() => Int, {
     defaultValue: 1,
-    description: 'Seed of the forest: the same runs and seed give the same answer.',
+    description: 'Random seed of the forest: the same runs and seed give the same result.',
   })
   seed!: number;
 }
@@ -165,12 +169,14 @@ export class ImportantParameter {
   permutation!: number;
 }
 
-@ObjectType({ description: 'What two parameters moved only together.' })
+@ObjectType({ description: 'Interaction of two parameters: their joint effect on the metric.' })
 export class ParameterInteraction {
-  @Field(() => [String], { description: 'Names of the two.' })
+  @Field(() => [String], { description: 'Names of the two parameters.' })
   keys!: string[];
 
-  @Field(() => Number, { description: 'Share of the metric’s variance beyond their main effects, 0 to 1.' })
+  @Field(() => Number, {
+    description: 'Fraction of the metric’s variance in addition to the two main effects, 0 to 1.',
+  })
   importance!: number;
 
   @Field(() => Number, { description: 'Standard deviation of `importance` over the trees of the forest.' })
@@ -186,47 +192,53 @@ export class LeftOutParameter {
   reason!: string;
 }
 
-@ObjectType({ description: 'Which parameters moved a metric over many runs, and how far that can be trusted.' })
+@ObjectType({
+  description:
+    'Parameter importance: which parameters changed a metric over many runs, and how reliable the result is.',
+})
 export class ParameterImportance {
-  @Field(() => String, { description: 'Name of the explained metric.' })
+  @Field(() => String, { description: 'Name of the metric that is explained.' })
   metricKey!: string;
 
-  @Field(() => String, { description: 'The procedure and its source.' })
+  @Field(() => String, { description: 'Name and source of the procedure.' })
   method!: string;
 
-  @Field(() => Int, { description: 'Size of the forest.' })
+  @Field(() => Int, { description: 'Number of trees in the forest.' })
   trees!: number;
 
-  @Field(() => Int, { description: 'Seed that the forest was grown with.' })
+  @Field(() => Int, { description: 'Random seed of the forest.' })
   seed!: number;
 
-  @Field(() => Int, { description: 'Runs that were learnt from.' })
+  @Field(() => Int, { description: 'Number of runs that the forest was trained on.' })
   runCount!: number;
 
-  @Field(() => Int, { description: 'Runs of the filter that have no finite value of the metric.' })
+  @Field(() => Int, { description: 'Number of runs that match the filter but have no finite value of the metric.' })
   runsLeftOut!: number;
 
   @Field(() => Number, {
     nullable: true,
     description:
-      'R² on runs that a tree has not seen: 1 is perfect; near or below 0 the parameters do not explain the ' +
-      'metric, and the shares below mean nothing. Null when it cannot be said.',
+      'Out-of-bag R²: measured on runs that a tree was not trained on. 1 is perfect; near or below ' +
+      '0, the parameters do not explain the metric, and the importances are meaningless. Null when ' +
+      'it cannot be computed.',
   })
   outOfBagR2?: number | null;
 
-  @Field(() => [ImportantParameter], { description: 'Most important first.' })
+  @Field(() => [ImportantParameter], { description: 'Parameters, most important first.' })
   params!: ImportantParameter[];
 
   @Field(() => [ParameterInteraction], {
-    description: 'The ten strongest pairs among the eight parameters of greatest `permutation`, strongest first.',
+    description: 'The ten strongest pairs of the eight parameters with the greatest `permutation`, strongest first.',
   })
   interactions!: ParameterInteraction[];
 
   @Field(() => Number, {
-    description: 'Share of the variance in what is not listed: interactions of three and more, and other pairs.',
+    description:
+      'Fraction of the variance from everything that is not listed: interactions of three and more ' +
+      'parameters, and other pairs.',
   })
   rest!: number;
 
-  @Field(() => [LeftOutParameter], { description: 'Parameters that were not used, and why.' })
+  @Field(() => [LeftOutParameter], { description: 'Parameters that were left out, with the reason.' })
   leftOut!: LeftOutParameter[];
 }

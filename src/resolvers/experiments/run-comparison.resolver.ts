@@ -19,12 +19,12 @@ import { RunType } from './run.types.js';
 export class RunComparisonResolver {
   @Query(() => RunComparison, {
     description:
-      'Runs side by side: parameters, tags and data that differ, metrics against a baseline, aligned curves, ' +
-      'tests over seeds.',
+      'Compares runs: differing parameters, tags and data, metrics against a baseline, aligned ' +
+      'curves, statistical tests over seeds.',
   })
   compareRuns(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CompareRunsInput, { description: 'Which runs, against which one, on which metrics.' })
+    @Arg('input', () => CompareRunsInput, { description: 'Runs, baseline and metrics.' })
     input: CompareRunsInput,
   ): Promise<object> {
     return ctx.run((session) => ctx.services.runComparisons.compare(session, input));
@@ -32,17 +32,21 @@ export class RunComparisonResolver {
 
   @FieldResolver(() => [MetricCurves], {
     description:
-      'Courses of metrics on one axis for all runs. With more than `maxPoints` points the axis is parted ' +
-      'into equal stretches in the database, each with its last, smallest and largest value. Of long ' +
-      'histories, from 65,536 points on, those points take part that `metricHistory` would show.',
+      'Curves of metrics for all runs on one axis. If there are more than `maxPoints` points, the ' +
+      'database splits the axis into equal intervals, each with its last, smallest and largest ' +
+      'value. In histories of 65,536 points or more, only the points that `metricHistory` would ' +
+      'show are used.',
   })
   curves(
     @Root() { runs }: RunComparison,
     @Ctx() ctx: RequestContext,
-    @Arg('metricKeys', () => [String], { description: '1 to 20 metrics, by name.' }) metricKeys: string[],
-    @Arg('axis', () => CurveAxis, { defaultValue: 'STEP', description: 'What to lay them along.' })
+    @Arg('metricKeys', () => [String], { description: '1 to 20 metric names.' }) metricKeys: string[],
+    @Arg('axis', () => CurveAxis, { defaultValue: 'STEP', description: 'Horizontal axis of the curves: step or time.' })
     axis: keyof typeof CurveAxis,
-    @Arg('maxPoints', () => Int, { defaultValue: 200, description: 'Places on the axis at most, 2 to 2,000.' })
+    @Arg('maxPoints', () => Int, {
+      defaultValue: 200,
+      description: 'Maximum number of positions on the axis, 2 to 2,000.',
+    })
     maxPoints: number,
   ): Promise<object[]> {
     const runIds = runs.map(({ id }) => id);
@@ -83,7 +87,7 @@ export class ComparedDatasetResolver {
 
 @Resolver(() => CurveSeries)
 export class CurveSeriesResolver {
-  @FieldResolver(() => RunType, { description: 'Run of the curve.' })
+  @FieldResolver(() => RunType, { description: 'Run whose metric values the curve shows.' })
   run(@Root() { runId }: CurveSeries, @Ctx() ctx: RequestContext): Promise<object | null> {
     return ctx.loaders.run.load(runId);
   }

@@ -32,11 +32,11 @@ export class MetricDirectionInput {
   @Field(() => String, { description: 'Name of the metric, as it was logged.' })
   key!: string;
 
-  @Field(() => MetricDirection, { description: 'Better direction.' })
+  @Field(() => MetricDirection, { description: 'Whether larger or smaller values are better.' })
   direction!: keyof typeof MetricDirection;
 }
 
-@InputType({ description: 'Runs to compare.' })
+@InputType({ description: 'Runs, metrics and baseline of a comparison.' })
 export class CompareRunsInput {
   @Range({ min: 2, max: MAX_COMPARED_RUNS, unit: 'runs' })
   @Field(() => [ID], {
@@ -136,19 +136,19 @@ export class ComparedValue {
   isBest!: boolean;
 }
 
-@ObjectType({ description: 'Runs that are alike but for their seed: repetitions of one setting.' })
+@ObjectType({ description: 'Group of runs with the same parameters except for the seed: repetitions of one setting.' })
 export class RunGroup {
-  @Field(() => [RunType], { description: 'Its members, in the order of the compared runs.' })
+  @Field(() => [RunType], { description: 'Runs of the group, in the order of the compared runs.' })
   runs!: RunType[];
 
   @Field(() => [KeyValue], {
-    description: 'What tells this setting from those of the other groups; seeds are not among it.',
+    description: 'Parameters that distinguish this setting from those of the other groups; without seeds.',
   })
   params!: KeyValue[];
 
   @Field(() => [String], {
     nullable: 'items',
-    description: 'Seed of each member, in the order of `runs`; null where none was logged.',
+    description: 'Seed of each run, in the order of `runs`; null when no seed was logged.',
   })
   seeds!: (string | null)[];
 }
@@ -233,7 +233,7 @@ export class GroupComparison {
   reason?: string | null;
 }
 
-@ObjectType({ description: 'One metric of the compared runs.' })
+@ObjectType({ description: 'One metric with its value in each compared run.' })
 export class ComparedMetric {
   @Field(() => String, { description: 'Name of the metric.' })
   key!: string;
@@ -313,32 +313,34 @@ export class MetricCurves {
 }
 
 @ObjectType({
-  description: 'Runs side by side: what they were made with, what came out, and whether the difference may be chance.',
+  description: 'Comparison of runs: parameters, results, and whether differences are statistically significant.',
 })
 export class RunComparison {
-  @Field(() => [RunType], { description: 'The compared runs, as they were asked for.' })
+  @Field(() => [RunType], { description: 'The compared runs, in the requested order.' })
   runs!: RunType[];
 
-  @Field(() => RunType, { description: 'What deltas and tests are against.' })
+  @Field(() => RunType, { description: 'Baseline run of deltas and tests.' })
   baseline!: RunType;
 
-  @Field(() => ComparedTexts, { description: 'What the runs were made with.' })
+  @Field(() => ComparedTexts, { description: 'Parameters of the runs.' })
   params!: ComparedTexts;
 
-  @Field(() => ComparedTexts, { description: 'Labels of the runs, apart from those that are fields of a run.' })
+  @Field(() => ComparedTexts, { description: 'Tags of the runs, without those that are fields of a run.' })
   tags!: ComparedTexts;
 
-  @Field(() => [ComparedMetric], { description: 'Newest values by metric, in the order asked for or by name.' })
+  @Field(() => [ComparedMetric], { description: 'Newest values by metric, in the requested order or by name.' })
   metrics!: ComparedMetric[];
 
-  @Field(() => [RunGroup], { description: 'The runs grouped into settings: the same parameters but for the seed.' })
+  @Field(() => [RunGroup], {
+    description: 'Groups of runs with the same setting: equal parameters except for the seed.',
+  })
   groups!: RunGroup[];
 
-  @Field(() => [ComparedDataset], { description: 'Data that the runs read and wrote, at most 500.' })
+  @Field(() => [ComparedDataset], { description: 'Data that the runs read and wrote, at most 500 entries.' })
   datasets!: ComparedDataset[];
 
   @Field(() => Boolean, {
-    description: 'Whether there were more than 500 parameters, tags or metrics, of which the first 500 are shown.',
+    description: 'Whether there are more than 500 parameters, tags or metrics; only the first 500 are shown.',
   })
   isCut!: boolean;
 }

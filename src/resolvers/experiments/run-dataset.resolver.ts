@@ -8,10 +8,10 @@ import { RunPayload, RunType } from './run.types.js';
 
 @Resolver(() => LoggedDataset)
 export class LoggedDatasetResolver {
-  @Mutation(() => RunPayload, { description: 'Says which data a run read and made.' })
+  @Mutation(() => RunPayload, { description: 'Records which data a run read and wrote.' })
   async logRunDatasets(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => LogRunDatasetsInput, { description: 'The run and its data.' }) input: LogRunDatasetsInput,
+    @Arg('input', () => LogRunDatasetsInput, { description: 'Run and data.' }) input: LogRunDatasetsInput,
   ): Promise<RunPayload> {
     return {
       run: await ctx.run(async (session) => {
@@ -48,7 +48,7 @@ export class LoggedDatasetResolver {
 @Resolver(() => RunType)
 export class RunDatasetsResolver {
   @FieldResolver(() => [LoggedDataset], {
-    description: 'Data that its code said it read and made, in the order of logging.',
+    description: 'Data that the code recorded as read or written, in the order of logging.',
   })
   loggedDatasets(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<LoggedDataset[]> {
     return ctx.loaders.runLoggedDatasets.load(run.id);

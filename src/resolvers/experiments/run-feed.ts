@@ -8,7 +8,8 @@ export interface RunFeedArgs {
   follow?: boolean | null;
 }
 
-export const FOLLOW = 'True keeps it open after the run has ended, for the case that it is resumed; false when absent.';
+export const FOLLOW =
+  'True: the subscription stays open after the run has ended, because the run can be resumed. False when absent.';
 
 /** Follows numbered rows of a run past `after`, to its end; NOT_FOUND when there is no such run. */
 export async function followRun<T extends Sequenced>(

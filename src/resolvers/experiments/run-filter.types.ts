@@ -5,16 +5,16 @@ import { RunState, RunStatus } from './run.types.js';
 
 type OrderField = 'createdAt' | 'startedAt' | 'endedAt' | 'name' | 'status' | 'createdBy' | 'metric' | 'param' | 'tag';
 
-const RunOrderField = describeOrderFields<OrderField>('RunOrderField', 'What runs can be ordered by.', {
+const RunOrderField = describeOrderFields<OrderField>('RunOrderField', 'Fields by which runs can be sorted.', {
   CREATED_AT: ['createdAt', 'Time of creation.'],
-  STARTED_AT: ['startedAt', 'When they started.'],
-  ENDED_AT: ['endedAt', 'When they ended; those that go on come last.'],
+  STARTED_AT: ['startedAt', 'Start time.'],
+  ENDED_AT: ['endedAt', 'End time; runs that have not ended come last.'],
   NAME: ['name', 'Name, in code point order.'],
-  STATUS: ['status', 'Where they stand, in the order of the words.'],
-  CREATED_BY: ['createdBy', 'Subject of the token that started them.'],
-  METRIC: ['metric', 'Newest value of the metric named by `key`; NaN after all numbers, runs without it last.'],
-  PARAM: ['param', 'Text of the parameter named by `key`, in code point order; runs without it last.'],
-  TAG: ['tag', 'Text of the tag named by `key`, in code point order; runs without it last.'],
+  STATUS: ['status', 'Status, in alphabetical order.'],
+  CREATED_BY: ['createdBy', 'Subject of the token that started the run.'],
+  METRIC: ['metric', 'Newest value of the metric named in `key`; NaN after all numbers, runs without the metric last.'],
+  PARAM: ['param', 'Text of the parameter named in `key`, in code point order; runs without the parameter last.'],
+  TAG: ['tag', 'Text of the tag named in `key`, in code point order; runs without the tag last.'],
 });
 
 @InputType({
@@ -39,50 +39,55 @@ class MetricFilterInput {
 }
 
 @InputType({
-  description: 'A condition on a parameter or tag; all that is given must hold. With the key alone, it must be there.',
+  description: 'Condition on a parameter or tag; all given fields must match. With only the key: the key must exist.',
 })
 class TextMatchInput {
-  @Field(() => String, { description: 'The key that is looked at, 1 to 250 characters.' })
+  @Field(() => String, { description: 'Key, 1 to 250 characters.' })
   key!: string;
 
   @Field(() => String, {
     nullable: true,
-    description:
-      'Pattern in which % stands for any text and _ for any one character; at most 1,000 characters and 20 %.',
+    description: 'Pattern: % matches any text and _ matches any single character; at most 1,000 characters and 20 %.',
   })
   like?: string | null;
 
-  @Field(() => [String], { nullable: true, description: 'One of these texts, at most 1,000; nothing is one of none.' })
+  @Field(() => [String], {
+    nullable: true,
+    description: 'One of these texts, at most 1,000; an empty list matches nothing.',
+  })
   in?: string[] | null;
 
-  @Field(() => Boolean, { nullable: true, description: 'False for runs without the key, true for those that have it.' })
+  @Field(() => Boolean, { nullable: true, description: 'False: runs without the key. True: runs with the key.' })
   isSet?: boolean | null;
 }
 
 @InputType({
-  description: 'Data that a run read, as it was logged or registered; all that is given must hold of some of it.',
+  description: 'Condition on data that a run read, logged or registered. One dataset must match all given fields.',
 })
 class RunDatasetFilterInput {
-  @Field(() => String, { nullable: true, description: 'Name of the dataset, in full and with its case.' })
+  @Field(() => String, { nullable: true, description: 'Exact name of the dataset; case-sensitive.' })
   name?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Its digest as logged, or the SHA-256 of a registered one.' })
+  @Field(() => String, { nullable: true, description: 'Digest as logged, or SHA-256 of a registered dataset.' })
   digest?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'What it was used for, e.g. `training`.' })
+  @Field(() => String, { nullable: true, description: 'Purpose of the data, e.g. `training`.' })
   context?: string | null;
 }
 
 @InputType({
   description:
-    'A condition on runs; every given field must hold, and an empty list is no condition. At most 50 ' +
-    'comparisons in all, 20 levels deep.',
+    'A condition on runs; all given fields must match, and an empty list is no condition. At most ' +
+    '50 comparisons in total, 20 levels deep.',
 })
 class RunConditionInput {
-  @Field(() => [RunStatus], { nullable: true, description: 'Runs in one of these states.' })
+  @Field(() => [RunStatus], { nullable: true, description: 'Runs with one of these statuses.' })
   status?: (keyof typeof RunStatus)[] | null;
 
-  @Field(() => [RunDatasetFilterInput], { nullable: true, description: 'Runs that read data of each of these kinds.' })
+  @Field(() => [RunDatasetFilterInput], {
+    nullable: true,
+    description: 'Runs that match all of these conditions on their input data.',
+  })
   datasets?: RunDatasetFilterInput[] | null;
 
   @Field(() => String, {
@@ -91,90 +96,96 @@ class RunConditionInput {
   })
   search?: string | null;
 
-  @Field(() => [String], { nullable: true, description: 'Runs started with a token of one of these subjects.' })
+  @Field(() => [String], { nullable: true, description: 'Runs that were started by one of these token subjects.' })
   createdBy?: string[] | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Runs that started then or later.' })
+  @Field(() => DateTime, { nullable: true, description: 'Runs that started at this time or later.' })
   startedFrom?: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Runs that started before.' })
+  @Field(() => DateTime, { nullable: true, description: 'Runs that started before this time.' })
   startedTo?: Date | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Parameters that a run has with exactly these values.' })
+  @Field(() => [KeyValueInput], {
+    nullable: true,
+    description: 'Parameters that a run must have, with exactly these values.',
+  })
   params?: KeyValueInput[] | null;
 
   @Field(() => [TextMatchInput], { nullable: true, description: 'Other conditions on parameters.' })
   paramsMatching?: TextMatchInput[] | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags that a run has with exactly these values.' })
+  @Field(() => [KeyValueInput], {
+    nullable: true,
+    description: 'Tags that a run must have, with exactly these values.',
+  })
   tags?: KeyValueInput[] | null;
 
   @Field(() => [TextMatchInput], { nullable: true, description: 'Other conditions on tags.' })
   tagsMatching?: TextMatchInput[] | null;
 
-  @Field(() => [MetricFilterInput], { nullable: true, description: 'Bounds on newest metric values.' })
+  @Field(() => [MetricFilterInput], { nullable: true, description: 'Conditions on the newest metric values.' })
   metrics?: MetricFilterInput[] | null;
 
-  @Field(() => [RunConditionInput], { nullable: true, description: 'Each of these must hold.' })
+  @Field(() => [RunConditionInput], { nullable: true, description: 'Every one of these conditions must match.' })
   and?: RunConditionInput[] | null;
 
   @Field(() => [RunConditionInput], {
     nullable: true,
-    description: 'At least one of these must hold, where any are given.',
+    description: 'At least one of these conditions must match, if any are given.',
   })
   or?: RunConditionInput[] | null;
 
   @Field(() => RunConditionInput, {
     nullable: true,
-    description: 'This must not hold; a run that lacks the key does not hold it.',
+    description: 'This condition must not match. A run without the key does not match a condition on it.',
   })
   not?: RunConditionInput | null;
 }
 
 @InputType({
   description:
-    'Which runs to list; every given field must hold, and an empty list is no condition. At most 50 ' +
-    'comparisons in all, 20 levels deep.',
+    'Filter for runs; all given fields must match, and an empty list is no condition. At most 50 ' +
+    'comparisons in total, 20 levels deep.',
 })
 export class RunFilterInput extends RunConditionInput {
   @Field(() => [ID], {
     nullable: true,
-    description: 'Runs of one of these experiments. NOT_FOUND for an id that is none.',
+    description: 'Runs of these experiments. NOT_FOUND when one does not exist.',
   })
   experimentIds?: string[] | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Runs that are parts of this one. NOT_FOUND for an id that is none.',
+    description: 'Child runs of this run. NOT_FOUND when it does not exist.',
   })
   parentRunId?: string | null;
 
   @Field(() => [ID], {
     nullable: true,
-    description: 'Runs that used one of these datasets. NOT_FOUND for an id that is none.',
+    description: 'Runs that used one of these datasets. NOT_FOUND when one does not exist.',
   })
   datasetIds?: string[] | null;
 
   @Field(() => [RunState], {
     nullable: true,
-    description: 'Runs in use, put aside, or both; those in use when absent.',
+    description: 'Active runs, deleted runs, or both; active runs when absent.',
   })
   states?: (keyof typeof RunState)[] | null;
 }
 
 @InputType({
-  description: 'One key of the order of a list of runs. Runs that are equal in all keys are in the order of their ids.',
+  description: 'One key of the sort order of a list of runs. Runs with equal values in all keys are sorted by id.',
 })
 export class RunOrderInput {
-  @Field(() => RunOrderField, { description: 'Field to sort by.' })
+  @Field(() => RunOrderField, { description: 'Field whose values determine the order.' })
   field!: OrderField;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Name of the metric, parameter or tag for METRIC, PARAM and TAG; for no other field.',
+    description: 'Name of the metric, parameter or tag; required for METRIC, PARAM and TAG, not allowed otherwise.',
   })
   key?: string | null;
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }

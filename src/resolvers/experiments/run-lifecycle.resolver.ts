@@ -16,32 +16,32 @@ import { RunConnection, RunPayload, RunType } from './run.types.js';
 
 @Resolver(() => RunType)
 export class RunLifecycleResolver {
-  @Mutation(() => RunPayload, { description: 'Changes name, notes, status or end of a run.' })
+  @Mutation(() => RunPayload, { description: 'Changes the name, notes, status or end time of a run.' })
   async updateRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UpdateRunInput, { description: 'What to change.' }) input: UpdateRunInput,
+    @Arg('input', () => UpdateRunInput, { description: 'Object and its changes.' }) input: UpdateRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.update(session, input)) };
   }
 
   @Mutation(() => RunPayload, {
-    description: 'Takes up a run that has ended: it is RUNNING again, and what it logged stays.',
+    description: 'Resumes a run that has ended: its status is RUNNING again, and everything that it logged stays.',
   })
   async resumeRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResumeRunInput, { description: 'Which one goes on.' }) input: ResumeRunInput,
+    @Arg('input', () => ResumeRunInput, { description: 'Run to resume.' }) input: ResumeRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.resume(session, input.runId)) };
   }
 
   @Mutation(() => RunPayload, {
     description:
-      'Starts a run with the parameters, tags, notes and source of another; metrics, logs and files stay ' +
-      'with that one.',
+      'Starts a new run with the parameters, tags, notes and source of another run. Metrics, logs ' +
+      'and files are not copied.',
   })
   async cloneRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CloneRunInput, { description: 'The run to clone, and what to call the new one.' })
+    @Arg('input', () => CloneRunInput, { description: 'Run to clone, and the name of the new run.' })
     input: CloneRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.clone(session, input)) };
@@ -49,28 +49,28 @@ export class RunLifecycleResolver {
 
   @Mutation(() => RunPayload, {
     description:
-      'Puts a run aside: lists leave it out and nothing can be logged to it, until it is restored or ' +
-      'collected as garbage.',
+      'Deletes a run: lists do not show it and nothing can be logged to it, until it is restored or ' +
+      'removed by the garbage collection.',
   })
   async deleteRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteRunInput, { description: 'Which one to put aside.' }) input: DeleteRunInput,
+    @Arg('input', () => DeleteRunInput, { description: 'Object to delete.' }) input: DeleteRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.remove(session, input.runId)) };
   }
 
-  @Mutation(() => RunPayload, { description: 'Brings a deleted run back, with everything that it logged.' })
+  @Mutation(() => RunPayload, { description: 'Restores a deleted run, with everything that it logged.' })
   async restoreRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RestoreRunInput, { description: 'Which one to bring back.' }) input: RestoreRunInput,
+    @Arg('input', () => RestoreRunInput, { description: 'Object to restore.' }) input: RestoreRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.restore(session, input.runId)) };
   }
 
-  @Mutation(() => RunPayload, { description: 'Takes one tag off a run.' })
+  @Mutation(() => RunPayload, { description: 'Deletes one tag of a run; the other tags stay.' })
   async deleteRunTag(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteRunTagInput, { description: 'The run and the key.' }) input: DeleteRunTagInput,
+    @Arg('input', () => DeleteRunTagInput, { description: 'Run and tag key.' }) input: DeleteRunTagInput,
   ): Promise<RunPayload> {
     return {
       run: await ctx.run(async (session) => {
@@ -82,14 +82,14 @@ export class RunLifecycleResolver {
 
   @FieldResolver(() => RunType, {
     nullable: true,
-    description: 'The run that this one is a part of; null for one that stands alone.',
+    description: 'Parent run; null when there is none.',
   })
   parent(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return run.parentRunId == null ? null : ctx.loaders.run.load(run.parentRunId);
   }
 
   @FieldResolver(() => RunConnection, {
-    description: 'The runs that are parts of this one, newest first; deleted ones are left out.',
+    description: 'Child runs, newest first, without deleted ones.',
   })
   async children(
     @Root() run: RunType,
@@ -104,7 +104,7 @@ export class RunLifecycleResolver {
   }
 
   @FieldResolver(() => String, {
-    description: 'Notes for people, as Markdown; empty when there are none. Kept as the tag mlflow.note.content.',
+    description: 'Notes, as Markdown; empty when there are none. Stored as the tag mlflow.note.content.',
   })
   async description(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<string> {
     return (await ctx.loaders.runTags.load(run.id)).find(({ key }) => key === RUN_TAGS.note)?.value ?? '';
@@ -112,7 +112,7 @@ export class RunLifecycleResolver {
 
   @FieldResolver(() => RunSource, {
     nullable: true,
-    description: 'Where its code came from; null when its client did not say.',
+    description: 'Source of the code; null when the client did not give it.',
   })
   async source(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunSource | null> {
     return sourceOf(await ctx.loaders.runTags.load(run.id));
@@ -120,7 +120,7 @@ export class RunLifecycleResolver {
 
   @FieldResolver(() => RunType, {
     nullable: true,
-    description: 'The run that this one was cloned from, while it is there.',
+    description: 'Run from which this run was cloned; null when there is none or it was removed.',
   })
   async clonedFrom(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunType | null> {
     const tag = (await ctx.loaders.runTags.load(run.id)).find(({ key }) => key === RUN_TAGS.clonedFrom);

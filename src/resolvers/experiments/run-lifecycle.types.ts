@@ -2,7 +2,7 @@ import { Field, ID, InputType } from 'type-graphql';
 import { DateTime } from '../types/scalars.js';
 import { RunStatus } from './run.types.js';
 
-@InputType({ description: 'Changes to a run; absent fields stay as they are.' })
+@InputType({ description: 'Changes of a run; absent fields do not change.' })
 export class UpdateRunInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
@@ -12,29 +12,32 @@ export class UpdateRunInput {
 
   @Field(() => String, {
     nullable: true,
-    description: 'New notes, as Markdown, at most 8,000 characters; empty takes them away.',
+    description: 'New notes, as Markdown, at most 8,000 characters; an empty text removes them.',
   })
   description?: string | null;
 
-  @Field(() => RunStatus, { nullable: true, description: 'New status; one that has not ended has no end time.' })
+  @Field(() => RunStatus, {
+    nullable: true,
+    description: 'New status; with a status that is not final, the run has no end time.',
+  })
   status?: keyof typeof RunStatus | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it ended, UTC; now when absent and the status says that it did.',
+    description: 'End time, UTC; now when absent and the new status is final.',
   })
   endedAt?: Date | null;
 }
 
-@InputType({ description: 'A run that has ended and is to go on.' })
+@InputType({ description: 'Ended run to resume, by its id.' })
 export class ResumeRunInput {
   @Field(() => ID, {
-    description: 'The run. NOT_FOUND when there is none, CONFLICT when it has not ended or is that of a training.',
+    description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it has not ended or belongs to a training.',
   })
   runId!: string;
 }
 
-@InputType({ description: 'Run to clone.' })
+@InputType({ description: 'Existing run to clone, and changes for the new one.' })
 export class CloneRunInput {
   @Field(() => ID, { description: 'Run from which parameters and tags are copied. NOT_FOUND when it does not exist.' })
   runId!: string;
@@ -64,13 +67,15 @@ export class DeleteRunInput {
   runId!: string;
 }
 
-@InputType({ description: 'A deleted run to bring back.' })
+@InputType({ description: 'Deleted run to restore, by its id.' })
 export class RestoreRunInput {
-  @Field(() => ID, { description: 'The run. NOT_FOUND when there is none, and when it was collected as garbage.' })
+  @Field(() => ID, {
+    description: 'The run. NOT_FOUND when it does not exist, and when the garbage collection has removed it.',
+  })
   runId!: string;
 }
 
-@InputType({ description: 'Tag to delete from a run.' })
+@InputType({ description: 'Tag to delete from a run, by its key.' })
 export class DeleteRunTagInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;

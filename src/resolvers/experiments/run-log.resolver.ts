@@ -14,15 +14,16 @@ export class RunLogResolver {
   })
   async appendRunLogs(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => AppendRunLogsInput, { description: 'The run and its lines.' }) input: AppendRunLogsInput,
+    @Arg('input', () => AppendRunLogsInput, { description: 'Run and log lines.' }) input: AppendRunLogsInput,
   ): Promise<AppendRunLogsPayload> {
     return { lastSeq: await ctx.run((session) => ctx.services.runLogs.append(session, input.runId, input.lines)) };
   }
 
   @Subscription(() => RunLogLine, {
     description:
-      'Lines of a run as they are logged, each exactly once and in the order of `seq`; completes when the ' +
-      'run has ended and all were sent. Reconnect with the last `seq` as `after`.',
+      'Log lines of a run as they are logged, each exactly once and in the order of `seq`; ' +
+      'completes when the run has ended and all lines were sent. Reconnect with the last `seq` as ' +
+      '`after`.',
     subscribe: ({ args, context }) => followLogs(context as RequestContext, args as RunFeedArgs),
   })
   runLogs(
@@ -30,7 +31,7 @@ export class RunLogResolver {
     @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when it does not exist.' }) _runId: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
-      description: 'Lines with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+      description: 'Sends lines with a greater `seq`, past lines first; 0 sends all; only new lines when absent.',
     })
     _after?: number,
     @Arg('follow', () => Boolean, { nullable: true, description: FOLLOW }) _follow?: boolean,
@@ -39,7 +40,7 @@ export class RunLogResolver {
   }
 
   @FieldResolver(() => RunLogConnection, {
-    description: 'What it printed, oldest line first; cursors are the lines’ `seq`.',
+    description: 'Log of the run, oldest line first; the cursors are the `seq` of the lines.',
   })
   async logs(
     @Root() run: RunType,

@@ -11,20 +11,20 @@ export const LogStreamEnum = describeEnum('LogStream', 'Source of a log line.', 
   SYSTEM: 'A message of this service about the run.',
 });
 
-@ObjectType({ description: 'What a run printed up to a line break, with its place in the run’s log.' })
+@ObjectType({ description: 'One line of a run’s log, with its sequence number.' })
 export class RunLogLine {
   @Field(() => SafeInt, {
-    description: 'Sequence number within the run, from 1; pass the last one as `after` to go on.',
+    description: 'Sequence number within the run, from 1; pass the last one as `after` to continue.',
   })
   seq!: number;
 
-  @Field(() => String, { description: 'The text, at most 8 KiB, without a line break.' })
+  @Field(() => String, { description: 'Text of the line, at most 8 KiB, without a line break.' })
   line!: string;
 
   @Field(() => LogStreamEnum, { description: 'Source of the line.' })
   stream!: keyof typeof LogStreamEnum;
 
-  @Field(() => DateTime, { description: 'When it was printed, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the line was printed, UTC.' })
   loggedAt!: Date;
 }
 
@@ -34,7 +34,7 @@ export const RunLogConnection = connectionOf(RunLogLine, 'RunLog', 'log lines');
 export class RunLogArgs {
   @Field(() => Int, {
     nullable: true,
-    description: 'So many lines from the beginning or from `after` on, 1 to 500; 50 when `last` is absent too.',
+    description: 'Number of lines from the start or after `after`, 1 to 500; 50 when `last` is absent too.',
   })
   first?: number | null;
 
@@ -44,8 +44,8 @@ export class RunLogArgs {
   @Field(() => Int, {
     nullable: true,
     description:
-      'So many lines at the end or up to `before`, 1 to 500, oldest first; `hasNextPage` then says whether ' +
-      'older ones are left.',
+      'Number of lines at the end or before `before`, 1 to 500, oldest first; `hasNextPage` then ' +
+      'says whether there are older lines.',
   })
   last?: number | null;
 
@@ -54,11 +54,11 @@ export class RunLogArgs {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the line contains, whatever its case; at most 200 characters.',
+    description: 'Text that the line contains, case-insensitive; at most 200 characters.',
   })
   search?: string | null;
 
-  @Field(() => [LogStreamEnum], { nullable: true, description: 'Lines of these streams; all when absent.' })
+  @Field(() => [LogStreamEnum], { nullable: true, description: 'Only lines of these streams; all when absent.' })
   streams?: (keyof typeof LogStreamEnum)[] | null;
 }
 

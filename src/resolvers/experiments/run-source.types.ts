@@ -1,16 +1,16 @@
 import { Field, InputType, ObjectType } from 'type-graphql';
 
-@ObjectType({ description: 'Where the code of a run came from, as its client said; every part may be unknown.' })
+@ObjectType({ description: 'Source of the code of a run, according to its client; each part may be null.' })
 export class RunSource {
   @Field(() => String, {
     nullable: true,
-    description: 'What kind of code it was, e.g. LOCAL, NOTEBOOK, JOB (tag mlflow.source.type).',
+    description: 'Type of the source, e.g. LOCAL, NOTEBOOK, JOB (tag mlflow.source.type).',
   })
   type?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Script, notebook or project that ran (tag mlflow.source.name).',
+    description: 'Script, notebook or project (tag mlflow.source.name).',
   })
   name?: string | null;
 
@@ -19,33 +19,33 @@ export class RunSource {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Which part of the project was started (tag mlflow.project.entryPoint).',
+    description: 'Entry point of the project (tag mlflow.project.entryPoint).',
   })
   entryPoint?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Who ran it there (tag mlflow.user); who called this service is `createdBy`.',
+    description: 'User who ran the code (tag mlflow.user). The subject that called this service is `createdBy`.',
   })
   user?: string | null;
 }
 
 @InputType({
-  description: 'Where the code of a run comes from; each part is kept as the tag by which MLflow clients say it.',
+  description: 'Source of the code of a run. Each part is stored as the tag that MLflow clients use for it.',
 })
 export class RunSourceInput implements RunSource {
-  @Field(() => String, { nullable: true, description: 'What kind of code it is, e.g. LOCAL, NOTEBOOK, JOB.' })
+  @Field(() => String, { nullable: true, description: 'Type of the source, e.g. LOCAL, NOTEBOOK, JOB.' })
   type?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Script, notebook or project that runs.' })
+  @Field(() => String, { nullable: true, description: 'Script, notebook or project.' })
   name?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Hash of the commit that the code was at.' })
+  @Field(() => String, { nullable: true, description: 'Hash of the Git commit of the code.' })
   gitCommit?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Which part of the project is started.' })
+  @Field(() => String, { nullable: true, description: 'Entry point in the project, such as a target or function.' })
   entryPoint?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Who runs it there.' })
+  @Field(() => String, { nullable: true, description: 'User who runs the code.' })
   user?: string | null;
 }

@@ -37,39 +37,39 @@ import { SafeInt } from '../types/scalars.js';
 
 @Resolver(() => RunType)
 export class RunResolver {
-  @Query(() => RunType, { description: 'One run. NOT_FOUND when there is none with this id.' })
+  @Query(() => RunType, { description: 'One run. NOT_FOUND when it does not exist.' })
   run(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the run; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the run. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<RunType> {
     return ctx.run((session) => ctx.services.runs.get(session, id));
   }
 
-  @Query(() => RunConnection, { description: 'Runs of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => RunConnection, { description: 'Runs of the tenant, newest first by default.' })
   async runs(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => RunFilterInput, { nullable: true, description: 'Which runs; all when absent.' })
+    @Arg('filter', () => RunFilterInput, { nullable: true, description: 'Filter for runs; all when absent.' })
     filter?: RunFilterInput,
     @Arg('where', () => String, {
       nullable: true,
       description:
-        "A filter as text, which must hold besides `filter`, e.g. `metrics.loss < 0.3 AND (params.lr = '0.1' " +
-        "OR tags.team LIKE 'a%')`. Keys begin with metrics. params. tags. attributes. or datasets., and " +
-        'stand in backticks when they hold other characters than letters, digits and _ . / -. Operators: = ' +
-        '!= < <= > >= LIKE ILIKE IN, NOT IN, IS NULL, IS NOT NULL, joined by AND, OR, NOT and parentheses; ' +
-        "at most 50 comparisons. MLflow's filters are among them. BAD_USER_INPUT says at which character " +
-        'something else was expected.',
+        'Filter as text, combined with `filter` (both must match), e.g. `metrics.loss < 0.3 AND ' +
+        "(params.lr = '0.1' OR tags.team LIKE 'a%')`. Keys start with metrics. params. tags. " +
+        'attributes. or datasets.; keys with characters other than letters, digits and _ . / - need ' +
+        'backticks. Operators: = != < <= > >= LIKE ILIKE IN, NOT IN, IS NULL, IS NOT NULL, combined ' +
+        'with AND, OR, NOT and parentheses; at most 50 comparisons. Filters in MLflow’s syntax work ' +
+        'too. BAD_USER_INPUT names the character where something else was expected.',
     })
     where?: string,
     @Arg('orderBy', () => [RunOrderInput], {
       nullable: true,
       description:
-        'Order, the first key first, at most 10; newest first when absent. Runs that lack what is ordered by ' +
-        'come last.',
+        'Sort order, the most important key first, at most 10 keys; newest first when absent. Runs ' +
+        'without the sort value come last.',
     })
     orderBy?: RunOrderInput[],
   ): Promise<object> {
@@ -79,7 +79,7 @@ export class RunResolver {
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
-  @Mutation(() => RunPayload, { description: 'Starts a run that code outside this service logs to.' })
+  @Mutation(() => RunPayload, { description: 'Starts a run for code that runs outside this service.' })
   async createRun(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => CreateRunInput, { description: 'The new run.' }) input: CreateRunInput,
@@ -88,34 +88,35 @@ export class RunResolver {
   }
 
   @Mutation(() => RunPayload, {
-    description: 'Says how a run ended, and when: now. Its metrics, parameters and tags stay.',
+    description: 'Finishes a run with the given status; the end time is now. Its metrics, parameters and tags stay.',
   })
   async finishRun(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => FinishRunInput, { description: 'The run and how it ended.' }) input: FinishRunInput,
+    @Arg('input', () => FinishRunInput, { description: 'Run and final status.' }) input: FinishRunInput,
   ): Promise<RunPayload> {
     return { run: await ctx.run((session) => ctx.services.runLifecycle.finish(session, input.runId, input.status)) };
   }
 
   @Extensions({ direct: logMetrics })
   @Mutation(() => LogMetricsPayload, {
-    description: 'Logs metric values in bulk; followers of the run see them within milliseconds.',
+    description: 'Logs metric values of a run; subscribers receive them within milliseconds.',
   })
   logMetrics(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => LogMetricsInput, { description: 'The run and its points.' }) input: LogMetricsInput,
+    @Arg('input', () => LogMetricsInput, { description: 'Run and points.' }) input: LogMetricsInput,
   ): Promise<LogMetricsPayload> {
     return logMetrics(ctx, input);
   }
 
   @Mutation(() => RunPayload, {
     description:
-      'Logs parameters of a run. The same value again is allowed, another is CONFLICT. A run has at most 10,000, of ' +
-      '16 MiB together: BAD_USER_INPUT beyond.',
+      'Logs parameters of a run. The same value again is allowed; another value is CONFLICT. ' +
+      'BAD_USER_INPUT when the run would have more than 10,000 parameters or more than 16 MiB of ' +
+      'parameters.',
   })
   async logParams(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => LogParamsInput, { description: 'The run and its parameters.' }) input: LogParamsInput,
+    @Arg('input', () => LogParamsInput, { description: 'Run and parameters.' }) input: LogParamsInput,
   ): Promise<RunPayload> {
     return {
       run: await ctx.run(async (session) => {
@@ -127,12 +128,12 @@ export class RunResolver {
 
   @Mutation(() => RunPayload, {
     description:
-      'Adds tags to a run, or gives them other values; tags that are not named stay. A run has at most 10,000, of 16 ' +
-      'MiB together: BAD_USER_INPUT beyond.',
+      'Adds tags to a run, or changes their values; other tags stay. BAD_USER_INPUT when the run ' +
+      'would have more than 10,000 tags or more than 16 MiB of tags.',
   })
   async setRunTags(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetRunTagsInput, { description: 'The run and its tags.' }) input: SetRunTagsInput,
+    @Arg('input', () => SetRunTagsInput, { description: 'Run and tags.' }) input: SetRunTagsInput,
   ): Promise<RunPayload> {
     return {
       run: await ctx.run(async (session) => {
@@ -144,8 +145,9 @@ export class RunResolver {
 
   @Subscription(() => MetricPoint, {
     description:
-      'Metric points of a run as they are logged, each exactly once and in the order of `seq`; completes ' +
-      'when the run has ended and all were sent. Reconnect with the last `seq` as `after`.',
+      'Metric points of a run as they are logged, each exactly once and in the order of `seq`; ' +
+      'completes when the run has ended and all points were sent. Reconnect with the last `seq` as ' +
+      '`after`.',
     subscribe: ({ args, context }) => followMetrics(context as RequestContext, args as RunFeedArgs),
   })
   runMetrics(
@@ -153,7 +155,7 @@ export class RunResolver {
     @Arg('runId', () => ID, { description: 'The run. NOT_FOUND when it does not exist.' }) _runId: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
-      description: 'Points with a greater `seq` are sent, past ones first; 0 for all; only new ones when absent.',
+      description: 'Sends points with a greater `seq`, past points first; 0 sends all; only new points when absent.',
     })
     _after?: number,
     @Arg('follow', () => Boolean, { nullable: true, description: FOLLOW }) _follow?: boolean,
@@ -161,7 +163,7 @@ export class RunResolver {
     return point;
   }
 
-  @FieldResolver(() => ExperimentType, { description: 'The named group of runs that it was started in.' })
+  @FieldResolver(() => ExperimentType, { description: 'Experiment that the run belongs to.' })
   experiment(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<ExperimentType | null> {
     return ctx.loaders.experiment.load(run.experimentId);
   }
@@ -173,7 +175,8 @@ export class RunResolver {
 
   @FieldResolver(() => [KeyValue], {
     description:
-      'Free labels, in the order of their keys; `setRunTags` changes them. Name and parent are fields, not shown here.',
+      'Tags, in the order of their keys; `setRunTags` changes them. Name and parent have their own ' +
+      'fields and are not in this list.',
   })
   async tags(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<KeyValue[]> {
     return (await ctx.loaders.runTags.load(run.id)).filter(({ key }) => !SHOWN_AS_FIELDS.includes(key));
@@ -186,17 +189,18 @@ export class RunResolver {
 
   @FieldResolver(() => [MetricPoint], {
     description:
-      'History of one metric in step order. With more than `maxPoints` points it is thinned: every stretch ' +
-      'keeps its smallest and its largest value, and a NaN where it has one, beside the first and the last ' +
-      'point of all, so that a chart looks as with all of them (M4, Jugel et al. 2014). Of long histories, ' +
-      'from 65,536 points on, stretches are of points logged one after another. Several keys (as aliases) ' +
-      'and runs are read together.',
+      'History of one metric in step order. If there are more than `maxPoints` points, it is ' +
+      'thinned: each interval keeps its smallest and its largest value, and a NaN if it has one; ' +
+      'the first and the last point of the history are kept too, so that a chart looks the same as ' +
+      'with all points (M4, Jugel et al. 2014). In histories of 65,536 points or more, an interval ' +
+      'contains points that were logged one after another. You can query several keys (with ' +
+      'aliases) and runs in one request.',
   })
   metricHistory(
     @Root() run: RunType,
     @Ctx() ctx: RequestContext,
     @Arg('key', () => String, { description: 'Name of the metric.' }) key: string,
-    @Arg('maxPoints', () => Int, { defaultValue: 1000, description: 'How many points at most, 2 to 10,000.' })
+    @Arg('maxPoints', () => Int, { defaultValue: 1000, description: 'Maximum number of points, 2 to 10,000.' })
     maxPoints: number,
   ): Promise<MetricPoint[]> {
     return ctx.loaders.metricHistory.load({ runId: run.id, key, maxPoints });

@@ -7,23 +7,27 @@ import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
 import { Range } from '../types/range.js';
 import { MAX_METRICS_PER_CALL } from '../../modules/experiments/index.js';
 
-export const RunStatus = describeEnum('RunStatus', 'Where a run stands.', {
+export const RunStatus = describeEnum('RunStatus', 'Whether a run is queued, running or has ended.', {
   QUEUED: 'Waiting for a worker.',
-  RUNNING: 'Logs are still coming.',
+  RUNNING: 'The run has not ended.',
   FINISHED: 'The run ended successfully.',
   FAILED: 'The run ended with an error.',
   KILLED: 'The run was cancelled.',
 });
 
-export const FinalRunStatus = describeEnum('FinalRunStatus', 'Final status of a run.', {
-  FINISHED: 'The run ended successfully.',
-  FAILED: 'The run ended with an error.',
-  KILLED: 'The run was cancelled.',
-});
+export const FinalRunStatus = describeEnum(
+  'FinalRunStatus',
+  'Final status of a run: success, failure or cancellation.',
+  {
+    FINISHED: 'The run ended successfully.',
+    FAILED: 'The run ended with an error.',
+    KILLED: 'The run was cancelled.',
+  },
+);
 
-export const RunState = describeEnum('RunState', 'Whether a run is in use.', {
-  ACTIVE: 'Shown in lists; can be logged to.',
-  DELETED: 'Put aside until it is restored or collected as garbage.',
+export const RunState = describeEnum('RunState', 'Whether a run is active or deleted.', {
+  ACTIVE: 'Shown in lists; new values can be logged.',
+  DELETED: 'Deleted, until the run is restored or removed by the garbage collection.',
 });
 
 @ObjectType({ description: 'One logged value of a metric.' })
@@ -61,44 +65,44 @@ export class LatestMetric {
   loggedAt!: Date;
 }
 
-export const RunWarningCode = describeEnum<TrainingWarningCode>('RunWarningCode', 'What a training warns of.', {
-  COLUMN_LEFT_OUT: 'No features were named, and this column cannot help.',
-  HYPERPARAMETER_UNUSED: 'A hyperparameter was given that this kind of model does not use.',
-  NOT_CONVERGED: 'A solver or k-means reached its limit of iterations first.',
-  LOSS_STILL_FALLING: 'The validation loss was still falling when the epochs were over.',
-  LOSS_DIVERGED: 'The loss rose, or was no finite number any more.',
-  OVERFITTED: 'The validation loss had been lower in an earlier epoch, which was not kept.',
+export const RunWarningCode = describeEnum<TrainingWarningCode>('RunWarningCode', 'Kind of a training warning.', {
+  COLUMN_LEFT_OUT: 'No features were given, and this column was left out because it cannot help.',
+  HYPERPARAMETER_UNUSED: 'A hyperparameter was given that this algorithm does not use.',
+  NOT_CONVERGED: 'A solver or k-means reached its maximum number of iterations before it converged.',
+  LOSS_STILL_FALLING: 'The validation loss was still falling in the last epoch.',
+  LOSS_DIVERGED: 'The loss rose, or became NaN or infinite.',
+  OVERFITTED: 'The validation loss was lower in an earlier epoch, whose weights were not kept.',
   WORSE_THAN_BASE_RATE:
-    'On the holdout the model is no better than the shares of the classes, or the mean, of the training rows.',
-  CLASS_RARELY_PREDICTED: 'A class of the holdout is hardly ever predicted.',
+    'On the holdout, the model is no better than the base rate: the class fractions, or the mean, ' +
+    'of the training rows.',
+  CLASS_RARELY_PREDICTED: 'A class of the holdout is almost never predicted.',
 });
 
-@ObjectType({ description: 'A number that a warning rests on.' })
+@ObjectType({ description: 'A number behind a warning.' })
 export class RunWarningFigure {
-  @Field(() => String, { description: 'What it is, e.g. `lastLoss`.' })
+  @Field(() => String, { description: 'Name of the number, e.g. `lastLoss`.' })
   name!: string;
 
-  @Field(() => Float, { description: 'The number that the sentence speaks of, in the unit of its key; finite.' })
+  @Field(() => Float, { description: 'The number, in the unit that its name implies; finite.' })
   value!: number;
 }
 
 @ObjectType({
-  description: 'What a training tells of itself beside its metrics: something to look at before its model is used.',
+  description: 'A warning of a training: something to check before you use its model.',
 })
 export class RunWarning {
-  @Field(() => RunWarningCode, { description: 'What it is about, for programs.' })
+  @Field(() => RunWarningCode, { description: 'Kind of warning, for programs.' })
   code!: TrainingWarningCode;
 
-  @Field(() => String, { description: 'The same for people, in one sentence, with what to do next.' })
+  @Field(() => String, { description: 'The warning in one sentence, with what to do next.' })
   message!: string;
 
-  @Field(() => [RunWarningFigure], { description: 'What it rests on; may be empty.' })
+  @Field(() => [RunWarningFigure], { description: 'Numbers behind the warning; may be empty.' })
   figures!: RunWarningFigure[];
 }
 
 @ObjectType('Run', {
-  description:
-    'One execution: what it was made with (parameters), what came out (metrics, artifacts), when and by whom.',
+  description: 'A run: one tracked execution with its parameters, metrics and artifacts.',
 })
 export class RunType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -107,29 +111,29 @@ export class RunType {
   @Field(() => String, { description: 'Name; need not be unique.' })
   name!: string;
 
-  @Field(() => RunStatus, { description: 'Current status.' })
+  @Field(() => RunStatus, { description: 'Current status: whether the run is queued, running or has ended.' })
   status!: keyof typeof RunStatus;
 
-  @Field(() => String, { description: 'Subject of the token that started it.' })
+  @Field(() => String, { description: 'Subject of the token that started the run.' })
   createdBy!: string;
 
   @Field(() => DateTime, { description: 'Time of creation, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When it started, UTC.' })
+  @Field(() => DateTime, { description: 'Start time, UTC.' })
   startedAt!: Date;
 
-  @Field(() => DateTime, { nullable: true, description: 'When it ended, UTC; null while it goes on.' })
+  @Field(() => DateTime, { nullable: true, description: 'End time, UTC; null while the run has not ended.' })
   endedAt?: Date | null;
 
-  @Field(() => RunState, { description: 'Whether it is in use, or was put aside.' })
+  @Field(() => RunState, { description: 'Whether the run is active or deleted.' })
   state!: keyof typeof RunState;
 
   @Field(() => DateTime, { nullable: true, description: 'Time of the deletion, UTC; null when not deleted.' })
   deletedAt?: Date | null;
 
   @Field(() => [RunWarning], {
-    description: 'Warnings of a training, in the order in which they arose; empty for runs of outside code.',
+    description: 'Warnings of a training, in the order of time; empty for runs of code outside this service.',
   })
   warnings!: RunWarning[];
 
@@ -161,7 +165,7 @@ export class CreateRunInput {
   @Field(() => String, { nullable: true, description: 'Notes, as Markdown, at most 8,000 characters.' })
   description?: string | null;
 
-  @Field(() => RunSourceInput, { nullable: true, description: 'Source of the code.' })
+  @Field(() => RunSourceInput, { nullable: true, description: 'Repository, script or notebook of the code.' })
   source?: RunSourceInput | null;
 
   @Field(() => [KeyValueInput], {
@@ -222,12 +226,12 @@ export class LogParamsInput {
   params!: KeyValueInput[];
 }
 
-@InputType({ description: 'Labels to add or to change.' })
+@InputType({ description: 'Tags to add to a run or to change.' })
 export class SetRunTagsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
-  @Field(() => [KeyValueInput], { description: 'At most 100; a key that exists gets the new value.' })
+  @Field(() => [KeyValueInput], { description: 'At most 100 tags; an existing key gets the new value.' })
   tags!: KeyValueInput[];
 }
 
@@ -236,7 +240,7 @@ export class FinishRunInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
-  @Field(() => FinalRunStatus, { description: 'Final state.' })
+  @Field(() => FinalRunStatus, { description: 'Final state: whether it succeeded or failed.' })
   status!: keyof typeof FinalRunStatus;
 }
 

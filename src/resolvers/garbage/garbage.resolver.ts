@@ -10,12 +10,13 @@ export class GarbageResolver {
   @Extensions(ADMIN)
   @Mutation(() => GarbageCollectionPayload, {
     description:
-      'Removes deleted runs, experiments and logged models for good, with metrics, logs, files and ' +
-      'checkpoints; names are free again afterwards. What a registered version came from stays. Needs ADMIN.',
+      'Permanently removes deleted runs, experiments and logged models with their metrics, logs, ' +
+      'files and checkpoints; their names are free again afterwards. Sources of registered versions ' +
+      'are kept. Needs ADMIN.',
   })
   async collectGarbage(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CollectGarbageInput, { description: 'What to remove.' }) input: CollectGarbageInput,
+    @Arg('input', () => CollectGarbageInput, { description: 'Age and objects to remove.' }) input: CollectGarbageInput,
   ): Promise<GarbageCollectionPayload> {
     return { job: await ctx.run((session) => ctx.services.garbage.start(session, input)) };
   }
@@ -23,11 +24,12 @@ export class GarbageResolver {
   @Extensions(ADMIN)
   @Mutation(() => GarbageCollectionPayload, {
     description:
-      'Goes on with a collection that failed or was cancelled, where it stopped; `cancelJob` cancels one. Needs ADMIN.',
+      'Resumes a garbage collection that failed or was cancelled, where it stopped; `cancelJob` ' +
+      'cancels one. Needs ADMIN.',
   })
   async resumeGarbageCollection(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResumeGarbageCollectionInput, { description: 'Which collection goes on.' })
+    @Arg('input', () => ResumeGarbageCollectionInput, { description: 'Garbage collection to resume, by its job id.' })
     input: ResumeGarbageCollectionInput,
   ): Promise<GarbageCollectionPayload> {
     return { job: await ctx.run((session) => ctx.services.garbage.resume(session, input.jobId)) };

@@ -38,15 +38,15 @@ export class CollectGarbageInput {
   checkStorage!: boolean;
 }
 
-@InputType({ description: 'A collection to go on with.' })
+@InputType({ description: 'Garbage collection to resume, by its job id.' })
 export class ResumeGarbageCollectionInput {
   @Field(() => ID, {
-    description: 'The job, FAILED or CANCELLED. NOT_FOUND when there is none, CONFLICT in any other state.',
+    description: 'The job, FAILED or CANCELLED. NOT_FOUND when it does not exist, CONFLICT with any other status.',
   })
   jobId!: string;
 }
 
-@ObjectType({ description: 'The garbage collection job.' })
+@ObjectType({ description: 'The queued job that removes deleted objects permanently.' })
 export class GarbageCollectionPayload {
   @Field(() => JobType, {
     description:

@@ -25,14 +25,14 @@ import { ArgumentRange } from '../types/range.js';
 export class JobResolver {
   @Query(() => JobType, {
     description:
-      'One background job; with `waitMs`, once it has ended, so that a script need not ask again and again. ' +
-      'NOT_FOUND when there is none with this id.',
+      'One background job. With `waitMs` the call waits until the job has ended, so that a script ' +
+      'need not poll. NOT_FOUND when it does not exist.',
   })
   @ArgumentRange('waitMs', { min: 0, max: MAX_WAIT_MS, unit: 'milliseconds' })
   job(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the job. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
     @Arg('waitMs', () => Int, {
@@ -46,22 +46,24 @@ export class JobResolver {
     return ctx.services.jobs.afterWait(ctx, id, waitMs ?? 0);
   }
 
-  @Query(() => JobConnection, { description: 'Background jobs of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => JobConnection, { description: 'Background jobs of the tenant, newest first by default.' })
   jobs(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => JobFilterInput, { nullable: true, description: 'Which jobs; all when absent.' })
+    @Arg('filter', () => JobFilterInput, { nullable: true, description: 'Filter for jobs; all when absent.' })
     filter?: JobFilterInput,
-    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
     orderBy?: JobOrderInput,
   ): Promise<object> {
     return listJobs(ctx, page, filter ?? {}, orderBy);
   }
 
-  @Mutation(() => JobPayload, { description: 'Ends a queued or running job at once. CONFLICT when it has ended.' })
+  @Mutation(() => JobPayload, {
+    description: 'Cancels a queued or running job at once. CONFLICT when the job has ended.',
+  })
   async cancelJob(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CancelJobInput, { description: 'The job to end: QUEUED or RUNNING, of any kind.' })
+    @Arg('input', () => CancelJobInput, { description: 'Job to cancel, of any kind: QUEUED or RUNNING.' })
     input: CancelJobInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.jobs.cancel(session, input.jobId)) };
@@ -69,17 +71,17 @@ export class JobResolver {
 
   @Subscription(() => JobEvent, {
     description:
-      'Steps of a job as they happen, each exactly once and in the order of `seq`; ends with the job. ' +
-      'Reconnect with the last `seq` as `after`. BAD_USER_INPUT when steps after it are no longer kept ' +
-      '(EVENT_LOG_DAYS).',
+      'Steps of a job as they happen, each exactly once and in the order of `seq`; completes when ' +
+      'the job ends. Reconnect with the last `seq` as `after`. BAD_USER_INPUT when later steps are ' +
+      'no longer kept (EVENT_LOG_DAYS).',
     subscribe: ({ args, context }) => followJob(context as RequestContext, args as { jobId: string; after?: number }),
   })
   jobProgress(
     @Root() event: JobEvent,
-    @Arg('jobId', () => ID, { description: 'The job. NOT_FOUND when there is none.' }) _jobId: string,
+    @Arg('jobId', () => ID, { description: 'The job. NOT_FOUND when it does not exist.' }) _jobId: string,
     @Arg('after', () => SafeInt, {
       nullable: true,
-      description: 'Steps with a greater `seq` are sent, past ones first; all that are kept when absent or 0.',
+      description: 'Sends steps with a greater `seq`, past steps first; sends all that are kept when absent or 0.',
     })
     _after?: number,
   ): JobEvent {

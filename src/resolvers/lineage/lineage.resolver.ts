@@ -6,12 +6,12 @@ import { Lineage, LineageInput } from './lineage.types.js';
 export class LineageResolver {
   @Query(() => Lineage, {
     description:
-      'From data through runs, models and versions to deployments, predictions and batch outputs, and back, ' +
-      'as nodes and edges. Retrainings close the circle: deployment, alert, job, run.',
+      'Lineage as nodes and edges: data, runs, models, versions, deployments, predictions and batch ' +
+      'results, in both directions. Retrainings form a cycle: deployment, alert, job, run.',
   })
   lineage(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => LineageInput, { description: 'Where to start, and how far to go.' }) input: LineageInput,
+    @Arg('input', () => LineageInput, { description: 'Start and depth.' }) input: LineageInput,
   ): Promise<object> {
     return ctx.run((session) => ctx.services.lineage.graph(session, input));
   }

@@ -59,7 +59,10 @@ export class LineageInput {
   @Field(() => LineageType, { description: 'Type of the object with this id.' })
   type!: NodeType;
 
-  @Field(() => LineageDirection, { defaultValue: 'BOTH', description: 'Direction to follow.' })
+  @Field(() => LineageDirection, {
+    defaultValue: 'BOTH',
+    description: 'Direction to follow from the start: upstream, downstream or both.',
+  })
   direction!: keyof typeof LineageDirection;
 
   @Range({ min: 1, max: MAX_LINEAGE_DEPTH, unit: 'steps' })
@@ -109,7 +112,7 @@ export class LineageEdge {
   @Field(() => String, { description: '`key` of the node where the edge ends.' })
   to!: string;
 
-  @Field(() => LineageEdgeKind, { description: 'Kind of relation.' })
+  @Field(() => LineageEdgeKind, { description: 'How the two nodes are related.' })
   kind!: EdgeKind;
 }
 

@@ -18,14 +18,14 @@ import { RunType } from '../experiments/run.types.js';
 @Resolver(() => LoggedModelType)
 export class LoggedModelResolver {
   @Query(() => LoggedModelType, {
-    description: 'One logged model, deleted ones too. NOT_FOUND when there is none with this id.',
+    description: 'One logged model; it may be deleted. NOT_FOUND when it does not exist.',
   })
   loggedModel(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
       description:
-        'Id (UUID) of the logged model: MLflow’s m-… with hyphens. NOT_FOUND for one of another tenant, as ' +
-        'for one that never was.',
+        'Id (UUID) of the logged model: MLflow’s m-… with hyphens. NOT_FOUND when it does not exist ' +
+        'or belongs to another tenant.',
     })
     id: string,
   ): Promise<LoggedModelType> {
@@ -33,17 +33,20 @@ export class LoggedModelResolver {
   }
 
   @Query(() => LoggedModelConnection, {
-    description: 'Logged models of the tenant that are in use, newest first unless ordered otherwise.',
+    description: 'Logged models of the tenant that are not deleted, newest first by default.',
   })
   async loggedModels(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => LoggedModelFilterInput, {
       nullable: true,
-      description: 'Which logged models; all when absent.',
+      description: 'Filter for logged models; all when absent.',
     })
     filter?: LoggedModelFilterInput,
-    @Arg('orderBy', () => LoggedModelOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => LoggedModelOrderInput, {
+      nullable: true,
+      description: 'Sort order; newest first when absent.',
+    })
     orderBy?: LoggedModelOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -129,8 +132,8 @@ export class LoggedModelMetricResolver {
 export class RunLoggedModelsResolver {
   @FieldResolver(() => [RunLoggedModel], {
     description:
-      'Logged models in use that it made or read, the newest hundred, in the order of their making; one per ' +
-      'step at which it did.',
+      'Logged models that the run made or read and that are not deleted, the newest hundred, in the ' +
+      'order of their creation; one entry per step.',
   })
   async loggedModels(@Root() run: RunType, @Ctx() ctx: RequestContext): Promise<RunLoggedModel[]> {
     const uses = await ctx.loaders.runLoggedModels.load(run.id);

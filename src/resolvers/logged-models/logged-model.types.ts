@@ -36,7 +36,7 @@ export class LoggedModelMetricType {
   @Field(() => MetricValue, { description: 'Value of the metric; may be NaN or infinite.' })
   value!: number;
 
-  @Field(() => SafeInt, { description: 'Step of the value.' })
+  @Field(() => SafeInt, { description: 'Step at which the value was logged.' })
   step!: number;
 
   @Field(() => DateTime, { description: 'Time of the measurement, UTC.' })
@@ -111,13 +111,13 @@ export const LoggedModelConnection = connectionOf(LoggedModelType, 'LoggedModel'
 
 @ObjectType({ description: 'A logged model that a run made or read.' })
 export class RunLoggedModel {
-  @Field(() => LoggedModelDirection, { description: 'Whether the run made it or read it.' })
+  @Field(() => LoggedModelDirection, { description: 'Whether the run made or read the model.' })
   direction!: keyof typeof LoggedModelDirection;
 
-  @Field(() => SafeInt, { description: 'Step of the run at which it did; 0 when the code did not say.' })
+  @Field(() => SafeInt, { description: 'Step of the run; 0 when the code did not give it.' })
   step!: number;
 
-  @Field(() => LoggedModelType, { description: 'The model with its files and metrics.' })
+  @Field(() => LoggedModelType, { description: 'The logged model, with its files and metrics.' })
   loggedModel!: LoggedModelType;
 }
 
@@ -149,9 +149,9 @@ export class LoggedModelFilterInput {
   description: 'Sort order of a list of logged models: field and direction. Items with equal values are sorted by id.',
 })
 export class LoggedModelOrderInput {
-  @Field(() => LoggedModelOrderField, { description: 'Field to sort by.' })
+  @Field(() => LoggedModelOrderField, { description: 'Field whose values determine the order.' })
   field!: LoggedModelOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }

@@ -22,22 +22,22 @@ import { readLiveQuality } from '../../modules/monitoring/index.js';
 const ENGINEER = { minRole: Role.ENGINEER };
 const BY_ID = {
   nullable: true,
-  description: 'The endpoint by its id; exactly one of endpointId and endpointName. NOT_FOUND when there is none.',
+  description: 'Id of the endpoint; give exactly one of endpointId and endpointName. NOT_FOUND when it does not exist.',
 };
-const BY_NAME = { nullable: true, description: 'The endpoint by its name instead. NOT_FOUND when there is none.' };
+const BY_NAME = { nullable: true, description: 'Name of the endpoint. NOT_FOUND when it does not exist.' };
 
 @Resolver(() => LoggedPredictionType)
 export class GroundTruthResolver {
   @Mutation(() => RecordGroundTruthPayload, {
     description:
-      'Records what turned out to be true of rows that an endpoint answered, by request id and row. The same ' +
-      'truth again changes nothing; another one takes its place, and the former stays in the history. Takes ' +
-      'what it can and lists the rest under `rejected`; when nothing can be taken it fails with the first ' +
-      'reason, and `problems` has them all.',
+      'Records the ground truth of rows that an endpoint answered, by request id and row. The same ' +
+      'truth again changes nothing; another truth replaces the former one, which stays in the ' +
+      'history. Valid records are stored and the others are listed under `rejected`. When no record ' +
+      'is valid, the call fails with the first reason, and `problems` has all of them.',
   })
   recordGroundTruth(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RecordGroundTruthInput, { description: 'The endpoint and the truths.' })
+    @Arg('input', () => RecordGroundTruthInput, { description: 'Endpoint and ground truths.' })
     input: RecordGroundTruthInput,
   ): Promise<object> {
     return ctx.services.groundTruth.record(ctx, input);
@@ -46,13 +46,14 @@ export class GroundTruthResolver {
   @Extensions(ENGINEER)
   @Query(() => LoggedPredictionType, {
     description:
-      'A request as the prediction log has it, with inputs, answers and truths. Needs ENGINEER. NOT_FOUND, ' +
-      'with the likely reason, when it was not logged or is older than 30 days; CONFLICT when its id was ' +
-      'used more than once.',
+      'One request in the prediction log, with inputs, answers and ground truths. Needs ENGINEER. ' +
+      'NOT_FOUND, with the likely reason, when it was not logged or is older than 30 days; CONFLICT ' +
+      'when its id was used more than once.',
   })
   prediction(
     @Ctx() ctx: RequestContext,
-    @Arg('requestId', () => String, { description: 'Id of the request, as `predict` answered it.' }) requestId: string,
+    @Arg('requestId', () => String, { description: 'Id of the request, as in the answer of `predict`.' })
+    requestId: string,
     @Arg('endpointId', () => ID, BY_ID) endpointId?: string | null,
     @Arg('endpointName', () => String, BY_NAME) endpointName?: string | null,
   ): Promise<LoggedPredictionType> {
@@ -70,7 +71,7 @@ export class GroundTruthResolver {
     @Arg('endpointName', () => String, BY_NAME) endpointName?: string | null,
     @Arg('filter', () => LoggedPredictionFilterInput, {
       nullable: true,
-      description: 'Which requests; all when absent.',
+      description: 'Filter for requests; all when absent.',
     })
     filter?: LoggedPredictionFilterInput,
   ): Promise<object> {
@@ -82,8 +83,8 @@ export class GroundTruthResolver {
 
   @Query(() => LiveQualityReport, {
     description:
-      'How good the answers of an endpoint turned out to be, as far as truths were recorded, in total and by ' +
-      'windows of the time of prediction.',
+      'Quality of the live predictions of an endpoint, where ground truth was recorded, in total ' +
+      'and by windows of the prediction time.',
   })
   liveQuality(
     @Ctx() ctx: RequestContext,
@@ -91,20 +92,21 @@ export class GroundTruthResolver {
     @Arg('endpointName', () => String, BY_NAME) endpointName?: string | null,
     @Arg('deploymentId', () => ID, {
       nullable: true,
-      description: 'One deployment of it; all when absent. NOT_FOUND when there is none.',
+      description: 'One deployment of the endpoint; all deployments when absent. NOT_FOUND when it does not exist.',
     })
     deploymentId?: string | null,
     @Arg('from', () => DateTime, {
       nullable: true,
-      description: 'Predicted from this time on; 30 days before the end when absent.',
+      description: 'Rows predicted from this time on; 30 days before the end when absent.',
     })
     from?: Date | null,
-    @Arg('to', () => DateTime, { nullable: true, description: 'Predicted before this time; now when absent.' })
+    @Arg('to', () => DateTime, { nullable: true, description: 'Rows predicted before this time; now when absent.' })
     to?: Date | null,
     @Arg('windowMinutes', () => Int, {
       nullable: true,
       description:
-        'Length of a window in minutes, from 1, of which at most 1,000 lie in the time; 1,440 (a day) when absent.',
+        'Window length in minutes, from 1; the time range may have at most 1,000 windows; 1,440 (one ' +
+        'day) when absent.',
     })
     windowMinutes?: number | null,
   ): Promise<object> {
@@ -122,7 +124,7 @@ export class GroundTruthResolver {
     }));
   }
 
-  @FieldResolver(() => DeploymentType, { description: 'Deployment that answered.' })
+  @FieldResolver(() => DeploymentType, { description: 'Deployment that answered the request.' })
   deployment(
     @Root() { deploymentId }: LoggedPredictionType,
     @Ctx() ctx: RequestContext,

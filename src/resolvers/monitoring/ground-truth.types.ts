@@ -6,7 +6,7 @@ import { EndpointType } from '../serving/endpoint.types.js';
 import { Range } from '../types/range.js';
 import { MAX_TRUTHS } from '../../modules/monitoring/index.js';
 
-const ONE_OF_TWO = 'Exactly one of endpointId and endpointName.';
+const ONE_OF_TWO = 'Give exactly one of endpointId and endpointName.';
 
 @InputType({ description: 'Ground truth of one row of a request.' })
 export class GroundTruthInput {
@@ -31,12 +31,12 @@ export class GroundTruthInput {
   observedAt?: Date | null;
 }
 
-@InputType({ description: `Truths about rows that an endpoint has answered and logged. ${ONE_OF_TWO}` })
+@InputType({ description: `Ground truths of rows that an endpoint has answered and logged. ${ONE_OF_TWO}` })
 export class RecordGroundTruthInput {
-  @Field(() => ID, { nullable: true, description: 'The endpoint by its id. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Id of the endpoint. NOT_FOUND when it does not exist.' })
   endpointId?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'The endpoint by its name. NOT_FOUND when there is none.' })
+  @Field(() => String, { nullable: true, description: 'Name of the endpoint. NOT_FOUND when it does not exist.' })
   endpointName?: string | null;
 
   @Range({ min: 1, max: MAX_TRUTHS, unit: 'records' })
@@ -44,48 +44,50 @@ export class RecordGroundTruthInput {
   records!: GroundTruthInput[];
 }
 
-export const RejectionCode = describeEnum('RejectionCode', 'Why a record was not taken.', {
-  NOT_FOUND: 'The log has no such request: it was outside the share that is logged, is too old, or never was.',
-  CONFLICT: 'Its id stands for several requests.',
-  BAD_USER_INPUT: 'The row, label or value does not fit the answer.',
+export const RejectionCode = describeEnum('RejectionCode', 'Reason why a record was rejected.', {
+  NOT_FOUND:
+    'The prediction log has no such request: it was not logged because of the sample rate, is too ' +
+    'old, or never existed.',
+  CONFLICT: 'Several requests have this id.',
+  BAD_USER_INPUT: 'The row, label or value does not match the answer.',
 });
 
 @ObjectType({
-  description: 'A record that was not taken, and why; the others of its batch were.',
+  description: 'A record that was rejected, and the reason. The valid records of the same call were stored.',
   simpleResolvers: true,
 })
 export class RejectedGroundTruth {
-  @Field(() => Int, { description: 'Position of the record in the batch, from 0.' })
+  @Field(() => Int, { description: 'Position of the record in the input, from 0.' })
   index!: number;
 
-  @Field(() => String, { description: 'Id of its request, as the record gave it.' })
+  @Field(() => String, { description: 'Request id as given in the record.' })
   requestId!: string;
 
-  @Field(() => Int, { description: 'Its row, as the record gave it; 0 when it gave none.' })
+  @Field(() => Int, { description: 'Row in the record; 0 when absent.' })
   row!: number;
 
-  @Field(() => RejectionCode, { description: 'What kind of reason.' })
+  @Field(() => RejectionCode, { description: 'Kind of reason.' })
   code!: keyof typeof RejectionCode;
 
-  @Field(() => String, { description: 'The reason, and what to do, in one sentence.' })
+  @Field(() => String, { description: 'Reason and what to do, in one sentence.' })
   message!: string;
 }
 
-@ObjectType({ description: 'What became of a batch of truths.' })
+@ObjectType({ description: 'Result of recording ground truths.' })
 export class RecordGroundTruthPayload {
-  @Field(() => EndpointType, { description: 'The endpoint that they are about.' })
+  @Field(() => EndpointType, { description: 'Endpoint that answered the rows.' })
   endpoint!: EndpointType;
 
-  @Field(() => Int, { description: 'Rows that had no truth before.' })
+  @Field(() => Int, { description: 'Number of rows that had no ground truth before.' })
   added!: number;
 
-  @Field(() => Int, { description: 'Rows that had another truth, which is now in their history.' })
+  @Field(() => Int, { description: 'Number of rows that had another ground truth, which is now in their history.' })
   replaced!: number;
 
-  @Field(() => Int, { description: 'Rows that had the same truth.' })
+  @Field(() => Int, { description: 'Number of rows that already had the same ground truth.' })
   unchanged!: number;
 
-  @Field(() => [RejectedGroundTruth], { description: 'Records that were not taken, in their order.' })
+  @Field(() => [RejectedGroundTruth], { description: 'Records that were rejected, in the order of the input.' })
   rejected!: RejectedGroundTruth[];
 }
 
@@ -223,7 +225,7 @@ export class LoggedPredictionFilterInput {
   to?: Date | null;
 }
 
-@ObjectType({ description: 'How good the answers to the rows of one window turned out to be.', simpleResolvers: true })
+@ObjectType({ description: 'Quality of the predictions in one time window.', simpleResolvers: true })
 export class QualityWindow {
   @Field(() => DateTime, { description: 'Start of the time range: rows predicted from this time on, UTC, inclusive.' })
   from!: Date;

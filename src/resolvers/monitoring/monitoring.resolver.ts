@@ -12,10 +12,12 @@ import {
 
 @Resolver(() => MonitoringWindowType)
 export class MonitoringResolver {
-  @Query(() => MonitoringWindowConnection, { description: 'Windows of a deployment’s live traffic, newest first.' })
+  @Query(() => MonitoringWindowConnection, {
+    description: 'Monitoring windows of a deployment’s live traffic, newest first.',
+  })
   async monitoringWindows(
     @Ctx() ctx: RequestContext,
-    @Arg('deploymentId', () => ID, { description: 'The deployment. NOT_FOUND when there is none.' })
+    @Arg('deploymentId', () => ID, { description: 'The deployment. NOT_FOUND when it does not exist.' })
     deploymentId: string,
     @Args(() => PageArgs) page: PageArgs,
   ): Promise<object> {
@@ -25,12 +27,12 @@ export class MonitoringResolver {
 
   @Mutation(() => RunMonitoringPayload, {
     description:
-      'Judges the new traffic of a live deployment now instead of at the next regular look: drift, latency ' +
-      'and errors, each from its least count on.',
+      'Analyses the new traffic of a live deployment now, before the next scheduled analysis: ' +
+      'drift, latency and errors, each when there is enough traffic.',
   })
   runMonitoring(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RunMonitoringInput, { description: 'The live deployment whose traffic is judged now.' })
+    @Arg('input', () => RunMonitoringInput, { description: 'Live deployment whose traffic to analyse.' })
     input: RunMonitoringInput,
   ): Promise<RunMonitoringPayload> {
     return ctx.run((session) => ctx.services.monitoring.run(session, input.deploymentId));

@@ -56,24 +56,25 @@ export class FeatureDrift {
   drifted!: boolean;
 }
 
-@ObjectType({ description: 'The predictions of a window against those on the holdout of the training.' })
+@ObjectType({ description: 'Shift of the predictions of a window from those on the holdout of the training.' })
 export class PredictionShift {
   @Field(() => Float, {
-    description: 'Mean prediction of the window: probability of class 1 or of the top class, or the value.',
+    description:
+      'Mean prediction of the window: the probability of class 1 or of the top class, or the predicted value.',
   })
   mean!: number;
 
-  @Field(() => Float, { description: 'Mean prediction over the reference.' })
+  @Field(() => Float, { description: 'Mean prediction on the reference data.' })
   referenceMean!: number;
 
   @Field(() => Float, {
     description:
-      'Their difference in standard deviations of the means of reference windows of the same size; negative ' +
-      'when the window is below.',
+      'Difference of the two means, in standard deviations of the means of reference windows of the ' +
+      'same size; negative when the mean of the window is smaller.',
   })
   sigmas!: number;
 
-  @Field(() => Boolean, { description: 'True beyond 2 standard deviations, over at least 100 rows.' })
+  @Field(() => Boolean, { description: 'True beyond 2 standard deviations, with at least 100 rows.' })
   drifted!: boolean;
 }
 
@@ -99,17 +100,19 @@ export class DriftFindings {
 
 @ObjectType({ description: 'Latency and errors of a window, from exact counters.' })
 export class TrafficFindings {
-  @Field(() => DateTime, { description: 'Requests since this time were counted that no earlier window counted, UTC.' })
+  @Field(() => DateTime, {
+    description: 'Start of the counted requests, UTC: requests since this time that no earlier window counted.',
+  })
   from!: Date;
 
-  @Field(() => SafeInt, { description: 'Requests, failed ones included; 50 or more.' })
+  @Field(() => SafeInt, { description: 'Number of requests, including failed ones; 50 or more.' })
   requests!: number;
 
-  @Field(() => SafeInt, { description: 'Requests that failed.' })
+  @Field(() => SafeInt, { description: 'Number of failed requests.' })
   errors!: number;
 
   @Field(() => Float, {
-    description: '95th percentile of the latency in milliseconds, from a histogram whose buckets grow by 19 %.',
+    description: '95th percentile of the latency in milliseconds, from a histogram with buckets that grow by 19 %.',
   })
   latencyP95Ms!: number;
 }
@@ -135,28 +138,28 @@ export class MonitoringWindowType {
 
 export const MonitoringWindowConnection = connectionOf(MonitoringWindowType, 'MonitoringWindow', 'monitoring windows');
 
-@InputType({ description: 'A deployment to look at.' })
+@InputType({ description: 'Deployment to analyse.' })
 export class RunMonitoringInput {
   @Field(() => ID, {
-    description: 'The deployment. NOT_FOUND when there is none, CONFLICT when it takes no live traffic.',
+    description: 'The deployment. NOT_FOUND when it does not exist, CONFLICT when it has no live traffic.',
   })
   deploymentId!: string;
 }
 
-@ObjectType({ description: 'What a look at a deployment’s traffic came to.' })
+@ObjectType({ description: 'Result of the analysis of a deployment’s traffic.' })
 export class RunMonitoringPayload {
   @Field(() => MonitoringWindowType, {
     nullable: true,
-    description: 'The window; null when there was too little new traffic to judge.',
+    description: 'The new monitoring window; null when there was too little new traffic.',
   })
   window!: MonitoringWindowType | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'What is still missing for a window, with counts; null with a window.',
+    description: 'Why there is no window: what is still missing, with counts; null when there is a window.',
   })
   reason!: string | null;
 
-  @Field(() => [AlertType], { description: 'Alerts that the window opened, changed or resolved.' })
+  @Field(() => [AlertType], { description: 'Alerts that the window opened, updated or resolved.' })
   alerts!: AlertType[];
 }

@@ -24,22 +24,22 @@ export class RetrainingResolver {
 
   @Mutation(() => RetrainingPolicyPayload, {
     description:
-      'Says which alerts of a model start a training on fresh data, how often at most, and on which dataset.',
+      'Sets which alerts of a model start a retraining on new data, how often at most, and on which dataset.',
   })
   async setRetrainingPolicy(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetRetrainingPolicyInput, { description: 'The model and its policy.' })
+    @Arg('input', () => SetRetrainingPolicyInput, { description: 'Model and policy.' })
     input: SetRetrainingPolicyInput,
   ): Promise<RetrainingPolicyPayload> {
     return { policy: await ctx.run((session) => ctx.services.retrainingPolicies.set(session, input)) };
   }
 
   @Mutation(() => DeleteRetrainingPolicyPayload, {
-    description: 'Deletes a retraining policy; trainings that it started go on.',
+    description: 'Deletes a retraining policy; trainings that it has started continue.',
   })
   async deleteRetrainingPolicy(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteRetrainingPolicyInput, { description: 'The model that alerts shall no longer retrain.' })
+    @Arg('input', () => DeleteRetrainingPolicyInput, { description: 'Model whose policy to delete.' })
     input: DeleteRetrainingPolicyInput,
   ): Promise<DeleteRetrainingPolicyPayload> {
     await ctx.run((session) => ctx.services.retrainingPolicies.delete(session, input.modelId));

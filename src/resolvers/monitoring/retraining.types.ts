@@ -6,59 +6,59 @@ import { Range } from '../types/range.js';
 
 @ObjectType('RetrainingPolicy', {
   description:
-    'Which alerts of a model start a training on fresh data, at most one per alert. The training repeats ' +
-    'that of the production version on the newest version of a dataset, and registers a version that awaits ' +
-    'its gates.',
+    'Retraining policy: which alerts of a model start a training on new data, at most one per ' +
+    'alert. The training has the configuration of the production version and uses the newest ' +
+    'version of a dataset. It registers a new version, which must pass its gates.',
 })
 export class RetrainingPolicyType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => String, { description: 'Name of the dataset whose newest version is trained on.' })
+  @Field(() => String, { description: 'Name of the dataset; a retraining uses its newest version.' })
   datasetName!: string;
 
-  @Field(() => [AlertKindEnum], { description: 'Alerts that may start a training.' })
+  @Field(() => [AlertKindEnum], { description: 'Kinds of alerts that may start a retraining.' })
   alertKinds!: (keyof typeof AlertKindEnum)[];
 
-  @Field(() => SafeInt, { description: 'Least time between the starts of two retrainings, in milliseconds.' })
+  @Field(() => SafeInt, { description: 'Minimum time between the starts of two retrainings, in milliseconds.' })
   cooldownMs!: number;
 
-  @Field(() => Int, { description: 'Most retrainings within 30 days, failed ones included.' })
+  @Field(() => Int, { description: 'Maximum number of retrainings within 30 days, including failed ones.' })
   budgetPer30Days!: number;
 
-  @Field(() => Boolean, { description: 'False: alerts start nothing.' })
+  @Field(() => Boolean, { description: 'False: alerts start no retraining.' })
   enabled!: boolean;
 
   @Field(() => String, { description: 'Subject of the token that first set it.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was last changed, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the last change, UTC.' })
   updatedAt!: Date;
 }
 
-@InputType({ description: 'A retraining policy; it replaces the one that the model has.' })
+@InputType({ description: 'New retraining policy of a model; it replaces the current one.' })
 export class SetRetrainingPolicyInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
   @Field(() => String, {
     description:
-      'Name of a registered dataset with the columns of the model’s training; its newest version is trained ' +
-      'on. A training window that ended at a date is opened at that end.',
+      'Name of a registered dataset with the columns of the model’s training; a retraining uses its ' +
+      'newest version. If the training had a time window with an end, the retraining has no end.',
   })
   datasetName!: string;
 
   @Range({ min: 1, unit: 'kinds' })
   @Field(() => [AlertKindEnum], {
     defaultValue: [...DEFAULT_RETRAINING_POLICY.alertKinds],
-    description: 'Alerts that may start a training; DRIFT when absent.',
+    description: 'Kinds of alerts that may start a retraining; DRIFT when absent.',
   })
   alertKinds!: (keyof typeof AlertKindEnum)[];
 
   @Range({ min: 0, max: MAX_COOLDOWN_MS, unit: 'milliseconds' })
   @Field(() => SafeInt, {
     defaultValue: DEFAULT_RETRAINING_POLICY.cooldownMs,
-    description: 'Least time between the starts of two retrainings, up to 365 days; a day when absent.',
+    description: 'Minimum time between the starts of two retrainings, up to 365 days; one day when absent.',
   })
   cooldownMs!: number;
 
@@ -72,7 +72,7 @@ export class SetRetrainingPolicyInput {
 
   @Field(() => Boolean, {
     defaultValue: true,
-    description: 'False keeps the policy but starts nothing; true when absent.',
+    description: 'False: the policy is kept but starts no retraining. True when absent.',
   })
   enabled!: boolean;
 }

@@ -23,13 +23,12 @@ export class AccessTokenResolver {
   @Extensions(ADMIN)
   @Query(() => AccessTokenType, {
     description:
-      'One token that this service has issued. NOT_FOUND when there is none with this id, FORBIDDEN below ' +
-      'the role ADMIN.',
+      'One token that this service has issued. NOT_FOUND when it does not exist, FORBIDDEN below the role ADMIN.',
   })
   accessToken(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the token; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the token. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<AccessTokenType> {
@@ -39,15 +38,18 @@ export class AccessTokenResolver {
   @Extensions(ADMIN)
   @Query(() => AccessTokenConnection, {
     description:
-      'Tokens that this service has issued for the tenant, newest first unless ordered otherwise; never the ' +
-      'tokens themselves. FORBIDDEN below the role ADMIN.',
+      'Tokens that this service has issued for the tenant, newest first by default; without the ' +
+      'secret tokens themselves. FORBIDDEN below the role ADMIN.',
   })
   async accessTokens(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => AccessTokenFilterInput, { nullable: true, description: 'Which tokens; all when absent.' })
+    @Arg('filter', () => AccessTokenFilterInput, { nullable: true, description: 'Filter for tokens; all when absent.' })
     filter?: AccessTokenFilterInput,
-    @Arg('orderBy', () => AccessTokenOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => AccessTokenOrderInput, {
+      nullable: true,
+      description: 'Sort order; newest first when absent.',
+    })
     orderBy?: AccessTokenOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -58,12 +60,14 @@ export class AccessTokenResolver {
   @Extensions(ADMIN)
   @Mutation(() => IssueAccessTokenPayload, {
     description:
-      'Issues a token of the caller’s tenant, signed with the service’s own key, and shows it once. Needs ' +
-      'ADMIN. FORBIDDEN for a role above the caller’s, CONFLICT when 1,000 hold already.',
+      'Issues a token of the caller’s tenant, signed with the service’s own key, and shows it once. ' +
+      'Needs ADMIN. FORBIDDEN for a role above the caller’s own, CONFLICT when 1,000 tokens are ' +
+      'already valid.',
   })
   async issueAccessToken(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => IssueAccessTokenInput, { description: 'Role, life and scope.' }) input: IssueAccessTokenInput,
+    @Arg('input', () => IssueAccessTokenInput, { description: 'Role, lifetime and scope.' })
+    input: IssueAccessTokenInput,
   ): Promise<IssueAccessTokenPayload> {
     return ctx.services.accessTokens.issue(ctx, { ...input, scope: input.scope ?? 'EVERYTHING' });
   }
@@ -71,12 +75,13 @@ export class AccessTokenResolver {
   @Extensions(ADMIN)
   @Mutation(() => AccessTokenPayload, {
     description:
-      'Ends a token: every process refuses it within five seconds and ends its subscriptions. Once more ' +
-      'changes nothing. Needs ADMIN.',
+      'Revokes a token: within five seconds every process refuses it and ends its subscriptions. A ' +
+      'repeated call changes nothing. Needs ADMIN.',
   })
   async revokeAccessToken(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RevokeAccessTokenInput, { description: 'Which token.' }) input: RevokeAccessTokenInput,
+    @Arg('input', () => RevokeAccessTokenInput, { description: 'Id of the access token that must stop working.' })
+    input: RevokeAccessTokenInput,
   ): Promise<AccessTokenPayload> {
     return { accessToken: await ctx.run((session) => ctx.services.accessTokens.revoke(session, input.id)) };
   }

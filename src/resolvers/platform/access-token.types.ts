@@ -107,10 +107,10 @@ export class AccessTokenFilterInput {
   description: 'Sort order of a list of access tokens: field and direction. Items with equal values are sorted by id.',
 })
 export class AccessTokenOrderInput {
-  @Field(() => AccessTokenOrderField, { description: 'Field to sort by.' })
+  @Field(() => AccessTokenOrderField, { description: 'Field whose values determine the order.' })
   field!: AccessTokenOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
@@ -153,9 +153,9 @@ export class IssueAccessTokenInput {
   lifeSeconds?: number | null;
 }
 
-@InputType({ description: 'Which token shall hold no longer.' })
+@InputType({ description: 'Id of the access token that must stop working.' })
 export class RevokeAccessTokenInput {
-  @Field(() => ID, { description: 'Id of the token, which is not the token itself. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'Id of the token, not the token itself. NOT_FOUND when it does not exist.' })
   id!: string;
 }
 
@@ -164,7 +164,7 @@ export class IssueAccessTokenPayload {
   @Field(() => String, { description: 'The bearer token. It is shown only once, so store it.' })
   token!: string;
 
-  @Field(() => AccessTokenType, { description: 'Metadata of the token.' })
+  @Field(() => AccessTokenType, { description: 'Metadata of the token: name, role, scope and times.' })
   accessToken!: AccessTokenType;
 }
 

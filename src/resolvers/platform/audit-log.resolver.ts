@@ -9,15 +9,14 @@ import { AuditEntryConnection, AuditEntryType, AuditFilterInput, AuditOrderInput
 export class AuditLogResolver {
   @Extensions({ minRole: Role.ADMIN })
   @Query(() => AuditEntryConnection, {
-    description:
-      'Who changed what in the tenant, newest first unless ordered otherwise. FORBIDDEN below the role ADMIN.',
+    description: 'Audit log of the tenant: who changed what, newest first by default. FORBIDDEN below the role ADMIN.',
   })
   async auditLog(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => AuditFilterInput, { nullable: true, description: 'Which entries; all when absent.' })
+    @Arg('filter', () => AuditFilterInput, { nullable: true, description: 'Filter for entries; all when absent.' })
     filter?: AuditFilterInput,
-    @Arg('orderBy', () => AuditOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => AuditOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
     orderBy?: AuditOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };

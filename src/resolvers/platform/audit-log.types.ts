@@ -3,10 +3,10 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { connectionOf } from '../types/connection.js';
 import { DateTime, Json } from '../types/scalars.js';
 
-export const RoleEnum = describeEnum('Role', 'What a token’s bearer may do; each role includes the ones before it.', {
-  VIEWER: 'Reads everything of its tenant, and calls endpoints that serve a production version.',
-  ENGINEER: 'Changes everything of its tenant.',
-  ADMIN: 'Also overrides gates and reads the audit log.',
+export const RoleEnum = describeEnum('Role', 'Role of the bearer of a token; each role includes the roles before it.', {
+  VIEWER: 'May read all data of the tenant, and call endpoints that serve a production version.',
+  ENGINEER: 'May change all data of the tenant.',
+  ADMIN: 'May also override gates and read the audit log.',
 });
 
 export const AuditOrderField = describeOrderFields<'createdAt'>(
@@ -31,7 +31,7 @@ export class AuditEntryType {
   })
   actor!: string;
 
-  @Field(() => RoleEnum, { description: 'Role of the token.' })
+  @Field(() => RoleEnum, { description: 'Role of the token at the time of the change.' })
   role!: keyof typeof RoleEnum;
 
   @Field(() => String, {
@@ -53,7 +53,10 @@ export class AuditEntryType {
   })
   before?: Record<string, unknown> | null;
 
-  @Field(() => Json, { nullable: true, description: 'State after the change, likewise; null for a deletion.' })
+  @Field(() => Json, {
+    nullable: true,
+    description: 'State after the change, in the same form as `before`; null for a deletion.',
+  })
   after?: Record<string, unknown> | null;
 
   @Field(() => ID, {
@@ -95,9 +98,9 @@ export class AuditFilterInput {
   description: 'Sort order of a list of audit entries: field and direction. Items with equal values are sorted by id.',
 })
 export class AuditOrderInput {
-  @Field(() => AuditOrderField, { description: 'Field to sort by.' })
+  @Field(() => AuditOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }

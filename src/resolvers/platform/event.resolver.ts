@@ -8,11 +8,11 @@ import { SafeInt } from '../types/scalars.js';
 
 @Resolver(() => LifecycleEventType)
 export class EventResolver {
-  @Query(() => LifecycleEventType, { description: 'One lifecycle event. NOT_FOUND when there is none with this id.' })
+  @Query(() => LifecycleEventType, { description: 'One lifecycle event. NOT_FOUND when it does not exist.' })
   event(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the event; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the event. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<object> {
@@ -20,14 +20,14 @@ export class EventResolver {
   }
 
   @Query(() => LifecycleEventConnection, {
-    description: 'Lifecycle events of the tenant, newest first unless ordered otherwise.',
+    description: 'Lifecycle events of the tenant, newest first by default.',
   })
   async events(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' })
+    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Filter for events; all when absent.' })
     filter?: EventFilterInput,
-    @Arg('orderBy', () => EventOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => EventOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
     orderBy?: EventOrderInput,
   ): Promise<object> {
     const result = await ctx.run((session) =>
@@ -43,19 +43,21 @@ export class EventResolver {
 
   @Subscription(() => LifecycleEventType, {
     description:
-      'Lifecycle events as they happen, each exactly once and in the order of `seq`. Reconnect with the last ' +
-      '`seq` as `after`. BAD_USER_INPUT when events after it are no longer kept (EVENT_LOG_DAYS).',
+      'Lifecycle events as they happen, each exactly once and in the order of `seq`. Reconnect with ' +
+      'the last `seq` as `after`. BAD_USER_INPUT when later events are no longer kept ' +
+      '(EVENT_LOG_DAYS).',
     subscribe: ({ args, context }) =>
       followEvents(context as RequestContext, args as { filter?: EventFilter; after?: number }),
   })
   lifecycleEvents(
     @Root() event: LifecycleEventType,
-    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Which events; all when absent.' })
+    @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Filter for events; all when absent.' })
     _filter?: EventFilterInput,
     @Arg('after', () => SafeInt, {
       nullable: true,
       description:
-        'Events with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
+        'Sends events with a greater `seq`, past events first; 0 sends all that are kept; only new ' +
+        'events when absent.',
     })
     _after?: number,
   ): LifecycleEventType {

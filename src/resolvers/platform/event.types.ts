@@ -53,7 +53,7 @@ export class LifecycleEventType {
   @Field(() => ID, { description: 'Unique event id (UUIDv7), the same on every channel.' })
   id!: string;
 
-  @Field(() => EventType, { description: 'Kind of change.' })
+  @Field(() => EventType, { description: 'What has changed or happened.' })
   type!: EventType;
 
   @Field(() => SafeInt, {
@@ -118,9 +118,9 @@ export const EventOrderField = describeOrderFields<'createdAt'>(
   description: 'Sort order of a list of events: field and direction. Items with equal values are sorted by id.',
 })
 export class EventOrderInput {
-  @Field(() => EventOrderField, { description: 'Field to sort by.' })
+  @Field(() => EventOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }

@@ -32,12 +32,12 @@ const ADMIN = { minRole: Role.ADMIN };
 export class WebhookResolver {
   @Extensions(ADMIN)
   @Query(() => WebhookType, {
-    description: 'One webhook. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.',
+    description: 'One webhook. NOT_FOUND when it does not exist, FORBIDDEN below the role ADMIN.',
   })
   webhook(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the webhook; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the webhook. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<WebhookType> {
@@ -46,14 +46,14 @@ export class WebhookResolver {
 
   @Extensions(ADMIN)
   @Query(() => WebhookConnection, {
-    description: 'Webhooks of the tenant, newest first unless ordered otherwise. FORBIDDEN below the role ADMIN.',
+    description: 'Webhooks of the tenant, newest first by default. FORBIDDEN below the role ADMIN.',
   })
   async webhooks(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => WebhookFilterInput, { nullable: true, description: 'Which webhooks; all when absent.' })
+    @Arg('filter', () => WebhookFilterInput, { nullable: true, description: 'Filter for webhooks; all when absent.' })
     filter?: WebhookFilterInput,
-    @Arg('orderBy', () => WebhookOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => WebhookOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
     orderBy?: WebhookOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -63,13 +63,12 @@ export class WebhookResolver {
 
   @Extensions(ADMIN)
   @Query(() => WebhookDeliveryType, {
-    description:
-      'One message to a receiver. NOT_FOUND when there is none with this id, FORBIDDEN below the role ADMIN.',
+    description: 'One delivery of a webhook message. NOT_FOUND when it does not exist, FORBIDDEN below the role ADMIN.',
   })
   webhookDelivery(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the delivery; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the delivery. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<WebhookDeliveryType> {
@@ -79,24 +78,25 @@ export class WebhookResolver {
   @Extensions(ADMIN)
   @Mutation(() => WebhookSecretPayload, {
     description:
-      'Has an address told of lifecycle events from now on, and gives out the secret that signs the ' +
-      'messages, once. Needs ADMIN. URL_NOT_ALLOWED for an address that must not be called, CONFLICT when ' +
-      'the name is taken or there are 100 already.',
+      'Creates a webhook that sends new lifecycle events to an address, and returns the signing ' +
+      'secret, which is shown only once. Needs ADMIN. URL_NOT_ALLOWED for a forbidden address, ' +
+      'CONFLICT when the name is taken or there are already 100 webhooks.',
   })
   async createWebhook(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CreateWebhookInput, { description: 'Who is told of what.' }) input: CreateWebhookInput,
+    @Arg('input', () => CreateWebhookInput, { description: 'Address of the webhook and its events.' })
+    input: CreateWebhookInput,
   ): Promise<WebhookSecretPayload> {
     return ctx.run((session) => ctx.services.webhooks.create(session, input));
   }
 
   @Extensions(ADMIN)
   @Mutation(() => WebhookPayload, {
-    description: 'Changes a webhook’s name, address or events, or switches it off and on. Needs ADMIN.',
+    description: 'Changes the name, address or events of a webhook, or disables or enables it. Needs ADMIN.',
   })
   async updateWebhook(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UpdateWebhookInput, { description: 'What to change.' }) input: UpdateWebhookInput,
+    @Arg('input', () => UpdateWebhookInput, { description: 'Object and its changes.' }) input: UpdateWebhookInput,
   ): Promise<WebhookPayload> {
     return { webhook: await ctx.run((session) => ctx.services.webhooks.update(session, input)) };
   }
@@ -104,23 +104,25 @@ export class WebhookResolver {
   @Extensions(ADMIN)
   @Mutation(() => WebhookSecretPayload, {
     description:
-      'Gives a webhook a new secret, shown once. For 24 hours every message carries two signatures, the ' +
-      'other by the secret before, so that receivers can follow. Needs ADMIN.',
+      'Gives a webhook a new secret, which is shown only once. For 24 hours every message has two ' +
+      'signatures, with the new and the previous secret, so that receivers can change it. Needs ' +
+      'ADMIN.',
   })
   async rotateWebhookSecret(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RotateWebhookSecretInput, { description: 'Whose secret.' }) input: RotateWebhookSecretInput,
+    @Arg('input', () => RotateWebhookSecretInput, { description: 'Webhook with the secret.' })
+    input: RotateWebhookSecretInput,
   ): Promise<WebhookSecretPayload> {
     return ctx.run((session) => ctx.services.webhooks.rotateSecret(session, input.id));
   }
 
   @Extensions(ADMIN)
   @Mutation(() => DeletedPayload, {
-    description: 'Deletes a webhook with its log; messages that wait are not sent. Needs ADMIN.',
+    description: 'Deletes a webhook with its delivery log; waiting messages are not sent. Needs ADMIN.',
   })
   async deleteWebhook(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteWebhookInput, { description: 'The webhook to remove.' }) input: DeleteWebhookInput,
+    @Arg('input', () => DeleteWebhookInput, { description: 'Id of the webhook to remove.' }) input: DeleteWebhookInput,
   ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.webhooks.delete(session, input.id));
     return { deletedId: input.id };
@@ -129,12 +131,13 @@ export class WebhookResolver {
   @Extensions(ADMIN)
   @Mutation(() => WebhookDeliveryPayload, {
     description:
-      'Sends a ping, a signed message of type PING, once and without retries, even while the webhook is ' +
-      'disabled. Needs ADMIN.',
+      'Sends a ping: a signed message of type PING, once and without retries, even while the ' +
+      'webhook is disabled. Needs ADMIN.',
   })
   async testWebhook(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => TestWebhookInput, { description: 'The webhook to try.' }) input: TestWebhookInput,
+    @Arg('input', () => TestWebhookInput, { description: 'Webhook to test with a ping message.' })
+    input: TestWebhookInput,
   ): Promise<WebhookDeliveryPayload> {
     return { delivery: await ctx.run((session) => ctx.services.webhooks.test(session, input.id)) };
   }
@@ -142,12 +145,12 @@ export class WebhookResolver {
   @Extensions(ADMIN)
   @Mutation(() => WebhookDeliveryPayload, {
     description:
-      'Sends the message of an ended delivery again, as a delivery of its own with a new id and eight ' +
-      'attempts. Needs ADMIN. CONFLICT while it is pending or the webhook is disabled.',
+      'Sends the message of an ended delivery again, as a new delivery with a new id and eight ' +
+      'attempts. Needs ADMIN. CONFLICT while the delivery is pending or the webhook is disabled.',
   })
   async redeliverWebhookDelivery(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RedeliverWebhookDeliveryInput, { description: 'Which message.' })
+    @Arg('input', () => RedeliverWebhookDeliveryInput, { description: 'Delivery to send again.' })
     input: RedeliverWebhookDeliveryInput,
   ): Promise<WebhookDeliveryPayload> {
     return { delivery: await ctx.run((session) => ctx.services.webhooks.redeliver(session, input.deliveryId)) };
@@ -155,14 +158,14 @@ export class WebhookResolver {
 
   @FieldResolver(() => ModelType, {
     nullable: true,
-    description: 'The one model whose events are sent; null for all models.',
+    description: 'Model whose events are sent; null for all models.',
   })
   model(@Root() webhook: WebhookType, @Ctx() ctx: RequestContext): Promise<ModelType | null> | null {
     return webhook.modelId == null ? null : ctx.loaders.model.load(webhook.modelId);
   }
 
   @FieldResolver(() => WebhookDeliveryConnection, {
-    description: 'Messages to it, newest first: the log of deliveries.',
+    description: 'Delivery log: messages of the webhook, newest first.',
   })
   async deliveries(
     @Root() webhook: WebhookType,
@@ -170,7 +173,7 @@ export class WebhookResolver {
     @Args(() => PageArgs) page: PageArgs,
     @Arg('status', () => WebhookDeliveryStatusEnum, {
       nullable: true,
-      description: 'Only those that have come so far; all when absent.',
+      description: 'Only deliveries with this status; all when absent.',
     })
     status?: keyof typeof WebhookDeliveryStatusEnum,
   ): Promise<object> {
@@ -185,12 +188,15 @@ export class WebhookResolver {
 
 @Resolver(() => WebhookDeliveryType)
 export class WebhookDeliveryResolver {
-  @FieldResolver(() => WebhookType, { description: 'Whose message it is.' })
+  @FieldResolver(() => WebhookType, { description: 'Webhook to which the message is sent.' })
   webhook(@Root() delivery: WebhookDeliveryType, @Ctx() ctx: RequestContext): Promise<WebhookType | null> {
     return ctx.loaders.webhook.load(delivery.webhookId);
   }
 
-  @FieldResolver(() => LifecycleEventType, { nullable: true, description: 'What it tells of; null for a ping.' })
+  @FieldResolver(() => LifecycleEventType, {
+    nullable: true,
+    description: 'Event that the message reports; null for a ping.',
+  })
   event(@Root() delivery: WebhookDeliveryType, @Ctx() ctx: RequestContext): Promise<object | null> | null {
     return delivery.eventId == null ? null : ctx.loaders.event.load(delivery.eventId);
   }
@@ -198,7 +204,8 @@ export class WebhookDeliveryResolver {
   @FieldResolver(() => DateTime, {
     nullable: true,
     description:
-      'When it is sent next, UTC; for one that is on its way, when it counts as lost. Null when it has ended.',
+      'Time of the next attempt, UTC; during an attempt, the time at which it counts as lost. Null ' +
+      'when the delivery has ended.',
   })
   nextAttemptAt(@Root() delivery: WebhookDeliveryType): Date | null {
     return delivery.status === 'PENDING' ? delivery.nextAttemptAt : null;

@@ -6,68 +6,75 @@ import { DateTime } from '../types/scalars.js';
 
 export const WebhookDeliveryStatusEnum = describeEnum(
   'WebhookDeliveryStatus',
-  'How far a message to a receiver has come.',
+  'Whether a message waits, was delivered or was given up.',
   {
-    PENDING: 'It waits for its first or next attempt, or is on its way.',
-    DELIVERED: 'The receiver answered with 200 to 299.',
-    FAILED: 'It was given up; `error` says why. It can be delivered again by hand.',
+    PENDING: 'The delivery waits for its first or next attempt, or is being sent.',
+    DELIVERED: 'The receiver answered with a status from 200 to 299.',
+    FAILED: 'The delivery was given up; `error` says why. It can be sent again by hand.',
   },
 );
 
-export const WebhookFormatEnum = describeEnum('WebhookFormat', 'How messages are written and signed.', {
-  STANDARD: 'Our events, signed as the Standard Webhooks specification has it.',
-  MLFLOW: 'As MLflow’s own server writes and signs them: the webhook was made by an MLflow client.',
+export const WebhookFormatEnum = describeEnum('WebhookFormat', 'Format and signature of the messages.', {
+  STANDARD: 'The event format of this service, signed according to the Standard Webhooks specification.',
+  MLFLOW: 'The format and signature of MLflow’s own server, for webhooks that an MLflow client created.',
 });
 
 export const WebhookOrderField = describeOrderFields<'createdAt' | 'name'>(
   'WebhookOrderField',
-  'What webhooks can be ordered by.',
+  'Fields by which webhooks can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'When they were made.'],
-    NAME: ['name', 'Their names, in the order of the alphabet.'],
+    CREATED_AT: ['createdAt', 'Time of creation.'],
+    NAME: ['name', 'Name, in alphabetical order.'],
   },
 );
 
 @ObjectType('Webhook', {
   description:
-    'An address outside that is told of lifecycle events by signed POST requests, each at least once and in ' +
-    'no promised order. How to receive and verify them: docs/webhooks.md.',
+    'A webhook: an external address that receives lifecycle events as signed POST requests, each ' +
+    'at least once and in no guaranteed order. docs/webhooks.md says how to receive and verify ' +
+    'them.',
 })
 export class WebhookType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => String, { description: 'What people call it, unique in the tenant.' })
+  @Field(() => String, { description: 'Name of the webhook, unique in the tenant.' })
   name!: string;
 
-  @Field(() => String, { description: 'What it is for, in its owners’ words; may be empty.' })
+  @Field(() => String, { description: 'Purpose of the webhook, as given by its owners; may be empty.' })
   description!: string;
 
-  @Field(() => String, { description: 'Where messages are sent, as it was checked when it was saved.' })
+  @Field(() => String, { description: 'Address of the receiver, checked when it was saved.' })
   url!: string;
 
-  @Field(() => WebhookFormatEnum, { description: 'How its messages are written; what it was made by decides.' })
+  @Field(() => WebhookFormatEnum, {
+    description: 'Format of the messages; it depends on the API with which the webhook was created.',
+  })
   format!: keyof typeof WebhookFormatEnum;
 
-  @Field(() => [EventType], { description: 'Events that are sent, at least one type.' })
+  @Field(() => [EventType], { description: 'Types of the events that are sent, at least one.' })
   eventTypes!: EventType[];
 
-  @Field(() => Boolean, { description: 'False: nothing is sent. A receiver that answers 410 (gone) disables it.' })
+  @Field(() => Boolean, {
+    description: 'False: nothing is sent. A receiver that answers 410 (gone) disables the webhook.',
+  })
   enabled!: boolean;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Until when, UTC, the secret before the last rotation signs as well; null when it was never rotated.',
+    description:
+      'Time until which the previous secret is also used for signing, UTC; null when the secret was ' +
+      'never rotated.',
   })
   previousSecretUntil?: Date | null;
 
-  @Field(() => String, { description: 'Subject of the token that made it.' })
+  @Field(() => String, { description: 'Subject of the token that created the webhook.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When it was made, UTC.' })
+  @Field(() => DateTime, { description: 'Time of creation, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'When it was last changed, UTC.' })
+  @Field(() => DateTime, { description: 'Time of the last change, UTC.' })
   updatedAt!: Date;
 
   /** Shown as an object. */
@@ -76,50 +83,54 @@ export class WebhookType {
 
 @ObjectType('WebhookDelivery', {
   description:
-    'A message to a receiver with the outcome of its newest attempt. Ended ones are kept for WEBHOOK_LOG_DAYS.',
+    'One message to a receiver, with the result of its newest attempt. Ended deliveries are kept ' +
+    'for WEBHOOK_LOG_DAYS.',
 })
 export class WebhookDeliveryType {
   @Field(() => ID, {
-    description: 'Opaque id (UUIDv7), the same at every attempt; the receiver finds it in the header `webhook-id`.',
+    description: 'Opaque id (UUIDv7), the same in every attempt; the receiver finds it in the header `webhook-id`.',
   })
   id!: string;
 
-  @Field(() => WebhookDeliveryStatusEnum, { description: 'How far it has come.' })
+  @Field(() => WebhookDeliveryStatusEnum, { description: 'Whether the message waits, was delivered or was given up.' })
   status!: keyof typeof WebhookDeliveryStatusEnum;
 
-  @Field(() => Int, { description: 'How often it has been sent, up to 8 times over about 15 hours; a ping once.' })
+  @Field(() => Int, { description: 'Number of attempts so far, at most 8 over about 15 hours; a ping has one.' })
   attempts!: number;
 
   @Field(() => Int, {
-    description:
-      '0 for the message of the event itself, then one more for each time that it was delivered again by hand.',
+    description: '0 for the original delivery of the event; one more for each time it was sent again by hand.',
   })
   redelivery!: number;
 
-  @Field(() => Int, { nullable: true, description: 'HTTP status of the newest answer; null when none came.' })
+  @Field(() => Int, { nullable: true, description: 'HTTP status of the newest answer; null when there was no answer.' })
   responseStatus?: number | null;
 
-  @Field(() => String, { nullable: true, description: 'First 1,024 bytes of the newest answer; null when none came.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'First 1,024 bytes of the newest answer; null when there was no answer.',
+  })
   responseBody?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Why the newest attempt was no success, in one sentence; null when it was, or before the first.',
+    description:
+      'Why the newest attempt failed, in one sentence; null when it succeeded, and before the first attempt.',
   })
   error?: string | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Milliseconds that the newest attempt took; null before the first.',
+    description: 'Duration of the newest attempt in milliseconds; null before the first attempt.',
   })
   durationMs?: number | null;
 
-  @Field(() => DateTime, { description: 'When the message was made, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the message was created, UTC.' })
   createdAt!: Date;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it was delivered or given up, UTC; null while it is pending.',
+    description: 'Time when the message was delivered or given up, UTC; null while it is pending.',
   })
   endedAt?: Date | null;
 
@@ -132,27 +143,26 @@ export class WebhookDeliveryType {
 export const WebhookConnection = connectionOf(WebhookType, 'Webhook', 'webhooks');
 export const WebhookDeliveryConnection = connectionOf(WebhookDeliveryType, 'WebhookDelivery', 'webhook deliveries');
 
-@InputType({ description: 'Which webhooks; every given field must hold.' })
+@InputType({ description: 'Filter for webhooks; all given fields must match.' })
 export class WebhookFilterInput {
-  @Field(() => Boolean, { nullable: true, description: 'True for those that send, false for those that do not.' })
+  @Field(() => Boolean, { nullable: true, description: 'True: enabled webhooks. False: disabled webhooks.' })
   enabled?: boolean | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Webhooks for events of this model alone. NOT_FOUND when there is none.',
+    description: 'Webhooks for events of this model only. NOT_FOUND when it does not exist.',
   })
   modelId?: string | null;
 }
 
 @InputType({
-  description:
-    'The order of a list of webhooks: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a list of webhooks: field and direction. Items with equal values are sorted by id.',
 })
 export class WebhookOrderInput {
-  @Field(() => WebhookOrderField, { description: 'Field to sort by.' })
+  @Field(() => WebhookOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt' | 'name';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
@@ -187,57 +197,62 @@ export class CreateWebhookInput {
   modelId?: string | null;
 }
 
-@InputType({ description: 'Changes of a webhook; what is absent stays.' })
+@InputType({ description: 'Changes of a webhook; absent fields do not change.' })
 export class UpdateWebhookInput {
-  @Field(() => ID, { description: 'The webhook to change. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'Webhook to change. NOT_FOUND when it does not exist.' })
   id!: string;
 
-  @Field(() => String, { nullable: true, description: 'A new name: 1 to 250 visible characters. CONFLICT when taken.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'New name: 1 to 250 visible characters. CONFLICT when the name is taken.',
+  })
   name?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'What it is for, at most 5,000 characters.' })
+  @Field(() => String, { nullable: true, description: 'Purpose of the webhook, at most 5,000 characters.' })
   description?: string | null;
 
-  @Field(() => String, { nullable: true, description: `${ABOUT_URL} Messages that wait go there too.` })
+  @Field(() => String, { nullable: true, description: `${ABOUT_URL} Waiting messages go to the new address too.` })
   url?: string | null;
 
   @Field(() => [EventType], {
     nullable: true,
-    description: 'Events to send from now on, at least one type. CONFLICT in the format MLFLOW.',
+    description: 'Types of the events to send, at least one. CONFLICT in the format MLFLOW.',
   })
   eventTypes?: EventType[] | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'False ends the sending: messages that come due are given up, and events are not kept for later. True ' +
-      'begins it again.',
+      'False: nothing is sent; messages that become due are given up, and events are not kept for ' +
+      'later. True: sending starts again.',
   })
   enabled?: boolean | null;
 }
 
-@InputType({ description: 'The webhook that gets a new secret.' })
+@InputType({ description: 'Webhook that gets a new secret.' })
 export class RotateWebhookSecretInput {
-  @Field(() => ID, { description: 'The webhook whose secret is replaced. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The webhook. NOT_FOUND when it does not exist.' })
   id!: string;
 }
 
-@InputType({ description: 'Webhook to delete.' })
+@InputType({ description: 'Id of the webhook to remove.' })
 export class DeleteWebhookInput {
   @Field(() => ID, { description: 'The webhook; its delivery log is deleted too. NOT_FOUND when it does not exist.' })
   id!: string;
 }
 
-@InputType({ description: 'The webhook that is tried out.' })
+@InputType({ description: 'Webhook to test with a ping message.' })
 export class TestWebhookInput {
-  @Field(() => ID, { description: 'The webhook to try, enabled or not. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'The webhook, enabled or not. NOT_FOUND when it does not exist.' })
   id!: string;
 }
 
-@InputType({ description: 'The message that is sent once more.' })
+@InputType({ description: 'Delivery to send again.' })
 export class RedeliverWebhookDeliveryInput {
   @Field(() => ID, {
-    description: 'A delivery that has ended, well or not. NOT_FOUND when there is none, CONFLICT while it is pending.',
+    description:
+      'A delivery that has ended, successfully or not. NOT_FOUND when it does not exist, CONFLICT ' +
+      'while it is pending.',
   })
   deliveryId!: string;
 }
@@ -248,23 +263,23 @@ export class WebhookPayload {
   webhook!: WebhookType;
 }
 
-@ObjectType({ description: 'The webhook and its secret, which no later answer shows.' })
+@ObjectType({ description: 'The webhook and its secret, which is shown only once.' })
 export class WebhookSecretPayload {
   @Field(() => WebhookType, { description: 'The webhook after this change, as a query would show it now.' })
   webhook!: WebhookType;
 
   @Field(() => String, {
     description:
-      'Key of the signatures: `whsec_` and 32 random bytes in base64. Shown this once: keep it where the ' +
-      'receiver can read it.',
+      'Signing key: `whsec_` and 32 random bytes in base64. It is shown only once: store it where ' +
+      'the receiver can read it.',
   })
   secret!: string;
 }
 
-@ObjectType({ description: 'The message that will be sent within a second or so.' })
+@ObjectType({ description: 'The message that will be sent within about a second.' })
 export class WebhookDeliveryPayload {
   @Field(() => WebhookDeliveryType, {
-    description: 'The delivery, still PENDING; `webhookDelivery` shows what becomes of it.',
+    description: 'The delivery, still PENDING; `webhookDelivery` shows its result.',
   })
   delivery!: WebhookDeliveryType;
 }

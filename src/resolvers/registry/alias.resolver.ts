@@ -8,19 +8,19 @@ import { DeletedPayload, ModelType } from './model.types.js';
 @Resolver(() => ModelAliasType)
 export class AliasResolver {
   @Query(() => ModelVersionType, {
-    description: 'The version of a model that an alias points to. NOT_FOUND when there is no such model or alias.',
+    description: 'Version of a model that an alias points to. NOT_FOUND when the model or the alias does not exist.',
   })
   modelVersionByAlias(
     @Ctx() ctx: RequestContext,
-    @Arg('alias', () => String, { description: 'Its name, e.g. `champion`; case matters.' }) alias: string,
+    @Arg('alias', () => String, { description: 'Name of the alias, e.g. `champion`; case-sensitive.' }) alias: string,
     @Arg('modelId', () => ID, {
       nullable: true,
-      description: 'Id (UUID) of the model, instead of `modelName`; NOT_FOUND when there is none.',
+      description: 'Id (UUID) of the model, instead of `modelName`; NOT_FOUND when it does not exist.',
     })
     modelId?: string,
     @Arg('modelName', () => String, {
       nullable: true,
-      description: 'What the model is called, instead of `modelId`; NOT_FOUND when none is.',
+      description: 'Name of the model, instead of `modelId`; NOT_FOUND when it does not exist.',
     })
     modelName?: string,
   ): Promise<ModelVersionType> {
@@ -31,28 +31,29 @@ export class AliasResolver {
 
   @Mutation(() => ModelAliasPayload, {
     description:
-      'Points an alias of a model to one of its versions; from the version that had it, if any, it is taken.',
+      'Sets an alias of a model to one of its versions. If the alias pointed to another version, it ' +
+      'no longer does.',
   })
   async setModelAlias(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetModelAliasInput, { description: 'The alias and its version.' }) input: SetModelAliasInput,
+    @Arg('input', () => SetModelAliasInput, { description: 'Alias and version.' }) input: SetModelAliasInput,
   ): Promise<ModelAliasPayload> {
     return { modelAlias: await ctx.run((session) => ctx.services.aliases.set(session, input)) };
   }
 
   @Mutation(() => DeletedPayload, {
-    description: 'Takes an alias from its model; the version that it pointed to stays as it is.',
+    description: 'Deletes an alias; the version that it pointed to does not change.',
   })
   async deleteModelAlias(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelAliasInput, { description: 'Which alias of which model.' })
+    @Arg('input', () => DeleteModelAliasInput, { description: 'Alias and its model.' })
     input: DeleteModelAliasInput,
   ): Promise<DeletedPayload> {
     const { id } = await ctx.run((session) => ctx.services.aliases.delete(session, input));
     return { deletedId: id };
   }
 
-  @FieldResolver(() => ModelType, { description: 'Model of the alias.' })
+  @FieldResolver(() => ModelType, { description: 'Model that owns the alias.' })
   model(@Root() alias: ModelAliasType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
     return ctx.loaders.model.load(alias.modelId);
   }

@@ -25,25 +25,27 @@ export class ModelAliasType {
   modelVersionId!: string;
 }
 
-@InputType({ description: 'An alias and the version that it points to from now on.' })
+@InputType({ description: 'Alias and the version that it points to.' })
 export class SetModelAliasInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
   @Field(() => ID, {
     description:
-      'A version of that model, in any stage. NOT_FOUND when there is none; BAD_USER_INPUT for another model’s.',
+      'A version of the model, in any stage. NOT_FOUND when it does not exist; BAD_USER_INPUT when ' +
+      'it belongs to another model.',
   })
   modelVersionId!: string;
 
   @Field(() => String, {
     description:
-      '1 to 255 letters, digits, _ and -; neither `latest` nor v with a number, whatever their case. Case matters.',
+      '1 to 255 letters, digits, _ and -; not `latest` and not v with a number, in lower or upper ' +
+      'case. Case-sensitive.',
   })
   alias!: string;
 }
 
-@InputType({ description: 'Alias to delete.' })
+@InputType({ description: 'Alias to delete from a model, by its name.' })
 export class DeleteModelAliasInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;

@@ -13,11 +13,12 @@ import { ModelVersionPayload, ModelVersionType } from './model-version.types.js'
 @Resolver()
 export class ApprovalResolver {
   @Mutation(() => ModelVersionPayload, {
-    description: 'Says yes to a version’s next stage. How many such words it needs, the model’s gate policy tells.',
+    description:
+      'Approves the next stage of a version. The gate policy of the model says how many approvals are required.',
   })
   async approveModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ApproveModelVersionInput, { description: 'The version, its next stage, and why.' })
+    @Arg('input', () => ApproveModelVersionInput, { description: 'Version, its next stage, and the reason.' })
     input: ApproveModelVersionInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.approvals.approve(session, input)) };
@@ -25,12 +26,12 @@ export class ApprovalResolver {
 
   @Mutation(() => ModelVersionPayload, {
     description:
-      'Says no to a version’s next stage: its promotion is GATE_NOT_PASSED until the same person approves or ' +
-      'an ADMIN overrides.',
+      'Rejects the next stage of a version: its promotion is GATE_NOT_PASSED until the same person ' +
+      'approves or an ADMIN overrides.',
   })
   async rejectModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RejectModelVersionInput, { description: 'The version, its next stage, and why not.' })
+    @Arg('input', () => RejectModelVersionInput, { description: 'Version, its next stage, and the reason.' })
     input: RejectModelVersionInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.approvals.reject(session, input)) };

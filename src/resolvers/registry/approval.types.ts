@@ -76,16 +76,18 @@ export class ApproveModelVersionInput {
   reason?: string | null;
 }
 
-@InputType({ description: 'A no to a version’s next stage.' })
+@InputType({ description: 'Rejection of the next stage of a version.' })
 export class RejectModelVersionInput {
   @Field(() => ID, {
-    description: 'The version, also one that the same person registered. NOT_FOUND when there is none.',
+    description: 'The version; the person who registered it may reject it too. NOT_FOUND when it does not exist.',
   })
   modelVersionId!: string;
 
   @Field(() => PromotionStageEnum, { description: 'The next stage of the version. CONFLICT for any other stage.' })
   toStage!: keyof typeof PromotionStageEnum;
 
-  @Field(() => String, { description: 'Why, so that somebody can mend it: 1 to 2,000 characters, not blank.' })
+  @Field(() => String, {
+    description: 'Reason, so that somebody can solve the problem: 1 to 2,000 characters, not blank.',
+  })
   reason!: string;
 }

@@ -20,22 +20,28 @@ import { DeletedPayload, ModelType } from './model.types.js';
 export class CommentResolver {
   @Query(() => ModelCommentConnection, {
     description:
-      'Comments on a model and all its versions, or on one version, newest first unless ordered otherwise. ' +
-      'NOT_FOUND when there is no such thing.',
+      'Comments on a model and all its versions, or on one version, newest first by default. ' +
+      'NOT_FOUND when the model or version does not exist.',
   })
   async modelComments(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('modelId', () => ID, {
       nullable: true,
-      description: 'The model, its versions included; this or `modelVersionId`.',
+      description: 'Model, including its versions; give this or `modelVersionId`.',
     })
     modelId?: string,
-    @Arg('modelVersionId', () => ID, { nullable: true, description: 'One version alone; this or `modelId`.' })
+    @Arg('modelVersionId', () => ID, { nullable: true, description: 'Only this version; give this or `modelId`.' })
     modelVersionId?: string,
-    @Arg('filter', () => ModelCommentFilterInput, { nullable: true, description: 'Which of them; all when absent.' })
+    @Arg('filter', () => ModelCommentFilterInput, {
+      nullable: true,
+      description: 'Filter for comments; all when absent.',
+    })
     filter?: ModelCommentFilterInput,
-    @Arg('orderBy', () => ModelCommentOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => ModelCommentOrderInput, {
+      nullable: true,
+      description: 'Sort order; newest first when absent.',
+    })
     orderBy?: ModelCommentOrderInput,
   ): Promise<object> {
     const of = eitherOf('modelId', modelId, modelVersionId);
@@ -47,28 +53,28 @@ export class CommentResolver {
   @Mutation(() => ModelCommentPayload, { description: 'Writes a comment on a model or a version.' })
   async createModelComment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CreateModelCommentInput, { description: 'What it is about, and the text.' })
+    @Arg('input', () => CreateModelCommentInput, { description: 'Model or version, and the text.' })
     { modelId, modelVersionId, body }: CreateModelCommentInput,
   ): Promise<ModelCommentPayload> {
     const on = eitherOf('input', modelId, modelVersionId);
     return { comment: await ctx.run((session) => ctx.services.comments.create(session, { on, body })) };
   }
 
-  @Mutation(() => ModelCommentPayload, { description: 'Changes the text of a comment; for its author alone.' })
+  @Mutation(() => ModelCommentPayload, { description: 'Changes the text of a comment; only for its author.' })
   async updateModelComment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UpdateModelCommentInput, { description: 'The comment and its new text.' })
+    @Arg('input', () => UpdateModelCommentInput, { description: 'Comment and its new text.' })
     input: UpdateModelCommentInput,
   ): Promise<ModelCommentPayload> {
     return { comment: await ctx.run((session) => ctx.services.comments.update(session, input)) };
   }
 
   @Mutation(() => DeletedPayload, {
-    description: 'Removes a comment; for its author and ADMIN. The audit log keeps its text.',
+    description: 'Deletes a comment; only for its author and ADMIN. The audit log keeps the text.',
   })
   async deleteModelComment(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelCommentInput, { description: 'The comment to remove.' })
+    @Arg('input', () => DeleteModelCommentInput, { description: 'Id of the comment to remove.' })
     input: DeleteModelCommentInput,
   ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.comments.delete(session, input.id));

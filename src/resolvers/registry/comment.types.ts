@@ -56,10 +56,10 @@ export class ModelCommentFilterInput {
   description: 'Sort order of a list of comments: field and direction. Items with equal values are sorted by id.',
 })
 export class ModelCommentOrderInput {
-  @Field(() => ModelCommentOrderField, { description: 'Field to sort by.' })
+  @Field(() => ModelCommentOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt' | 'updatedAt';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
@@ -81,16 +81,18 @@ export class CreateModelCommentInput {
   body!: string;
 }
 
-@InputType({ description: 'A new text for a comment.' })
+@InputType({ description: 'New text of a comment.' })
 export class UpdateModelCommentInput {
-  @Field(() => ID, { description: 'The comment. NOT_FOUND when there is none; FORBIDDEN for others than its author.' })
+  @Field(() => ID, {
+    description: 'The comment. NOT_FOUND when it does not exist; FORBIDDEN for everybody except its author.',
+  })
   id!: string;
 
   @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not only white space.' })
   body!: string;
 }
 
-@InputType({ description: 'Comment to delete.' })
+@InputType({ description: 'Id of the comment to remove.' })
 export class DeleteModelCommentInput {
   @Field(() => ID, {
     description: 'The comment. NOT_FOUND when it does not exist; FORBIDDEN for everybody except its author and ADMIN.',

@@ -9,13 +9,13 @@ import { ModelVersionType } from './model-version.types.js';
 export class ConversionResolver {
   @Mutation(() => JobPayload, {
     description:
-      'Makes a model.onnx of the files of another framework that a version came with, and compares the two ' +
-      'on sample rows. Starts by itself for new versions where Python is set up. CONFLICT when there is ' +
-      'nothing to convert, or a conversion is under way.',
+      'Converts the files of another framework of a version to model.onnx, and compares the two ' +
+      'models on sample rows. Starts automatically for new versions when Python is set up. CONFLICT ' +
+      'when there is nothing to convert, or a conversion is running.',
   })
   async convertModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ConvertModelVersionInput, { description: 'The version and, if wanted, sample rows.' })
+    @Arg('input', () => ConvertModelVersionInput, { description: 'Version and, optionally, sample rows.' })
     input: ConvertModelVersionInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.conversions.start(session, input)) };

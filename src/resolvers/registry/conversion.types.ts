@@ -35,7 +35,7 @@ export const ConversionSample = describeEnum(
 
 @ObjectType('Conversion', { description: 'The last attempt to convert the files of a version to model.onnx.' })
 export class ConversionType {
-  @Field(() => ConversionState, { description: 'Final state.' })
+  @Field(() => ConversionState, { description: 'Final state: whether it succeeded or failed.' })
   state!: keyof typeof ConversionState;
 
   @Field(() => ID, { description: 'CONVERSION job that made the attempt; its log is at `job(id)`.' })
@@ -59,7 +59,7 @@ export class ConversionType {
   @Field(() => SafeInt, { nullable: true, description: 'Number of rows that both models answered.' })
   sampleRows!: number | null;
 
-  @Field(() => ConversionSample, { nullable: true, description: 'Source of the sample rows.' })
+  @Field(() => ConversionSample, { nullable: true, description: 'Where the sample rows come from.' })
   sampleSource!: keyof typeof ConversionSample | null;
 
   @Field(() => MetricValue, {

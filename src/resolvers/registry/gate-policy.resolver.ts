@@ -12,11 +12,11 @@ import { ModelPayload, ModelType } from './model.types.js';
 export class GatePolicyResolver {
   @Extensions({ minRole: Role.ADMIN })
   @Mutation(() => ModelPayload, {
-    description: 'Sets what the gates of a model demand and how many must approve. Needs ADMIN.',
+    description: 'Sets the conditions of a model’s gates and the numbers of approvals. Needs ADMIN.',
   })
   async setGatePolicy(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetGatePolicyInput, { description: 'The model and its departures from the defaults.' })
+    @Arg('input', () => SetGatePolicyInput, { description: 'Model and the settings that differ from the defaults.' })
     input: SetGatePolicyInput,
   ): Promise<ModelPayload> {
     return { model: await ctx.run((session) => ctx.services.models.setGatePolicy(session, input)) };

@@ -2,14 +2,10 @@ import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { GateEnum } from './gate.types.js';
 
-export const SoloGateEnum = describeEnum(
-  'SoloGate',
-  'A gate that a version can pass without another in production beside it.',
-  {
-    EVALUATION: 'Better than the baseline on rows that it never saw.',
-    VALIDATION: 'Signature, sample predictions, holdout metrics, latency and agreement.',
-  },
-);
+export const SoloGateEnum = describeEnum('SoloGate', 'A gate that needs no other version in PRODUCTION.', {
+  EVALUATION: 'Better than the baseline on rows that were not used for training.',
+  VALIDATION: 'Signature, sample predictions, holdout metrics, latency, and agreement of trainer and runtime.',
+});
 
 @ObjectType('MetricBound', { description: 'Bounds of a holdout metric.' })
 export class MetricBoundType {
@@ -23,29 +19,32 @@ export class MetricBoundType {
   max?: number | null;
 }
 
-@ObjectType('StagingPolicy', { description: 'Requirements for STAGING.' })
+@ObjectType('StagingPolicy', { description: 'Gates and approvals that a promotion to STAGING requires.' })
 export class StagingPolicyType {
   @Field(() => [SoloGateEnum], {
-    description: 'Gates that must have passed; VALIDATION by default, and an empty list for none.',
+    description: 'Gates that a promotion requires; VALIDATION by default; an empty list: no gates.',
   })
   gates!: (keyof typeof SoloGateEnum)[];
 
-  @Field(() => Int, { description: 'Approvals that a promotion needs, 0 to 20.' })
+  @Field(() => Int, { description: 'Number of approvals that a promotion requires, 0 to 20.' })
   approvals!: number;
 }
 
-@ObjectType('ProductionPolicy', { description: 'Requirements for PRODUCTION.' })
+@ObjectType('ProductionPolicy', { description: 'Gates and approvals that a promotion to PRODUCTION requires.' })
 export class ProductionPolicyType {
   @Field(() => [GateEnum], {
     description:
-      'Gates beside a version that is in production, which they must have been measured against; SHADOW by default.',
+      'Gates that a promotion requires when a version is in PRODUCTION; the gates must have ' +
+      'compared with that version. SHADOW by default.',
   })
   gates!: (keyof typeof GateEnum)[];
 
-  @Field(() => [SoloGateEnum], { description: 'Gates while no version is in production; EVALUATION by default.' })
+  @Field(() => [SoloGateEnum], {
+    description: 'Gates that a promotion requires while no version is in PRODUCTION; EVALUATION by default.',
+  })
   firstGates!: (keyof typeof SoloGateEnum)[];
 
-  @Field(() => Int, { description: 'Approvals that a promotion needs, 0 to 20.' })
+  @Field(() => Int, { description: 'Number of approvals that a promotion requires, 0 to 20.' })
   approvals!: number;
 }
 
@@ -68,44 +67,50 @@ export class EvaluationPolicyType {
 @ObjectType('ValidationPolicy', { description: 'Settings of the gate VALIDATION.' })
 export class ValidationPolicyType {
   @Field(() => Float, {
-    description: 'Largest absolute difference between the trainer’s outputs and the runtime’s; 0.0001 by default.',
+    description: 'Maximum absolute difference between the outputs of the trainer and the runtime; 0.0001 by default.',
   })
   maxDisagreement!: number;
 
-  @Field(() => Float, { description: 'Largest p95 of single-row predictions in milliseconds, above 0; 50 by default.' })
+  @Field(() => Float, {
+    description: 'Maximum p95 latency of single-row predictions in milliseconds, above 0; 50 by default.',
+  })
   maxLatencyP95Ms!: number;
 
   @Field(() => [MetricBoundType], {
     description:
-      'Bounds on holdout metrics; those that the model’s task does not have are passed over. Unless set: ' +
-      'ROC-AUC from 0.55, R² from 0, silhouette from 0.05.',
+      'Bounds of holdout metrics; metrics that do not apply to the model’s task are ignored. By ' +
+      'default: ROC-AUC from 0.55, R² from 0, silhouette from 0.05.',
   })
   metrics!: MetricBoundType[];
 
-  @Field(() => Boolean, { description: 'Whether the gate fails without any bounded holdout metric; true by default.' })
+  @Field(() => Boolean, {
+    description:
+      'Whether the gate fails when none of the bounded metrics was measured on the holdout; true by default.',
+  })
   requireHoldoutMetrics!: boolean;
 }
 
 @ObjectType('ShadowPolicy', { description: 'Settings of the gate SHADOW.' })
 export class ShadowPolicyType {
-  @Field(() => Int, { description: 'Mirrored requests below which nothing is proven; 200 by default.' })
+  @Field(() => Int, { description: 'Minimum number of mirrored requests; 200 by default.' })
   minRequests!: number;
 
-  @Field(() => Int, { description: 'Mirrored requests that may fail.' })
+  @Field(() => Int, { description: 'Maximum number of mirrored requests that fail.' })
   maxErrors!: number;
 
   @Field(() => Float, {
-    description: 'Share of rows that may be answered otherwise than by production, 0 to 1; 0.3 by default.',
+    description:
+      'Maximum fraction of rows that the shadow answers differently from production, 0 to 1; 0.3 by default.',
   })
   maxDisagreementShare!: number;
 
   @Field(() => Float, {
-    description: 'By how much the loss may provably exceed production’s, in nats or units of the target.',
+    description: 'Maximum provable increase of the loss compared with production, in nats or units of the target.',
   })
   maxLossIncrease!: number;
 
   @Field(() => Boolean, {
-    description: 'Whether the gate fails without an evaluation against the version in production; true by default.',
+    description: 'Whether the gate fails without an evaluation against the version in PRODUCTION; true by default.',
   })
   requireEvaluation!: boolean;
 }
@@ -120,10 +125,10 @@ export class GatePolicyType {
   @Field(() => Boolean, { description: 'Whether the approval of the person who registered a version counts.' })
   authorMayApprove!: boolean;
 
-  @Field(() => StagingPolicyType, { description: 'Requirements for STAGING.' })
+  @Field(() => StagingPolicyType, { description: 'Gates and approvals that a promotion to STAGING requires.' })
   staging!: StagingPolicyType;
 
-  @Field(() => ProductionPolicyType, { description: 'Requirements for PRODUCTION.' })
+  @Field(() => ProductionPolicyType, { description: 'Gates and approvals that a promotion to PRODUCTION requires.' })
   production!: ProductionPolicyType;
 
   @Field(() => EvaluationPolicyType, { description: 'Settings of the gate EVALUATION.' })
@@ -150,34 +155,41 @@ export class MetricBoundInput {
   max?: number | null;
 }
 
-@InputType({ description: 'What STAGING asks for. What is absent stays at its default.' })
+@InputType({ description: 'Requirements for STAGING. Absent fields keep their default.' })
 export class StagingPolicyInput {
   @Field(() => [SoloGateEnum], {
     nullable: true,
-    description: 'Gates that must have passed; VALIDATION unless set, and an empty list for none.',
+    description: 'Gates that a promotion requires; VALIDATION by default; an empty list: no gates.',
   })
   gates?: (keyof typeof SoloGateEnum)[] | null;
 
-  @Field(() => Int, { nullable: true, description: 'Approvals that a promotion needs, 0 to 20; 0 unless set.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Number of approvals that a promotion requires, 0 to 20; 0 by default.',
+  })
   approvals?: number | null;
 }
 
-@InputType({ description: 'What PRODUCTION asks for. What is absent stays at its default.' })
+@InputType({ description: 'Requirements for PRODUCTION. Absent fields keep their default.' })
 export class ProductionPolicyInput {
   @Field(() => [GateEnum], {
     nullable: true,
     description:
-      'Gates beside a version that is in production, which they must have been measured against; SHADOW unless set.',
+      'Gates that a promotion requires when a version is in PRODUCTION; the gates must have ' +
+      'compared with that version. SHADOW by default.',
   })
   gates?: (keyof typeof GateEnum)[] | null;
 
   @Field(() => [SoloGateEnum], {
     nullable: true,
-    description: 'Gates while no version is in production; EVALUATION unless set.',
+    description: 'Gates that a promotion requires while no version is in PRODUCTION; EVALUATION by default.',
   })
   firstGates?: (keyof typeof SoloGateEnum)[] | null;
 
-  @Field(() => Int, { nullable: true, description: 'Approvals that a promotion needs, 0 to 20; 0 unless set.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Number of approvals that a promotion requires, 0 to 20; 0 by default.',
+  })
   approvals?: number | null;
 }
 
@@ -201,58 +213,63 @@ export class EvaluationPolicyInput {
   minSilhouette?: number | null;
 }
 
-@InputType({ description: 'Numbers of the gate VALIDATION. What is absent stays at its default.' })
+@InputType({ description: 'Settings of the gate VALIDATION. Absent fields keep their default.' })
 export class ValidationPolicyInput {
   @Field(() => Float, {
     nullable: true,
-    description: 'Largest absolute difference between the trainer’s outputs and the runtime’s; 0.0001 unless set.',
+    description: 'Maximum absolute difference between the outputs of the trainer and the runtime; 0.0001 by default.',
   })
   maxDisagreement?: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Largest p95 of single-row predictions in milliseconds, above 0; 50 unless set.',
+    description: 'Maximum p95 latency of single-row predictions in milliseconds, above 0; 50 by default.',
   })
   maxLatencyP95Ms?: number | null;
 
   @Field(() => [MetricBoundInput], {
     nullable: true,
     description:
-      'Bounds on holdout metrics; those that the model’s task does not have are passed over. Unless set: ' +
-      'ROC-AUC from 0.55, R² from 0, silhouette from 0.05. At most 50, in place of the default ones.',
+      'Bounds of holdout metrics, at most 50; they replace the default bounds. Metrics that do not ' +
+      'apply to the model’s task are ignored. By default: ROC-AUC from 0.55, R² from 0, silhouette ' +
+      'from 0.05.',
   })
   metrics?: MetricBoundInput[] | null;
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'Whether the gate fails without any bounded holdout metric; true unless set.',
+    description:
+      'Whether the gate fails when none of the bounded metrics was measured on the holdout; true by default.',
   })
   requireHoldoutMetrics?: boolean | null;
 }
 
-@InputType({ description: 'Numbers of the gate SHADOW. What is absent stays at its default.' })
+@InputType({ description: 'Settings of the gate SHADOW. Absent fields keep their default.' })
 export class ShadowPolicyInput {
-  @Field(() => Int, { nullable: true, description: 'Mirrored requests below which nothing is proven; 200 unless set.' })
+  @Field(() => Int, { nullable: true, description: 'Minimum number of mirrored requests; 200 by default.' })
   minRequests?: number | null;
 
-  @Field(() => Int, { nullable: true, description: 'Mirrored requests that may fail; 0 unless set.' })
+  @Field(() => Int, { nullable: true, description: 'Maximum number of mirrored requests that fail; 0 by default.' })
   maxErrors?: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Share of rows that may be answered otherwise than by production, 0 to 1; 0.3 unless set.',
+    description:
+      'Maximum fraction of rows that the shadow answers differently from production, 0 to 1; 0.3 by default.',
   })
   maxDisagreementShare?: number | null;
 
   @Field(() => Float, {
     nullable: true,
-    description: 'By how much the loss may provably exceed production’s, in nats or units of the target; 0 unless set.',
+    description:
+      'Maximum provable increase of the loss compared with production, in nats or units of the ' +
+      'target; 0 by default.',
   })
   maxLossIncrease?: number | null;
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'Whether the gate fails without an evaluation against the version in production; true unless set.',
+    description: 'Whether the gate fails without an evaluation against the version in PRODUCTION; true by default.',
   })
   requireEvaluation?: boolean | null;
 }
@@ -267,10 +284,16 @@ export class GatePolicyInput {
   })
   authorMayApprove?: boolean | null;
 
-  @Field(() => StagingPolicyInput, { nullable: true, description: 'Requirements for STAGING.' })
+  @Field(() => StagingPolicyInput, {
+    nullable: true,
+    description: 'Gates and approvals that a promotion to STAGING requires.',
+  })
   staging?: StagingPolicyInput | null;
 
-  @Field(() => ProductionPolicyInput, { nullable: true, description: 'Requirements for PRODUCTION.' })
+  @Field(() => ProductionPolicyInput, {
+    nullable: true,
+    description: 'Gates and approvals that a promotion to PRODUCTION requires.',
+  })
   production?: ProductionPolicyInput | null;
 
   @Field(() => EvaluationPolicyInput, { nullable: true, description: 'Settings of the gate EVALUATION.' })
@@ -283,7 +306,7 @@ export class GatePolicyInput {
   shadow?: ShadowPolicyInput | null;
 }
 
-@InputType({ description: 'The gate policy of a model, in place of the one that it has.' })
+@InputType({ description: 'New gate policy of a model; it replaces the current one.' })
 export class SetGatePolicyInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
@@ -291,8 +314,8 @@ export class SetGatePolicyInput {
   @Field(() => GatePolicyInput, {
     nullable: true,
     description:
-      'All departures from the defaults from now on; null or absent for none. Results that were decided by ' +
-      'other numbers stop counting.',
+      'All settings that differ from the defaults; null or absent when none differ. Gate results ' +
+      'that were decided with other numbers no longer count.',
   })
   policy?: GatePolicyInput | null;
 }

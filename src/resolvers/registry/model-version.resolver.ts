@@ -26,37 +26,37 @@ import { DeletedPayload, ModelType, StageEnum, type StageName, StageTransitionTy
 export class ModelVersionResolver {
   @Query(() => ModelVersionType, {
     description:
-      'One model version: by its `id`, or by its model (`modelId` or `modelName`) with exactly one of ' +
-      '`version`, `stage` and `alias`. NOT_FOUND when there is none.',
+      'One model version: by its `id`, or by its model (`modelId` or `modelName`) with exactly one ' +
+      'of `version`, `stage` and `alias`. NOT_FOUND when it does not exist.',
   })
   modelVersion(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
       nullable: true,
-      description: 'Id (UUID) of the version; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the version. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id?: string | null,
     @Arg('modelId', () => ID, {
       nullable: true,
-      description: 'Id (UUID) of its model, instead of `id`. NOT_FOUND when there is none.',
+      description: 'Id (UUID) of the model, instead of `id`. NOT_FOUND when it does not exist.',
     })
     modelId?: string | null,
     @Arg('modelName', () => String, {
       nullable: true,
-      description: 'Exact name of its model, instead of `id`; case matters.',
+      description: 'Exact name of the model, instead of `id`; case-sensitive.',
     })
     modelName?: string | null,
-    @Arg('version', () => Int, { nullable: true, description: 'Its number within the model, from 1.' }) version?:
+    @Arg('version', () => Int, { nullable: true, description: 'Version number within the model, from 1.' }) version?:
       | number
       | null,
     @Arg('stage', () => StageEnum, {
       nullable: true,
-      description: 'The version in this stage; of several, that with the highest number.',
+      description: 'Version in this stage; if there are several, the one with the highest number.',
     })
     stage?: StageName | null,
     @Arg('alias', () => String, {
       nullable: true,
-      description: 'The version that this alias of the model points to; case matters.',
+      description: 'Version that this alias of the model points to; case-sensitive.',
     })
     alias?: string | null,
   ): Promise<ModelVersionType> {
@@ -75,14 +75,20 @@ export class ModelVersionResolver {
   }
 
   @Query(() => ModelVersionConnection, {
-    description: 'Model versions of the tenant, newest first unless ordered otherwise.',
+    description: 'Model versions of the tenant, newest first by default.',
   })
   async modelVersions(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => ModelVersionFilterInput, { nullable: true, description: 'Which versions; all when absent.' })
+    @Arg('filter', () => ModelVersionFilterInput, {
+      nullable: true,
+      description: 'Filter for versions; all when absent.',
+    })
     filter?: ModelVersionFilterInput,
-    @Arg('orderBy', () => ModelVersionOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => ModelVersionOrderInput, {
+      nullable: true,
+      description: 'Sort order; newest first when absent.',
+    })
     orderBy?: ModelVersionOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -92,13 +98,13 @@ export class ModelVersionResolver {
 
   @Mutation(() => ModelVersionPayload, {
     description:
-      'Registers the model of a run, an uploaded ONNX file or a logged model as the next version. What has a ' +
-      'model.onnx gets it, requirements.txt and model_card.md as its artifacts; files of another framework ' +
-      'stay where they were logged, for a conversion.',
+      'Registers the model of a run, an uploaded ONNX file or a logged model as the next version. A ' +
+      'version with a model.onnx gets model.onnx, requirements.txt and model_card.md as its ' +
+      'artifacts. Files of another framework stay where they were logged, for a conversion.',
   })
   async registerModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RegisterModelVersionInput, { description: 'The model and where the file comes from.' })
+    @Arg('input', () => RegisterModelVersionInput, { description: 'Model, and the source of the file.' })
     input: RegisterModelVersionInput,
   ): Promise<ModelVersionPayload> {
     const { modelVersions } = ctx.services;
@@ -107,22 +113,26 @@ export class ModelVersionResolver {
   }
 
   @Mutation(() => ModelVersionPayload, {
-    description: 'Changes a version’s description, tags or semantic version. NOT_FOUND when there is none.',
+    description:
+      'Changes the description, tags, semantic version, classes, decision threshold or input ' +
+      'columns of a version. NOT_FOUND when it does not exist.',
   })
   async updateModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UpdateModelVersionInput, { description: 'What to change.' }) input: UpdateModelVersionInput,
+    @Arg('input', () => UpdateModelVersionInput, { description: 'Object and its changes.' })
+    input: UpdateModelVersionInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.modelVersions.update(session, input)) };
   }
 
   @Mutation(() => DeletedPayload, {
     description:
-      'Deletes a version with its files. CONFLICT outside DEVELOPMENT and STAGING, or while something needs it.',
+      'Deletes a version with its files. CONFLICT when it is not in DEVELOPMENT or STAGING, or ' +
+      'while something uses it.',
   })
   async deleteModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelVersionInput, { description: 'The version to remove, in DEVELOPMENT or STAGING.' })
+    @Arg('input', () => DeleteModelVersionInput, { description: 'Version to delete, in DEVELOPMENT or STAGING.' })
     input: DeleteModelVersionInput,
   ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.modelVersions.delete(session, input.id));
@@ -145,7 +155,7 @@ export class ModelVersionResolver {
     return sourcedVersions.registerLogged(ctx, { ...rest, logged: { ...ofRun, path: artifactPath } });
   }
 
-  @FieldResolver(() => ModelType, { description: 'Model of the version.' })
+  @FieldResolver(() => ModelType, { description: 'Model that the version belongs to.' })
   model(@Root() version: ModelVersionType, @Ctx() ctx: RequestContext): Promise<ModelType | null> {
     return ctx.loaders.model.load(version.modelId);
   }

@@ -15,7 +15,7 @@ export const VersionStatusEnum = describeEnum('ModelVersionStatus', 'Whether the
 
 export const TensorSemanticEnum = describeEnum(
   'TensorSemantic',
-  'How a plain value of a named row becomes a tensor element.',
+  'How a plain value of a named row is converted to a tensor element.',
   {
     NUMERIC: 'A number; null is a missing value.',
     CATEGORICAL: 'A text; null is a missing value.',
@@ -39,12 +39,12 @@ export const DatatypeEnum = describeEnum(
   },
 );
 
-const OutputMeaningEnum = describeEnum('OutputMeaning', 'What an output of a model is.', {
+const OutputMeaningEnum = describeEnum('OutputMeaning', 'What the numbers or texts in an output of a model mean.', {
   LABEL: 'A class for each row.',
   CLUSTER: 'The number of a cluster for each row.',
-  PROBABILITIES: 'A probability for each class, or that of the second of two.',
-  SCORES: 'Decision values: larger is likelier, but they need not lie between 0 and 1.',
-  DISTANCES: 'Distances, to each cluster’s centre for example: smaller is nearer.',
+  PROBABILITIES: 'A probability for each class, or for the second of two classes.',
+  SCORES: 'Decision values: a larger value is more likely; they need not lie between 0 and 1.',
+  DISTANCES: 'Distances, for example to the centre of each cluster: a smaller value is nearer.',
 });
 
 export const ModelVersionOrderField = describeOrderFields<'createdAt' | 'updatedAt' | 'version'>(
@@ -64,7 +64,7 @@ export class InputColumnType {
   @Field(() => String, { description: 'Column name, as in datasets and in the rows of `predict`.' })
   name!: string;
 
-  @Field(() => ColumnTypeEnum, { description: 'Type of the values.' })
+  @Field(() => ColumnTypeEnum, { description: 'Data type of the values in this column.' })
   type!: keyof typeof ColumnTypeEnum;
 
   @Field(() => [String], {
@@ -79,42 +79,43 @@ export class InputColumnType {
 
 @ObjectType('TensorSpec', { description: 'An input or output of a model.' })
 export class TensorSpecType {
-  @Field(() => String, { description: 'Name; for models trained here, inputs are named as the dataset’s columns.' })
+  @Field(() => String, { description: 'Name; inputs of models trained here have the names of the dataset’s columns.' })
   name!: string;
 
-  @Field(() => DatatypeEnum, { description: 'Type of its elements.' })
+  @Field(() => DatatypeEnum, { description: 'Element type.' })
   datatype!: keyof typeof DatatypeEnum;
 
-  @Field(() => [Int], { description: 'Length of each dimension, the batch first; -1 stands for any.' })
+  @Field(() => [Int], { description: 'Length of each dimension, the batch dimension first; -1 means any length.' })
   shape!: number[];
 
   @Field(() => TensorSemanticEnum, {
     nullable: true,
-    description: 'What an element means; null when the file does not say.',
+    description: 'Meaning of an element; null when the file does not say.',
   })
   semantic?: keyof typeof TensorSemanticEnum | null;
 
   @Field(() => [InputColumnType], {
     nullable: true,
     description:
-      'Inputs: the columns that fill the elements of a row, in order. Null: one column of the input’s own ' +
-      'name; of an input with several elements per row, that nobody has said which they are ' +
-      '(`updateModelVersion` does).',
+      'For inputs: columns for the elements of a row, in order. Null: for an input with one element ' +
+      'per row, its column has the name of the input; for an input with several elements, the ' +
+      'columns are unknown (set them with `updateModelVersion`).',
   })
   columns?: InputColumnType[] | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'Inputs: whether null is taken as a missing value, in rows, tensors, datasets alike. Declared, or ' +
-      'found by trying at registration; null when neither.',
+      'For inputs: whether null is accepted as a missing value, in rows, tensors and datasets. ' +
+      'Declared by a user, or found by a trial at registration; null when unknown.',
   })
   acceptsMissing?: boolean | null;
 
   @Field(() => OutputMeaningEnum, {
     nullable: true,
     description:
-      'Outputs: what it is, as the graph’s operators or a trial told; null for inputs, and where neither did.',
+      'For outputs: meaning of the output, derived from the graph’s operators or a trial; null for ' +
+      'inputs, and when unknown.',
   })
   meaning?: keyof typeof OutputMeaningEnum | null;
 }
@@ -123,14 +124,16 @@ export class TensorSpecType {
 export class RowIndependenceType {
   @Field(() => Boolean, {
     description:
-      'The graph shows that a row’s answer cannot depend on its neighbours, and a trial agrees: requests ' +
-      'that wait at one time run together. Otherwise each request runs alone.',
+      'True: the model graph shows that the answer of a row cannot depend on other rows, and a ' +
+      'trial confirms it. Requests that wait at the same time run in one batch. False: each request ' +
+      'runs alone.',
   })
   proven!: boolean;
 
   @Field(() => String, {
     nullable: true,
-    description: 'What stands in the way: the first operator that may join rows, in words. Null when proven.',
+    description:
+      'Reason why it is not proven: the first operator that may combine rows, as a sentence. Null when proven.',
   })
   reason!: string | null;
 }
@@ -168,12 +171,12 @@ export class ModelSignatureType {
   rowIndependence?: RowIndependence | null;
 }
 
-@ObjectType({ description: 'What the training measured, such as `holdout.log_loss`.' })
+@ObjectType({ description: 'A metric of the training, such as `holdout.log_loss`.' })
 export class NamedMetric {
   @Field(() => String, { description: 'Name, e.g. `holdout.roc_auc`.' })
   name!: string;
 
-  @Field(() => MetricValue, { description: 'Its value; losses are in nats or in units of the target.' })
+  @Field(() => MetricValue, { description: 'Value of the metric; losses are in nats or in units of the target.' })
   value!: number;
 }
 
@@ -192,7 +195,7 @@ export class ModelVersionType {
   })
   semanticVersion!: string;
 
-  @Field(() => StageEnum, { description: 'Current status.' })
+  @Field(() => StageEnum, { description: 'Current stage on the way to production.' })
   stage!: StageName;
 
   @Field(() => VersionStatusEnum, { description: 'Whether the files of the version are stored.' })
@@ -283,7 +286,7 @@ export class ModelVersionFilterInput {
   @Field(() => [StageEnum], { nullable: true, description: 'Versions in one of these stages.' })
   stage?: StageName[] | null;
 
-  @Field(() => VersionStatusEnum, { nullable: true, description: 'Versions with this status.' })
+  @Field(() => VersionStatusEnum, { nullable: true, description: 'Versions whose files have this status, e.g. READY.' })
   status?: keyof typeof VersionStatusEnum | null;
 
   @Field(() => String, {
@@ -306,10 +309,10 @@ export class ModelVersionFilterInput {
   description: 'Sort order of a list of model versions: field and direction. Items with equal values are sorted by id.',
 })
 export class ModelVersionOrderInput {
-  @Field(() => ModelVersionOrderField, { description: 'Field to sort by.' })
+  @Field(() => ModelVersionOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt' | 'updatedAt' | 'version';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
@@ -339,13 +342,15 @@ export class InputColumnsInput {
 }
 
 const INPUT_COLUMNS =
-  'Which columns fill the inputs, for models that take a matrix: rows of `predict`, datasets and monitoring ' +
-  'then go by these names. At registration, what an MLflow signature of columns says holds when absent.';
+  'Columns for the inputs of a model that takes a matrix. The rows of `predict`, datasets and monitoring then use ' +
+  'these names.';
 const CLASSES =
-  'Of a classifier: the class of each probability in the order of the model’s output, each 1 to 250 ' +
-  'characters. For files that do not say it themselves; two for a model that answers with one probability.';
+  'For a classifier: class names in the order of the probabilities in the model’s output, each 1 to 250 ' +
+  'characters. For files that do not contain them; two names for a model with one probability per row.';
 
-@InputType({ description: 'A version to register: from a run, a logged model or an upload, exactly one of the three.' })
+@InputType({
+  description: 'Version to register: from a run, a logged model or an upload; give exactly one of the three.',
+})
 export class RegisterModelVersionInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
@@ -353,52 +358,52 @@ export class RegisterModelVersionInput {
   @Field(() => ID, {
     nullable: true,
     description:
-      'A model that a client has logged with its files, through the MLflow protocol. NOT_FOUND when there is ' +
-      'none; CONFLICT when it was deleted, or has no MLmodel file.',
+      'A logged model with files that an MLflow client has logged. NOT_FOUND when it does not ' +
+      'exist; CONFLICT when it is deleted or has no MLmodel file.',
   })
   loggedModelId?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'With `runId`: the folder among the run’s artifacts that has the MLmodel file, e.g. `model`. CONFLICT ' +
-      'when it has none, INVALID_PATH when it leads elsewhere.',
+      'With `runId`: the folder with the MLmodel file among the run’s artifacts, e.g. `model`. ' +
+      'CONFLICT when the folder has no MLmodel file, INVALID_PATH when it is outside the artifacts.',
   })
   artifactPath?: string | null;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'Run whose training made the file. NOT_FOUND when there is none; CONFLICT without a finished training, ' +
-      'or when it trained for another task.',
+      'Run whose training made the model. NOT_FOUND when it does not exist; CONFLICT without a ' +
+      'finished training, or when it was trained for another task.',
   })
   runId?: string | null;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      '`uploadId` of an ONNX file that POST /uploads answered. It is tried in a process of its own first: ' +
-      'INVALID_MODEL says what is wrong with it.',
+      '`uploadId` of an ONNX file from the answer of POST /uploads. The file is first loaded in a ' +
+      'separate process: INVALID_MODEL says what is wrong with it.',
   })
   uploadId?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'MAJOR.MINOR.PATCH of your own, which no other version of the model has (CONFLICT). When absent: the ' +
-      'next after the greatest, by what has changed.',
+      'Semantic version of your choice, MAJOR.MINOR.PATCH; CONFLICT when another version of the ' +
+      'model has it. When absent: the next after the greatest one, depending on what has changed.',
   })
   semanticVersion?: string | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'What it was made with before it became ONNX, e.g. `sklearn`: 1 to 250 visible characters; that of its ' +
-      'model when absent.',
+      'Original framework, before the conversion to ONNX, e.g. `sklearn`: 1 to 250 visible ' +
+      'characters; the framework of its model when absent.',
   })
   framework?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'What is particular about it, as Markdown.' })
+  @Field(() => String, { nullable: true, description: 'Description of the version, as Markdown.' })
   description?: string | null;
 
   @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
@@ -406,7 +411,9 @@ export class RegisterModelVersionInput {
 
   @Field(() => [InputColumnsInput], {
     nullable: true,
-    description: `${INPUT_COLUMNS} CONFLICT for files that must be converted first.`,
+    description:
+      `${INPUT_COLUMNS} When absent, the columns of the MLflow signature are used, if it has any. CONFLICT for ` +
+      'files that must be converted first.',
   })
   inputColumns?: InputColumnsInput[] | null;
 
@@ -422,7 +429,7 @@ export class RegisterModelVersionInput {
   decisionThreshold?: number | null;
 }
 
-@InputType({ description: 'Changes to a version; absent fields stay as they are.' })
+@InputType({ description: 'Changes of a version; absent fields do not change.' })
 export class UpdateModelVersionInput {
   @Field(() => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
   id!: string;
@@ -430,30 +437,31 @@ export class UpdateModelVersionInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'New MAJOR.MINOR.PATCH, in DEVELOPMENT and STAGING. CONFLICT in other stages, or when another version ' +
-      'of the model has it. The model card keeps what it was registered with.',
+      'New semantic version, MAJOR.MINOR.PATCH, in DEVELOPMENT and STAGING. CONFLICT in other ' +
+      'stages, or when another version of the model has it. The model card keeps the semantic ' +
+      'version of the registration.',
   })
   semanticVersion?: string | null;
 
   @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
   description?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'All tags from now on, at most 100.' })
+  @Field(() => [KeyValueInput], { nullable: true, description: 'New set of tags, at most 100; it replaces all tags.' })
   tags?: KeyValueInput[] | null;
 
   @Field(() => [InputColumnsInput], {
     nullable: true,
     description:
-      `${INPUT_COLUMNS} Gates passed before a change count no more. CONFLICT for a change in PRODUCTION or ` +
-      'ARCHIVED, and without a model.onnx.',
+      `${INPUT_COLUMNS} When absent, they do not change. Gate results from before the change no longer count. ` +
+      'CONFLICT for a change in PRODUCTION or ARCHIVED, and without a model.onnx.',
   })
   inputColumns?: InputColumnsInput[] | null;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      `${CLASSES} Gates passed before a change count no more. CONFLICT for a change in PRODUCTION or ` +
-      'ARCHIVED, and without a model.onnx.',
+      `${CLASSES} Gate results from before the change no longer count. CONFLICT for a change in PRODUCTION ` +
+      'or ARCHIVED, and without a model.onnx.',
   })
   classes?: string[] | null;
 

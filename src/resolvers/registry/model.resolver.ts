@@ -27,16 +27,16 @@ import {
 @Resolver(() => ModelType)
 export class ModelResolver {
   @Query(() => ModelType, {
-    description: 'One model, by exactly one of `id` and `name`. NOT_FOUND when there is none.',
+    description: 'One model, by exactly one of `id` and `name`. NOT_FOUND when it does not exist.',
   })
   model(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
       nullable: true,
-      description: 'Id (UUID) of the model; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the model. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id?: string | null,
-    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' })
+    @Arg('name', () => String, { nullable: true, description: 'Exact name, instead of `id`; case-sensitive.' })
     name?: string | null,
   ): Promise<ModelType> {
     requireOneWay({ id, name });
@@ -44,13 +44,13 @@ export class ModelResolver {
     return ctx.run((session) => (id == null ? models.getByName(session, name!) : models.get(session, id)));
   }
 
-  @Query(() => ModelConnection, { description: 'Models of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => ModelConnection, { description: 'Models of the tenant, newest first by default.' })
   async models(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => ModelFilterInput, { nullable: true, description: 'Which models; all when absent.' })
+    @Arg('filter', () => ModelFilterInput, { nullable: true, description: 'Filter for models; all when absent.' })
     filter?: ModelFilterInput,
-    @Arg('orderBy', () => ModelOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => ModelOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
     orderBy?: ModelOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -60,42 +60,44 @@ export class ModelResolver {
 
   @Query(() => ModelVersionType, {
     nullable: true,
-    description: 'The version of a model that was in PRODUCTION at an instant; null for none.',
+    description: 'Version of a model that was in PRODUCTION at a point in time; null when there was none.',
   })
   productionVersionAt(
     @Ctx() ctx: RequestContext,
     @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when it does not exist.' }) modelId: string,
-    @Arg('at', () => DateTime, { description: 'The instant, UTC; a change counts from its own instant on.' }) at: Date,
+    @Arg('at', () => DateTime, { description: 'Point in time, UTC; a change at exactly this time counts.' }) at: Date,
   ): Promise<ModelVersionType | null> {
     return ctx.run((session) => ctx.services.stages.productionAt(session, modelId, at));
   }
 
   @Query(() => StageEnum, {
     nullable: true,
-    description: 'The stage in which a version stood at an instant; null before it was registered.',
+    description: 'Stage of a version at a point in time; null before it was registered.',
   })
   stageAt(
     @Ctx() ctx: RequestContext,
     @Arg('modelVersionId', () => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
     modelVersionId: string,
-    @Arg('at', () => DateTime, { description: 'The instant, UTC; a change counts from its own instant on.' }) at: Date,
+    @Arg('at', () => DateTime, { description: 'Point in time, UTC; a change at exactly this time counts.' }) at: Date,
   ): Promise<StageName | null> {
     return ctx.run((session) => ctx.services.stages.stageAt(session, modelVersionId, at));
   }
 
   @Query(() => StageTransitionConnection, {
-    description:
-      'Every step of a model’s versions from stage to stage, newest first unless ordered otherwise: who, when, why.',
+    description: 'Stage changes of a model’s versions, newest first by default: who, when, why.',
   })
   async modelHistory(
     @Ctx() ctx: RequestContext,
     @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when it does not exist.' }) modelId: string,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => StageTransitionFilterInput, { nullable: true, description: 'Which steps; all when absent.' })
+    @Arg('filter', () => StageTransitionFilterInput, {
+      nullable: true,
+      description: 'Filter for stage changes; all when absent.',
+    })
     filter?: StageTransitionFilterInput,
     @Arg('orderBy', () => StageTransitionOrderInput, {
       nullable: true,
-      description: 'Order; newest first when absent.',
+      description: 'Sort order; newest first when absent.',
     })
     orderBy?: StageTransitionOrderInput,
   ): Promise<object> {
@@ -105,7 +107,7 @@ export class ModelResolver {
   }
 
   @Mutation(() => ModelPayload, {
-    description: 'Creates a model, as yet without versions. CONFLICT when the name is taken.',
+    description: 'Creates a model; it has no versions yet. CONFLICT when the name is taken.',
   })
   async createModel(
     @Ctx() ctx: RequestContext,
@@ -116,12 +118,13 @@ export class ModelResolver {
 
   @Mutation(() => GetOrCreateModelPayload, {
     description:
-      'The model of a name, made when there is none: a script may begin with it however often it runs, and ' +
-      'of several at once one makes it. One that is there stays as it is; CONFLICT when its task is another.',
+      'Returns the model with the given name and creates it when it does not exist. A script can ' +
+      'call it in every execution; of several calls at the same time, only one creates it. An ' +
+      'existing model does not change; CONFLICT when it has another task.',
   })
   getOrCreateModel(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CreateModelInput, { description: 'The name and the task, and what a new model has besides.' })
+    @Arg('input', () => CreateModelInput, { description: 'Name and task, and the other properties of a new model.' })
     input: CreateModelInput,
   ): Promise<GetOrCreateModelPayload> {
     return ctx.run((session) => ctx.services.models.getOrCreate(session, input));
@@ -129,24 +132,24 @@ export class ModelResolver {
 
   @Mutation(() => ModelPayload, {
     description:
-      'Changes a model’s name, description, task or tags; new tags replace all. NOT_FOUND when there is ' +
-      'none, CONFLICT when the name is taken.',
+      'Changes the name, description, task or tags of a model; new tags replace all tags. NOT_FOUND ' +
+      'when it does not exist, CONFLICT when the name is taken.',
   })
   async updateModel(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UpdateModelInput, { description: 'What to change.' }) input: UpdateModelInput,
+    @Arg('input', () => UpdateModelInput, { description: 'Object and its changes.' }) input: UpdateModelInput,
   ): Promise<ModelPayload> {
     return { model: await ctx.run((session) => ctx.services.models.update(session, input)) };
   }
 
   @Mutation(() => DeletedPayload, {
     description:
-      'Deletes a model with its versions and their files. CONFLICT while the history of production or an ' +
-      'endpoint needs it.',
+      'Deletes a model with its versions and their files. CONFLICT while the production history or ' +
+      'an endpoint needs it.',
   })
   async deleteModel(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelInput, { description: 'The model to remove, without endpoints.' })
+    @Arg('input', () => DeleteModelInput, { description: 'Model to delete; it must not have endpoints.' })
     input: DeleteModelInput,
   ): Promise<DeletedPayload> {
     await ctx.run((session) => ctx.services.models.delete(session, input.id));
@@ -190,7 +193,7 @@ export class ModelResolver {
 
 @Resolver(() => StageTransitionType)
 export class StageTransitionResolver {
-  @FieldResolver(() => ModelVersionType, { description: 'The version that took the step.' })
+  @FieldResolver(() => ModelVersionType, { description: 'Version that changed its stage.' })
   modelVersion(@Root() transition: StageTransitionType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(transition.modelVersionId);
   }

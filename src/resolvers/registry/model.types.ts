@@ -3,11 +3,11 @@ import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
 
-export const StageEnum = describeEnum('Stage', 'Where a model version stands on its way to production and out of it.', {
-  DEVELOPMENT: 'New, or sent back: nothing is proven.',
-  STAGING: 'Passed the validation pipeline.',
-  PRODUCTION: 'Serves; one version per model at most.',
-  ARCHIVED: 'Was in production and has been replaced or taken out.',
+export const StageEnum = describeEnum('Stage', 'Stage of a model version on the way to production and after it.', {
+  DEVELOPMENT: 'New, or moved back from another stage; no evidence required.',
+  STAGING: 'Has passed the gate VALIDATION.',
+  PRODUCTION: 'In production; at most one version per model.',
+  ARCHIVED: 'Was in production; has been replaced or taken out of production.',
 });
 export type StageName = keyof typeof StageEnum;
 
@@ -40,7 +40,7 @@ export class ModelType {
   @Field(() => String, { description: 'Purpose of the model, as Markdown; may be empty.' })
   description!: string;
 
-  @Field(() => ModelTaskEnum, { description: 'Task of the model.' })
+  @Field(() => ModelTaskEnum, { description: 'Task, e.g. classification: the kind of answers.' })
   task!: keyof typeof ModelTaskEnum;
 
   @Field(() => Boolean, {
@@ -57,7 +57,7 @@ export class ModelType {
   @Field(() => String, { description: 'Format in which the versions are stored, e.g. `onnx`.' })
   framework!: string;
 
-  @Field(() => String, { description: 'Subject of the token that made the creation request.' })
+  @Field(() => String, { description: 'Subject of the token that created the model.' })
   createdBy!: string;
 
   @Field(() => DateTime, { description: 'Time of creation, UTC.' })
@@ -109,7 +109,7 @@ export class ModelFilterInput {
 
   @Field(() => ModelTaskEnum, {
     nullable: true,
-    description: 'Models with this task.',
+    description: 'Models with exactly this task, e.g. regression.',
   })
   task?: keyof typeof ModelTaskEnum | null;
 
@@ -124,10 +124,10 @@ export class ModelFilterInput {
   description: 'Sort order of a list of models: field and direction. Items with equal values are sorted by id.',
 })
 export class ModelOrderInput {
-  @Field(() => ModelOrderField, { description: 'Field to sort by.' })
+  @Field(() => ModelOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt' | 'updatedAt' | 'name' | 'lastVersion';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
@@ -156,14 +156,14 @@ export class CreateModelInput {
   tags?: KeyValueInput[] | null;
 }
 
-@InputType({ description: 'Changes to a model; absent fields stay as they are.' })
+@InputType({ description: 'Changes of a model; absent fields do not change.' })
 export class UpdateModelInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   id!: string;
 
   @Field(() => String, {
     nullable: true,
-    description: 'New name; its files stay where they are stored. CONFLICT when taken.',
+    description: 'New name; the location of the stored files does not change. CONFLICT when the name is taken.',
   })
   name?: string | null;
 
@@ -173,12 +173,13 @@ export class UpdateModelInput {
   @Field(() => ModelTaskEnum, {
     nullable: true,
     description:
-      'What its answers are. What gates have decided for another task counts no more. CONFLICT when a ' +
-      'version was trained for another one, or stands in STAGING or PRODUCTION by gates for it.',
+      'Task of the model. Gate results for another task no longer count. CONFLICT when a version ' +
+      'was trained for another task, or is in STAGING or PRODUCTION on gate results for another ' +
+      'task.',
   })
   task?: keyof typeof ModelTaskEnum | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'All tags from now on, at most 100.' })
+  @Field(() => [KeyValueInput], { nullable: true, description: 'New set of tags, at most 100; it replaces all tags.' })
   tags?: KeyValueInput[] | null;
 }
 
@@ -201,31 +202,31 @@ export class ModelPayload {
 
 @ObjectType({ description: 'Result of the deletion.' })
 export class DeletedPayload {
-  @Field(() => ID, { description: 'Id of the deleted object.' })
+  @Field(() => ID, { description: 'Id of the object that no longer exists.' })
   deletedId!: string;
 }
 
-@ObjectType('StageTransition', { description: 'A version’s step from one stage to another, kept for good.' })
+@ObjectType('StageTransition', { description: 'A stage change of a version; it is kept permanently.' })
 export class StageTransitionType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => StageEnum, { description: 'Where the version was until then.' })
+  @Field(() => StageEnum, { description: 'Stage before the change.' })
   fromStage!: StageName;
 
-  @Field(() => StageEnum, { description: 'Where it was from then on.' })
+  @Field(() => StageEnum, { description: 'Stage after the change.' })
   toStage!: StageName;
 
-  @Field(() => String, { description: 'Reason that was given; may be empty.' })
+  @Field(() => String, { description: 'Reason; may be empty.' })
   reason!: string;
 
-  @Field(() => Boolean, { description: 'True when an ADMIN passed gates without their evidence.' })
+  @Field(() => Boolean, { description: 'True when an ADMIN promoted the version without the required gates.' })
   override!: boolean;
 
-  @Field(() => String, { description: 'Subject of the token that made the request.' })
+  @Field(() => String, { description: 'Subject of the token that changed the stage.' })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'When, UTC; all steps of one change share the instant.' })
+  @Field(() => DateTime, { description: 'Time, UTC; all stage changes of one mutation have the same time.' })
   createdAt!: Date;
 
   /** Shown as an object. */
@@ -234,41 +235,41 @@ export class StageTransitionType {
 
 export const StageTransitionConnection = connectionOf(StageTransitionType, 'StageTransition', 'stage transitions');
 
-@InputType({ description: 'Which steps of a model’s history; every given field must hold.' })
+@InputType({ description: 'Filter for stage changes; all given fields must match.' })
 export class StageTransitionFilterInput {
-  @Field(() => [StageEnum], { nullable: true, description: 'Steps to one of these stages; all when empty.' })
+  @Field(() => [StageEnum], { nullable: true, description: 'Stage changes to one of these stages; all when empty.' })
   toStage?: StageName[] | null;
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'True for steps that an ADMIN forced without evidence, false for the others.',
+    description: 'True: stage changes that an ADMIN made without the required gates. False: all others.',
   })
   override?: boolean | null;
 
-  @Field(() => String, { nullable: true, description: 'Steps that this token subject asked for, exactly.' })
+  @Field(() => String, { nullable: true, description: 'Stage changes made by exactly this token subject.' })
   createdBy?: string | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Steps from this time on, inclusive.' })
+  @Field(() => DateTime, { nullable: true, description: 'Stage changes from this time on (inclusive).' })
   from?: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Steps before this time.' })
+  @Field(() => DateTime, { nullable: true, description: 'Stage changes before this time (exclusive).' })
   to?: Date | null;
 }
 
 export const StageTransitionOrderField = describeOrderFields<'createdAt'>(
   'StageTransitionOrderField',
-  'What steps between stages can be ordered by.',
-  { CREATED_AT: ['createdAt', 'When they were made.'] },
+  'Fields by which stage changes can be sorted.',
+  { CREATED_AT: ['createdAt', 'Time of creation.'] },
 );
 
 @InputType({
-  description: 'The order of a history: by what, and which end comes first. Equal ones are in the order of their ids.',
+  description: 'Sort order of a history: field and direction. Items with equal values are sorted by id.',
 })
 export class StageTransitionOrderInput {
-  @Field(() => StageTransitionOrderField, { description: 'Field to sort by.' })
+  @Field(() => StageTransitionOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 

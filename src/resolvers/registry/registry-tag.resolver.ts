@@ -13,41 +13,43 @@ import {
 export class RegistryTagResolver {
   @Mutation(() => ModelPayload, {
     description:
-      'Sets some tags of a model; the others stay. `updateModel` replaces all. A model has at most 1,000 tags, of ' +
-      '1,048,576 bytes together (keys and values): BAD_USER_INPUT beyond.',
+      'Sets some tags of a model; the other tags stay. `updateModel` replaces all tags. ' +
+      'BAD_USER_INPUT when the model would have more than 1,000 tags or more than 1,048,576 bytes ' +
+      'of tags (keys and values).',
   })
   async setModelTags(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetModelTagsInput, { description: 'The model and the tags to set.' }) input: SetModelTagsInput,
+    @Arg('input', () => SetModelTagsInput, { description: 'Model and tags.' }) input: SetModelTagsInput,
   ): Promise<ModelPayload> {
     return { model: await ctx.run((session) => ctx.services.registryTags.setOnModel(session, input)) };
   }
 
-  @Mutation(() => ModelPayload, { description: 'Takes one tag off a model; the others stay.' })
+  @Mutation(() => ModelPayload, { description: 'Deletes one tag of a model; the other tags stay.' })
   async deleteModelTag(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelTagInput, { description: 'The model and the key.' }) input: DeleteModelTagInput,
+    @Arg('input', () => DeleteModelTagInput, { description: 'Model and tag key.' }) input: DeleteModelTagInput,
   ): Promise<ModelPayload> {
     return { model: await ctx.run((session) => ctx.services.registryTags.deleteFromModel(session, input)) };
   }
 
   @Mutation(() => ModelVersionPayload, {
     description:
-      'Sets some tags of a version; the others stay. `updateModelVersion` replaces all. A version has at most 1,000 ' +
-      'tags, of 1,048,576 bytes together (keys and values): BAD_USER_INPUT beyond.',
+      'Sets some tags of a version; the other tags stay. `updateModelVersion` replaces all tags. ' +
+      'BAD_USER_INPUT when the version would have more than 1,000 tags or more than 1,048,576 bytes ' +
+      'of tags (keys and values).',
   })
   async setModelVersionTags(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetModelVersionTagsInput, { description: 'The version and the tags to set.' })
+    @Arg('input', () => SetModelVersionTagsInput, { description: 'Version and tags.' })
     input: SetModelVersionTagsInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.registryTags.setOnVersion(session, input)) };
   }
 
-  @Mutation(() => ModelVersionPayload, { description: 'Takes one tag off a version; the others stay.' })
+  @Mutation(() => ModelVersionPayload, { description: 'Deletes one tag of a version; the other tags stay.' })
   async deleteModelVersionTag(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteModelVersionTagInput, { description: 'The version and the key.' })
+    @Arg('input', () => DeleteModelVersionTagInput, { description: 'Version and tag key.' })
     input: DeleteModelVersionTagInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.registryTags.deleteFromVersion(session, input)) };

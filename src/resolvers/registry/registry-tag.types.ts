@@ -1,29 +1,29 @@
 import { Field, ID, InputType } from 'type-graphql';
 import { KeyValueInput } from '../types/common.types.js';
 
-@InputType({ description: 'Tags that a model shall carry beside those that it has.' })
+@InputType({ description: 'Tags to add to a model or to change.' })
 export class SetModelTagsInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
   @Field(() => [KeyValueInput], {
-    description: 'At most 100, each in place of the one with its key; 1,000 on a model at most.',
+    description: 'At most 100 tags; an existing key gets the new value. A model has at most 1,000 tags.',
   })
   tags!: KeyValueInput[];
 }
 
-@InputType({ description: 'Tags that a version shall carry beside those that it has.' })
+@InputType({ description: 'Tags to add to a version or to change.' })
 export class SetModelVersionTagsInput {
   @Field(() => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;
 
   @Field(() => [KeyValueInput], {
-    description: 'At most 100, each in place of the one with its key; 1,000 on a version at most.',
+    description: 'At most 100 tags; an existing key gets the new value. A version has at most 1,000 tags.',
   })
   tags!: KeyValueInput[];
 }
 
-@InputType({ description: 'Tag to delete from a model.' })
+@InputType({ description: 'Tag to delete from a model, by its key.' })
 export class DeleteModelTagInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
@@ -32,7 +32,7 @@ export class DeleteModelTagInput {
   key!: string;
 }
 
-@InputType({ description: 'Tag to delete from a version.' })
+@InputType({ description: 'Tag to delete from a version, by its key.' })
 export class DeleteModelVersionTagInput {
   @Field(() => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;

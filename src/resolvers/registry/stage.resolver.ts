@@ -12,24 +12,26 @@ import {
 export class StageResolver {
   @Mutation(() => ModelVersionPayload, {
     description:
-      'Takes a version one stage further; to PRODUCTION, the version there is archived in the same ' +
-      'transaction and endpoints that follow the stage move. GATE_NOT_PASSED names each missing gate and, in ' +
-      '`extensions.missing`, what to call next.',
+      'Promotes a version to its next stage. To PRODUCTION: the version that is there is archived ' +
+      'in the same transaction, and endpoints that follow the stage serve the new version. ' +
+      'GATE_NOT_PASSED names each missing gate and, in `extensions.missing`, the call that helps.',
   })
   async promoteModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => PromoteModelVersionInput, { description: 'The version and where it goes.' })
+    @Arg('input', () => PromoteModelVersionInput, { description: 'Version and target stage.' })
     input: PromoteModelVersionInput,
   ): Promise<ModelVersionPayload> {
     return { modelVersion: await ctx.run((session) => ctx.services.stages.promote(session, input)) };
   }
 
   @Mutation(() => ModelVersionPayload, {
-    description: 'Takes the version in PRODUCTION out of it, without a successor. CONFLICT when it is not there.',
+    description:
+      'Moves the version in PRODUCTION to ARCHIVED, without a successor. CONFLICT when the version ' +
+      'is not in PRODUCTION.',
   })
   async archiveModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DemoteModelVersionInput, { description: 'The version that leaves, and why.' })
+    @Arg('input', () => DemoteModelVersionInput, { description: 'Version to move, and the reason.' })
     input: DemoteModelVersionInput,
   ): Promise<ModelVersionPayload> {
     return {
@@ -38,11 +40,11 @@ export class StageResolver {
   }
 
   @Mutation(() => ModelVersionPayload, {
-    description: 'Sends a version back to DEVELOPMENT from any other stage; what its gates proved stays valid.',
+    description: 'Moves a version from any other stage back to DEVELOPMENT; results of its gates stay valid.',
   })
   async demoteModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DemoteModelVersionInput, { description: 'The version that leaves, and why.' })
+    @Arg('input', () => DemoteModelVersionInput, { description: 'Version to move, and the reason.' })
     input: DemoteModelVersionInput,
   ): Promise<ModelVersionPayload> {
     return {
@@ -54,12 +56,14 @@ export class StageResolver {
 
   @Mutation(() => RollbackPayload, {
     description:
-      'Brings the version that was in PRODUCTION before back on its earlier evidence; the present one goes ' +
-      'to DEVELOPMENT. Doing it twice is there and back.',
+      'Moves the previous version in PRODUCTION back to PRODUCTION, on its earlier gate results; ' +
+      'the current one goes to DEVELOPMENT. A second rollback undoes the first one.',
   })
   rollbackModel(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RollbackModelInput, { description: 'The model, why, and who is in production now.' })
+    @Arg('input', () => RollbackModelInput, {
+      description: 'Model, reason, and the version that is in PRODUCTION now.',
+    })
     input: RollbackModelInput,
   ): Promise<RollbackPayload> {
     return ctx.run((session) => ctx.services.stages.rollback(session, input));

@@ -2,38 +2,40 @@ import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { ModelVersionType } from './model-version.types.js';
 
-export const PromotionStageEnum = describeEnum('PromotionStage', 'Where a promotion leads.', {
-  STAGING: 'From DEVELOPMENT; needs the gate VALIDATION, unless the model’s gate policy asks otherwise.',
+export const PromotionStageEnum = describeEnum('PromotionStage', 'Stage to which a version can be promoted.', {
+  STAGING: 'From DEVELOPMENT; requires the gate VALIDATION, unless the gate policy of the model says otherwise.',
   PRODUCTION:
-    'From STAGING; needs the gate SHADOW, or EVALUATION while the model has no version in production, unless ' +
-    'the model’s gate policy asks otherwise.',
+    'From STAGING; requires the gate SHADOW, or EVALUATION while the model has no version in ' +
+    'PRODUCTION, unless the gate policy of the model says otherwise.',
 });
 
-@InputType({ description: 'A step towards production.' })
+@InputType({ description: 'Promotion of a version to its next stage.' })
 export class PromoteModelVersionInput {
   @Field(() => ID, { description: 'The version, which must be READY. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;
 
-  @Field(() => PromotionStageEnum, { description: 'Where to. CONFLICT when it is not the next stage.' })
+  @Field(() => PromotionStageEnum, { description: 'Target stage. CONFLICT when it is not the next stage.' })
   toStage!: keyof typeof PromotionStageEnum;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'To PRODUCTION: id of the version that is there now, which will be archived; null or absent for none. ' +
-      'CONFLICT when it is another by now.',
+      'For PRODUCTION: id of the version that is there now and will be archived; null or absent ' +
+      'when there is none. CONFLICT when another version is there.',
   })
   expectedProductionVersionId?: string | null;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Why, for the history; at most 2,000 characters are kept. With `override` at least 10.',
+    description: 'Reason, for the history; at most 2,000 characters are kept. At least 10 characters with `override`.',
   })
   reason?: string | null;
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'True passes gates without their evidence: role ADMIN alone (FORBIDDEN), with a reason, audited.',
+    description:
+      'True: promote without the required gates. Only for ADMIN (FORBIDDEN otherwise); requires a ' +
+      'reason, and is recorded in the audit log.',
   })
   override?: boolean | null;
 }
@@ -50,17 +52,20 @@ export class DemoteModelVersionInput {
   reason?: string | null;
 }
 
-@InputType({ description: 'A return to the version that was in production before.' })
+@InputType({ description: 'Rollback to the previous production version.' })
 export class RollbackModelInput {
   @Field(() => ID, {
-    description: 'The model. NOT_FOUND when there is none; CONFLICT without a version in production, or one before it.',
+    description:
+      'The model. NOT_FOUND when it does not exist; CONFLICT when there is no version in ' +
+      'PRODUCTION, or no previous one.',
   })
   modelId!: string;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'Id of the version that is in production now. CONFLICT when it is another by now; not checked when absent.',
+      'Id of the version that is in PRODUCTION now. CONFLICT when another version is there; not ' +
+      'checked when absent.',
   })
   expectedProductionVersionId?: string | null;
 
@@ -70,9 +75,9 @@ export class RollbackModelInput {
 
 @ObjectType({ description: 'Both versions after the rollback.' })
 export class RollbackPayload {
-  @Field(() => ModelVersionType, { description: 'The version that is back in PRODUCTION.' })
+  @Field(() => ModelVersionType, { description: 'Version that is in PRODUCTION again.' })
   restored!: ModelVersionType;
 
-  @Field(() => ModelVersionType, { description: 'The version that went to DEVELOPMENT.' })
+  @Field(() => ModelVersionType, { description: 'Version that was moved to DEVELOPMENT.' })
   replaced!: ModelVersionType;
 }

@@ -10,7 +10,7 @@ import { VersionSourceType } from './version-source.types.js';
 export class VersionSourceResolver {
   @FieldResolver(() => RunType, {
     nullable: true,
-    description: 'The run among whose artifacts the folder is; null for a logged model’s.',
+    description: 'Run with the folder; null when the folder belongs to a logged model.',
   })
   run(@Root() { runId }: VersionSourceType, @Ctx() ctx: RequestContext): Promise<RunType | null> | null {
     return runId === null ? null : ctx.loaders.run.load(runId);
@@ -18,7 +18,7 @@ export class VersionSourceResolver {
 
   @FieldResolver(() => LoggedModelType, {
     nullable: true,
-    description: 'The logged model among whose files the folder is; null for a run’s.',
+    description: 'Logged model with the folder; null when the folder belongs to a run.',
   })
   loggedModel(
     @Root() { loggedModelId }: VersionSourceType,
@@ -28,7 +28,7 @@ export class VersionSourceResolver {
   }
 
   @FieldResolver(() => [ArtifactType], {
-    description: 'Files in the folder as they are now, by their path in the run or logged model.',
+    description: 'Current files in the folder, by their path in the run or logged model.',
   })
   async artifacts(
     @Root() { runId, loggedModelId, path }: VersionSourceType,

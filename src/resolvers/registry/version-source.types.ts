@@ -2,11 +2,11 @@ import { Field, ObjectType } from 'type-graphql';
 
 @ObjectType('VersionSource', {
   description:
-    'Where the files are that a version was registered with: a folder among those of a run or of a logged model here.',
+    'Folder with the files from which a version was registered, among the files of a run or of a logged model.',
 })
 export class VersionSourceType {
   @Field(() => String, {
-    description: 'Path of the folder with the MLmodel file, e.g. `model`; empty when it is the uppermost.',
+    description: 'Path of the folder with the MLmodel file, e.g. `model`; empty for the top folder.',
   })
   path!: string;
 

@@ -10,29 +10,29 @@ import { StartBatchInferenceInput } from './batch-inference.types.js';
 export class BatchInferenceResolver {
   @Query(() => JobType, {
     description:
-      'One batch inference. Its `result`: artifactId, objectKey, rows, sizeBytes, sha256, parts, downloadUrl ' +
-      '(GET it with your token). NOT_FOUND when there is none.',
+      'One batch inference job. Its `result`: artifactId, objectKey, rows, sizeBytes, sha256, ' +
+      'parts, downloadUrl (GET it with your token). NOT_FOUND when it does not exist.',
   })
   batchInferenceJob(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the job. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<JobType> {
     return ctx.run((session) => ctx.services.jobs.get(session, id, BATCH_INFERENCE));
   }
 
-  @Query(() => JobConnection, { description: 'Batch inferences of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => JobConnection, { description: 'Batch inference jobs of the tenant, newest first by default.' })
   batchInferenceJobs(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
     @Arg('filter', () => JobFilterInput, {
       nullable: true,
-      description: 'Which of them; all when absent. Its `kind` is ignored.',
+      description: 'Filter for the jobs; all when absent. Its `kind` is ignored.',
     })
     filter?: JobFilterInput,
-    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
     orderBy?: JobOrderInput,
   ): Promise<object> {
     return listJobs(ctx, page, { ...filter, kind: BATCH_INFERENCE.kind }, orderBy);
@@ -40,18 +40,19 @@ export class BatchInferenceResolver {
 
   @Mutation(() => JobPayload, {
     description:
-      'Predicts for every row of a dataset in the background. The result is one Parquet file with ' +
-      '`row_number`, the key columns and the predictions: `prediction_label` and ' +
-      '`prediction_probability_<class>` …, numbered from 0 for a model whose classes nobody has named; ' +
-      '`prediction_value`, null where it is not finite, or `prediction_cluster` and `prediction_distance_0` ' +
-      '…; other outputs by their names. `prediction_unknown_columns` names the columns of a row whose ' +
-      'category the model never saw, separated by commas, and is null where it knows all. A value that ' +
-      '`predict` would refuse ends the job with its column and row. `jobProgress` follows it, `cancelJob` ' +
-      'ends it; a lost worker costs one part.',
+      'Predicts for every row of a dataset in a background job. The result is one Parquet file with ' +
+      '`row_number`, the key columns and the predictions. Classification: `prediction_label` and ' +
+      '`prediction_probability_<class>` …, numbered from 0 when the class names are unknown. ' +
+      'Regression: `prediction_value`, null where it is not finite. Clustering: ' +
+      '`prediction_cluster` and `prediction_distance_0` …. Other outputs have their own names. ' +
+      '`prediction_unknown_columns` names the columns whose category the training data did not ' +
+      'contain, separated by commas; null when all are known. A value that `predict` would refuse ' +
+      'ends the job with an error that names column and row. `jobProgress` follows the job, ' +
+      '`cancelJob` cancels it. When a worker is lost, only one part is computed again.',
   })
   async startBatchInference(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => StartBatchInferenceInput, { description: 'The version and the dataset.' })
+    @Arg('input', () => StartBatchInferenceInput, { description: 'Version and dataset.' })
     input: StartBatchInferenceInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.batchInference.start(session, input)) };

@@ -1,24 +1,25 @@
 import { Field, ID, InputType } from 'type-graphql';
 
-@InputType({ description: 'A dataset to predict for with one model version.' })
+@InputType({ description: 'Dataset to predict for, and the model version.' })
 export class StartBatchInferenceInput {
   @Field(() => ID, {
-    description: 'A READY version, in any stage, with one element per row and input. NOT_FOUND when there is none.',
+    description:
+      'A READY version, in any stage, whose inputs have one element per row. NOT_FOUND when it does not exist.',
   })
   modelVersionId!: string;
 
   @Field(() => ID, {
     description:
-      'The rows: a dataset with a column for every input of the model, by name, numbers where it takes ' +
-      'numbers. NOT_FOUND when there is none.',
+      'The rows: a dataset with one column per input of the model, with the same name, and with ' +
+      'numbers where the model takes numbers. NOT_FOUND when it does not exist.',
   })
   datasetId!: string;
 
   @Field(() => [String], {
     nullable: true,
     description:
-      'Columns of the dataset to carry over into the result, at most 100, beside `row_number` (from 0), ' +
-      'which it always has.',
+      'Columns of the dataset to copy into the result, at most 100. The column `row_number` (from ' +
+      '0) is always in the result.',
   })
   keyColumns?: string[] | null;
 }

@@ -35,11 +35,11 @@ const DEPLOYMENT_EVENTS = [
 
 @Resolver(() => DeploymentType)
 export class DeploymentResolver {
-  @Query(() => DeploymentType, { description: 'One deployment. NOT_FOUND when there is none with this id.' })
+  @Query(() => DeploymentType, { description: 'One deployment. NOT_FOUND when it does not exist.' })
   deployment(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the deployment; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the deployment. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<DeploymentType> {
@@ -47,14 +47,20 @@ export class DeploymentResolver {
   }
 
   @Query(() => DeploymentConnection, {
-    description: 'Deployments of the tenant, past ones included, newest first unless ordered otherwise.',
+    description: 'Deployments of the tenant, including past ones, newest first by default.',
   })
   async deployments(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => DeploymentFilterInput, { nullable: true, description: 'Which deployments; all when absent.' })
+    @Arg('filter', () => DeploymentFilterInput, {
+      nullable: true,
+      description: 'Filter for deployments; all when absent.',
+    })
     filter?: DeploymentFilterInput,
-    @Arg('orderBy', () => DeploymentOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => DeploymentOrderInput, {
+      nullable: true,
+      description: 'Sort order; newest first when absent.',
+    })
     orderBy?: DeploymentOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -64,12 +70,13 @@ export class DeploymentResolver {
 
   @Mutation(() => DeploymentPayload, {
     description:
-      'Serves a model version at an endpoint, live or as a shadow. It takes effect when the model is loaded: ' +
-      '`waitMs` waits for that, and MODEL_DEPLOYED or MODEL_DEPLOYMENT_FAILED tells.',
+      'Deploys a model version at an endpoint, live or as a shadow. The deployment starts when the ' +
+      'model is loaded: `waitMs` waits for that, and the event MODEL_DEPLOYED or ' +
+      'MODEL_DEPLOYMENT_FAILED reports it.',
   })
   async deployModelVersion(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeployModelVersionInput, { description: 'The version and the endpoint.' })
+    @Arg('input', () => DeployModelVersionInput, { description: 'Version and endpoint.' })
     input: DeployModelVersionInput,
   ): Promise<DeploymentPayload> {
     const { waitMs, ...rest } = input;
@@ -79,12 +86,12 @@ export class DeploymentResolver {
 
   @Mutation(() => SetTrafficWeightsPayload, {
     description:
-      'Splits an endpoint’s traffic among its live deployments anew. Routing keys move only towards ' +
-      'deployments whose share grew.',
+      'Sets the traffic weights of an endpoint’s live deployments. Routing keys move only to ' +
+      'deployments whose weight grew.',
   })
   async setTrafficWeights(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetTrafficWeightsInput, { description: 'The endpoint and its weights.' })
+    @Arg('input', () => SetTrafficWeightsInput, { description: 'Endpoint and weights.' })
     input: SetTrafficWeightsInput,
   ): Promise<SetTrafficWeightsPayload> {
     return { endpoint: await ctx.run((session) => ctx.services.deployments.setWeights(session, input)) };
@@ -92,11 +99,12 @@ export class DeploymentResolver {
 
   @Mutation(() => DeploymentPayload, {
     description:
-      'Stops a deployment. What traffic it had goes to the other live ones of its endpoint in their proportions.',
+      'Stops a deployment. The other live deployments of the endpoint take over its traffic, in ' +
+      'their proportions.',
   })
   async undeploy(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UndeployInput, { description: 'The deployment to stop: PENDING or READY.' })
+    @Arg('input', () => UndeployInput, { description: 'Deployment to stop: PENDING or READY.' })
     input: UndeployInput,
   ): Promise<DeploymentPayload> {
     const deployment = await ctx.run((session) => ctx.services.deployments.undeploy(session, input.deploymentId));
@@ -106,9 +114,10 @@ export class DeploymentResolver {
 
   @Mutation(() => DecideShadowPayload, {
     description:
-      'Judges a shadow by the traffic that it got: enough requests, no errors, p95 within the endpoint’s ' +
-      'promise, answers like the live ones, and no provable loss against the version in PRODUCTION by its ' +
-      'newest evaluation. The SHADOW gate is recorded, passed or not; its checks say what is missing.',
+      'Evaluates a shadow deployment on the traffic that it received: enough requests, no errors, ' +
+      'p95 within the endpoint’s limit, answers similar to the live ones, and no provable loss ' +
+      'against the version in PRODUCTION in its newest evaluation. The result of the gate SHADOW is ' +
+      'recorded, passed or failed; its checks say what is missing.',
   })
   async decideShadow(
     @Ctx() ctx: RequestContext,
@@ -120,9 +129,9 @@ export class DeploymentResolver {
 
   @Subscription(() => LifecycleEventType, {
     description:
-      'What happens to the deployments of an endpoint, each event exactly once and in the order of `seq`: ' +
-      'MODEL_DEPLOYED, MODEL_UNDEPLOYED, MODEL_DEPLOYMENT_FAILED, TRAFFIC_CHANGED, SHADOW_EVALUATED. ' +
-      'Reconnect with the last `seq` as `after`.',
+      'Events about the deployments of an endpoint, each exactly once and in the order of `seq`: ' +
+      'MODEL_DEPLOYED, MODEL_UNDEPLOYED, MODEL_DEPLOYMENT_FAILED, TRAFFIC_CHANGED, ' +
+      'SHADOW_EVALUATED. Reconnect with the last `seq` as `after`.',
     subscribe: ({ args, context }) =>
       followDeployments(context as RequestContext, args as { endpointId: string; after?: number }),
   })
@@ -133,7 +142,8 @@ export class DeploymentResolver {
     @Arg('after', () => SafeInt, {
       nullable: true,
       description:
-        'Events with a greater `seq` are sent, past ones first; 0 for all that are kept; only new ones when absent.',
+        'Sends events with a greater `seq`, past events first; 0 sends all that are kept; only new ' +
+        'events when absent.',
     })
     _after?: number,
   ): LifecycleEventType {

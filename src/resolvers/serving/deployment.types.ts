@@ -15,12 +15,16 @@ export const DeploymentMode = describeEnum('DeploymentMode', 'How a deployment u
     'and never returned to the caller.',
 });
 
-export const DeploymentStatus = describeEnum('DeploymentStatus', 'Status of a deployment.', {
-  PENDING: 'The model is being loaded.',
-  READY: 'The model is loaded and answers requests according to mode and weight.',
-  FAILED: 'The model could not be loaded; `error` says why.',
-  STOPPED: 'The deployment was stopped, or replaced by a newer version.',
-});
+export const DeploymentStatus = describeEnum(
+  'DeploymentStatus',
+  'Whether a deployment is loading, serving or stopped.',
+  {
+    PENDING: 'The model is being loaded.',
+    READY: 'The model is loaded and answers requests according to mode and weight.',
+    FAILED: 'The model could not be loaded; `error` says why.',
+    STOPPED: 'The deployment was stopped, or replaced by a newer version.',
+  },
+);
 
 type DeploymentOrderBy = 'createdAt' | 'updatedAt';
 
@@ -28,7 +32,7 @@ export const DeploymentOrderField = describeOrderFields<DeploymentOrderBy>(
   'DeploymentOrderField',
   'Fields by which deployments can be sorted.',
   {
-    CREATED_AT: ['createdAt', 'Time of the request.'],
+    CREATED_AT: ['createdAt', 'Time when the deployment was requested.'],
     UPDATED_AT: ['updatedAt', 'Time of the last change.'],
   },
 );
@@ -41,7 +45,7 @@ export class DeploymentType {
   @Field(() => DeploymentMode, { description: 'How the deployment uses the traffic.' })
   mode!: keyof typeof DeploymentMode;
 
-  @Field(() => DeploymentStatus, { description: 'Current status.' })
+  @Field(() => DeploymentStatus, { description: 'Current status: loading, serving or stopped.' })
   status!: keyof typeof DeploymentStatus;
 
   @Field(() => Int, {
@@ -67,7 +71,7 @@ export class DeploymentType {
   })
   createdBy!: string;
 
-  @Field(() => DateTime, { description: 'Time of the request, UTC.' })
+  @Field(() => DateTime, { description: 'Time when the deployment was requested, UTC.' })
   createdAt!: Date;
 
   @Field(() => DateTime, { description: 'Time of the last change, UTC.' })
@@ -176,10 +180,10 @@ export class DeploymentFilterInput {
   description: 'Sort order of a list of deployments: field and direction. Items with equal values are sorted by id.',
 })
 export class DeploymentOrderInput {
-  @Field(() => DeploymentOrderField, { description: 'Field to sort by.' })
+  @Field(() => DeploymentOrderField, { description: 'Field whose values determine the order.' })
   field!: DeploymentOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
@@ -239,22 +243,23 @@ export class DeploymentWeightInput {
   weightBps!: number;
 }
 
-@InputType({ description: 'How to split an endpoint’s traffic.' })
+@InputType({ description: 'Weights that split the traffic of an endpoint among its deployments.' })
 export class SetTrafficWeightsInput {
-  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when there is none, CONFLICT when it follows a stage.' })
+  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when it does not exist, CONFLICT when it follows a stage.' })
   endpointId!: string;
 
   @Field(() => [DeploymentWeightInput], {
-    description: 'Every live, ready deployment of the endpoint with its share; together 10,000.',
+    description: 'All live, READY deployments of the endpoint with their weights; the sum must be 10,000.',
   })
   weights!: DeploymentWeightInput[];
 }
 
-@InputType({ description: 'A deployment to stop.' })
+@InputType({ description: 'Deployment to stop.' })
 export class UndeployInput {
   @Field(() => ID, {
     description:
-      'The deployment. NOT_FOUND when there is none, CONFLICT when it has ended or its endpoint follows a stage.',
+      'The deployment. NOT_FOUND when it does not exist, CONFLICT when it has ended or its endpoint ' +
+      'follows a stage.',
   })
   deploymentId!: string;
 }
@@ -291,9 +296,9 @@ export class DeploymentPayload {
   servingProblem!: string | null;
 }
 
-@ObjectType({ description: 'The endpoint after its traffic was split anew.' })
+@ObjectType({ description: 'The endpoint after the change of its weights.' })
 export class SetTrafficWeightsPayload {
-  @Field(() => EndpointType, { description: 'The endpoint; its deployments carry the new weights.' })
+  @Field(() => EndpointType, { description: 'The endpoint; its deployments have the new weights.' })
   endpoint!: EndpointType;
 }
 

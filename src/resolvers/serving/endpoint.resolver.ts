@@ -23,16 +23,16 @@ import {
 @Resolver(() => EndpointType)
 export class EndpointResolver {
   @Query(() => EndpointType, {
-    description: 'One endpoint, by exactly one of `id` and `name`. NOT_FOUND when there is none.',
+    description: 'One endpoint, by exactly one of `id` and `name`. NOT_FOUND when it does not exist.',
   })
   endpoint(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
       nullable: true,
-      description: 'Id (UUID) of the endpoint; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the endpoint. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id?: string | null,
-    @Arg('name', () => String, { nullable: true, description: 'Its exact name, instead of `id`; case matters.' })
+    @Arg('name', () => String, { nullable: true, description: 'Exact name, instead of `id`; case-sensitive.' })
     name?: string | null,
   ): Promise<EndpointType> {
     requireOneWay({ id, name });
@@ -40,13 +40,13 @@ export class EndpointResolver {
     return ctx.run((session) => (id == null ? endpoints.getByName(session, name!) : endpoints.get(session, id)));
   }
 
-  @Query(() => EndpointConnection, { description: 'Endpoints of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => EndpointConnection, { description: 'Endpoints of the tenant, newest first by default.' })
   async endpoints(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => EndpointFilterInput, { nullable: true, description: 'Which endpoints; all when absent.' })
+    @Arg('filter', () => EndpointFilterInput, { nullable: true, description: 'Filter for endpoints; all when absent.' })
     filter?: EndpointFilterInput,
-    @Arg('orderBy', () => EndpointOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => EndpointOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
     orderBy?: EndpointOrderInput,
   ): Promise<object> {
     const order = orderBy ?? { field: 'createdAt' as const, direction: OrderDirection.DESC };
@@ -72,14 +72,15 @@ export class EndpointResolver {
 
   @Mutation(() => GetOrCreateEndpointPayload, {
     description:
-      'The endpoint of a name, made when there is none, and with `waitMs` once it serves: a script may call ' +
-      'it however often it runs. One that is there keeps its settings; CONFLICT when it is of another model, ' +
-      'or follows something else.',
+      'Returns the endpoint with the given name and creates it when it does not exist; with ' +
+      '`waitMs`, waits until it serves. A script can call it in every execution. An existing ' +
+      'endpoint keeps its settings; CONFLICT when it has another model, or follows another stage or ' +
+      'alias.',
   })
   async getOrCreateEndpoint(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => CreateEndpointInput, {
-      description: 'The name, the model and what to follow, and what a new endpoint has besides.',
+      description: 'Name, model, stage or alias to follow, and the settings of a new endpoint.',
     })
     input: CreateEndpointInput,
   ): Promise<GetOrCreateEndpointPayload> {
@@ -89,11 +90,11 @@ export class EndpointResolver {
   }
 
   @Mutation(() => EndpointPayload, {
-    description: 'Changes the settings of an endpoint, for requests from the next second on at the latest.',
+    description: 'Changes the settings of an endpoint; they apply to requests within a second.',
   })
   async updateEndpoint(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => UpdateEndpointInput, { description: 'What to change.' }) input: UpdateEndpointInput,
+    @Arg('input', () => UpdateEndpointInput, { description: 'Object and its changes.' }) input: UpdateEndpointInput,
   ): Promise<EndpointPayload> {
     const { rollouts, endpoints } = ctx.services;
     return payload(
@@ -103,12 +104,12 @@ export class EndpointResolver {
 
   @Mutation(() => DeleteEndpointPayload, {
     description:
-      'Deletes an endpoint with all that it served: its clients get NOT_FOUND from the next second on at the latest.',
+      'Deletes an endpoint with its deployments, counters and logs. Its clients get NOT_FOUND within a second.',
   })
   async deleteEndpoint(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => DeleteEndpointInput, {
-      description: 'The endpoint to remove; its calls are NOT_FOUND from then on.',
+      description: 'Endpoint to delete; later requests to it get NOT_FOUND.',
     })
     input: DeleteEndpointInput,
   ): Promise<DeleteEndpointPayload> {

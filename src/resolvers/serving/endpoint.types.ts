@@ -13,9 +13,9 @@ export const FollowedStage = describeEnum('FollowedStage', 'A stage that an endp
 
 export const UnknownCategoryPolicy = describeEnum(
   'UnknownCategoryPolicy',
-  'What an endpoint does with a category that its model never saw in the training.',
+  'How an endpoint handles a category that the training data did not contain.',
   {
-    ACCEPT: 'Answers, and names it in `unknownCategories`.',
+    ACCEPT: 'Answers the request, and lists the category in `unknownCategories`.',
     REFUSE: 'Refuses the request with INVALID_TENSOR, which names row and column.',
   },
 );
@@ -125,10 +125,10 @@ export class EndpointFilterInput {
   description: 'Sort order of a list of endpoints: field and direction. Items with equal values are sorted by id.',
 })
 export class EndpointOrderInput {
-  @Field(() => EndpointOrderField, { description: 'Field to sort by.' })
+  @Field(() => EndpointOrderField, { description: 'Field whose values determine the order.' })
   field!: EndpointOrderBy;
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
@@ -175,7 +175,10 @@ export class CreateEndpointInput {
   })
   unknownCategories?: keyof typeof UnknownCategoryPolicy | null;
 
-  @Field(() => BatchingPolicy, { nullable: true, description: 'Whether requests may run together; AUTO when absent.' })
+  @Field(() => BatchingPolicy, {
+    nullable: true,
+    description: 'Whether requests may run in one batch; AUTO when absent.',
+  })
   batching?: keyof typeof BatchingPolicy | null;
 
   @Range({ min: 0, max: MAX_WAIT_MS, unit: 'milliseconds' })
@@ -188,7 +191,7 @@ export class CreateEndpointInput {
   waitMs?: number | null;
 }
 
-@InputType({ description: 'Changes to an endpoint; absent fields stay as they are.' })
+@InputType({ description: 'Changes of an endpoint; absent fields do not change.' })
 export class UpdateEndpointInput {
   @Field(() => ID, { description: 'The endpoint. NOT_FOUND when it does not exist.' })
   id!: string;
@@ -196,15 +199,16 @@ export class UpdateEndpointInput {
   @Field(() => FollowedStage, {
     nullable: true,
     description:
-      'Stage to follow from now on, instead of an alias too; null stops following a stage and leaves what serves now.',
+      'Stage to follow from now on, also instead of an alias. Null: stop following a stage; the ' +
+      'deployed version continues.',
   })
   followStage?: keyof typeof FollowedStage | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Alias to follow from now on, instead of a stage too; null stops following an alias and leaves what ' +
-      'serves now. BAD_USER_INPUT beside a stage.',
+      'Alias to follow from now on, also instead of a stage. Null: stop following an alias; the ' +
+      'deployed version continues. BAD_USER_INPUT together with a stage.',
   })
   followAlias?: string | null;
 
@@ -221,11 +225,11 @@ export class UpdateEndpointInput {
 
   @Field(() => UnknownCategoryPolicy, {
     nullable: true,
-    description: 'What to do from now on with categories that the model never saw.',
+    description: 'How to handle categories that the training data did not contain from now on.',
   })
   unknownCategories?: keyof typeof UnknownCategoryPolicy | null;
 
-  @Field(() => BatchingPolicy, { nullable: true, description: 'Whether requests may run together from now on.' })
+  @Field(() => BatchingPolicy, { nullable: true, description: 'Whether requests may run in one batch from now on.' })
   batching?: keyof typeof BatchingPolicy | null;
 }
 

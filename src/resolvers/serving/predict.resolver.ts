@@ -12,32 +12,31 @@ export class PredictResolver {
   @Extensions({ minRole: Role.VIEWER, direct: predict })
   @Mutation(() => PredictPayload, {
     description:
-      'Predicts for rows at an endpoint. VIEWER may call endpoints whose live versions are all in PRODUCTION ' +
-      '(FORBIDDEN otherwise). CONFLICT for a request id that was used before, UNAVAILABLE when nothing is ' +
-      'live, DEADLINE_EXCEEDED when the model took too long, RESOURCE_EXHAUSTED when it needs too much ' +
-      'memory or too many rows wait.',
+      'Predicts for rows at an endpoint. VIEWER may call endpoints whose live versions are all in ' +
+      'PRODUCTION (FORBIDDEN otherwise). CONFLICT when the request id was used before, UNAVAILABLE ' +
+      'when no deployment is live, DEADLINE_EXCEEDED when the model took too long, ' +
+      'RESOURCE_EXHAUSTED when the model needs too much memory or too many rows wait.',
   })
   predict(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => PredictInput, { description: 'The endpoint and the rows.' }) input: PredictInput,
+    @Arg('input', () => PredictInput, { description: 'Endpoint and rows.' }) input: PredictInput,
   ): Promise<PredictPayload> {
     return predict(ctx, input);
   }
 
   @FieldResolver(() => [RowPrediction], {
-    description:
-      'The answers row by row; empty when the outputs are neither a classification, a regression nor a clustering.',
+    description: 'Predictions row by row; empty unless the outputs are a classification, a regression or a clustering.',
   })
   predictions(@Root() { prediction }: PredictPayload): RowPrediction[] {
     return predictedRows(prediction);
   }
 
-  @FieldResolver(() => DeploymentType, { description: 'Which of the live ones the routing key fell to.' })
+  @FieldResolver(() => DeploymentType, { description: 'Live deployment that the routing key selected.' })
   deployment(@Root() { prediction }: PredictPayload): DeploymentType {
     return prediction.target.deployment;
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'What computed the outputs.' })
+  @FieldResolver(() => ModelVersionType, { description: 'Version that computed the outputs.' })
   modelVersion(@Root() { prediction }: PredictPayload): ModelVersionType {
     return prediction.target.version;
   }

@@ -5,55 +5,55 @@ import { OutputTensor, TensorInput } from './tensor.types.js';
 
 @InputType({
   description:
-    'Rows to predict for at an endpoint, named or as tensors. Exactly one of endpointId and endpointName, ' +
-    'and one of rows and tensors.',
+    'Rows to predict for at an endpoint, as named rows or as tensors. Give exactly one of ' +
+    'endpointId and endpointName, and one of rows and tensors.',
 })
 export class PredictInput {
-  @Field(() => ID, { nullable: true, description: 'The endpoint by its id. NOT_FOUND when there is none.' })
+  @Field(() => ID, { nullable: true, description: 'Id of the endpoint. NOT_FOUND when it does not exist.' })
   endpointId?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'The endpoint by its name. NOT_FOUND when there is none.' })
+  @Field(() => String, { nullable: true, description: 'Name of the endpoint. NOT_FOUND when it does not exist.' })
   endpointName?: string | null;
 
   @Field(() => [Json], {
     nullable: true,
     description:
-      '1 to 10,000 objects with a value per input of the model: a number; a category as the training file ' +
-      'spells it (a JSON number or boolean stands for the only category that is equal to it); null for a ' +
-      'missing value where the model fills it in; ISO 8601 text or epoch milliseconds for timestamps; a flat ' +
-      'list for inputs of several elements per row. INVALID_TENSOR names the first wrong value, e.g. ' +
-      '`rows[3].distance`.',
+      '1 to 10,000 objects with one value per input of the model: a number; a category spelled as ' +
+      'in the training file (a JSON number or boolean stands for the only category that is equal to ' +
+      'it); null for a missing value, if the model accepts missing values; ISO 8601 text or epoch ' +
+      'milliseconds for timestamps; a flat list for inputs with several elements per row. ' +
+      'INVALID_TENSOR names the first wrong value, e.g. `rows[3].distance`.',
   })
   rows?: Record<string, unknown>[] | null;
 
   @Field(() => [TensorInput], {
     nullable: true,
     description:
-      'One tensor per input of the model, all with the same number of rows. INVALID_TENSOR names what is wrong.',
+      'One tensor per input of the model, all with the same number of rows. INVALID_TENSOR says what is wrong.',
   })
   tensors?: TensorInput[] | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Requests of one key are answered by the same version as long as the weights stay: a customer’s id, ' +
-      'say. 1 to 250 characters; the request’s id when absent.',
+      'Routing key, e.g. the id of a customer: requests with the same key are answered by the same ' +
+      'version as long as the weights do not change. 1 to 250 characters; the request id when ' +
+      'absent.',
   })
   routingKey?: string | null;
 
   @Field(() => Float, {
     nullable: true,
-    description:
-      'Longest that it may take, in milliseconds, from 1; the setting PREDICT_DEADLINE_MS bounds it and is ' +
-      'the default.',
+    description: 'Deadline in milliseconds, from 1; the setting PREDICT_DEADLINE_MS is the maximum and the default.',
   })
   deadlineMs?: number | null;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'Your id of the request, 1 to 250 characters, by which it is read back and labelled later; made up ' +
-      'when absent. Used once at an endpoint: CONFLICT when this process has answered it before.',
+      'Id of the request, 1 to 250 characters, with which you can later read it and record its ' +
+      'ground truth; generated when absent. Use each id once per endpoint: CONFLICT when this ' +
+      'process has already answered a request with this id.',
   })
   requestId?: string | null;
 }
@@ -68,7 +68,7 @@ export class ClassProbability {
 }
 
 @ObjectType({
-  description: 'The answer to one row, read from the outputs by their names and shapes.',
+  description: 'Prediction for one row, read from the outputs by their names and shapes.',
   simpleResolvers: true,
 })
 export class RowPrediction {
@@ -81,84 +81,86 @@ export class RowPrediction {
   @Field(() => Float, {
     nullable: true,
     description:
-      'Predicted value, or distance to the cluster’s centre; null for classifications and where it is not finite.',
+      'Predicted value, or distance to the centre of the cluster; null for classifications, and ' +
+      'when it is not finite.',
   })
   value!: number | null;
 
   @Field(() => [Float], {
     nullable: true,
     description:
-      'Probability of each class in the model’s order, 0 to 1; null unless it is a classification with ' +
-      'probabilities, and where one is not finite.',
+      'Probability of each class, in the order of the model’s classes, 0 to 1; null unless the ' +
+      'model is a classifier with probabilities, and when one of them is not finite.',
   })
   probabilities!: number[] | null;
 
   @Field(() => [Float], {
     nullable: true,
     description:
-      'Decision values of a classifier that gives no probabilities, as an SVM without them does: one per ' +
-      'class in the model’s order, or one in all. Unbounded; null otherwise, and where one is not finite.',
+      'Decision values of a classifier without probabilities, such as an SVM: one per class in the ' +
+      'order of the model’s classes, or a single one. Unbounded. Null for other models, and when ' +
+      'one of them is not finite.',
   })
   scores!: number[] | null;
 
   @Field(() => [ClassProbability], {
     nullable: true,
     description:
-      'The same with the names of the classes, in the same order; null when `probabilities` is, and when ' +
-      'nobody has said the names.',
+      'Probabilities with class names, in the same order; null when `probabilities` is null, and ' +
+      'when the class names are unknown.',
   })
   probabilityByClass!: ClassProbability[] | null;
 }
 
 @ObjectType('UnknownCategory', {
-  description: 'A category that the model never saw in its training.',
+  description: 'A category that the training data did not contain.',
   simpleResolvers: true,
 })
 export class UnknownCategoryType {
   @Field(() => Int, { description: 'Position of the row in the request, from 0.' })
   row!: number;
 
-  @Field(() => String, { description: 'The column of the request’s rows that the category was given for.' })
+  @Field(() => String, { description: 'Column that has the unknown value.' })
   column!: string;
 
-  @Field(() => String, { description: 'The category as the model was given it, its first 200 characters.' })
+  @Field(() => String, { description: 'The category as the model received it, its first 200 characters.' })
   value!: string;
 }
 
-@ObjectType({ description: 'What a model answered.', simpleResolvers: true })
+@ObjectType({ description: 'Answer of a model.', simpleResolvers: true })
 export class PredictPayload {
-  @Field(() => String, { description: 'Your id of the request, or the one that was made up.' })
+  @Field(() => String, { description: 'Id of the request: given by the caller, or generated.' })
   requestId!: string;
 
-  @Field(() => Int, { description: 'Rows that were predicted.' })
+  @Field(() => Int, { description: 'Number of predicted rows.' })
   rows!: number;
 
   @Field(() => Float, {
     description:
-      'From the arrival of the checked request to the answer of the model, in milliseconds: routing, ' +
-      'waiting, batching and running.',
+      'Latency in milliseconds, from the arrival of the checked request to the answer of the model: ' +
+      'routing, waiting, batching and inference.',
   })
   latencyMs!: number;
 
   @Field(() => Int, {
-    description: 'Rows of the batch that the request ran in, together with others that came at the same time.',
+    description: 'Number of rows in the batch of this request, together with the rows of other requests.',
   })
   batchRows!: number;
 
   @Field(() => [UnknownCategoryType], {
     description:
-      'Categories of the request that the model never saw in its training, and answered as one of the rare ' +
-      'ones: the first 100, input by input. A missing value is not one. Empty for a model whose categories ' +
-      'nobody recorded.',
+      'Categories of the request that the training data did not contain; the model handles them ' +
+      'like rare categories. The first 100, input by input. Missing values are not listed. Empty ' +
+      'for a model whose categories were not recorded.',
   })
   unknownCategories!: UnknownCategoryType[];
 
   @Field(() => Int, {
-    description: 'How many values of the request are such categories, those beyond the list included.',
+    description: 'Number of values with an unknown category, including those beyond the list.',
   })
   unknownCategoryCount!: number;
 
-  @Field(() => [OutputTensor], { description: 'Every output of the model, in its order.' })
+  @Field(() => [OutputTensor], { description: 'All outputs of the model, in its order.' })
   outputs!: OutputTensor[];
 
   /** Shown as objects. */

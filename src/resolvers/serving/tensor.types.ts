@@ -31,15 +31,15 @@ function elements(value: unknown): unknown[] {
 export const TensorData = new GraphQLScalarType<unknown[], unknown[]>({
   name: 'TensorData',
   description:
-    'Elements of a tensor as a flat list in row-major order: numbers, booleans or strings by its datatype. ' +
-    'Null is a missing number where the model fills in missing ones; in outputs NaN and infinities are the ' +
-    'strings "NaN", "Infinity" and "-Infinity".',
+    'Elements of a tensor as a flat list in row-major order: numbers, booleans or strings, ' +
+    'depending on the datatype. Null is a missing number, if the model accepts missing values. In ' +
+    'outputs, NaN and infinities are the strings "NaN", "Infinity" and "-Infinity".',
   parseValue: elements,
   parseLiteral: (node) => elements(literalValues(node)),
   serialize: (value) => jsonElements(value as Tensor),
 });
 
-@InputType({ description: 'One input of a model, with the names of the Open Inference Protocol.' })
+@InputType({ description: 'One input of a model, with the field names of the Open Inference Protocol.' })
 export class TensorInput {
   @Field(() => String, { description: 'Name of the input, as in the model’s signature.' })
   name!: string;
@@ -50,12 +50,12 @@ export class TensorInput {
   @Field(() => [Int], { description: 'Length of each dimension; the first is the number of rows, at most 10,000.' })
   shape!: number[];
 
-  @Field(() => TensorData, { description: 'As many elements as the product of `shape`.' })
+  @Field(() => TensorData, { description: 'Elements of the tensor, as many as the product of `shape`.' })
   data!: unknown[];
 }
 
 @ObjectType({
-  description: 'One output of a model, with the names of the Open Inference Protocol.',
+  description: 'One output of a model, with the field names of the Open Inference Protocol.',
   simpleResolvers: true,
 })
 export class OutputTensor {
@@ -68,7 +68,7 @@ export class OutputTensor {
   @Field(() => [Int], { description: 'Length of each dimension; the first is the number of rows.' })
   shape!: number[];
 
-  @Field(() => TensorData, { description: 'The elements, as many as the product of `shape`.' })
+  @Field(() => TensorData, { description: 'Elements of the tensor, as many as the product of `shape`.' })
   data!: Tensor;
 }
 

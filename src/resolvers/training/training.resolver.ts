@@ -18,24 +18,27 @@ import {
 
 @Resolver(() => JobType)
 export class TrainingResolver {
-  @Query(() => JobType, { description: 'One training. NOT_FOUND when there is no training with this id.' })
+  @Query(() => JobType, { description: 'One training job. NOT_FOUND when there is no training job with this id.' })
   trainingJob(
     @Ctx() ctx: RequestContext,
     @Arg('id', () => ID, {
-      description: 'Id (UUID) of the job; NOT_FOUND for one of another tenant, as for one that never was.',
+      description: 'Id (UUID) of the job. NOT_FOUND when it does not exist or belongs to another tenant.',
     })
     id: string,
   ): Promise<JobType> {
     return ctx.run((session) => ctx.services.jobs.get(session, id, TRAINING));
   }
 
-  @Query(() => JobConnection, { description: 'Trainings of the tenant, newest first unless ordered otherwise.' })
+  @Query(() => JobConnection, { description: 'Training jobs of the tenant, newest first by default.' })
   trainingJobs(
     @Ctx() ctx: RequestContext,
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('filter', () => TrainingJobFilterInput, { nullable: true, description: 'Which trainings; all when absent.' })
+    @Arg('filter', () => TrainingJobFilterInput, {
+      nullable: true,
+      description: 'Filter for training jobs; all when absent.',
+    })
     filter?: TrainingJobFilterInput,
-    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Order; newest first when absent.' })
+    @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
     orderBy?: JobOrderInput,
   ): Promise<object> {
     return listJobs(ctx, page, { ...filter, kind: TRAINING.kind }, orderBy);
@@ -43,12 +46,12 @@ export class TrainingResolver {
 
   @Mutation(() => TrainingPayload, {
     description:
-      'Checks the configuration against the dataset, makes a run and queues its training. BAD_USER_INPUT ' +
-      'names the first wrong field.',
+      'Checks the configuration against the dataset, creates a run and queues its training. ' +
+      'BAD_USER_INPUT names the first wrong field.',
   })
   startTraining(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => StartTrainingInput, { description: 'What to train, on what and how.' })
+    @Arg('input', () => StartTrainingInput, { description: 'Configuration, dataset and experiment of the training.' })
     input: StartTrainingInput,
   ): Promise<TrainingPayload> {
     // The service parses it: what a client may leave out or set to null is checked there.
@@ -58,11 +61,12 @@ export class TrainingResolver {
 
   @Mutation(() => TrainingPayload, {
     description:
-      'Continues a failed or cancelled training from its last sound checkpoint; the result is that of an unbroken one.',
+      'Resumes a failed or cancelled training from its last valid checkpoint. The result is the ' +
+      'same as without the interruption.',
   })
   resumeTraining(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResumeTrainingInput, { description: 'The FAILED or CANCELLED training to go on with.' })
+    @Arg('input', () => ResumeTrainingInput, { description: 'FAILED or CANCELLED training to resume.' })
     input: ResumeTrainingInput,
   ): Promise<TrainingPayload> {
     return withRun(ctx, (session) => ctx.services.trainings.resume(session, input.jobId));

@@ -13,10 +13,11 @@ export const ModelTypeEnum = describeEnum<(typeof MODEL_TYPES)[number]>('ModelTy
   KMEANS: 'Clustering by k-means.',
 });
 
-export const OptimizerEnum = describeEnum<Optimizer>('Optimizer', 'How a model is fitted.', {
+export const OptimizerEnum = describeEnum<Optimizer>('Optimizer', 'Method that fits the weights of a model.', {
   SOLVER:
-    'By a closed form, or by L-BFGS until it has converged; for linear and logistic regression, and their default.',
-  ADAM: 'By Adam over minibatches; the only one for perceptrons.',
+    'A closed form, or L-BFGS until it has converged; for linear and logistic regression, where ' +
+    'it is the default.',
+  ADAM: 'Adam over minibatches; the only one for perceptrons.',
 });
 
 export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>(
@@ -33,21 +34,22 @@ export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>(
   },
 );
 
-export const SplitBy = describeEnum('SplitBy', 'How rows are set apart for validation and holdout.', {
-  RATIO: 'A seeded shuffle.',
-  TIME: 'Order of a timestamp column: the latest rows are the holdout.',
-  COLUMN: 'What a column says of each row.',
+export const SplitBy = describeEnum('SplitBy', 'How rows are assigned to training, validation and holdout.', {
+  RATIO: 'By a seeded shuffle.',
+  TIME: 'By a timestamp column: the latest rows are the holdout.',
+  COLUMN: 'By the value of a column.',
 });
 
-@InputType({ description: 'What is to be learnt.' })
+@InputType({ description: 'Target of a training: the column to predict.' })
 export class TargetInput {
-  @Field(() => String, { description: 'The column of the dataset that is predicted; case matters.' })
+  @Field(() => String, { description: 'Name of the column; case-sensitive.' })
   column!: string;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'Makes two classes of a NUMBER column: 1 where its value is greater, 0 elsewhere. Classification only.',
+      'Makes two classes of a NUMBER column: 1 where its value is greater than this number, 0 ' +
+      'otherwise. Classification only.',
   })
   greaterThan?: number | null;
 }
@@ -61,11 +63,15 @@ export class FeatureInput {
   kind!: keyof typeof FeatureKindEnum;
 }
 
-export const ClassWeightsBy = describeEnum('ClassWeightsBy', 'Source of the class weights.', {
-  BALANCED:
-    'The total weight of each class in the training rows is the same: rows of rare classes have a larger weight.',
-  GIVEN: 'The weights in the field `weights`.',
-});
+export const ClassWeightsBy = describeEnum(
+  'ClassWeightsBy',
+  'Whether the class weights are computed from the data or given by you.',
+  {
+    BALANCED:
+      'The total weight of each class in the training rows is the same: rows of rare classes have a larger weight.',
+    GIVEN: 'The weights in the field `weights`.',
+  },
+);
 
 export const DecisionThresholdBy = describeEnum(
   'DecisionThresholdBy',
@@ -77,25 +83,25 @@ export const DecisionThresholdBy = describeEnum(
   },
 );
 
-@InputType({ description: 'Values of the splitting column, as the file spells them, each in one list.' })
+@InputType({ description: 'Values of the split column, spelled as in the file, each in one list.' })
 export class SplitValuesInput {
   @Field(() => [String], {
     nullable: true,
-    description: 'Rows to learn from, 1 to 100 values; when absent, all that the other lists do not name.',
+    description: 'Values of the training rows, 1 to 100; when absent, all values that are not in the other lists.',
   })
   train?: string[] | null;
 
   @Field(() => [String], {
     nullable: true,
-    description: 'Rows that are watched during training, 1 to 100 values; when absent, a share of those to learn from.',
+    description: 'Values of the validation rows, 1 to 100; when absent, a fraction of the training rows is used.',
   })
   validation?: string[] | null;
 
-  @Field(() => [String], { description: 'Rows that are kept for the last measurement, 1 to 100 values.' })
+  @Field(() => [String], { description: 'Values of the holdout rows, 1 to 100.' })
   holdout!: string[];
 }
 
-@InputType({ description: 'Weight of the rows of one class.' })
+@InputType({ description: 'How much each row of one class counts in the loss.' })
 export class ClassWeightInput {
   @Field(() => String, { description: 'The class, spelled as in the file; 0 or 1 with `target.greaterThan`.' })
   class!: string;
@@ -151,53 +157,57 @@ export class DecisionThresholdInput {
   falseNegative?: number | null;
 }
 
-@InputType({ description: 'Shares of rows that are not learnt from; what they leave is.' })
+@InputType({
+  description: 'Split of the rows: fractions for validation and holdout; the remaining rows are used for training.',
+})
 export class SplitInput {
-  @Field(() => SplitBy, { description: 'How the rows are chosen.' })
+  @Field(() => SplitBy, { description: 'How rows are assigned.' })
   by!: keyof typeof SplitBy;
 
   @Field(() => String, {
     nullable: true,
     description:
-      'With TIME the TIMESTAMP column to order by, with COLUMN the STRING, BOOLEAN or NUMBER column that ' +
-      'says which part a row is in; needed with both, nothing with RATIO.',
+      'With TIME: the TIMESTAMP column to sort by. With COLUMN: the STRING, BOOLEAN or NUMBER ' +
+      'column that says which part a row belongs to. Required with both, not allowed with RATIO.',
   })
   column?: string | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'Share that is watched during training, above 0 and below 1; needed with RATIO and TIME. With COLUMN ' +
-      'the share of the rows to learn from, where no value says which; 0.1 when absent.',
+      'Fraction of the rows for validation during training, above 0 and below 1; required with ' +
+      'RATIO and TIME. With COLUMN: fraction of the training rows, when no value is assigned to ' +
+      'validation; 0.1 when absent.',
   })
   validation?: number | null;
 
   @Field(() => Float, {
     nullable: true,
     description:
-      'Share that is kept for the last measurement, above 0 and below 1; needed with RATIO and TIME, nothing ' +
-      'with COLUMN.',
+      'Fraction of the rows for the holdout, which is used only for the final measurement, above 0 ' +
+      'and below 1; required with RATIO and TIME, not allowed with COLUMN.',
   })
   holdout?: number | null;
 
   @Field(() => SplitValuesInput, {
     nullable: true,
     description:
-      'With COLUMN only: which values stand for which part. When absent: train or training; validation, ' +
-      'valid, val or dev; holdout, test or testing, in any case. Rows with other values are left out.',
+      'With COLUMN only: which values belong to which part. When absent: train or training; ' +
+      'validation, valid, val or dev; holdout, test or testing, case-insensitive. Rows with other ' +
+      'values are left out.',
   })
   values?: SplitValuesInput | null;
 }
 
-@InputType({ description: 'A stretch of time to take rows from: from ≤ value < to.' })
+@InputType({ description: 'Time window of the rows to use: from ≤ value < to.' })
 export class TimeWindowInput {
   @Field(() => String, { description: 'TIMESTAMP column of the dataset.' })
   column!: string;
 
-  @Field(() => DateTime, { nullable: true, description: 'First instant, inclusive; open when absent.' })
+  @Field(() => DateTime, { nullable: true, description: 'Start, inclusive; no start when absent.' })
   from?: Date | null;
 
-  @Field(() => DateTime, { nullable: true, description: 'Last instant, exclusive; open when absent.' })
+  @Field(() => DateTime, { nullable: true, description: 'End, exclusive; no end when absent.' })
   to?: Date | null;
 }
 
@@ -274,140 +284,150 @@ export class EarlyStoppingInput {
 
 @InputType({
   description:
-    'What to train, on which columns and how. A wrong field is BAD_USER_INPUT with its path, what was ' +
-    'expected and what came.',
+    'Configuration of a training. A wrong field is BAD_USER_INPUT with its path, the expected and ' +
+    'the actual value.',
 })
 export class TrainingConfigInput {
-  @Field(() => ModelTypeEnum, { description: 'What to train.' })
+  @Field(() => ModelTypeEnum, { description: 'Algorithm, e.g. logistic regression.' })
   modelType!: keyof typeof ModelTypeEnum;
 
   @Field(() => TargetInput, {
     nullable: true,
-    description: 'What is to be learnt; needed but for KMEANS, which takes none.',
+    description: 'Target; required, except for KMEANS, which has no target.',
   })
   target?: TargetInput | null;
 
   @Field(() => [FeatureInput], {
     nullable: true,
     description:
-      '1 to 1,000 columns, each once, not the target. When absent: all that can help, numbers as NUMERIC, ' +
-      'texts and booleans as CATEGORICAL, timestamps as TIMESTAMP; the run warns of each that is left out, ' +
-      'with the reason.',
+      '1 to 1,000 columns without repetition, not the target. When absent: all columns that can ' +
+      'help, numbers as NUMERIC, texts and booleans as CATEGORICAL, timestamps as TIMESTAMP; the ' +
+      'run has a warning with the reason for each column that is left out.',
   })
   features?: FeatureInput[] | null;
 
-  @Field(() => SplitInput, { description: 'Rows for validation and holdout.' })
+  @Field(() => SplitInput, { description: 'Split into training, validation and holdout rows.' })
   split!: SplitInput;
 
-  @Field(() => TimeWindowInput, { nullable: true, description: 'Rows of this time only; all when absent.' })
+  @Field(() => TimeWindowInput, { nullable: true, description: 'Only rows of this time window; all rows when absent.' })
   window?: TimeWindowInput | null;
 
   @Field(() => Int, {
     nullable: true,
-    description: 'A seeded random sample of so many rows, at most 100,000,000; 0 or absent for all.',
+    description: 'Size of a seeded random sample of the rows, at most 100,000,000; 0 or absent: all rows.',
   })
   sampleRows?: number | null;
 
-  @Field(() => HyperparametersInput, { nullable: true, description: 'How to fit; defaults when absent.' })
+  @Field(() => HyperparametersInput, { nullable: true, description: 'Hyperparameters; defaults when absent.' })
   hyperparameters?: HyperparametersInput | null;
 
   @Field(() => EarlyStoppingInput, {
     nullable: true,
     description:
-      'When to stop early. When absent, perceptrons without a number of epochs stop after 20 epochs without ' +
-      'improvement, and nothing else does.',
+      'Early stopping. When absent, perceptrons without a given number of epochs stop after 20 ' +
+      'epochs without improvement; other trainings do not stop early.',
   })
   earlyStopping?: EarlyStoppingInput | null;
 
   @Field(() => Int, {
     nullable: true,
-    description: 'Epochs between two checkpoints, 1 to 10,000; when absent 1, or 10 without a number of epochs.',
+    description:
+      'Number of epochs between two checkpoints, 1 to 10,000. When absent: 1, or 10 when no number ' +
+      'of epochs is given.',
   })
   checkpointEveryEpochs?: number | null;
 
   @Field(() => ClassWeightsInput, {
     nullable: true,
-    description: 'What rows of each class count, for classification; all the same when absent.',
+    description: 'Weights of the classes, for classification; all equal when absent.',
   })
   classWeights?: ClassWeightsInput | null;
 
   @Field(() => DecisionThresholdInput, {
     nullable: true,
     description:
-      'When the second of two classes is the label, for classification; when it is the more probable one when absent.',
+      'Threshold for the second of two classes, for classification; when absent, the label is the ' +
+      'more probable class.',
   })
   decisionThreshold?: DecisionThresholdInput | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'Whether to train once more on all rows after the holdout has judged the model, for as many epochs as ' +
-      'were best; that model is the result. Metrics and evaluations on the holdout stay those of the model ' +
-      'before, which never saw it. False when absent.',
+      'Whether to train again on all rows after the measurement on the holdout, for the best number ' +
+      'of epochs; that model is the result. Metrics and evaluations on the holdout are those of the ' +
+      'first model, which was not trained on it. False when absent.',
   })
   refit?: boolean | null;
 
   @Field(() => Int, {
     nullable: true,
     description:
-      'Seed of split, sample, weights and order, 0 to 2^31 - 1; 42 when absent. Equal seeds give equal models.',
+      'Random seed of split, sample, initial weights and order, 0 to 2^31 - 1; 42 when absent. ' +
+      'Equal seeds give equal models.',
   })
   seed?: number | null;
 }
 
-@InputType({ description: 'What to train on what, for which experiment, and what to do with the model.' })
+@InputType({
+  description: 'Configuration, dataset and experiment of a training, and the model to register its result with.',
+})
 export class StartTrainingInput {
-  @Field(() => ID, { description: 'Experiment of the new run. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'Experiment of the new run. NOT_FOUND when it does not exist.' })
   experimentId!: string;
 
-  @Field(() => ID, { description: 'Dataset version to train on. NOT_FOUND when there is none.' })
+  @Field(() => ID, { description: 'Dataset version to train on. NOT_FOUND when it does not exist.' })
   datasetId!: string;
 
-  @Field(() => TrainingConfigInput, { description: 'What to train and how.' })
+  @Field(() => TrainingConfigInput, { description: 'Configuration: what to train and how.' })
   config!: TrainingConfigInput;
 
   @Field(() => String, {
     nullable: true,
-    description: 'Name of the run: 1 to 250 visible characters; made from the time when absent.',
+    description: 'Name of the run: 1 to 250 visible characters; generated from the time when absent.',
   })
   runName?: string | null;
 
   @Field(() => ID, {
     nullable: true,
     description:
-      'Model that gets the result as a new version when the training ends well. NOT_FOUND when there is none.',
+      'Model for which the result is registered as a new version when the training succeeds. ' +
+      'NOT_FOUND when it does not exist.',
   })
   registerModelId?: string | null;
 }
 
-@InputType({ description: 'A failed or cancelled training that goes on from its last sound checkpoint.' })
+@InputType({ description: 'Failed or cancelled training to resume from its last valid checkpoint.' })
 export class ResumeTrainingInput {
   @Field(() => ID, {
-    description: 'The job. NOT_FOUND when there is no such training, CONFLICT unless it is FAILED or CANCELLED.',
+    description:
+      'The job. NOT_FOUND when there is no such training, CONFLICT unless its status is FAILED or CANCELLED.',
   })
   jobId!: string;
 }
 
 @ObjectType({ description: 'The training after the mutation.' })
 export class TrainingPayload {
-  @Field(() => JobType, { description: 'The job that makes it; `jobProgress` follows it.' })
+  @Field(() => JobType, { description: 'The training job; subscribe to it with `jobProgress`.' })
   job!: JobType;
 
   @Field(() => RunType, {
-    description: 'The run that keeps its parameters, metrics and files; `runMetrics` follows it.',
+    description: 'Run with the parameters, metrics and files of the training; subscribe to it with `runMetrics`.',
   })
   run!: RunType;
 }
 
-@ObjectType({ description: 'A point that a training can be continued from.' })
+@ObjectType({ description: 'A checkpoint: a state from which a training can continue.' })
 export class TrainingCheckpoint {
-  @Field(() => Int, { description: 'Last epoch that it contains, from 1.' })
+  @Field(() => Int, { description: 'Last completed epoch, from 1.' })
   epoch!: number;
 
-  @Field(() => Int, { description: 'Attempt that wrote it, from 1.' })
+  @Field(() => Int, { description: 'Number of the attempt that wrote the checkpoint, from 1.' })
   attempt!: number;
 
-  @Field(() => SafeInt, { description: 'Bytes of the stored file, as checked before it is used again.' })
+  @Field(() => SafeInt, {
+    description: 'Size of the stored file in bytes; checked before a training continues from it.',
+  })
   sizeBytes!: number;
 
   @Field(() => String, {
@@ -419,14 +439,14 @@ export class TrainingCheckpoint {
   createdAt!: Date;
 }
 
-@InputType({ description: 'Which trainings to list; every given field must hold.' })
+@InputType({ description: 'Filter for trainings; all given fields must match.' })
 export class TrainingJobFilterInput {
-  @Field(() => [JobStatusEnum], { nullable: true, description: 'Trainings in one of these states.' })
+  @Field(() => [JobStatusEnum], { nullable: true, description: 'Trainings with one of these statuses.' })
   status?: (keyof typeof JobStatusEnum)[] | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'The one that logs to this run; NOT_FOUND for a run that the tenant does not have.',
+    description: 'Training that logs to this run; NOT_FOUND when the run does not exist.',
   })
   runId?: string | null;
 

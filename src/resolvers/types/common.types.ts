@@ -32,10 +32,10 @@ export enum OrderDirection {
 }
 registerEnumType(OrderDirection, {
   name: 'OrderDirection',
-  description: 'Which end of an order comes first.',
+  description: 'Ascending or descending sort order.',
   valuesConfig: {
-    ASC: { description: 'Smallest, oldest or first in the alphabet first.' },
-    DESC: { description: 'Largest, newest or last in the alphabet first.' },
+    ASC: { description: 'Ascending: smallest, oldest or alphabetically first item first.' },
+    DESC: { description: 'Descending: largest, newest or alphabetically last item first.' },
   },
 });
 

@@ -36,7 +36,7 @@ export function connectionOf<T extends object>(node: ClassType<T>, name: string,
     @Field(() => String, { description: 'Opaque cursor: the position of the item in this order.' })
     cursor!: string;
 
-    @Field(() => node, { description: 'The item.' })
+    @Field(() => node, { description: 'The item itself, without its cursor.' })
     node!: T;
   }
 

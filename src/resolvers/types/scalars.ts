@@ -18,8 +18,8 @@ function safeInteger(value: unknown): number {
 export const SafeInt = new GraphQLScalarType<number, number>({
   name: 'SafeInt',
   description:
-    'An integer from -(2^53 - 1) to 2^53 - 1, for steps, sizes in bytes, counts and sequence numbers, which ' +
-    'the 32 bits of Int do not hold.',
+    'An integer from -(2^53 - 1) to 2^53 - 1, for steps, sizes in bytes, counts and sequence ' +
+    'numbers, which can exceed the 32 bits of Int.',
   parseValue: safeInteger,
   parseLiteral: (node) => {
     if (node.kind !== Kind.INT) throw scalarError('SafeInt', 'an integer', 'value' in node ? node.value : node.kind);

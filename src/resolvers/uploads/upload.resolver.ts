@@ -12,8 +12,8 @@ import {
 export class UploadResolver {
   @Mutation(() => CreateUploadPayload, {
     description:
-      'Begins the upload of a large file: PUT each part to its address, then call `completeUpload`. Small ' +
-      'files may go in one POST to /uploads instead.',
+      'Starts the upload of a large file. PUT each part to its address, then call `completeUpload`. ' +
+      'Small files can be sent in one POST to /uploads instead.',
   })
   createUpload(
     @Ctx() ctx: RequestContext,
@@ -24,12 +24,13 @@ export class UploadResolver {
 
   @Mutation(() => CompleteUploadPayload, {
     description:
-      'Makes one file of the parts and reads it once for its SHA-256, which takes seconds per gigabyte. ' +
-      'BAD_USER_INPUT names a part that is missing. Again, it answers the same.',
+      'Joins the parts into one file and reads it once to compute the SHA-256, which takes seconds ' +
+      'per gigabyte. BAD_USER_INPUT names a part that is missing. A repeated call returns the same ' +
+      'answer.',
   })
   async completeUpload(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CompleteUploadInput, { description: 'The upload whose parts have all been sent.' })
+    @Arg('input', () => CompleteUploadInput, { description: 'Upload of which all parts have been sent.' })
     input: CompleteUploadInput,
   ): Promise<CompleteUploadPayload> {
     return { upload: await ctx.services.uploads.complete(ctx, input.uploadId) };

@@ -12,21 +12,21 @@ export class CreateUploadInput {
   sizeBytes!: number;
 }
 
-@ObjectType('UploadPart', { description: 'A piece of the file, and where it goes.' })
+@ObjectType('UploadPart', { description: 'A part of the file, and the address to which to send it.' })
 export class UploadPartType {
-  @Field(() => Int, { description: 'Its place in the file, from 1.' })
+  @Field(() => Int, { description: 'Number of the part, from 1.' })
   partNumber!: number;
 
-  @Field(() => SafeInt, { description: 'Where it begins in the file, in bytes.' })
+  @Field(() => SafeInt, { description: 'Start of the part in the file, in bytes.' })
   offsetBytes!: number;
 
-  @Field(() => SafeInt, { description: 'How many bytes of the file it has.' })
+  @Field(() => SafeInt, { description: 'Size of this part of the file in bytes.' })
   sizeBytes!: number;
 
   @Field(() => String, {
     description:
-      'Where to PUT these bytes, without a token, in any order and again after a failure: an absolute ' +
-      'address of the object store, or a path of this service.',
+      'Address to PUT these bytes to, without a token, in any order, and again after a failure: an ' +
+      'absolute address of the object store, or a path of this service.',
   })
   url!: string;
 }
@@ -53,19 +53,19 @@ export class CompleteUploadInput {
   uploadId!: string;
 }
 
-@ObjectType('Upload', { description: 'A file that is stored whole, for a mutation to use within a day.' })
+@ObjectType('Upload', { description: 'A completely uploaded file; a mutation can use it within a day.' })
 export class UploadType {
-  @Field(() => ID, { description: 'The `uploadId` that mutations take.' })
+  @Field(() => ID, { description: 'Id to pass as `uploadId` to mutations.' })
   id!: string;
 
-  @Field(() => String, { description: 'Its name as it was announced.' })
+  @Field(() => String, { description: 'File name, as given to `createUpload`.' })
   fileName!: string;
 
-  @Field(() => SafeInt, { description: 'Bytes, as counted when it was read back.' })
+  @Field(() => SafeInt, { description: 'Size of the stored file in bytes.' })
   sizeBytes!: number;
 
   @Field(() => String, {
-    description: 'SHA-256 of what is stored, hexadecimal: compare it with that of the file sent.',
+    description: 'SHA-256 of the stored file, hexadecimal: compare it with the SHA-256 of the sent file.',
   })
   sha256!: string;
 }

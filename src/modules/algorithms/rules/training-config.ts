@@ -34,7 +34,7 @@ const partValues = z.array(z.string()).min(1).max(100);
 
 /** Shares of rows; what validation and holdout leave is trained on. */
 export const splitSchema = z.discriminatedUnion('by', [
-  /** A seeded shuffle. */
+  /** By a seeded shuffle. */
   z.strictObject({ by: z.literal('RATIO'), validation: fraction, holdout: fraction }),
   /** Ordered by a timestamp column, the latest rows being the holdout, so that no future leaks into training. */
   z.strictObject({ by: z.literal('TIME'), column: z.string(), validation: fraction, holdout: fraction }),

@@ -8,7 +8,7 @@ export type TokenScope =
   | { kind: 'READ' }
   /** Those of the endpoints that still exist. */
   | { kind: 'PREDICT'; endpoints: readonly { id: string; name: string }[] }
-  /** Null when the run is gone for good: nothing is left to do. */
+  /** Null when the run was deleted permanently: the token then allows nothing. */
   | { kind: 'WRITE_RUN'; runId: string | null };
 
 /**

@@ -2,9 +2,9 @@ import type { AlertKind } from '../../alerts/index.js';
 
 export interface RetrainingPolicy {
   enabled: boolean;
-  /** Alerts that may start a training. */
+  /** Kinds of alerts that may start a retraining. */
   alertKinds: readonly AlertKind[];
-  /** Least time between the starts of two retrainings, in milliseconds. */
+  /** Minimum time between the starts of two retrainings, in milliseconds. */
   cooldownMs: number;
   /** Most retrainings started within 30 days. */
   budgetPer30Days: number;

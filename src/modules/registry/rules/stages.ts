@@ -124,7 +124,7 @@ export function planTransition(versions: readonly StagedVersion[], versionId: st
 
 /**
  * A version that was in production before comes back on its earlier evidence, and the present one goes to DEVELOPMENT.
- * Doing it twice is there and back.
+ * A second rollback undoes the first one.
  */
 export function planRollback(versions: readonly StagedVersion[], previousProductionId: string): StageChange[] {
   const restored = findVersion(versions, previousProductionId);

@@ -1,4 +1,4 @@
-/** Rows of neighbouring scores: what the model promised beside what came. */
+/** A bin of a reliability diagram: rows with similar predicted probabilities, compared with the observed fraction. */
 export interface ReliabilityBin {
   rows: number;
   meanScore: number;
