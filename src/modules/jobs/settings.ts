@@ -29,12 +29,12 @@ export const JOBS_SETTINGS = {
   ),
   RECONCILE_INTERVAL_MS: setting(
     whole(100).default(5_000),
-    'Time between two looks for lost or stalled jobs, in milliseconds.',
+    'Interval between two searches for lost or stalled jobs, in milliseconds.',
   ),
   JOB_HEARTBEAT_TIMEOUT_MS: setting(
     whole(1_000).default(20_000),
-    'A running job without a sign of life for so long is given to another worker, and a child process is ended, in ' +
-      'milliseconds.',
+    'Time without a sign of life after which a running job is given to another worker, and a ' +
+      'child process is stopped, in milliseconds.',
   ),
 } as const satisfies Settings;
 

@@ -2,7 +2,7 @@ import { Field, ObjectType } from 'type-graphql';
 import { RUN_ARCHIVE } from '../../modules/artifacts/index.js';
 import { defineOutcome } from '../jobs/job-outcome.js';
 
-@ObjectType({ description: 'What a RUN_ARCHIVE left: files of the run.' })
+@ObjectType({ description: 'Outcome of a RUN_ARCHIVE job: files of the run.' })
 export class RunArchiveOutcome {
   @Field(() => [String], {
     description: 'Paths of the files among the run’s artifacts; empty when there was nothing to store.',
@@ -11,7 +11,7 @@ export class RunArchiveOutcome {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Why nothing was stored: the state of a run that went on, or DELETED; null otherwise.',
+    description: 'Why nothing was stored: the status of a run that was resumed, or DELETED; null otherwise.',
   })
   skipped!: string | null;
 }

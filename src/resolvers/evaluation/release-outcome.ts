@@ -13,7 +13,7 @@ export const HurdleEnum = describeEnum('Hurdle', 'A requirement that a version c
 
 @ObjectType({ description: 'A requirement that keeps a version from its next stage.' })
 export class MissingStep {
-  @Field(() => HurdleEnum, { description: 'The gate, or the approvals.' })
+  @Field(() => HurdleEnum, { description: 'The gate that has not passed, or the missing approvals.' })
   gate!: keyof typeof HurdleEnum;
 
   @Field(() => String, { description: 'What is wrong, as text that follows the name of the gate.' })
@@ -23,32 +23,32 @@ export class MissingStep {
   next!: string;
 }
 
-@ObjectType({ description: 'How far a RELEASE has brought its version.' })
+@ObjectType({ description: 'Outcome of a RELEASE job: the stage that the version has reached.' })
 export class ReleaseOutcome {
-  @Field(() => StageEnum, { description: 'Where the version stood when the release ended.' })
+  @Field(() => StageEnum, { description: 'Stage of the version at the end of the release.' })
   stage!: StageName;
 
-  @Field(() => StageEnum, { description: 'Where it was to go.' })
+  @Field(() => StageEnum, { description: 'Stage that the version should reach.' })
   targetStage!: StageName;
 
-  @Field(() => Boolean, { description: 'Whether it is there, or past it.' })
+  @Field(() => Boolean, { description: 'Whether the version is at or beyond the target stage.' })
   reached!: boolean;
 
   @Field(() => MissingStep, {
     nullable: true,
-    description: 'The first gate that it has not passed; null when it is where it was to go.',
+    description: 'First requirement that the version did not meet; null when it has reached the target stage.',
   })
   firstMissing!: MissingStep | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'The evaluation that this release had done; null when none was needed.',
+    description: 'Evaluation job that this release started; null when none was needed.',
   })
   evaluationJobId!: string | null;
 
   @Field(() => ID, {
     nullable: true,
-    description: 'The validation that this release had done; null when none was needed.',
+    description: 'Validation job that this release started; null when none was needed.',
   })
   validationJobId!: string | null;
 }

@@ -3,18 +3,20 @@ import { EXPERIMENT_EXPORT, EXPERIMENT_IMPORT, LINE_KINDS } from '../../modules/
 import { defineOutcome } from '../jobs/job-outcome.js';
 import { SafeInt } from '../types/scalars.js';
 
-@ObjectType({ description: 'How many things of one kind an archive holds.' })
+@ObjectType({ description: 'Number of objects of one kind in an archive.' })
 export class ThingCount {
-  @Field(() => String, { description: 'What they are, e.g. `runs`, `points` (of metrics), `logs` (lines) or `files`.' })
+  @Field(() => String, {
+    description: 'Kind of object, e.g. `runs`, `points` (of metrics), `logs` (lines) or `files`.',
+  })
   kind!: string;
 
-  @Field(() => SafeInt, { description: 'How many, 0 or more.' })
+  @Field(() => SafeInt, { description: 'Number of objects, 0 or more.' })
   count!: number;
 }
 
 @ObjectType({ description: 'Outcome of an EXPERIMENT_EXPORT job: one tar archive.' })
 export class ExperimentExportOutcome {
-  @Field(() => ID, { description: 'Artifact id of the archive.' })
+  @Field(() => ID, { description: 'Artifact id of the archive file, to download it.' })
   artifactId!: string;
 
   @Field(() => String, {
@@ -32,7 +34,7 @@ export class ExperimentExportOutcome {
   counts!: ThingCount[];
 }
 
-@ObjectType({ description: 'Outcome of an EXPERIMENT_IMPORT job.' })
+@ObjectType({ description: 'Result of an EXPERIMENT_IMPORT job: the experiment and counters.' })
 export class ExperimentImportOutcome {
   @Field(() => ID, { description: 'Experiment with the imported content.' })
   experimentId!: string;

@@ -11,7 +11,7 @@ export class KeptThing {
   @Field(() => ID, { description: 'Opaque id (UUIDv7) of the object.' })
   id!: string;
 
-  @Field(() => String, { description: 'Name of the object.' })
+  @Field(() => String, { description: 'Name of the object that was kept.' })
   name!: string;
 
   @Field(() => String, { description: 'What still needs the object.' })

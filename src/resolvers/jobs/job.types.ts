@@ -5,7 +5,7 @@ import { DateTime, Json, SafeInt } from '../types/scalars.js';
 
 export const JobKindEnum = contributedEnum('JobKind', 'Kind of work of a background job.');
 
-export const JobStatusEnum = describeEnum('JobStatus', 'Status of a background job.', {
+export const JobStatusEnum = describeEnum('JobStatus', 'Whether a background job waits, runs or has ended.', {
   QUEUED: 'Waiting for a worker.',
   RUNNING: 'A worker runs the job.',
   SUCCEEDED: 'The job succeeded; `outcome` has its result.',
@@ -57,10 +57,10 @@ export class JobType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => JobKindEnum.values, { description: 'Kind of work.' })
+  @Field(() => JobKindEnum.values, { description: 'Kind of work, e.g. training or evaluation.' })
   kind!: string;
 
-  @Field(() => JobStatusEnum, { description: 'Current status.' })
+  @Field(() => JobStatusEnum, { description: 'Current state of this object.' })
   status!: keyof typeof JobStatusEnum;
 
   @Field(() => Float, { description: 'Fraction of the work that is done, 0 to 1.' })
@@ -129,7 +129,7 @@ export const JobConnection = connectionOf(JobType, 'Job', 'jobs');
 
 @ObjectType({ description: 'One step of a job: status, progress and message at that time.' })
 export class JobEvent {
-  @Field(() => ID, { description: 'Id of the job.' })
+  @Field(() => ID, { description: 'Id of the job that made this step.' })
   jobId!: string;
 
   @Field(() => SafeInt, { description: 'Sequence number within the job; pass the last one as `after` to continue.' })
@@ -146,7 +146,7 @@ export class JobEvent {
   @Field(() => Float, { description: 'Fraction of the work that was done, 0 to 1.' })
   progress!: number;
 
-  @Field(() => String, { description: 'What happened, as a sentence.' })
+  @Field(() => String, { description: 'Description of the step, as a sentence.' })
   message!: string;
 
   @Field(() => DateTime, { description: 'Time, UTC.' })
@@ -175,14 +175,14 @@ export class JobFilterInput {
   description: 'Sort order of a list of jobs: field and direction. Items with equal values are sorted by id.',
 })
 export class JobOrderInput {
-  @Field(() => JobOrderField, { description: 'Field to sort by.' })
+  @Field(() => JobOrderField, { description: 'Field whose values determine the order.' })
   field!: 'createdAt';
 
-  @Field(() => OrderDirection, { description: 'Direction of the order.' })
+  @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'Background job to cancel.' })
+@InputType({ description: 'Background job to cancel: queued or running.' })
 export class CancelJobInput {
   @Field(() => ID, { description: 'The job. NOT_FOUND when it does not exist, CONFLICT when it has ended.' })
   jobId!: string;

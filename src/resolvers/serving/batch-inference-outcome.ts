@@ -5,7 +5,7 @@ import { SafeInt } from '../types/scalars.js';
 
 @ObjectType({ description: 'Outcome of a BATCH_INFERENCE job: one Parquet file.' })
 export class BatchInferenceOutcome {
-  @Field(() => ID, { description: 'Artifact id of the file.' })
+  @Field(() => ID, { description: 'Artifact id of the Parquet file, to download it.' })
   artifactId!: string;
 
   @Field(() => String, {

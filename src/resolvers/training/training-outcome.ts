@@ -6,7 +6,7 @@ import { RunWarning } from '../experiments/run.types.js';
 import { ModelSignatureType, NamedMetric } from '../registry/model-version.types.js';
 import { MetricValue, SafeInt } from '../types/scalars.js';
 
-@ObjectType({ description: 'What a TRAINING left.' })
+@ObjectType({ description: 'Result of a TRAINING job: the trained model and its metrics.' })
 export class TrainingOutcome {
   @Field(() => SafeInt, { description: 'Size of the trained model.onnx in bytes.' })
   sizeBytes!: number;
@@ -14,7 +14,7 @@ export class TrainingOutcome {
   @Field(() => String, { description: 'SHA-256 of the trained model.onnx, hexadecimal.' })
   sha256!: string;
 
-  @Field(() => ModelSignatureType, { description: 'What the model takes and gives.' })
+  @Field(() => ModelSignatureType, { description: 'Inputs and outputs of the model.' })
   signature!: Signature;
 
   @Field(() => [NamedMetric], { description: 'Final metrics by name, e.g. `holdout.log_loss`.' })
@@ -23,29 +23,32 @@ export class TrainingOutcome {
   @Field(() => MetricValue, {
     nullable: true,
     description:
-      'Largest absolute difference between the trainer’s outputs and the runtime’s; null when it is not finite.',
+      'Largest absolute difference between the outputs of the trainer and the runtime; null when it ' +
+      'is not finite.',
   })
   agreementMaxAbsDiff!: number | null;
 
-  @Field(() => SafeInt, { description: 'Rows that it learnt from.' })
+  @Field(() => SafeInt, { description: 'Number of training rows.' })
   trainRows!: number;
 
-  @Field(() => SafeInt, { description: 'Rows that watched it learn.' })
+  @Field(() => SafeInt, { description: 'Number of validation rows, watched during the training.' })
   validationRows!: number;
 
-  @Field(() => SafeInt, { description: 'Rows that were kept for the last measurement.' })
+  @Field(() => SafeInt, { description: 'Number of holdout rows, used only for the final metrics.' })
   holdoutRows!: number;
 
-  @Field(() => Int, { description: 'Passes over the rows, early stopping included.' })
+  @Field(() => Int, { description: 'Number of epochs, with early stopping taken into account.' })
   epochsRun!: number;
 
-  @Field(() => Int, { description: 'The epoch whose weights were kept, from 1.' })
+  @Field(() => Int, { description: 'Epoch whose weights were kept, from 1.' })
   bestEpoch!: number;
 
-  @Field(() => Boolean, { description: 'Whether it ended before its last epoch.' })
+  @Field(() => Boolean, { description: 'Whether the training stopped before its last epoch.' })
   stoppedEarly!: boolean;
 
-  @Field(() => [RunWarning], { description: 'What to look at before the model is used, as its run shows it.' })
+  @Field(() => [RunWarning], {
+    description: 'Warnings to check before you use the model; the run has the same warnings.',
+  })
   warnings!: RunWarning[];
 }
 

@@ -5,7 +5,7 @@ import { columnReadingSchema } from './dataset-schema.js';
 export const DATATYPES = ['BOOL', 'INT8', 'INT16', 'INT32', 'INT64', 'UINT8', 'FP32', 'FP64', 'BYTES'] as const;
 export type Datatype = (typeof DATATYPES)[number];
 
-/** How a plain value of a named row becomes a tensor element. */
+/** How a plain value of a named row is converted to a tensor element. */
 const SEMANTICS = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP_MS'] as const;
 
 /** The column that fills one element of an input. */
