@@ -6,7 +6,7 @@ import {
   CompareRunsDetailsDocument,
   CreateExperimentDetailsDocument,
   RunDetailsDocument,
-  RunsDetailsDocument,
+  RunsHistoriesDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -124,7 +124,7 @@ describe('the history of a long metric', () => {
     expect(rare[0]?.step).toBe(11);
     expect(await history('nothing', 100)).toEqual([]);
     service.statements.length = 0;
-    const { runs } = await tess.ok(RunsDetailsDocument);
+    const { runs } = await tess.ok(RunsHistoriesDocument);
     expect(runs.nodes[0]?.a).toHaveLength(2);
     expect(runs.nodes[0]?.b.length).toBeLessThanOrEqual(10);
     expect(service.statements.filter((text) => /metric_/.test(text)).length).toBeLessThan(8);

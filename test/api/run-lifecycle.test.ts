@@ -19,7 +19,7 @@ import {
   RestoreRunDetailsDocument,
   ResumeRunDetailsDocument,
   ResumeTrainingDetailsDocument,
-  RunsDetailsDocument,
+  RunsFamilyDocument,
   SetExperimentTagsDetailsDocument,
   SetRunTagsDetailsDocument,
   UpdateExperimentDetailsDocument,
@@ -89,7 +89,7 @@ describe('nested runs', () => {
       await createRun(tess, { experimentId, parentRunId: await createRun(tess, { experimentId }) });
     const count = async (first: number) => {
       service.statements.length = 0;
-      await tess.ok(RunsDetailsDocument, {
+      await tess.ok(RunsFamilyDocument, {
         first,
       });
       return service.statements.filter((sql) => /^select/i.test(sql) && /\brun(_tag)?\b/.test(sql)).length;

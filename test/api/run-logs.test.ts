@@ -4,7 +4,7 @@ import { startTestService } from '../support/service.js';
 import { createRun, mutate, refused } from '../support/tracking.js';
 import { createExperiment } from '../support/training.js';
 import { AppendRunLogsDocument, FollowRunLogsDocument } from '../../schema/generated/operations.js';
-import { RunsDetailsDocument, RunLogsSeqLineDocument } from '../generated/operations.js';
+import { RunsLastLogLineDocument, RunLogsSeqLineDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -90,7 +90,7 @@ describe('logs of a run', () => {
     const experimentId = await createExperiment(tess);
     for (let i = 0; i < 5; i++) await append(await createRun(tess, { experimentId }), `of ${i}`);
     service.statements.length = 0;
-    const { runs } = await tess.ok(RunsDetailsDocument, {
+    const { runs } = await tess.ok(RunsLastLogLineDocument, {
       filter: { experimentIds: [experimentId] },
       orderBy: [{ field: 'CREATED_AT', direction: 'ASC' }],
     });
