@@ -23,15 +23,28 @@ interface TypesInJavaScript {
 
 type ColumnType = keyof TypesInJavaScript;
 
+declare const STATED: unique symbol;
+
+/** A type of a column whose values the statement itself makes, so that more is known of them. */
+type Stated<Type extends ColumnType, T> = Type & { readonly [STATED]: T };
+
+/** A json column of which the statement makes such values. */
+export const jsonOf = <T>() => 'json' as Stated<'json', T>;
+
+/** A text column that holds one of these. */
+export const textOf = <T extends string>() => 'text' as Stated<'text', T>;
+
 /** The columns of a row by name, each with PostgreSQL's name of its type; `?` after it says that it may be null. */
 export type RowShape = Readonly<Record<string, ColumnType | `${ColumnType}?`>>;
 
 export type RowOf<Shape extends RowShape> = {
-  -readonly [Name in keyof Shape]: Shape[Name] extends `${infer Type extends ColumnType}?`
-    ? TypesInJavaScript[Type] | null
-    : Shape[Name] extends ColumnType
-      ? TypesInJavaScript[Shape[Name]]
-      : never;
+  -readonly [Name in keyof Shape]: Shape[Name] extends Stated<ColumnType, infer T>
+    ? T
+    : Shape[Name] extends `${infer Type extends ColumnType}?`
+      ? TypesInJavaScript[Type] | null
+      : Shape[Name] extends ColumnType
+        ? TypesInJavaScript[Shape[Name]]
+        : never;
 };
 
 export interface StatementText {

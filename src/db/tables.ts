@@ -44,3 +44,8 @@ export function tablesOf<const E extends readonly AnyEntity[]>(..._entities: E) 
 export function toJson<T>(value: T): RawBuilder<Json<T>> {
   return sql<Json<T>>`${JSON.stringify(value)}`;
 }
+
+/** `column = anyOf('uuid', ids)`: one parameter, however many values there are. */
+export function anyOf<T extends string>(type: 'uuid' | 'text', values: readonly T[]): RawBuilder<T> {
+  return sql<T>`any(${values}::${sql.raw(type)}[])`;
+}

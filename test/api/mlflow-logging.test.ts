@@ -184,7 +184,7 @@ describe('what is logged through the MLflow protocol', () => {
     expect(whole.metrics[90_000]).toMatchObject({ key: 'long', value: 'NaN' });
     expect(whole.next_page_token).toBeUndefined();
     const limits = service.queries
-      .filter(({ text }) => text.includes('from metric_point'))
+      .filter(({ text }) => text.includes('from "metric_point"'))
       .map(({ params }) => params.at(-1));
     expect(limits).toEqual([100_001, 100_001]);
     const part = await tess.get<Page>('metrics/get-history', {

@@ -95,7 +95,7 @@ describe('logs of a run', () => {
       orderBy: [{ field: 'CREATED_AT', direction: 'ASC' }],
     });
     expect(runs.nodes.map((run) => run.logs.nodes[0]!.line)).toEqual(['of 0', 'of 1', 'of 2', 'of 3', 'of 4']);
-    expect(service.statements.filter((text) => text.includes('from run_log'))).toHaveLength(1);
+    expect(service.statements.filter((text) => text.includes('from "run_log"'))).toHaveLength(1);
   });
 
   it('refuse what is no line, and nothing of that call is kept', async () => {

@@ -7,14 +7,12 @@ import type { ObjectStore, StoredObject, StoredPart } from '../../adapters/objec
 import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
 import type { DirectUpload } from '../../db/entities/uploads/direct-upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
-import { preparedSql, sql } from '../../db/sql.js';
 import { addSmall, type DirectUploads, MAX_SMALL_BYTES, smallKey, type StagedObjects } from '../uploads/index.js';
 import { AppError, ErrorCode, notFound } from '../../errors.js';
 import { audit, auditRow } from '../platform/index.js';
 import { type ArtifactService, isOwnFolder, refuseOwnFolders } from './artifact.service.js';
+import { experimentOf, fileInTheWay, filesAt, folderEntries, type FolderOwner, type PresentFile } from './store.js';
 import type { ExperimentPlace } from '../experiments/index.js';
-
-export type FolderOwner = { runId: string } | { loggedModelId: string };
 
 /** A file or folder among the artifacts of a run or a logged model. */
 export interface FolderPlace {
@@ -69,7 +67,7 @@ export class ArtifactFolderService {
 
   /** The experiment that the owner belongs to. NOT_FOUND when there is no such owner. */
   experimentOf(session: Session, owner: FolderOwner): Promise<ExperimentPlace> {
-    return readExperiment(session, owner, '');
+    return readExperiment(session, owner, null);
   }
 
   /** Streams a file in, in place of one at its path. */
@@ -180,18 +178,8 @@ export class ArtifactFolderService {
   /** What is in a folder ('' for all), by name; nothing for a file and for what is not there. */
   async list(session: Session, owner: FolderOwner, folder: string): Promise<FolderEntry[]> {
     const prefix = folder === '' ? '' : `${folder}/`;
-    const [column, id] = columnOf(owner);
-    const rows = await sql<{ name: string; isFolder: boolean; sizeBytes: string }>(
-      session.em,
-      `select split_part(rest, '/', 1) as name, bool_or(position('/' in rest) > 0) as "isFolder", max(size_bytes) as "sizeBytes"
-       from (select substr(path, length(?) + 1) as rest, size_bytes from artifact
-             where tenant = ? and ${column} = ? and starts_with(path collate "C", ?)) below
-       group by 1`,
-      [prefix, session.tenant, id, prefix],
-    );
-    return rows
-      .map(({ name, isFolder, sizeBytes }) => ({ name, isFolder, sizeBytes: Number(sizeBytes) }))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const entries = await folderEntries(session, owner, prefix);
+    return entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** The file at the path, or all files in the folder there; none is no error. */
@@ -203,9 +191,9 @@ export class ArtifactFolderService {
     const discarded: string[] = [];
     let count = 0;
     for (let after = ''; ;) {
-      const files = await filesAt(session, owner, path, after);
+      const files = await filesAt(session, owner, path, after, DELETED_AT_ONCE);
       await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: { $in: files.map(({ id }) => id) } });
-      const keys = files.map(({ key }) => key);
+      const keys = files.map(({ objectKey }) => objectKey);
       // Of a large folder, the first files go at once and the sweeper takes the others.
       await staged.stageAll(session, keys, count > 0);
       if (count === 0) discarded.push(...keys);
@@ -220,7 +208,7 @@ export class ArtifactFolderService {
 
   /** Against other writers of its files, until the transaction ends. */
   private lock(session: Session, owner: FolderOwner): Promise<ExperimentPlace> {
-    return readExperiment(session, owner, 'for update of o');
+    return readExperiment(session, owner, 'update');
   }
 
   private async open(session: Session, owner: FolderOwner, path: string, uploadId: string): Promise<DirectUpload> {
@@ -273,13 +261,7 @@ export class ArtifactFolderService {
    */
   private async requirePlace(session: Session, owner: FolderOwner, path: string): Promise<PresentFile | null> {
     if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
-    const [column, id] = columnOf(owner);
-    const [met] = await preparedSql<PresentFile>(
-      session.em,
-      `met_by_${column}`,
-      `${metBy(column)} limit 1`,
-      metParams(session.tenant, id, path),
-    );
+    const met = await fileInTheWay(session, owner, path, placesOf(path));
     if (!met) return null;
     if (met.path === path) return met;
     const problem = placesOf(path).includes(met.path) ? `${met.path} is a file, not a folder.` : `${path} is a folder.`;
@@ -291,29 +273,8 @@ export class ArtifactFolderService {
   }
 }
 
-interface PresentFile {
-  id: string;
-  path: string;
-  objectKey: string;
-  sha256: string;
-}
-
-const OF_EXPERIMENT = `select e.id, e.is_default as "isDefault", e.artifact_location as "artifactLocation"`;
-
-async function readExperiment(
-  session: Session,
-  owner: FolderOwner,
-  lock: '' | 'for update of o',
-): Promise<ExperimentPlace> {
-  const table = tableOf(owner);
-  const [, id] = columnOf(owner);
-  const [experiment] = await preparedSql<ExperimentPlace>(
-    session.em,
-    `${lock === '' ? 'experiment_of' : 'lock'}_${table}`,
-    `${OF_EXPERIMENT} from ${table} o join experiment e on e.tenant = o.tenant and e.id = o.experiment_id
-     where o.tenant = ? and o.id = ? ${lock}`,
-    [session.tenant, id],
-  );
+async function readExperiment(session: Session, owner: FolderOwner, lock: 'update' | null): Promise<ExperimentPlace> {
+  const experiment = await experimentOf(session, owner, lock);
   if (!experiment)
     throw 'runId' in owner ? notFound('run', owner.runId) : notFound('logged model', owner.loggedModelId);
   return experiment;
@@ -389,22 +350,6 @@ async function placeNew(
     },
   ]);
   return made.length > 0;
-}
-
-/** The next of what is at a path: a file, or all files in the folder there. */
-function filesAt(
-  session: Session,
-  owner: FolderOwner,
-  path: string,
-  after: string,
-): Promise<{ id: string; path: string; key: string; sha256: string }[]> {
-  const [column, id] = columnOf(owner);
-  return sql(
-    session.em,
-    `select id, path, object_key as key, sha256 from artifact
-     where tenant = ? and ${column} = ? and (? = '' or path = ? or starts_with(path collate "C", ?)) and path > ? order by path limit ?`,
-    [session.tenant, id, path, path, `${path}/`, after, DELETED_AT_ONCE],
-  );
 }
 
 const columnOf = (owner: FolderOwner): [column: string, id: string] =>

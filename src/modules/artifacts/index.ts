@@ -2,7 +2,6 @@ export {
   ArtifactFolderService,
   type CheckedPlace,
   type FolderEntry,
-  type FolderOwner,
   type FolderPlace,
 } from './artifact-folder.service.js';
 export { ARTIFACT_COLUMNS, type ArtifactRow } from './artifact-rows.js';
@@ -10,3 +9,4 @@ export { ArtifactService } from './artifact.service.js';
 export { createArtifactLoaders } from './loaders.js';
 export { RunArchiveService } from './run-archive.service.js';
 export { RUN_ARCHIVE } from './run-archive.job-kind.js';
+export type { FolderOwner } from './store.js';

@@ -4,25 +4,25 @@ import { Job } from '../../db/entities/jobs/job.entity.js';
 import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
-import { isEnded, prepareHistories, type LogLine } from '../experiments/index.js';
+import {
+  isEnded,
+  linesAfter,
+  lockRun,
+  pointsInOrder,
+  prepareHistories,
+  type PointPlace,
+} from '../experiments/index.js';
 import type { Attempt, AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from './artifact.service.js';
 import { RUN_ARCHIVE } from './run-archive.job-kind.js';
+import { needsArchive } from './store.js';
 
 /** Rows that are in memory at once. */
 const CHUNK_ROWS = 5_000;
 
 const LOG_PATH = 'logs/run.log';
 const HISTORY_PATH = 'metrics/history.json';
-
-interface PointRow {
-  key: string;
-  step: number;
-  timeMs: number;
-  value: number;
-}
 
 interface Archived {
   path: string;
@@ -47,14 +47,7 @@ export class RunArchiveService {
 
   /** In the transaction that ends the run: one row, and only where there is something to store. */
   async request(session: Session, runId: string): Promise<void> {
-    const [needed] = await sql(
-      session.em,
-      `select 1 from run r join run_counter c on c.run_id = r.id
-       where r.tenant = ? and r.id = ? and (r.last_log_seq > 0 or c.last_seq > 0) and not exists (
-         select from job where tenant = r.tenant and run_id = r.id and (kind = 'TRAINING' or (kind = 'RUN_ARCHIVE' and status = 'QUEUED')))`,
-      [session.tenant, runId],
-    );
-    if (needed) this.deps.jobs.create(session, RUN_ARCHIVE, { input: {}, runId });
+    if (await needsArchive(session, runId)) this.deps.jobs.create(session, RUN_ARCHIVE, { input: {}, runId });
   }
 
   async execute(attempt: AttemptOf<typeof RUN_ARCHIVE>): Promise<void> {
@@ -83,7 +76,7 @@ export class RunArchiveService {
     const { artifacts, staged } = this.deps;
     const runId = attempt.job.runId!;
     // Two archives of one run, each from another worker, take turns.
-    await sql(session.em, 'select id from run where tenant = ? and id = ? for update', [session.tenant, runId]);
+    await lockRun(session, runId);
     const later = { kind: 'RUN_ARCHIVE', status: 'SUCCEEDED', id: { $gt: attempt.job.id } } as const;
     if ((await session.em.count(Job, { tenant: session.tenant, runId, ...later })) > 0) return;
     for (const { path, objectKey, stored } of files) {
@@ -128,14 +121,7 @@ export class RunArchiveService {
   private async *logText(attempt: Attempt, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
     for (let seq = 0; ;) {
       attempt.signal.throwIfAborted();
-      const lines = await attempt.read((session) =>
-        sql<Pick<LogLine, 'seq' | 'line' | 'stream' | 'loggedAt'>>(
-          session.em,
-          `select seq::float8 as seq, line, stream, logged_at as "loggedAt" from run_log where tenant = ? and run_id = ? and seq > ?
-           order by run_log.seq limit ?`,
-          [session.tenant, runId, seq, CHUNK_ROWS],
-        ),
-      );
+      const lines = await attempt.read((session) => linesAfter(session, runId, seq, CHUNK_ROWS, 'asc'));
       const last = lines.at(-1);
       if (!last) return;
       count(lines.length);
@@ -149,10 +135,10 @@ export class RunArchiveService {
    * strings.
    */
   private async *historyJson(attempt: Attempt, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
-    let last: PointRow | null = null;
+    let last: PointPlace | null = null;
     for (;;) {
       attempt.signal.throwIfAborted();
-      const points: PointRow[] = await attempt.read((session) => pointsAfter(session, runId, last));
+      const points: PointPlace[] = await attempt.read((session) => pointsInOrder(session, runId, last, CHUNK_ROWS));
       if (points.length === 0) break;
       count(points.length);
       const parts: string[] = [];
@@ -160,7 +146,7 @@ export class RunArchiveService {
         if (last === null) parts.push(`{"runId":${JSON.stringify(runId)},"metrics":{${JSON.stringify(point.key)}:[\n`);
         else parts.push(last.key === point.key ? ',\n' : `\n],${JSON.stringify(point.key)}:[\n`);
         const value = Number.isFinite(point.value) ? point.value : String(point.value);
-        parts.push(JSON.stringify({ step: point.step, loggedAt: new Date(point.timeMs).toISOString(), value }));
+        parts.push(JSON.stringify({ step: point.step, loggedAt: point.loggedAt.toISOString(), value }));
         last = point;
       }
       yield parts.join('');
@@ -178,24 +164,6 @@ function keyOf({ job, number }: Attempt, runId: string, path: string): string {
 /** Files that others put at such a path are in a folder of their own. */
 const isArchived = ({ tenant, runId, path, objectKey }: Artifact) =>
   objectKey.startsWith(`${tenant}/runs/${runId}/${path.split('/')[0]}/`);
-
-/**
- * In the order of the primary key, by its own columns and not by what is selected as them, a page is one stretch of its
- * index.
- */
-async function pointsAfter(session: Session, runId: string, last: PointRow | null): Promise<PointRow[]> {
-  // The planner takes a run that is new for a small one, and would sort all that is left of it for every page.
-  await sql(session.em, `select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true)`);
-  const place = last ? [last.key, last.step, new Date(last.timeMs), String(last.value)] : [];
-  return sql<PointRow>(
-    session.em,
-    `select key, step::float8 as step, extract(epoch from logged_at)::float8 * 1000 as "timeMs", value from metric_point p
-     where tenant = ? and run_id = ?
-       ${last ? `and (key, step, logged_at, value) > (?, ?::bigint, ?::timestamptz, ?::float8)` : ''}
-     order by p.key, p.step, p.logged_at, p.value limit ?`,
-    [session.tenant, runId, ...place, CHUNK_ROWS],
-  );
-}
 
 async function* withFirst(first: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {
   yield first;

@@ -5,11 +5,11 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { changeRecord, type RecordChange } from '../../db/json-record.js';
-import { preparedSql, sql } from '../../db/sql.js';
 import { checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { conflict, notFound, notFoundByName } from '../../errors.js';
 import { refuseUnfinished, audit, takeTurns, containsText } from '../platform/index.js';
+import { makeDefault, placesOf, restoreRuns, unfinishedTrainingIn } from './stores/runs.js';
 
 export interface ExperimentFilter {
   search?: string | null;
@@ -34,10 +34,6 @@ export interface NewExperiment {
 
 /** What the ids and the artifact addresses of an experiment's runs and models are made of. */
 export type ExperimentPlace = Pick<Experiment, 'id' | 'isDefault' | 'artifactLocation'>;
-
-const PLACES =
-  'select id, is_default as "isDefault", artifact_location as "artifactLocation" from experiment where ' +
-  'tenant = ? and id = any(?::uuid[])';
 
 const DEFAULT_NAME = 'Default';
 /** As MLflow has it: longer than those of runs. */
@@ -102,12 +98,7 @@ export class ExperimentService {
     const others = await session.em.findOne(Experiment, where);
     if (others) return others;
     // An experiment that has the name already becomes it.
-    await sql(
-      session.em,
-      `insert into experiment (id, tenant, name, is_default, created_by) values (?, ?, ?, true, ?)
-       on conflict (tenant, name) do update set is_default = true`,
-      [uuidv7(), session.tenant, DEFAULT_NAME, session.principal.subject],
-    );
+    await makeDefault(session, uuidv7(), DEFAULT_NAME);
     const made = await session.em.findOneOrFail(Experiment, where, { refresh: true });
     audit(session, 'createExperiment', { type: 'experiment', id: made.id }, null, { name: made.name, isDefault: true });
     return made;
@@ -178,15 +169,7 @@ export class ExperimentService {
     await refuseUnfinished(session, id);
     const { deletedAt } = experiment;
     Object.assign(experiment, { state: 'ACTIVE', deletedAt: null });
-    if (deletedAt) {
-      // Not those whose collection as garbage has begun: they have no counter any more.
-      await sql(
-        session.em,
-        `update run set state = 'ACTIVE', deleted_at = null where tenant = ? and experiment_id = ? and state = 'DELETED' and deleted_at = ?
-           and exists (select from run_counter c where c.run_id = run.id)`,
-        [session.tenant, id, deletedAt],
-      );
-    }
+    if (deletedAt) await restoreRuns(session, id, deletedAt);
     audit(session, 'restoreExperiment', { type: 'experiment', id }, { state: 'DELETED' }, { state: 'ACTIVE' });
     return experiment;
   }
@@ -214,10 +197,7 @@ export class ExperimentService {
   }
 
   async placesOf(session: Session, ids: Iterable<string>): Promise<Map<string, ExperimentPlace>> {
-    const found = await preparedSql<ExperimentPlace>(session.em, 'experiment_places', PLACES, [
-      session.tenant,
-      [...new Set(ids)],
-    ]);
+    const found = await placesOf(session, [...new Set(ids)]);
     return new Map(found.map((place) => [place.id, place]));
   }
 
@@ -284,16 +264,11 @@ export class ExperimentService {
   }
 
   private async refuseTrainings(session: Session, experimentId: string): Promise<void> {
-    const [job] = await sql<{ id: string }>(
-      session.em,
-      `select j.id from job j join run r on r.tenant = j.tenant and r.id = j.run_id
-       where j.tenant = ? and r.experiment_id = ? and j.kind = 'TRAINING' and j.status in ('QUEUED', 'RUNNING') limit 1`,
-      [session.tenant, experimentId],
-    );
-    if (!job) return;
-    throw conflict(`Training ${job.id} still works in experiment ${experimentId}; cancel it first.`, {
+    const job = await unfinishedTrainingIn(session, experimentId);
+    if (job === null) return;
+    throw conflict(`Training ${job} still works in experiment ${experimentId}; cancel it first.`, {
       expected: 'an experiment without an unfinished training',
-      got: `training ${job.id}`,
+      got: `training ${job}`,
     });
   }
 }

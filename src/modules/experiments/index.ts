@@ -1,17 +1,18 @@
 export { moreChildRuns } from './child-runs.js';
-export { searchExperiments } from './experiment-search.js';
+export { searchExperiments } from './stores/experiment-search.js';
 export { ExperimentService, type ExperimentPlace, type TagEntry } from './experiment.service.js';
+export { beginCollection, deleteExperiment, deleteRun, deleteSome } from './stores/collection.js';
 export { createExperimentLoaders } from './loaders.js';
-export { prepareHistories } from './metric-history.js';
+export { prepareHistories } from './stores/metric-history.js';
 export {
   readMetricOfRuns,
   readMetricPage,
   sampleMetricOfRuns,
   type MetricPage,
   type MetricPoint,
-} from './metric-pages.js';
-export { searchRuns } from './run-search.js';
-export { columnCondition, entryCondition } from './record-filter-sql.js';
+} from './stores/metric-pages.js';
+export { searchRuns } from './stores/run-search.js';
+export { columnCondition, entryCondition } from './stores/record-filter-sql.js';
 export {
   ANY_STEP,
   LOG_STREAMS,
@@ -30,11 +31,16 @@ export { CONTEXT_TAG, RUN_TAGS, SHOWN_AS_FIELDS, sourceOf } from './rules/run-ta
 export { RunAnalysisService } from './run-analysis.service.js';
 export { RunComparisonService, type ComparedMetric, MAX_COMPARED_RUNS } from './run-comparison.service.js';
 export { RunDatasetService, MAX_DATASETS_PER_CALL } from './run-dataset.service.js';
-export { readRunDetails, type DatasetReference, type RunDetails } from './run-details.js';
-export { fragment, joined, metricCondition, type AttributeColumns, type Fragment } from './run-filter-sql.js';
+export { readRunDetails, type DatasetReference, type RunDetails } from './stores/run-details.js';
+export { fragment, joined, metricCondition, type AttributeColumns, type Fragment } from './stores/run-filter-sql.js';
 export { RunLifecycleService } from './run-lifecycle.service.js';
-export { RunLogService, type LogLine, MAX_LINES_PER_CALL } from './run-log.service.js';
-export { requireWritable, type ParamChange } from './run-pairs.js';
+export { RunLogService, MAX_LINES_PER_CALL } from './run-log.service.js';
+export type { LogLine } from './stores/logs.js';
+export { requireWritable } from './run-pairs.js';
+export type { ParamChange } from './stores/pairs.js';
 export { RunSearchService } from './run-search.service.js';
 export { RunService, MAX_METRICS_PER_CALL } from './run.service.js';
 export { RUN_PREFIXES, type RunEntity } from './rules/run-filter.js';
+export { linesAfter } from './stores/logs.js';
+export { pointsInOrder, type PointPlace } from './stores/metrics.js';
+export { lockRun } from './stores/runs.js';

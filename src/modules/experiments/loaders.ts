@@ -2,8 +2,8 @@ import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import { type Batches, newest } from '../platform/index.js';
 import { firstChildRuns } from './child-runs.js';
-import { readHistories } from './metric-history.js';
-import type { LoggedDatasetRow } from './run-dataset.service.js';
+import { readHistories } from './stores/metric-history.js';
+import type { LoggedDatasetRow } from './stores/datasets.js';
 import { logPages } from './run-log-pages.js';
 
 interface KeyValueRow {

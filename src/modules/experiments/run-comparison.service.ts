@@ -2,7 +2,6 @@ import { setImmediate } from 'node:timers/promises';
 import type { Session } from '../../db/database.js';
 import type { Dataset } from '../../db/entities/datasets/dataset.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
-import { sql } from '../../db/sql.js';
 import { guessDirection, type MetricDirection } from './rules/metric-direction.js';
 import { inCodePoints } from '../statistics/index.js';
 import {
@@ -18,8 +17,10 @@ import {
 } from './rules/run-comparison.js';
 import { SHOWN_AS_FIELDS } from './rules/run-tags.js';
 import { badInput, notFound } from '../../errors.js';
-import { metricCurves, type CurveAxis, type MetricCurves } from './metric-curves.js';
+import { metricCurves, type CurveAxis, type MetricCurves } from './stores/metric-curves.js';
 import { entriesOf, MAX_COMPARED_KEYS } from './run-table.js';
+import { datasetsOfRuns } from './stores/datasets.js';
+import { latestOfRuns, type LatestValue } from './stores/metrics.js';
 
 export const MAX_COMPARED_RUNS = 20;
 /** Metrics whose groups are tested unless some are named: each test takes a millisecond or two. */
@@ -159,29 +160,15 @@ function checkRunIds(runIds: readonly string[]): void {
   if (again) throw badInput('input.runIds', 'each run once', again);
 }
 
-interface LatestRow {
-  runId: string;
-  key: string;
-  value: number;
-  step: number;
-}
-
 /** Newest values by metric, in the order of the runs: of the named metrics, or of the first 500 by name. */
 async function latestOf(
   session: Session,
   runIds: readonly string[],
   keys: readonly string[] | null,
-): Promise<{ metrics: { key: string; rows: (LatestRow | undefined)[] }[]; isCut: boolean }> {
+): Promise<{ metrics: { key: string; rows: (LatestValue | undefined)[] }[]; isCut: boolean }> {
   if (keys && keys.length > MAX_COMPARED_KEYS)
     throw badInput('input.metricKeys', `at most ${MAX_COMPARED_KEYS} metrics`, keys.length);
-  const rows = await sql<LatestRow>(
-    session.em,
-    `with chosen as (select key from metric_latest where tenant = ? and run_id = any(?::uuid[])
-       and (?::text[] is null or key = any(?::text[])) group by key order by key collate "C" limit ${MAX_COMPARED_KEYS + 1})
-     select run_id as "runId", key, value, step::float8 as step from metric_latest join chosen using (key)
-     where tenant = ? and run_id = any(?::uuid[])`,
-    [session.tenant, runIds, keys, keys, session.tenant, runIds],
-  );
+  const rows = await latestOfRuns(session, runIds, keys, MAX_COMPARED_KEYS + 1);
   const byKey = Map.groupBy(rows, ({ key }) => key);
   const names = keys ? [...new Set(keys)] : [...byKey.keys()].sort(inCodePoints);
   return {
@@ -195,16 +182,6 @@ async function latestOf(
 
 /** Registered datasets that runs used, and data that their clients logged. */
 async function datasetsOf(session: Session, runIds: readonly string[]): Promise<ComparedDataset[]> {
-  const rows = await sql<Omit<ComparedDataset, 'usedBy'> & { runIds: string[] }>(
-    session.em,
-    `select 'logged' as source, direction as use, name, digest, max(dataset_id::text) as "datasetId", array_agg(run_id::text) as "runIds"
-     from logged_dataset where tenant = ? and run_id = any(?::uuid[]) group by direction, name, digest
-     union all
-     select 'registered', u.role, d.name, d.sha256, d.id::text, array_agg(u.run_id::text)
-     from run_dataset u join dataset d on d.tenant = u.tenant and d.id = u.dataset_id
-     where u.tenant = ? and u.run_id = any(?::uuid[]) group by u.role, d.id, d.name, d.sha256
-     order by name, use, source limit ${MAX_COMPARED_KEYS}`,
-    [session.tenant, runIds, session.tenant, runIds],
-  );
+  const rows = await datasetsOfRuns(session, runIds, MAX_COMPARED_KEYS);
   return rows.map(({ runIds: users, ...dataset }) => ({ ...dataset, usedBy: runIds.map((id) => users.includes(id)) }));
 }

@@ -1,7 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { checkTags } from '../core/index.js';
 import { CONTEXT_TAG } from './rules/run-tags.js';
 import { checkDatasetText } from './rules/logged-values.js';
@@ -9,6 +8,13 @@ import { badInput } from '../../errors.js';
 import { requireOwn, audit } from '../platform/index.js';
 import type { TagEntry } from './experiment.service.js';
 import { requireWritable } from './run-pairs.js';
+import {
+  addDatasets,
+  datasetsOfExperiments,
+  registeredAs,
+  type DatasetOfExperiment,
+  type LoggedDatasetRow,
+} from './stores/datasets.js';
 
 export interface NewLoggedDataset {
   direction: 'INPUT' | 'OUTPUT';
@@ -23,27 +29,6 @@ export interface NewLoggedDataset {
   /** What it was used for, e.g. "training": MLflow's tag mlflow.data.context. */
   context?: string | null;
   tags?: TagEntry[] | null;
-}
-
-export interface DatasetOfExperiment {
-  experimentId: string;
-  name: string;
-  digest: string;
-  context: string | null;
-}
-
-/** As it is kept. */
-export interface LoggedDatasetRow {
-  id: string;
-  direction: 'INPUT' | 'OUTPUT';
-  name: string;
-  digest: string;
-  sourceType: string;
-  source: string;
-  schema: string | null;
-  profile: string | null;
-  tags: Record<string, string>;
-  datasetId: string | null;
 }
 
 export const MAX_DATASETS_PER_CALL = 1_000;
@@ -63,27 +48,7 @@ export class RunDatasetService {
     }
     await requireWritable(session, runId);
     const rows = await this.rows(session, datasets);
-    const columns = <K extends keyof LoggedDatasetRow>(key: K) => rows.map((row) => row[key]);
-    await sql(
-      session.em,
-      `insert into logged_dataset (id, tenant, run_id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
-       select id, ?, ?, direction, name, digest, source_type, source, schema, profile, tags::jsonb, dataset_id
-       from unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::uuid[])
-         as d(id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
-       on conflict (tenant, run_id, direction, name, digest) do update set tags = excluded.tags || logged_dataset.tags`,
-      [
-        ...[session.tenant, runId],
-        ...[
-          columns('id'),
-          columns('direction'),
-          columns('name'),
-          columns('digest'),
-          columns('sourceType'),
-          columns('source'),
-        ],
-        ...[columns('schema'), columns('profile'), rows.map(({ tags }) => JSON.stringify(tags)), columns('datasetId')],
-      ],
-    );
+    await addDatasets(session, runId, rows);
     const logged = rows.map(({ direction, name, digest, datasetId }) => ({ direction, name, digest, datasetId }));
     audit(session, 'logRunDatasets', { type: 'run', id: runId }, null, {
       datasets: logged.slice(0, 100),
@@ -93,13 +58,7 @@ export class RunDatasetService {
 
   /** Each dataset that runs of these experiments read, once per context. */
   inExperiments(session: Session, experimentIds: readonly string[], limit: number): Promise<DatasetOfExperiment[]> {
-    return sql<DatasetOfExperiment>(
-      session.em,
-      `select distinct r.experiment_id as "experimentId", d.name, d.digest, d.tags ->> ? as context
-       from logged_dataset d join run r on r.tenant = d.tenant and r.id = d.run_id
-       where d.tenant = ? and r.experiment_id = any(?::uuid[]) and d.direction = 'INPUT' order by 1, 2, 3, 4 limit ?`,
-      [CONTEXT_TAG, session.tenant, experimentIds, limit],
-    );
+    return datasetsOfExperiments(session, experimentIds, CONTEXT_TAG, limit);
   }
 
   /** Of several with the same direction, name and digest, the first. */
@@ -117,23 +76,9 @@ export class RunDatasetService {
     const unlinked = [...rows.values()].filter(
       ({ datasetId, digest }) => datasetId === null && SHA256_PREFIX.test(digest),
     );
-    const byDigest = await this.registeredAs(session, [...new Set(unlinked.map(({ digest }) => digest))]);
+    const byDigest = await registeredAs(session, [...new Set(unlinked.map(({ digest }) => digest))]);
     for (const row of unlinked) row.datasetId = byDigest.get(row.digest) ?? null;
     return [...rows.values()];
-  }
-
-  /** The newest registered dataset whose SHA-256 begins with each digest. */
-  private async registeredAs(session: Session, digests: string[]): Promise<Map<string, string>> {
-    if (digests.length === 0) return new Map();
-    const found = await sql<{ digest: string; id: string }>(
-      session.em,
-      `select d.digest, newest.id from unnest(?::text[]) as d(digest) cross join lateral (
-         select id from dataset where tenant = ? and sha256 >= rpad(d.digest, 64, '0') and sha256 <= rpad(d.digest, 64, 'f')
-           and left(sha256, length(d.digest)) = d.digest
-         order by created_at desc, id desc limit 1) newest`,
-      [digests, session.tenant],
-    );
-    return new Map(found.map(({ digest, id }) => [digest, id]));
   }
 }
 

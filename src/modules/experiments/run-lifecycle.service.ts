@@ -2,7 +2,6 @@ import { LockMode } from '@mikro-orm/core';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { checkName, toHexId } from '../core/index.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { isEnded } from './rules/run-status.js';
@@ -11,6 +10,9 @@ import { refuseUnfinished, audit } from '../platform/index.js';
 import type { TagEntry } from './experiment.service.js';
 import { dropTag, putTags, refuseWrite } from './run-pairs.js';
 import type { RunService, RunStatus } from './run.service.js';
+import { cloneDatasets } from './stores/datasets.js';
+import { pairsOf } from './stores/pairs.js';
+import { hasCounter } from './stores/runs.js';
 
 export interface RunUpdate {
   runId: string;
@@ -94,19 +96,16 @@ export class RunLifecycleService {
     input: { runId: string; name?: string | null; experimentId?: string | null; withDatasets?: boolean | null },
   ): Promise<Run> {
     const original = await this.runs.get(session, input.runId);
-    const pairs = (table: string) =>
-      sql<TagEntry>(session.em, `select key, value from ${table} where tenant = ? and run_id = ?`, [
-        session.tenant,
-        original.id,
-      ]);
-    const tags = (await pairs('run_tag')).filter(({ key }) => key !== RUN_TAGS.name && key !== RUN_TAGS.clonedFrom);
+    const tags = (await pairsOf(session, 'run_tag', original.id)).filter(
+      ({ key }) => key !== RUN_TAGS.name && key !== RUN_TAGS.clonedFrom,
+    );
     const clone = await this.runs.create(session, {
       experimentId: input.experimentId ?? original.experimentId,
       name: input.name ?? original.name,
-      params: await pairs('run_param'),
+      params: await pairsOf(session, 'run_param', original.id),
       tags: [...tags, { key: RUN_TAGS.clonedFrom, value: toHexId(original.id) }],
     });
-    if (input.withDatasets ?? true) await this.cloneDatasets(session, original.id, clone.id);
+    if (input.withDatasets ?? true) await cloneDatasets(session, original.id, clone.id);
     audit(session, 'cloneRun', { type: 'run', id: clone.id }, null, { clonedFrom: original.id });
     return clone;
   }
@@ -152,38 +151,13 @@ export class RunLifecycleService {
   }
 
   private async dropNote(session: Session, runId: string): Promise<void> {
-    const tags = await sql(session.em, 'select 1 from run_tag where tenant = ? and run_id = ? and key = ?', [
-      session.tenant,
-      runId,
-      RUN_TAGS.note,
-    ]);
+    const tags = await pairsOf(session, 'run_tag', runId, [RUN_TAGS.note]);
     if (tags.length > 0) await dropTag(session, runId, RUN_TAGS.note);
-  }
-
-  private async cloneDatasets(session: Session, from: string, to: string): Promise<void> {
-    const read = { tenant: session.tenant, from, to };
-    await sql(
-      session.em,
-      `insert into run_dataset (id, tenant, run_id, dataset_id, role)
-       select gen_random_uuid(), tenant, ?, dataset_id, role from run_dataset where tenant = ? and run_id = ?`,
-      [read.to, read.tenant, read.from],
-    );
-    await sql(
-      session.em,
-      `insert into logged_dataset (id, tenant, run_id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
-       select gen_random_uuid(), tenant, ?, direction, name, digest, source_type, source, schema, profile, tags, dataset_id
-       from logged_dataset where tenant = ? and run_id = ? and direction = 'INPUT'`,
-      [read.to, read.tenant, read.from],
-    );
   }
 
   /** A run whose collection as garbage has begun has no counter any more. */
   private async refuseHalfCollected(session: Session, runId: string): Promise<void> {
-    const counters = await sql(session.em, 'select 1 from run_counter where tenant = ? and run_id = ?', [
-      session.tenant,
-      runId,
-    ]);
-    if (counters.length > 0) return;
+    if (await hasCounter(session, runId)) return;
     throw conflict(`Run ${runId} is being collected as garbage.`, {
       expected: 'a run that is whole',
       got: 'one that is going',

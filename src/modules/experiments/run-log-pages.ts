@@ -1,10 +1,9 @@
 import type { Session } from '../../db/database.js';
 import { checkPageSize, type Page } from '../../db/pagination.js';
-import { sql } from '../../db/sql.js';
 import { badInput } from '../../errors.js';
 import { likePattern } from '../platform/index.js';
 import type { LogStream } from './rules/logged-values.js';
-import { LOG_LINE, type LogLine } from './run-log.service.js';
+import { countLines, linesOfRuns, type LineCondition, type LogLine } from './stores/logs.js';
 
 export interface LogPageRequest {
   first?: number | null;
@@ -49,28 +48,14 @@ export async function logPages(session: Session, keys: readonly LogPageKey[]): P
 async function read(session: Session, runIds: string[], page: LogPageRequest): Promise<Map<string, LogLine[]>> {
   if (page.first != null && page.last != null) throw badInput('last', 'either first or last', page.last);
   const size = checkPageSize(page.last ?? page.first);
-  const [condition, params] = conditionOf(page);
-  const rows = await sql<LogLine>(
-    session.em,
-    `select l.* from unnest(?::uuid[]) as r(id) cross join lateral (
-       select ${LOG_LINE} from run_log
-       where tenant = ? and run_id = r.id ${condition} order by run_log.seq ${page.last == null ? 'asc' : 'desc'} limit ?) l`,
-    [runIds, session.tenant, ...params, size + 1],
-  );
+  const rows = await linesOfRuns(session, runIds, conditionOf(page), size + 1, page.last == null ? 'asc' : 'desc');
   return Map.groupBy(rows, ({ runId }) => runId);
 }
 
-async function count(session: Session, { runId, page }: LogPageKey): Promise<number> {
-  const [condition, params] = conditionOf({ search: page.search, streams: page.streams });
-  const text = `select count(*)::float8 as lines from run_log where tenant = ? and run_id = ? ${condition}`;
-  return (await sql<{ lines: number }>(session.em, text, [session.tenant, runId, ...params]))[0]?.lines ?? 0;
+function count(session: Session, { runId, page: { search, streams } }: LogPageKey): Promise<number> {
+  return countLines(session, runId, conditionOf({ search, streams }));
 }
 
-function conditionOf({ after, before, search, streams }: LogPageRequest): [string, unknown[]] {
-  const terms: [string, unknown][] = [];
-  if (after != null) terms.push(['seq > ?', after]);
-  if (before != null) terms.push(['seq < ?', before]);
-  if (streams?.length) terms.push(['stream = any(?::text[])', streams]);
-  if (search) terms.push(['line ilike ?', likePattern('search', search)]);
-  return [terms.map(([term]) => `and ${term}`).join(' '), terms.map(([, value]) => value)];
+function conditionOf({ after, before, search, streams }: LogPageRequest): LineCondition {
+  return { after, before, streams, pattern: search ? likePattern('search', search) : null };
 }

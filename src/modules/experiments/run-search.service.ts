@@ -7,7 +7,7 @@ import { parseFilter, type OrderKey } from '../core/index.js';
 import { RUN_FILTER, type RunEntity } from './rules/run-filter.js';
 import { toFilters, toOrder, type RunOrderTerm, type RunTerms } from './rules/run-terms.js';
 import { requireOwn } from '../platform/index.js';
-import { searchRuns } from './run-search.js';
+import { searchRuns } from './stores/run-search.js';
 
 export interface RunFilter extends RunTerms {
   experimentIds?: string[] | null;

@@ -1,9 +1,10 @@
 import type { Session } from '../../db/database.js';
 import { MAX_PAGE_SIZE, type Page } from '../../db/pagination.js';
-import { sql } from '../../db/sql.js';
 import type { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Entry } from './rules/run-comparison.js';
 import type { RunFilter, RunSearchService } from './run-search.service.js';
+import { latestOfKey } from './stores/metrics.js';
+import { differingParams, keysOf, pairsOfRuns, shortParams, type PairTable } from './stores/pairs.js';
 
 /** Keys of one kind that are laid side by side. */
 export const MAX_COMPARED_KEYS = 500;
@@ -36,21 +37,11 @@ export async function newestRuns(
 /** Entries of each run, by key, of the first 500 keys; and whether there are more. */
 export async function entriesOf(
   session: Session,
-  table: 'run_param' | 'run_tag',
+  table: PairTable,
   runIds: readonly string[],
 ): Promise<{ entries: Entry[][]; isCut: boolean }> {
-  const keys = await sql<{ key: string }>(
-    session.em,
-    `select key from ${table} where tenant = ? and run_id = any(?::uuid[]) group by key order by key collate ` +
-      `"C" limit ${MAX_COMPARED_KEYS + 1}`,
-    [session.tenant, runIds],
-  );
-  const rows = await sql<Entry & { runId: string }>(
-    session.em,
-    `select run_id as "runId", key, value from ${table} where tenant = ? and run_id = any(?::uuid[]) and key = any(?::text[])
-     order by key collate "C"`,
-    [session.tenant, runIds, keys.slice(0, MAX_COMPARED_KEYS).map(({ key }) => key)],
-  );
+  const keys = await keysOf(session, table, runIds, MAX_COMPARED_KEYS + 1);
+  const rows = await pairsOfRuns(session, table, runIds, keys.slice(0, MAX_COMPARED_KEYS));
   const byRun = Map.groupBy(rows, ({ runId }) => runId);
   return {
     entries: runIds.map((id) => (byRun.get(id) ?? []).map(({ key, value }) => ({ key, value }))),
@@ -64,11 +55,7 @@ export async function latestValues(
   runIds: readonly string[],
   key: string,
 ): Promise<(number | null)[]> {
-  const rows = await sql<{ runId: string; value: number }>(
-    session.em,
-    'select run_id as "runId", value from metric_latest where tenant = ? and key = ? and run_id = any(?::uuid[])',
-    [session.tenant, key, runIds],
-  );
+  const rows = await latestOfKey(session, runIds, key);
   const values = new Map(rows.map(({ runId, value }) => [runId, value]));
   return runIds.map((id) => values.get(id) ?? null);
 }
@@ -83,22 +70,8 @@ export async function paramColumns(
   keys: readonly string[] | null,
   limit: number,
 ): Promise<{ key: string; texts: (string | null)[] }[]> {
-  const chosen =
-    keys ??
-    (
-      await sql<{ key: string }>(
-        session.em,
-        `select key from run_param where tenant = ? and run_id = any(?::uuid[]) group by key
-         having count(distinct pair_hash) > 1 or count(*) < ? order by count(*) desc, key collate "C" limit ?`,
-        [session.tenant, runIds, runIds.length, limit],
-      )
-    ).map(({ key }) => key);
-  const rows = await sql<Entry & { runId: string }>(
-    session.em,
-    `select run_id as "runId", key, left(value, ${SHORT_CHARACTERS}) as value from run_param
-     where tenant = ? and run_id = any(?::uuid[]) and key = any(?::text[])`,
-    [session.tenant, runIds, chosen],
-  );
+  const chosen = keys ?? (await differingParams(session, runIds, limit));
+  const rows = await shortParams(session, runIds, chosen, SHORT_CHARACTERS);
   const byKey = Map.groupBy(rows, ({ key }) => key);
   return chosen.map((key) => {
     const values = new Map((byKey.get(key) ?? []).map(({ runId, value }) => [runId, value]));

@@ -1,26 +1,20 @@
-import { metricsTopic, publishRun, type Sequenced, requireOwn, audit } from '../platform/index.js';
+import { metricsTopic, publishRun, requireOwn, audit } from '../platform/index.js';
 import { LockMode } from '@mikro-orm/core';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { preparedSql, sql } from '../../db/sql.js';
 import { checkName, timeOf, toHexId } from '../core/index.js';
 import { RUN_TAGS, tagsOfSource, type RunSource } from './rules/run-tags.js';
 import { isEnded } from './rules/run-status.js';
 import { badInput, notFound } from '../../errors.js';
 import type { ExperimentService, TagEntry } from './experiment.service.js';
-import { appendMetrics, type MetricInput } from './metric-log.js';
+import { appendMetrics, type MetricInput } from './stores/metric-log.js';
 import { addParams, dropTag, putTags } from './run-pairs.js';
+import { keysAtStep, metricsByStep, pointsAfter, type MetricRow } from './stores/metrics.js';
+import { pairsOf } from './stores/pairs.js';
+import { addCounter, lockRun, statusOf } from './stores/runs.js';
 
 export type RunStatus = Run['status'];
-
-export interface MetricRow extends Sequenced {
-  runId: string;
-  key: string;
-  value: number;
-  step: number;
-  loggedAt: Date;
-}
 
 export interface NewRun {
   /** Only of an import, which keeps the ids of what it brings. */
@@ -61,7 +55,7 @@ export class RunService {
       createdBy: session.principal.subject,
     });
     await session.em.flush();
-    await sql(session.em, 'insert into run_counter (tenant, run_id) values (?, ?)', [session.tenant, run.id]);
+    await addCounter(session, run.id);
     if (input.params?.length) await addParams(session, run.id, input.params);
     await putTags(session, run.id, [
       ...(input.tags ?? []),
@@ -86,9 +80,8 @@ export class RunService {
 
   /** Whether nothing more comes of it, unless it is resumed; so for one that has been collected as garbage. */
   async hasEnded(session: Session, id: string): Promise<boolean> {
-    const text = 'select status from run where tenant = ? and id = ?';
-    const [run] = await preparedSql<{ status: RunStatus }>(session.em, 'run_status', text, [session.tenant, id]);
-    return !run || isEnded(run.status);
+    const status = await statusOf(session, id);
+    return status === null || isEnded(status);
   }
 
   /** In the transaction in which it ends or goes on: its followers learn it. */
@@ -109,11 +102,7 @@ export class RunService {
 
   async setTags(session: Session, runId: string, tags: TagEntry[]): Promise<void> {
     const keys = tags.map(({ key }) => key);
-    const before = await sql<TagEntry>(
-      session.em,
-      'select key, value from run_tag where tenant = ? and run_id = ? and key = any(?::text[])',
-      [session.tenant, runId, keys],
-    );
+    const before = await pairsOf(session, 'run_tag', runId, keys);
     const after = await putTags(session, runId, tags);
     audit(
       session,
@@ -131,12 +120,8 @@ export class RunService {
     key: string,
     change: (before: string | null) => string,
   ): Promise<void> {
-    await sql(session.em, 'select 1 from run where tenant = ? and id = ? for update', [session.tenant, runId]);
-    const [tag] = await sql<{ value: string }>(
-      session.em,
-      'select value from run_tag where tenant = ? and run_id = ? and key = ?',
-      [session.tenant, runId, key],
-    );
+    await lockRun(session, runId);
+    const [tag] = await pairsOf(session, 'run_tag', runId, [key]);
     await this.setTags(session, runId, [{ key, value: change(tag?.value ?? null) }]);
   }
 
@@ -161,12 +146,7 @@ export class RunService {
 
   /** The metrics of one step, each at most once: an attempt that repeats a step of an earlier one adds nothing. */
   async logStep(session: Session, runId: string, step: number, metrics: Record<string, number>): Promise<void> {
-    const logged = await sql<{ key: string }>(
-      session.em,
-      'select key from metric_point where tenant = ? and run_id = ? and step = ?',
-      [session.tenant, runId, step],
-    );
-    const known = new Set(logged.map(({ key }) => key));
+    const known = await keysAtStep(session, runId, step);
     const fresh = Object.entries(metrics).filter(([key]) => !known.has(key));
     if (fresh.length === 0) return;
     await this.logMetrics(
@@ -178,22 +158,12 @@ export class RunService {
 
   /** What was logged for the rows that a training learns from and is watched by, step by step. */
   stepHistory(session: Session, runId: string): Promise<{ step: number; metrics: Record<string, number> }[]> {
-    return sql(
-      session.em,
-      `select step::float8 as step, jsonb_object_agg(key, value) as metrics from metric_point
-       where tenant = ? and run_id = ? and (key like 'train.%' or key like 'validation.%') group by step order by step`,
-      [session.tenant, runId],
-    );
+    return metricsByStep(session, runId, ['train.', 'validation.']);
   }
 
   /** Points past a sequence number; -1 asks for the newest alone. */
   async metricsAfter(session: Session, runId: string, seq: number, limit: number): Promise<MetricRow[]> {
-    return sql<MetricRow>(
-      session.em,
-      `select run_id as "runId", key, value, step::float8 as step, logged_at as "loggedAt", seq::float8 as seq from metric_point
-       where tenant = ? and run_id = ? and seq > ? order by metric_point.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
-      [session.tenant, runId, seq, limit],
-    );
+    return pointsAfter(session, runId, seq, limit, seq < 0 ? 'desc' : 'asc');
   }
 }
 

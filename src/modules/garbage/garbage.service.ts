@@ -3,6 +3,7 @@ import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
+import { beginCollection, deleteSome } from '../experiments/index.js';
 import type { AttemptOf, JobService } from '../jobs/index.js';
 import { requireOwn, audit } from '../platform/index.js';
 import type { StagedObjects } from '../uploads/index.js';
@@ -11,14 +12,12 @@ import { GARBAGE_COLLECTION, type Kept, type Tally } from './garbage-collection.
 import {
   type Candidate,
   countDeleted,
-  deleteChunk,
   deletedExperiments,
   deletedModels,
   deletedRuns,
   deleteExperimentRow,
   deleteModelRow,
   deleteRunRow,
-  dropCounter,
   type GarbageScope,
   lockDeletedModel,
   lockDeletedRun,
@@ -27,7 +26,7 @@ import {
   takesExperiments,
   versionsFromModel,
   versionsFromRun,
-} from './garbage-rows.js';
+} from './store.js';
 
 export interface GarbageInput {
   olderThanDays: number;
@@ -144,7 +143,7 @@ class Collection {
       if (!(await lockDeletedRun(session, id, this.scope.deletedBefore))) return null;
       const versions = await versionsFromRun(session, id);
       if (versions.length > 0) return this.keep({ ...candidate, type: 'run', reason: cameFrom(versions) });
-      await dropCounter(session, id);
+      await beginCollection(session, id);
       return true;
     });
     if (!begun) return;
@@ -199,7 +198,7 @@ class Collection {
       this.attempt.signal.throwIfAborted();
       const rows = await this.attempt.write(async (session) => {
         if (!(await lockDeletedRun(session, runId, this.scope.deletedBefore))) return null;
-        const deleted = await deleteChunk(session, table, runId, CHUNK_ROWS);
+        const deleted = await deleteSome(session, table, runId, CHUNK_ROWS);
         if (deleted > 0) await this.count(session, counted, deleted);
         return deleted;
       });

@@ -6,7 +6,6 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { changeRecord, type RecordChange } from '../../db/json-record.js';
-import { sql } from '../../db/sql.js';
 import { checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js';
 import { badInput, notFound } from '../../errors.js';
 import { requireOwn, containsText, audit } from '../platform/index.js';
@@ -19,6 +18,7 @@ import {
   type TagEntry,
   requireWritable,
 } from '../experiments/index.js';
+import { addLinks, addMetrics, metricsOfModels } from './store.js';
 
 export interface NewLoggedModel {
   /** Only of an import, which keeps the ids of what it brings. */
@@ -207,11 +207,11 @@ export class LoggedModelService {
     await requireWritable(session, runId);
     const ids = models.map(({ loggedModelId }) => loggedModelId);
     await requireOwn(session, LoggedModel, 'logged model', ids);
-    await sql(
-      session.em,
-      `insert into run_model (id, tenant, run_id, logged_model_id, direction, step)
-       select id, ?, ?, model, ?, step from unnest(?::uuid[], ?::uuid[], ?::bigint[]) as m(id, model, step) on conflict do nothing`,
-      [session.tenant, runId, direction, ids.map(() => uuidv7()), ids, models.map(({ step }) => step)],
+    await addLinks(
+      session,
+      runId,
+      direction,
+      models.map(({ loggedModelId, step }) => ({ id: uuidv7(), loggedModelId, step })),
     );
     audit(session, 'linkLoggedModels', { type: 'run', id: runId }, null, {
       direction,
@@ -235,38 +235,12 @@ export class LoggedModelService {
       'logged model',
       metrics.map(({ loggedModelId }) => loggedModelId),
     );
-    await sql(
-      session.em,
-      `insert into logged_model_metric (tenant, logged_model_id, run_id, key, step, logged_at, value, dataset_name, dataset_digest)
-       select ?, model, ?, key, step, timestamptz 'epoch' + ms * interval '1 millisecond', value, name, digest
-       from unnest(?::uuid[], ?::text[], ?::bigint[], ?::float8[], ?::float8[], ?::text[], ?::text[]) as m(model, key, step, ms, value, name, digest)
-       on conflict do nothing`,
-      [
-        ...[session.tenant, runId],
-        ...[
-          metrics.map(({ loggedModelId }) => loggedModelId),
-          metrics.map(({ key }) => key),
-          metrics.map(({ step }) => step),
-        ],
-        ...[metrics.map(({ loggedAt }) => loggedAt.getTime()), metrics.map(({ value }) => String(value))],
-        ...[
-          metrics.map(({ datasetName }) => datasetName ?? ''),
-          metrics.map(({ datasetDigest }) => datasetDigest ?? ''),
-        ],
-      ],
-    );
+    await addMetrics(session, runId, metrics);
   }
 
   /** All metrics of each of some models, oldest first. */
   async metricsOf(session: Session, ids: string[]): Promise<(id: string) => LoggedModelMetric[]> {
-    const rows = await sql<{ id: string; metrics: LoggedModelMetric[] }>(
-      session.em,
-      `select logged_model_id as id, json_agg(json_build_object('key', key, 'value', value, 'step', step,
-         'timeMs', (extract(epoch from logged_at) * 1000)::bigint, 'runId', run_id, 'datasetName', dataset_name, 'datasetDigest', dataset_digest)
-         order by logged_at, key, step, value) as metrics
-       from logged_model_metric where tenant = ? and logged_model_id = any(?::uuid[]) group by logged_model_id`,
-      [session.tenant, ids],
-    );
+    const rows = await metricsOfModels<LoggedModelMetric>(session, ids);
     const byId = new Map(rows.map(({ id, metrics }) => [id, metrics]));
     return (id) => byId.get(id) ?? [];
   }

@@ -1,7 +1,8 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { ExternalRef } from '../../db/entities/platform/external-ref.entity.js';
+import { ExternalRef } from '../../db/entities/platform/external-ref.entity.js';
 import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
+import { tablesOf } from '../../db/tables.js';
 import { conflict } from '../../errors.js';
 
 export type ThingKind = ExternalRef['kind'];
@@ -100,4 +101,11 @@ export async function refuseUnfinished(session: Session, experimentId: string): 
       got: `what job ${half.jobId ?? 'unknown'} has brought so far`,
     },
   );
+}
+
+const tables = tablesOf(ExternalRef);
+
+/** What a thing of ours was called elsewhere, when it is gone. */
+export async function forgetExternal({ em, tenant }: Session, localId: string): Promise<void> {
+  await tables(em).deleteFrom('external_ref').where('tenant', '=', tenant).where('local_id', '=', localId).execute();
 }

@@ -8,6 +8,7 @@ export {
   archiveServer,
   bind,
   findByExternal,
+  forgetExternal,
   refuseUnfinished,
   setSynced,
   type KnownThing,

@@ -1,4 +1,4 @@
-import { defineEntity, p } from '@mikro-orm/core';
+import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
 /** One line of a run's log. */
 export const RunLog = defineEntity({
@@ -9,7 +9,8 @@ export const RunLog = defineEntity({
     runId: p.uuid().primary(),
     seq: p.bigint('number').primary(),
     loggedAt: p.datetime(),
-    stream: p.text(),
+    stream: p.enum(['STDOUT', 'STDERR', 'SYSTEM']),
     line: p.text(),
   },
 });
+export type RunLog = InferEntity<typeof RunLog>;

@@ -1,9 +1,12 @@
-import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
-import { blocksOfPoints, joinBlocks, thin, type Blocks } from './rules/thinning.js';
-import { badInput } from '../../errors.js';
+import type { Session } from '../../../db/database.js';
+import { sql } from 'kysely';
+import { MetricPoint } from '../../../db/entities/experiments/metric-point.entity.js';
+import { statement } from '../../../db/statement.js';
+import { tablesOf } from '../../../db/tables.js';
+import { blocksOfPoints, joinBlocks, thin, type Blocks } from '../rules/thinning.js';
+import { badInput } from '../../../errors.js';
 import { extendBlocks, isBehind, readBlocks, readNumbers, type Summary } from './metric-blocks.js';
-import type { MetricRow } from './run.service.js';
+import { metricKeys, type MetricRow } from './metrics.js';
 
 export interface HistoryKey {
   runId: string;
@@ -19,6 +22,8 @@ const HISTORIES_PER_STATEMENT = 8;
 const MIN_POINTS = 2;
 const MAX_POINTS = 10_000;
 const ORDER = 'step, logged_at, seq';
+
+const tables = tablesOf(MetricPoint);
 
 interface State {
   lastSeq: number | null;
@@ -72,25 +77,22 @@ export async function thinLong(session: Session, keys: readonly HistoryKey[]): P
 
 /** Makes the blocks of a run that has ended, so that no reader of its long histories waits for them. */
 export async function prepareHistories(session: Session, runId: string): Promise<void> {
-  const metrics = await sql<{ key: string }>(
-    session.em,
-    'select key from metric_latest where tenant = ? and run_id = ?',
-    [session.tenant, runId],
-  );
-  const keys = metrics.map(({ key }) => ({ runId, key, maxPoints: MIN_POINTS }));
+  const keys = (await metricKeys(session, runId)).map((key) => ({ runId, key, maxPoints: MIN_POINTS }));
   const states = await readStates(session, keys);
   for (const [i, history] of keys.entries()) await readSummary(session, history, states[i]!);
 }
 
-async function readStates(session: Session, keys: readonly HistoryKey[]): Promise<State[]> {
-  return sql<State>(
-    session.em,
-    `select c.last_seq::float8 as "lastSeq", s.width::float8 as width, s.next_seq::float8 as "nextSeq"
-     from unnest(?::uuid[], ?::text[]) with ordinality as k(run_id, key, n)
-     left join run_counter c on c.tenant = ? and c.run_id = k.run_id
-     left join metric_summary s on s.tenant = ? and s.run_id = k.run_id and s.key = k.key order by k.n`,
-    [keys.map(({ runId }) => runId), keys.map(({ key }) => key), session.tenant, session.tenant],
-  );
+const statesOf = statement({
+  name: 'metric_history_states',
+  text: `select c.last_seq as "lastSeq", s.width, s.next_seq as "nextSeq"
+    from unnest($1::uuid[], $2::text[]) with ordinality as k(run_id, key, n)
+    left join run_counter c on c.tenant = $3 and c.run_id = k.run_id
+    left join metric_summary s on s.tenant = $3 and s.run_id = k.run_id and s.key = k.key order by k.n`,
+  row: { lastSeq: 'bigint?', width: 'bigint?', nextSeq: 'bigint?' },
+});
+
+function readStates({ em, tenant }: Session, keys: readonly HistoryKey[]): Promise<State[]> {
+  return statesOf(em, [keys.map(({ runId }) => runId), keys.map(({ key }) => key), tenant]);
 }
 
 /** Where the blocks of a long history stand, brought up to date; null for one that is short enough to be read whole. */
@@ -119,43 +121,54 @@ async function readLong(session: Session, history: HistoryKey, state: State): Pr
   return seqs;
 }
 
-async function countPoints(session: Session, runId: string, key: string): Promise<number> {
-  const [counted] = await sql<{ count: number }>(
-    session.em,
-    'select count(*)::float8 as count from metric_point where tenant = ? and run_id = ? and key = ?',
-    [session.tenant, runId, key],
-  );
+async function countPoints({ em, tenant }: Session, runId: string, key: string): Promise<number> {
+  const counted = await ofMetric(em, tenant, runId, key)
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .executeTakeFirst();
   return counted?.count ?? 0;
 }
 
-async function readTail(session: Session, runId: string, key: string, nextSeq: number): Promise<Blocks> {
-  const [found] = await sql<{ seqs: string | null; points: string | null }>(
-    session.em,
-    `select array_agg(seq order by seq)::text as seqs, array_agg(value order by seq)::text as points from metric_point
-     where tenant = ? and run_id = ? and key = ? and seq >= ?`,
-    [session.tenant, runId, key, nextSeq],
-  );
+const ofMetric = (em: Session['em'], tenant: string, runId: string, key: string) =>
+  tables(em).selectFrom('metric_point').where('tenant', '=', tenant).where('run_id', '=', runId).where('key', '=', key);
+
+async function readTail({ em, tenant }: Session, runId: string, key: string, nextSeq: number): Promise<Blocks> {
+  const found = await ofMetric(em, tenant, runId, key)
+    .where('seq', '>=', nextSeq)
+    .select([
+      sql<string | null>`array_agg(seq order by seq)::text`.as('seqs'),
+      sql<string | null>`array_agg(value order by seq)::text`.as('points'),
+    ])
+    .executeTakeFirst();
   return blocksOfPoints(readNumbers(found?.seqs ?? null), readNumbers(found?.points ?? null));
 }
 
 /** The first and the last point in step order. */
-async function readEnds(session: Session, runId: string, key: string): Promise<number[]> {
-  const end = (direction: string) =>
-    `(select seq::float8 as seq from metric_point where tenant = ? and run_id = ? and key = ?
-      order by step ${direction}, logged_at ${direction}, value ${direction} limit 1)`;
-  const params = [session.tenant, runId, key];
-  const rows = await sql<{ seq: number }>(session.em, `${end('asc')} union all ${end('desc')}`, [...params, ...params]);
+async function readEnds({ em, tenant }: Session, runId: string, key: string): Promise<number[]> {
+  const end = (direction: 'asc' | 'desc') =>
+    ofMetric(em, tenant, runId, key)
+      .select('seq')
+      .orderBy('step', direction)
+      .orderBy('logged_at', direction)
+      .orderBy('value', direction)
+      .limit(1);
+  const rows = await tables(em)
+    .selectFrom(end('asc').as('first'))
+    .select('seq')
+    .unionAll((from) => from.selectFrom(end('desc').as('last')).select('seq'))
+    .execute();
   return rows.map(({ seq }) => seq);
 }
 
-async function readWhole(session: Session, keys: readonly HistoryKey[]): Promise<Blocks[]> {
-  const rows = await sql<{ seqs: string | null; points: string | null }>(
-    session.em,
-    `select p.seqs, p.points from unnest(?::uuid[], ?::text[]) with ordinality as k(run_id, key, n),
-       lateral (select array_agg(seq order by ${ORDER})::text as seqs, array_agg(value order by ${ORDER})::text as points
-         from metric_point where tenant = ? and run_id = k.run_id and key = k.key) p order by k.n`,
-    [keys.map(({ runId }) => runId), keys.map(({ key }) => key), session.tenant],
-  );
+const pointsOfHistories = statement({
+  name: 'metric_histories',
+  text: `select p.seqs, p.points from unnest($1::uuid[], $2::text[]) with ordinality as k(run_id, key, n),
+      lateral (select array_agg(seq order by ${ORDER})::text as seqs, array_agg(value order by ${ORDER})::text as points
+        from metric_point where tenant = $3 and run_id = k.run_id and key = k.key) p order by k.n`,
+  row: { seqs: 'text?', points: 'text?' },
+});
+
+async function readWhole({ em, tenant }: Session, keys: readonly HistoryKey[]): Promise<Blocks[]> {
+  const rows = await pointsOfHistories(em, [keys.map(({ runId }) => runId), keys.map(({ key }) => key), tenant]);
   return rows.map(({ seqs, points }) => blocksOfPoints(readNumbers(seqs), readNumbers(points)));
 }
 
@@ -165,24 +178,26 @@ function choose(points: Blocks, maxPoints: number): Iterable<number> {
   return new Set([seqs[0]!, ...thin(points, maxPoints - 2), seqs.at(-1)!]);
 }
 
+const pointsBySeq = statement({
+  name: 'metric_points_by_seq',
+  text: `select k.n, p.run_id as "runId", p.key, p.value, p.step, p.logged_at as "loggedAt", p.seq
+    from unnest($1::int[], $2::uuid[], $3::bigint[]) as k(n, run_id, seq)
+    join metric_point p on p.run_id = k.run_id and p.seq = k.seq
+    where p.tenant = $4 order by k.n, p.step, p.logged_at, p.seq`,
+  row: {
+    ...{ n: 'integer', runId: 'uuid', key: 'text', value: 'double precision', step: 'bigint' },
+    ...{ loggedAt: 'timestamp with time zone', seq: 'bigint' },
+  },
+});
+
 async function readPoints(
-  session: Session,
+  { em, tenant }: Session,
   wanted: readonly { runId: string; seqs: readonly number[] }[],
 ): Promise<MetricRow[][]> {
   const places = wanted.flatMap(({ seqs }, n) => seqs.map(() => n));
   if (places.length === 0) return wanted.map(() => []);
-  const rows = await sql<MetricRow & { n: number }>(
-    session.em,
-    `select k.n, p.run_id as "runId", p.key, p.value, p.step::float8 as step, p.logged_at as "loggedAt", p.seq::float8 as seq
-     from unnest(?::int[], ?::uuid[], ?::bigint[]) as k(n, run_id, seq) join metric_point p on p.run_id = k.run_id and p.seq = k.seq
-     where p.tenant = ? order by k.n, p.step, p.logged_at, p.seq`,
-    [
-      places,
-      wanted.flatMap(({ runId, seqs }) => seqs.map(() => runId)),
-      wanted.flatMap(({ seqs }) => seqs),
-      session.tenant,
-    ],
-  );
+  const runIds = wanted.flatMap(({ runId, seqs }) => seqs.map(() => runId));
+  const rows = await pointsBySeq(em, [places, runIds, wanted.flatMap(({ seqs }) => seqs), tenant]);
   const byHistory = Map.groupBy(rows, ({ n }) => n);
   return wanted.map((_history, n) => byHistory.get(n) ?? []);
 }

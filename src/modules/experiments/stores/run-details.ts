@@ -1,6 +1,6 @@
-import type { Session } from '../../db/database.js';
-import { preparedSql } from '../../db/sql.js';
-import type { TagEntry } from './experiment.service.js';
+import type { Session } from '../../../db/database.js';
+import { jsonOf, statement } from '../../../db/statement.js';
+import type { TagEntry } from '../experiment.service.js';
 
 /** NaN and the infinities come as text. */
 type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
@@ -42,20 +42,19 @@ const NOTHING: RunDetails = { params: [], tags: [], metrics: [], inputs: [], mod
 /** Columns of equal length, one for each field of a thing. */
 type Columns<Fields extends unknown[]> = { [Place in keyof Fields]: Fields[Place][] };
 
-/** One row for each run and each kind of thing that was logged to it. */
-type DetailRow = { runId: string } & (
+/** All of one kind that was logged to a run. */
+type Detail =
   | { kind: 'metrics'; columns: Columns<[key: string, value: JsonNumber, step: number, timeMs: number]> }
   | { kind: 'params' | 'tags'; columns: Columns<[key: string, value: string]> }
   | { kind: 'inputs'; columns: [DatasetReference[]] }
-  | { kind: 'models'; columns: [RunModelReference[]] }
-);
+  | { kind: 'models'; columns: [RunModelReference[]] };
 
 /** A column at a time: a JSON array made for each row costs half as much again. */
-function grouped(kind: DetailRow['kind'], table: string, columns: string[], order: string): string {
+function grouped(kind: Detail['kind'], table: string, columns: string[], order: string): string {
   const named = columns.map((column, i) => `${column} as c${i}`);
   const gathered = columns.map((_column, i) => `json_agg(c${i})`);
-  return `select run_id as "runId", '${kind}' as kind, json_build_array(${gathered.join(', ')}) as columns from (
-    select run_id, ${named.join(', ')} from ${table} where tenant = ? and run_id = any(?::uuid[]) order by run_id, ${order}) ordered group by run_id`;
+  return `select run_id as "runId", json_build_object('kind', '${kind}', 'columns', json_build_array(${gathered.join(', ')})) as detail from (
+    select run_id, ${named.join(', ')} from ${table} where tenant = $1 and run_id = any($2::uuid[]) order by run_id, ${order}) ordered group by run_id`;
 }
 
 // Times by their floating seconds, that are exact to the millisecond: the numeric of extract is ten times as slow.
@@ -80,36 +79,45 @@ const DETAILS = [
   ),
 ];
 
+const detailsOfRuns = statement({
+  name: 'run_details',
+  text: DETAILS.join(' union all '),
+  row: { runId: 'uuid', detail: jsonOf<Detail>() },
+  isPrepared: true,
+});
+
 /** All that was logged to each of some runs, in one statement. */
-export async function readRunDetails(session: Session, runIds: string[]): Promise<(runId: string) => RunDetails> {
-  const params = DETAILS.flatMap(() => [session.tenant, runIds]);
-  const rows = await preparedSql<DetailRow>(session.em, 'run_details', DETAILS.join(' union all '), params);
+export async function readRunDetails(
+  { em, tenant }: Session,
+  runIds: string[],
+): Promise<(runId: string) => RunDetails> {
+  const rows = await detailsOfRuns(em, [tenant, runIds]);
   const byId = new Map(runIds.map((id): [string, RunDetails] => [id, { ...NOTHING }]));
-  for (const row of rows) {
-    const details = byId.get(row.runId);
-    if (details) addTo(details, row);
+  for (const { runId, detail } of rows) {
+    const details = byId.get(runId);
+    if (details) addTo(details, detail);
   }
   return (runId) => byId.get(runId) ?? NOTHING;
 }
 
-function addTo(details: RunDetails, row: DetailRow): void {
-  switch (row.kind) {
+function addTo(details: RunDetails, detail: Detail): void {
+  switch (detail.kind) {
     case 'metrics': {
-      const [keys, values, steps, timesMs] = row.columns;
+      const [keys, values, steps, timesMs] = detail.columns;
       details.metrics = keys.map((key, i) => ({ key, value: values[i]!, step: steps[i]!, timeMs: timesMs[i]! }));
       break;
     }
     case 'params':
     case 'tags': {
-      const [keys, values] = row.columns;
-      details[row.kind] = keys.map((key, i) => ({ key, value: values[i]! }));
+      const [keys, values] = detail.columns;
+      details[detail.kind] = keys.map((key, i) => ({ key, value: values[i]! }));
       break;
     }
     case 'inputs':
-      [details.inputs] = row.columns;
+      [details.inputs] = detail.columns;
       break;
     case 'models':
-      [details.models] = row.columns;
+      [details.models] = detail.columns;
       break;
   }
 }

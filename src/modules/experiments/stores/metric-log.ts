@@ -1,9 +1,9 @@
-import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
-import { statement } from '../../db/statement.js';
-import { checkName, checkTimeMs } from '../core/index.js';
-import { checkStep } from './rules/logged-values.js';
-import { refuseWrite } from './run-pairs.js';
+import { sql } from 'kysely';
+import type { Session } from '../../../db/database.js';
+import { statement } from '../../../db/statement.js';
+import { checkName, checkTimeMs } from '../../core/index.js';
+import { checkStep } from '../rules/logged-values.js';
+import { refuseWrite } from '../run-pairs.js';
 
 export interface MetricInput {
   key: string;
@@ -38,12 +38,13 @@ export async function appendMetrics(
   session.touch('run', runId);
   // Most calls bring new points alone. To ask the index about each before inserting it costs half as much again, so
   // only those pay for it whose insert has failed.
-  await sql(session.em, 'savepoint append_metrics');
+  const db = session.em.getKysely();
+  await sql`savepoint append_metrics`.execute(db);
   try {
     return await insert(session, runId, columns, false);
   } catch (error) {
     if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
-    await sql(session.em, 'rollback to savepoint append_metrics');
+    await sql`rollback to savepoint append_metrics`.execute(db);
     return insert(session, runId, columns, true);
   }
 }

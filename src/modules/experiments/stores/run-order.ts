@@ -1,6 +1,6 @@
-import { UUID, type OrderKey } from '../core/index.js';
-import type { RunEntity } from './rules/run-filter.js';
-import { badInput } from '../../errors.js';
+import { UUID, type OrderKey } from '../../core/index.js';
+import type { RunEntity } from '../rules/run-filter.js';
+import { badInput } from '../../../errors.js';
 import { fragment, joined, RUN_COLUMNS, TABLES, type AttributeColumn, type Fragment } from './run-filter-sql.js';
 
 /** Where a value stands whatever the direction: numbers, then NaN, then runs that lack it, as MLflow has it. */

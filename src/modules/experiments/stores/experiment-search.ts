@@ -1,7 +1,7 @@
-import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
-import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
-import type { Comparison, OrderKey } from '../core/index.js';
+import { Experiment } from '../../../db/entities/experiments/experiment.entity.js';
+import type { Session } from '../../../db/database.js';
+import { sql } from '../../../db/sql.js';
+import type { Comparison, OrderKey } from '../../core/index.js';
 import { columnCondition, entryCondition } from './record-filter-sql.js';
 import { fragment, joined, type AttributeColumns } from './run-filter-sql.js';
 

@@ -1,6 +1,6 @@
-import { type Comparison, type Filter, fromHexId } from '../core/index.js';
-import type { RunEntity } from './rules/run-filter.js';
-import { RUN_TAGS } from './rules/run-tags.js';
+import { type Comparison, type Filter, fromHexId } from '../../core/index.js';
+import type { RunEntity } from '../rules/run-filter.js';
+import { RUN_TAGS } from '../rules/run-tags.js';
 
 /** A piece of SQL with `?` for its parameters, which travel apart. */
 export interface Fragment {

@@ -1,4 +1,4 @@
-import type { Comparison } from '../core/index.js';
+import type { Comparison } from '../../core/index.js';
 import { attributeCondition, fragment, textCondition, type AttributeColumns, type Fragment } from './run-filter-sql.js';
 
 /** A condition on attributes that are columns. */

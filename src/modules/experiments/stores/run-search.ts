@@ -1,9 +1,9 @@
-import { Run } from '../../db/entities/experiments/run.entity.js';
-import type { Session } from '../../db/database.js';
-import type { Page } from '../../db/pagination.js';
-import { sql } from '../../db/sql.js';
-import type { Filter, OrderKey } from '../core/index.js';
-import type { RunEntity } from './rules/run-filter.js';
+import { Run } from '../../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../../db/database.js';
+import type { Page } from '../../../db/pagination.js';
+import { sql } from '../../../db/sql.js';
+import type { Filter, OrderKey } from '../../core/index.js';
+import type { RunEntity } from '../rules/run-filter.js';
 import { fragment, joined, toCondition, type Fragment } from './run-filter-sql.js';
 import { RunOrder } from './run-order.js';
 

@@ -1,5 +1,5 @@
-import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
+import type { Session } from '../../../db/database.js';
+import { statement, type RowOf } from '../../../db/statement.js';
 import { thinLong } from './metric-history.js';
 
 export type CurveAxis = 'STEP' | 'TIME';
@@ -22,21 +22,48 @@ export interface MetricCurves {
   series: CurveSeries[];
 }
 
-interface Row {
-  /** Which history: all keys of the first run, then of the next. */
-  n: number;
-  bucket: number;
-  place: number;
-  value: number;
-  low: number | null;
-  high: number | null;
-}
-
 const PLACE: Record<CurveAxis, string> = {
   STEP: 'm.step::float8',
   // Not extract: its numeric is ten times as slow.
   TIME: `date_part('epoch', m.logged_at - r.started_at)`,
 };
+
+/**
+ * $1 to $4 are the histories that are read whole: number, number of the key, run and key; $6 to $9 the points of long
+ * ones: number, number of the key, run and sequence number. Grouped by numbers: by keys and ids it takes twice as long.
+ */
+const curvesText = (axis: CurveAxis) => {
+  const columns = `h.n, h.k, m.value, m.logged_at, m.seq, ${PLACE[axis]} as place`;
+  return `with points as not materialized (
+      select ${columns} from unnest($1::int[], $2::int[], $3::uuid[], $4::text[]) as h(n, k, run_id, key)
+        join metric_point m on m.run_id = h.run_id and m.key = h.key join run r on r.tenant = m.tenant and r.id = m.run_id where m.tenant = $5
+      union all
+      select ${columns} from unnest($6::int[], $7::int[], $8::uuid[], $9::bigint[]) as h(n, k, run_id, seq)
+        join metric_point m on m.run_id = h.run_id and m.seq = h.seq join run r on r.tenant = m.tenant and r.id = m.run_id where m.tenant = $5),
+    spans as (select k, min(place) as low, max(place) as high, count(*) as points from points group by k)
+    select p.n, b.bucket, max(p.place) as place,
+      (max(array[p.place, date_part('epoch', p.logged_at), p.seq::float8, p.value]))[4] as value,
+      min(p.value) filter (where p.value <> 'NaN') as low, max(p.value) filter (where p.value <> 'NaN') as high
+    from points p join spans s using (k),
+      lateral (select case when s.points <= $10::int or s.high = s.low then p.place
+        else least(floor((p.place - s.low) / (s.high - s.low) * $10::int), $10::int - 1) end as bucket) b
+    group by p.n, b.bucket order by b.bucket`;
+};
+
+/** One run's value in one stretch of the axis; `n` says of which history: all keys of the first run, then of the next. */
+const ROW = {
+  n: 'integer',
+  bucket: 'double precision',
+  place: 'double precision',
+  value: 'double precision',
+  low: 'double precision?',
+  high: 'double precision?',
+} as const;
+
+type Row = RowOf<typeof ROW>;
+
+const curvesByStep = statement({ name: 'metric_curves_by_step', text: curvesText('STEP'), row: ROW });
+const curvesByTime = statement({ name: 'metric_curves_by_time', text: curvesText('TIME'), row: ROW });
 
 /** Of a long history, points for each stretch of the axis: so many that each holds an extreme of its own points. */
 const POINTS_PER_STRETCH = 6;
@@ -63,42 +90,15 @@ export async function metricCurves(
   const shown = numbered.flatMap(({ n, keyNumber, runId }) =>
     [...(thinned[n] ?? [])].map((seq) => ({ n, keyNumber, runId, seq })),
   );
-  const columns = `h.n, h.k, m.value, m.logged_at, m.seq, ${PLACE[axis]} as place`;
-  // Grouped by numbers: by keys and ids it takes twice as long.
-  const rows = await sql<Row>(
-    session.em,
-    `with points as not materialized (
-       select ${columns} from unnest(?::int[], ?::int[], ?::uuid[], ?::text[]) as h(n, k, run_id, key)
-         join metric_point m on m.run_id = h.run_id and m.key = h.key join run r on r.tenant = m.tenant and r.id = m.run_id where m.tenant = ?
-       union all
-       select ${columns} from unnest(?::int[], ?::int[], ?::uuid[], ?::bigint[]) as h(n, k, run_id, seq)
-         join metric_point m on m.run_id = h.run_id and m.seq = h.seq join run r on r.tenant = m.tenant and r.id = m.run_id where m.tenant = ?),
-     spans as (select k, min(place) as low, max(place) as high, count(*) as points from points group by k)
-     select p.n, b.bucket, max(p.place) as place,
-       (max(array[p.place, date_part('epoch', p.logged_at), p.seq::float8, p.value]))[4] as value,
-       min(p.value) filter (where p.value <> 'NaN') as low, max(p.value) filter (where p.value <> 'NaN') as high
-     from points p join spans s using (k),
-       lateral (select case when s.points <= ? or s.high = s.low then p.place
-         else least(floor((p.place - s.low) / (s.high - s.low) * ?), ? - 1) end as bucket) b
-     group by p.n, b.bucket order by b.bucket`,
-    [
-      ...[
-        whole.map(({ n }) => n),
-        whole.map(({ keyNumber }) => keyNumber),
-        whole.map(({ runId }) => runId),
-        whole.map(({ key }) => key),
-      ],
-      session.tenant,
-      ...[
-        shown.map(({ n }) => n),
-        shown.map(({ keyNumber }) => keyNumber),
-        shown.map(({ runId }) => runId),
-        shown.map(({ seq }) => seq),
-      ],
-      session.tenant,
-      ...[maxPoints, maxPoints, maxPoints],
-    ],
-  );
+  const read = axis === 'STEP' ? curvesByStep : curvesByTime;
+  const rows = await read(session.em, [
+    ...[whole.map(({ n }) => n), whole.map(({ keyNumber }) => keyNumber)],
+    ...[whole.map(({ runId }) => runId), whole.map(({ key }) => key)],
+    session.tenant,
+    ...[shown.map(({ n }) => n), shown.map(({ keyNumber }) => keyNumber)],
+    ...[shown.map(({ runId }) => runId), shown.map(({ seq }) => seq)],
+    maxPoints,
+  ]);
   const byKey = Map.groupBy(rows, ({ n }) => keys[n % keys.length]!);
   return keys.map((key) => curvesOf(key, axis, runIds, keys.length, byKey.get(key) ?? []));
 }

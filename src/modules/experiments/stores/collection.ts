@@ -1,0 +1,46 @@
+import { sql } from 'kysely';
+import { Experiment } from '../../../db/entities/experiments/experiment.entity.js';
+import { MetricPoint } from '../../../db/entities/experiments/metric-point.entity.js';
+import { RunCounter } from '../../../db/entities/experiments/run-counter.entity.js';
+import { RunLog } from '../../../db/entities/experiments/run-log.entity.js';
+import { Run } from '../../../db/entities/experiments/run.entity.js';
+import type { Session } from '../../../db/database.js';
+import { tablesOf } from '../../../db/tables.js';
+
+const tables = tablesOf(Run, RunCounter, MetricPoint, RunLog, Experiment);
+
+/** Begins the collection of a run: without its counter it is not restored, since parts of it are gone. */
+export async function beginCollection({ em, tenant }: Session, runId: string): Promise<void> {
+  await tables(em).deleteFrom('run_counter').where('tenant', '=', tenant).where('run_id', '=', runId).execute();
+}
+
+/** Deletes points or log lines of a run, at most `limit`, and returns how many: millions at once would lock others out. */
+export async function deleteSome(
+  { em, tenant }: Session,
+  table: 'metric_point' | 'run_log',
+  runId: string,
+  limit: number,
+): Promise<number> {
+  const some = tables(em)
+    .selectFrom(table)
+    .select(sql<string>`ctid`.as('place'))
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .limit(limit);
+  const deleted = await tables(em)
+    .deleteFrom(table)
+    .where(sql<boolean>`ctid = any(array(${some}))`)
+    .executeTakeFirst();
+  return Number(deleted.numDeletedRows);
+}
+
+/** Deletes the row of a run, and what hangs on it by the database's own rules. */
+export async function deleteRun({ em, tenant }: Session, runId: string): Promise<void> {
+  // A point that was logged while the counter went; nothing can follow it.
+  await tables(em).deleteFrom('metric_point').where('tenant', '=', tenant).where('run_id', '=', runId).execute();
+  await tables(em).deleteFrom('run').where('tenant', '=', tenant).where('id', '=', runId).execute();
+}
+
+export async function deleteExperiment({ em, tenant }: Session, id: string): Promise<void> {
+  await tables(em).deleteFrom('experiment').where('tenant', '=', tenant).where('id', '=', id).execute();
+}

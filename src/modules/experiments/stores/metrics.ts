@@ -1,0 +1,151 @@
+import { sql } from 'kysely';
+import { MetricLatest } from '../../../db/entities/experiments/metric-latest.entity.js';
+import { MetricPoint } from '../../../db/entities/experiments/metric-point.entity.js';
+import type { Session } from '../../../db/database.js';
+import { anyOf, tablesOf } from '../../../db/tables.js';
+
+const tables = tablesOf(MetricPoint, MetricLatest);
+
+export interface MetricRow {
+  runId: string;
+  key: string;
+  value: number;
+  step: number;
+  loggedAt: Date;
+  seq: number;
+}
+
+export type LatestValue = Pick<MetricRow, 'runId' | 'key' | 'value' | 'step'>;
+
+/** The keys that have a point at this step. */
+export async function keysAtStep({ em, tenant }: Session, runId: string, step: number): Promise<Set<string>> {
+  const rows = await tables(em)
+    .selectFrom('metric_point')
+    .select('key')
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('step', '=', step)
+    .execute();
+  return new Set(rows.map(({ key }) => key));
+}
+
+/** Metrics whose keys begin so, step by step. */
+export function metricsByStep(
+  { em, tenant }: Session,
+  runId: string,
+  prefixes: readonly string[],
+): Promise<{ step: number; metrics: Record<string, number> }[]> {
+  return tables(em)
+    .selectFrom('metric_point')
+    .select(['step', sql<Record<string, number>>`jsonb_object_agg(key, value)`.as('metrics')])
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where((where) => where.or(prefixes.map((prefix) => where('key', 'like', `${prefix}%`))))
+    .groupBy('step')
+    .orderBy('step')
+    .execute();
+}
+
+/** Points past a sequence number, at most `limit`, in one direction of it. */
+export function pointsAfter(
+  { em, tenant }: Session,
+  runId: string,
+  seq: number,
+  limit: number,
+  direction: 'asc' | 'desc',
+): Promise<MetricRow[]> {
+  return tables(em)
+    .selectFrom('metric_point')
+    .select(['run_id as runId', 'key', 'value', 'step', 'logged_at as loggedAt', 'seq'])
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('seq', '>', seq)
+    .orderBy('seq', direction)
+    .limit(limit)
+    .execute();
+}
+
+export async function metricKeys({ em, tenant }: Session, runId: string): Promise<string[]> {
+  const rows = await tables(em)
+    .selectFrom('metric_latest')
+    .select('key')
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .execute();
+  return rows.map(({ key }) => key);
+}
+
+/** Newest values of one metric. */
+export function latestOfKey({ em, tenant }: Session, runIds: readonly string[], key: string) {
+  return tables(em)
+    .selectFrom('metric_latest')
+    .select(['run_id as runId', 'value'])
+    .where('tenant', '=', tenant)
+    .where('key', '=', key)
+    .where('run_id', '=', anyOf('uuid', runIds))
+    .execute();
+}
+
+/** Newest values of some metrics, or of the first `limit` by name. */
+export function latestOfRuns(
+  { em, tenant }: Session,
+  runIds: readonly string[],
+  keys: readonly string[] | null,
+  limit: number,
+): Promise<LatestValue[]> {
+  return tables(em)
+    .with('chosen', (from) =>
+      from
+        .selectFrom('metric_latest')
+        .select('key')
+        .where('tenant', '=', tenant)
+        .where('run_id', '=', anyOf('uuid', runIds))
+        .$if(keys !== null, (query) => query.where('key', '=', anyOf('text', keys ?? [])))
+        .groupBy('key')
+        .orderBy(sql`key collate "C"`)
+        .limit(limit),
+    )
+    .selectFrom('metric_latest as m')
+    .innerJoin('chosen as c', 'c.key', 'm.key')
+    .select(['m.run_id as runId', 'm.key', 'm.value', 'm.step'])
+    .where('m.tenant', '=', tenant)
+    .where('m.run_id', '=', anyOf('uuid', runIds))
+    .execute();
+}
+
+export type PointPlace = Pick<MetricRow, 'key' | 'step' | 'loggedAt' | 'value'>;
+
+/**
+ * All points of a run in the order of the primary key, at most `limit` after a place. By the columns themselves and not
+ * by what is selected as them, a page is one stretch of its index.
+ */
+export async function pointsInOrder(
+  { em, tenant }: Session,
+  runId: string,
+  after: PointPlace | null,
+  limit: number,
+): Promise<PointPlace[]> {
+  const db = tables(em);
+  // The planner takes a run that is new for a small one, and would sort all that is left of it for every page.
+  await db
+    .selectNoFrom([
+      sql`set_config('enable_sort', 'off', true)`.as('sort'),
+      sql`set_config('enable_bitmapscan', 'off', true)`.as('scan'),
+    ])
+    .execute();
+  return db
+    .selectFrom('metric_point as p')
+    .select(['p.key', 'p.step', 'p.logged_at as loggedAt', 'p.value'])
+    .where('p.tenant', '=', tenant)
+    .where('p.run_id', '=', runId)
+    .$if(after !== null, (query) => query.where(isAfter(after!)))
+    .orderBy('p.key')
+    .orderBy('p.step')
+    .orderBy('p.logged_at')
+    .orderBy('p.value')
+    .limit(limit)
+    .execute();
+}
+
+const isAfter = ({ key, step, loggedAt, value }: PointPlace) =>
+  sql<boolean>`(p.key, p.step, p.logged_at, p.value) > (${key}, ${step}::bigint, ${loggedAt}::timestamptz, ${String(value)}::float8)`;

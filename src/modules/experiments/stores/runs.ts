@@ -1,0 +1,128 @@
+import { Experiment } from '../../../db/entities/experiments/experiment.entity.js';
+import { RunCounter } from '../../../db/entities/experiments/run-counter.entity.js';
+import { Run } from '../../../db/entities/experiments/run.entity.js';
+import { Job } from '../../../db/entities/jobs/job.entity.js';
+import type { Session } from '../../../db/database.js';
+import { runPrepared } from '../../../db/statement.js';
+import { anyOf, tablesOf, toJson } from '../../../db/tables.js';
+
+const tables = tablesOf(Run, RunCounter, Experiment, Job);
+
+export async function addCounter({ em, tenant }: Session, runId: string): Promise<void> {
+  await tables(em).insertInto('run_counter').values({ tenant, run_id: runId }).execute();
+}
+
+export async function statusOf({ em, tenant }: Session, runId: string): Promise<Run['status'] | null> {
+  const query = tables(em).selectFrom('run').select('status').where('tenant', '=', tenant).where('id', '=', runId);
+  const [run] = await runPrepared(em, 'run_status', query);
+  return run?.status ?? null;
+}
+
+export async function isActive({ em, tenant }: Session, runId: string): Promise<boolean> {
+  const found = await tables(em)
+    .selectFrom('run')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('id', '=', runId)
+    .where('state', '=', 'ACTIVE')
+    .execute();
+  return found.length > 0;
+}
+
+/** Others that lock it wait for the end of the transaction. */
+export async function lockRun({ em, tenant }: Session, runId: string): Promise<void> {
+  await tables(em)
+    .selectFrom('run')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('id', '=', runId)
+    .forUpdate()
+    .execute();
+}
+
+/** The run, its parent, the parent's parent and so on. */
+export async function lineOf({ em, tenant }: Session, runId: string): Promise<string[]> {
+  const rows = await tables(em)
+    .withRecursive('line', (from) =>
+      from
+        .selectFrom('run')
+        .select(['id', 'parent_run_id'])
+        .where('tenant', '=', tenant)
+        .where('id', '=', runId)
+        .union(
+          from
+            .selectFrom('run as r')
+            .innerJoin('line', 'line.parent_run_id', 'r.id')
+            .select(['r.id', 'r.parent_run_id'])
+            .where('r.tenant', '=', tenant),
+        ),
+    )
+    .selectFrom('line')
+    .select('id')
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** Brings back the runs that were deleted at one instant, but not those whose collection as garbage has begun. */
+export async function restoreRuns({ em, tenant }: Session, experimentId: string, deletedAt: Date): Promise<void> {
+  await tables(em)
+    .updateTable('run')
+    .set({ state: 'ACTIVE', deleted_at: null })
+    .where('tenant', '=', tenant)
+    .where('experiment_id', '=', experimentId)
+    .where('state', '=', 'DELETED')
+    .where('deleted_at', '=', deletedAt)
+    .where((where) =>
+      where.exists(where.selectFrom('run_counter as c').select('c.run_id').whereRef('c.run_id', '=', 'run.id')),
+    )
+    .execute();
+}
+
+/** A run whose collection as garbage has begun has no counter any more. */
+export async function hasCounter({ em, tenant }: Session, runId: string): Promise<boolean> {
+  const counters = await tables(em)
+    .selectFrom('run_counter')
+    .select('run_id')
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .execute();
+  return counters.length > 0;
+}
+
+/** An unfinished training whose run is in the experiment. */
+export async function unfinishedTrainingIn({ em, tenant }: Session, experimentId: string): Promise<string | null> {
+  const job = await tables(em)
+    .selectFrom('job as j')
+    .innerJoin('run as r', (on) => on.onRef('r.tenant', '=', 'j.tenant').onRef('r.id', '=', 'j.run_id'))
+    .select('j.id')
+    .where('j.tenant', '=', tenant)
+    .where('r.experiment_id', '=', experimentId)
+    .where('j.kind', '=', 'TRAINING')
+    .where('j.status', 'in', ['QUEUED', 'RUNNING'])
+    .limit(1)
+    .executeTakeFirst();
+  return job?.id ?? null;
+}
+
+/** The experiment of this name becomes the default one; it is made when there is none. */
+export async function makeDefault({ em, tenant, principal }: Session, id: string, name: string): Promise<void> {
+  const now = new Date();
+  await tables(em)
+    .insertInto('experiment')
+    .values({
+      ...{ id, tenant, name, description: '', tags: toJson({}), is_default: true, created_by: principal.subject },
+      ...{ created_at: now, updated_at: now },
+    })
+    .onConflict((on) => on.columns(['tenant', 'name']).doUpdateSet({ is_default: true }))
+    .execute();
+}
+
+/** What the ids and the artifact addresses of an experiment's runs and models are made of. */
+export function placesOf({ em, tenant }: Session, ids: readonly string[]) {
+  const query = tables(em)
+    .selectFrom('experiment')
+    .select(['id', 'is_default as isDefault', 'artifact_location as artifactLocation'])
+    .where('tenant', '=', tenant)
+    .where('id', '=', anyOf('uuid', ids));
+  return runPrepared(em, 'experiment_places', query);
+}

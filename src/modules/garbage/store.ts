@@ -1,0 +1,344 @@
+import { sql, type ExpressionBuilder } from 'kysely';
+import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
+import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
+import { Run } from '../../db/entities/experiments/run.entity.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { LoggedModel } from '../../db/entities/logged-models/logged-model.entity.js';
+import { ExternalRef } from '../../db/entities/platform/external-ref.entity.js';
+import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { Model } from '../../db/entities/registry/model.entity.js';
+import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
+import { DirectUpload } from '../../db/entities/uploads/direct-upload.entity.js';
+import type { Session } from '../../db/database.js';
+import { anyOf, tablesOf, type TablesOf } from '../../db/tables.js';
+import { toHexId } from '../core/index.js';
+import { deleteExperiment, deleteRun } from '../experiments/index.js';
+import { forgetMirrorTasks } from '../exchange/index.js';
+import { deleteJobsOfRun, JOBS_OF_RUN } from '../jobs/index.js';
+import { deleteLoggedModel } from '../logged-models/index.js';
+import { forgetExternal } from '../platform/index.js';
+
+const ENTITIES = [
+  ...([Run, Experiment, LoggedModel, ExternalRef, Job] as const),
+  ...([Model, ModelVersion, Artifact, Checkpoint, DirectUpload] as const),
+] as const;
+
+const tables = tablesOf(...ENTITIES);
+
+type Tables = TablesOf<(typeof ENTITIES)[number]>;
+
+/** What a collection may take: things that were deleted before an instant, and of those only some where it says so. */
+export interface GarbageScope {
+  deletedBefore: string;
+  experimentIds: string[] | null;
+  runIds: string[] | null;
+}
+
+export interface Candidate {
+  id: string;
+  name: string;
+}
+
+/** Experiments that the import of an archive writes just now: they are deleted until it is done. */
+const beingImported = ({ em, tenant }: Session) =>
+  tables(em)
+    .selectFrom('external_ref as r')
+    .innerJoin('job as j', (on) =>
+      on
+        .onRef('j.tenant', '=', 'r.tenant')
+        .on('j.id', '=', sql<string>`(r.synced ->> 'jobId')::uuid`)
+        .on('j.status', 'in', ['QUEUED', 'RUNNING']),
+    )
+    .select('r.local_id')
+    .where('r.tenant', '=', tenant)
+    .where('r.kind', '=', 'EXPERIMENT')
+    .where(sql<boolean>`starts_with(r.server, 'archive:')`)
+    .where(sql<boolean>`not (r.synced ->> 'done')::boolean`);
+
+/** Only runs where only runs are named. */
+export const takesExperiments = ({ experimentIds, runIds }: GarbageScope) => runIds === null || experimentIds !== null;
+
+/** With both lists, a run of either. */
+function runsOf(session: Session, { deletedBefore, experimentIds, runIds }: GarbageScope) {
+  return tables(session.em)
+    .selectFrom('run')
+    .where('tenant', '=', session.tenant)
+    .where('state', '=', 'DELETED')
+    .where('deleted_at', '<=', new Date(deletedBefore))
+    .where('experiment_id', 'not in', beingImported(session))
+    .$if(experimentIds !== null || runIds !== null, (query) =>
+      query.where((where) =>
+        where.or([
+          where('experiment_id', '=', anyOf('uuid', experimentIds ?? [])),
+          where('id', '=', anyOf('uuid', runIds ?? [])),
+        ]),
+      ),
+    );
+}
+
+function experimentsOf({ em, tenant }: Session, { deletedBefore, experimentIds }: GarbageScope) {
+  return tables(em)
+    .selectFrom('experiment')
+    .where('tenant', '=', tenant)
+    .where('state', '=', 'DELETED')
+    .where('deleted_at', '<=', new Date(deletedBefore))
+    .$if(experimentIds !== null, (query) => query.where('id', '=', anyOf('uuid', experimentIds ?? [])));
+}
+
+/** The next runs in the order of their ids. */
+export function deletedRuns(
+  session: Session,
+  scope: GarbageScope,
+  afterId: string,
+  limit: number,
+): Promise<Candidate[]> {
+  return runsOf(session, scope).select(['id', 'name']).where('id', '>', afterId).orderBy('id').limit(limit).execute();
+}
+
+/** Deleted ones, and all of experiments that are deleted. */
+export function deletedModels(
+  session: Session,
+  scope: GarbageScope,
+  afterId: string,
+  limit: number,
+): Promise<Candidate[]> {
+  const { em, tenant } = session;
+  const { experimentIds } = scope;
+  const goneExperiments = experimentsOf(session, { ...scope, experimentIds: null }).select('id');
+  return tables(em)
+    .selectFrom('logged_model')
+    .select(['id', 'name'])
+    .where('tenant', '=', tenant)
+    .where('id', '>', afterId)
+    .$if(experimentIds !== null, (query) => query.where('experiment_id', '=', anyOf('uuid', experimentIds ?? [])))
+    .where('experiment_id', 'not in', beingImported(session))
+    .where((where) =>
+      where.or([
+        where.and([where('state', '=', 'DELETED'), where('deleted_at', '<=', new Date(scope.deletedBefore))]),
+        where('experiment_id', 'in', goneExperiments),
+      ]),
+    )
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
+export function deletedExperiments(
+  session: Session,
+  scope: GarbageScope,
+  afterId: string,
+  limit: number,
+): Promise<Candidate[]> {
+  return experimentsOf(session, scope)
+    .select(['id', 'name'])
+    .where('id', '>', afterId)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
+/** Runs and experiments. */
+export async function countDeleted(session: Session, scope: GarbageScope): Promise<number> {
+  const runs = await runsOf(session, scope)
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  if (!takesExperiments(scope)) return runs.count;
+  const experiments = await experimentsOf(session, scope)
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .executeTakeFirstOrThrow();
+  return runs.count + experiments.count;
+}
+
+/** Keeps an import from going on with the experiment that a thing is in; false while one is at it. */
+async function lockExperimentOf(session: Session, table: 'run' | 'logged_model', id: string): Promise<boolean> {
+  const { em, tenant } = session;
+  const experiment = await tables(em)
+    .selectFrom('experiment')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('id', '=', (from) =>
+      from.selectFrom(table).select('experiment_id').where('tenant', '=', tenant).where('id', '=', id),
+    )
+    .forNoKeyUpdate()
+    .executeTakeFirst();
+  return experiment !== undefined && !(await isBeingImported(session, experiment.id));
+}
+
+async function isBeingImported(session: Session, experimentId: string): Promise<boolean> {
+  return (await beingImported(session).where('r.local_id', '=', experimentId).execute()).length > 0;
+}
+
+/** Locks the run. Null when it is gone, was restored or deleted anew meanwhile. */
+export async function lockDeletedRun(session: Session, id: string, deletedBefore: string): Promise<Candidate | null> {
+  if (!(await lockExperimentOf(session, 'run', id))) return null;
+  const run = await tables(session.em)
+    .selectFrom('run')
+    .select(['id', 'name'])
+    .where('tenant', '=', session.tenant)
+    .where('id', '=', id)
+    .where('state', '=', 'DELETED')
+    .where('deleted_at', '<=', new Date(deletedBefore))
+    .forUpdate()
+    .executeTakeFirst();
+  return run ?? null;
+}
+
+/**
+ * The same of a logged model and its experiment: false when it is gone, or is wanted again since its experiment was
+ * restored.
+ */
+export async function lockDeletedModel(session: Session, id: string, deletedBefore: string): Promise<boolean> {
+  if (!(await lockExperimentOf(session, 'logged_model', id))) return false;
+  const before = new Date(deletedBefore);
+  const locked = await tables(session.em)
+    .selectFrom('logged_model as l')
+    .innerJoin('experiment as e', (on) => on.onRef('e.tenant', '=', 'l.tenant').onRef('e.id', '=', 'l.experiment_id'))
+    .select('l.id')
+    .where('l.tenant', '=', session.tenant)
+    .where('l.id', '=', id)
+    .where((where) =>
+      where.or([
+        where.and([where('l.state', '=', 'DELETED'), where('l.deleted_at', '<=', before)]),
+        where.and([where('e.state', '=', 'DELETED'), where('e.deleted_at', '<=', before)]),
+      ]),
+    )
+    .forUpdate()
+    .execute();
+  return locked.length > 0;
+}
+
+const MAX_VERSIONS_SHOWN = 5;
+
+/** Versions that came from the run, or from a model that it logged, e.g. "cars 3". */
+export function versionsFromRun(session: Session, runId: string): Promise<string[]> {
+  const { em, tenant } = session;
+  return versionsWhere(session, (where) =>
+    where.or([
+      where('v.run_id', '=', runId),
+      where('v.source_uri', 'like', `runs:/${toHexId(runId)}/%`),
+      where(
+        'v.logged_model_id',
+        'in',
+        tables(em).selectFrom('logged_model').select('id').where('tenant', '=', tenant).where('run_id', '=', runId),
+      ),
+      where(
+        'v.source_key',
+        'in',
+        tables(em).selectFrom('artifact').select('object_key').where('tenant', '=', tenant).where('run_id', '=', runId),
+      ),
+    ]),
+  );
+}
+
+export function versionsFromModel(session: Session, loggedModelId: string): Promise<string[]> {
+  return versionsWhere(session, (where) => where('v.logged_model_id', '=', loggedModelId));
+}
+
+type Versions = Tables & { v: Tables['model_version']; m: Tables['model'] };
+
+async function versionsWhere(
+  { em, tenant }: Session,
+  condition: (
+    where: ExpressionBuilder<Versions, 'v' | 'm'>,
+  ) => ReturnType<ExpressionBuilder<Versions, 'v' | 'm'>['or']>,
+): Promise<string[]> {
+  const rows = await tables(em)
+    .selectFrom('model_version as v')
+    .innerJoin('model as m', 'm.id', 'v.model_id')
+    .select(sql<string>`m.name || ' ' || v.version`.as('version'))
+    .where('v.tenant', '=', tenant)
+    .where(condition)
+    .orderBy('version')
+    .limit(MAX_VERSIONS_SHOWN)
+    .execute();
+  return rows.map(({ version }) => version);
+}
+
+/** An upload in parts that nobody has completed: the object store holds them beside its files. */
+export interface OpenUpload {
+  objectKey: string;
+  storeUploadId: string;
+}
+
+/** Those to a run or logged model; their rows go with its row. */
+export function openUploads({ em, tenant }: Session, ownerId: string): Promise<OpenUpload[]> {
+  return tables(em)
+    .selectFrom('direct_upload')
+    .select(['object_key as objectKey', 'store_upload_id as storeUploadId'])
+    .where('tenant', '=', tenant)
+    .where((where) => where.or([where('run_id', '=', ownerId), where('logged_model_id', '=', ownerId)]))
+    .execute();
+}
+
+/** The row of a run and all that hangs on it; returns the keys of files that no row names any more. */
+export async function deleteRunRow(session: Session, runId: string): Promise<string[]> {
+  const { em, tenant } = session;
+  const jobs = tables(em)
+    .selectFrom('job')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('kind', 'in', JOBS_OF_RUN);
+  const keys = await tables(em)
+    .selectFrom('artifact')
+    .select('object_key as key')
+    .where('tenant', '=', tenant)
+    .where((where) => where.or([where('run_id', '=', runId), where('job_id', 'in', jobs)]))
+    .union((from) =>
+      from
+        .selectFrom('checkpoint')
+        .select('object_key as key')
+        .where('tenant', '=', tenant)
+        .where('job_id', 'in', jobs),
+    )
+    .execute();
+  await deleteJobsOfRun(session, runId);
+  await forgetElsewhere(session, runId);
+  await deleteRun(session, runId);
+  return keys.map(({ key }) => key);
+}
+
+/** The same of a logged model. */
+export async function deleteModelRow(session: Session, id: string): Promise<string[]> {
+  const keys = await tables(session.em)
+    .selectFrom('artifact')
+    .select('object_key as key')
+    .where('tenant', '=', session.tenant)
+    .where('logged_model_id', '=', id)
+    .execute();
+  await forgetElsewhere(session, id);
+  await deleteLoggedModel(session, id);
+  return keys.map(({ key }) => key);
+}
+
+/** Why an experiment must stay, or null once it is gone. */
+export async function deleteExperimentRow(session: Session, id: string, deletedBefore: string): Promise<string | null> {
+  const { em, tenant } = session;
+  const experiment = await experimentsOf(session, { deletedBefore, experimentIds: [id], runIds: null })
+    .select('id')
+    .forUpdate()
+    .executeTakeFirst();
+  if (!experiment) return 'it was restored meanwhile';
+  if (await isBeingImported(session, id)) return 'an import is writing it';
+  const count = async (table: 'run' | 'logged_model') => {
+    const { things } = await tables(em)
+      .selectFrom(table)
+      .select((select) => select.fn.countAll<number>().as('things'))
+      .where('tenant', '=', tenant)
+      .where('experiment_id', '=', id)
+      .executeTakeFirstOrThrow();
+    return things;
+  };
+  const [runs, models] = [await count('run'), await count('logged_model')];
+  const parts = [...(runs ? [`${runs} runs`] : []), ...(models ? [`${models} logged models`] : [])];
+  if (parts.length > 0) return `${parts.join(' and ')} of it stay`;
+  await forgetElsewhere(session, id);
+  await deleteExperiment(session, id);
+  return null;
+}
+
+/** What it was called in other tracking servers, in the order in which a mirror locks the rows. */
+async function forgetElsewhere(session: Session, localId: string): Promise<void> {
+  await forgetMirrorTasks(session, localId);
+  await forgetExternal(session, localId);
+}

@@ -1,0 +1,24 @@
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import type { Session } from '../../db/database.js';
+import { tablesOf } from '../../db/tables.js';
+
+const tables = tablesOf(Job);
+
+/** Kinds whose jobs are about their run alone: they go with it. */
+export const JOBS_OF_RUN = ['TRAINING', 'RUN_ARCHIVE'] as const;
+
+/** Deletes the jobs that are about the run alone; others that name it do so no more. */
+export async function deleteJobsOfRun({ em, tenant }: Session, runId: string): Promise<void> {
+  await tables(em)
+    .deleteFrom('job')
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('kind', 'in', JOBS_OF_RUN)
+    .execute();
+  await tables(em)
+    .updateTable('job')
+    .set({ run_id: null })
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .execute();
+}
