@@ -32,17 +32,13 @@ export const FOREIGN_WRITES: readonly TableException[] = [
   },
   { module: 'registry', tables: ['deployment'], why: 'With a version go its stopped deployments.' },
   { module: 'serving', tables: ['checkpoint'], why: 'Parts of a batch inference are kept as checkpoints.' },
-  {
-    module: 'training',
-    tables: ['event', 'run', 'run_dataset'],
-    why: 'A training writes the end of its run and tells of it.',
-  },
+  { module: 'training', tables: ['event'], why: 'The end of a training is told in the transaction that ends its job.' },
 ];
 
 export const FOREIGN_READS: readonly TableException[] = [
   {
     module: 'artifacts',
-    tables: ['experiment', 'job', 'logged_model', 'metric_point', 'run', 'run_counter', 'run_log'],
+    tables: ['experiment', 'job', 'logged_model', 'run', 'run_counter'],
     why: 'The folder of an owner is found, and the archive of a run is read, in one statement each.',
   },
   {
@@ -73,7 +69,7 @@ export const FOREIGN_READS: readonly TableException[] = [
     module: 'garbage',
     tables: [
       ...['artifact', 'checkpoint', 'dataset', 'direct_upload', 'evaluation', 'experiment', 'external_ref', 'job'],
-      ...['logged_model', 'metric_point', 'mirror_task', 'model', 'model_version', 'run', 'run_counter', 'run_log'],
+      ...['logged_model', 'metric_point', 'model', 'model_version', 'run', 'run_log'],
       ...['staged_object', 'upload'],
     ],
     why: 'What nobody names any more is found by asking all tables at once.',
@@ -111,6 +107,6 @@ export const FOREIGN_READS: readonly TableException[] = [
     tables: ['checkpoint', 'dataset', 'evaluation', 'job', 'model', 'model_alias', 'model_version', 'stage_transition'],
     why: 'Deployments are read with the versions that they serve, on the road of every prediction.',
   },
-  { module: 'training', tables: ['dataset', 'job', 'metric_latest', 'model'], why: 'A training is read with its job.' },
+  { module: 'training', tables: ['dataset', 'job', 'model'], why: 'A training is read with its job.' },
   { module: 'uploads', tables: ['job'], why: 'An upload that an unfinished job names is not swept.' },
 ];

@@ -32,7 +32,14 @@ export { RunAnalysisService } from './run-analysis.service.js';
 export { RunComparisonService, type ComparedMetric, MAX_COMPARED_RUNS } from './run-comparison.service.js';
 export { RunDatasetService, MAX_DATASETS_PER_CALL } from './run-dataset.service.js';
 export { readRunDetails, type DatasetReference, type RunDetails } from './stores/run-details.js';
-export { fragment, joined, metricCondition, type AttributeColumns, type Fragment } from './stores/run-filter-sql.js';
+export {
+  fragment,
+  joined,
+  metricCondition,
+  toRaw,
+  type AttributeColumns,
+  type Fragment,
+} from './stores/run-filter-sql.js';
 export { RunLifecycleService } from './run-lifecycle.service.js';
 export { RunLogService, MAX_LINES_PER_CALL } from './run-log.service.js';
 export type { LogLine } from './stores/logs.js';
@@ -42,5 +49,6 @@ export { RunSearchService } from './run-search.service.js';
 export { RunService, MAX_METRICS_PER_CALL } from './run.service.js';
 export { RUN_PREFIXES, type RunEntity } from './rules/run-filter.js';
 export { linesAfter } from './stores/logs.js';
-export { pointsInOrder, type PointPlace } from './stores/metrics.js';
-export { lockRun } from './stores/runs.js';
+export { addUsedDataset } from './stores/datasets.js';
+export { lastStepOf, pointsInOrder, type PointPlace } from './stores/metrics.js';
+export { endUnfinishedRun, lockRun } from './stores/runs.js';

@@ -12,7 +12,7 @@ import { dropTag, putTags, refuseWrite } from './run-pairs.js';
 import type { RunService, RunStatus } from './run.service.js';
 import { cloneDatasets } from './stores/datasets.js';
 import { pairsOf } from './stores/pairs.js';
-import { hasCounter } from './stores/runs.js';
+import { changeStatus, hasCounter } from './stores/runs.js';
 
 export interface RunUpdate {
   runId: string;
@@ -144,8 +144,7 @@ export class RunLifecycleService {
   }
 
   private async setStatus(session: Session, run: Run, status: RunStatus, endedAt: Date | null): Promise<void> {
-    run.status = status;
-    run.endedAt = isEnded(status) ? (endedAt ?? run.endedAt ?? new Date()) : null;
+    changeStatus(run, { status, endedAt: isEnded(status) ? (endedAt ?? run.endedAt ?? new Date()) : null });
     this.runs.tellStatus(session, run.id);
     if (isEnded(status)) for (const listener of this.listeners) await listener(session, run.id);
   }

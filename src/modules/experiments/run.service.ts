@@ -12,7 +12,7 @@ import { appendMetrics, type MetricInput } from './stores/metric-log.js';
 import { addParams, dropTag, putTags } from './run-pairs.js';
 import { keysAtStep, metricsByStep, pointsAfter, type MetricRow } from './stores/metrics.js';
 import { pairsOf } from './stores/pairs.js';
-import { addCounter, lockRun, statusOf } from './stores/runs.js';
+import { addCounter, lockRun, setStatusOf, statusOf, type StatusChange } from './stores/runs.js';
 
 export type RunStatus = Run['status'];
 
@@ -82,6 +82,12 @@ export class RunService {
   async hasEnded(session: Session, id: string): Promise<boolean> {
     const status = await statusOf(session, id);
     return status === null || isEnded(status);
+  }
+
+  /** Of a run that the transaction does not hold; its followers learn it. */
+  async setStatus(session: Session, runId: string, change: StatusChange): Promise<void> {
+    await setStatusOf(session, runId, change);
+    this.tellStatus(session, runId);
   }
 
   /** In the transaction in which it ends or goes on: its followers learn it. */

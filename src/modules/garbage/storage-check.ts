@@ -1,6 +1,5 @@
 import type { ObjectStore } from '../../adapters/object-store/port.js';
-import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
+import { statement } from '../../db/statement.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Attempt } from '../jobs/index.js';
 import type { StorageReport } from './garbage-collection.job-kind.js';
@@ -32,11 +31,35 @@ export const NAMED = [
 
 /** Those whose files must be there: not what is only being stored. */
 const STORED = `
-  select object_key as key from artifact where tenant = ? union select object_key from checkpoint where tenant = ?
-  union select object_key from dataset where tenant = ? union select object_key from upload where tenant = ?
-  union select table_key from dataset where tenant = ? and table_key is not null
-  union select object_key from model_version where tenant = ? and status = 'READY' and object_key is not null`;
-const STORED_TABLES = STORED.split('?').length - 1;
+  select object_key as key from artifact where tenant = $1 union select object_key from checkpoint where tenant = $1
+  union select object_key from dataset where tenant = $1 union select object_key from upload where tenant = $1
+  union select table_key from dataset where tenant = $1 and table_key is not null
+  union select object_key from model_version where tenant = $1 and status = 'READY' and object_key is not null`;
+
+const AMONG = `select key from unnest($2::text[]) as k(key) join (${STORED}) s using (key)`;
+const sums = (keys: string) => `
+  select (hash & ${BUCKETS - 1})::int as bucket, count(*)::int as rows, sum(hash::numeric)::text as sum
+  from (select hashtextextended(key, 0) as hash from (${keys}) stored) hashed group by 1`;
+const SUMS = { bucket: 'integer', rows: 'integer', sum: 'text' } as const;
+
+const sumsOfAll = statement({ name: 'stored_file_sums', text: sums(STORED), row: SUMS });
+const sumsAmong = statement({ name: 'stored_file_sums_among', text: sums(AMONG), row: SUMS });
+const storedAmong = statement({ name: 'stored_files_among', text: AMONG, row: { key: 'text' } });
+
+const unnamedAmong = statement({
+  name: 'unnamed_files_among',
+  text: `select key from unnest($2::text[]) as k(key) where ${NAMED.map(
+    ([table, column]) => `not exists (select from ${table} where tenant = $1 and ${column} = k.key)`,
+  ).join(' and ')}`,
+  row: { key: 'text' },
+});
+
+const storedInBuckets = statement({
+  name: 'stored_files_in_buckets',
+  text: `select key from (${STORED}) stored where (hashtextextended(key, 0) & ${BUCKETS - 1}) = any($2::bigint[])
+    and key collate "C" > $3 order by key collate "C" limit $4`,
+  row: { key: 'text' },
+});
 
 /** Looks for orphans both ways among the tenant's files, and changes nothing. */
 export async function checkStorage(attempt: Attempt, objects: ObjectStore): Promise<StorageReport> {
@@ -85,54 +108,26 @@ function add(all: Sums, more: Sums): void {
 
 /** Of the rows whose files must be there, or of those among some keys: equal sums are of equal keys. */
 async function sumsOf(attempt: Attempt, among?: string[]): Promise<Sums> {
-  const keys = among ? `select key from unnest(?::text[]) as k(key) join (${STORED}) s using (key)` : STORED;
-  const rows = await attempt.read((session) =>
-    sql<{ bucket: number; rows: number; sum: string }>(
-      session.em,
-      `select (hash & ${BUCKETS - 1})::int as bucket, count(*)::int as rows, sum(hash::numeric)::text as sum
-       from (select hashtextextended(key, 0) as hash from (${keys}) stored) hashed group by 1`,
-      [...(among ? [among] : []), ...tenants(session)],
-    ),
+  const rows = await attempt.read(({ em, tenant }) =>
+    among ? sumsAmong(em, [tenant, among]) : sumsOfAll(em, [tenant]),
   );
   return new Map(rows.map(({ bucket, rows: count, sum }) => [bucket, { rows: count, sum: BigInt(sum) }]));
 }
 
-const tenants = ({ tenant }: Session) => Array.from({ length: STORED_TABLES }, () => tenant);
-
 async function unnamed(attempt: Attempt, keys: string[]): Promise<string[]> {
   if (keys.length === 0) return [];
-  const known = NAMED.map(
-    ([table, column]) => `not exists (select from ${table} where tenant = ? and ${column} = k.key)`,
-  ).join(' and ');
-  const rows = await attempt.read((session) =>
-    sql<{ key: string }>(session.em, `select key from unnest(?::text[]) as k(key) where ${known}`, [
-      keys,
-      ...NAMED.map(() => session.tenant),
-    ]),
-  );
+  const rows = await attempt.read(({ em, tenant }) => unnamedAmong(em, [tenant, keys]));
   return rows.map(({ key }) => key);
 }
 
 async function storedKeys(attempt: Attempt, buckets: number[], after: string): Promise<string[]> {
-  const rows = await attempt.read((session) =>
-    sql<{ key: string }>(
-      session.em,
-      `select key from (${STORED}) stored where (hashtextextended(key, 0) & ${BUCKETS - 1}) = any(?::bigint[])
-         and key collate "C" > ? order by key collate "C" limit ?`,
-      [...tenants(session), buckets, after, BATCH],
-    ),
-  );
+  const rows = await attempt.read(({ em, tenant }) => storedInBuckets(em, [tenant, buckets, after, BATCH]));
   return rows.map(({ key }) => key);
 }
 
 async function stillStored(attempt: Attempt, keys: string[]): Promise<string[]> {
   if (keys.length === 0) return [];
-  const rows = await attempt.read((session) =>
-    sql<{ key: string }>(session.em, `select key from unnest(?::text[]) as k(key) join (${STORED}) s using (key)`, [
-      keys,
-      ...tenants(session),
-    ]),
-  );
+  const rows = await attempt.read(({ em, tenant }) => storedAmong(em, [tenant, keys]));
   return rows.map(({ key }) => key);
 }
 

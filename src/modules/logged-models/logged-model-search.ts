@@ -1,6 +1,6 @@
 import { LoggedModel } from '../../db/entities/logged-models/logged-model.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
+import { tablesOf } from '../../db/tables.js';
 import type { Comparison } from '../core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import {
@@ -9,9 +9,12 @@ import {
   fragment,
   joined,
   metricCondition,
+  toRaw,
   type AttributeColumns,
   type Fragment,
 } from '../experiments/index.js';
+
+const tables = tablesOf(LoggedModel);
 
 type Entity = 'attribute' | 'metric' | 'param' | 'tag';
 
@@ -84,17 +87,18 @@ export async function searchLoggedModels(session: Session, search: LoggedModelSe
     ],
     ' and ',
   );
-  const orders = search.order.map((key, i) => toOrder(key, `m${i}`, tenant));
-  const joins = joined(
-    orders.map(({ join }) => join),
-    ' ',
+  const order = joined(
+    [...search.order.map((key) => toOrder(key, tenant)), fragment('l.created_at desc'), fragment('l.id')],
+    ', ',
   );
-  const order = [...orders.map(({ orderBy }) => orderBy), 'l.created_at desc', 'l.id'].join(', ');
-  const rows = await sql<{ id: string }>(
-    session.em,
-    `select l.id from logged_model l ${joins.text} where ${where.text} order by ${order} limit ? offset ?`,
-    [...joins.params, ...where.params, search.limit, search.offset],
-  );
+  const rows = await tables(session.em)
+    .selectFrom('logged_model as l')
+    .select('l.id')
+    .where(toRaw(where))
+    .orderBy(toRaw(order))
+    .limit(search.limit)
+    .offset(search.offset)
+    .execute();
   const found = await session.em.find(LoggedModel, { tenant, id: { $in: rows.map(({ id }) => id) } });
   const byId = new Map(found.map((model) => [model.id, model]));
   return rows.flatMap(({ id }) => byId.get(id) ?? []);
@@ -136,16 +140,12 @@ const unknownOrder = (field: string, details: { attribute?: string } = {}) =>
   new AppError(ErrorCode.BAD_USER_INPUT, `Invalid order by field name: ${field}`, { field: 'order_by', ...details });
 
 /** By a column, or by a metric's latest value. */
-function toOrder(
-  { field, direction, dataset }: LoggedModelOrder,
-  alias: string,
-  tenant: string,
-): { join: Fragment; orderBy: string } {
+function toOrder({ field, direction, dataset }: LoggedModelOrder, tenant: string): Fragment {
   const [entity, ...rest] = field.split('.');
   if (rest.length === 0) {
     const column = COLUMNS[Object.hasOwn(ORDER_ALIASES, field) ? (ORDER_ALIASES[field] ?? '') : field];
     if (!column || !Object.values(COLUMNS).includes(column)) throw unknownOrder(field, { attribute: field });
-    return { join: fragment(''), orderBy: `${ORDER_SQL[column.sql] ?? column.sql} ${direction} nulls last` };
+    return fragment(`${ORDER_SQL[column.sql] ?? column.sql} ${direction} nulls last`);
   }
   if (entity !== 'metrics') throw unknownOrder(`${field}. Only metrics are supported.`);
   const where = joined(
@@ -158,8 +158,5 @@ function toOrder(
   const latest =
     `select c.value from logged_model_metric c where ${where.text} order by c.logged_at desc, c.step desc, ` +
     'c.run_id limit 1';
-  return {
-    join: { ...where, text: `left join lateral (${latest}) ${alias} on true` },
-    orderBy: `${alias}.value ${direction} nulls last`,
-  };
+  return { ...where, text: `(${latest}) ${direction} nulls last` };
 }

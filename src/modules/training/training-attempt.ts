@@ -3,9 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
-import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { EventType, emitEvent } from '../platform/index.js';
 import type { TrainingWarning } from '../algorithms/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -14,7 +12,7 @@ import type { AttemptOf } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
-import type { RunLogService, RunService } from '../experiments/index.js';
+import { lastStepOf, type RunLogService, type RunService } from '../experiments/index.js';
 import type { CheckpointService } from './checkpoint.service.js';
 import type { RunRegistrar } from './run-registrar.js';
 import type { TRAINING } from './training.job-kind.js';
@@ -146,13 +144,7 @@ export class TrainingAttempt {
     const { attempt, parts, runId } = this;
     try {
       await attempt.write(async (session) => {
-        const [latest] = await sql<{ step: number }>(
-          session.em,
-          'select max(step)::float8 as step from metric_latest where tenant = ? and run_id = ? and key = ' +
-            'any(?::text[])',
-          [session.tenant, runId, Object.keys(usage)],
-        );
-        const step = (latest?.step ?? -1) + 1;
+        const step = (await lastStepOf(session, runId, Object.keys(usage))) + 1;
         await parts.runs.logMetrics(
           session,
           runId,
@@ -199,12 +191,7 @@ export class TrainingAttempt {
       for (const { path, key, stored } of files)
         await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
       await parts.runs.logStep(session, this.runId, epochsRun, metrics);
-      await session.em.nativeUpdate(
-        Run,
-        { id: this.runId, tenant: session.tenant },
-        { status: 'FINISHED', endedAt: new Date(), warnings },
-      );
-      parts.runs.tellStatus(session, this.runId);
+      await parts.runs.setStatus(session, this.runId, { status: 'FINISHED', endedAt: new Date(), warnings });
       session.touch('run', this.runId);
       const modelId = this.config.registerModelId;
       const subject = { type: 'job', id: attempt.job.id };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Event } from '../../db/entities/platform/event.entity.js';
-import { Run } from '../../db/entities/experiments/run.entity.js';
+import { endUnfinishedRun } from '../experiments/index.js';
 import { trainingConfigSchema, trainingResultSchema, trainingWarningSchema } from '../algorithms/index.js';
 import { defineJobKind, GIB, HOUR_MS, SECOND_MS } from '../jobs/index.js';
 import { EventType } from '../platform/index.js';
@@ -36,11 +36,7 @@ export const TRAINING = defineJobKind({
       });
     }
     if (runId == null) return [];
-    await em.nativeUpdate(
-      Run,
-      { id: runId, status: { $in: ['QUEUED', 'RUNNING'] } },
-      { status: status === 'FAILED' ? 'FAILED' : 'KILLED', endedAt: new Date() },
-    );
+    await endUnfinishedRun(em, runId, status === 'FAILED' ? 'FAILED' : 'KILLED');
     return [{ type: 'run', id: runId }];
   },
 });

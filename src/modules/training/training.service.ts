@@ -3,8 +3,6 @@ import { join } from 'node:path';
 import type { Database, Session } from '../../db/database.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
-import { Run } from '../../db/entities/experiments/run.entity.js';
-import { RunDataset } from '../../db/entities/experiments/run-dataset.entity.js';
 import { EventType, audit, emitEvent } from '../platform/index.js';
 import type { DatasetProfile } from '../model-contract/index.js';
 import {
@@ -19,7 +17,7 @@ import {
 } from '../algorithms/index.js';
 import { AppError, badInput, notFound } from '../../errors.js';
 import type { AttemptOf, JobService } from '../jobs/index.js';
-import { requireWritable } from '../experiments/index.js';
+import { addUsedDataset, requireWritable } from '../experiments/index.js';
 import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
 import { TRAINING } from './training.job-kind.js';
 
@@ -65,7 +63,7 @@ export class TrainingService {
       params: configParams(training),
     });
     run.warnings = warnings;
-    session.em.create(RunDataset, { tenant: session.tenant, runId: run.id, datasetId: dataset.id, role: 'TRAINING' });
+    addUsedDataset(session, run.id, dataset.id, 'TRAINING');
     const job = this.jobs.create(session, TRAINING, {
       input: { training, registerModelId: modelId, warnings },
       runId: run.id,
@@ -86,8 +84,7 @@ export class TrainingService {
   async resume(session: Session, jobId: string): Promise<Job> {
     const job = await this.jobs.resume(session, 'resumeTraining', jobId, TRAINING);
     await requireWritable(session, job.runId!);
-    await session.em.nativeUpdate(Run, { id: job.runId!, tenant: session.tenant }, { status: 'QUEUED', endedAt: null });
-    this.parts.runs.tellStatus(session, job.runId!);
+    await this.parts.runs.setStatus(session, job.runId!, { status: 'QUEUED', endedAt: null });
     session.touch('run', job.runId!);
     this.announce(session, job);
     return job;

@@ -54,6 +54,16 @@ export async function addDatasets(
   ]);
 }
 
+/** Says what a registered dataset was to a run. */
+export function addUsedDataset(
+  { em, tenant }: Session,
+  runId: string,
+  datasetId: string,
+  role: RunDataset['role'],
+): void {
+  em.create(RunDataset, { tenant, runId, datasetId, role });
+}
+
 /** What a run read and used, for another run. */
 export async function cloneDatasets({ em, tenant }: Session, from: string, to: string): Promise<void> {
   const newId = sql<string>`gen_random_uuid()`.as('id');

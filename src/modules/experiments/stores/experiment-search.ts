@@ -1,9 +1,12 @@
 import { Experiment } from '../../../db/entities/experiments/experiment.entity.js';
 import type { Session } from '../../../db/database.js';
-import { sql } from '../../../db/sql.js';
+import { sql } from 'kysely';
+import { tablesOf } from '../../../db/tables.js';
 import type { Comparison, OrderKey } from '../../core/index.js';
 import { columnCondition, entryCondition } from './record-filter-sql.js';
-import { fragment, joined, type AttributeColumns } from './run-filter-sql.js';
+import { fragment, joined, toRaw, type AttributeColumns } from './run-filter-sql.js';
+
+const tables = tablesOf(Experiment);
 
 type Entity = 'attribute' | 'tag';
 
@@ -36,11 +39,14 @@ export async function searchExperiments(session: Session, search: ExperimentSear
     ' and ',
   );
   const order = search.order.map(({ key, direction }) => `${COLUMNS[key]?.sql} ${direction}`);
-  const rows = await sql<{ id: string }>(
-    session.em,
-    `select e.id from experiment e where ${where.text} order by ${[...order, 'e.id'].join(', ')} limit ? offset ?`,
-    [...where.params, search.limit, search.offset],
-  );
+  const rows = await tables(session.em)
+    .selectFrom('experiment as e')
+    .select('e.id')
+    .where(toRaw(where))
+    .orderBy(sql.raw([...order, 'e.id'].join(', ')))
+    .limit(search.limit)
+    .offset(search.offset)
+    .execute();
   const found = await session.em.find(Experiment, { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } });
   const byId = new Map(found.map((experiment) => [experiment.id, experiment]));
   return rows.flatMap(({ id }) => byId.get(id) ?? []);

@@ -75,6 +75,18 @@ export async function metricKeys({ em, tenant }: Session, runId: string): Promis
   return rows.map(({ key }) => key);
 }
 
+/** The highest step of the newest points of some metrics; -1 when there are none. */
+export async function lastStepOf({ em, tenant }: Session, runId: string, keys: readonly string[]): Promise<number> {
+  const latest = await tables(em)
+    .selectFrom('metric_latest')
+    .select((select) => select.fn.max('step').as('step'))
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('key', '=', anyOf('text', keys))
+    .executeTakeFirst();
+  return latest?.step ?? -1;
+}
+
 /** Newest values of one metric. */
 export function latestOfKey({ em, tenant }: Session, runIds: readonly string[], key: string) {
   return tables(em)

@@ -1,3 +1,4 @@
+import { sql as template, type RawBuilder } from 'kysely';
 import { type Comparison, type Filter, fromHexId } from '../../core/index.js';
 import type { RunEntity } from '../rules/run-filter.js';
 import { RUN_TAGS } from '../rules/run-tags.js';
@@ -12,6 +13,12 @@ export const fragment = (text: string, ...params: unknown[]): Fragment => ({ tex
 
 export function joined(pieces: readonly Fragment[], separator: string): Fragment {
   return { text: pieces.map(({ text }) => text).join(separator), params: pieces.flatMap(({ params }) => params) };
+}
+
+/** The same for the query builder, as a condition or anything else that it takes. */
+export function toRaw<T = boolean>({ text, params }: Fragment): RawBuilder<T> {
+  const parts = text.split('?');
+  return template<T>(Object.assign(parts, { raw: parts }), ...params);
 }
 
 /** SQL of the attributes of the run `r`; an id is compared as a whole, or as text. */

@@ -1,3 +1,4 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { Experiment } from '../../../db/entities/experiments/experiment.entity.js';
 import { RunCounter } from '../../../db/entities/experiments/run-counter.entity.js';
 import { Run } from '../../../db/entities/experiments/run.entity.js';
@@ -27,6 +28,42 @@ export async function isActive({ em, tenant }: Session, runId: string): Promise<
     .where('state', '=', 'ACTIVE')
     .execute();
   return found.length > 0;
+}
+
+export interface StatusChange {
+  status: Run['status'];
+  endedAt: Date | null;
+  /** What a training has to say of itself. */
+  warnings?: Run['warnings'];
+}
+
+/** These three are the only ones that write the status of a run. */
+export async function setStatusOf(
+  { em, tenant }: Session,
+  runId: string,
+  { status, endedAt, warnings }: StatusChange,
+): Promise<void> {
+  await tables(em)
+    .updateTable('run')
+    .set({ status, ended_at: endedAt, ...(warnings && { warnings: toJson(warnings) }) })
+    .where('tenant', '=', tenant)
+    .where('id', '=', runId)
+    .execute();
+}
+
+/** The same for a run that the transaction holds, and locks. */
+export function changeStatus(run: Run, { status, endedAt }: StatusChange): void {
+  Object.assign(run, { status, endedAt });
+}
+
+/** Of a run whose job has ended without it; one that has ended stays as it is. */
+export async function endUnfinishedRun(em: EntityManager, runId: string, status: 'FAILED' | 'KILLED'): Promise<void> {
+  await tables(em)
+    .updateTable('run')
+    .set({ status, ended_at: new Date() })
+    .where('id', '=', runId)
+    .where('status', 'in', ['QUEUED', 'RUNNING'])
+    .execute();
 }
 
 /** Others that lock it wait for the end of the transaction. */
