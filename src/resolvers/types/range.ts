@@ -49,7 +49,8 @@ export function rangeText({ min, above, max, unit }: InputRange): string {
         : max === undefined
           ? `at least ${numberText(min)}`
           : `${numberText(min)} to ${numberText(max)}`;
-  return unit ? `${bounds} ${unit}` : bounds;
+  if (!unit) return bounds;
+  return `${bounds} ${bounds.endsWith(' 1') ? unit.replace(/s$/, '') : unit}`;
 }
 
 export function isWithin({ min = -Infinity, above, max = Infinity }: InputRange, amount: number): boolean {
@@ -60,8 +61,7 @@ export function isWithin({ min = -Infinity, above, max = Infinity }: InputRange,
 export function describeRanges(schema: GraphQLSchema): GraphQLSchema {
   const describe = (input: Pick<GraphQLInputField, 'description'>, range: InputRange | undefined) => {
     if (!range) return;
-    const text = rangeText(range);
-    input.description = `${input.description ?? ''} ${text[0]!.toUpperCase()}${text.slice(1)}.`.trim();
+    input.description = `${input.description ?? ''} Range: ${rangeText(range)}.`.trim();
   };
   for (const type of Object.values(schema.getTypeMap())) {
     if (isInputObjectType(type))
