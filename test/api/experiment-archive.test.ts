@@ -311,7 +311,7 @@ it('refuses whatever is not such an archive, and writes nothing of it', async ()
   expect((await refused(stranger, ImportExperimentDocument, { uploadId })).extensions.code).toBe('NOT_FOUND');
 });
 
-it('one that is is not complete: its import has not finished is neither restored nor exported nor collected while its import is at it', async () => {
+it('one that is here only in part is neither restored nor exported nor collected while its import is at it', async () => {
   const half = await service.as({ tenant: 'half', role: Role.ADMIN });
   const client = await MlflowCaller.of(service, { tenant: 'half', role: Role.ADMIN });
   const { uploadId } = await half.upload('experiment.tar', archive);
