@@ -17,6 +17,9 @@ const SHORT_VALUE_BYTES = 8;
 /** Longer texts are measured, shorter ones estimated. */
 const SHORT_TEXT_LENGTH = 256;
 
+/** Extension of a field without a resolver of its own: its value came with the object that has it. */
+export const IS_PROPERTY = 'isProperty';
+
 /** Wraps every field of the schema, introspection included, so that the bytes of an answer are counted while it is made. */
 export function meterSchema(schema: GraphQLSchema): GraphQLSchema {
   const types = Object.values(schema.getTypeMap()).filter(isObjectType);
@@ -26,6 +29,7 @@ export function meterSchema(schema: GraphQLSchema): GraphQLSchema {
 
 function meterField(field: GraphQLField<unknown, RequestContext | undefined>): void {
   const resolve = field.resolve ?? defaultFieldResolver;
+  if (!field.resolve) field.extensions = { ...field.extensions, [IS_PROPERTY]: true };
   const isLeaf = isLeafType(getNamedType(field.type));
   field.resolve = (source, args, context, info) => {
     const bytes = context?.bytes;

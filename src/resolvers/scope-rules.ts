@@ -8,6 +8,7 @@ import {
   type GraphQLResolveInfo,
   type SelectionSetNode,
 } from 'graphql';
+import { IS_PROPERTY } from './answer-meter.js';
 import { type Principal, outsideScope, requireRun, requireScope, type TokenScope } from '../modules/core/index.js';
 
 type Narrow = 'PREDICT' | 'WRITE_RUN';
@@ -138,7 +139,7 @@ function checkField(
 
 /** Its values came with what holds it: nothing is looked up for them. */
 function hasOnlyProperties(type: GraphQLObjectType): boolean {
-  return Object.values(type.getFields()).every((field) => !field.resolve);
+  return Object.values(type.getFields()).every((field) => !field.resolve || field.extensions[IS_PROPERTY]);
 }
 
 function valueAt(args: Record<string, unknown>, path: readonly string[]): unknown {
