@@ -47,7 +47,8 @@ await withMlflow(async ({ service, ours, mlflow }) => {
   const uuid = ourId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   await execute(await service.databaseUrl(), [
     `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
-       select 'default', '${uuid}', 'loss', n, timestamptz 'epoch' + (${START_MS} + n) * interval '1 millisecond', ${VALUE}, n from generate_series(1, ${POINTS}) n`,
+       select 'default', '${uuid}', 'loss', n, timestamptz 'epoch' + (${START_MS} + n) * interval '1 millisecond',
+         ${VALUE}, n from generate_series(1, ${POINTS}) n`,
     `update run_counter set last_seq = ${POINTS} where run_id = '${uuid}'`,
     'vacuum analyze metric_point',
   ]);

@@ -109,8 +109,10 @@ function seedService(url: string, experimentId: string): Promise<void> {
 function seedMlflow(url: string, experimentId: string): Promise<void> {
   const id = 'md5(n::text)';
   return seed(url, (rows) => [
-    `insert into runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, source_version, lifecycle_stage, artifact_uri, experiment_id)
-     select ${id}, 'run-' || n, 'UNKNOWN', '', '', 'bench', ${STATUS}, ${START_MS} + n * 1000, ${START_MS} + n * 1000, '', 'active',
+    `insert into runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time,
+      end_time, source_version, lifecycle_stage, artifact_uri, experiment_id)
+     select ${id}, 'run-' || n, 'UNKNOWN', '', '', 'bench', ${STATUS}, ${START_MS} + n * 1000,
+       ${START_MS} + n * 1000, '', 'active',
        'mlflow-artifacts:/${experimentId}/' || ${id} || '/artifacts', ${experimentId} from ${rows}`,
     ...metricKeys.map(
       (key) => `insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid)

@@ -57,7 +57,8 @@ const throughApi =
 
 const RAW_INSERT = `insert into bench_metric_point (tenant, run_id, key, step, logged_at, value, seq)
   select 'default', $1, key, step, logged_at, value, $2 + n
-  from unnest($3::text[], $4::bigint[], $5::timestamptz[], $6::float8[]) with ordinality as p(key, step, logged_at, value, n)`;
+  from unnest($3::text[], $4::bigint[], $5::timestamptz[], $6::float8[]) with ordinality as p(key, step, logged_at,
+    value, n)`;
 
 const raw =
   (pool: pg.Pool): Log =>

@@ -36,7 +36,8 @@ export class Flights {
     const path = join(folder, `${name}.parquet`);
     const airports = withOthers ? '' : `and origin not in (${quoted(OTHER_AIRPORTS)})`;
     await this.connection.run(
-      `copy (select date, delay, distance, origin, destination from flights where date >= '${from}' and date < '${to}' ${airports})
+      `copy (select date, delay, distance, origin, destination from flights where date >= '${from}'
+        and date < '${to}' ${airports})
        to '${path.replaceAll("'", "''")}' (format parquet)`,
     );
     const rows = await this.connection.runAndReadAll(

@@ -21,7 +21,8 @@ const HELP = `npm run demo -- [--once] [--json]
   --once   end after the walk; exit code 0 only if every step held
   --json   print nothing but one JSON line at the end: {ok, steps: [{name, ok, ms, figures}]}
 
-  PORT and DATA_DIR are settings, as with npm start; the demo's DATA_DIR is ${DEMO_DATA_DIR}, and with --once a temporary folder.
+  PORT and DATA_DIR are settings,
+    as with npm start; the demo's DATA_DIR is ${DEMO_DATA_DIR}, and with --once a temporary folder.
 `;
 
 async function main(): Promise<number> {

@@ -1,5 +1,5 @@
-// Makes the checkout ready to run: installs what the lockfile names, compiles src/, writes the types of the GraphQL documents, builds the GraphiQL
-// page.
+// Makes the checkout ready to run: installs what the lockfile names, compiles src/, writes the types of the GraphQL
+// documents, builds the GraphiQL page.
 // Plain JavaScript for Node 20 without dependencies, because it runs before there are any. A check that finds nothing
 // to do takes < 150 ms.
 import { spawn } from 'node:child_process';

@@ -27,7 +27,8 @@ const HELP = `npm run -s token -- issue|list|revoke|rotate-key [flags]
   --json      one line of JSON
   --help      this text
 
-The database is that of DATABASE_URL or, without it, the one in DATA_DIR, whether a service runs on it or not. Whoever may write to it may issue tokens.
+The database is that of DATABASE_URL or, without it, the one in DATA_DIR, whether a service runs on it
+  or not. Whoever may write to it may issue tokens.
 `;
 
 const OPTIONS = {

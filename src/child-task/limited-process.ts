@@ -91,7 +91,9 @@ function limitingShell(limits: ProcessLimits, isFirstVictim: boolean): string[] 
 
 let endsWithParent: readonly string[] | undefined;
 
-/** The command by which the kernel ends a process with its parent, however the parent ends; empty where it is absent. */
+/**
+ * The command by which the kernel ends a process with its parent, however the parent ends; empty where it is absent.
+ */
 function endingWithParent(): readonly string[] {
   const command = ['setpriv', '--pdeathsig', 'KILL'];
   endsWithParent ??=

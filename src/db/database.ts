@@ -208,7 +208,8 @@ export class Database {
       if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE)
         throw new AppError(
           ErrorCode.UNAVAILABLE,
-          'Another process has been setting up the tables of the database for 10 minutes: wait for it or end it, then ' +
+          'Another process has been setting up the tables of the database for 10 minutes: wait for it or end ' +
+            'it, then ' +
             'start again.',
           {},
           { cause: error },

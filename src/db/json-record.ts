@@ -30,11 +30,14 @@ export async function changeRecord(
   const [change] = await sql<RecordChange>(
     em,
     `with old as (
-       select coalesce((select jsonb_object_agg(key, value) from jsonb_each_text(${column}) where key = any(?::text[])), '{}') as before
+       select coalesce((select jsonb_object_agg(key, value) from jsonb_each_text(${column})
+         where key = any(?::text[])), '{}') as before
        from ${table} where tenant = ? and id = ?),
      changed as (
-       update ${table} set ${column} = (${column} - ?::text[]) || ?::jsonb where tenant = ? and id = ? returning ${column} as record)
-     select before, count(key)::int as count, coalesce(sum(octet_length(key) + octet_length(value)), 0)::float8 as "sizeBytes"
+       update ${table} set ${column} = (${column} - ?::text[]) || ?::jsonb where tenant = ? and id = ?
+         returning ${column} as record)
+     select before, count(key)::int as count, coalesce(sum(octet_length(key) + octet_length(value)),
+       0)::float8 as "sizeBytes"
      from old cross join changed left join lateral jsonb_each_text(record) on true group by before`,
     [[...Object.keys(set), ...drop], tenant, id, drop, JSON.stringify(set), tenant, id],
   );

@@ -94,7 +94,8 @@ export function isRace(error: unknown): boolean {
 async function describeServer(em: EntityManager): Promise<Server> {
   const [server] = await sql<Server>(
     em,
-    `select current_setting('server_version_num')::int as version, current_setting('server_encoding') as encoding, current_user as "user",
+    `select current_setting('server_version_num')::int as version, current_setting('server_encoding') as encoding,
+      current_user as "user",
        current_database() as database, current_schema() as schema`,
   );
   if (!server) throw new Error('The server did not describe itself.');

@@ -1,7 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Query, type Connection, type Pool } from 'pg';
 
-/** Told of the bytes of each row as it comes: may have the next rows wait. An error that it gives ends the statement. */
+/**
+ * Told of the bytes of each row as it comes: may have the next rows wait. An error that it gives ends the statement.
+ */
 export type OnRow = (bytes: number) => Promise<void> | null;
 
 interface Counting {
@@ -50,7 +52,10 @@ export function letRowsBeCounted(pool: Pool): void {
   });
 }
 
-/** A statement that is ended while its rows come: they may be more than fit into memory, and the server has no way to send fewer. */
+/**
+ * A statement that is ended while its rows come: they may be more than fit into memory, and the server has no way to
+ * send fewer.
+ */
 class CountedQuery extends Query {
   private connection: Connection | null = null;
   private isStopped = false;

@@ -60,8 +60,8 @@ export const statements: StatementText[] = [];
 
 /**
  * A statement that the query builder cannot say, in SQL of our own. Its row is stated here once, and a test compares it
- * with what the database says of the statement. With `isPrepared`, each connection parses and plans it once: not for one
- * whose best plan depends on what its parameters are.
+ * with what the database says of the statement. With `isPrepared`, each connection parses and plans it once: not for
+ * one whose best plan depends on what its parameters are.
  */
 export function statement<const Shape extends RowShape>(definition: {
   name: string;

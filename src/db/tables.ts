@@ -9,7 +9,9 @@ export interface Json<T> {
   readonly [JSON_TEXT]: T;
 }
 
-/** A json column is read as its value, and written through `toJson`: the driver would send an array as an array of SQL. */
+/**
+ * A json column is read as its value, and written through `toJson`: the driver would send an array as an array of SQL.
+ */
 type Column<T> =
   T extends Generated<infer Value>
     ? IsJson<Value> extends true

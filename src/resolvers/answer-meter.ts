@@ -20,7 +20,9 @@ const SHORT_TEXT_LENGTH = 256;
 /** Extension of a field without a resolver of its own: its value came with the object that has it. */
 export const IS_PROPERTY = 'isProperty';
 
-/** Wraps every field of the schema, introspection included, so that the bytes of an answer are counted while it is made. */
+/**
+ * Wraps every field of the schema, introspection included, so that the bytes of an answer are counted while it is made.
+ */
 export function meterSchema(schema: GraphQLSchema): GraphQLSchema {
   const types = Object.values(schema.getTypeMap()).filter(isObjectType);
   for (const type of types) for (const field of Object.values(type.getFields())) meterField(field);

@@ -68,7 +68,9 @@ export class AnswerBytes {
     private readonly onLarge: (bytes: AnswerBytes) => void,
   ) {}
 
-  /** What to wait for before more is made. Errors: QUERY_TOO_COMPLEX past the limit, UNAVAILABLE without a turn in time. */
+  /**
+   * What to wait for before more is made. Errors: QUERY_TOO_COMPLEX past the limit, UNAVAILABLE without a turn in time.
+   */
   addAnswered(bytes: number, operation: OperationTypeNode): Promise<void> | null {
     this.answered += bytes;
     if (this.answered > this.budget.maxAnswerBytes) this.refuse(this.answerTooLarge(operation));
@@ -152,7 +154,8 @@ const rowsTooLarge = (limit: number) =>
 function tooLarge(sentence: string, limit: number): AppError {
   return new AppError(
     ErrorCode.QUERY_TOO_COMPLEX,
-    `${sentence} Ask for fewer fields, or for smaller pages: give a lower \`first\`, then pass \`pageInfo.endCursor\` as \`after\`.`,
+    `${sentence} Ask for fewer fields, or for smaller pages: give a lower \`first\`, then pass ` +
+      `\`pageInfo.endCursor\` as \`after\`.`,
     { expected: `at most ${limit} bytes`, got: `more than ${limit} bytes` },
   );
 }
@@ -160,7 +163,8 @@ function tooLarge(sentence: string, limit: number): AppError {
 const noTurn = () =>
   new AppError(
     ErrorCode.UNAVAILABLE,
-    `Other large answers are being made, and this one waited ${WAIT_MS / 1000} seconds for its turn. Try again in ${RETRY_AFTER_SECONDS} seconds, or ask for smaller pages.`,
+    `Other large answers are being made, and this one waited ${WAIT_MS / 1000} seconds for its turn. Try ` +
+      `again in ${RETRY_AFTER_SECONDS} seconds, or ask for smaller pages.`,
     { expected: 'fewer large answers at the same time' },
   );
 

@@ -21,7 +21,10 @@ interface Waiting {
   start(): void;
 }
 
-/** An amount that requests hold together, those of a tenant its share of it; of those that wait, the smallest goes first. */
+/**
+ * An amount that requests hold together, those of a tenant its share of it; of those that wait, the smallest goes
+ * first.
+ */
 export class FairBudget {
   private used = 0;
   private readonly usedBy = new Map<string, number>();

@@ -189,9 +189,11 @@ async function tablesOf(admin: Client): Promise<Table[]> {
   const { rows } = await admin.query<Table>(
     `select c.oid::regclass::text as name, relrowsecurity and relforcerowsecurity as "isForced",
        (has_schema_privilege('matih_app', n.oid, 'usage') and has_table_privilege('matih_app', c.oid, '${anything}'))
-         or (has_schema_privilege('matih_system', n.oid, 'usage') and has_table_privilege('matih_system', c.oid, '${anything}')) as "isReachable",
+         or (has_schema_privilege('matih_system', n.oid, 'usage') and has_table_privilege('matih_system', c.oid,
+           '${anything}')) as "isReachable",
        exists(select 1 from pg_policy where polrelid = c.oid and 'matih_app'::regrole = any(polroles)) as "hasPolicy"
-     from pg_class c join pg_namespace n on n.oid = relnamespace where relkind in ('r', 'p', 'v', 'm', 'f') and ${IN_SCHEMA} order by 1`,
+     from pg_class c join pg_namespace n on n.oid = relnamespace where relkind in ('r', 'p', 'v', 'm', 'f')
+       and ${IN_SCHEMA} order by 1`,
   );
   return rows;
 }
@@ -394,6 +396,7 @@ it('the connections of transactions are as the address says', async () => {
   // The server of these tests has no certificate.
   await expect(open('sslmode=require')).rejects.toThrow('The server does not support SSL connections');
   const db = await open('application_name=reports');
-  const settings = `select current_setting('application_name') as name, current_setting('random_page_cost') as "pageCost"`;
+  const settings = `select current_setting('application_name') as name,
+    current_setting('random_page_cost') as "pageCost"`;
   expect(await db.asSystem((em) => sql(em, settings))).toEqual([{ name: 'reports', pageCost: '0.1' }]);
 });

@@ -17,7 +17,8 @@ let viewer: Caller;
 let other: Caller;
 
 const CREATE =
-  'mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id description tags { value } } } }';
+  'mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id description ' +
+  'tags { value } } } }';
 
 const tagsOf = (count: number, length: number) =>
   Array.from({ length: count }, (_, i) => ({ key: `tag${i}`, value: 'v'.repeat(length) }));
@@ -64,7 +65,9 @@ describe('an answer past the limit', () => {
   it('is refused however it is divided', async () => {
     for (const count of [2, 10, 30]) await expectRefused(aliased(count, page(14)), /larger than \d+ bytes/);
     await expectRefused(`{ a: ${page(4, aliased(29, 'description').slice(1, -1))} }`, SENTENCE);
-    const edges = `experiments(first: 14) { nodes { description tags { value } } edges { node { description tags { value } } } }`;
+    const edges =
+      'experiments(first: 14) { nodes { description tags { value } } edges { node { description tags { value ' +
+      '} } } }';
     await expectRefused(`{ ${edges} }`, SENTENCE);
   });
 
@@ -108,7 +111,9 @@ describe('an answer past the limit', () => {
   it('does not undo a change, and says so', async () => {
     const input = { name: 'changed', description: 'd'.repeat(90_000) };
     const fields = Array.from({ length: 20 }, (_, i) => `d${i}: description`).join(' ');
-    const query = `mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id ${fields} } } }`;
+    const query =
+      'mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id ' +
+      `${fields} } } }`;
     const { data, errors } = await engineer.send(query, { input });
     expect(data).toBeNull();
     expect(errors).toHaveLength(1);

@@ -161,7 +161,8 @@ it('the parameters and tags of a run have a limit', async () => {
   const many = (from: number, value: string) => Array.from({ length: 100 }, (_, i) => ({ key: `k${from + i}`, value }));
   await query(
     service,
-    `insert into run_param (tenant, run_id, key, value) select 'acme', $1, 'p' || n, 'v' from generate_series(1, 9950) n`,
+    `insert into run_param (tenant, run_id, key, value) select 'acme', $1, 'p' || n, 'v' from ` +
+      'generate_series(1, 9950) n',
     [runId],
   );
   const { extensions } = await refused(tess, 'logParams', { runId, params: many(0, 'v') });

@@ -150,7 +150,7 @@ describe('traffic', () => {
       items.some(({ type }) => type === 'MODEL_DEPLOYMENT_FAILED'),
     );
     expect(events.map(({ type }) => type)).toEqual(['MODEL_DEPLOYED', 'MODEL_DEPLOYMENT_FAILED']);
-    expect(events[1]!.payload).toMatchObject({ deploymentId: deployModelVersion.deployment.id }); //).toBe(deployModelVersion.deployment.id);
+    expect(events[1]!.payload).toMatchObject({ deploymentId: deployModelVersion.deployment.id });
     const { deployment } = await tess.ok(DeploymentDetailsDocument, { id: deployModelVersion.deployment.id });
     expect(deployment.status).toBe('FAILED');
     expect(deployment.error!.length).toBeGreaterThan(10);

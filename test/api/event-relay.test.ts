@@ -25,12 +25,14 @@ it(
     'their deliveries with them',
   async () => {
     await admin.query(
-      `insert into webhook (id, tenant, name, url, event_types, secret, created_by) select gen_random_uuid(), 'acme', 'w' || n, 'https://x.invalid', '["MODEL_REGISTERED"]', 's', 'x'
+      `insert into webhook (id, tenant, name, url, event_types, secret, created_by) select gen_random_uuid(),
+        'acme', 'w' || n, 'https://x.invalid', '["MODEL_REGISTERED"]', 's', 'x'
      from generate_series(1, 3) n`,
     );
     await admin.query(
       `insert into event (id, tenant, created_at, type, subject_type, subject_id, payload)
-     select gen_random_uuid(), 'acme', now() - interval '1 hour' + n * interval '1 second', 'MODEL_REGISTERED', 'model', gen_random_uuid(), jsonb_build_object('n', n)
+     select gen_random_uuid(), 'acme', now() - interval '1 hour' + n * interval '1 second', 'MODEL_REGISTERED',
+       'model', gen_random_uuid(), jsonb_build_object('n', n)
      from generate_series(1, $1::int) n`,
       [EVENTS],
     );

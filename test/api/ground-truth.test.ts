@@ -164,8 +164,10 @@ describe('predictions', () => {
     expect(second).toMatchObject({ extensions: { code: 'CONFLICT', field: 'input.requestId', got: '"twice"' } });
     expect((await read(name, 'twice')).inputs).toEqual({ x: [1] });
     await traffic.query(
-      `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, inputs, scores, answers)
-       select gen_random_uuid(), tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, inputs, scores, answers from prediction_log where request_id = 'twice' and endpoint_id = $1`,
+      `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows,
+        latency_ms, inputs, scores, answers)
+       select gen_random_uuid(), tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows,
+         latency_ms, inputs, scores, answers from prediction_log where request_id = 'twice' and endpoint_id = $1`,
       [endpointId],
     );
     for (const error of [
@@ -184,8 +186,10 @@ describe('predictions', () => {
     expect(refused.errors?.[0]?.extensions.code).toBe('INVALID_TENSOR');
     await predict(tess, { endpointName: name, rows: [{ x: 1 }], requestId: 'again' });
     await traffic.query(
-      `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores)
-       select gen_random_uuid(), 'acme', $1, $2, model_version_id, 'LIVE', 'failed', 1, 1, 'DEADLINE_EXCEEDED', '{}', '[]' from deployment where id = $2`,
+      `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows,
+        latency_ms, error_code, inputs, scores)
+       select gen_random_uuid(), 'acme', $1, $2, model_version_id, 'LIVE', 'failed', 1, 1, 'DEADLINE_EXCEEDED',
+         '{}', '[]' from deployment where id = $2`,
       [endpointId, deploymentId],
     );
     expect(

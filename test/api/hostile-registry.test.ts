@@ -483,8 +483,10 @@ describe('questions that cost', () => {
       `with made as (insert into run (id, tenant, experiment_id, name, status, state, started_at, created_by)
          select gen_random_uuid(), r.tenant, r.experiment_id, 'many ' || n, 'FINISHED', 'ACTIVE', now(), 'x'
          from run r, generate_series(1, 1000) n where r.id = $1 returning id, tenant),
-       latest as (insert into metric_latest (tenant, run_id, key, step, logged_at, value) select tenant, id, 'cost', 0, now(), random() from made)
-       insert into run_param (tenant, run_id, key, value) select tenant, id, 'p' || n, (random() * 1000)::text from made, generate_series(1, 100) n`,
+       latest as (insert into metric_latest (tenant, run_id, key, step, logged_at, value) select tenant, id, 'cost',
+         0, now(), random() from made)
+       insert into run_param (tenant, run_id, key, value) select tenant, id, 'p' || n, (random() * 1000)::text
+         from made, generate_series(1, 100) n`,
       [uuid(run)],
     );
     const ids = (await query<{ id: string }>(service, `select id from run where name like 'many %' limit 50`)).map(
@@ -517,7 +519,8 @@ describe('questions that cost', () => {
       const tookMs = performance.now() - startedMs;
       await probe;
       console.log(
-        `${what} of 1,000 runs with 100 parameters: ${tookMs.toFixed(0)} ms, others wait ${longestMs.toFixed(0)} ms${errors ? `, ${errors[0]?.message}` : ''}`,
+        `${what} of 1,000 runs with 100 parameters: ${tookMs.toFixed(0)} ms,
+          others wait ${longestMs.toFixed(0)} ms${errors ? `, ${errors[0]?.message}` : ''}`,
       );
       for (const { extensions } of errors ?? [])
         expect(['BAD_USER_INPUT', 'QUERY_TOO_COMPLEX', 'DEADLINE_EXCEEDED']).toContain(extensions.code);

@@ -145,7 +145,8 @@ describe('a job', () => {
       sql(
         em,
         `insert into job (id, tenant, kind, config, created_by, created_at, enqueued_attempt, enqueued_at)
-         select gen_random_uuid(), 'acme', 'VALIDATION', '{}', 'tess', now() - interval '1 hour', 1, now() - interval '1 hour' from generate_series(1, 500)`,
+         select gen_random_uuid(), 'acme', 'VALIDATION', '{}', 'tess', now() - interval '1 hour', 1,
+           now() - interval '1 hour' from generate_series(1, 500)`,
       ),
     );
     const id = await newJob();

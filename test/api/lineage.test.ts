@@ -218,7 +218,8 @@ describe('lineage', () => {
     };
     const insert = `with r as (insert into run (id, tenant, experiment_id, name, created_by)
         select gen_random_uuid(), 'acme', $2, 'r' || n, 'x' from generate_series(1, $3::int) n returning id)
-      insert into run_dataset (id, tenant, run_id, dataset_id, role) select gen_random_uuid(), 'acme', id, $1, 'TRAINING' from r`;
+      insert into run_dataset (id, tenant, run_id, dataset_id, role) select gen_random_uuid(), 'acme', id, $1,
+        'TRAINING' from r`;
     await traffic.query(insert, [datasetId, world.things.experimentId, 3]);
     const few = await count();
     await traffic.query(insert, [datasetId, world.things.experimentId, 500]);

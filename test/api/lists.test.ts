@@ -24,7 +24,8 @@ beforeAll(async () => {
   await tess.ok(CreateExperimentDetailsDocument, { input: { name: 'large' } });
   await admin.query(
     `insert into run (id, tenant, experiment_id, name, status, created_by, created_at)
-     select gen_random_uuid(), 'acme', e.id, 'run-' || n, 'FINISHED', 'tess', timestamptz '2026-01-01' + n * interval '1 second'
+     select gen_random_uuid(), 'acme', e.id, 'run-' || n, 'FINISHED', 'tess',
+       timestamptz '2026-01-01' + n * interval '1 second'
      from experiment e, generate_series(1, $1) n`,
     [RUNS],
   );
@@ -60,7 +61,8 @@ describe('runs of an experiment with 100,000', () => {
     'by state': '{ runs(first: 100, filter: { status: [FINISHED] }) { nodes { id } } }',
     'by parameter': '{ runs(first: 100, filter: { params: [{ key: "lr", value: "17" }] }) { nodes { id } } }',
     'by metric': '{ runs(first: 100, where: "metrics.loss < 0.0005") { nodes { id } } }',
-    'by metric and parameter': `{ runs(first: 100, where: "metrics.loss < 0.5 AND params.lr IN ('17', '18')") { nodes { id } } }`,
+    'by metric and parameter': `{ runs(first: 100, where: "metrics.loss < 0.5 AND params.lr IN ('17',
+      '18')") { nodes { id } } }`,
     'the best ones': `{ runs(first: 100, ${byLoss}) { nodes { id } } }`,
     'the best of a parameter': `{ runs(first: 20, where: "params.lr = '17'", ${byLoss}) { nodes { id } } }`,
   };

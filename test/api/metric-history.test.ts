@@ -41,8 +41,10 @@ async function newRun(experimentId: string): Promise<string> {
 async function seed(first: number, last: number): Promise<void> {
   await admin.query(
     `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
-     select 'acme', $1, case when n % 11 = 0 then 'rare' else 'wave' end, n, timestamptz '2026-01-01' + n * interval '1 ms',
-       case n when 123457 then 99 when 150001 then 'NaN' when 160001 then 'Infinity' else sin(n / 5000.0) end, n from generate_series($2::int, $3::int) n`,
+     select 'acme', $1, case when n % 11 = 0 then 'rare' else 'wave' end, n,
+       timestamptz '2026-01-01' + n * interval '1 ms',
+       case n when 123457 then 99 when 150001 then 'NaN' when 160001 then 'Infinity' else sin(n / 5000.0) end, n
+         from generate_series($2::int, $3::int) n`,
     [runId, first, last],
   );
   await admin.query('update run_counter set last_seq = $2 where run_id = $1', [runId, last]);

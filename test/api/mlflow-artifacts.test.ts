@@ -270,7 +270,8 @@ describe('the artifact proxy', () => {
     await sql(
       service.database.url,
       `insert into artifact (id, tenant, run_id, path, object_key, size_bytes, sha256, content_type)
-       select gen_random_uuid(), tenant, run_id, 'many/' || n, tenant || '/runs/' || run_id || '/artifacts/' || n || '/file', 1, repeat('0', 64), 'text/plain'
+       select gen_random_uuid(), tenant, run_id, 'many/' || n,
+         tenant || '/runs/' || run_id || '/artifacts/' || n || '/file', 1, repeat('0', 64), 'text/plain'
        from artifact, generate_series(1, ${count}) n where run_id = '${runId}' and path = 'many.txt'`,
     );
     service.queries.length = 0;

@@ -169,7 +169,8 @@ describe('what is logged through the MLflow protocol', () => {
     await sql(
       service.database.url,
       `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
-       select tenant, id, 'long', n, timestamptz '2026-01-01' + n / 3 * interval '1 ms', case when n = 90000 then float8 'NaN' else n end, n
+       select tenant, id, 'long', n, timestamptz '2026-01-01' + n / 3 * interval '1 ms',
+         case when n = 90000 then float8 'NaN' else n end, n
        from run, generate_series(0, ${count - 1}) n where replace(id::text, '-', '') = '${runId}'`,
     );
     interface Page {

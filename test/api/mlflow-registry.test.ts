@@ -331,9 +331,12 @@ describe('model versions', () => {
     const count = 10_500;
     await sql(
       service.database.url,
-      `insert into model_version (id, tenant, created_at, model_id, version, semantic_version, status, source_uri, created_by, updated_at, reference)
-       select gen_random_uuid(), v.tenant, now(), v.model_id, n, n || '.0.0', 'READY', 's3://bucket/model', 'tess', now(), '{"columns": {}}'
-       from model_version v join model m on m.id = v.model_id, generate_series(2, ${count}) n where m.name = 'very-many'`,
+      `insert into model_version (id, tenant, created_at, model_id, version, semantic_version, status, source_uri,
+        created_by, updated_at, reference)
+       select gen_random_uuid(), v.tenant, now(), v.model_id, n, n || '.0.0', 'READY', 's3://bucket/model', 'tess',
+         now(), '{"columns": {}}'
+       from model_version v join model m on m.id = v.model_id, generate_series(2, ${count}) n
+         where m.name = 'very-many'`,
     );
     interface Page {
       model_versions: Version[];
@@ -657,7 +660,8 @@ describe('model versions', () => {
         await sql(
           service.database.url,
           `insert into gate_result (id, tenant, model_version_id, gate, passed, checks, created_by)
-           select '${randomUUID()}', v.tenant, v.id, '${gate}', true, '[]', 'test' from model_version v join model m on m.id = v.model_id
+           select '${randomUUID()}', v.tenant, v.id, '${gate}', true, '[]', 'test' from model_version v
+             join model m on m.id = v.model_id
            where m.name = '${modelName}' and v.version = ${version}`,
         );
   }

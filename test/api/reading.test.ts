@@ -144,7 +144,8 @@ describe('fair shares', () => {
     const startedAt = performance.now();
     await look(other, own!.registerDataset.dataset.id, 1);
     console.log(
-      `a preview beside 8 slow ones: ${Math.round(performance.now() - startedAt)} ms, of which ${done} were read by then`,
+      `a preview beside 8 slow ones: ${Math.round(performance.now() - startedAt)} ms, of which ${done} were ` +
+        'read by then',
     );
     expect(done).toBeLessThan(4);
     await Promise.all(theirs);

@@ -34,7 +34,8 @@ async function addEvents(tenant: string, ...daysAgo: number[]): Promise<number[]
   for (const days of daysAgo) {
     const [row] = await admin.query<{ seq: string }>(
       `insert into event (id, tenant, created_at, type, subject_type, subject_id, payload, seq)
-       values ($1, $2, now() - $3 * interval '1 day', 'MODEL_REGISTERED', 'model', $1, '{}', nextval('event_seq')) returning seq`,
+       values ($1, $2, now() - $3 * interval '1 day', 'MODEL_REGISTERED', 'model', $1, '{}', nextval('event_seq'))
+         returning seq`,
       [idFrom(days), tenant, days],
     );
     numbers.push(Number(row?.seq));
@@ -98,7 +99,8 @@ describe('what is older than it shall be kept', () => {
       );
       await admin.query(
         `insert into job_event (tenant, job_id, seq, status, attempt, progress, message)
-         values ('acme', $1, 1, 'RUNNING', 1, 0, 'a'), ('acme', $1, 2, 'RUNNING', 1, 0.5, 'b'), ('acme', $1, 3, 'SUCCEEDED', 1, 1, 'c')`,
+         values ('acme', $1, 1, 'RUNNING', 1, 0, 'a'), ('acme', $1, 2, 'RUNNING', 1, 0.5, 'b'), ('acme', $1, 3,
+           'SUCCEEDED', 1, 1, 'c')`,
         [id],
       );
     }
@@ -121,7 +123,8 @@ describe('what is older than it shall be kept', () => {
     );
     await admin.query(
       `insert into job_event (tenant, job_id, seq, status, attempt, progress, message)
-       select 'acme', $1, n, case n when 21500 then 'SUCCEEDED' else 'RUNNING' end, 1, 0, '' from generate_series(1, 21500) n`,
+       select 'acme', $1, n, case n when 21500 then 'SUCCEEDED' else 'RUNNING' end, 1, 0, '' from generate_series(1,
+         21500) n`,
       [id],
     );
     const kept = () =>

@@ -40,7 +40,8 @@ describe('files that a crash left', () => {
     await db.asSystem((em) =>
       em.execute(
         `insert into staged_object (tenant, object_key, created_at)
-         select 'acme', 'acme/locked/' || to_char(n, 'FM00'), now() - interval '3 days' + n * interval '1 minute' from generate_series(1, 15) n`,
+         select 'acme', 'acme/locked/' || to_char(n, 'FM00'), now() - interval '3 days' + n * interval '1 minute'
+           from generate_series(1, 15) n`,
       ),
     );
     const remove = objects.delete.bind(objects);
@@ -68,7 +69,8 @@ describe('files that a crash left', () => {
       await db.asSystem((em) =>
         em.execute(
           `insert into staged_object (tenant, object_key, created_at)
-           select 'acme', 'acme/locked/' || to_char(n, 'FM00'), now() - interval '3 days' + n * interval '1 minute' from generate_series(1, 15) n`,
+           select 'acme', 'acme/locked/' || to_char(n, 'FM00'), now() - interval '3 days' + n * interval '1 minute'
+             from generate_series(1, 15) n`,
         ),
       );
       refuseBelow(99);

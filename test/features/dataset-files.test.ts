@@ -320,8 +320,10 @@ describe('Parquet', () => {
 it('keys of a batch result come back bit for bit, with the type of the file', async () => {
   const typed = path.join(folder, 'typed.parquet');
   await withDuckDb({ paths: [typed] }, (connection) =>
-    connection.run(`COPY (SELECT 9007199254740993::BIGINT AS a, 18446744073709551615::UBIGINT AS b, 12345678901234567.89::DECIMAL(19,2) AS c,
-      TIMESTAMPTZ '2024-01-01 10:00:00.123456+02' AS d, DATE '2024-01-31' AS e, true AS f, '007' AS g) TO '${typed}' (FORMAT parquet, USE_TMP_FILE false)`),
+    connection.run(`COPY (SELECT 9007199254740993::BIGINT AS a, 18446744073709551615::UBIGINT AS b,
+      12345678901234567.89::DECIMAL(19,2) AS c,
+      TIMESTAMPTZ '2024-01-01 10:00:00.123456+02' AS d, DATE '2024-01-31' AS e, true AS f,
+        '007' AS g) TO '${typed}' (FORMAT parquet, USE_TMP_FILE false)`),
   );
   const part = path.join(folder, 'part.parquet');
   await writeParquet([{ name: 'row_number', type: 'INTEGER', values: BigInt64Array.of(0n) }], part);

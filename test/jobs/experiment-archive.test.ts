@@ -63,7 +63,8 @@ it('an import whose worker is killed with -9 again and again is whole in the end
     await sql(
       group.database.url,
       `insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
-       select 'acme', '${runId}', 'm' || n % 3, n, timestamptz 'epoch' + n * interval '1 second', sqrt(n), n from generate_series(1, ${POINTS}) n`,
+       select 'acme', '${runId}', 'm' || n % 3, n, timestamptz 'epoch' + n * interval '1 second', sqrt(n), n
+         from generate_series(1, ${POINTS}) n`,
     );
   }
   const first = await group.start('worker');

@@ -38,7 +38,8 @@ async function newWebhook(): Promise<{ id: string; secret: string }> {
 async function emit(count: number): Promise<void> {
   await db.query(
     `insert into event (id, tenant, type, subject_type, subject_id, payload)
-     select gen_random_uuid(), 'acme', 'MODEL_REGISTERED', 'modelVersion', gen_random_uuid(), '{}' from generate_series(1, $1)`,
+     select gen_random_uuid(), 'acme', 'MODEL_REGISTERED', 'modelVersion', gen_random_uuid(), '{}'
+       from generate_series(1, $1)`,
     [count],
   );
 }

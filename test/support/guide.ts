@@ -17,7 +17,11 @@ const INTRODUCTION = `# API guide
 
 Every common task as a GraphQL document with its answer. The documents are the files of [schema/operations](../schema/operations): copy them, or send them as they are. A test runs this whole page, in order, against a real service; \`UPDATE_DOCS=1 npx vitest run --project api test/api/documents.test.ts\` writes it anew.
 
-Send documents to \`POST /graphql\` with the header \`Authorization: Bearer $TOKEN\`, or try them in GraphiQL at \`/graphiql\`. Answers below are what stands in \`data\`, errors what stands in \`errors[0]\`; ids, times and measured milliseconds are replaced by words in angle brackets. What errors mean and what to do about them: [errors](errors.md). What the words mean: [concepts](concepts.md).`;
+Send documents to \`POST /graphql\` with the header \`Authorization: Bearer $TOKEN\`,
+  or try them in GraphiQL at \`/graphiql\`. Answers below are what stands in \`data\`,
+    errors what stands in \`errors[0]\`; ids, times
+      and measured milliseconds are replaced by words in angle brackets. What errors mean
+        and what to do about them: [errors](errors.md). What the words mean: [concepts](concepts.md).`;
 
 /** Runs the guide's story on a service; the page comes out. */
 export async function writeGuide(service: TestService): Promise<Guide> {

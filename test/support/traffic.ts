@@ -112,8 +112,10 @@ export class TrafficWriter {
       [modelId, tenant, name],
     );
     await this.query(
-      `insert into model_version (id, tenant, model_id, version, semantic_version, stage, status, run_id, object_key, source_key, size_bytes, sha256, signature, reference, created_by)
-       values ($1, $2, $3, 1, '1.0.0', 'PRODUCTION', 'READY', $4, 'none', 'none', 1, 'none', '{"inputs": [], "outputs": []}', $5, 'tess')`,
+      `insert into model_version (id, tenant, model_id, version, semantic_version, stage, status, run_id,
+        object_key, source_key, size_bytes, sha256, signature, reference, created_by)
+       values ($1, $2, $3, 1, '1.0.0', 'PRODUCTION', 'READY', $4, 'none', 'none', 1, 'none',
+         '{"inputs": [], "outputs": []}', $5, 'tess')`,
       [versionId, tenant, modelId, runId, reference && JSON.stringify(reference)],
     );
     await this.query(
@@ -135,7 +137,8 @@ export class TrafficWriter {
       const rows = flights.slice(at, at + 10);
       const inputs = { distance: rows.map(({ distance }) => distance), origin: rows.map(({ origin }) => origin) };
       await this.query(
-        `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, inputs, scores)
+        `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id,
+          rows, latency_ms, inputs, scores)
          values ($1, $2, $3, $4, $5, 'LIVE', 'r', $6, 1, $7, $8)`,
         [
           uuidv7(),
@@ -161,8 +164,10 @@ export class TrafficWriter {
     await this.query(
       `insert into deployment_minute as m (tenant, deployment_id, minute, requests, rows, errors, latency_counts)
        values ($1, $2, date_trunc('minute', now()), $3, $3, $4, $5)
-       on conflict (deployment_id, minute) do update set requests = m.requests + excluded.requests, rows = m.rows + excluded.rows, errors = m.errors + excluded.errors,
-         latency_counts = (select array_agg(a + b order by n) from unnest(m.latency_counts, excluded.latency_counts) with ordinality as u(a, b, n))`,
+       on conflict (deployment_id, minute) do update set requests = m.requests + excluded.requests,
+         rows = m.rows + excluded.rows, errors = m.errors + excluded.errors,
+         latency_counts = (select array_agg(a + b order by n) from unnest(m.latency_counts,
+           excluded.latency_counts) with ordinality as u(a, b, n))`,
       [served.tenant, served.deploymentId, requests, errors, counts],
     );
   }

@@ -26,8 +26,8 @@ export interface Consumer {
 export interface JobQueue {
   readonly name: string;
   /**
-   * Idempotent for the same job and attempt while that waits or runs. Of jobs that wait, the highest `priority` (-100 to
-   * 100) is delivered first, and of equal ones the first.
+   * Idempotent for the same job and attempt while that waits or runs. Of jobs that wait, the highest `priority` (-100
+   * to 100) is delivered first, and of equal ones the first.
    */
   enqueue(kind: string, job: QueuedJob, priority?: number): Promise<void>;
   /**

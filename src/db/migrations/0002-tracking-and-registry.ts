@@ -203,7 +203,8 @@ const ALTERATIONS = [
   `update model set folder = name`,
   `alter table model alter folder set not null, add constraint model_folder unique (tenant, folder)`,
   `alter table gate_result add demands jsonb, add compared_with_id uuid,
-     add foreign key (tenant, compared_with_id) references model_version (tenant, id) on delete set null (compared_with_id)`,
+     add foreign key (tenant, compared_with_id) references model_version (tenant, id) on delete
+       set null (compared_with_id)`,
   'create unique index model_version_one_semantic on model_version (tenant, model_id, semantic_version) ' +
     `where status <> 'FAILED'`,
   `alter table artifact drop constraint artifact_check, add logged_model_id uuid,
@@ -215,7 +216,8 @@ const ALTERATIONS = [
     'logged_model_id, path) nulls not distinct',
   `create index artifact_by_logged_model on artifact (tenant, logged_model_id, path) where logged_model_id is not null`,
   `alter table job drop constraint job_kind_check`,
-  `alter table job add constraint job_kind_check check (kind in ('TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE',
+  `alter table job add constraint job_kind_check check (kind in ('TRAINING', 'EVALUATION', 'VALIDATION',
+    'BATCH_INFERENCE',
      'CONVERSION', 'GARBAGE_COLLECTION', 'RUN_ARCHIVE', 'EXPERIMENT_EXPORT', 'EXPERIMENT_IMPORT', 'MLFLOW_IMPORT'))`,
   `create index logged_dataset_by_digest on logged_dataset (tenant, name, digest)`,
   `create index logged_dataset_by_dataset on logged_dataset (tenant, dataset_id) where dataset_id is not null`,
@@ -261,7 +263,8 @@ const UNDONE = [
   `delete from model_version where object_key is null`,
   `alter table model_version
      drop source_uri, drop run_link, drop logged_model_id, drop framework, drop source_folder, drop conversion,
-     alter source_key set not null, alter object_key set not null, alter size_bytes set not null, alter sha256 set not null,
+     alter source_key set not null, alter object_key set not null, alter size_bytes set not null, alter sha256
+       set not null,
      alter signature set not null`,
   `alter table run drop parent_run_id, drop state, drop deleted_at, drop last_log_seq`,
   `alter table experiment drop is_default, drop artifact_location, drop deleted_at`,

@@ -45,7 +45,8 @@ export class Migration0013Jobs extends Migration {
     for (const statement of dropTables({}, TABLES)) this.addSql(statement);
     this.addSql('drop index job_by_parent');
     this.addSql(`alter table job
-      drop parent_id, drop priority, drop queue, drop cores, drop memory_bytes, drop gpus, drop external_backend, drop external_id,
+      drop parent_id, drop priority, drop queue, drop cores, drop memory_bytes, drop gpus, drop external_backend,
+        drop external_id,
       drop external_state, drop constraint job_kind_check`);
     this.addSql(`delete from job where kind not in (${KINDS})`);
     this.addSql(`alter table job add constraint job_kind_check check (kind in (${KINDS}))`);

@@ -19,13 +19,15 @@ export interface Candidate extends Resources {
 /** How long smaller jobs may pass one that needs more than is free, at first. */
 const PASSED_FOR_MS = 30_000;
 
-/** A job that needs nothing waits for other jobs: it must begin however busy the machine is, or they would never end. */
+/**
+ * A job that needs nothing waits for other jobs: it must begin however busy the machine is, or they would never end.
+ */
 export const needsNothing = ({ cores, memoryBytes, gpus }: Resources) => cores === 0 && memoryBytes === 0 && gpus === 0;
 
 /**
- * Whether nobody may pass a job any more that has waited for so long. Spans in which others pass and spans in which they
- * do not take turns, each twice as long as the one before: in the end one of the latter is longer than whatever runs,
- * and nobody waits for ever.
+ * Whether nobody may pass a job any more that has waited for so long. Spans in which others pass and spans in which
+ * they do not take turns, each twice as long as the one before: in the end one of the latter is longer than whatever
+ * runs, and nobody waits for ever.
  */
 export function keepsOthersBack(waitedMs: number): boolean {
   return waitedMs >= PASSED_FOR_MS && Math.floor(Math.log2(waitedMs / PASSED_FOR_MS)) % 2 === 0;

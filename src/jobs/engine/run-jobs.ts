@@ -39,7 +39,9 @@ const RETRY_MS = 250;
 /** A kind whose job could not begin is asked for again once something has changed, or after so long. */
 const ASK_AGAIN_MS = 5_000;
 
-/** Lets this process work on jobs of every kind that wait in one of its queues, as many at once as `capacity` allows. */
+/**
+ * Lets this process work on jobs of every kind that wait in one of its queues, as many at once as `capacity` allows.
+ */
 export async function consumeJobs<Services>(
   runtime: JobRuntime,
   definitions: readonly JobDefinition<Services>[],

@@ -336,7 +336,8 @@ async function placeNew(
          insert into artifact (id, tenant, created_at, ${column}, path, object_key, size_bytes, sha256, content_type)
          select ?::uuid, ?, clock_timestamp(), ?::uuid, ?, key, ?::bigint, ?, ? from claimed returning id),
        noted as (
-         insert into audit_log (id, tenant, created_at, actor, role, action, subject_type, subject_id, after, request_id)
+         insert into audit_log (id, tenant, created_at, actor, role, action, subject_type, subject_id, after,
+           request_id)
          select ?::uuid, ?, clock_timestamp(), ?, ?, ?, ?, ?, ?::jsonb, ? from made)
        select id from made`,
       params: [

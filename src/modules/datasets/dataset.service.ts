@@ -202,7 +202,9 @@ export class DatasetService {
     return paginate(session, Dataset, where, page, order);
   }
 
-  /** The first rows. One file is read after the other, and tenants take turns: a page of datasets may ask for hundreds. */
+  /**
+   * The first rows. One file is read after the other, and tenants take turns: a page of datasets may ask for hundreds.
+   */
   async preview(dataset: Dataset, rows: number): Promise<Record<string, PreviewValue>[]> {
     if (rows < 1 || rows > MAX_PREVIEW_ROWS) throw badInput('first', `an integer from 1 to ${MAX_PREVIEW_ROWS}`, rows);
     return this.previews.run(dataset.tenant, async () => {
@@ -323,7 +325,8 @@ export class DatasetService {
       session.em,
       `select 1 + greatest(
          (select max(version) from dataset where tenant = ? and name = ?),
-         (select max(split_part(object_key, '/', 4)::int) from staged_object where tenant = ? and starts_with(object_key, ?)), 0) as version`,
+         (select max(split_part(object_key, '/', 4)::int) from staged_object where tenant = ?
+           and starts_with(object_key, ?)), 0) as version`,
       [session.tenant, name, session.tenant, folder],
     );
     const version = next?.version ?? 1;

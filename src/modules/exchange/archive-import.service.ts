@@ -203,9 +203,11 @@ async function latestOf(session: Session, runId: string): Promise<void> {
   await sql(
     session.em,
     `insert into metric_latest (tenant, run_id, key, step, logged_at, value)
-     select distinct on (key) tenant, run_id, key, step, logged_at, value from metric_point where tenant = ? and run_id = ?
+     select distinct on (key) tenant, run_id, key, step, logged_at, value from metric_point where tenant = ?
+       and run_id = ?
      order by key, step desc, logged_at desc, value desc
-     on conflict (run_id, key) do update set step = excluded.step, logged_at = excluded.logged_at, value = excluded.value`,
+     on conflict (run_id, key) do update set step = excluded.step, logged_at = excluded.logged_at,
+       value = excluded.value`,
     [session.tenant, runId],
   );
 }

@@ -238,7 +238,8 @@ export class ArchivePlacement implements ArchiveVisitor {
     const [done] = await sql<{ added: number }>(
       session.em,
       `with added as (
-         insert into ${table} (${columns}) select ${columns} from jsonb_populate_recordset(null::${table}, ?::jsonb) on conflict do nothing returning 1)
+         insert into ${table} (${columns}) select ${columns} from jsonb_populate_recordset(null::${table}, ?::jsonb)
+           on conflict do nothing returning 1)
        select count(*)::int as added from added`,
       [JSON.stringify(rows)],
     );

@@ -76,10 +76,12 @@ export class ArchiveRows {
 
   models(): AsyncGenerator<Line<'models'>> {
     return this.byId<Line<'models'>>(
-      `select m.id, (select r.id from run r where r.tenant = m.tenant and r.id = m.run_id and r.experiment_id = m.experiment_id) as "runId",
+      `select m.id, (select r.id from run r where r.tenant = m.tenant and r.id = m.run_id
+        and r.experiment_id = m.experiment_id) as "runId",
          m.name, m.status, m.status_message as "statusMessage", m.model_type as "modelType", m.params, m.tags, m.state,
          m.created_at as "createdAt", m.created_by as "createdBy"
-       from logged_model m where m.tenant = ? and m.experiment_id = ? and m.id > ?::uuid order by m.id limit ${RUNS_PER_PAGE}`,
+       from logged_model m where m.tenant = ? and m.experiment_id = ? and m.id > ?::uuid order by m.id
+         limit ${RUNS_PER_PAGE}`,
       RUNS_PER_PAGE,
     );
   }
@@ -87,10 +89,12 @@ export class ArchiveRows {
   async *modelMetrics(): AsyncGenerator<Line<'model-metrics'>> {
     for await (const { id } of this.models()) {
       const rows = await this.page<Omit<Line<'model-metrics'>, 'value'> & { value: number }>(
-        `select logged_model_id as model, run_id as run, key, step::float8 as step, ${MS} as ms, value, dataset_name as "datasetName",
+        `select logged_model_id as model, run_id as run, key, step::float8 as step, ${MS} as ms, value,
+          dataset_name as "datasetName",
            dataset_digest as "datasetDigest"
          from logged_model_metric l where tenant = ? and logged_model_id = ?
-           and exists (select from run r where r.tenant = l.tenant and r.id = l.run_id and r.experiment_id = ?) order by key, step, logged_at, value`,
+           and exists (select from run r where r.tenant = l.tenant and r.id = l.run_id and r.experiment_id = ?)
+             order by key, step, logged_at, value`,
         [id, this.experimentId],
       );
       for (const row of rows) yield { ...row, value: toJson(row.value) };
@@ -100,8 +104,10 @@ export class ArchiveRows {
   async *links(): AsyncGenerator<Line<'links'>> {
     for await (const { id } of this.models()) {
       yield* await this.page<Line<'links'>>(
-        `select run_id as run, logged_model_id as model, direction, step::float8 as step from run_model l where tenant = ? and logged_model_id = ?
-           and exists (select from run r where r.tenant = l.tenant and r.id = l.run_id and r.experiment_id = ?) order by id`,
+        `select run_id as run, logged_model_id as model, direction, step::float8 as step from run_model l
+          where tenant = ? and logged_model_id = ?
+           and exists (select from run r where r.tenant = l.tenant and r.id = l.run_id and r.experiment_id = ?)
+             order by id`,
         [id, this.experimentId],
       );
     }
@@ -111,7 +117,8 @@ export class ArchiveRows {
   async *files(): AsyncGenerator<FileRow> {
     const of = (
       column: string,
-    ) => `select run_id as run, logged_model_id as model, path, size_bytes::float8 as "sizeBytes", sha256, object_key as "objectKey"
+    ) => `select run_id as run, logged_model_id as model, path, size_bytes::float8 as "sizeBytes", sha256,
+      object_key as "objectKey"
       from artifact where tenant = ? and ${column} = ? order by path`;
     for await (const id of this.runIds()) yield* await this.page<FileRow>(of('run_id'), [id]);
     for await (const { id } of this.models()) yield* await this.page<FileRow>(of('logged_model_id'), [id]);

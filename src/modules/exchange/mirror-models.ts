@@ -156,7 +156,8 @@ async function unmirroredBefore(session: Session, { modelId, version }: ModelVer
   const found = await sql<{ id: string }>(
     session.em,
     `select v.id from model_version v where v.tenant = ? and v.model_id = ? and v.version < ? and v.status = 'READY'
-       and not exists (select from external_ref r where r.tenant = v.tenant and r.kind = 'MODEL_VERSION' and r.local_id = v.id)`,
+       and not exists (select from external_ref r where r.tenant = v.tenant and r.kind = 'MODEL_VERSION'
+         and r.local_id = v.id)`,
     [session.tenant, modelId, version],
   );
   const ids = found.map(({ id }) => id);

@@ -102,7 +102,8 @@ async function mirrorPoints(remote: MirrorRemote, id: string, externalId: string
 function pointsAfter(session: Session, id: string, seq: number): Promise<PointRow[]> {
   return sql<PointRow>(
     session.em,
-    `select key, value, step::float8 as step, round(extract(epoch from logged_at) * 1000)::float8 as timestamp, seq::float8 as seq
+    `select key, value, step::float8 as step, round(extract(epoch from logged_at) * 1000)::float8 as timestamp,
+      seq::float8 as seq
      from metric_point where tenant = ? and run_id = ? and seq > ? order by seq limit ?`,
     [session.tenant, id, seq, POINTS_PER_CALL],
   );

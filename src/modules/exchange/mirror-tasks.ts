@@ -56,7 +56,8 @@ export async function markTouched(em: EntityManager, tenant: string, touched: To
   await em.flush();
   await sql(
     em,
-    `insert into mirror_task (tenant, kind, local_id) select ?, split_part(mark, ' ', 1), split_part(mark, ' ', 2)::uuid from unnest(?::text[]) as m(mark)
+    `insert into mirror_task (tenant, kind, local_id) select ?, split_part(mark, ' ', 1), split_part(mark, ' ',
+      2)::uuid from unnest(?::text[]) as m(mark)
      on conflict (tenant, kind, local_id) do update set changed_at = clock_timestamp()`,
     [tenant, marks],
   );
@@ -68,7 +69,8 @@ export async function markMissing(em: EntityManager, server: string): Promise<vo
     await sql(
       em,
       `insert into mirror_task (tenant, kind, local_id) select t.tenant, ?, t.id from ${table} t
-       where not exists (select from external_ref r where r.tenant = t.tenant and r.kind = ? and r.local_id = t.id and r.server in (?, ?))
+       where not exists (select from external_ref r where r.tenant = t.tenant and r.kind = ? and r.local_id = t.id
+         and r.server in (?, ?))
        on conflict do nothing`,
       [kind, kind, mirrorKey(server), server],
     );
@@ -83,7 +85,8 @@ export function claimTasks(em: EntityManager, limit: number): Promise<MirrorTask
   return sql<MirrorTask>(
     em,
     `with due as (
-       select tenant, kind, local_id from mirror_task where not_before <= clock_timestamp() order by not_before, local_id limit ? for update skip locked)
+       select tenant, kind, local_id from mirror_task where not_before <= clock_timestamp() order by not_before,
+         local_id limit ? for update skip locked)
      update mirror_task m set not_before = ${FROM_NOW} from due
      where m.tenant = due.tenant and m.kind = due.kind and m.local_id = due.local_id returning ${COLUMNS}`,
     [limit, LEASE_MS],
@@ -103,7 +106,8 @@ export async function claimTask(
   const [task] = await sql<MirrorTask>(
     em,
     `insert into mirror_task as m (tenant, kind, local_id, not_before) values (?, ?, ?, ${FROM_NOW})
-     on conflict (tenant, kind, local_id) do update set not_before = excluded.not_before where m.not_before <= clock_timestamp()
+     on conflict (tenant, kind, local_id) do update set not_before = excluded.not_before
+       where m.not_before <= clock_timestamp()
      returning ${COLUMNS}`,
     [tenant, kind, localId, LEASE_MS],
   );
@@ -135,7 +139,8 @@ export async function endTask(em: EntityManager, task: MirrorTask): Promise<void
   await sql(
     em,
     `with gone as (delete from mirror_task where ${OWN} and changed_at = ?::timestamptz returning 1)
-     update mirror_task set not_before = clock_timestamp(), failures = 0, error = null where ${OWN} and not exists (select from gone)`,
+     update mirror_task set not_before = clock_timestamp(), failures = 0, error = null where ${OWN}
+       and not exists (select from gone)`,
     [...keyOf(task), task.changed, ...keyOf(task)],
   );
 }

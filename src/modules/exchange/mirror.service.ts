@@ -84,7 +84,8 @@ export class MirrorService {
   async status(session: Session): Promise<MirrorStatus> {
     const [counts] = await sql<{ waiting: number; failing: number; oldestChangeAt: Date | null }>(
       session.em,
-      `select count(*)::int as waiting, (count(*) filter (where failures > 0))::int as failing, min(changed_at) as "oldestChangeAt"
+      `select count(*)::int as waiting, (count(*) filter (where failures > 0))::int as failing,
+        min(changed_at) as "oldestChangeAt"
        from mirror_task where tenant = ?`,
       [session.tenant],
     );

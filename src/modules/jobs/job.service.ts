@@ -169,7 +169,8 @@ export class JobService {
     }
     await sql(
       session.em,
-      `update job set attempt = attempt + 1, failures = 0, error_code = null, error_message = null, ended_at = null, not_before = null
+      `update job set attempt = attempt + 1, failures = 0, error_code = null, error_message = null, ended_at = null,
+        not_before = null
        where id = ? and tenant = ?`,
       [id, session.tenant],
     );
@@ -188,7 +189,8 @@ export class JobService {
     const [row] = await this.db.asSystem((em) =>
       sql<Omit<WaitingJob, 'waitingSinceMs'> & { waitingSince: Date }>(
         em,
-        `select priority, cores, memory_bytes::float8 as "memoryBytes", gpus, greatest(created_at, not_before) as "waitingSince"
+        `select priority, cores, memory_bytes::float8 as "memoryBytes", gpus, greatest(created_at,
+          not_before) as "waitingSince"
          from job where id = ? and attempt = ? and status = 'QUEUED'`,
         [id, attempt],
       ),
@@ -301,7 +303,8 @@ export class JobService {
     const waiting = await this.db.asSystem((em) =>
       sql<{ id: string; tenant: string; kind: string; attempt: number; queue: string; priority: number }>(
         em,
-        `select id, tenant, kind, attempt, queue, priority from job where status = 'QUEUED' and (not_before is null or not_before <= now())
+        `select id, tenant, kind, attempt, queue, priority from job where status = 'QUEUED' and (not_before is null
+          or not_before <= now())
          and (enqueued_attempt < attempt or enqueued_at < now() - ? * interval '1 millisecond')
          order by enqueued_attempt = attempt, priority desc, created_at limit 500`,
         [REQUEUE_AFTER_MS],
@@ -317,7 +320,8 @@ export class JobService {
       await this.db.asSystem((em) =>
         sql(
           em,
-          `update job set enqueued_attempt = job.attempt, enqueued_at = now() from unnest(?::uuid[], ?::int[]) as offered(id, attempt)
+          `update job set enqueued_attempt = job.attempt, enqueued_at = now() from unnest(?::uuid[],
+            ?::int[]) as offered(id, attempt)
            where job.id = offered.id and job.attempt = offered.attempt`,
           [offered.map(({ id }) => id), offered.map(({ attempt }) => attempt)],
         ),
@@ -357,7 +361,8 @@ export class JobService {
     const order = seq < 0 ? 'desc' : 'asc';
     return sql<JobEventRow>(
       session.em,
-      `select e.job_id as "jobId", e.seq::float8 as seq, e.status, e.attempt, e.progress, e.message, e.created_at as "loggedAt"
+      `select e.job_id as "jobId", e.seq::float8 as seq, e.status, e.attempt, e.progress, e.message,
+        e.created_at as "loggedAt"
        from job_event e where e.tenant = ? and e.job_id = ? and e.seq > ? order by e.seq ${order} limit ?`,
       [session.tenant, jobId, seq, limit],
     );
@@ -422,10 +427,12 @@ export class JobService {
     await sql(
       em,
       `with changed as (
-         update job set event_seq = event_seq + 1, status = coalesce(?, status), progress = coalesce(?, progress), message = ?,
+         update job set event_seq = event_seq + 1, status = coalesce(?, status), progress = coalesce(?, progress),
+           message = ?,
            ended_at = case when ? then now() else ended_at end
          where id = ? returning tenant, id, event_seq, status, attempt, progress, message),
-       gone as (delete from job_secret s using changed c where s.job_id = c.id and c.status in ('SUCCEEDED', 'FAILED', 'CANCELLED'))
+       gone as (delete from job_secret s using changed c where s.job_id = c.id and c.status in ('SUCCEEDED',
+         'FAILED', 'CANCELLED'))
        insert into job_event (tenant, job_id, seq, status, attempt, progress, message)
        select tenant, id, event_seq, status, attempt, progress, message from changed`,
       [change.status ?? null, change.progress ?? null, change.message, ended, id],

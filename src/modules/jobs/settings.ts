@@ -10,7 +10,8 @@ function machineMemoryBytes(): number {
 export const JOBS_SETTINGS = {
   WORKER_CONCURRENCY: setting(
     whole(1, 64).default(2),
-    'Background jobs of all kinds that run at once in this process. Releases only wait for other jobs and do not count.',
+    'Background jobs of all kinds that run at once in this process. Releases only wait for other jobs and do ' +
+      'not count.',
   ),
   WORKER_CORES: setting(
     whole(1, 1024).default(availableParallelism()),

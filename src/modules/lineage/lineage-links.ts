@@ -22,7 +22,8 @@ interface LinkRule {
 
 /** The same data in several runs is one node, which has the id of its oldest row `f`: from a run's row `a` to it … */
 const TO_FIRST = `logged_dataset a cross join lateral (
-  select g.id from logged_dataset g where g.tenant = a.tenant and g.name = a.name and g.digest = a.digest order by g.id limit 1) f`;
+  select g.id from logged_dataset g where g.tenant = a.tenant and g.name = a.name and g.digest = a.digest
+    order by g.id limit 1) f`;
 /** … and back from it to all rows. */
 const FROM_FIRST = `logged_dataset f join logged_dataset a on a.tenant = f.tenant and a.name = f.name and a.digest = f.digest`;
 
@@ -194,8 +195,10 @@ export async function linksOf(
   const parts = rules.map(({ from, to, kind, table, fromId, toId, where }) => {
     const [nearId, farId] = near === 'from' ? [fromId, toId] : [toId, fromId];
     const source = typeof table === 'string' ? table : table[direction];
-    return `(select distinct '${kind}' as kind, '${from}' as "fromType", ${fromId} as "fromId", '${to}' as "toType", ${toId} as "toId", ${farId} as far
-      from ${source} where a.tenant = ? and ${nearId} = any(?::uuid[])${where ? ` and ${where}` : ''} order by far desc limit ${MAX_LINEAGE_NODES + 1})`;
+    return `(select distinct '${kind}' as kind, '${from}' as "fromType", ${fromId} as "fromId", '${to}' as "toType",
+      ${toId} as "toId", ${farId} as far
+      from ${source} where a.tenant = ? and ${nearId} = any(?::uuid[])${where ? ` and ${where}` : ''}
+        order by far desc limit ${MAX_LINEAGE_NODES + 1})`;
   });
   const rows = await sql<LinkRow>(
     session.em,

@@ -38,15 +38,19 @@ export interface Lineage {
 /** How the nodes of each type are read: their name, status, time and what else is worth showing. */
 const NODES: Record<LineageType, string> = {
   DATASET: `select a.id, a.name || ' v' || a.version as name, null as status, a.created_at,
-    json_build_object('name', a.name, 'version', a.version, 'format', a.format, 'rowCount', a.row_count) as properties from dataset a`,
+    json_build_object('name', a.name, 'version', a.version, 'format', a.format, 'rowCount',
+      a.row_count) as properties from dataset a`,
   LOGGED_DATASET: `select a.id, a.name, null, a.created_at,
-    json_build_object('digest', a.digest, 'sourceType', a.source_type, 'source', left(a.source, 1000)) from logged_dataset a`,
+    json_build_object('digest', a.digest, 'sourceType', a.source_type, 'source', left(a.source, 1000))
+      from logged_dataset a`,
   RUN: `select a.id, a.name, a.status, a.created_at,
     json_build_object('experimentId', a.experiment_id, 'state', a.state, 'createdBy', a.created_by) from run a`,
   LOGGED_MODEL: `select a.id, a.name, a.status, a.created_at,
-    json_build_object('experimentId', a.experiment_id, 'modelType', a.model_type, 'state', a.state) from logged_model a`,
+    json_build_object('experimentId', a.experiment_id, 'modelType', a.model_type, 'state', a.state)
+      from logged_model a`,
   MODEL_VERSION: `select a.id, m.name || ' v' || a.version, a.status, a.created_at,
-    json_build_object('modelId', a.model_id, 'version', a.version, 'semanticVersion', a.semantic_version, 'stage', a.stage)
+    json_build_object('modelId', a.model_id, 'version', a.version, 'semanticVersion', a.semantic_version, 'stage',
+      a.stage)
     from model_version a join model m on m.tenant = a.tenant and m.id = a.model_id`,
   JOB:
     `select a.id, lower(replace(a.kind, '_', ' ')), a.status, a.created_at, json_build_object('kind', ` +
@@ -56,16 +60,19 @@ const NODES: Record<LineageType, string> = {
   DEPLOYMENT: `select a.id, m.name || ' v' || v.version || ' at ' || e.name, a.status, a.created_at,
     json_build_object('mode', a.mode, 'weightBps', a.weight_bps, 'engine', a.engine, 'endpointId', a.endpoint_id)
     from deployment a join endpoint e on e.tenant = a.tenant and e.id = a.endpoint_id
-    join model_version v on v.tenant = a.tenant and v.id = a.model_version_id join model m on m.tenant = v.tenant and m.id = v.model_id`,
+    join model_version v on v.tenant = a.tenant and v.id = a.model_version_id join model m on m.tenant = v.tenant
+      and m.id = v.model_id`,
   ENDPOINT:
     `select a.id, a.name, null, a.created_at, json_build_object('modelId', a.model_id, 'followStage', ` +
     `a.follow_stage, 'followAlias', a.follow_alias) from endpoint a`,
   PREDICTION_LOG: `select a.id, 'predictions at ' || e.name, null, l.first_at,
-    json_build_object('requests', c.requests, 'rows', c.rows, 'errors', c.errors, 'loggedFrom', l.first_at, 'loggedTo', l.last_at)
+    json_build_object('requests', c.requests, 'rows', c.rows, 'errors', c.errors, 'loggedFrom', l.first_at,
+      'loggedTo', l.last_at)
     from deployment a join endpoint e on e.tenant = a.tenant and e.id = a.endpoint_id
     join lateral (select min(created_at) as first_at, max(created_at) as last_at from prediction_log p
       where p.tenant = a.tenant and p.deployment_id = a.id) l on l.first_at is not null
-    cross join lateral (select coalesce(sum(requests), 0) as requests, coalesce(sum(rows), 0) as rows, coalesce(sum(errors), 0) as errors
+    cross join lateral (select coalesce(sum(requests), 0) as requests, coalesce(sum(rows), 0) as rows,
+      coalesce(sum(errors), 0) as errors
       from deployment_minute d where d.tenant = a.tenant and d.deployment_id = a.id) c`,
   ALERT: `select a.id, lower(replace(a.kind, '_', ' ')) || ' alert', a.status, a.created_at,
     json_build_object('kind', a.kind, 'message', a.message, 'value', a.value, 'threshold', a.threshold) from alert a`,
@@ -96,7 +103,8 @@ export class LineageService {
     const [found] = await sql<{ id: string }>(
       session.em,
       type === 'LOGGED_DATASET'
-        ? `select g.id from logged_dataset a join logged_dataset g on g.tenant = a.tenant and g.name = a.name and g.digest = a.digest
+        ? `select g.id from logged_dataset a join logged_dataset g on g.tenant = a.tenant and g.name = a.name
+          and g.digest = a.digest
            where a.tenant = ? and a.id = ? order by g.id limit 1`
         : `${NODES[type]} where a.tenant = ? and a.id = ?`,
       [session.tenant, id],

@@ -10,8 +10,10 @@ export const MODEL_METRIC_COLUMNS = `key, value, step::float8 as step, logged_at
   nullif(dataset_name, '') as "datasetName", nullif(dataset_digest, '') as "datasetDigest"`;
 
 /** The value measured last of each model, metric and dataset, in the order that MLflow's search has. */
-export const LATEST_MODEL_METRICS = `(select distinct on (tenant, logged_model_id, key, dataset_name, dataset_digest) * from logged_model_metric
-  order by tenant, logged_model_id, key, dataset_name, dataset_digest, logged_at desc, step desc, run_id, value desc) latest`;
+export const LATEST_MODEL_METRICS = `(select distinct on (tenant, logged_model_id, key, dataset_name,
+  dataset_digest) * from logged_model_metric
+  order by tenant, logged_model_id, key, dataset_name, dataset_digest, logged_at desc, step desc, run_id,
+    value desc) latest`;
 
 export interface LoggedModelMetricRow {
   key: string;

@@ -41,9 +41,11 @@ export async function addLinks(
 
 const insertMetrics = statement({
   name: 'insert_logged_model_metrics',
-  text: `insert into logged_model_metric (tenant, logged_model_id, run_id, key, step, logged_at, value, dataset_name, dataset_digest)
+  text: `insert into logged_model_metric (tenant, logged_model_id, run_id, key, step, logged_at, value,
+    dataset_name, dataset_digest)
     select $1, model, $2, key, step, timestamptz 'epoch' + ms * interval '1 millisecond', value, name, digest
-    from unnest($3::uuid[], $4::text[], $5::bigint[], $6::float8[], $7::float8[], $8::text[], $9::text[]) as m(model, key, step, ms, value, name, digest)
+    from unnest($3::uuid[], $4::text[], $5::bigint[], $6::float8[], $7::float8[], $8::text[],
+      $9::text[]) as m(model, key, step, ms, value, name, digest)
     on conflict do nothing`,
   row: {},
 });
@@ -83,7 +85,8 @@ export function metricsOfModels<T>(
 
 const modelHistories = statement({
   name: 'logged_model_histories',
-  text: `select wanted.place::int as place, point.* from unnest($1::uuid[], $2::text[]) with ordinality as wanted(id, metric, place)
+  text: `select wanted.place::int as place, point.* from unnest($1::uuid[],
+    $2::text[]) with ordinality as wanted(id, metric, place)
     cross join lateral (
       select key, value, step, logged_at as "loggedAt", run_id as "runId",
         nullif(dataset_name, '') as "datasetName", nullif(dataset_digest, '') as "datasetDigest"

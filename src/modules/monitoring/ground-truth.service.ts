@@ -114,9 +114,12 @@ async function findRows(
   );
   const rows = await sql<LoggedRow>(
     session.em,
-    `select a.index, p.id, p.deployment_id as "deploymentId", p.model_version_id as "modelVersionId", p.created_at as "loggedAt",
+    `select a.index, p.id, p.deployment_id as "deploymentId", p.model_version_id as "modelVersionId",
+      p.created_at as "loggedAt",
        p.rows, p.error_code as "errorCode", p.answers->>'kind' as kind, p.answers->'labels'->>a.row as label,
-       case when p.answers->>'kind' = 'VALUES' or (p.answers->>'classCount')::int = 2 then (p.scores->>a.row)::float8 end as score, p.answers->'probabilities'->a.row as probabilities
+       case when p.answers->>'kind' = 'VALUES'
+         or (p.answers->>'classCount')::int = 2 then (p.scores->>a.row)::float8 end as score,
+           p.answers->'probabilities'->a.row as probabilities
      from unnest(?::int[], ?::text[], ?::int[]) as a(index, request_id, row)
      join prediction_log p on p.tenant = ? and p.endpoint_id = ? and p.request_id = a.request_id and p.mode = 'LIVE'`,
     [
@@ -224,17 +227,23 @@ async function write(
   const column = <T>(of: (one: Judged) => T): T[] => judged.map(of);
   const rows = await sql<{ isNew: boolean }>(
     em,
-    `insert into ground_truth as t (id, tenant, endpoint_id, deployment_id, prediction_id, request_id, row_index, predicted_at,
+    `insert into ground_truth as t (id, tenant, endpoint_id, deployment_id, prediction_id, request_id, row_index,
+      predicted_at,
        label, value, predicted_label, predicted_value, log_loss, observed_at, created_by)
      select g.id, ?, ?, g.deployment_id, g.prediction_id, g.request_id, g.row_index, g.predicted_at,
        g.label, g.value, g.predicted_label, g.predicted_value, g.log_loss, g.observed_at, ?
-     from unnest(?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::int[], ?::timestamptz[], ?::text[], ?::float8[], ?::text[], ?::float8[], ?::float8[], ?::timestamptz[])
-       as g(id, deployment_id, prediction_id, request_id, row_index, predicted_at, label, value, predicted_label, predicted_value, log_loss, observed_at)
+     from unnest(?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::int[], ?::timestamptz[], ?::text[], ?::float8[],
+       ?::text[], ?::float8[], ?::float8[], ?::timestamptz[])
+       as g(id, deployment_id, prediction_id, request_id, row_index, predicted_at, label, value, predicted_label,
+         predicted_value, log_loss, observed_at)
      order by g.prediction_id, g.row_index
-     on conflict (tenant, prediction_id, row_index) do update set label = excluded.label, value = excluded.value, log_loss = excluded.log_loss,
-       observed_at = excluded.observed_at, created_by = excluded.created_by, updated_at = date_trunc('milliseconds', clock_timestamp()),
+     on conflict (tenant, prediction_id, row_index) do update set label = excluded.label, value = excluded.value,
+       log_loss = excluded.log_loss,
+       observed_at = excluded.observed_at, created_by = excluded.created_by, updated_at = date_trunc('milliseconds',
+         clock_timestamp()),
        history = (case when jsonb_array_length(t.history) >= ? then t.history - 0 else t.history end) || jsonb_build_array(jsonb_build_object(
-         'label', t.label, 'value', t.value, 'observedAt', t.observed_at, 'recordedAt', t.updated_at, 'recordedBy', t.created_by))
+         'label', t.label, 'value', t.value, 'observedAt', t.observed_at, 'recordedAt', t.updated_at, 'recordedBy',
+           t.created_by))
      where t.label is distinct from excluded.label or t.value is distinct from excluded.value
      returning xmax = 0 as "isNew"`,
     [

@@ -44,7 +44,8 @@ export async function readLiveQuality(
   const ids = chosen.map(({ id }) => id);
   const counts = await sql<LabelledCount & { window: number }>(
     session.em,
-    `select floor(extract(epoch from predicted_at - ?::timestamptz) * 1000 / ?::float8)::int as window, label, predicted_label as "predictedLabel",
+    `select floor(extract(epoch from predicted_at - ?::timestamptz) * 1000 / ?::float8)::int as window, label,
+      predicted_label as "predictedLabel",
        count(*)::int as rows, coalesce(sum(log_loss), 0) as "logLossSum", count(log_loss)::int as "logLossRows",
        sum((value - predicted_value) ^ 2) as "squaredErrorSum", sum(abs(value - predicted_value)) as "absoluteErrorSum",
        count(value - predicted_value)::int as "errorRows"

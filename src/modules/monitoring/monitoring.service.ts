@@ -218,13 +218,15 @@ export class MonitoringService {
     await sql(
       session.em,
       `insert into monitoring_cursor (tenant, deployment_id, logged_after, logged_after_id, counted_since, counted)
-       select tenant, id, created_at, ?::uuid, date_trunc('minute', created_at), '{"requests": 0, "errors": 0, "latencyCounts": []}'
+       select tenant, id, created_at, ?::uuid, date_trunc('minute', created_at),
+         '{"requests": 0, "errors": 0, "latencyCounts": []}'
        from deployment where tenant = ? and id = ? on conflict do nothing`,
       [NIL_UUID, session.tenant, deploymentId],
     );
     const [cursor] = await sql<Cursor>(
       session.em,
-      `select logged_after::text as "loggedAfter", logged_after_id as "loggedAfterId", counted_since::text as "countedSince", counted
+      `select logged_after::text as "loggedAfter", logged_after_id as "loggedAfterId",
+        counted_since::text as "countedSince", counted
        from monitoring_cursor where tenant = ? and deployment_id = ? for update ${wait ? '' : 'skip locked'}`,
       [session.tenant, deploymentId],
     );
@@ -234,7 +236,8 @@ export class MonitoringService {
   private async moveCursor(session: Session, deploymentId: string, cursor: Cursor): Promise<void> {
     await sql(
       session.em,
-      `update monitoring_cursor set logged_after = ?::timestamptz, logged_after_id = ?, counted_since = ?::timestamptz, counted = ?
+      `update monitoring_cursor set logged_after = ?::timestamptz, logged_after_id = ?,
+        counted_since = ?::timestamptz, counted = ?
        where tenant = ? and deployment_id = ?`,
       [
         cursor.loggedAfter,
@@ -287,9 +290,11 @@ export class MonitoringService {
     return sql<LogRow>(
       session.em,
       `select id, created_at::text as "createdAtText", rows, inputs, scores from (
-         select id, created_at, rows, inputs, scores, sum(rows) over (order by created_at desc, id desc) - rows as newer_rows
+         select id, created_at, rows, inputs, scores, sum(rows) over (order by created_at desc,
+           id desc) - rows as newer_rows
          from prediction_log
-         where tenant = ? and deployment_id = ? and mode = 'LIVE' and error_code is null and (created_at, id) > (?::timestamptz, ?::uuid)
+         where tenant = ? and deployment_id = ? and mode = 'LIVE' and error_code is null and (created_at,
+           id) > (?::timestamptz, ?::uuid)
          order by created_at desc, id desc limit ?) newest
        where newer_rows < ? order by created_at, id`,
       [session.tenant, deploymentId, cursor.loggedAfter, cursor.loggedAfterId, maxRows, maxRows],

@@ -87,5 +87,6 @@ export class Batches {
 /** The newest rows of each owner, as a table to read them from. */
 export function newest(table: string, partition: string, count: number): string {
   return `(select * from (
-    select *, row_number() over (partition by tenant, ${partition} order by created_at desc, id desc) as n from ${table}) numbered where n <= ${count}) newest`;
+    select *, row_number() over (partition by tenant, ${partition} order by created_at desc, id desc) as n
+      from ${table}) numbered where n <= ${count}) newest`;
 }

@@ -37,7 +37,9 @@ export interface EventRow extends Sequenced {
 
 /** Is told of events in the transaction that numbers them, and so misses none. */
 export interface EventSubscriber {
-  /** Writes what there is to do for these events, in their order; returns the topic to wake, null when there is none. */
+  /**
+   * Writes what there is to do for these events, in their order; returns the topic to wake, null when there is none.
+   */
   onNumbered(em: EntityManager, eventIds: readonly string[]): Promise<string | null>;
 }
 
@@ -120,7 +122,8 @@ export class EventService {
   async after(session: Session, seq: number, limit: number): Promise<EventRow[]> {
     const rows = await sql<EventRow>(
       session.em,
-      `select id, seq::float8 as seq, type, subject_type as "subjectType", subject_id as "subjectId", model_id as "modelId",
+      `select id, seq::float8 as seq, type, subject_type as "subjectType", subject_id as "subjectId",
+        model_id as "modelId",
          endpoint_id as "endpointId", payload, created_at as "createdAt"
        from event where tenant = ? and seq > ? order by event.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
       [session.tenant, seq, limit],
@@ -157,7 +160,8 @@ export class EventService {
       const rows = await sql<{ id: string; tenant: string }>(
         em,
         `update event set seq = numbered.n from (
-           select id, nextval('event_seq') as n from (select id from event where seq is null order by created_at, id limit ?) ordered
+           select id, nextval('event_seq') as n from (select id from event where seq is null order by created_at, id
+             limit ?) ordered
          ) numbered where event.id = numbered.id returning event.id, event.tenant`,
         [NUMBERED_AT_ONCE],
       );

@@ -42,7 +42,8 @@ export async function findByExternal<Synced>(
 ): Promise<KnownThing<Synced> | null> {
   const [found] = await sql<KnownThing<Synced> & { isThere: boolean }>(
     session.em,
-    `select r.local_id as "localId", r.synced, exists (select from ${TABLES[kind]} t where t.tenant = r.tenant and t.id = r.local_id) as "isThere"
+    `select r.local_id as "localId", r.synced, exists (select from ${TABLES[kind]} t where t.tenant = r.tenant
+      and t.id = r.local_id) as "isThere"
      from external_ref r where r.tenant = ? and r.server = ? and r.kind = ? and r.external_id = ?`,
     [session.tenant, server, kind, externalId],
   );
@@ -89,7 +90,8 @@ export async function refuseUnfinished(session: Session, experimentId: string): 
   const [half] = await sql<{ jobId: string | null }>(
     session.em,
     `select synced ->> 'jobId' as "jobId" from external_ref
-     where tenant = ? and kind = 'EXPERIMENT' and local_id = ? and starts_with(server, 'archive:') and not (synced ->> 'done')::boolean`,
+     where tenant = ? and kind = 'EXPERIMENT' and local_id = ? and starts_with(server, 'archive:')
+       and not (synced ->> 'done')::boolean`,
     [session.tenant, experimentId],
   );
   if (!half) return;

@@ -69,7 +69,8 @@ async function firstRows<T extends OwnedRow>(
   const ranked = await sql<{ id: string }>(
     session.em,
     `select of_owner.id from unnest(?::uuid[]) as o(id) cross join lateral (
-       select id from ${tableName} where ${columnOf(owner)} = o.id and ${fields.map((field) => `${columnOf(field)} = ?`).join(' and ')}
+       select id from ${tableName} where ${columnOf(owner)} = o.id
+         and ${fields.map((field) => `${columnOf(field)} = ?`).join(' and ')}
        order by ${columnOf(order.field)} ${order.direction}, id ${order.direction} limit ?) of_owner`,
     [ownerIds, ...values, limit],
   );

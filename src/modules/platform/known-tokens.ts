@@ -217,7 +217,8 @@ export class KnownTokens implements TokenVerifier {
       sql(
         em,
         `with free as (
-           select t.id, u.used_at from unnest(?::uuid[], ?::timestamptz[]) u(id, used_at) join access_token t on t.id = u.id
+           select t.id, u.used_at from unnest(?::uuid[], ?::timestamptz[]) u(id, used_at)
+             join access_token t on t.id = u.id
            where t.last_used_at is null or t.last_used_at < u.used_at for update of t skip locked)
          update access_token t set last_used_at = free.used_at from free where t.id = free.id`,
         [uses.map(([id]) => id), uses.map(([, at]) => new Date(at))],
@@ -233,7 +234,8 @@ function readRows(em: EntityManager, ids: readonly string[]): Promise<(Row & { t
     em,
     `select t.id, t.tenant, t.name, t.role, t.scope, t.run_id as "runId", t.expires_at as "expiresAt",
        coalesce((select jsonb_agg(jsonb_build_object('id', e.id, 'name', e.name) order by e.name) from endpoint e
-         where e.tenant = t.tenant and e.id::text in (select jsonb_array_elements_text(t.endpoint_ids))), '[]') as endpoints
+         where e.tenant = t.tenant and e.id::text in (select jsonb_array_elements_text(t.endpoint_ids))),
+           '[]') as endpoints
      from access_token t where t.id = any(?::uuid[]) and t.revoked_at is null and t.expires_at > now()`,
     [[...ids]],
   );

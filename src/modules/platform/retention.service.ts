@@ -58,7 +58,8 @@ export class RetentionService {
     const mayHaveMore = await filledBatch(
       em,
       `with old as (
-         select e.job_id, e.seq from unnest(?::uuid[]) with ordinality looked (id, place) join job j on j.id = looked.id cross join lateral (
+         select e.job_id, e.seq from unnest(?::uuid[]) with ordinality looked (id, place)
+           join job j on j.id = looked.id cross join lateral (
            select job_id, seq from job_event where job_id = j.id and seq < j.event_seq order by seq limit ?) e
          order by looked.place, e.seq limit ?),
        gone as (delete from job_event e using old where e.job_id = old.job_id and e.seq = old.seq returning 1)
@@ -83,7 +84,8 @@ function pruneEvents(em: EntityManager, before: Date): Promise<boolean> {
   return filledBatch(
     em,
     `with old as (
-       select id from event e where id < ? and created_at < ? and seq < (select max(seq) from event newest where newest.tenant = e.tenant)
+       select id from event e where id < ? and created_at < ? and seq < (select max(seq) from event newest
+         where newest.tenant = e.tenant)
        order by id limit ? for update skip locked),
      gone as (delete from event using old where event.id = old.id returning event.tenant, event.seq),
      floors as (
@@ -99,8 +101,10 @@ function pruneTraffic(em: EntityManager, before: Date): Promise<boolean> {
     em,
     `with old as (
        select m.deployment_id, m.minute from deployment d cross join lateral (
-         select deployment_id, minute from deployment_minute where deployment_id = d.id and minute < ? order by minute limit ?) m limit ?),
-     gone as (delete from deployment_minute m using old where m.deployment_id = old.deployment_id and m.minute = old.minute returning 1)
+         select deployment_id, minute from deployment_minute where deployment_id = d.id and minute < ?
+           order by minute limit ?) m limit ?),
+     gone as (delete from deployment_minute m using old where m.deployment_id = old.deployment_id
+       and m.minute = old.minute returning 1)
      select count(*)::int as count from gone`,
     [before, BATCH, BATCH],
   );

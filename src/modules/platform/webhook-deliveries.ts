@@ -55,8 +55,10 @@ async function createDeliveries(
     payload: Record<string, unknown>;
   }>(
     em,
-    `select e.tenant, w.id as "webhookId", e.id as "eventId", w.format, w.mlflow_events as "mlflowEvents", e.type, e.payload from event e join webhook w on w.tenant = e.tenant
-     where e.id = any(?::uuid[]) and w.enabled and w.event_types @> to_jsonb(e.type) and (w.model_id is null or w.model_id = e.model_id)
+    `select e.tenant, w.id as "webhookId", e.id as "eventId", w.format, w.mlflow_events as "mlflowEvents", e.type,
+      e.payload from event e join webhook w on w.tenant = e.tenant
+     where e.id = any(?::uuid[]) and w.enabled and w.event_types @> to_jsonb(e.type) and (w.model_id is null
+       or w.model_id = e.model_id)
      order by e.seq`,
     [[...eventIds]],
   );
@@ -92,14 +94,17 @@ export async function claimDue(
     em,
     `with due as (
        select d.id, d.next_attempt_at from webhook w cross join lateral (
-         select id, next_attempt_at from webhook_delivery where webhook_id = w.id and status = 'PENDING' and next_attempt_at <= clock_timestamp()
+         select id, next_attempt_at from webhook_delivery where webhook_id = w.id and status = 'PENDING'
+           and next_attempt_at <= clock_timestamp()
          order by next_attempt_at limit ? for update skip locked) d
        where w.id <> all(?::uuid[]) order by d.next_attempt_at limit ?
      ), claimed as (
-       update webhook_delivery d set attempts = attempts + 1, next_attempt_at = clock_timestamp() + ? * interval '1 millisecond'
+       update webhook_delivery d set attempts = attempts + 1,
+         next_attempt_at = clock_timestamp() + ? * interval '1 millisecond'
        from due where d.id = due.id returning d.id, d.tenant, d.attempts, d.created_at, d.webhook_id, d.event_id
      )
-     select c.id, c.tenant, c.attempts, c.created_at as "createdAt", w.id as "webhookId", w.url, w.enabled, w.secret, w.format, w.mlflow_events as "mlflowEvents",
+     select c.id, c.tenant, c.attempts, c.created_at as "createdAt", w.id as "webhookId", w.url, w.enabled,
+       w.secret, w.format, w.mlflow_events as "mlflowEvents",
        case when w.previous_secret_until > clock_timestamp() then w.previous_secret end as "previousSecret",
        e.id as "eventId", e.type, e.seq::float8 as seq, e.subject_type as "subjectType", e.subject_id as "subjectId",
        e.model_id as "modelId", e.endpoint_id as "endpointId", e.payload, e.created_at as "happenedAt"
@@ -128,7 +133,8 @@ export async function writeOutcome(
   const { status, delayMs, responseStatus, responseBody, error, durationMs } = outcome;
   const rows = await sql<{ id: string }>(
     em,
-    `update webhook_delivery set status = ?, next_attempt_at = clock_timestamp() + ? * interval '1 millisecond', response_status = ?,
+    `update webhook_delivery set status = ?, next_attempt_at = clock_timestamp() + ? * interval '1 millisecond',
+      response_status = ?,
        response_body = ?, error = ?, duration_ms = ?, ended_at = case when ? then clock_timestamp() end
      where id = ? and tenant = ? and attempts = ? and status = 'PENDING' returning id`,
     [status, delayMs, responseStatus, responseBody, error, durationMs, status !== 'PENDING', id, tenant, attempts],

@@ -87,7 +87,8 @@ export class WebhookDeliveryService {
       sql(
         em,
         `delete from webhook_delivery where id in (
-           select id from webhook_delivery where ended_at < clock_timestamp() - ? * interval '1 day' limit ${PRUNE_BATCH})`,
+           select id from webhook_delivery where ended_at < clock_timestamp() - ? * interval '1 day'
+             limit ${PRUNE_BATCH})`,
         [this.options.keepDays],
       ),
     );

@@ -75,7 +75,8 @@ interface Dependencies {
 
 const MAX_WAITING_CHECKS = 20;
 /** Where a text is looked for. */
-const SEARCHED = `(description ilike ? or semantic_version ilike ? or exists (select 1 from jsonb_each_text(tags) t where t.key ilike ? or t.value ilike ?)
+const SEARCHED = `(description ilike ? or semantic_version ilike ? or exists (select 1 from jsonb_each_text(tags) t
+  where t.key ilike ? or t.value ilike ?)
   or model_id in (select m.id from model m where m.tenant = ? and m.name ilike ?))`;
 
 /** Versions of models: registered PENDING, then READY once their files are stored. */
@@ -150,7 +151,10 @@ export class ModelVersionService {
     );
   }
 
-  /** Tries a model file in a process of its own, one after the other; tenants take turns. INVALID_MODEL with what is wrong and what to do. */
+  /**
+   * Tries a model file in a process of its own, one after the other; tenants take turns. INVALID_MODEL with what is
+   * wrong and what to do.
+   */
   check(tenant: string, path: string): ReturnType<ModelChecker> {
     return this.checks.run(tenant, () => this.deps.checkModel(path));
   }

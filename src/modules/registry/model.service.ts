@@ -46,7 +46,8 @@ const SEARCHED =
 const OF_FRAMEWORK =
   '(framework = ? or id in (select v.model_id from model_version v where v.tenant = ? and v.framework = ?))';
 const LATEST_IN_STAGE = `id in (select v.model_id from model_version v where v.tenant = ? and v.stage = ?
-  and not exists (select 1 from model_version newer where newer.tenant = v.tenant and newer.model_id = v.model_id and newer.version > v.version))`;
+  and not exists (select 1 from model_version newer where newer.tenant = v.tenant and newer.model_id = v.model_id
+    and newer.version > v.version))`;
 
 /** Registered models: the names under which versions succeed each other. */
 export class ModelService {

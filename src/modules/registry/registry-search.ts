@@ -118,7 +118,8 @@ export interface NumberedAlias {
 export async function aliasesOf(session: Session, modelIds: readonly string[]): Promise<NumberedAlias[]> {
   return sql<NumberedAlias>(
     session.em,
-    `select a.model_id as "modelId", a.alias, v.version from model_alias a join model_version v on v.id = a.model_version_id and v.tenant = a.tenant
+    `select a.model_id as "modelId", a.alias, v.version from model_alias a
+      join model_version v on v.id = a.model_version_id and v.tenant = a.tenant
      where a.tenant = ? and a.model_id = any(?::uuid[]) order by a.alias collate "C"`,
     [session.tenant, modelIds],
   );

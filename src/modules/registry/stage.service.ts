@@ -169,7 +169,8 @@ export class StageService {
       session.em,
       `select entered.model_version_id as id from stage_transition entered
        where entered.tenant = ? and entered.model_id = ? and entered.to_stage = 'PRODUCTION' and entered.created_at <= ?
-         and not exists (select 1 from stage_transition gone where gone.tenant = entered.tenant and gone.model_version_id = entered.model_version_id
+         and not exists (select 1 from stage_transition gone where gone.tenant = entered.tenant
+           and gone.model_version_id = entered.model_version_id
            and gone.from_stage = 'PRODUCTION' and gone.created_at > entered.created_at and gone.created_at <= ?)
        order by entered.created_at desc limit 1`,
       [session.tenant, modelId, at, at],

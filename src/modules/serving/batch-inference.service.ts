@@ -107,7 +107,8 @@ export class BatchInferenceService {
     const ended = await this.deps.db.asSystem((em) =>
       sql<{ id: string; tenant: string; createdBy: string }>(
         em,
-        `select id, tenant, created_by as "createdBy" from job where kind = 'BATCH_INFERENCE' and status in ('FAILED', 'CANCELLED')
+        `select id, tenant, created_by as "createdBy" from job where kind = 'BATCH_INFERENCE'
+          and status in ('FAILED', 'CANCELLED')
            and exists (select 1 from checkpoint where checkpoint.job_id = job.id) limit ?`,
         [SWEEP_JOBS],
       ),

@@ -84,9 +84,12 @@ export class PredictionLogBuffer {
     await this.db.asSystem((em) =>
       sql(
         em,
-        `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores, answers)
-         select p.* from unnest(?::uuid[], ?::text[], ?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::text[], ?::int[], ?::float8[], ?::text[], ?::jsonb[], ?::jsonb[], ?::jsonb[])
-           as p(id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms, error_code, inputs, scores, answers)
+        `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id,
+          rows, latency_ms, error_code, inputs, scores, answers)
+         select p.* from unnest(?::uuid[], ?::text[], ?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::text[],
+           ?::int[], ?::float8[], ?::text[], ?::jsonb[], ?::jsonb[], ?::jsonb[])
+           as p(id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms,
+             error_code, inputs, scores, answers)
          join deployment d on d.tenant = p.tenant and d.id = p.deployment_id on conflict (id) do nothing`,
         [
           batch.map((prediction) => (prediction.id ??= uuidv7())),

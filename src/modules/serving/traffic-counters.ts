@@ -86,16 +86,23 @@ export class TrafficCounters {
       sql(
         em,
         `insert into deployment_minute as m
-           (tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows, score_sum)
-         select p.tenant, p.deployment_id, p.minute, p.requests, p.rows, p.errors, p.latency_counts::bigint[], p.disagreements, p.compared_rows, p.score_sum
-         from unnest(?::text[], ?::uuid[], ?::timestamptz[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[], ?::bigint[], ?::bigint[], ?::float8[])
-           as p(tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows, score_sum)
+           (tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows,
+             score_sum)
+         select p.tenant, p.deployment_id, p.minute, p.requests, p.rows, p.errors, p.latency_counts::bigint[],
+           p.disagreements, p.compared_rows, p.score_sum
+         from unnest(?::text[], ?::uuid[], ?::timestamptz[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[],
+           ?::bigint[], ?::bigint[], ?::float8[])
+           as p(tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows,
+             score_sum)
          join deployment d on d.tenant = p.tenant and d.id = p.deployment_id
          order by p.deployment_id, p.minute
          on conflict (deployment_id, minute) do update set
-           requests = m.requests + excluded.requests, rows = m.rows + excluded.rows, errors = m.errors + excluded.errors,
-           latency_counts = (select array_agg(a + b order by n) from unnest(m.latency_counts, excluded.latency_counts) with ordinality as u(a, b, n)),
-           disagreements = m.disagreements + excluded.disagreements, compared_rows = m.compared_rows + excluded.compared_rows,
+           requests = m.requests + excluded.requests, rows = m.rows + excluded.rows,
+             errors = m.errors + excluded.errors,
+           latency_counts = (select array_agg(a + b order by n) from unnest(m.latency_counts,
+             excluded.latency_counts) with ordinality as u(a, b, n)),
+           disagreements = m.disagreements + excluded.disagreements,
+             compared_rows = m.compared_rows + excluded.compared_rows,
            score_sum = m.score_sum + excluded.score_sum`,
         [
           column('tenant'),

@@ -44,10 +44,13 @@ export async function readTraffic(
        select * from deployment_minute where tenant = ? and deployment_id = any(?::uuid[])
          and minute >= coalesce(?::timestamptz, '-infinity') and minute < coalesce(?::timestamptz, 'infinity')),
      buckets as (
-       select deployment_id, n, sum(count) as count from minutes, unnest(latency_counts) with ordinality as u(count, n) group by deployment_id, n)
-     select deployment_id as "deploymentId", sum(requests)::float8 as requests, sum(rows)::float8 as rows, sum(errors)::float8 as errors,
+       select deployment_id, n, sum(count) as count from minutes, unnest(latency_counts) with ordinality as u(count,
+         n) group by deployment_id, n)
+     select deployment_id as "deploymentId", sum(requests)::float8 as requests, sum(rows)::float8 as rows,
+       sum(errors)::float8 as errors,
        sum(compared_rows)::float8 as "comparedRows", sum(disagreements)::float8 as disagreements,
-       (select array_agg(b.count::float8 order by n) from buckets b where b.deployment_id = minutes.deployment_id) as "latencyCounts"
+       (select array_agg(b.count::float8 order by n) from buckets b
+         where b.deployment_id = minutes.deployment_id) as "latencyCounts"
      from minutes group by deployment_id`,
     [session.tenant, [...deploymentIds], from ?? null, to ?? null],
   );

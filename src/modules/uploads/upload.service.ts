@@ -136,11 +136,13 @@ export class UploadService {
         `with gone as (
            delete from upload where id in (
              select id from upload u where created_at < now() - ? * interval '1 millisecond' and not exists (
-               select from job j where j.tenant = u.tenant and j.kind = 'EXPERIMENT_IMPORT' and j.status in ('QUEUED', 'RUNNING')
+               select from job j where j.tenant = u.tenant and j.kind = 'EXPERIMENT_IMPORT'
+                 and j.status in ('QUEUED', 'RUNNING')
                  and j.config ->> 'uploadId' = u.id::text)
              limit 100 for update skip locked)
            returning tenant, object_key)
-         insert into staged_object (tenant, object_key) select tenant, object_key from gone returning object_key as key`,
+         insert into staged_object (tenant, object_key) select tenant, object_key from gone
+           returning object_key as key`,
         [UNUSED_AFTER_MS],
       ),
     );

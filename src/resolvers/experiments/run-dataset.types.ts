@@ -111,7 +111,8 @@ export class LogRunDatasetsInput {
   @Range({ min: 1, max: MAX_DATASETS_PER_CALL, unit: 'datasets' })
   @Field(() => [LoggedDatasetInput], {
     description:
-      'Datasets that the run reads or writes. If a dataset with the same name, digest and direction exists, only tags ' +
+      'Datasets that the run reads or writes. If a dataset with the same name, digest and direction exists, ' +
+      'only tags ' +
       'are added, so you can safely repeat a call.',
   })
   datasets!: LoggedDatasetInput[];

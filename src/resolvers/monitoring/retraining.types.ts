@@ -66,7 +66,8 @@ export class SetRetrainingPolicyInput {
   @Field(() => Int, {
     defaultValue: DEFAULT_RETRAINING_POLICY.budgetPer30Days,
     description:
-      'Maximum number of retrainings within 30 days, failed ones included; 4 when absent. To stop retraining, set `enabled` to false.',
+      'Maximum number of retrainings within 30 days, failed ones included; 4 when absent. To stop ' +
+      'retraining, set `enabled` to false.',
   })
   budgetPer30Days!: number;
 

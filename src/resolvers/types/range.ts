@@ -1,7 +1,9 @@
 import { isInputObjectType, isObjectType, type GraphQLInputField, type GraphQLSchema } from 'graphql';
 import { Extensions } from 'type-graphql';
 
-/** The range of an input: of a number its value, of text its characters, of a list its items. All bounds are allowed. */
+/**
+ * The range of an input: of a number its value, of text its characters, of a list its items. All bounds are allowed.
+ */
 export interface InputRange {
   min?: number;
   /** In place of `min`: a bound that is not allowed itself. */

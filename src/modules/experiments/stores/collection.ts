@@ -14,7 +14,9 @@ export async function beginCollection({ em, tenant }: Session, runId: string): P
   await tables(em).deleteFrom('run_counter').where('tenant', '=', tenant).where('run_id', '=', runId).execute();
 }
 
-/** Deletes points or log lines of a run, at most `limit`, and returns how many: millions at once would lock others out. */
+/**
+ * Deletes points or log lines of a run, at most `limit`, and returns how many: millions at once would lock others out.
+ */
 export async function deleteSome(
   { em, tenant }: Session,
   table: 'metric_point' | 'run_log',

@@ -32,9 +32,11 @@ export interface DatasetOfExperiment {
 
 const insertDatasets = statement({
   name: 'insert_logged_datasets',
-  text: `insert into logged_dataset (id, tenant, run_id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
+  text: `insert into logged_dataset (id, tenant, run_id, direction, name, digest, source_type, source, schema,
+    profile, tags, dataset_id)
     select id, $1, $2, direction, name, digest, source_type, source, schema, profile, tags::jsonb, dataset_id
-    from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[])
+    from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+      $11::text[], $12::uuid[])
       as d(id, direction, name, digest, source_type, source, schema, profile, tags, dataset_id)
     on conflict (tenant, run_id, direction, name, digest) do update set tags = excluded.tags || logged_dataset.tags`,
   row: {},
@@ -118,7 +120,8 @@ export function datasetsOfExperiments(
 const datasetsByDigest = statement({
   name: 'datasets_by_digest',
   text: `select d.digest, newest.id from unnest($1::text[]) as d(digest) cross join lateral (
-      select id from dataset where tenant = $2 and sha256 >= rpad(d.digest, 64, '0') and sha256 <= rpad(d.digest, 64, 'f')
+      select id from dataset where tenant = $2 and sha256 >= rpad(d.digest, 64, '0') and sha256 <= rpad(d.digest,
+        64, 'f')
         and left(sha256, length(d.digest)) = d.digest
       order by created_at desc, id desc limit 1) newest`,
   row: { digest: 'text', id: 'uuid' },

@@ -29,7 +29,8 @@ const insertLines = statement({
   name: 'append_run_log',
   // The run's row is locked first, so that sequence numbers commit in order.
   text: `with counter as (
-      update run set last_log_seq = last_log_seq + $3::bigint where tenant = $1 and id = $2 and state = 'ACTIVE' returning id, last_log_seq),
+      update run set last_log_seq = last_log_seq + $3::bigint where tenant = $1 and id = $2 and state = 'ACTIVE'
+        returning id, last_log_seq),
     added as (
       insert into run_log (tenant, run_id, seq, logged_at, stream, line)
       select $1, counter.id, counter.last_log_seq - $3::bigint + n, l.logged_at, l.stream, l.line

@@ -41,19 +41,22 @@ const allBlocks = statement({
 const blocksFromPoints = statement({
   name: 'metric_blocks_from_points',
   text: `select array_agg(block order by block)::text as blocks, ${BLOCK_ARRAYS} from (
-      select block, coalesce(low[1], 'NaN') as low, coalesce(low[2], 0)::bigint as low_seq, coalesce(high[1], 'NaN') as high,
+      select block, coalesce(low[1], 'NaN') as low, coalesce(low[2], 0)::bigint as low_seq, coalesce(high[1],
+        'NaN') as high,
         coalesce(-high[2], 0)::bigint as high_seq, coalesce(nan_seq, 0) as nan_seq
       from (
         select seq / $1::bigint as block, min(array[value, seq]) filter (where value < 'NaN') as low,
           max(array[value, -seq]) filter (where value < 'NaN') as high, min(seq) filter (where value = 'NaN') as nan_seq
-        from metric_point where tenant = $2 and run_id = $3 and key = $4 and seq >= $5 and seq < $6 group by 1) grouped) made`,
+        from metric_point where tenant = $2 and run_id = $3 and key = $4 and seq >= $5 and seq < $6
+          group by 1) grouped) made`,
   row: { blocks: 'text?', ...BLOCK_TEXTS },
 });
 
 const insertBlocks = statement({
   name: 'insert_metric_blocks',
   text: `insert into metric_block (tenant, run_id, key, block, low, low_seq, high, high_seq, nan_seq)
-    select $1, $2, $3, b.* from unnest($4::bigint[], $5::float8[], $6::bigint[], $7::float8[], $8::bigint[], $9::bigint[]) b
+    select $1, $2, $3, b.* from unnest($4::bigint[], $5::float8[], $6::bigint[], $7::float8[], $8::bigint[],
+      $9::bigint[]) b
     on conflict do nothing`,
   row: {},
 });

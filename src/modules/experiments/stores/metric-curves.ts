@@ -36,10 +36,12 @@ const curvesText = (axis: CurveAxis) => {
   const columns = `h.n, h.k, m.value, m.logged_at, m.seq, ${PLACE[axis]} as place`;
   return `with points as not materialized (
       select ${columns} from unnest($1::int[], $2::int[], $3::uuid[], $4::text[]) as h(n, k, run_id, key)
-        join metric_point m on m.run_id = h.run_id and m.key = h.key join run r on r.tenant = m.tenant and r.id = m.run_id where m.tenant = $5
+        join metric_point m on m.run_id = h.run_id and m.key = h.key join run r on r.tenant = m.tenant
+          and r.id = m.run_id where m.tenant = $5
       union all
       select ${columns} from unnest($6::int[], $7::int[], $8::uuid[], $9::bigint[]) as h(n, k, run_id, seq)
-        join metric_point m on m.run_id = h.run_id and m.seq = h.seq join run r on r.tenant = m.tenant and r.id = m.run_id where m.tenant = $5),
+        join metric_point m on m.run_id = h.run_id and m.seq = h.seq join run r on r.tenant = m.tenant
+          and r.id = m.run_id where m.tenant = $5),
     spans as (select k, min(place) as low, max(place) as high, count(*) as points from points group by k)
     select p.n, b.bucket, max(p.place) as place,
       (max(array[p.place, date_part('epoch', p.logged_at), p.seq::float8, p.value]))[4] as value,
@@ -50,7 +52,9 @@ const curvesText = (axis: CurveAxis) => {
     group by p.n, b.bucket order by b.bucket`;
 };
 
-/** One run's value in one stretch of the axis; `n` says of which history: all keys of the first run, then of the next. */
+/**
+ * One run's value in one stretch of the axis; `n` says of which history: all keys of the first run, then of the next.
+ */
 const ROW = {
   n: 'integer',
   bucket: 'double precision',

@@ -76,14 +76,16 @@ const appendText = (onConflict: string) => `
   added as (
     insert into metric_point (tenant, run_id, key, step, logged_at, value, seq)
     select tenant, run_id, ($4::text[])[k], step, ${TIME}, value, base + n
-    from counter, unnest($5::int[], $6::bigint[], $7::float8[], $8::float8[]) with ordinality as p(k, step, ms, value, n)
+    from counter, unnest($5::int[], $6::bigint[], $7::float8[], $8::float8[]) with ordinality as p(k, step, ms,
+      value, n)
     ${onConflict} returning 1),
   latest as (
     insert into metric_latest (tenant, run_id, key, step, logged_at, value)
     select tenant, run_id, key, step, ${TIME}, value
     from counter, unnest($4::text[], $9::bigint[], $10::float8[], $11::float8[]) as p(key, step, ms, value)
     on conflict (run_id, key) do update set step = excluded.step, logged_at = excluded.logged_at, value = excluded.value
-    where (excluded.step, excluded.logged_at, excluded.value) > (metric_latest.step, metric_latest.logged_at, metric_latest.value))
+    where (excluded.step, excluded.logged_at, excluded.value) > (metric_latest.step, metric_latest.logged_at,
+      metric_latest.value))
   select (select count(*) from counter)::int as run, (select count(*) from added)::int as added`;
 
 const appendPoints = statement({

@@ -53,8 +53,10 @@ type Detail =
 function grouped(kind: Detail['kind'], table: string, columns: string[], order: string): string {
   const named = columns.map((column, i) => `${column} as c${i}`);
   const gathered = columns.map((_column, i) => `json_agg(c${i})`);
-  return `select run_id as "runId", json_build_object('kind', '${kind}', 'columns', json_build_array(${gathered.join(', ')})) as detail from (
-    select run_id, ${named.join(', ')} from ${table} where tenant = $1 and run_id = any($2::uuid[]) order by run_id, ${order}) ordered group by run_id`;
+  return `select run_id as "runId", json_build_object('kind', '${kind}', 'columns',
+    json_build_array(${gathered.join(', ')})) as detail from (
+    select run_id, ${named.join(', ')} from ${table} where tenant = $1 and run_id = any($2::uuid[]) order by run_id,
+      ${order}) ordered group by run_id`;
 }
 
 // Times by their floating seconds, that are exact to the millisecond: the numeric of extract is ten times as slow.

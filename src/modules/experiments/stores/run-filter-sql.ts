@@ -174,8 +174,10 @@ function datasetCondition(comparison: Comparison, tenant: string): Fragment {
   const logged = compare(columns.logged, comparison);
   const used = compare(columns.used, comparison);
   return fragment(
-    `(exists (select from logged_dataset d where d.run_id = r.id and d.tenant = ? and d.direction = 'INPUT' and ${logged.text})
-      or exists (select from run_dataset u join dataset d on d.id = u.dataset_id and d.tenant = u.tenant where u.run_id = r.id and u.tenant = ? and ${used.text}))`,
+    `(exists (select from logged_dataset d where d.run_id = r.id and d.tenant = ? and d.direction = 'INPUT'
+      and ${logged.text})
+      or exists (select from run_dataset u join dataset d on d.id = u.dataset_id and d.tenant = u.tenant
+        where u.run_id = r.id and u.tenant = ? and ${used.text}))`,
     tenant,
     ...logged.params,
     tenant,

@@ -41,7 +41,8 @@ export async function searchRuns(
     const found = await sql<Run & { place: string }>(
       session.em,
       `select ${shownColumns}, ${order.place} as place from (
-         select ${selected}, ${order.values} from run r ${stretch.joins.text} where ${where.text} order by ${order.orderBy} limit ?) page`,
+         select ${selected}, ${order.values} from run r ${stretch.joins.text} where ${where.text}
+           order by ${order.orderBy} limit ?) page`,
       [...stretch.joins.params, ...where.params, wanted],
     );
     rows.push(...found);
