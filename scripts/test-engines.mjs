@@ -1,6 +1,6 @@
 // Runs the tests against real engines, each started here for this run alone. The first argument may name a family of
-// tests that needs large installations, and runs alone: npm run test:engines -- frameworks. Other arguments go to
-// vitest.
+// tests that needs large installations, and runs alone: npm run test:engines -- frameworks. --all runs every family.
+// Other arguments go to vitest.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -23,9 +23,12 @@ function startBrowser() {
 }
 
 const [first, ...others] = process.argv.slice(2);
+const isAll = first === '--all';
 const isNamed = first !== undefined && Object.hasOwn(FAMILIES, first);
-const { starts, projects } = FAMILIES[isNamed ? first : 'ordinary'];
-const rest = isNamed ? others : process.argv.slice(2);
+const families = isAll ? Object.values(FAMILIES) : [FAMILIES[isNamed ? first : 'ordinary']];
+const starts = families.flatMap((family) => family.starts);
+const projects = families.flatMap((family) => family.projects);
+const rest = isAll || isNamed ? others : process.argv.slice(2);
 const folder = await mkdtemp(join(tmpdir(), 'matih-engines-'));
 // PostgreSQL runs as another user than root, who must come through.
 await chmod(folder, 0o755);
