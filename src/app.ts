@@ -34,7 +34,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
   const close = async () => {
     for (const { stop } of backwards) await stop?.();
     await ticks?.stop();
-    // A training that was just taken up must not keep the reason for a failed start from being told.
+    // A training that has just begun must not delay the report of a failed start.
     leaving.abort();
     await queue.close();
     for (const { close: end } of backwards) await end?.();

@@ -4,7 +4,7 @@ import { AppError, ErrorCode, quote } from './errors.js';
 import { MODULE_SETTINGS } from './modules.js';
 import { list, setting, url, whole, type Settings, type SettingValues } from './settings.js';
 
-/** Settings of the process as a whole; those of a module stand in its settings.ts. */
+/** Settings of the whole process; those of a module are in its settings.ts. */
 const CORE_SETTINGS = {
   ROLE: setting(
     z.enum(['all', 'api', 'worker']).default('all'),

@@ -25,7 +25,7 @@ export interface ModuleParts extends Implementations {
   services: Services;
 }
 
-/** Work that goes on while the process runs. */
+/** Work that runs as long as the process. */
 export interface BackgroundWork {
   /** In which processes: those that serve the API, those that run jobs, or all. */
   in: 'api' | 'worker' | 'all';

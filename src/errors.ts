@@ -78,7 +78,7 @@ export function conflict(message: string, details: ErrorDetails = {}): AppError 
   return new AppError(ErrorCode.CONFLICT, message, details);
 }
 
-/** The same for every refused token, so that nothing is learnt from it. */
+/** The same for every rejected token, so that it reveals nothing. */
 export function unauthenticated(cause?: unknown): AppError {
   return new AppError(
     ErrorCode.UNAUTHENTICATED,

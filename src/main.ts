@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
   try {
-    // A wrong setting is told at once; what takes long to load is loaded while the database starts.
+    // A wrong setting is reported at once; slow modules load while the database starts.
     const loading = Promise.all([import('./app.js'), loadModules()]);
     if (config.DATABASE_URL === undefined) {
       const { startEmbeddedPostgres } = await import('./db/embedded.js');

@@ -14,7 +14,7 @@ import type { Settings } from './settings.js';
 
 interface ListedModule {
   load(): Promise<{ default: Module }>;
-  /** Known before its code is loaded, so that a wrong one is told at once. */
+  /** Loaded before the module's code, to report a wrong setting at once. */
   settings?: Settings;
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A whole number in a range; the sentence is the same whatever is wrong with what came. */
+/** A whole number in a range; the message is the same for every invalid value. */
 export const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => {
   const error = max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
   return z.coerce.number({ error }).int(error).min(min, error).max(max, error);

@@ -9,8 +9,8 @@ export type Resolve = (host: string) => Promise<LookupAddress[]>;
 const resolveAll: Resolve = (host) => lookup(host, { all: true });
 
 /**
- * For connections to addresses of somebody else: they take what was checked after DNS and nothing besides. Not asked
- * for when the host is an address, which the check of the URL has judged.
+ * For connections to addresses that users give: they use only addresses that were checked after DNS. Not called when
+ * the host is an IP address; the URL check has already checked it.
  */
 export function checkedLookup(policy: OutboundPolicy, resolve: Resolve = resolveAll): LookupFunction {
   const checked = callbackify(async (host: string) => {

@@ -30,7 +30,7 @@ export interface ChildOptions {
 }
 
 export interface AskOptions<Report> {
-  /** Ended after so long. */
+  /** Ends the process. */
   timeLimitMs?: number;
   /** Ends the process; the answer then rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -69,9 +69,9 @@ function entryPath({ name, entry }: { name: string; entry: string }): string {
   return path;
 }
 
-/** One child process of the service, asked one thing at a time. */
+/** A child process that handles one request at a time. */
 export class ChildTask<Request, Report, Result> {
-  /** Resolves when the process is gone. */
+  /** Resolves when the process ends. */
   readonly closed: Promise<void>;
   private readonly process: LimitedProcess;
   private readonly frames = new FrameReader(MAX_MESSAGE_BYTES);
@@ -104,8 +104,8 @@ export class ChildTask<Request, Report, Result> {
   }
 
   /**
-   * Rejects with the AppError that the program threw, with ChildLost when the process ended, and with whatever
-   * `onReport` threw, which ends the process.
+   * Rejects with the AppError that the program threw, with ChildLost when the process ended, or with what `onReport`
+   * threw, which ends the process.
    */
   async ask(request: Request, { timeLimitMs, signal, onReport }: AskOptions<Report> = {}): Promise<Result> {
     if (this.asked) throw new Error('A child process is asked one thing at a time.');
@@ -135,7 +135,7 @@ export class ChildTask<Request, Report, Result> {
   }
 
   private tell(message: ToChild): void {
-    // To a process that has just died nothing can be said: its end is what will be told.
+    // A process that has just died cannot receive messages: its end is reported instead.
     if (this.process.channel!.writable) this.process.channel!.write(encodeFrame(message));
   }
 
@@ -150,7 +150,7 @@ export class ChildTask<Request, Report, Result> {
     if (!this.isHandling) void this.handleArrived();
   }
 
-  /** In order. Nothing more is read meanwhile, so that a child that says too much waits. */
+  /** In order. Reading pauses meanwhile, so that a child that sends too much waits. */
   private async handleArrived(): Promise<void> {
     this.isHandling = true;
     for (let message = this.arrived.shift(); message && !this.process.isEnding; message = this.arrived.shift()) {
@@ -206,7 +206,7 @@ export class ChildTask<Request, Report, Result> {
   }
 }
 
-/** A process for one question alone, which is gone when the answer comes. */
+/** Starts a process for one request; it is gone when the answer arrives. */
 export async function askOnce<Request, Report, Result>(
   program: ChildProgram<Request, Report, Result>,
   options: ChildOptions,

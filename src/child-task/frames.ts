@@ -33,7 +33,7 @@ export class FrameReader {
     return values;
   }
 
-  /** Of the next value, when all of it is there. */
+  /** Of the next value, once all of it is there. */
   private nextLength(): number | null {
     if (this.size < HEADER_BYTES) return null;
     if (this.chunks[0]!.length < HEADER_BYTES) this.chunks = [Buffer.concat(this.chunks)];

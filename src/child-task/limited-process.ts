@@ -5,7 +5,7 @@ import { processorTime, processTree, residentBytes } from './process-facts.js';
 
 /** What a child process may take. What is absent is not limited. */
 export interface ProcessLimits {
-  /** Ended after so long without a sign of life: see ADR 0025. */
+  /** Ended after this time without a sign of life: see ADR 0025. */
   silenceMs: number;
   /** Resident memory; looked at several times a second, so that it may be exceeded for a moment. */
   residentBytes?: number;
@@ -104,15 +104,15 @@ function endingWithParent(): readonly string[] {
 }
 
 /**
- * One child process with an environment of its own, within limits, in a process group of its own that ends with it. It
- * is ended when it shows no sign of life, floods its standard error, or its parent is gone.
+ * A child process with its own environment, limits and process group, which ends with it. It is ended when it shows
+ * no sign of life, floods its standard error, or its parent is gone.
  */
 export class LimitedProcess {
   /** Never rejects. */
   readonly ended: Promise<ProcessEnd>;
-  /** Null unless it was asked for. */
+  /** Null unless requested. */
   readonly channel: Socket | null;
-  /** Whoever reads its messages sets this while it does not, as a message is a sign of life. */
+  /** The reader sets this while it does not read, because a message is a sign of life. */
   isUnheard = false;
   private readonly child: ChildProcess;
   private readonly looks: NodeJS.Timeout;
@@ -137,7 +137,7 @@ export class LimitedProcess {
       detached: true,
     });
     this.channel = hasChannel ? (this.child.stdio[3] as Socket) : null;
-    // An error here is the process's end, which is told by `ended`.
+    // An error here means that the process ended: see `ended`.
     this.channel?.on('error', () => undefined);
     this.readComplaint(this.child.stderr!);
     this.looks = setInterval(() => this.look(), this.lookIntervalMs).unref();
@@ -161,7 +161,7 @@ export class LimitedProcess {
     return this.child.pid;
   }
 
-  /** Told to end: what it still says is said no more. */
+  /** Being ended: further messages are ignored. */
   get isEnding(): boolean {
     return this.endedFor !== undefined;
   }
@@ -195,8 +195,8 @@ export class LimitedProcess {
   }
 
   /**
-   * Silence is counted in looks: a service that stood still itself, or its whole machine, has looked once meanwhile and
-   * takes nobody for dead.
+   * Silence is counted in checks: if this service or the machine was frozen, only one check ran in that time, so no
+   * process counts as dead.
    */
   private look(): void {
     const { pid } = this.child;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ErrorCode } from '../errors.js';
 
-/** The child goes on from a report that is awaited when the parent says `received`. */
+/** After an awaited report, the child continues when the parent sends `received`. */
 export type ToChild = { kind: 'ask'; request: unknown } | { kind: 'received' };
 
 export const fromChildSchema = z.discriminatedUnion('kind', [

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Linux counts process time in hundredths of a second, whatever the kernel's own tick. */
+/** Linux counts process time in hundredths of a second, whatever the kernel's tick. */
 const TICK_MS = 10;
 const NANOSECONDS_PER_MS = 1e6;
 
@@ -24,7 +24,7 @@ export function processorTime(pid: number): ProcessorTime | null {
 
 function nanosecondsOf(pid: number, thread: string): number {
   const text = readIfThere(`/proc/${pid}/task/${thread}/schedstat`);
-  // A thread may have ended since the folder was read; a system without these figures has none for the first thread.
+  // A thread may have ended since the folder was read; on a system without these figures, the first thread has none.
   if (text === null && thread === String(pid)) throw new Error('This system has no figures of its scheduler.');
   return Number(text?.split(' ')[0] ?? 0);
 }

@@ -16,7 +16,7 @@ const CHANNEL_FD = 3;
 const BEAT_MS = 400;
 const MAX_MESSAGE_BYTES = 2 ** 31;
 
-/** Answers what the parent asks, one thing after the other, until the parent closes the channel or is gone. */
+/** Handles the parent's requests one after the other, until the parent closes the channel or is gone. */
 export function serveParent<Request, Report, Result>(
   perform: (request: Request, parent: Parent<Report>) => Promise<Result> | Result,
 ): void {

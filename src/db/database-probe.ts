@@ -9,8 +9,8 @@ const WRITE =
   "select repeat('x', 1900) as filling from generate_series(1, 300)";
 
 /**
- * Whether the database answers, and whether it can be written to, asked on a connection of its own: neither a busy pool
- * nor a server that stands still holds up the answer.
+ * Checks on its own connection whether the database answers and accepts writes: neither a busy pool nor a frozen
+ * server delays the result.
  */
 export class DatabaseProbe {
   private client: pg.Client | null = null;
@@ -56,7 +56,7 @@ export class DatabaseProbe {
 
   private newClient(): pg.Client {
     const client = new pg.Client({ connectionString: this.url, application_name: 'matih-readiness', keepAlive: true });
-    // A connection that ends between two looks is made anew at the next.
+    // If a connection ends between two checks, the next one reconnects.
     const forget = () => {
       if (this.client === client) this.client = null;
     };
@@ -65,7 +65,7 @@ export class DatabaseProbe {
   }
 }
 
-/** Of any other refusal, such as a missing right, nothing is to be learnt. */
+/** Other errors, such as a missing privilege, say nothing about this. */
 async function cannotWrite(client: pg.Client): Promise<boolean> {
   try {
     await client.query(WRITE);

@@ -44,7 +44,7 @@ export interface Session {
   requestId: string;
   /** Runs once the transaction has committed; never when it rolled back. */
   afterCommit(action: () => void): void;
-  /** Says that a thing changes in this transaction, to whoever mirrors it elsewhere. */
+  /** Reports a change in this transaction to whoever mirrors the data elsewhere. */
   touch(type: string, id: string): void;
 }
 
@@ -53,7 +53,7 @@ export interface Actor {
   requestId: string;
   /** Nobody waits for it: its statements may take longer. */
   isBackground?: boolean;
-  /** Told of every row that is read; what it throws ends the transaction. */
+  /** Called for each row that is read; if it throws, the transaction ends. */
   onRow?: OnRow | undefined;
 }
 
@@ -61,7 +61,7 @@ export type Entities = NonNullable<Options['entities']>;
 
 export interface DatabaseOptions {
   url: string;
-  /** What its sessions find and write as objects; none for one that only migrates or sends SQL. */
+  /** Entities for its sessions; none for a database that only migrates or sends SQL. */
   entities: Entities;
   poolSize: number;
   /** Longest wait for a connection, and for the answer to a statement. Default 15 s. */
@@ -69,7 +69,8 @@ export interface DatabaseOptions {
   /** The same for a statement of background work. Default 2 minutes. */
   backgroundTimeoutMs?: number;
   /**
-   * A transaction that does nothing for so long is ended: a frozen process must not keep its locks. Never when absent.
+   * A transaction that is idle for this long is ended: a frozen process must not keep its locks. No limit when
+   * absent.
    */
   idleInTransactionTimeoutMs?: number;
   /** Learns within each transaction what it has touched; absent when nothing is mirrored. */
@@ -105,9 +106,8 @@ const MIGRATIONS = [
   { name: '0013-jobs', class: Migration0013Jobs },
 ];
 /**
- * What the planner is told: the tables that searches read are in memory, where a page costs less than the rows on it;
- * and three things are not worth considering, which takes up to a third of a search's time: workers beside, joins by
- * merging, and results kept of probes.
+ * Planner settings: the tables that searches read are in memory, where reading a page costs less than reading its
+ * rows. Parallel workers, merge joins and memoize are off: considering them takes up to a third of a search's time.
  */
 export const PLANNER = Object.entries({
   random_page_cost: 0.1,
@@ -251,8 +251,8 @@ export class Database {
   }
 
   /**
-   * Statements as the actor's tenant, in a transaction of their own that takes one way to the server. The answer is the
-   * rows of the last. Mirrors hear nothing of it: not for what they follow when there are any.
+   * Runs statements as the actor's tenant, in one transaction and one round trip. Returns the rows of the last.
+   * Mirrors are not told: not for data that they follow, when there are any.
    */
   async sendAtOnce(actor: Actor, statements: readonly Prepared[]): Promise<object[]> {
     return (await this.send(actor, {}, statements)).rows as object[];

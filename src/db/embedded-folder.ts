@@ -42,7 +42,7 @@ export function unavailable(message: string, cause?: unknown): AppError {
   return new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATA_DIR' }, { cause });
 }
 
-/** The fault of a folder in words; null when it is none that we know. */
+/** Explains what is wrong with a folder; null for an unknown error. */
 function explain(error: unknown, path: string): AppError | null {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   switch (code) {
@@ -91,7 +91,7 @@ export async function openFolder(dataDir: string, binaries: Binaries): Promise<F
   };
 }
 
-/** Whoever owns the cluster runs it, so that root and an ordinary user can take turns on the same folder. */
+/** The cluster's owner runs the server, so that root and an ordinary user can both use the folder in turn. */
 async function serverUser(cluster: string): Promise<ServerUser> {
   const uid = process.getuid?.();
   const owner = existsSync(cluster) ? await stat(cluster) : null;
@@ -179,7 +179,7 @@ export async function initialiseCluster(
   }
 }
 
-/** What the connection file of a data folder says; null when there is none yet. */
+/** The content of a data folder's connection file; null when there is none yet. */
 export async function findConnection(dataDir: string): Promise<z.infer<typeof connectionFile> | null> {
   const text = await readFile(join(dataDir, 'postgres', 'connection.json'), 'utf8').catch(() => 'null');
   return connectionFile.safeParse(JSON.parse(text)).data ?? null;
@@ -206,7 +206,7 @@ export async function writeConnection(folder: Folder, content: z.infer<typeof co
   }
 }
 
-/** Tells a process from a later one with the same number; null when there is none, or only its zombie. */
+/** Tells a process from a later one with the same id; null when there is none, or only its zombie. */
 export function processIdentity(pid: number): string | null {
   try {
     process.kill(pid, 0);

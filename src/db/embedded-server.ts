@@ -148,9 +148,9 @@ export class EmbeddedServer {
   }
 
   /**
-   * The file of a server that is gone can name a process that still counts: an unreaped zombie, or, after a reboot,
-   * another program. PostgreSQL would refuse to start, except over its own parent's number, so that is written there.
-   * The file must stay: its last lines find backends that outlived their server.
+   * The PID file of a server that is gone can name a process that still exists: an unreaped zombie or, after a
+   * reboot, another program. PostgreSQL would not start, unless it is its own parent, so we write our id there. The
+   * file must stay: its last lines find backends that outlived their server.
    */
   private async disownPidFile(): Promise<void> {
     const path = pidFile(this.folder);

@@ -42,7 +42,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   }
 }
 
-/** The address of the server that a service runs in `dataDir` now; null when none does. */
+/** The address of the server that a service now runs in `dataDir`; null if none does. */
 export async function runningEmbedded(dataDir: string): Promise<string | null> {
   const connection = await findConnection(dataDir);
   if (!connection?.port) return null;

@@ -18,7 +18,7 @@ export interface RecordChange {
 }
 
 /**
- * Sets some entries and drops others where they are: what is sent is as large as the change, whatever the record holds.
+ * Sets some entries and drops others in place: the statement is as large as the change, whatever the record's size.
  * The caller holds the row's lock.
  */
 export async function changeRecord(

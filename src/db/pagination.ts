@@ -73,7 +73,7 @@ export function encodeCursor(order: Order<string>, value: unknown, id: string): 
   return Buffer.from(JSON.stringify([order.field, order.direction, plain, id])).toString('base64url');
 }
 
-/** The order value and id that a cursor stands for; refuses cursors of another order and forged ones. */
+/** The order value and id in a cursor; rejects cursors of another order and forged ones. */
 export function decodeCursor(cursor: string, order: Order<string>): { value: string | number | boolean; id: string } {
   let parts: unknown;
   try {
@@ -103,7 +103,7 @@ function isOfAnotherType(error: unknown): boolean {
   return /^22...$|^42883$/.test(code);
 }
 
-/** As `toISOString` writes it, and PostgreSQL takes it: there is no year 0. */
+/** As `toISOString` writes it and PostgreSQL accepts it: without year 0. */
 function isInstant(text: string): boolean {
   const instant = new Date(text);
   return !Number.isNaN(instant.getTime()) && instant.toISOString() === text && instant.getUTCFullYear() > 0;

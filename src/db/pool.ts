@@ -90,7 +90,7 @@ function withLiterals(text: string, values: readonly unknown[]): string | null {
   return text.replaceAll(/\$(\d+)/g, (_, n: string) => escapeLiteral(String(values[Number(n) - 1])));
 }
 
-/** A statement that a connection prepares once, under this name; `?` stand for parameters. */
+/** A statement that a connection prepares once, under this name; `?` are parameters. */
 export interface Prepared {
   name: string;
   text: string;

@@ -23,7 +23,7 @@ interface Role {
   usable: boolean;
 }
 
-/** Each thing that the service cannot do without, as one sentence that says what to do. */
+/** Checks the service's requirements; each error is one sentence that says what to do. */
 export async function checkServer(em: EntityManager): Promise<void> {
   const { version, encoding, schema, user } = await describeServer(em);
   if (version < MIN_VERSION)
@@ -38,8 +38,8 @@ export async function checkServer(em: EntityManager): Promise<void> {
 }
 
 /**
- * Roles belong to the whole server: another database of it may have made them already, and a restored one may find them
- * missing. The user of DATABASE_URL need not be a superuser, but must be able to become either.
+ * Roles belong to the whole server: another of its databases may have made them, and a restored one may lack them.
+ * The user of DATABASE_URL need not be a superuser, but must be able to become either role.
  */
 export async function ensureRoles(em: EntityManager): Promise<void> {
   const { user, version } = await describeServer(em);
@@ -83,9 +83,7 @@ export async function explainRefusal(em: EntityManager, error: unknown): Promise
   );
 }
 
-/**
- * Several databases of one server may be set up at once; whoever comes second tries again and finds the roles there.
- */
+/** Several databases of one server may be set up at once; the second one retries and finds the roles. */
 export function isRace(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   return code === '42710' || code === '23505' || /tuple concurrently updated/.test(message ?? '');

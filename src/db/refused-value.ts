@@ -14,8 +14,8 @@ const EXPECTED: Record<string, string> = {
 };
 
 /**
- * Behind the services' own checks: a value that the database refuses is a mistake of whoever sent it, not a fault of
- * this service and no reason to try again. Others pass.
+ * The services check values first: a value that the database still rejects is the sender's mistake, not a fault of
+ * this service, and retrying is useless. Others pass.
  */
 export function asRefusedValue(error: unknown): unknown {
   for (let at = error, depth = 0; at instanceof Error && !(at instanceof AppError) && depth < 5; depth++) {

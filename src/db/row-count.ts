@@ -1,9 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Query, type Connection, type Pool } from 'pg';
 
-/**
- * Told of the bytes of each row as it comes: may have the next rows wait. An error that it gives ends the statement.
- */
+/** Called with the bytes of each row as it arrives; may delay the next rows. An error from it ends the statement. */
 export type OnRow = (bytes: number) => Promise<void> | null;
 
 interface Counting {

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Pool } from 'pg';
 
-/** How long each statement of the work that runs now may take; the pool's own limit when there is none. */
+/** Time limit for each statement of the current work; the pool's own limit when there is none. */
 const limitMs = new AsyncLocalStorage<number>();
 
 /** The server ends a statement at its limit; who gets no answer for so much longer gives the server up. */
@@ -12,8 +12,8 @@ export function withStatementLimit<T>(ms: number, work: () => Promise<T>): Promi
 }
 
 /**
- * Ends a connection whose server does not answer a statement: it stands still, or the network swallows what is sent.
- * What waits on that connection fails at once, and the pool makes a new one.
+ * Ends a connection whose server does not answer a statement: it is frozen, or the network drops what is sent.
+ * Requests waiting on that connection fail at once, and the pool makes a new one.
  */
 export function giveUpSilentServer(pool: Pool, defaultLimitMs: number): void {
   pool.on('connect', (client) => {

@@ -11,7 +11,7 @@ interface TypesInJavaScript {
   'double precision': number;
   boolean: boolean;
   'timestamp with time zone': Date;
-  /** Whatever it holds: parse it. */
+  /** Can hold any JSON: parse it. */
   jsonb: unknown;
   json: unknown;
   'text[]': string[];

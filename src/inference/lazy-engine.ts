@@ -2,7 +2,7 @@ import { AppError, ErrorCode } from '../errors.js';
 import type { Signature, Tensor } from '../modules/model-contract/index.js';
 import type { EngineStats, InferenceEngine, InferOptions, InferResult, ModelSource } from './port.js';
 
-/** An engine that is started by the first model it is asked to load: a process that serves none pays nothing. */
+/** An engine that starts when the first model is loaded: a process that serves none pays nothing. */
 export class LazyEngine implements InferenceEngine {
   private engine: InferenceEngine | null = null;
   private closed = false;

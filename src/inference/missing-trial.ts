@@ -22,7 +22,7 @@ export async function withMissingTried(signature: Signature, run: TrialRun): Pro
     const outputs = await run(signature.inputs.map((spec) => oneRow(spec, missing.includes(spec))));
     return outputs !== null && outputs.every(isFinite);
   };
-  // Infinite for zeros already, as a logarithm is: nothing can be told.
+  // Not finite even for zeros, as a logarithm: no conclusion.
   if (!(await answers([]))) return signature;
   if (await answers(open)) open.forEach(({ name }) => taken.add(name));
   else if (open.length > 1 && open.length <= MAX_TRIED_ALONE)

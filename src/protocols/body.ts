@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
 import { badInput } from '../errors.js';
 
-/** A client that is refused in mid-upload may still send for so long. */
+/** A client refused in mid-upload may go on sending for this time. */
 const LINGER_MS = 5_000;
 
-/** The body apart from its connection, over which the answer goes when the content is refused. */
+/** The body without its connection, which still carries the answer when content is refused. */
 export function detachedBody(request: IncomingMessage): Readable {
   const body = new PassThrough();
   // Nobody reads it when the request is refused before.
@@ -19,10 +19,7 @@ export function detachedBody(request: IncomingMessage): Readable {
   return request.pipe(body);
 }
 
-/**
- * What a refused client still sends is read and thrown away, so that it sees its answer and the connection comes to an
- * end.
- */
+/** Reads and discards what a refused client still sends, so that it sees its answer and the connection ends. */
 export function discardRest(request: IncomingMessage): void {
   if (request.complete) return;
   const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);

@@ -10,10 +10,10 @@ import {
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 
 export interface Need {
-  /** What is asked for, at the begin of a sentence: `Uploading`. */
+  /** The requested action, as it starts a sentence: `Uploading`. */
   what: string;
   role: Role;
-  /** Scopes besides EVERYTHING; what the scope is about is the caller's to check. */
+  /** Scopes besides EVERYTHING; the caller checks what the scope is for. */
   scopes: readonly TokenScope['kind'][];
 }
 

@@ -10,7 +10,7 @@ interface SentFile {
   disposition?: string;
 }
 
-/** Streams a stored file, or a range of it, as a download: never as a page of this service. */
+/** Streams a stored file, or a range of it, as a download, never as a page to display. */
 export async function sendFile(
   reply: FastifyReply,
   { fileName, contentType, sizeBytes, disposition = attachment(fileName) }: SentFile,
@@ -49,7 +49,7 @@ export function rangeOf(header: string | undefined, sizeBytes: number): ByteRang
   return start > end ? 'UNSATISFIABLE' : { start, end };
 }
 
-/** Names reach the header only in the forms of RFC 6266, so that none can end it or begin another. */
+/** Writes names only in the forms of RFC 6266, so that none can end the header or start another. */
 function attachment(fileName: string): string {
   const plain = fileName.replace(/[^A-Za-z0-9._-]/g, '_');
   return `attachment; filename="${plain}"; filename*=UTF-8''${encodeURIComponent(fileName)}`;

@@ -37,7 +37,7 @@ export function registerSignedObjects(fastify: FastifyInstance, { objects, confi
   });
 }
 
-/** The address as it came: what is signed is not decoded twice. */
+/** The raw address: a signed address is not decoded twice. */
 function urlOf({ raw }: FastifyRequest<{ Body: unknown }> & { raw: IncomingMessage }): URL {
   return new URL(raw.url ?? '', 'http://service');
 }

@@ -38,7 +38,7 @@ function meterField(field: GraphQLField<unknown, RequestContext | undefined>): v
     if (!bytes) return resolve(source, args, context, info);
     const { operation } = info.operation;
     const isChange = operation === OperationTypeNode.MUTATION;
-    // Changes are made whatever the answers to the ones before them have come to.
+    // Runs every top-level change, even if the answers before it got too large.
     if (bytes.refusal && !(isChange && info.path.prev === undefined)) {
       if (isChange || isNonNullType(info.returnType)) throw bytes.refusal;
       // The whole answer will be replaced: an error for each field would only cost time.

@@ -1,6 +1,6 @@
 import { badInput } from '../errors.js';
 
-/** Things are looked up in one way at a time: BAD_USER_INPUT names the ways when none is given, or several. */
+/** Requires exactly one way to look something up; otherwise BAD_USER_INPUT names the ways. */
 export function requireOneWay(ways: Record<string, unknown>): void {
   const names = Object.keys(ways);
   const given = names.filter((name) => ways[name] != null);

@@ -2,9 +2,9 @@ import { OperationTypeNode } from 'graphql';
 import { AppError, ErrorCode } from '../errors.js';
 import { FairBudget, type Release } from './fair-budget.js';
 
-/** The rows behind an answer may be so many times as large as the answer: not every column is shown. */
+/** The rows behind an answer may be larger by this factor: not every column is shown. */
 const READ_FACTOR = 2;
-/** Answers up to this, with their rows, are small: as many are made as are asked for. */
+/** Answers up to this size, with their rows, are small; their number is not limited. */
 const SMALL_BYTES = 1024 ** 2;
 /** Large answers that are made at once; those of one tenant are at most half of them. */
 const LARGE_AT_ONCE = 4;
@@ -14,7 +14,7 @@ const MAX_WAITING = 256;
 /** Of the database's connections: what one tenant's requests take leaves some for others. */
 const TENANT_SHARE_OF_CONNECTIONS = 0.75;
 const MAX_WAITING_FOR_CONNECTIONS = 2_000;
-/** Text with escapes, and numbers, may take so many times what was counted for them. */
+/** Text with escapes, and numbers, may take this many times the counted bytes. */
 const ESTIMATE_FACTOR = 6;
 const RETRY_AFTER_SECONDS = 5;
 
@@ -119,7 +119,7 @@ export class AnswerBytes {
     const { large } = this.budget;
     this.release = large.takeNow(this.tenant, 1);
     this.turn = this.release ? null : this.takeTurn(large.take(this.tenant, 1));
-    // Whoever waits hears of it too.
+    // A waiting caller gets it too.
     this.turn?.catch(() => undefined);
     this.onLarge(this);
     return this.turn;

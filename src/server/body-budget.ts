@@ -50,7 +50,7 @@ export class BodyGate {
     void this.gated(request, reply, payload, bytes, done);
   };
 
-  /** Once there is an answer nobody reads the body any more. */
+  /** After the answer, nobody reads the body any more. */
   release(request: FastifyRequest): void {
     if (this.held.size === 0) return;
     this.held.get(request)?.();
@@ -84,7 +84,7 @@ export class BodyGate {
             TRY_AGAIN_LATER,
             `Other large messages are being read: try again in ${RETRY_AFTER_SECONDS} seconds.`,
           );
-        // Nothing more of it is read.
+        // Stops reading it.
         socket.pause();
         setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
       }

@@ -80,10 +80,7 @@ function isTooDeepToRead({ originalError, message, path }: GraphQLError): boolea
   return path === undefined && (message.endsWith(STACK_OVERFLOW) || originalError?.message === STACK_OVERFLOW);
 }
 
-/**
- * What a client may read of an error of ours: one line, not much longer than what we wrote ourselves, whatever a caller
- * sent.
- */
+/** What a client may read of our errors: one line, not much longer than our own text, whatever a caller sent. */
 export function shownParts({ message, details }: AppError): { message: string; details: ErrorDetails } {
   const entries = Object.entries(details).map(([name, value]) => [
     name,

@@ -1,15 +1,15 @@
 import type { FastifyInstance } from 'fastify';
 
-/** Of the time for shutting down; what is left of it is for jobs and the database. */
+/** Share of the shutdown time; the rest is for jobs and the database. */
 const CONNECTIONS_SHARE = 0.75;
 const LOOK_INTERVAL_MS = 100;
 
 /**
- * Takes nothing new and lets answers end; connections that clients keep are closed as they fall idle, those that stand
- * still are cut in the end.
+ * Accepts nothing new and lets answers finish. Closes kept connections when they become idle, and cuts stalled ones
+ * at the end.
  */
 export async function drain(fastify: FastifyInstance, graceMs: number): Promise<void> {
-  // An answer that began before the draining has not told its client to close.
+  // An answer from before the drain did not tell its client to close.
   const idle = setInterval(() => fastify.server.closeIdleConnections(), LOOK_INTERVAL_MS);
   const late = setTimeout(() => fastify.server.closeAllConnections(), graceMs * CONNECTIONS_SHARE);
   try {

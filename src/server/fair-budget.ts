@@ -21,10 +21,7 @@ interface Waiting {
   start(): void;
 }
 
-/**
- * An amount that requests hold together, those of a tenant its share of it; of those that wait, the smallest goes
- * first.
- */
+/** An amount that requests share, each tenant up to its share; the smallest waiting request goes first. */
 export class FairBudget {
   private used = 0;
   private readonly usedBy = new Map<string, number>();
@@ -57,7 +54,7 @@ export class FairBudget {
     });
   }
 
-  /** Null when there is no room at this moment. */
+  /** Null when there is no room now. */
   takeNow(tenant: string, amount: number): Release | null {
     return this.fits(tenant, amount) ? this.hold(tenant, amount) : null;
   }

@@ -61,7 +61,7 @@ const LAST_WORDS_MS = 100;
 export async function registerGraphQL(app: FastifyInstance, options: GraphQLOptions): Promise<void> {
   const contextOf = (request: FastifyRequest, reply: FastifyReply) => {
     const newContext = (principal: Principal) => {
-      // Whatever an answer holds, it holds until it is sent.
+      // An answer keeps what it holds until it is sent.
       const bytes = options.answers.open(principal.tenant, (large) => {
         if (reply.raw.closed) large.end();
         else reply.raw.once('close', () => large.end());
@@ -123,7 +123,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   app.post('/graphql', (request, reply) => repeated.answer(request, reply));
 }
 
-/** Whom an Authorization header stands for; a refusal carries its HTTP status. */
+/** Principal of an Authorization header; a refusal carries its HTTP status. */
 function authenticate(tokens: TokenVerifier, header: unknown): Principal | Promise<Principal> {
   const token = bearerOf(header);
   if (!token) {
@@ -292,7 +292,7 @@ export function attachSubscriptions(
   };
 }
 
-/** After its subscriptions have said so: whatever else comes over the socket is refused at once. */
+/** Closes the socket after its subscriptions reported it: all else on it is refused at once. */
 function closeWhenRevoked(extra: SocketExtra, tokens: KnownTokens): void {
   const { principal, socket } = extra;
   if (!principal) return;

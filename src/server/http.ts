@@ -33,8 +33,8 @@ export interface HttpServer {
 }
 
 /**
- * Neither side has sent a byte for so long: a body that never comes ends, an answer that is being worked on has its
- * time.
+ * A connection without any traffic for this time is closed: bodies that never come end, and answers have time to be
+ * made.
  */
 const IDLE_CONNECTION_MS = 10 * 60_000;
 /** MLflow's clients name tags in paths: 250 characters, each of up to four escaped bytes. */
@@ -77,7 +77,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     if (status >= 500) logger.error({ err: error, requestId: request.id }, 'request failed');
     void reply.code(status).send({ error: body });
   });
-  // Told in both forms: MLflow's clients look for theirs wherever they have come to.
+  // Has both forms: MLflow's clients look for theirs at any path.
   fastify.setNotFoundHandler((request, reply) => {
     const missing = noEndpoint(request);
     const error = { code: ErrorCode.NOT_FOUND, message: missing.message, requestId: request.id };

@@ -19,15 +19,13 @@ export interface OperationOptions {
   schema: GraphQLSchema;
   limits: QueryLimits;
   logger: Logger;
-  /**
-   * Told of each operation over HTTP: its first root field, OK or the code of its first error, and how long it took.
-   */
+  /** Gets each operation over HTTP: its first root field, OK or the code of its first error, and how long it took. */
   observe(field: string, code: string, seconds: number): void;
 }
 
 interface KnownDocument {
   document: DocumentNode;
-  /** The same document with variables that are coerced faster; null when it has none of that kind. */
+  /** The same document with variables that are coerced faster; null when it has no such variables. */
   rewritten: DocumentNode | null;
   /** Whether its limits have to be checked each time. */
   costsByVariables: boolean;

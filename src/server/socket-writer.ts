@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 
-/** Unsent bytes of one socket beyond which its subscriptions wait: some hundred events, whatever the client does. */
+/** Above this many unsent bytes, the subscriptions of a socket wait: some hundred events, for any client. */
 const MAX_BUFFERED_BYTES = 32 * 1024;
-/** A client that takes nothing for so long is behind for good. */
+/** A client that reads nothing for this time has stalled. */
 const STALLED_AFTER_MS = 10_000;
 /** Frames written in one turn of the event loop before requests get theirs: about ten milliseconds. */
 const MAX_FRAMES_PER_TURN = 4_000;

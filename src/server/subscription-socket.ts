@@ -14,7 +14,7 @@ export interface SocketExtra {
   isRevoked?: boolean;
 }
 
-/** A client that does not answer a ping until the next one is gone. */
+/** A client that does not answer a ping before the next is gone. */
 const PING_INTERVAL_MS = 12_000;
 /** Longest message of a client that has not shown its token yet. */
 const MAX_OPENING_BYTES = 64 * 1024;
@@ -22,8 +22,8 @@ const MAX_OPENING_BYTES = 64 * 1024;
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /**
- * Carries graphql-transport-ws over one socket. graphql-ws's own carrier reads on whatever the client leaves unread,
- * sends a ping's payload back, and writes what goes wrong to the console.
+ * Carries graphql-transport-ws over one socket. graphql-ws's own carrier keeps reading when the client leaves data
+ * unread, sends a ping's payload back, and writes errors to the console.
  */
 export function carryProtocol(server: Server<SocketExtra>, extra: SocketExtra, stream: Duplex, logger: Logger): void {
   const { socket } = extra;

@@ -19,8 +19,8 @@ const INTROSPECTION = /\b__(schema|type)\b/;
 /**
  * Coerces input objects in variables with functions compiled from their types. graphql-js walks the types again for
  * every value, which is a third of the time of a request with thousands of points. It still executes the document:
- * beside each input type of `schema` stands a scalar that coerces it. A value that is not plainly right is refused
- * without a reason; graphql-js gives the reason.
+ * `schema` has, for each input type, a scalar that coerces it. A value that is not clearly valid is refused without a
+ * reason; graphql-js gives the reason.
  */
 export class VariableCoercion {
   readonly schema: GraphQLSchema;

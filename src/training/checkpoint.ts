@@ -4,8 +4,7 @@ import type { LossCurve } from '../modules/algorithms/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 
 /**
- * Where a training stands after an epoch. Weights and optimiser state are vectors of the same layout for the same
- * config.
+ * State of a training after an epoch. Weights and optimiser state are vectors of the same layout for the same config.
  */
 export interface TrainingState {
   epoch: number;

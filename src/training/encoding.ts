@@ -1,12 +1,12 @@
 import { type Column, categoryAt } from '../modules/model-contract/index.js';
 import { civilDate, type CyclePart, cyclePartOf, cycleTable, DAY_MS, dayOf } from '../modules/algorithms/index.js';
 
-/** A number as (value − mean) · inverseStd; a missing one stands at `fill`. */
+/** A number as (value − mean) · inverseStd; a missing one counts as `fill`. */
 export interface ScaledColumn {
   kind: 'COLUMN';
   column: string;
   /**
-   * FP64 where single precision would lose what tells the values apart: one million and some tenths, seconds since
+   * FP64 when single precision would lose differences between values: one million and some tenths, seconds since
    * 1970.
    */
   precision: 'FP32' | 'FP64';
@@ -17,7 +17,7 @@ export interface ScaledColumn {
 }
 
 /**
- * A number of a timestamp, scaled in double precision; a missing one stands at the mean. AGE is in days since
+ * A number of a timestamp, scaled in double precision; a missing one counts as the mean. AGE is in days since
  * 1970-01-01.
  */
 export interface TimeNumber {
@@ -36,13 +36,13 @@ export interface TimeCycle {
 
 export type NumericEncoding = ScaledColumn | TimeNumber | TimeCycle;
 
-/** Indicators of one slot are [offset, offset + size); the last stands for a missing value. */
+/** Indicators of one slot are [offset, offset + size); the last is for a missing value. */
 export type SlotEncoding = { column: string; offset: number; size: number } & (
-  | { kind: 'CATEGORY'; /** Kept ones; the indicator after theirs stands for every other. */ categories: string[] }
+  | { kind: 'CATEGORY'; /** Kept categories; the next indicator is for all others. */ categories: string[] }
   | { kind: 'TIME'; part: CyclePart }
 );
 
-/** How a row of raw columns becomes numbers, learnt from the training rows alone. */
+/** How a row of raw columns becomes numbers, learnt only from the training rows. */
 export interface Encoding {
   numeric: NumericEncoding[];
   /** Numbers of a row: a cycle has two. */

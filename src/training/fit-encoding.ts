@@ -93,9 +93,9 @@ function scaleOf(values: Float64Array): { mean: number; std: number; inverseStd:
 }
 
 /**
- * The parts of a timestamp that differ between the training rows. A year's round is learnt from a whole year alone.
- * Rows that are judged by later ones (a split by time) tell of less than a year hours and weekdays only: their months
- * and their age would not come again, and a trend of some weeks led on into the next ones misleads.
+ * The parts of a timestamp that vary between the training rows. A yearly cycle needs a whole year. If later rows
+ * judge the model (a split by time), less than a year gives only hours and weekdays: months and age would not repeat,
+ * and a trend of some weeks misleads when it is extrapolated.
  */
 function fitTime(
   column: Column,

@@ -88,7 +88,7 @@ export async function fit(
   };
 }
 
-/** The same once more on other rows, for so many epochs (a solver or k-means: until it has converged); the weights. */
+/** Repeats it on other rows, for `epochs` epochs (a solver or k-means: until convergence); returns the weights. */
 export async function fitAgain(
   problem: TrainingProblem,
   predictor: Predictor,

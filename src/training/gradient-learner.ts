@@ -14,7 +14,7 @@ import { createSession, floats, integers } from './session.js';
 const RUN_MS = 150;
 const FIRST_RUN_STEPS = 8;
 const ADAM_EPSILON = 1e-8;
-/** Apart from the seeds of split, sample and initial weights. */
+/** Differs from the seeds of split, sample, initial weights. */
 const EPOCH_SEED_STRIDE = 1_000_003;
 
 const LARGEST_DEFAULT_BATCH = 128;

@@ -8,8 +8,7 @@ import {
 import type { TrainingConfig } from '../modules/algorithms/index.js';
 
 /**
- * Of a column with more categories, or longer ones, the rarest are not recorded: a request with one of them is told of
- * it.
+ * In a column with more or longer categories, the rarest are not recorded: the answer to a request with one says so.
  */
 const MAX_CATEGORIES = 2_000;
 const MAX_CHARACTERS = 500_000;

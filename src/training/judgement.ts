@@ -52,7 +52,7 @@ export function holdoutWarnings(
     return [];
   const { labels } = truth;
   const { probabilities, classCount, threshold } = predictions;
-  // With weights the model answers for weighted rows, and is judged by them.
+  // With weights, the model fits weighted rows and is judged by them.
   const weighted = baseRate.shares.map((share, k) => share * (classWeights?.[k] ?? 1));
   const total = weighted.reduce((sum, share) => sum + share, 0);
   const shares = Float32Array.from({ length: rows * classCount }, (_, i) => weighted[i % classCount]! / total);

@@ -11,7 +11,7 @@ export interface LocalTraining extends RunningTraining {
 
 export interface LocalTrainingOptions {
   limits: ChildOptions['limits'];
-  /** Time between two looks at the machine in milliseconds; 0 for none. */
+  /** Milliseconds between two measurements of the machine; 0 for none. */
   usageIntervalMs: number;
 }
 

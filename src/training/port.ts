@@ -27,15 +27,13 @@ export interface CheckpointReport {
   sha256: string;
 }
 
-/**
- * Each hook is awaited before training goes on, so that a slow receiver slows the trainer instead of losing reports.
- */
+/** The trainer awaits each hook before it goes on, so a slow receiver slows it down instead of losing reports. */
 export interface TrainingHooks {
   /** Every 100–250 ms of work; `fraction` of the whole in [0, 1]. */
   onProgress(fraction: number, message: string): void;
   onEpoch(report: EpochReport): Promise<void>;
   onCheckpoint(report: CheckpointReport): Promise<void>;
-  /** What a training that is about to fail leaves to be told; those of one that ends well are in its outcome. */
+  /** Warnings of a training that is about to fail; a successful one has them in its outcome. */
   onWarning(warning: TrainingWarning): Promise<void>;
   /**
    * Every so often, by the metric’s name: what machine and process are at. Not awaited; it never holds a training up.
@@ -46,7 +44,7 @@ export interface TrainingHooks {
 export interface TrainingOutcome {
   /** The finished model.onnx, preprocessing folded in. */
   modelPath: string;
-  /** With `refit`: the model that the holdout judged, before it was trained on all rows. */
+  /** With `refit`: the model evaluated on the holdout, before the training on all rows. */
   judged: { modelPath: string; signature: Signature } | undefined;
   signature: Signature;
   /** Final metrics by name, e.g. `holdout.log_loss`. */
@@ -75,7 +73,7 @@ export interface TrainingBackend {
   start(request: TrainingRequest, hooks: TrainingHooks): RunningTraining;
 }
 
-/** What is to be learnt, a value per row. Classes are in ascending order; `labels` are indices into them. */
+/** What to learn, one value per row. Classes are in ascending order; `labels` are indices into them. */
 export type Target =
   | { kind: 'CLASSES'; classes: string[]; datatype: 'INT64' | 'BYTES'; labels: Int32Array }
   | { kind: 'VALUES'; values: Float64Array };
@@ -88,9 +86,7 @@ export interface Holdout {
   rowCount: number;
   /** 0-based positions in the file. */
   rowNumbers: Float64Array;
-  /**
-   * Those asked for, and the target's. `toTensors` of domain/tracking/dataset-column.ts makes a model's inputs of them.
-   */
+  /** The requested columns and the target's. `toTensors` makes a model's inputs of them. */
   columns: ReadonlyMap<string, Column>;
   /** None for clustering. */
   target: Target | undefined;
@@ -103,8 +99,7 @@ export interface Holdout {
 }
 
 /**
- * Rebuilds the holdout of a training, with any columns of the file, so that another model can be judged by the same
- * rows: by default the config's features, else `inputs` (those of a model). Errors: as reading the dataset for training
- * has.
+ * Rebuilds the holdout of a training, with any columns of the file, to judge another model by the same rows: by
+ * default the config's features, else `inputs` (those of a model). Errors: as for reading the dataset for training.
  */
 export type LoadHoldout = (table: Table, config: TrainingConfig, inputs?: readonly ColumnRequest[]) => Promise<Holdout>;

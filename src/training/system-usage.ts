@@ -9,7 +9,7 @@ interface Counters {
   processCpuMs: number | null;
 }
 
-/** Looks at the machine and at one process of it; each look tells of the time since the one before. */
+/** Measures the machine and one process of it; each look covers the time since the one before. */
 export class SystemUsage {
   private last: Counters;
 

@@ -76,7 +76,7 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
 
 /** What an exported model is made of. */
 interface Exported {
-  /** Positions of the rows that it learnt from. */
+  /** Positions of the training rows. */
   learntFrom: Int32Array;
   prepared: PreparedProblem;
   predictor: Predictor;
@@ -84,7 +84,7 @@ interface Exported {
   threshold: number | undefined;
 }
 
-/** The same training on all rows, for as long as was best where the holdout judged. */
+/** The same training on all rows, for the best number of epochs of the judged one. */
 async function refitted(
   config: TrainingConfig,
   rows: TrainingRows,

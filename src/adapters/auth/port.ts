@@ -1,6 +1,6 @@
 import type { Principal } from '../../modules/core/index.js';
 
-/** Verifies bearer tokens; every refusal is the same UNAUTHENTICATED, so that nothing is learnt from it. */
+/** Verifies bearer tokens; every rejection is the same UNAUTHENTICATED, so that it reveals nothing. */
 export interface TokenVerifier {
   /** At once when the token is known. */
   verify(token: string): Principal | Promise<Principal>;
@@ -13,7 +13,7 @@ export interface SigningKey {
   secret: string;
 }
 
-/** What stands in a token of the service's own. Its row in the database says the rest. */
+/** The claims of a token that this service issued. Its database row holds the rest. */
 export interface OwnClaims {
   tokenId: string;
   tenant: string;
@@ -28,6 +28,6 @@ export interface OwnTokenCodec {
   isOwn(token: string): boolean;
   newKey(): Promise<SigningKey>;
   sign(key: SigningKey, claims: OwnClaims): Promise<string>;
-  /** Errors: UNAUTHENTICATED for whatever is wrong with it. `keyOf` gives null for an unknown key. */
+  /** Errors: UNAUTHENTICATED for any invalid token. `keyOf` returns null for an unknown key. */
   read(token: string, keyOf: (id: string) => Promise<SigningKey | null>): Promise<OwnClaims & { keyId: string }>;
 }

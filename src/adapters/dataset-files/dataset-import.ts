@@ -22,10 +22,7 @@ interface RawTable {
   reading: FileReading;
 }
 
-/**
- * Reads a user's file as the port says. It runs in a process of its own (import-apart.ts): nobody has read the file
- * before.
- */
+/** Reads a user's file as the port says. It runs in its own process (import-apart.ts): the file is still unchecked. */
 export async function importDataset(request: ImportRequest): Promise<ImportOutcome> {
   const { path, format, tablePath } = request;
   await checkThere(path);

@@ -175,7 +175,7 @@ class BatchAssembler {
     this.length += chunk.rowCount;
   }
 
-  /** What was gathered; the assembler starts anew. */
+  /** The collected rows; resets the assembler. */
   take(): ColumnBatch {
     let next = 0;
     const columns = this.columns.map((column): Column => {
@@ -273,7 +273,7 @@ export async function* readChunks(table: Table, options: ChunkOptions): AsyncGen
   }
 }
 
-/** Texts of a preview have so many characters together, and each between the two lengths. */
+/** Limit for all texts of a preview together, and the limits for the length of one text. */
 const PREVIEW_CHARACTERS = 1_000_000;
 const [SHORTEST_CUT, LONGEST_CUT] = [20, 1_000];
 const PREVIEW_MEMORY = '1GB';

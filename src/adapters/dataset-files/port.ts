@@ -22,7 +22,7 @@ export interface RowFilter {
 }
 
 export interface ReadOptions extends RowFilter {
-  /** A name alone stands for its values. Filters and order heed the readings that are given here. */
+  /** A plain name requests the column's values. Filters and order use the readings given here. */
   columns: readonly (string | ColumnRequest)[];
   /** Rows to skip and to read, after filter, sample and order. */
   offset?: number;
@@ -45,13 +45,13 @@ export interface ColumnBatch {
   rowCount: number;
   /** 0-based positions in the file. */
   rowNumbers: Float64Array;
-  /** In the order in which they were asked for. */
+  /** In the requested order. */
   columns: Column[];
 }
 
 export type PreviewValue = number | string | boolean | null;
 
-/** Besides a dataset's columns, whole numbers, as class and cluster indices are, and numbers of single precision. */
+/** A dataset's column, or integers (class and cluster indices), or single-precision numbers. */
 export type OutputColumn =
   | Column
   | { name: string; type: 'INTEGER'; values: BigInt64Array | Int32Array }

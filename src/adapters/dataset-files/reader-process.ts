@@ -11,7 +11,7 @@ const PROCESSES = 3;
 const PROCESSES_PER_OWNER = 2;
 const LONGEST_IMPORT_MS = 15 * 60_000;
 const LONGEST_PREVIEW_MS = 60_000;
-/** A process for previews stays for so long: a list of datasets asks for many. */
+/** Keeps an idle preview process this long: a dataset list needs many previews. */
 const IDLE_MS = 20_000;
 const MAX_HEAP_MIB = 2_048;
 

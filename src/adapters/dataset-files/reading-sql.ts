@@ -43,7 +43,7 @@ export function checkReadable({ name, type }: ColumnReading, { sqlType }: Physic
   throw badInput(`Column ${name}`, `values that can be read as ${type}`, sqlType);
 }
 
-/** True where a text stands for "no value". */
+/** True where a text means "no value". */
 export function missingText(reading: ColumnReading, { sql }: PhysicalColumn): string {
   const words = (reading.nullValues ?? []).map(literal).join(', ');
   const text = reading.type === 'STRING' ? sql : `trim(${sql})`;
@@ -56,7 +56,7 @@ export function missingText(reading: ColumnReading, { sql }: PhysicalColumn): st
 
 const pattern = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
 
-/** A text as its value, a DOUBLE; NULL where it is none. */
+/** A text's value, a DOUBLE; NULL if it has none. */
 export function parsedText(reading: ColumnReading, sql: string): string {
   const text = `trim(${sql})`;
   switch (reading.type) {

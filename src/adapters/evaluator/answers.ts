@@ -74,7 +74,7 @@ function outputFor(task: Task, outputs: readonly TensorSpec[]): TensorSpec {
   );
   const several = floats.filter(({ shape }) => shape.length === 2 && shape[1] !== 1);
   const single = floats.filter(({ shape }) => shape.slice(1).every((size) => size === 1));
-  // The probability of the second of two classes, where there is nothing else.
+  // With no other output, it is the probability of the second of two classes.
   const isBinary = task === 'CLASSIFICATION' && several.length === 0 && outputs.length === 1;
   const fitting = wide && !isBinary ? several : single;
   const found =

@@ -15,8 +15,8 @@ interface Circumstances {
 }
 
 /**
- * The classes to judge by: those of the target, then those that the model knows besides. INVALID_TENSOR where they are
- * not the same things.
+ * The classes to evaluate: those of the target, then others that the model knows. INVALID_TENSOR if the two do not
+ * match.
  */
 export function classesToJudge(
   target: ClassTarget,

@@ -17,7 +17,7 @@ export interface JudgedRows {
   /** Both undefined for clustering. */
   target: Target | undefined;
   baseRate: BaseRate | undefined;
-  /** Mean silhouette of clusters of these rows; null where there is no training to tell the space. */
+  /** Mean silhouette of clusters of these rows; null without a training that defines the space. */
   silhouetteOf(clusters: Int32Array): number | null;
 }
 

@@ -5,7 +5,7 @@ import type { ImportanceRequest, ParameterImportance } from '../../modules/stati
 import type { ImportanceAnalyst } from './port.js';
 import { IMPORTANCE_PROGRAM } from './programs.js';
 
-/** One at a time, which leaves the other cores to predictions; others wait, up to so many. */
+/** One at a time, so that the other cores serve predictions; at most this many others wait. */
 const MAX_WAITING = 32;
 const LONGEST_MS = 60_000;
 const MAX_HEAP_MIB = 512;

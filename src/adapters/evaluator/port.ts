@@ -17,7 +17,7 @@ export interface TargetColumn {
   greaterThan?: number;
 }
 
-/** The rows to judge by. Base rates come from the training rows where there are any, else from the judged rows. */
+/** The rows to evaluate on. Base rates come from the training rows if any, else from these rows. */
 export type JudgedData =
   /** What the training never saw, or all rows of `other`, which must have the same columns. */
   | { kind: 'HOLDOUT'; config: TrainingConfig; training: Table; other: Table | null }
@@ -32,8 +32,7 @@ export interface EvaluationRequest {
 export interface EvaluationOutcome {
   report: EvaluationReport;
   /**
-   * Why the baseline could not answer for these rows, and the report is without it; null when it could, or there is
-   * none.
+   * Why the baseline could not predict these rows and is missing in the report; null when it could, or there is none.
    */
   baselineProblem: string | null;
   /** For monitoring of a model that no training here describes; null for one that was trained. */
@@ -65,8 +64,8 @@ export interface ModelEvaluator {
 }
 
 /**
- * Works out which parameters moved a metric, away from the threads that answer requests. Errors: BAD_USER_INPUT for
- * runs that nothing can be learnt from, RESOURCE_EXHAUSTED when too many wait.
+ * Computes which parameters influenced a metric, outside the threads that serve requests. Errors: BAD_USER_INPUT for
+ * runs that show nothing, RESOURCE_EXHAUSTED when too many wait.
  */
 export interface ImportanceAnalyst {
   importance(request: ImportanceRequest): Promise<ParameterImportance>;

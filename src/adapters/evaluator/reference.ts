@@ -8,7 +8,7 @@ import { featureReference, type FeatureReference } from '../../training/referenc
 import type { Answers } from './answers.js';
 import type { JudgedRows } from './judged-rows.js';
 
-/** What monitoring compares the traffic of a model with that was not trained here: the rows that it was judged by. */
+/** The reference for monitoring a model that was not trained here: the rows it was evaluated on. */
 export function referenceOf(signature: Signature, rows: JudgedRows, answers: Answers): ReferenceProfile {
   const every = Int32Array.from({ length: rows.rowCount }, (_, row) => row);
   const features = signature.inputs.flatMap((spec) =>
@@ -25,7 +25,7 @@ export function referenceOf(signature: Signature, rows: JudgedRows, answers: Ans
   };
 }
 
-/** As the scores of live traffic are told. */
+/** Like the scores of live traffic. */
 function scoresOf(answers: Answers, rowCount: number): Float64Array {
   switch (answers.task) {
     case 'REGRESSION':

@@ -6,7 +6,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 import { connectRedis } from '../redis.js';
 import { type Consumer, type JobQueue, NotNow, type QueuedJob } from './port.js';
 
-/** Keeps BullMQ's tables and keys apart from others. */
+/** Separates BullMQ's tables and keys from others. */
 const SCHEMA = 'bullmq';
 const PREFIX = 'matih';
 
@@ -14,7 +14,7 @@ const PREFIX = 'matih';
 const JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
 const WORKER_OPTIONS = { maxStalledCount: 5, runRetryDelay: 1_000 };
 /**
- * A job whose worker has not renewed its lock for so long is given to another; the job table's heartbeats are mostly
+ * If a worker does not renew a job's lock for this long, another gets the job; the job table's heartbeats are mostly
  * faster.
  */
 const TIMINGS = { lockDuration: 30_000, stalledInterval: 15_000 };
@@ -89,7 +89,7 @@ class BullMqJobQueue implements JobQueue {
   async close(): Promise<void> {
     this.closing = true;
     const closed = Promise.all(this.workers.map((worker) => worker.close()));
-    // A worker whose engine is away never ends; once its jobs have ended there is nothing left to wait for.
+    // A worker without its backend never closes; once its jobs have ended, there is no reason to wait.
     const isDone = await Promise.race([
       closed.then(() => true),
       this.idle().then(() => delay(CLOSE_PATIENCE_MS, false, { ref: false })),
@@ -196,7 +196,7 @@ async function makeSchema(client: pg.Client): Promise<void> {
 
 /** BullMQ on Redis. */
 export async function createRedisJobQueue(url: string, logger: Logger, timings = TIMINGS): Promise<JobQueue> {
-  // Who enqueues is told at once that Redis is away, and tries again later; who works waits for it.
+  // The producer fails at once when Redis is down, and retries later; the consumer waits for Redis.
   const producer = await connectRedis(url, logger, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
   const consumer = await connectRedis(url, logger, { maxRetriesPerRequest: null });
   const options = { connection: consumer, prefix: PREFIX, ...WORKER_OPTIONS, ...timings };

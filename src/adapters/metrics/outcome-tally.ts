@@ -19,8 +19,8 @@ interface Value {
 }
 
 /**
- * How what is done under a name has ended and how long it took, counted in plain numbers: the client library looks at
- * names and labels anew for each count, and a small prediction has five.
+ * Counts outcomes and durations by name in plain numbers: the client library looks up names and labels for each
+ * count, and a small prediction makes five.
  */
 export class OutcomeTally {
   private readonly byName = new Map<string, Outcomes>();
@@ -77,7 +77,7 @@ export class OutcomeTally {
   }
 }
 
-/** The registry asks a metric for its values alone; its types know none but the library's. */
+/** The registry only calls a metric's `get`; its types accept only the library's metrics. */
 function registerValues(
   registry: Registry,
   type: 'counter' | 'histogram',

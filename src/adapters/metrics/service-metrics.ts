@@ -183,7 +183,7 @@ function registerFigures(registry: Registry, figures: () => Promise<ServiceFigur
   );
 }
 
-/** The last answer for a while; null when there is none to be had. */
+/** Caches the last answer for this long; null when reading failed. */
 function remembered<T>(read: () => Promise<T>, lifetimeMs: number): () => Promise<T | null> {
   let last: Promise<T | null> = Promise.resolve(null);
   let readAt = -Infinity;

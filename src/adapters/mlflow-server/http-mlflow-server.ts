@@ -10,12 +10,12 @@ import { type MlflowCredentials, type MlflowMethod, MlflowRefusal, type MlflowSe
 export interface MlflowServerOptions {
   trackingUri: string;
   credentials: MlflowCredentials;
-  /** Ends whatever is under way, as `close` does. */
+  /** Aborts all open requests, as `close` does. */
   signal?: AbortSignal;
   /** What may be called; absent for an address that the installation's own settings name. */
   policy?: OutboundPolicy;
   resolve?: Resolve;
-  /** How often a request is tried at most; each wait is twice as long. */
+  /** Maximum attempts per request; each wait is twice as long. */
   tries?: number;
 }
 

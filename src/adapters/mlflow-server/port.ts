@@ -13,19 +13,19 @@ export type MlflowMethod = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 /** Another tracking server that speaks MLflow's REST protocol. */
 export interface MlflowServer {
   /**
-   * What it answers to a request below /api/2.0/; a GET takes `given` as its query. Tried again while the server is
-   * busy or away. Errors: MlflowRefusal when it refuses, UNAVAILABLE when there is no usable answer, URL_NOT_ALLOWED.
+   * The response to a request below /api/2.0/; a GET sends `given` as its query. Retried while the server is busy or
+   * down. Errors: MlflowRefusal when it refuses, UNAVAILABLE without a usable response, URL_NOT_ALLOWED.
    */
   ask(method: MlflowMethod, path: string, given: Record<string, unknown>): Promise<unknown>;
   /** The bytes at a path of the server. Errors as of `ask`. */
   download(path: string, query?: Record<string, string>): Promise<Readable>;
-  /** Ends whatever is under way. */
+  /** Aborts all open requests. */
   close(): void;
 }
 
 export type ConnectMlflow = (trackingUri: string, credentials: MlflowCredentials, signal: AbortSignal) => MlflowServer;
 
-/** The server understood and said no. */
+/** The server refused the request. */
 export class MlflowRefusal extends AppError {
   constructor(
     readonly status: number,
@@ -38,7 +38,7 @@ export class MlflowRefusal extends AppError {
   }
 }
 
-/** A server that is busy or ill may answer later; whatever else it refuses, it will refuse again. */
+/** A server that is busy or failing may answer later; any other refusal is final. */
 function codeOf(status: number): ErrorCode {
   if (status === 401 || status === 403) return ErrorCode.FORBIDDEN;
   return status >= 500 || status === 429 || status === 408 ? ErrorCode.UNAVAILABLE : ErrorCode.BAD_USER_INPUT;

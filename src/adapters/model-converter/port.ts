@@ -11,8 +11,8 @@ export interface ConversionRequest {
 }
 
 /**
- * Makes an ONNX model of another framework's. The model is code of a stranger: it runs apart from everything else.
- * Errors: UNAVAILABLE (nothing is set up to convert, the process could not start).
+ * Converts a model of another framework to ONNX. The model is untrusted code: it runs isolated from everything else.
+ * Errors: UNAVAILABLE (no converter is set up, the process could not start).
  */
 export interface ModelConverter {
   /** What keeps it from converting at all, as a sentence that says what to do; null when it can. */

@@ -9,7 +9,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 import type { ConversionRequest, ModelConverter } from './port.js';
 
 export interface PythonConverterOptions {
-  /** Interpreter with the extras of python/ installed; absent when none is set up. */
+  /** Interpreter with the extras of python/ installed; absent when not configured. */
   pythonPath?: string;
   sandbox: 'bubblewrap' | 'process';
   maxMemoryBytes: number;

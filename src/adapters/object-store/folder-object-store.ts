@@ -164,7 +164,7 @@ export class FolderObjectStore implements ObjectStore {
     return { path: this.path(key), [Symbol.dispose]: () => undefined };
   }
 
-  /** Written whole beside and linked in, so that another process never reads half of it. */
+  /** Written completely elsewhere, then linked, so that no process reads half of it. */
   private async ownSecret(): Promise<Buffer> {
     const path = join(this.root, 'url-secret');
     const own = join(this.incoming, randomUUID());
@@ -190,8 +190,8 @@ export class FolderObjectStore implements ObjectStore {
 }
 
 /**
- * Makes the folder of a file, and puts those above it that were not there onto the disk, when the work finds that there
- * is none.
+ * When `work` fails because the file's folder is missing: makes the folder, syncs the new folders to disk, and
+ * retries.
  */
 async function withFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {

@@ -81,7 +81,7 @@ export class FolderParts {
     return this.inTurn(uploadId, () => this.list(uploadId));
   }
 
-  /** One after the other within an upload: of one part that is sent twice at once, each would take the other away. */
+  /** Serializes work on one upload: if a part were sent twice at once, each request would delete the other's file. */
   private async inTurn<T>(uploadId: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.turns.get(uploadId) ?? Promise.resolve()).then(work);
     const over = turn.then(

@@ -11,7 +11,7 @@ const HELD = 'held';
 /** A living process says so on its folder; on another machine nobody could see whether it lives. */
 const ALIVE_INTERVAL_MS = 60 * 60 * 1000;
 const LOST_AFTER_MS = 24 * ALIVE_INTERVAL_MS;
-/** A SHA-256, with more behind it as long as its download is under way: nothing else in the folder is touched. */
+/** A SHA-256, with a suffix while its download is in progress: no other file in the folder is touched. */
 const NAME = /^[0-9a-f]{64}(\.|$)/;
 /** Of a file system without hard links, or with too many. */
 const NO_LINK = new Set(['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EXDEV']);
@@ -24,13 +24,13 @@ interface Entry {
 }
 
 /**
- * Downloaded files in a folder that several processes may share, the least recently used removed when they are more
- * than `maxBytes`. Who uses one holds a hard link to it: files with a second link stay, and a link outlives whatever
- * happens to the folder. Where none can be made a copy does, which is not counted.
+ * Downloaded files in a folder that several processes may share; above `maxBytes`, the least recently used are
+ * removed. A user of a file holds a hard link to it: files with a second link stay, and a link survives changes to
+ * the folder. Where links are impossible, a copy is used, which is not counted.
  */
 export class LocalCache {
   private readonly held: string;
-  /** Downloads under way, so that a file wanted twice at once comes once. */
+  /** Downloads in progress, so that two requests for a file share one. */
   private readonly downloads = new Map<string, Promise<void>>();
 
   constructor(
@@ -47,7 +47,7 @@ export class LocalCache {
       const folder = join(this.folder, HELD, name);
       const [id, pid, ...host] = name.split('.').toReversed();
       if (id === THIS_PROCESS) continue;
-      // A container that is made anew has another name than the one before it.
+      // A recreated container has another name than the one before it.
       const isElsewhere = host.toReversed().join('.') !== hostname();
       const isLost = isElsewhere ? await isOld(folder) : Number(pid) === process.pid || !isAlive(Number(pid));
       if (isLost) await rm(folder, { recursive: true, force: true });
@@ -116,7 +116,7 @@ export class LocalCache {
       // Another process may have removed it meanwhile.
       const found = file.isFile() && NAME.test(file.name) ? await stat(path).catch(() => null) : null;
       if (!found) continue;
-      // A download that is under way, here or elsewhere, is nobody's to remove until it is old.
+      // A download in progress, here or in another process, is not removed until it is old.
       const isPartial = file.name.includes('.') && Date.now() - found.mtimeMs < ABANDONED_AFTER_MS;
       entries.push({ path, sizeBytes: found.size, isHeld: isPartial || found.nlink > 1, usedAtMs: found.atimeMs });
     }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/** An upload that has not ended after so long never will: its process is gone. */
+/** An upload that is this old will never end: its process is gone. */
 export const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
 
 export interface StoredObject {
@@ -11,7 +11,7 @@ export interface StoredObject {
 
 export interface WrittenObject {
   stored: StoredObject;
-  /** Settles once the file is there and outlives a power cut; when it fails, there is no key. */
+  /** Resolves once the file survives a power cut; if it rejects, the key does not exist. */
   flushed: Promise<void>;
 }
 
@@ -47,7 +47,7 @@ export interface LocalFile extends Disposable {
 export interface SignedRequests {
   /** Every signed path begins with it. */
   readonly prefix: string;
-  /** A path of this service for one request, whether there is such a file or not. */
+  /** A path of this service for one request; the file need not exist. */
   sign(method: 'GET' | 'PUT', request: SignedRequest, expiresInSeconds: number): string;
   /** Whether the address was signed by this store for this method and has not expired; FORBIDDEN otherwise. */
   verify(method: 'GET' | 'PUT', url: URL): SignedRequest;
@@ -78,8 +78,8 @@ export interface ObjectStore {
    */
   put(key: string, content: Readable | Buffer, options?: PutOptions): Promise<StoredObject>;
   /**
-   * For a small file under a new key that nothing reads before `flushed`: it may appear earlier, and a crash may leave
-   * a part of it. While the disk works, the caller can do what it has to do besides.
+   * For a small file under a new key that nothing reads before `flushed`: it may be visible earlier, and a crash may
+   * leave part of it. The caller can do other work while the disk writes.
    */
   write(key: string, content: Buffer, options?: PutOptions): Promise<WrittenObject>;
   /** BAD_USER_INPUT for a range that begins past the end. */
@@ -90,9 +90,9 @@ export interface ObjectStore {
   /** Keys below a folder ('' for all), at any depth. */
   list(folder: string): AsyncIterable<string>;
   /**
-   * Begins an upload whose parts clients PUT straight to the store, at addresses that need no token. Until it is
-   * completed there is no key, and after that none of its addresses changes anything any more: whoever kept one cannot
-   * replace what was checked. Abandoned ones go with `prepare`. The answer is the upload's id.
+   * Begins an upload whose parts clients PUT directly to the store, at URLs that need no token. The key exists only
+   * after completion; from then on, the URLs change nothing, so nobody can replace what was checked. `prepare`
+   * removes abandoned uploads. Returns the upload's id.
    */
   beginParts(key: string): Promise<string>;
   /**
@@ -100,11 +100,11 @@ export interface ObjectStore {
    * the completion.
    */
   partUrl(key: string, uploadId: string, partNumber: number, expiresInSeconds: number): Promise<string>;
-  /** By their numbers. NOT_FOUND when there is no such upload, or no more. */
+  /** In order of number. NOT_FOUND when the upload is unknown or has ended. */
   listParts(key: string, uploadId: string): Promise<StoredPart[]>;
   /**
-   * Makes the key of the parts; each but the last has 5 MiB or more. NOT_FOUND when there is no such upload; a second
-   * time it is that, or nothing.
+   * Makes the key from the parts; each but the last has 5 MiB or more. NOT_FOUND without such an upload; a repeated
+   * call does that or nothing.
    */
   completeParts(key: string, uploadId: string, parts: readonly StoredPart[]): Promise<void>;
   /** Absent uploads are no error. */
@@ -113,6 +113,6 @@ export interface ObjectStore {
   downloadUrl(key: string, expiresInSeconds: number): Promise<string>;
   /** Null for a store with a server of its own. */
   readonly signedRequests: SignedRequests | null;
-  /** A readable local file with the content; remote stores keep what they have downloaded as long as there is room. */
+  /** A readable local file with the content; remote stores cache downloads while there is room. */
   localFile(key: string): Promise<LocalFile>;
 }

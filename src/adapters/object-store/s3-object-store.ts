@@ -30,7 +30,7 @@ export interface S3Options {
   cacheDir: string;
   /** … and how much of them. */
   cacheBytes: number;
-  /** A store that is silent for so long counts as out of reach. */
+  /** A store that is silent this long counts as unreachable. */
   silenceTimeoutMs?: number;
 }
 

@@ -7,10 +7,7 @@ export const SIGNED_PREFIX = '/objects/';
 
 const PARAMETERS = ['expires', 'partNumber', 'uploadId'] as const;
 
-/**
- * A path of this service that stands for one request: the method, the key, the part and the end are bound into its
- * signature.
- */
+/** A path of this service for one request: the signature covers the method, the key, the part and the expiry. */
 export function signUrl(secret: Buffer, method: string, request: SignedRequest, expiresAtSeconds: number): string {
   const query = new URLSearchParams({
     expires: String(expiresAtSeconds),
@@ -21,9 +18,7 @@ export function signUrl(secret: Buffer, method: string, request: SignedRequest, 
   return `${SIGNED_PREFIX}${request.key.split('/').map(encodeURIComponent).join('/')}?${query}`;
 }
 
-/**
- * FORBIDDEN, the same whatever is wrong, for an address that was not signed by `secret` for this method or has expired.
- */
+/** The same FORBIDDEN for every URL that was not signed by `secret` for this method or has expired. */
 export function verifyUrl(secret: Buffer, method: string, url: URL): SignedRequest {
   const key = decoded(url.pathname.slice(SIGNED_PREFIX.length));
   const query = new URLSearchParams(
@@ -39,7 +34,7 @@ export function verifyUrl(secret: Buffer, method: string, url: URL): SignedReque
 
 function signature(secret: Buffer, method: string, key: string, query: URLSearchParams): string {
   const signed = [method, key, ...PARAMETERS.map((name) => query.get(name) ?? '')];
-  // JSON keeps neighbours apart, whatever they contain.
+  // JSON separates the values, whatever they contain.
   return createHmac('sha256', secret).update(JSON.stringify(signed)).digest('hex');
 }
 

@@ -1,4 +1,4 @@
-/** Joining requests of one model along the first dimension, and cutting the answer apart again. */
+/** Joins requests of one model along the first dimension, and splits the answer again. */
 import type { Signature, Tensor, TensorData } from '../../modules/model-contract/index.js';
 import type { OutgoingTensor } from './wire.js';
 

@@ -29,7 +29,7 @@ export function requestTooLarge(bytes: number, maxBytes: number): AppError {
   );
 }
 
-/** A full queue is worked off within about so long. */
+/** A full queue is usually worked off in this time. */
 const QUEUE_RETRY_MS = 1_000;
 
 export function queueFull(queuedRows: number, maxQueueRows: number): AppError {

@@ -1,5 +1,5 @@
 /**
- * One inference host, seen from the service: a child process with an empty environment that is asked one thing at a
+ * One inference host, seen from the service: a child process with an empty environment; it handles one request at a
  * time.
  */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
@@ -49,8 +49,8 @@ interface Waiting {
 
 const KIBIBYTE = 1024;
 /**
- * Private writable memory that Node.js 24 maps at its start and hardly touches: 1.09 GiB, nearly all of it room for
- * compiled JavaScript, and 0.06 GiB without a compiler. The data limit counts it.
+ * Private writable memory that Node.js 24 maps at its start and hardly uses: 1.09 GiB, nearly all reserved for
+ * compiled JavaScript, or 0.06 GiB without a compiler. The data limit counts it.
  */
 const NODE_DATA_BYTES = 1280 * KIBIBYTE ** 2;
 const JITLESS_NODE_DATA_BYTES = 192 * KIBIBYTE ** 2;

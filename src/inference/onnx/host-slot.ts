@@ -12,7 +12,7 @@ export class HostSlot {
   /** A task holds this slot. */
   busy = false;
   restarts = 0;
-  /** Why the last start failed, while none has succeeded since. */
+  /** Why the last start failed; undefined after a success. */
   startFailure: string | undefined;
   private failedStarts = 0;
   private closed = false;

@@ -1,6 +1,6 @@
 /**
- * A thread beside the host's main one, which a run blocks: it ends the process when the service is gone
- * when resident memory passes the limit, or when its processor time is used up.
+ * A thread beside the host's main one, which a run blocks: it ends the process when the service is gone, memory
+ * exceeds the limit, or the processor time is used up.
  */
 import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';

@@ -29,7 +29,7 @@ export class ModelRunner {
     return [...this.running].flat();
   }
 
-  /** Loads the model where it is missing, then runs one batch of it. */
+  /** Loads the model if the host lacks it, then runs one batch of it. */
   async serve(slot: HostSlot, host: HostProcess, model: ServedModel): Promise<void> {
     model.runningHosts += 1;
     try {

@@ -1,4 +1,4 @@
-/** A model as the engine sees it: what waits for it, how it has behaved, and what of it may run next. */
+/** A model as the engine sees it: its waiting requests, its past behaviour, and what may run next. */
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Signature, Tensor } from '../../modules/model-contract/index.js';
 import type { ModelSource } from '../port.js';
@@ -28,7 +28,7 @@ export interface Pending {
   attempt: Attempt;
   /** Is never joined with another. */
   alone: boolean;
-  /** Answered, whatever a host may still be doing for it. */
+  /** Already answered, even if a host still works on it. */
   settled: boolean;
   resolve(answer: PendingAnswer): void;
   reject(error: Error): void;
@@ -91,7 +91,7 @@ export class ServedModel {
     return this.queue.splice(0, count);
   }
 
-  /** How long a run of these requests may take before its host is judged hung. */
+  /** How long a run of these requests may take before its host counts as hung. */
   runBudgetMs(batch: readonly Pending[], now: number): number {
     const earliest = batch.reduce((first, pending) => (pending.deadlineAt < first.deadlineAt ? pending : first));
     const left = earliest.deadlineAt - now;

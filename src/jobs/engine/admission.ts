@@ -25,9 +25,9 @@ const PASSED_FOR_MS = 30_000;
 export const needsNothing = ({ cores, memoryBytes, gpus }: Resources) => cores === 0 && memoryBytes === 0 && gpus === 0;
 
 /**
- * Whether nobody may pass a job any more that has waited for so long. Spans in which others pass and spans in which
- * they do not take turns, each twice as long as the one before: in the end one of the latter is longer than whatever
- * runs, and nobody waits for ever.
+ * Whether other jobs must no longer overtake a job that has waited this long. Periods with and without overtaking
+ * alternate, each twice as long as the one before: in the end, a period without it is longer than any running job, so
+ * no job waits for ever.
  */
 export function keepsOthersBack(waitedMs: number): boolean {
   return waitedMs >= PASSED_FOR_MS && Math.floor(Math.log2(waitedMs / PASSED_FOR_MS)) % 2 === 0;
@@ -44,7 +44,7 @@ export function admitted<Of extends Candidate>(
   const isFree = (one: Candidate) => {
     const working = atWork.filter((other) => !needsNothing(other));
     const used = (of: (other: Candidate) => number) => working.reduce((sum, other) => sum + of(other), 0);
-    // What wants more than the whole machine has all of it; a GPU that is not there cannot be had.
+    // Cores and memory: a job that needs more than there is gets all. GPUs: all must be there.
     return (
       working.length < capacity.slots &&
       used(({ cores }) => cores) + Math.min(one.cores, capacity.cores) <= capacity.cores &&
@@ -67,7 +67,7 @@ export function admitted<Of extends Candidate>(
 
 /** Jobs that were delivered at about the same time are compared with each other. */
 const GATHER_MS = 25;
-/** A job that cannot begin is held for so long, and then left to other workers. */
+/** A job that cannot begin is held for this long, then left to other workers. */
 const HOLD_MS = 1_000;
 
 /** Lets jobs begin in this process as its machine and its settings allow. */
@@ -83,7 +83,7 @@ export class Admission {
     private readonly onChange: () => void,
   ) {}
 
-  /** Whether no job that needs something can begin, whatever it needs. */
+  /** Whether all slots are taken; jobs that need nothing can begin. */
   get isFull(): boolean {
     return [...this.running].filter((one) => !needsNothing(one)).length >= this.capacity.slots;
   }

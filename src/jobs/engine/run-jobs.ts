@@ -24,7 +24,7 @@ export interface JobRuntime {
   logger: Logger;
   jobs: JobService;
   outsideCompletion: OutsideCompletion;
-  /** A running job without a sign of life for so long is given to another worker. */
+  /** A running job without a sign of life for this time is given to another worker. */
   heartbeatTimeoutMs: number;
   /** Aborts when this process stops: its jobs are handed back, to go on elsewhere. */
   leaving: AbortSignal;
@@ -36,7 +36,7 @@ const HEARTBEATS_PER_TIMEOUT = 5;
 const PROGRESS_MS = 250;
 const RETRY_MS = 250;
 
-/** A kind whose job could not begin is asked for again once something has changed, or after so long. */
+/** If a job could not begin, its kind is requested again after a change, or after this time. */
 const ASK_AGAIN_MS = 5_000;
 
 /**
@@ -49,7 +49,7 @@ export async function consumeJobs<Services>(
   { queues, ...capacity }: Capacity & { queues: readonly string[] },
 ): Promise<void> {
   const consumers: { consumer: Consumer; isIdle: boolean }[] = [];
-  // A full process leaves jobs to others; what it has asked for already, it gives back.
+  // A full process leaves jobs to others and gives back those already requested.
   const admission = new Admission(capacity, () => {
     for (const { consumer, isIdle } of consumers) {
       if (isIdle) continue;

@@ -21,14 +21,14 @@ export interface FolderPlace {
   path: string;
 }
 
-/** A place with what has to hold for it besides. */
+/** A place and the check that it must pass. */
 export interface CheckedPlace extends FolderPlace {
   check(session: Session, experiment: ExperimentPlace): Promise<void>;
   /** An id, DEFAULT or ANY: `check` has nothing against an owner in it. Null where only `check` can tell. */
   experiment: string | null;
 }
 
-/** What a file is when it comes to its place. */
+/** A file that is to be put at its path. */
 interface NewFile {
   objectKey: string;
   stored: StoredObject;
@@ -65,7 +65,7 @@ const MAX_HASHES_SHOWN = 100;
 export class ArtifactFolderService {
   constructor(private readonly deps: Dependencies) {}
 
-  /** The experiment that the owner belongs to. NOT_FOUND when there is no such owner. */
+  /** The experiment of the owner. NOT_FOUND when there is no such owner. */
   experimentOf(session: Session, owner: FolderOwner): Promise<ExperimentPlace> {
     return readExperiment(session, owner, null);
   }
@@ -81,7 +81,7 @@ export class ArtifactFolderService {
     const { owner, path, check } = place;
     // Of a small file, nothing is lost when its place is refused after it has come.
     const bytes = sizeBytes <= SMALL_BYTES ? await buffer(content) : null;
-    // A store with a server of its own gives its addresses to clients, where the database has none.
+    // Only without a store server: that gives clients download URLs, which the database cannot.
     if (bytes && bytes.length <= Math.min(MAX_SMALL_BYTES, maxBytes) && objects.signedRequests) {
       const stored = { sizeBytes: bytes.length, sha256: hash('sha256', bytes) };
       await this.place(actor, place, { objectKey: keyOf(actor, owner, path, smallKey), stored, content: bytes });
@@ -160,7 +160,7 @@ export class ArtifactFolderService {
     return session.em.findOne(Artifact, { tenant: session.tenant, ...owner, path });
   }
 
-  /** Where to GET a file without a token. NOT_FOUND when there is none at the path. */
+  /** Where to GET a file without a token. NOT_FOUND when the path has no file. */
   async downloadUrl(
     session: Session,
     owner: FolderOwner,
@@ -182,7 +182,7 @@ export class ArtifactFolderService {
     return entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** The file at the path, or all files in the folder there; none is no error. */
+  /** The file at the path, or all files in the folder there; may be none. */
   async delete(session: Session, owner: FolderOwner, path: string): Promise<void> {
     const { staged } = this.deps;
     await this.lock(session, owner);
@@ -280,10 +280,7 @@ async function readExperiment(session: Session, owner: FolderOwner, lock: 'updat
   return experiment;
 }
 
-/**
- * What stands in the way of a file at a path: one there, one that would be its folder, one in the folder that it would
- * be.
- */
+/** What blocks a file at a path: a file there, one at a folder above it, or one below the path. */
 const metBy = (column: string) => `select id, path, object_key as "objectKey", sha256 from artifact
   where tenant = ? and ${column} = ? and path collate "C" = any(?::text[])
   union all
@@ -319,7 +316,7 @@ async function placeNew(
     ? `insert into small_object (tenant, key, content) select ?, ?, ? where ${isFree} returning key`
     : `delete from staged_object where tenant = ? and object_key = ? and ${isFree} returning object_key as key`;
   const made = await db.sendAtOnce(actor, [
-    // Apart from what comes after: that sees what others did while this waited.
+    // Separate, so that the next statement sees what others did during the wait.
     {
       name: `hold_${table}`,
       text: `select from ${table} where tenant = ? and id = ? for update`,
@@ -361,7 +358,7 @@ const tableOf = (owner: FolderOwner) => ('runId' in owner ? 'run' : 'logged_mode
 const subjectOf = (owner: FolderOwner) =>
   'runId' in owner ? { type: 'run', id: owner.runId } : { type: 'loggedModel', id: owner.loggedModelId };
 
-/** The user's path only gives it a readable end: what tells files apart is the id. */
+/** The user's path only makes the key's end readable; the id makes it unique. */
 function keyOf({ principal }: Actor, owner: FolderOwner, path: string, keyIn = fileKey): string {
   const place = 'runId' in owner ? `runs/${owner.runId}` : `logged-models/${owner.loggedModelId}`;
   const name = (path.split('/').at(-1) ?? '')

@@ -89,7 +89,7 @@ export class ArtifactService {
     return artifact;
   }
 
-  /** The content, or a part of it. UNAVAILABLE when the stored file is gone. */
+  /** All or part of the content. UNAVAILABLE when the stored file is gone. */
   async read(artifact: Artifact, range?: ByteRange): Promise<Readable> {
     try {
       return await this.objects.get(artifact.objectKey, range);

@@ -39,13 +39,13 @@ interface Dependencies {
 }
 
 /**
- * When a run of outside code ends, its log and its metric histories become files of it. Trainings store theirs
+ * When a run of external code ends, its log and metric histories become files of it. Trainings store theirs
  * themselves.
  */
 export class RunArchiveService {
   constructor(private readonly deps: Dependencies) {}
 
-  /** In the transaction that ends the run: one row, and only where there is something to store. */
+  /** Runs in the transaction that ends the run: adds a job if there is anything to store. */
   async request(session: Session, runId: string): Promise<void> {
     if (await needsArchive(session, runId)) this.deps.jobs.create(session, RUN_ARCHIVE, { input: {}, runId });
   }
@@ -53,7 +53,7 @@ export class RunArchiveService {
   async execute(attempt: AttemptOf<typeof RUN_ARCHIVE>): Promise<void> {
     const runId = attempt.job.runId!;
     const start = await attempt.read((session) => session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant }));
-    // Resumed or put aside meanwhile: its next end asks again, its restoration finds it as it was.
+    // Resumed or deleted meanwhile: its next end requests this again; a restored run is unchanged.
     if (!isEnded(start.status) || start.state === 'DELETED')
       return attempt.succeed({ skipped: start.state === 'DELETED' ? 'DELETED' : start.status });
     await attempt.write((session) => prepareHistories(session, runId));
@@ -90,7 +90,7 @@ export class RunArchiveService {
     }
   }
 
-  /** Null when there is nothing to store, or the run's own code has put a file there. */
+  /** Null when there is nothing to store, or the run's own code put a file there. */
   private async store(
     attempt: Attempt,
     runId: string,

@@ -82,8 +82,8 @@ export function filesAt(
 }
 
 /**
- * What stands in the way of a file at a path: one there, one that would be its folder (`places` are the path and the
- * folders above it), one in the folder that it would be.
+ * What blocks a file at a path: a file there, one at a folder above it (`places` are the path and the folders above
+ * it), or one below the path.
  */
 export async function fileInTheWay(
   { em, tenant }: Session,
@@ -107,7 +107,7 @@ export async function fileInTheWay(
   return met ?? null;
 }
 
-/** The experiment of the owner of files, whose row is locked when that is wanted; null when there is no such owner. */
+/** The experiment of the files' owner; locks the owner's row on request; null when there is no such owner. */
 export async function experimentOf(
   { em, tenant }: Session,
   owner: FolderOwner,

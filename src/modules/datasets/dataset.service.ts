@@ -167,7 +167,7 @@ export class DatasetService {
     return dataset;
   }
 
-  /** A version under a name, the newest when none is named. NOT_FOUND when there is no such name or version. */
+  /** The given or the newest version under a name. NOT_FOUND when there is no such name or version. */
   async getByName(session: Session, name: string, version: number | null): Promise<Dataset> {
     const newest = await this.latest(session, name);
     if (!newest) throw notFoundByName('dataset', name);
@@ -214,7 +214,7 @@ export class DatasetService {
   }
 
   /**
-   * The table on this machine, checked against its hash, as is the file it was made of. UNAVAILABLE when one is gone or
+   * A local copy of the table; its hash and that of the source file are checked. UNAVAILABLE when one is gone or
    * altered.
    */
   async localTable(dataset: Dataset): Promise<LocalTable> {
@@ -261,7 +261,7 @@ export class DatasetService {
     return file;
   }
 
-  /** What the file holds, and its table stored under the key, which is staged; none for Parquet. */
+  /** Reads the file and stores its table under the key, which is staged; no table for Parquet. */
   private async importFile(
     path: string,
     format: DatasetFormat,
@@ -312,7 +312,7 @@ export class DatasetService {
     }
   }
 
-  /** The next version that nobody has or is about to store, whatever its format. */
+  /** The next version number that is neither used nor reserved, in any format. */
   private async reserveVersion(
     session: Session,
     name: string,

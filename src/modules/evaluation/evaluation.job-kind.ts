@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { finiteOrNull, recordOf } from '../core/index.js';
 import { defineJobKind, GIB, HOUR_MS, SECOND_MS } from '../jobs/index.js';
 
-/** Without the column's threshold where there is none. */
+/** No `greaterThan`: the column has no threshold. */
 export const targetColumnSchema = z.object({ column: z.string(), greaterThan: z.number().optional() });
 
 /** The job refers to the version and to the dataset whose rows judge it. */
@@ -10,7 +10,7 @@ export const EVALUATION = defineJobKind({
   kind: 'EVALUATION',
   about: 'Evaluates a version on a holdout and compares it with its baseline.',
   input: z.object({
-    /** As it was chosen when the evaluation was asked for. */
+    /** As chosen when the evaluation was requested. */
     baselineVersionId: z.guid().nullable(),
     baselineRequired: z.boolean(),
     target: targetColumnSchema.nullable(),

@@ -56,7 +56,7 @@ interface Plan {
   version: OnnxVersion;
   model: Model;
   baseline: OnnxVersion | null;
-  /** The judged rows' dataset. */
+  /** Its rows test the model. */
   dataset: Dataset;
   trainingDataset: Dataset | null;
   training: Awaited<ReturnType<typeof trainingOf>>;
@@ -259,10 +259,7 @@ export class EvaluationService {
     };
   }
 
-  /**
-   * A model that was trained once more on all rows has seen its holdout: the one that was not is judged by it in its
-   * place.
-   */
+  /** A model trained again on all rows has seen its holdout: the model from before is evaluated in its place. */
   private async candidateOf({ version, training, dataset }: Plan, held: DisposableStack): Promise<ModelFile> {
     const judged = judgedBeforeRefit(training, dataset);
     if (!judged) return this.fileOf(version, held);

@@ -18,7 +18,7 @@ export const RELEASE = defineJobKind({
   soFar: work,
   result: work.extend({
     targetStage: z.enum(RELEASE_STAGES),
-    /** Where the version stands now. */
+    /** The version's stage now. */
     stage: z.enum(STAGES),
     reached: z.boolean(),
     /** The first gate that keeps it from going further; null when it is where it was to go. */

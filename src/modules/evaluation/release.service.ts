@@ -26,7 +26,7 @@ export interface ReleaseInput {
   /** For an uploaded version, which no training tells the target of. */
   target?: EvaluationInput['target'];
   targetStage: ReleaseStage;
-  /** To PRODUCTION: the version that is there now; null or absent for none. */
+  /** For PRODUCTION: the version there now; null or absent for none. */
   expectedProductionVersionId?: string | null;
 }
 
@@ -51,9 +51,8 @@ export class ReleaseService {
   constructor(private readonly deps: Dependencies) {}
 
   /**
-   * Queues the release; one of the same version that is under way and asks for the same is it. Errors: CONFLICT
-   * (another release is under way, who is in production, a version that is not READY), and those of an evaluation that
-   * cannot be done.
+   * Queues the release, or returns one in progress with the same request. Errors: CONFLICT (another release in
+   * progress, another version in production, a version that is not READY), and those of an impossible evaluation.
    */
   async start(session: Session, input: ReleaseInput): Promise<Job> {
     await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
@@ -227,7 +226,7 @@ function requireExpected(
     requireProduction(production, expectedProductionVersionId ?? null);
 }
 
-/** What was asked for, in one form. */
+/** The request in normal form. */
 function configOf({
   modelVersionId,
   datasetId,

@@ -89,7 +89,7 @@ export class ValidationService {
       policy,
     );
     const failedChecks = decision.checks.filter(({ passed }) => !passed).map(({ name }) => name);
-    // JSON has no infinity, which stands for no answer at all.
+    // JSON has no infinity, which here means no answer at all.
     const result = {
       passed: decision.passed,
       failedChecks,

@@ -125,7 +125,7 @@ class ArchiveWriter {
     this.attempt.progress(0.5, `${this.counts.runs} runs are in the archive`);
   }
 
-  /** Each line just before the contents that it tells of. */
+  /** Writes each line just before its contents. */
   private async files(rows: ArchiveRows): Promise<void> {
     for await (const { objectKey, ...line } of rows.files()) {
       this.attempt.signal.throwIfAborted();

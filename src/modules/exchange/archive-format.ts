@@ -15,9 +15,9 @@ import {
 } from '../experiments/index.js';
 
 /**
- * An experiment as one tar archive: `manifest.json`, then files of lines (NDJSON), each kind after the other, then the
- * contents of its artifacts, each after the line that tells of it, then `end.json`. Nothing in it is compressed, so
- * nothing in it can grow.
+ * An experiment as one tar archive: `manifest.json`, then NDJSON files, kind by kind, then the contents of its
+ * artifacts, each after the line that describes it, then `end.json`. Nothing is compressed, so nothing can grow when
+ * it is read.
  */
 export const ARCHIVE_FORMAT = 'matih-experiment';
 export const ARCHIVE_VERSION = 1;
@@ -151,7 +151,7 @@ export type Line<K extends LineKind> = z.infer<(typeof LINES)[K]>;
 
 const ENTRY = /^(?:([a-z-]+)\/(\d{1,8})\.ndjson|content\/(\d{1,10}))$/;
 
-/** What a name in an archive stands for; null for one that no archive of ours has. */
+/** What a name in an archive means; null for one that no archive of ours has. */
 export function entryOf(path: string): { kind: LineKind } | { content: number } | 'manifest' | 'end' | null {
   if (path === MANIFEST) return 'manifest';
   if (path === END) return 'end';

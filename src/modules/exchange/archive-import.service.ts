@@ -39,7 +39,7 @@ interface Begun extends SyncedArchive {
 
 const IDS_PER_LOOK = 10_000;
 
-/** Brings an archived experiment back, here or in another tenant or service: all of it or nothing that anybody sees. */
+/** Imports an archived experiment, into the same or another tenant or service: either all of it or nothing visible. */
 export class ArchiveImportService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -133,7 +133,7 @@ export class ArchiveImportService {
     });
   }
 
-  /** Goes on with what another job has left. CONFLICT while that one is still at it. */
+  /** Continues what another job left. CONFLICT while that job is still running. */
   private async takeOver(
     session: Session,
     of: { server: string; externalId: string; experimentId: string; synced: SyncedArchive },
@@ -141,7 +141,7 @@ export class ArchiveImportService {
   ): Promise<void> {
     const { server, externalId, experimentId, synced } = of;
     if (synced.jobId === jobId) return;
-    // A collection of garbage that is at it ends its step first, and then leaves it alone.
+    // A running garbage collection ends its step first, and then leaves the experiment alone.
     const [there] = await sql(session.em, 'select 1 from experiment where tenant = ? and id = ? for update', [
       session.tenant,
       experimentId,
@@ -173,7 +173,7 @@ export class ArchiveImportService {
     });
   }
 
-  /** Whether none of the ids is taken again. */
+  /** Whether no id is already in use. */
   private async allFree({ ids }: ArchiveCheck): Promise<boolean> {
     const groups = [
       ['experiment', [ids.experiment]],

@@ -32,7 +32,7 @@ export class ArchivePlacement implements ArchiveVisitor {
   readonly deletedModels: string[] = [];
   readonly parents: { id: string; parent: string }[] = [];
   private awaited: Line<'files'> | null = null;
-  /** Rows that were new, of the transaction under way. */
+  /** Number of new rows in the current transaction. */
   private added = 0;
 
   constructor(

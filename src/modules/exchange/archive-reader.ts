@@ -20,15 +20,15 @@ import {
 } from './archive-format.js';
 import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
 
-/** Told what is in an archive, in its order. */
+/** Receives an archive's contents, in order. */
 export interface ArchiveVisitor {
   manifest(manifest: Manifest): Promise<void>;
-  /** `file` is the name of the file that the lines stand in, in their order. */
+  /** `file` is the name of the file with the lines; they come in file order. */
   lines<K extends LineKind>(kind: K, lines: Line<K>[], file: string): Promise<void>;
   content(content: number, bytes: AsyncIterable<Buffer>): Promise<void>;
 }
 
-/** Reads an archive from beginning to end. BAD_USER_INPUT for the first thing in it that no archive of ours has. */
+/** Reads an archive from beginning to end. BAD_USER_INPUT for the first thing that our archives never contain. */
 export async function readArchive(
   source: Readable,
   visitor: ArchiveVisitor,
@@ -94,7 +94,7 @@ export class ArchiveCheck implements ArchiveVisitor {
   name = '';
   experiment!: Manifest['experiment'];
   private readonly paths = new Set<string>();
-  /** Of each run that has one: its parent, and where that is said. */
+  /** The parent of each run that has one, and where it is named. */
   private readonly parents = new Map<string, { parent: string; where: string }>();
   /** Of each run with logs, the number of its last line. */
   private readonly lastLogLines = new Map<string, number>();
@@ -166,7 +166,7 @@ export class ArchiveCheck implements ArchiveVisitor {
     this.lastLogLines.set(run, last);
   }
 
-  /** No run may be above itself. A parent outside the archive is none. */
+  /** No run may be its own ancestor. Parents outside the archive are ignored. */
   private checkParents(): void {
     const sound = new Set<string>();
     for (const start of this.parents.keys()) {

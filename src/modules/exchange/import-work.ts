@@ -23,7 +23,7 @@ const COUNTED: Record<ThingKind, 'experiments' | 'runs' | 'loggedModels' | 'mode
   MODEL_VERSION: 'modelVersions',
 };
 const MAX_PROBLEMS_SHOWN = 100;
-/** Of a thing or a reason: ids and names of another server are as long as it likes. */
+/** Limit for a thing or a reason: another server's ids and names can have any length. */
 const MAX_PROBLEM_CHARACTERS = 1_000;
 const ITEMS_PER_CALL = 100;
 /** Ids of this service are UUIDs of version 7, those of MLflow's server of version 4. */
@@ -53,14 +53,14 @@ export class ImportWork {
     return this.attempt.read((session) => findByExternal<Synced>(session, this.config.server, kind, externalId));
   }
 
-  /** Makes a thing and binds it, in one transaction, under its own id where that is free here. */
+  /** Creates a thing and binds it, in one transaction, under its own id when that is free here. */
   async make(
     kind: ThingKind,
     externalId: string,
     make: (session: Session, id: string | undefined) => Promise<string>,
   ): Promise<string> {
     const theirs = fromHexId(externalId.replace(/^m-/, '')) ?? undefined;
-    // One that this service may have made is never asked for: another tenant can have it, and who has it is not told.
+    // Never asks for an id that this service may have made: another tenant can have it, and must not be revealed.
     const own = theirs?.charAt(UUID_VERSION_AT) === OWN_UUID_VERSION ? undefined : theirs;
     const attempt = (id: string | undefined) =>
       this.attempt.write(async (session) => {
@@ -73,15 +73,13 @@ export class ImportWork {
     try {
       return await attempt(own);
     } catch (error) {
-      // Taken, maybe by another tenant; who has it is not told.
+      // Taken, maybe by another tenant; the owner is not revealed.
       if (!(error instanceof UniqueConstraintViolationException)) throw error;
       return attempt(undefined);
     }
   }
 
-  /**
-   * Ends with one thing: what it was like there, and that it counts, in one transaction with the last of its changes.
-   */
+  /** Ends the work on one thing: writes its state there and counts it, in one transaction with its last change. */
   async finish(
     kind: ThingKind,
     externalId: string,
@@ -103,7 +101,7 @@ export class ImportWork {
     this.tally[COUNTED[kind]].unchanged += 1;
   }
 
-  /** What this service refuses of one thing does not end the import of the others; false when it has. */
+  /** A refusal of one thing does not end the import of the others; returns false when it was refused. */
   async leniently(thing: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
@@ -143,7 +141,7 @@ function isOfTheThing({ code }: AppError): boolean {
   }
 }
 
-/** The same for equal things, in whatever order their tags come. */
+/** Equal for equal things, whatever the order of their tags. */
 export function printOf(thing: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify(sorted(thing)))
@@ -158,7 +156,7 @@ function sorted(value: unknown): unknown {
   return entries.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Calls with so many of the items at a time as one call takes, each written before the next reads. */
+/** Calls with as many items at a time as one call takes; writes each group before the next one reads. */
 export async function inGroups<T>(
   session: Session,
   items: readonly T[],

@@ -13,14 +13,14 @@ interface Synced {
 const EXISTS = 'RESOURCE_ALREADY_EXISTS';
 const MISSING = 'RESOURCE_DOES_NOT_EXIST';
 
-/** The experiment's id there, where it is made when it is needed; null for one that is gone here. */
+/** The experiment's id there; creates it there when needed. Null for one that is gone here. */
 export async function ensureExperiment(remote: MirrorRemote, id: string): Promise<string | null> {
   const { experiment, ref } = await read(remote, id);
   if (ref && !ref.isPending) return ref.externalId;
   return isOurs(experiment) ? remote.holding('EXPERIMENT', id, () => makeExperiment(remote, id)) : null;
 }
 
-/** Neither gone nor mirrored to this service from another one. */
+/** Not gone, and not mirrored to this service from another one. */
 const isOurs = (experiment: Experiment | null): experiment is Experiment =>
   experiment !== null && !(MIRROR_TAGS.experiment in experiment.tags);
 

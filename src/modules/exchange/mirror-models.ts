@@ -32,14 +32,14 @@ const STAGES: Record<Stage, string> = {
   ARCHIVED: 'Archived',
 };
 
-/** The model's name there, where it is made when it is needed; null for one that is gone here. */
+/** The model's name there; creates it there when needed. Null for one that is gone here. */
 async function ensureModel(remote: MirrorRemote, id: string): Promise<string | null> {
   const { model, ref } = await readModel(remote, id);
   if (ref && !ref.isPending) return ref.externalId;
   return isOurs(model) ? remote.holding('MODEL', id, () => makeModel(remote, id)) : null;
 }
 
-/** Neither gone nor mirrored to this service from another one. */
+/** Not gone, and not mirrored to this service from another one. */
 const isOurs = (model: Model | null): model is Model => model !== null && !(MIRROR_TAGS.model in model.tags);
 
 async function makeModel(remote: MirrorRemote, id: string): Promise<string | null> {
@@ -99,7 +99,7 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
       await remote.unless(MISSING, 'DELETE', 'model-versions/delete', { name: model.ref.externalId, version: number });
     return remote.forget('MODEL_VERSION', id);
   }
-  // Told again when it is.
+  // Gets a task again when it is READY.
   if (first.version.status !== 'READY' || first.ref?.isOriginal) return;
   const name = await ensureModel(remote, first.version.modelId);
   if (name === null) return;
@@ -182,7 +182,7 @@ async function createVersion(
   return String(ANSWERS.version.parse(answer).model_version.version);
 }
 
-/** One that was made there by an attempt that did not live to hear of it. */
+/** One that was created there by an attempt that crashed before the answer. */
 async function findAgain(remote: MirrorRemote, name: string, id: string): Promise<string | null> {
   const literal = name.includes("'") ? `"${name}"` : `'${name}'`;
   const filter = `name = ${literal} and tags.\`${MIRROR_TAGS.version}\` = '${id}'`;

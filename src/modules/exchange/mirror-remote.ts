@@ -28,7 +28,7 @@ export interface MirrorRef<Synced> {
 const PENDING = 'pending:';
 const SESSION_MS = 600_000;
 
-/** Tags by which a mirrored thing is known again. */
+/** Tags that identify a mirrored thing. */
 export const MIRROR_TAGS = {
   tenant: 'matih.tenant',
   experiment: 'matih.experimentId',
@@ -37,7 +37,7 @@ export const MIRROR_TAGS = {
   version: 'matih.modelVersionId',
 };
 
-/** Thrown when something that a thing needs there is just being made by another worker. */
+/** Thrown when another worker is creating something there that a thing needs. */
 export class Busy extends Error {
   constructor(kind: MirrorKind, localId: string) {
     super(`Another worker mirrors ${kind} ${localId}, which is needed first.`);
@@ -46,12 +46,12 @@ export class Busy extends Error {
 }
 
 /**
- * The other server as one thing is mirrored to it, with what this service remembers of it. A worker that has lost its
- * lease goes no further.
+ * The other server for one mirrored thing, with what this service remembers of it. A worker that lost its lease
+ * stops.
  */
 export class MirrorRemote {
   readonly tenant: string;
-  /** That of the thing, and those of things that it needs, while they are made. */
+  /** Tasks of the thing, and of the things it needs while they are created. */
   private readonly held: MirrorTask[];
 
   constructor(
@@ -69,7 +69,7 @@ export class MirrorRemote {
     return this.server.ask(method, `mlflow/${path}`, given);
   }
 
-  /** Makes a thing that this one needs, which no other worker makes meanwhile. Errors: Busy. */
+  /** Creates a thing that this one needs; no other worker creates it meanwhile. Errors: Busy. */
   async holding<T>(kind: MirrorKind, localId: string, work: () => Promise<T>): Promise<T> {
     if (this.leaseOf(kind, localId)) return work();
     const task = await this.db.asSystem((em) => claimTask(em, this.tenant, kind, localId));
@@ -84,7 +84,7 @@ export class MirrorRemote {
     }
   }
 
-  /** The answer, or null when the server says that such a thing is not there, or is there already. */
+  /** The answer, or null for this error code: no such thing is there, or it is already there. */
   async unless(
     errorCode: string,
     method: MlflowMethod,
@@ -126,7 +126,7 @@ export class MirrorRemote {
       : null;
   }
 
-  /** Before a thing is made there, so that a crash in between is known of. */
+  /** Runs before a thing is created there, so that a crash is noticed. */
   reserve(kind: MirrorKind, localId: string): Promise<void> {
     return this.change(kind, localId, async (session) => {
       await sql(

@@ -29,7 +29,7 @@ interface PointRow {
 const PAIRS_PER_CALL = 100;
 const POINTS_PER_CALL = 1_000;
 
-/** The run's id there, where it is made when it is needed; null for one that is gone here. */
+/** The run's id there; creates it there when needed. Null for one that is gone here. */
 export async function ensureRun(remote: MirrorRemote, id: string): Promise<string | null> {
   const { run, ref } = await read(remote, id);
   if (ref && !ref.isPending) return ref.externalId;
@@ -120,7 +120,7 @@ async function create(remote: MirrorRemote, experimentId: string, run: Run): Pro
   return ANSWERS.run.parse(answer).run.info.run_id;
 }
 
-/** One that was made there by an attempt that did not live to hear of it. */
+/** One that was created there by an attempt that crashed before the answer. */
 async function findAgain(remote: MirrorRemote, experimentId: string, id: string): Promise<string | null> {
   const answer = await remote.ask('POST', 'runs/search', {
     ...{

@@ -8,7 +8,7 @@ export interface MirrorTask {
   tenant: string;
   kind: MirrorKind;
   localId: string;
-  /** Tells, to the microsecond, whether the thing has changed again meanwhile. */
+  /** Shows, to the microsecond, whether the thing has changed again meanwhile. */
   changed: string;
   failures: number;
   /** Until when it is its worker's, to the microsecond: another one there means that the worker was taken for lost. */
@@ -43,12 +43,10 @@ const TABLES: Record<MirrorKind, string> = {
   MODEL_VERSION: 'model_version',
 };
 
-/** Refs of the mirror are apart from those of imports, which may be from the same server. */
+/** The mirror's refs are separate from those of imports, which may use the same server. */
 export const mirrorKey = (server: string) => `mirror:${server}`;
 
-/**
- * In the transaction of the change. A task that is being worked on keeps its lease: its worker sees that there is more.
- */
+/** Runs in the transaction of the change. A task in work keeps its lease: its worker sees that there is more to do. */
 export async function markTouched(em: EntityManager, tenant: string, touched: Touched[]): Promise<void> {
   const marks = [...new Set(touched.flatMap(({ type, id }) => (KINDS[type] ? [`${KINDS[type]} ${id}`] : [])))].sort();
   if (marks.length === 0) return;
@@ -93,10 +91,7 @@ export function claimTasks(em: EntityManager, limit: number): Promise<MirrorTask
   );
 }
 
-/**
- * The task of one thing, which is made when nothing was to be done; null while it is another worker's, or waits for its
- * next try.
- */
+/** The task of one thing, created when there is none; null while another worker has it or it waits for its next try. */
 export async function claimTask(
   em: EntityManager,
   tenant: string,
@@ -134,7 +129,7 @@ export async function fenceTask(em: EntityManager, task: MirrorTask): Promise<vo
   if (rows.length === 0) throw new StaleLease(task);
 }
 
-/** Nothing is left to do, unless the thing has changed meanwhile. */
+/** Removes the task, unless the thing has changed meanwhile. */
 export async function endTask(em: EntityManager, task: MirrorTask): Promise<void> {
   await sql(
     em,
@@ -145,7 +140,7 @@ export async function endTask(em: EntityManager, task: MirrorTask): Promise<void
   );
 }
 
-/** `failed`: whether it is the thing's own fault, and not that the server is away. */
+/** `failed`: whether the thing itself is the cause, not a server that is down. */
 export async function postponeTask(
   em: EntityManager,
   task: MirrorTask,

@@ -34,7 +34,7 @@ export interface MirrorStatus {
 }
 
 const POLL_MS = 500;
-/** Until another worker has made what a thing needs. */
+/** Wait for another worker to create what is needed. */
 const BUSY_DELAY_MS = 1_000;
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 60 * 60_000;
@@ -158,7 +158,7 @@ export class MirrorService {
   }
 }
 
-/** No answer, or one that every other request would get too. A 500 may be for this one thing alone. */
+/** No answer, or one that every other request would get too. A 500 may concern this one thing only. */
 function isOutage(error: unknown): boolean {
   if (error instanceof MlflowRefusal) return [401, 403, 408, 429, 502, 503, 504].includes(error.status);
   return error instanceof AppError && error.code === ErrorCode.UNAVAILABLE;

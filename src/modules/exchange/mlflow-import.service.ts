@@ -56,7 +56,7 @@ export class MlflowImportService {
     const credentials = checkCredentials(input);
     const job = this.deps.jobs.create(session, MLFLOW_IMPORT, { input: config });
     await session.em.flush();
-    // Apart from the job, which people and logs see; gone with its end.
+    // Not in the job, which people and logs see; deleted when it ends.
     await sql(session.em, 'insert into job_secret (tenant, job_id, secret) values (?, ?, ?)', [
       ...[session.tenant, job.id, JSON.stringify(credentials)],
     ]);
@@ -112,7 +112,7 @@ async function* each<T>(names: string[], read: (name: string) => Promise<T>): As
   for (const name of names) yield await read(name);
 }
 
-/** Read twice, so that none has to be kept: nobody knows how many there are. */
+/** Read twice so that none is kept in memory: their number is unknown. */
 async function countOf(things: AsyncIterable<unknown>): Promise<number> {
   let count = 0;
   for await (const thing of things) count += thing === undefined ? 0 : 1;

@@ -93,7 +93,7 @@ export class MlflowReader {
     }
   }
 
-  /** None of a server that is older than MLflow 3. */
+  /** Yields none for a server older than MLflow 3. */
   async *loggedModels(experimentId: string): AsyncGenerator<TheirLoggedModel> {
     const given = { experiment_ids: [experimentId], max_results: PAGE };
     try {

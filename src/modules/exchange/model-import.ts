@@ -169,10 +169,7 @@ export class ModelImport {
     return path === null ? null : { owner: { runId }, path };
   }
 
-  /**
-   * Asked for by an administrator, in their name: every gate that it has not passed is in the history and the audit
-   * log.
-   */
+  /** Acts for the administrator who asked for it: the history and the audit log show every gate that was not passed. */
   private async moveTo(
     session: Session,
     modelId: string,

@@ -49,7 +49,7 @@ export class ExperimentService {
   }
 
   /**
-   * The experiment of this name, made when there is none; one that is there stays as it is. CONFLICT when it is
+   * The experiment with this name, created when there is none; an existing one is not changed. CONFLICT when it is
    * deleted.
    */
   async getOrCreate(session: Session, input: NewExperiment): Promise<{ experiment: Experiment; created: boolean }> {
@@ -89,7 +89,7 @@ export class ExperimentService {
     return experiment;
   }
 
-  /** The one that every tenant has, made when it is first needed: where runs go that name none. */
+  /** The tenant's default experiment, created when first needed. Runs that name none go there. */
   async default(session: Session): Promise<Experiment> {
     const where = { tenant: session.tenant, isDefault: true };
     const known = await session.em.findOne(Experiment, where);
@@ -189,7 +189,7 @@ export class ExperimentService {
     return session.em.findOne(Experiment, { tenant: session.tenant, name });
   }
 
-  /** Of a deleted one too, as by its id. NOT_FOUND when there is none. */
+  /** Finds deleted ones too, as by id. NOT_FOUND when there is none. */
   async getByName(session: Session, name: string): Promise<Experiment> {
     const experiment = await this.findByName(session, name);
     if (!experiment) throw notFoundByName('experiment', name);
@@ -273,7 +273,7 @@ export class ExperimentService {
   }
 }
 
-/** Whoever gives this name to an experiment waits for the others who do. */
+/** Callers that give this name to an experiment wait for each other. */
 const turnOf = (name: string) => `experiment ${name}`;
 
 function withNote(tags: Record<string, string>, description: string): Record<string, string> {

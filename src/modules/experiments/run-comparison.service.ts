@@ -46,7 +46,7 @@ export interface ComparedMetric {
   key: string;
   direction: MetricDirection;
   values: ({ run: Run; value: number | null; step: number | null } & MetricDifference)[];
-  /** Worked out when asked for. */
+  /** Computed on request. */
   significance(): Promise<(Omit<GroupComparison, 'group'> & { group: ComparedGroup })[]>;
 }
 
@@ -104,7 +104,7 @@ export class RunComparisonService {
             throw badInput('input.metricKeys', `at most ${MAX_TESTED_METRICS} metrics to test`, found.metrics.length);
           const before = turn;
           const tested = before.then(() => setImmediate()).then(test);
-          // A test that fails is told where it was asked for, and the next one runs.
+          // A failed test rejects only its own promise, and the next test runs.
           turn = tested.catch(() => undefined);
           return tested;
         },

@@ -18,7 +18,7 @@ export interface RunUpdate {
   runId: string;
   name?: string | null;
   status?: RunStatus | null;
-  /** Absent: now for a run that ends, none for one that goes on. */
+  /** Absent: now when the run ends, none when it goes on. */
   endedAt?: Date | null;
   /** Markdown; an empty one takes it away. */
   description?: string | null;

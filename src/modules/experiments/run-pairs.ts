@@ -73,7 +73,7 @@ async function setColumn(
   await session.em.flush();
 }
 
-/** The run that the tag names; null for none of the tenant, and for one that would make a circle. */
+/** The run that the tag names; null when the tenant has no such run, or when it would make a cycle. */
 async function possibleParent(session: Session, runId: string, tag: string): Promise<string | null> {
   const id = fromHexId(tag);
   if (id === null) return null;

@@ -19,7 +19,7 @@ const NEWEST_FIRST: OrderKey<RunEntity> = { entity: 'attribute', key: 'created_a
 
 /** Runs by what was logged to them. */
 export class RunSearchService {
-  /** One page by a typed filter, and by a filter string, which must hold besides. */
+  /** One page by a typed filter and a filter string; both must match. */
   async list(
     session: Session,
     filter: RunFilter,

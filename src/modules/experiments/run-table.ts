@@ -8,12 +8,12 @@ import { differingParams, keysOf, pairsOfRuns, shortParams, type PairTable } fro
 
 /** Keys of one kind that are laid side by side. */
 export const MAX_COMPARED_KEYS = 500;
-/** Of a value that is only told apart from others, or read as a number. */
+/** Limit of a value that is only compared or read as a number. */
 const SHORT_CHARACTERS = 250;
 
 export interface RunChoice {
   filter?: RunFilter | null;
-  /** A filter string, which must hold besides. */
+  /** A filter string that must match too. */
   where?: string | null;
 }
 

@@ -78,7 +78,7 @@ export class RunService {
     return run;
   }
 
-  /** Whether nothing more comes of it, unless it is resumed; so for one that has been collected as garbage. */
+  /** Whether no more data comes, unless the run is resumed; also true for a garbage-collected run. */
   async hasEnded(session: Session, id: string): Promise<boolean> {
     const status = await statusOf(session, id);
     return status === null || isEnded(status);
@@ -90,12 +90,12 @@ export class RunService {
     this.tellStatus(session, runId);
   }
 
-  /** In the transaction in which it ends or goes on: its followers learn it. */
+  /** In the transaction in which the run ends or goes on; tells its followers. */
   tellStatus(session: Session, id: string): void {
     session.afterCommit(() => publishRun(this.live, id));
   }
 
-  /** NOT_FOUND for the first that is none. */
+  /** NOT_FOUND for the first one missing. */
   requireAll(session: Session, ids: string[]): Promise<void> {
     return requireOwn(session, Run, 'run', ids);
   }
@@ -119,7 +119,7 @@ export class RunService {
     );
   }
 
-  /** Makes a tag's new value of its old one (null for none), one caller after the other. */
+  /** Computes a tag's new value from its old one (null for none); callers take turns. */
   async changeTag(
     session: Session,
     runId: string,

@@ -90,7 +90,7 @@ export class GarbageService {
   }
 }
 
-/** One attempt at a collection; whatever an earlier one did not come to is found again. */
+/** One attempt at a collection; it finds again what an earlier one did not reach. */
 class Collection {
   private readonly tally: Tally;
   private readonly kept: Kept[] = [];
@@ -230,7 +230,7 @@ class Collection {
     await this.deps.staged.discardAll(removed.keys);
   }
 
-  /** In the transaction of the removal, so that the figures hold whatever happens to this process. */
+  /** Runs in the removal's transaction, so that the counts are right even if this process crashes. */
   private async count(session: Session, counted: keyof Tally, more: number, files = 0): Promise<void> {
     const tally: Tally = { ...this.tally, [counted]: this.tally[counted] + more, files: this.tally.files + files };
     await this.attempt.keep(session, tally);

@@ -10,9 +10,7 @@ const MAX_SHOWN = 100;
 /** No index leads from a key to its row: each batch reads the tables once. */
 const BATCH = 50_000;
 const LOOKS_AT_ONCE = 8;
-/**
- * Files are compared with rows by sums over so many parts: one that is missing makes its part doubtful and no other.
- */
+/** Number of parts over which files and rows are compared by sums: a missing file makes only its own part doubtful. */
 const BUCKETS = 4_096;
 type Sums = Map<number, { rows: number; sum: bigint }>;
 
@@ -90,7 +88,7 @@ export async function checkStorage(attempt: Attempt, objects: ObjectStore): Prom
   for (let after = ''; doubtful.length > 0;) {
     attempt.signal.throwIfAborted();
     const keys = await storedKeys(attempt, doubtful, after);
-    // What was removed meanwhile is no orphan.
+    // A key removed meanwhile is no orphan.
     for (const key of await stillStored(attempt, await absent(objects, keys))) note(report.rowsWithoutObject, key);
     attempt.progress(1, `${report.rows} rows looked at`);
     if (keys.length < BATCH) break;

@@ -27,7 +27,7 @@ const tables = tablesOf(...ENTITIES);
 
 type Tables = TablesOf<(typeof ENTITIES)[number]>;
 
-/** What a collection may take: things that were deleted before an instant, and of those only some where it says so. */
+/** What a collection may remove: things deleted before a given time; when it lists ids, only those. */
 export interface GarbageScope {
   deletedBefore: string;
   experimentIds: string[] | null;
@@ -149,7 +149,7 @@ export async function countDeleted(session: Session, scope: GarbageScope): Promi
   return runs.count + experiments.count;
 }
 
-/** Keeps an import from going on with the experiment that a thing is in; false while one is at it. */
+/** Locks a thing's experiment against imports; false while an import is writing it. */
 async function lockExperimentOf(session: Session, table: 'run' | 'logged_model', id: string): Promise<boolean> {
   const { em, tenant } = session;
   const experiment = await tables(em)
@@ -168,7 +168,7 @@ async function isBeingImported(session: Session, experimentId: string): Promise<
   return (await beingImported(session).where('r.local_id', '=', experimentId).execute()).length > 0;
 }
 
-/** Locks the run. Null when it is gone, was restored or deleted anew meanwhile. */
+/** Locks the run. Null when it is gone, or restored or deleted again meanwhile. */
 export async function lockDeletedRun(session: Session, id: string, deletedBefore: string): Promise<Candidate | null> {
   if (!(await lockExperimentOf(session, 'run', id))) return null;
   const run = await tables(session.em)
@@ -184,7 +184,7 @@ export async function lockDeletedRun(session: Session, id: string, deletedBefore
 }
 
 /**
- * The same of a logged model and its experiment: false when it is gone, or is wanted again since its experiment was
+ * The same for a logged model and its experiment: false when it is gone, or is needed again since its experiment was
  * restored.
  */
 export async function lockDeletedModel(session: Session, id: string, deletedBefore: string): Promise<boolean> {

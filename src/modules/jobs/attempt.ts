@@ -12,7 +12,7 @@ export interface Attempt {
   number: number;
   logger: Logger;
   /**
-   * Aborts when the job was cancelled, overtaken by another attempt, ran out of time, or goes on elsewhere as this
+   * Aborts when the job is cancelled, overtaken by another attempt or out of time, or continues elsewhere as this
    * process stops.
    */
   signal: AbortSignal;

@@ -30,7 +30,7 @@ export interface JobKind<Input extends Stored = Stored, Result extends Stored = 
   kind: string;
   /** What such a job does, for the API. */
   about: string;
-  /** What is asked for; parsed when a job is created and when an attempt begins. */
+  /** Parsed when a job is created and when an attempt begins. */
   input: Input;
   /** What it leaves; parsed when it has succeeded and when somebody reads it. */
   result: Result;

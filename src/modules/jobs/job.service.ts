@@ -1,4 +1,4 @@
-// one file because a job's life is one state machine: every change of its row stands here.
+// one file because a job's life is one state machine: every change of its row is here.
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Logger } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
@@ -38,7 +38,7 @@ interface Failure {
 }
 
 const ENDED: readonly JobStatus[] = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
-/** A queued job that no worker took for so long is offered to the queue again, which ignores what it still holds. */
+/** A queued job that no worker took for this long is sent to the queue again; the queue ignores jobs it still holds. */
 const REQUEUE_AFTER_MS = 15_000;
 const OFFERED_AT_ONCE = 50;
 export const JOBS_WAITING = 'jobs-waiting';
@@ -184,7 +184,7 @@ export class JobService {
     return job;
   }
 
-  /** What a delivered attempt needs to know before it is taken; null when there is nothing to do. */
+  /** What must be known of a delivered attempt before it is taken; null when there is nothing to do. */
   async queued(id: string, attempt: number): Promise<WaitingJob | null> {
     const [row] = await this.db.asSystem((em) =>
       sql<Omit<WaitingJob, 'waitingSinceMs'> & { waitingSince: Date }>(
@@ -253,7 +253,7 @@ export class JobService {
     ]);
   }
 
-  /** Where the work of a job lives, so that a later attempt can attach to it instead of beginning anew. */
+  /** Stores where the job's work runs, so that a later attempt can attach to it instead of starting over. */
   async attach(session: Session, id: string, { backend, id: externalId, state }: ExternalHandle): Promise<void> {
     await sql(
       session.em,
@@ -286,7 +286,7 @@ export class JobService {
     this.live.publish(EVENTS_WAITING);
   }
 
-  /** Ends an attempt whose process is leaving; another goes on, and nothing counts as a failure. */
+  /** Ends an attempt whose process is stopping; another one continues. This is not a failure. */
   async handBack({ id, attempt }: Job): Promise<void> {
     await this.db.asSystem(async (em) => {
       const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
@@ -380,7 +380,7 @@ export class JobService {
     attempt: number,
     { code, message, final, backoffMs }: Failure,
   ): Promise<void> {
-    // Locked, or a cancellation that commits meanwhile would be undone.
+    // Without the lock, a cancellation committed meanwhile would be undone.
     const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
     if (!job) return;
     const failures = job.failures + 1;

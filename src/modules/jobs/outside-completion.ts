@@ -14,7 +14,7 @@ export type OutsideReport =
   | { result: object }
   | { failure: string; retry: boolean };
 
-/** What a token stands for: one attempt at one job. */
+/** What a token identifies: one attempt at one job. */
 const claims = z.strictObject({
   key: z.uuid(),
   tenant: z.string(),
@@ -41,7 +41,7 @@ export class OutsideCompletion {
     this.kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
   }
 
-  /** For the work of this attempt; whoever has it can end the job. */
+  /** Token for the work of this attempt; its holder can end the job. */
   async tokenOf({ id, tenant, kind, attempt }: Job): Promise<string> {
     this.requireOutside(kind);
     const key = await this.keys.newest();
@@ -123,7 +123,7 @@ export class OutsideCompletion {
   }
 }
 
-/** Apart from what else the key signs. */
+/** The prefix separates it from other signed data. */
 function signatureOf(secret: string, body: Buffer): Buffer {
   return createHmac('sha256', secret).update(`${PREFIX}\n`).update(body).digest();
 }

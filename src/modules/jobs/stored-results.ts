@@ -10,7 +10,7 @@ export interface StoredResult {
   result: object;
 }
 
-/** Reads results without what no kind shows. Null for a job that has none yet. */
+/** Reads results without their unshown keys. Null for a job without a result. */
 export function storedResults(unshown: readonly string[]) {
   const left = unshown.map((key) => ` - '${key}'`).join('');
   return async (session: Session, ids: readonly string[]): Promise<(StoredResult | null)[]> => {

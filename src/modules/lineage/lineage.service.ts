@@ -98,7 +98,7 @@ export class LineageService {
     };
   }
 
-  /** The node that the id stands for: data that several runs logged is one. */
+  /** The node of the id: data that several runs logged is one node. */
   private async startOf(session: Session, { type, id }: LineageRef): Promise<LineageRef> {
     const [found] = await sql<{ id: string }>(
       session.em,

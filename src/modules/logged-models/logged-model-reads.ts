@@ -48,8 +48,8 @@ export async function readModelHistories(
 }
 
 /**
- * The models that each run made or read, in the order of their making. Who made one need not have said so again as an
- * output.
+ * The models that each run made or read, in order of creation. The run that made a model need not have logged it as
+ * an output.
  */
 export async function readRunModels(session: Session, runIds: readonly string[]): Promise<RunModelRow[][]> {
   const rows = await modelsOfRuns(session, runIds, MAX_MODELS_OF_RUN);

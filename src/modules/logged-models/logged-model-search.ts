@@ -36,7 +36,7 @@ export interface LoggedModelOrder {
 export interface LoggedModelSearch {
   comparisons: readonly Comparison<Entity>[];
   experimentIds: readonly string[];
-  /** Metrics count only where they are about one of these; none means all. */
+  /** Only metrics on one of these count; none means all. */
   datasets: readonly DatasetOfMetric[];
   order: readonly LoggedModelOrder[];
   offset: number;

@@ -145,7 +145,7 @@ export class LoggedModelService {
     audit(session, 'setLoggedModelTags', { type: 'loggedModel', id }, { tags: before }, { tags: after });
   }
 
-  /** Makes a tag's new value of its old one (null for none), one caller after the other. */
+  /** Computes a tag's new value from its old one (null for none); callers take turns. */
   async changeTag(session: Session, id: string, key: string, change: (before: string | null) => string): Promise<void> {
     const { tags } = await this.locked(session, id);
     await this.setTags(session, id, [{ key, value: change(Object.hasOwn(tags, key) ? tags[key]! : null) }]);

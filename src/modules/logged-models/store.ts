@@ -118,8 +118,8 @@ export function historiesOf(
 }
 
 /**
- * The newest `limit` active models that each run read or made, in the order of their making. Who made one need not have
- * said so again as an output.
+ * The newest `limit` active models that each run read or made, in order of creation. The run that made a model need
+ * not have logged it as an output.
  */
 export function modelsOfRuns({ em, tenant }: Session, runIds: readonly string[], limit: number) {
   return tables(em)

@@ -62,14 +62,14 @@ const MAX_HISTORY = 20;
 /** Rejected records that an error names. */
 const MAX_NAMED = 100;
 
-/** What turned out to be true of predicted rows, beside what the model had said. */
+/** The true values for predicted rows, next to the model's predictions. */
 export class GroundTruthService {
   constructor(
     private readonly db: Database,
     private readonly traffic: TrafficRecorder,
   ) {}
 
-  /** Takes what it can, and names every other record. An error only when there is nothing to take. */
+  /** Records what it can, and lists every other record. Throws only when it can record nothing. */
   async record(actor: Actor, input: NamedEndpoint & { records: readonly NewTruth[] }): Promise<RecordedTruths> {
     const records = input.records.map((record) => ({ ...record, row: record.row ?? 0 }));
     if (records.length < 1 || records.length > MAX_TRUTHS)
@@ -101,7 +101,7 @@ export class GroundTruthService {
   }
 }
 
-/** By the place of the record; a record of an unknown request has none. */
+/** By record index; a record of an unknown request has none. */
 async function findRows(
   session: Session,
   { id }: Endpoint,

@@ -27,7 +27,7 @@ import { PREDICTION_LOG_DAYS } from '../serving/index.js';
 
 /** What a look at a deployment's traffic came to. */
 export interface MonitoringOutcome {
-  /** Null when nothing could be judged yet; `reason` then says why. */
+  /** Null when nothing could be judged yet; `reason` says why. */
   window: MonitoringWindow | null;
   reason: string | null;
   /** Alerts that the window opened, updated or resolved. */
@@ -84,7 +84,7 @@ export class MonitoringService {
     }
   }
 
-  /** Forgets logged predictions and windows that are long judged, a bounded number at a time. */
+  /** Deletes logged predictions and windows judged long ago, a limited number at a time. */
   async prune(): Promise<void> {
     for (const [table, days] of Object.entries(RETENTION_DAYS)) {
       await this.db.asSystem((em) =>
@@ -98,7 +98,7 @@ export class MonitoringService {
     }
   }
 
-  /** One deployment's trouble keeps none of the others from being looked at. */
+  /** A failure of one deployment does not stop the monitoring of others. */
   private async as(tenant: string, deploymentId: string, work: (session: Session) => Promise<unknown>): Promise<void> {
     await this.db
       .transact(monitoringActor(tenant), work)

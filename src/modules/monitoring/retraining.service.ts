@@ -120,7 +120,7 @@ export class RetrainingService {
     audit(session, 'retrain', { type: 'model', id: alert.modelId }, null, payload);
   }
 
-  /** Told once per reason, however often the alert is looked at. */
+  /** Reported once per reason, however often the alert is checked. */
   private skip(session: Session, alert: Alert, reason: string): void {
     const told = alert.details['retraining'] as { reason?: string } | undefined;
     if (told?.reason === reason) return;

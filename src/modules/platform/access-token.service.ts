@@ -34,7 +34,7 @@ export interface AccessTokenFilter {
   active?: boolean | null;
 }
 
-/** A token, which is handed out this once, and what is kept of it. */
+/** A new token, shown only this once, and what is stored of it. */
 export interface IssuedToken {
   token: string;
   accessToken: AccessToken;

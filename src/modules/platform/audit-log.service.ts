@@ -14,7 +14,7 @@ export interface AuditFilter {
   to?: Date | null;
 }
 
-/** Who changed what: written by every use case, changed by none. */
+/** Who changed what: every use case writes it, none changes it. */
 export class AuditLogService {
   async list(
     session: Session,

@@ -35,11 +35,9 @@ export interface EventRow extends Sequenced {
   createdAt: Date;
 }
 
-/** Is told of events in the transaction that numbers them, and so misses none. */
+/** Receives events in the transaction that numbers them, and so misses none. */
 export interface EventSubscriber {
-  /**
-   * Writes what there is to do for these events, in their order; returns the topic to wake, null when there is none.
-   */
+  /** Writes the work to do for these events, in their order; returns the topic to wake, or null when there is none. */
   onNumbered(em: EntityManager, eventIds: readonly string[]): Promise<string | null>;
 }
 
@@ -48,8 +46,8 @@ const POLL_MS = 1_000;
 const NUMBERED_AT_ONCE = 250;
 
 /**
- * Gives committed events their sequence numbers, one transaction at a time, so that a reader never sees a number appear
- * behind its back.
+ * Gives committed events their sequence numbers, one transaction at a time, so that no number appears that is lower
+ * than one already read.
  */
 export class EventService {
   private readonly relay: Ticker;
@@ -132,7 +130,7 @@ export class EventService {
     return rows;
   }
 
-  /** Asked after the rows were read: those that went meanwhile are not missed in silence. */
+  /** Called after the rows were read: fails when some were removed meanwhile. */
   private async requireKept(session: Session, seq: number): Promise<void> {
     const [gone] = await sql<{ seq: number }>(
       session.em,

@@ -7,7 +7,7 @@ import { conflict } from '../../errors.js';
 
 export type ThingKind = ExternalRef['kind'];
 
-/** A thing of ours and how far it has been carried over. */
+/** A local thing and how much of it was transferred. */
 export interface KnownThing<Synced> {
   localId: string;
   synced: Partial<Synced>;
@@ -33,7 +33,7 @@ const TABLES: Record<ThingKind, string> = {
   LOGGED_MODEL: 'logged_model',
 };
 
-/** What a thing of another server is here; null for one that was never brought over, or is gone here since. */
+/** The local thing for another server's thing; null when it was never transferred or is gone here. */
 export async function findByExternal<Synced>(
   session: Session,
   server: string,
@@ -50,7 +50,7 @@ export async function findByExternal<Synced>(
   return found?.isThere ? found : null;
 }
 
-/** Binds the two, in the transaction that makes one of them; what was bound to a thing that is gone is bound anew. */
+/** Binds the two, in the transaction that creates one of them; replaces a binding to a thing that is gone. */
 export async function bind(
   session: Session,
   server: string,
@@ -107,7 +107,7 @@ export async function refuseUnfinished(session: Session, experimentId: string): 
 
 const tables = tablesOf(ExternalRef);
 
-/** What a thing of ours was called elsewhere, when it is gone. */
+/** Deletes the names elsewhere of a thing that is gone here. */
 export async function forgetExternal({ em, tenant }: Session, localId: string): Promise<void> {
   await tables(em).deleteFrom('external_ref').where('tenant', '=', tenant).where('local_id', '=', localId).execute();
 }

@@ -12,7 +12,7 @@ export interface FirstPageKey<T> {
   ownerId: string;
   /** The usual size when null. */
   first: number | null;
-  /** What the rows must have besides their owner. */
+  /** Conditions on the rows besides their owner. */
   equal?: Partial<T>;
 }
 

@@ -14,7 +14,7 @@ export class InTurn {
   /** When each owner that waits was last served. */
   private readonly served = new Map<string, number>();
   private turns = 0;
-  /** Whose work is under way. */
+  /** The owner of the running work. */
   private running: string | null = null;
 
   constructor(

@@ -17,7 +17,7 @@ export interface KnownTokensParts {
   live: LiveEvents;
   codec: OwnTokenCodec;
   keys: SigningKeys;
-  /** For tokens of whoever else issues some. */
+  /** For tokens of other issuers. */
   others: TokenVerifier;
   logger: Logger;
 }
@@ -27,12 +27,12 @@ interface Known {
   id: string;
   keyId: string;
   principal: Principal;
-  /** When the database last said that it holds. */
+  /** When the database last confirmed it. */
   checkedAt: number;
   usedAt: number;
-  /** Revoked, expired, or gone with its key: for good. */
+  /** Revoked, expired, or its key was removed; final. */
   isOver: boolean;
-  /** Told of its end. */
+  /** Called at its end. */
   watchers: Set<() => void>;
   /** Places in the cache. */
   held: number;
@@ -50,11 +50,11 @@ interface Row {
 
 const MAX_KNOWN = 10_000;
 const POLL_MS = 2_000;
-/** The database has to have said so since then; the poll sees to it … */
+/** A check by the database is fresh for this long; the poll renews it. */
 const FRESH_MS = 4_000;
-/** … and where it does not answer, what it said before holds for so long, as with the routes of endpoints. */
+/** While the database does not answer, its last check counts for this long, as with the routes of endpoints. */
 const MAX_AGE_WITHOUT_DATABASE_MS = 60_000;
-/** What asks waits so long for a database that hangs. */
+/** How long a request waits for a database that hangs. */
 const PATIENCE_MS = 500;
 /** Last uses are written down so often. */
 const SAVE_MS = 15_000;
@@ -177,7 +177,7 @@ export class KnownTokens implements TokenVerifier {
       const row = byId.get(known.id);
       if (!row || !keys.isKnown(known.keyId)) this.end(known);
       else {
-        // An endpoint of its scope may be gone.
+        // An endpoint in its scope may be deleted.
         if (row.scope !== 'EVERYTHING' && row.scope !== 'READ') known.principal = toPrincipal(row);
         known.checkedAt = startedAt;
       }
@@ -256,7 +256,7 @@ function toScope({ scope, endpoints, runId }: Pick<Row, 'scope' | 'endpoints' | 
   }
 }
 
-/** Who acts with it: never the name of a person, whom it could stand in for. */
+/** The prefix keeps a token from passing for a person of the same name. */
 export function subjectOf(name: string): string {
   return `token:${name}`;
 }

@@ -14,8 +14,8 @@ export interface LeasedConsumerOptions<Item> {
   atStart?: boolean;
   logger: Logger;
   /**
-   * Leases up to `limit` items that are due, none of a group in `busyGroups`. The lease is in the database: an item
-   * whose process is lost is due again after it. May return items that are in work here already; these are skipped.
+   * Leases up to `limit` due items, none of a group in `busyGroups`. The lease is in the database: after it, the
+   * items of a lost process are due again. May return items that this process works on already; these are skipped.
    */
   claim(limit: number, busyGroups: readonly string[]): Promise<readonly Item[]>;
   idOf(item: Item): string;

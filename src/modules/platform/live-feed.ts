@@ -36,8 +36,7 @@ type ReadAfter<T> = (seq: number, limit: number) => Promise<LogPage<T>>;
 
 /**
  * Live logs for many followers: a replay from the database plus a wake-up. One reader per log keeps its last thousand
- * rows; who is further behind reads the database at its own pace, so that a slow follower costs no memory and misses
- * nothing.
+ * rows. A follower further behind reads the database at its own pace, so that it costs no memory and misses nothing.
  */
 export class LiveFeeds {
   private readonly logs = new Map<string, SharedLog<Sequenced>>();
@@ -55,7 +54,7 @@ export class LiveFeeds {
 
   /**
    * Rows of the log with seq > after, each exactly once and in order, until `signal` aborts, or the log has ended and
-   * all its rows were given; with `staysOpen` that end is none, as more may come when the log is taken up again.
+   * all its rows were given. With `staysOpen` it goes on after that end, as the log may be resumed.
    */
   async *follow<T extends Sequenced>(
     key: string,
@@ -143,7 +142,7 @@ class SharedLog<T extends Sequenced> {
     return true;
   }
 
-  /** Lets the next who is at the end look once more whether it is one. */
+  /** Makes the next follower at the end check again if it is the end. */
   doubtEnd(): void {
     if (this.hasEnded) this.stale = true;
   }
@@ -159,8 +158,8 @@ class SharedLog<T extends Sequenced> {
   }
 
   /**
-   * Rows past `position`: waits for them until there are some or the sleeper is woken for good, and then may be none.
-   * Null when the log has ended and has none, unless who asks stays.
+   * Rows past `position`. Waits until there are some; may return none when the sleeper is woken for good. Null when
+   * the log has ended and has no more, unless `staysOpen`.
    */
   async after(position: number, sleeper: Sleeper, staysOpen: boolean): Promise<T[] | null> {
     const start = this.start ?? (await this.head());
@@ -170,8 +169,8 @@ class SharedLog<T extends Sequenced> {
       position = start;
     }
     if (position >= this.end) {
-      // Whoever is at the end reads the next page for all, so that the rows run ahead of the quickest follower alone.
-      // Who comes while it is being read waits for it: the wake-up that it answers will not come again.
+      // A follower at the end reads the next page for all, so only the fastest follower sets how far reading goes. One
+      // that comes during the read waits for it, as the wake-up that caused the read will not come again.
       if (this.stale || this.reading) await this.refresh();
       else if (this.hasEnded && !staysOpen) return null;
       else await this.change(sleeper);
@@ -228,7 +227,7 @@ class SharedLog<T extends Sequenced> {
   }
 }
 
-/** The work that is under way for a key, or a new one. */
+/** The running work for a key, or new work. */
 function shared<K, T>(underWay: Map<K, Promise<T>>, key: K, work: () => Promise<T>): Promise<T> {
   let promise = underWay.get(key);
   if (!promise) {

@@ -2,7 +2,7 @@ import { badInput } from '../../errors.js';
 
 const MAX_SEARCH_LENGTH = 200;
 
-/** A condition "contains this text, whatever its case"; % and _ of the user mean themselves. */
+/** A condition "contains this text", ignoring case; the user's % and _ are literal. */
 export function containsText(field: string, text: string): { $ilike: string } {
   return { $ilike: likePattern(field, text) };
 }
@@ -14,7 +14,7 @@ export function likePattern(field: string, text: string): string {
   return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
-/** A condition on a time, of a filter's `from` (inclusive) and `to`; none when both are absent. */
+/** A condition on a time, from a filter's `from` (inclusive) and `to`; none when both are absent. */
 export function within({ from, to }: { from?: Date | null; to?: Date | null }): {
   createdAt?: { $gte?: Date; $lt?: Date };
 } {

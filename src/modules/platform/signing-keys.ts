@@ -19,7 +19,7 @@ export class SigningKeys {
     private readonly codec: OwnTokenCodec,
   ) {}
 
-  /** The one that signs now; made when there is none. */
+  /** The key that signs now; created when there is none. */
   async newest(): Promise<SigningKey> {
     const fresh = await this.codec.newKey();
     return this.db.asSystem(async (em) => {
@@ -28,10 +28,7 @@ export class SigningKeys {
     });
   }
 
-  /**
-   * Signs with a new one from now on. Those before stay good for what they have signed, unless they are to be given up
-   * with all of it.
-   */
+  /** Signs with a new key from now on. What older keys signed stays valid, unless those keys are given up. */
   async rotate({ giveUpOthers }: { giveUpOthers: boolean }): Promise<SigningKey> {
     const fresh = await this.codec.newKey();
     return this.db.asSystem(async (em) => {
@@ -50,7 +47,7 @@ export class SigningKeys {
     return this.known.get(id) ?? null;
   }
 
-  /** Reads them again; one that was given up is then gone. */
+  /** Reads the keys again; those given up are then gone. */
   load(): Promise<void> {
     this.loading ??= this.db
       .asSystem(readKeys)

@@ -20,8 +20,8 @@ export interface EventRefs {
 }
 
 /**
- * Transactions of a tenant that look for `what` before they make it take turns from here to their end: none of them
- * makes it twice.
+ * From here to their end, transactions of a tenant that look for `what` before they create it run one by one: only
+ * one creates it.
  */
 export async function takeTurns(session: Session, what: string): Promise<void> {
   await sql(session.em, `select pg_advisory_xact_lock(hashtextextended(? || ' of ' || ?, 0))`, [what, session.tenant]);

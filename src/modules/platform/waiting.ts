@@ -4,7 +4,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 
 /** Who waits for an answer. */
 export interface Waiter extends Actor {
-  /** Whether its connection is gone, so that nobody will read the answer. */
+  /** Whether its connection is closed, so that nobody will read the answer. */
   isGone(): boolean;
 }
 
@@ -90,7 +90,7 @@ export class Waiting {
     }
   }
 
-  /** Answers all who wait with what there is, and lets nobody wait any more. */
+  /** Answers all waiters with what there is; later ones do not wait. */
   stop(): void {
     this.stopped = true;
     for (const controller of this.running) controller.abort();

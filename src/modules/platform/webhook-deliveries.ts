@@ -5,7 +5,7 @@ import { sql } from '../../db/sql.js';
 import type { EventSubscriber } from './event.service.js';
 import type { WebhookFormats } from './webhook-message.js';
 
-/** Topic on which every worker hears that there is something to send. */
+/** Topic that tells every worker that there is something to send. */
 export const DELIVERIES_WAITING = 'webhook-deliveries-waiting';
 
 /** A delivery that this process has taken, with all that its message needs. */
@@ -21,7 +21,7 @@ export interface ClaimedDelivery {
   format: 'STANDARD' | 'MLFLOW';
   mlflowEvents: string[] | null;
   secret: string;
-  /** Null when there is none that still counts. */
+  /** Null when no previous secret is valid. */
   previousSecret: string | null;
   /** Null for a ping, as are the fields below. */
   eventId: string | null;
@@ -83,8 +83,8 @@ async function createDeliveries(
 }
 
 /**
- * Takes what is due, at most `perWebhook` for one receiver, for `leaseMs`: who does not come back until then has lost
- * it to another.
+ * Claims due deliveries for `leaseMs`, at most `perWebhook` for one receiver. A worker that takes longer loses them
+ * to another.
  */
 export async function claimDue(
   em: EntityManager,

@@ -8,7 +8,7 @@ export interface WebhookMessage {
 
 /** How the messages of other services' webhooks look, which clients of these services expect. */
 export interface WebhookFormat {
-  /** The format's own name of an event; null when the format does not tell of it. */
+  /** The format's own name of an event; null when the format has no such event. */
   nameOf(type: string, payload: Record<string, unknown>): string | null;
   /** What goes over the wire, signed for this attempt. */
   messageOf(delivery: ClaimedDelivery, sentAt: Date): WebhookMessage;

@@ -28,7 +28,7 @@ export interface NewWebhook {
   modelId?: string | null;
 }
 
-/** As MLflow's clients make one: with a secret of their own, or none. */
+/** Created as by MLflow's clients: with their own secret, or none. */
 export interface NewMlflowWebhook {
   name: string;
   url: string;
@@ -67,7 +67,7 @@ export interface WebhookWithSecret {
 
 const MAX_DESCRIPTION_CHARACTERS = 5_000;
 
-/** Addresses of other people's services that are told what happens here. */
+/** Addresses of external services that get this service's events. */
 export class WebhookService {
   constructor(
     private readonly live: LiveEvents,

@@ -30,7 +30,7 @@ export class CommentService {
   ): Promise<ModelComment> {
     checkBody(body);
     const modelId = 'modelId' in on ? on.modelId : (await this.versions.get(session, on.modelVersionId)).modelId;
-    // Neither may be deleted meanwhile.
+    // Locked, so that neither is deleted.
     const model = await this.models.lock(session, modelId);
     const version = 'modelVersionId' in on ? await this.versions.getFresh(session, on.modelVersionId) : null;
     const comment = session.em.create(ModelComment, {

@@ -16,7 +16,7 @@ export interface NewGateResult extends GateDecision {
   gate: Gate;
   /** By which it was decided. */
   policy: GatePolicy;
-  /** The version that it was measured against; null for none. */
+  /** The version that it was compared with; null for none. */
   comparedWithId: string | null;
 }
 
@@ -53,7 +53,7 @@ export class GateService {
     });
   }
 
-  /** CONFLICT when what a measurement was begun with has become another thing meanwhile. */
+  /** CONFLICT when the columns, classes or task changed after a measurement began. */
   async requireUnchanged(session: Session, version: ModelVersion, model: Model): Promise<void> {
     const where = { tenant: session.tenant };
     const now = await session.em.findOneOrFail(

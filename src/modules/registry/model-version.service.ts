@@ -223,7 +223,7 @@ export class ModelVersionService {
     return version;
   }
 
-  /** By its number, or the highest number in a stage. NOT_FOUND when the model has none of these. */
+  /** By its number, or the highest number in a stage. NOT_FOUND when the model has no such version. */
   async ofModel(
     session: Session,
     of: { modelId: string } | { modelName: string },
@@ -242,7 +242,7 @@ export class ModelVersionService {
     });
   }
 
-  /** As it is now, whatever this transaction has read of it before it held the model's lock. */
+  /** Its current state, whatever this transaction read before it held the model's lock. */
   async getFresh(session: Session, id: string): Promise<ModelVersion> {
     const version = await session.em.findOne(ModelVersion, { id, tenant: session.tenant }, { refresh: true });
     if (!version) throw notFound('model version', id);

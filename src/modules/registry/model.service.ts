@@ -62,10 +62,7 @@ export class ModelService {
     return this.add(session, { ...input, name }, 'createModel');
   }
 
-  /**
-   * The model of this name, made when there is none. CONFLICT when the one that is there answers another kind of
-   * question.
-   */
+  /** The model with this name, created when there is none. CONFLICT when the existing one has another task. */
   async getOrCreate(session: Session, input: NewModel): Promise<{ model: Model; created: boolean }> {
     const name = checkModelName('input.name', input.name);
     const where = { tenant: session.tenant, name };
@@ -153,7 +150,7 @@ export class ModelService {
       audit(session, 'updateModel', { type: 'model', id: model.id }, before, { task: model.task });
   }
 
-  /** From what a version brought along, as long as nobody has said it. */
+  /** Sets the task guessed from a version, unless somebody set it. */
   async guessTask(session: Session, modelId: string, hints: TaskHints): Promise<void> {
     const guess = guessTask(hints);
     if (guess === null) return;
@@ -175,7 +172,7 @@ export class ModelService {
     return model;
   }
 
-  /** With all its versions, none of which may belong to the history of production or be deployed. */
+  /** Deletes its versions too; none may be deployed or belong to the production history. */
   async delete(session: Session, id: string): Promise<Model> {
     const model = await this.lock(session, id);
     const endpoints = await session.em.find(Endpoint, { tenant: session.tenant, modelId: id }, { limit: 3 });
@@ -262,5 +259,5 @@ export class ModelService {
   }
 }
 
-/** Whoever gives this name to a model waits for the others who do. */
+/** Lock name: transactions that use this model name take turns. */
 const turnOf = (name: string) => `model ${name}`;

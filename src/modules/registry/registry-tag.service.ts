@@ -12,7 +12,7 @@ import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
 import { type Tagged, taggedModel, taggedVersion, tellTags } from './tag-events.js';
 
-/** Single tags of models and versions, the others staying as they are whoever sets them meanwhile. */
+/** Sets and deletes single tags of models and versions; concurrent changes of other tags are kept. */
 export class RegistryTagService {
   constructor(
     private readonly live: LiveEvents,
@@ -86,7 +86,7 @@ export class RegistryTagService {
     return of;
   }
 
-  /** `updatedAt` stays: a tag is said of a thing and does not change it, as MLflow's registry has it. */
+  /** Leaves `updatedAt`: a tag does not change its model or version, as in MLflow's registry. */
   private async write(
     session: Session,
     { subject }: Tagged,
@@ -94,7 +94,7 @@ export class RegistryTagService {
     set: Record<string, string>,
     drop: string[] = [],
   ): Promise<RecordChange> {
-    // What else was changed of it is not to be lost below.
+    // Saves other changes before `refresh` drops them.
     await session.em.flush();
     const table = subject.type === 'model' ? 'model' : 'model_version';
     const place = { table, column: 'tags', tenant: session.tenant, id: of.id } as const;

@@ -4,7 +4,7 @@ import { sql } from '../../db/sql.js';
 import { checkSemanticVersion, nextSemanticVersion, type VersionChange } from './rules/semver.js';
 import { conflict } from '../../errors.js';
 
-/** What follows the greatest semantic version of the model, whoever gave it. The caller holds the model's lock. */
+/** The version after the model's greatest semantic version, whoever set it. The caller holds the model's lock. */
 export async function semanticVersionAfter(session: Session, modelId: string, change: VersionChange): Promise<string> {
   const [greatest] = await sql<{ text: string }>(
     session.em,

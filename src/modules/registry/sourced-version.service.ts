@@ -38,7 +38,7 @@ interface Dependencies {
 
 /** Larger than any that a client writes; to read one of this size takes no second. */
 const MAX_MLMODEL_BYTES = 256 * 1024;
-/** Frameworks of models that no version has told more about. */
+/** Placeholders, which a version's own framework replaces. */
 const UNTOLD_FRAMEWORKS = ['mlflow'];
 
 /**
@@ -86,7 +86,7 @@ export class SourcedVersionService {
     return versions.settled(actor, id);
   }
 
-  /** Of a logged model, or of a folder among a run's artifacts. CONFLICT when there is no MLmodel file. */
+  /** From a logged model or a folder of a run's artifacts. CONFLICT when there is no MLmodel file. */
   async registerLogged(
     actor: Actor,
     input: {
@@ -129,7 +129,7 @@ export class SourcedVersionService {
     return this.register(actor, { ...attributes, source });
   }
 
-  /** Null when there is no MLmodel file, or one that nobody can read. */
+  /** Null when there is no MLmodel file, or it is unreadable. */
   private async read(actor: Actor, { owner, path }: SourceFolder): Promise<LoggedFiles | null> {
     const file = await this.find(actor, owner, join(path, 'MLmodel'));
     if (!file || file.sizeBytes > MAX_MLMODEL_BYTES) return null;

@@ -15,7 +15,7 @@ export class StageMoves {
   ) {}
 
   /**
-   * All steps or none. `archiveOthers` puts the other versions of the stage into ARCHIVED. Errors as of the steps:
+   * All steps or none. `archiveOthers` puts the other versions of the stage into ARCHIVED. Errors of the steps:
    * GATE_NOT_PASSED, CONFLICT.
    */
   async move(

@@ -29,7 +29,7 @@ export interface Promotion {
   toStage: 'STAGING' | 'PRODUCTION';
   /** Where this is a step to; a refusal names it. */
   wanted?: Stage;
-  /** To PRODUCTION: the version that is there now; null or absent for none. */
+  /** For PRODUCTION: the version there now; null or absent for none. */
   expectedProductionVersionId?: string | null;
   reason?: string | null;
   override?: boolean | null;
@@ -72,8 +72,8 @@ export class StageService {
   ) {}
 
   /**
-   * Errors: CONFLICT (stage, or who is in production), GATE_NOT_PASSED with what is missing, FORBIDDEN for an override
-   * by others than ADMIN.
+   * Errors: CONFLICT (stage, or production version), GATE_NOT_PASSED with what is missing, FORBIDDEN when others than
+   * ADMIN override.
    */
   async promote(session: Session, input: Promotion): Promise<ModelVersion> {
     await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);

@@ -21,7 +21,7 @@ type Described = Partial<
 >;
 
 /**
- * The signature with what somebody says of it. Errors: BAD_USER_INPUT naming the field, CONFLICT without a model.onnx.
+ * The signature with the given descriptions. Errors: BAD_USER_INPUT naming the field, CONFLICT without a model.onnx.
  */
 export async function describedSignature(
   session: Session,

@@ -25,8 +25,8 @@ export function versionKeys(version: OnnxVersion): Record<string, string> {
 }
 
 /**
- * Stores the files under their keys; doing it twice gives the same. Errors: NOT_FOUND when the source is gone,
- * INVALID_MODEL when it has changed.
+ * Stores the files under their keys; repeating it is safe. Errors: NOT_FOUND when the source is gone, INVALID_MODEL
+ * when it has changed.
  */
 export async function storeVersionFiles(
   objects: ObjectStore,

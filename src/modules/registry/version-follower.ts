@@ -1,10 +1,7 @@
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 
-/**
- * What moves with a model's stages and aliases: endpoints that follow one. What it throws undoes the change that it is
- * told of.
- */
+/** Follows a model's stages and aliases, as endpoints do. An error that it throws rolls back the change. */
 export interface VersionFollower {
   /** In the transaction of the change, after the new stages are written. The caller holds the model's lock. */
   stageChanged(session: Session, modelId: string): Promise<void>;

@@ -62,8 +62,7 @@ export class VersionRemoval {
   }
 
   /**
-   * Aliases go with their version: who follows them must hear of it. Approvals, comments and history go by the
-   * database.
+   * Aliases are deleted with their version: followers are told. The database deletes approvals, comments and history.
    */
   private async tellAliases(session: Session, versions: readonly ModelVersion[]): Promise<void> {
     const where = { tenant: session.tenant, modelVersionId: { $in: versions.map(({ id }) => id) } };

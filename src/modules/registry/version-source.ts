@@ -8,7 +8,7 @@ export interface SourceFile {
   objectKey: string;
 }
 
-/** The files that a version of another framework was registered with, as they are now; none when they are not here. */
+/** The current files that a version of another framework was registered with; empty when they are not stored here. */
 export async function sourceFiles(session: Session, { sourceFolder }: ModelVersion): Promise<SourceFile[]> {
   if (!sourceFolder) return [];
   const { owner, path } = sourceFolder;

@@ -15,7 +15,7 @@ import { requireOnnx } from './onnx-version.js';
 import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
 import type { VersionFollower } from './version-follower.js';
 
-/** A PENDING version that nobody stored for so long was left by a crash. */
+/** A PENDING version that is this old was left by a crash. */
 const STORE_AFTER_MS = 60_000;
 
 /** What a version stored under its keys is about to become. */
@@ -42,7 +42,7 @@ export class VersionStorage {
     private readonly logger: Logger,
   ) {}
 
-  /** The next number of the model, and a key that no deletion under way holds. The caller holds the model's lock. */
+  /** The next number of the model, and a key that no running deletion holds. The caller holds the model's lock. */
   async reserve(session: Session, model: Model): Promise<{ version: number; objectKey: string }> {
     for (;;) {
       model.lastVersion += 1;
@@ -71,7 +71,7 @@ export class VersionStorage {
     await Promise.all(this.underWay.values());
   }
 
-  /** Goes on with what a crash left. */
+  /** Continues work left by a crash. */
   async sweep(olderThanMs = STORE_AFTER_MS): Promise<number> {
     const before = new Date(Date.now() - olderThanMs);
     const left = await this.db.asSystem((em) =>
@@ -146,7 +146,7 @@ export class VersionStorage {
     await this.staged.release(session, Object.values(keys));
   }
 
-  /** Null when the version is stored, given up or gone. */
+  /** Null when the version is stored, failed or gone. */
   private lockPending(session: Session, id: string): Promise<ModelVersion | null> {
     const where = { id, tenant: session.tenant, status: 'PENDING' as const };
     return session.em.findOne(ModelVersion, where, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });

@@ -12,12 +12,11 @@ const DEEP_BLOCK = /^[ \t?:-]{100}/m;
  */
 export function parseYaml(text: string): unknown {
   if (isIntricate(text)) throw new RangeError('The YAML is too intricate.');
-  // No aliases: a small text could name itself a million times. Keys are not compared each with each, and nothing of it
-  // is logged.
+  // No aliases: a small text could expand a million times. Keys are not compared in pairs, and nothing is logged.
   return parse(text, { maxAliasCount: 0, uniqueKeys: false, logLevel: 'silent' });
 }
 
-/** The parser goes down a stack for every level, and where that ends, so may this process. Its lexer has none. */
+/** The parser recurses for every level, and a stack overflow may end this process. Its lexer does not recurse. */
 function isIntricate(text: string): boolean {
   if (DEEP_BLOCK.test(text)) return true;
   let [flow, inLine, properties] = [0, 0, 0];

@@ -244,7 +244,7 @@ export class BatchInferenceService {
   }
 }
 
-/** A cancelled job ends at once, whatever the engine is still at. */
+/** A cancelled job ends at once, even while the engine works. */
 async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason as Error);
@@ -261,7 +261,7 @@ function folderOf({ tenant, id }: Job): string {
   return `${tenant}/batch-inference/${id}`;
 }
 
-/** In the order of their rows, without a gap: each attempt goes on where the one before stopped. */
+/** Sorted by row, without gaps: each attempt continues where the last one stopped. */
 function partsOf(session: Session, jobId: string): Promise<Checkpoint[]> {
   return session.em.find(Checkpoint, { tenant: session.tenant, jobId }, { orderBy: { epoch: 'ASC' } });
 }

@@ -13,7 +13,7 @@ import type { LoadedModels } from './loaded-models.js';
 
 const POLL_MS = 1_000;
 const MAX_LOADING = 100;
-/** A fault that may pass (a store or an engine out of reach) is waited out for so long. */
+/** Temporary faults (a store or an engine out of reach) are retried for this time. */
 const PATIENCE_MS = 60_000;
 
 /** Loads waiting deployments in every process that serves; the first to have one loaded makes it READY. */

@@ -80,7 +80,7 @@ export class DeploymentService {
     return deployment;
   }
 
-  /** Splits the traffic among all live deployments anew. */
+  /** Splits the traffic among all live deployments. */
   async setWeights(session: Session, input: { endpointId: string; weights: DeploymentWeight[] }): Promise<Endpoint> {
     const endpoint = await this.rows.lock(session, input.endpointId);
     this.requireManual(endpoint);
@@ -168,7 +168,7 @@ export class DeploymentService {
     return paginate(session, Deployment, where, page, order);
   }
 
-  /** Its model is loaded. False when it was stopped, or made ready by another process, meanwhile. */
+  /** Its model is loaded. False when it was stopped, or another process made it ready, meanwhile. */
   async markReady(session: Session, id: string): Promise<boolean> {
     const found = await this.lockPending(session, id);
     if (!found) return false;

@@ -29,7 +29,7 @@ const DEFAULT_SLA_LATENCY_P95_MS = 100;
 const DEFAULT_LOG_SAMPLE_RATE = 1;
 export const MAX_SLA_MS = 600_000;
 
-/** Endpoints: the stable names that clients call, whatever versions serve them. */
+/** Endpoints: stable names that clients call, whatever versions serve them. */
 export class EndpointService {
   constructor(
     private readonly rows: DeploymentRows,
@@ -56,8 +56,8 @@ export class EndpointService {
   }
 
   /**
-   * The endpoint of this name, made when there is none; one that is there keeps its settings. CONFLICT when another
-   * model serves it, or it follows something else.
+   * The endpoint of this name, created when there is none; an existing one keeps its settings. CONFLICT when it
+   * serves another model or follows something else.
    */
   async getOrCreate(
     session: Session,
@@ -181,7 +181,7 @@ export class EndpointService {
     return paginate(session, Endpoint, where, page, order);
   }
 
-  /** A promotion holds this lock too, so that none can pass between the reading of a stage and its following. */
+  /** A promotion holds this lock too, so none can happen between reading a stage and following it. */
   private async lockModel(session: Session, modelId: string): Promise<void> {
     if (
       !(await session.em.findOne(
@@ -194,7 +194,7 @@ export class EndpointService {
   }
 }
 
-/** Whoever gives this name to an endpoint waits for the others who do. */
+/** Lock name: transactions that use this endpoint name take turns. */
 const turnOf = (name: string) => `endpoint ${name}`;
 
 function settingsOf({

@@ -12,7 +12,7 @@ export interface ServableVersion {
   sha256: string;
 }
 
-/** A model that nobody has called for so long makes room; the next call loads it again. */
+/** A model without calls for this time is unloaded; the next call loads it again. */
 const IDLE_UNLOAD_MS = 10 * 60_000;
 
 interface Shelved {
@@ -38,8 +38,8 @@ export class LoadedModels {
   }
 
   /**
-   * Loads and warms. Errors: those of the engine, UNAVAILABLE when the stored file is gone, INVALID_MODEL when it is
-   * another.
+   * Loads and warms up. Errors: of the engine, UNAVAILABLE when the stored file is gone, INVALID_MODEL when it has
+   * changed.
    */
   load(version: ServableVersion): Promise<void> {
     const known = this.shelf.get(version.id);
@@ -71,7 +71,7 @@ export class LoadedModels {
     for (const [versionId, entry] of this.shelf) {
       if (!entry.isLoaded || entry.lastUsedAt > before) continue;
       this.shelf.delete(versionId);
-      // Off the shelf it is in any case: the next call loads it anew.
+      // It is off the shelf in any case: the next call reloads it.
       await this.engine
         .unload(versionId)
         .catch((error: unknown) => this.logger.warn({ err: error, versionId }, 'idle model not unloaded'));

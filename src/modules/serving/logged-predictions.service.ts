@@ -27,7 +27,7 @@ export class LoggedPredictionService {
     private readonly traffic: TrafficRecorder,
   ) {}
 
-  /** NOT_FOUND when it was not logged, CONFLICT when its id stands for several requests. */
+  /** NOT_FOUND when it was not logged, CONFLICT when several requests have this id. */
   async get(actor: Actor, ref: NamedEndpoint, requestId: string): Promise<PredictionLog> {
     const find = () =>
       this.db.transact(actor, async (session) => {

@@ -112,7 +112,7 @@ export class PredictService {
         mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
       return { requestId, target, outputs, rows, latencyMs, batchRows, ...unknown };
     } catch (error) {
-      // Whoever got no answer may ask again.
+      // A failed request may be sent again.
       if (isGiven) this.usedIds.giveBack(route.endpoint, requestId);
       // A deadline below the endpoint's own promise is the caller's wish, not the model's fault.
       const isHasty =
@@ -133,7 +133,7 @@ export class PredictService {
   }
 }
 
-/** `field`: where the two stand. */
+/** `field`: the parent of both. */
 export function refOf({ endpointId, endpointName }: NamedEndpoint, field = 'input'): EndpointRef {
   if ((endpointId == null) === (endpointName == null))
     throw badInput(field, 'exactly one of endpointId and endpointName', { endpointId, endpointName });

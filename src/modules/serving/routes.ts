@@ -43,9 +43,9 @@ export type EndpointRef = { id: string } | { name: string };
 
 interface Entry {
   route: Route;
-  /** When the database last said so, by Date.now(). */
+  /** Last read from the database, by Date.now(). */
   checkedAt: number;
-  /** How often it was told to be out of date, … */
+  /** How often it was reported out of date, … */
   changes: number;
   /** … and how many of those the present route has seen: a read that began before a change does not show it. */
   seenChanges: number;
@@ -58,11 +58,11 @@ interface Entry {
 }
 
 const MAX_ROUTES = 1_000;
-/** A route in use is read again behind the traffic after so long … */
+/** After this time a used route is read again behind the traffic … */
 const REFRESH_AFTER_MS = 500;
 /** … and before it when it is older than this: a lost wake-up costs no more. */
 const MAX_AGE_MS = 1_000;
-/** As long as the database does not answer, what was last known goes on serving. */
+/** While the database does not answer, the last known routes keep serving. */
 const MAX_AGE_WITHOUT_DATABASE_MS = 60_000;
 /** … and one that hangs holds up no prediction for longer than this. */
 const READING_PATIENCE_MS = 500;

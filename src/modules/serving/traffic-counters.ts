@@ -34,7 +34,7 @@ const MINUTE_MS = 60_000;
  */
 const MAX_WAITING = 20_000;
 
-/** Exact counters per deployment and minute: added up in memory, and in the database by whoever calls `flush`. */
+/** Exact counters per deployment and minute: added up in memory; `flush` adds them to the database. */
 export class TrafficCounters {
   private current = new Map<string, Minute>();
   private waiting: Minute[] = [];
@@ -80,8 +80,7 @@ export class TrafficCounters {
 
   private async add(minutes: Minute[]): Promise<void> {
     const column = <K extends keyof Minute>(key: K) => minutes.map((minute) => minute[key]);
-    // In one order, so that two processes never wait for each other; deployments that are gone have no counters any
-    // more.
+    // In a fixed order, so that two processes cannot deadlock; skips deployments that are deleted.
     await this.db.asSystem((em) =>
       sql(
         em,

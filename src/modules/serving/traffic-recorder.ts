@@ -20,7 +20,7 @@ export interface Served {
   comparison?: Counted['comparison'];
 }
 
-/** Told of every request, for the metrics of the process. */
+/** Gets every request, for the metrics of the process. */
 export interface PredictionObserver {
   observePrediction(mode: string, errorCode: string | null, rows: number, latencyMs: number): void;
 }

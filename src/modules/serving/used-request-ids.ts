@@ -5,9 +5,9 @@ import { conflict, quote } from '../../errors.js';
 const MAX_REMEMBERED = 50_000;
 
 /**
- * Ids that callers gave to their requests and that were answered, the last ones of this process: a prediction does not
- * wait for the database to be asked. An id that another process has answered, or that is older, is used a second time
- * without a word; whoever names it later is told that it means two requests.
+ * The last request ids from callers that this process answered: a prediction does not wait for a database query. An
+ * older id, or one that another process answered, can be used twice without an error; a later lookup by it reports
+ * that it means two requests.
  */
 export class UsedRequestIds {
   private readonly used = new LRUCache<string, true>({ max: MAX_REMEMBERED });

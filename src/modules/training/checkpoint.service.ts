@@ -45,9 +45,7 @@ export class CheckpointService {
     });
   }
 
-  /**
-   * Copies the newest sound checkpoint of the job to `target`; null when there is none. Damaged ones are passed over.
-   */
+  /** Copies the newest intact checkpoint of the job to `target`; null when there is none. Skips damaged ones. */
   async restore(attempt: Attempt, target: string): Promise<Checkpoint | null> {
     for (const checkpoint of await attempt.read((session) => this.newestFirst(session, attempt.job.id))) {
       const damage = await this.copySound(checkpoint, target);

@@ -210,7 +210,7 @@ export class TrainingAttempt {
     });
   }
 
-  /** A model that was deleted or changed meanwhile costs the version, not the training. */
+  /** If the model was deleted or changed, no version is made; the training succeeds. */
   private async register(session: Session, modelId: string): Promise<void> {
     try {
       await this.parts.registrar.registerFromRun(session, { modelId, runId: this.runId });

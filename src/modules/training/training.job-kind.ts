@@ -13,7 +13,7 @@ export const TRAINING = defineJobKind({
     training: trainingConfigSchema,
     /** The model that a version is registered of when the training has ended well. */
     registerModelId: z.guid().nullable(),
-    /** What was found when the training was asked for; absent in jobs of earlier versions. */
+    /** Warnings from the time of the request; absent in jobs of earlier versions. */
     warnings: z.array(trainingWarningSchema).optional(),
   }),
   result: trainingResultSchema,

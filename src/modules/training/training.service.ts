@@ -28,7 +28,7 @@ export interface StartTrainingInput {
   runName?: string | null;
   /** Registers a version of this model when the training has ended well. */
   registerModelId?: string | null;
-  /** The alert that asked for it. */
+  /** The alert that requested it. */
   alertId?: string | null;
 }
 
@@ -125,7 +125,7 @@ export class TrainingService {
   }
 }
 
-/** The configuration with its features, checked against the dataset, and what is to be said of it. */
+/** The configuration with its features, checked against the dataset, and the warnings. */
 function completed(asked: ReturnType<typeof parseTrainingConfig>, dataset: DatasetProfile) {
   const { features, warnings } = asked.features
     ? { features: asked.features, warnings: [] }

@@ -95,8 +95,8 @@ export class DirectUploads {
   }
 
   /**
-   * Under the lock of its row: S3 forgets the parts before it shows the file, and another completion that looked in
-   * between would find neither. Whoever waited finds the file.
+   * Holds the lock of its row: S3 forgets the parts before it shows the file, and a second completion in between
+   * would find neither. A caller that waited finds the file.
    */
   private async complete(upload: DirectUpload, check: (parts: readonly StoredPart[]) => void): Promise<void> {
     const { id, objectKey, storeUploadId } = upload;
@@ -104,7 +104,7 @@ export class DirectUploads {
       // The store may take its time, in which this transaction says nothing.
       await sql(em, "select set_config('idle_in_transaction_session_timeout', ?, true)", [String(COMPLETED_WITHIN_MS)]);
       const isOpen = await em.findOne(DirectUpload, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      // Completed and released meanwhile.
+      // Another call completed it.
       if (!isOpen) return;
       try {
         const parts = await this.objects.listParts(objectKey, storeUploadId);

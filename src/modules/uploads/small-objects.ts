@@ -34,8 +34,8 @@ export async function addSmall({ em, tenant }: Session, key: string, content: Bu
 }
 
 /**
- * An object store whose small files are rows of the database: they come with the transaction that names them, in one
- * write to one disk, and whoever reads a file need not know.
+ * An object store that keeps small files as database rows: they are written in the transaction that names them, in
+ * one write to one disk. Readers of a file see no difference.
  */
 export class SmallObjects implements ObjectStore {
   readonly name: string;

@@ -8,9 +8,9 @@ import { isSmallKey } from './small-objects.js';
 /** Longer than any file may take to be stored. */
 const SWEPT_AFTER_MS = 24 * 60 * 60 * 1000;
 const SWEEP_BATCH = 100;
-/** What cannot be removed is tried again so much later, after what has become old meanwhile. */
+/** A failed removal is retried after this time, after those that became old meanwhile. */
 const RETRY_AFTER_MS = 60 * 60 * 1000;
-/** A store that lets so many stay is left alone until the next turn. */
+/** A sweep stops after this many failures until its next turn. */
 const MAX_REFUSED = 10;
 const DISCARDED_AT_ONCE = 8;
 
@@ -50,7 +50,7 @@ export class StagedObjects {
     });
   }
 
-  /** UNAVAILABLE when the sweeper was faster: the file is gone. */
+  /** UNAVAILABLE when the sweeper has already removed the file. */
   async settle(session: Session, keys: string[]): Promise<void> {
     const settled = await sql<{ object_key: string }>(
       session.em,
@@ -128,7 +128,7 @@ export class StagedObjects {
     }
   }
 
-  /** Ends a sweep after the file that it is at: there may be very many, and the next start goes on. */
+  /** Ends a sweep after its current file: there may be very many, and the next start continues. */
   stop(): void {
     this.stopped = true;
   }

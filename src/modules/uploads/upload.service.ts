@@ -14,7 +14,7 @@ import type { StagedObjects } from './staged-objects.js';
 import { audit } from '../platform/index.js';
 import { type DirectUploads, tooLarge } from './direct-uploads.js';
 
-/** An upload that nothing uses after so long is removed. */
+/** An upload that stays unused for this time is removed. */
 const UNUSED_AFTER_MS = 24 * 60 * 60 * 1000;
 /** What a client sends again after a cut, at worst. */
 const PART_BYTES = 64 * 1024 ** 2;

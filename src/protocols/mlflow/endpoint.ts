@@ -11,7 +11,7 @@ export interface Call {
   principal: Principal;
   requestId: string;
   services: Services;
-  /** Where the caller reached this service, for addresses that it is told. */
+  /** Address at which the caller reached this service, for links. */
   origin: string;
   /** One use case in one transaction, as the caller's tenant. */
   run<T>(work: (session: Session) => Promise<T>): Promise<T>;

@@ -129,7 +129,7 @@ export function toMlflowError(error: unknown): MlflowError | null {
   return null;
 }
 
-/** For `catch`: what was refused with a code is told otherwise. */
+/** For `catch`: replaces an error of this code by another one. */
 export const instead =
   (code: ErrorCode, tell: (error: AppError) => Error) =>
   (error: unknown): never => {
@@ -138,7 +138,7 @@ export const instead =
 
 export const whenAbsent = (absent: () => Error) => instead(ErrorCode.NOT_FOUND, absent);
 
-/** What our rules refuse to a state of things is a mistake of the caller in MLflow's terms too. */
+/** What our rules refuse because of a state is an invalid parameter in MLflow's terms. */
 export const refusedState = instead(ErrorCode.CONFLICT, ({ message }) => invalidParameter(message));
 
 export const whenTaken = (tell: (error: AppError) => string) =>

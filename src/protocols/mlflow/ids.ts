@@ -23,7 +23,7 @@ export function loggedModelIdOf(text: string): string {
   return id;
 }
 
-/** For `catch`: what is told to be absent by an id of ours is told by the text that named it. */
+/** For `catch`: replaces our id in an error about an absent thing by the caller's text. */
 const absentAmong = (texts: readonly string[], idOf: (text: string) => string, absent: (text: string) => Error) =>
   instead(ErrorCode.NOT_FOUND, (error) => {
     const missing = texts.find((text) => error.details.got === quote(idOf(text)));

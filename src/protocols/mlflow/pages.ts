@@ -11,7 +11,7 @@ const MAX_SHOWN_BYTES = 100;
 export const pageToken = (offset: number, search: object = {}) =>
   Buffer.from(JSON.stringify({ ...search, offset })).toString('base64');
 
-/** What a token of logged models names besides the place, as MLflow's server tells it. */
+/** Other fields of the page token of logged models, in MLflow's words. */
 const SEARCHED = {
   experiment_ids: ['Experiment IDs in the page token do', 'experiment IDs'],
   filter_string: ['Filter string in the page token does', 'filter string'],
@@ -56,7 +56,7 @@ function parseToken(token: string, tell = (bytes: Buffer) => `, decoded value=${
   }
 }
 
-/** What is no token at all is told in MLflow's words; one of another search stays told in ours. */
+/** A text that is no token is refused in MLflow's words; one of another search, in ours. */
 export const refusedToken = (token: string) => (error: unknown) => {
   if (!(error instanceof AppError) || error.details.field !== 'page_token') throw error;
   const parsed = parseToken(token);

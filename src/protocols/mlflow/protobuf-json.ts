@@ -11,7 +11,7 @@ export const string = z
   .string()
   .nullish()
   .transform((value) => value ?? '');
-/** Keeps apart what was not given from what is empty. */
+/** Distinguishes absent from empty. */
 export const optionalString = z.string().nullish();
 export const boolean = z
   .boolean()
@@ -68,7 +68,7 @@ export const missing = (parameter: string) =>
 
 /** The checked input of an endpoint; refuses in MLflow's words. */
 export function parseRequest(schema: z.ZodObject, input: Record<string, unknown>): unknown {
-  // Which run is asked for comes before anything else.
+  // A missing run is reported before anything else.
   if ('run_uuid' in schema.shape && !input['run_id'] && !input['run_uuid']) throw missing('run_id');
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
@@ -129,7 +129,7 @@ function innerType(field: z.ZodType): string {
 /** Escapes that text can hold and this service does not keep. */
 const UNSTORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
 /**
- * Python's json writes what no JSON has. A text without its end goes on to that of the body: it is looked at once, not
+ * Python's json writes numbers that JSON lacks. An unclosed text extends to the end of the body: it is read once, not
  * from each of its quotes.
  */
 const BARE_NUMBER = /"[^"\\]*(?:\\[^][^"\\]*)*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g;

@@ -84,7 +84,7 @@ export function addToList(before: string | null, entry: unknown, maxLength: numb
   let length = 0;
   for (const item of [...parseList(before), entry].reverse()) {
     const json = spacedJson(item);
-    // What stands between two of them, or around all, is two characters each.
+    // Two characters for each separator, and for the brackets around all.
     length += json.length + 2;
     if (kept.length > 0 && length > maxLength) break;
     kept.push(json);

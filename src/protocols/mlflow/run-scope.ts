@@ -13,7 +13,7 @@ const withoutModel: RunOf = (input) =>
 /** `<experiment>/<run>/artifacts/…` */
 const inPath: RunOf = ({ '*': path }) => safePath(`${String(path)}/file`).split('/')[1];
 
-/** What a token that writes one run may call, for that run. Whatever is not here is refused. */
+/** What a token that writes one run may call for that run. Everything else is refused. */
 const RUN_OF: Record<string, RunOf> = {
   'GET /mlflow/runs/get': named,
   'POST /mlflow/runs/update': named,

@@ -3,7 +3,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 import { toHexId } from '../../modules/core/index.js';
 import { EventType, type ClaimedDelivery, type WebhookFormat } from '../../modules/platform/index.js';
 
-/** What MLflow's webhooks can be told of, as far as it happens here, and our event behind each. */
+/** The events of MLflow's webhooks that occur here, each with our own event. */
 export const MLFLOW_WEBHOOK_EVENTS = {
   'registered_model.created': EventType.MODEL_CREATED,
   'model_version.created': EventType.MODEL_REGISTERED,
@@ -58,7 +58,7 @@ function toMlflowMessage(type: string, payload: Record<string, unknown>): Mlflow
       };
     }
     case EventType.MODEL_TAG_CHANGED:
-      // MLflow tells of the tags of versions alone.
+      // MLflow only reports tags of versions.
       if (number === null) return null;
       if (value === null) return { event: 'model_version_tag.deleted', data: { name, version, key } };
       return { event: 'model_version_tag.set', data: { name, version, key, value } };
@@ -96,7 +96,7 @@ function mlflowBody({ event, data }: MlflowMessage, at: Date): string {
   return JSON.stringify({ entity, action, timestamp: at.toISOString(), data });
 }
 
-/** The same signature as everywhere, by the secret's own text as the key; none without a secret. */
+/** The same signature as for other webhooks, keyed by the secret's text; none without a secret. */
 function mlflowHeaders(deliveryId: string, sentAt: Date, body: string, secret: string): Record<string, string> {
   const timestamp = String(Math.floor(sentAt.getTime() / 1000));
   const signature = createHmac('sha256', secret).update(`${deliveryId}.${timestamp}.${body}`).digest('base64');

@@ -15,7 +15,7 @@ export interface RestCall {
   run<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
-/** An operation as data: `registerRest` makes a route of it, and `openApi` its description, from the same schemas. */
+/** An operation as data: `registerRest` makes a route and `openApi` a description from the same schemas. */
 export interface Operation {
   id: string;
   method: 'GET' | 'POST';

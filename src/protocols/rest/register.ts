@@ -46,7 +46,7 @@ export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
         throw new AppError(ErrorCode.NOT_FOUND, `There is no ${method} ${path}; /v1/openapi.json lists what there is.`);
       });
       scope.removeAllContentTypeParsers();
-      // Whatever the type says: curl calls every body a form.
+      // Accepts any type: curl sends every body as a form.
       scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
       const description = openApi(operations);
       scope.get('/openapi.json', async () => description);

@@ -11,7 +11,7 @@ export interface RunFeedArgs {
 export const FOLLOW =
   'True: the subscription stays open after the run has ended, because the run can be resumed. False when absent.';
 
-/** Follows numbered rows of a run past `after`, to its end; NOT_FOUND when there is no such run. */
+/** Follows numbered rows of a run after `after`, to its end; NOT_FOUND when no such run exists. */
 export async function followRun<T extends Sequenced>(
   ctx: RequestContext,
   { runId, after, follow }: RunFeedArgs,

@@ -26,7 +26,7 @@ export function defineOutcome<Result extends Stored, Shown extends object>({
   return {
     kind,
     type,
-    // The class tells the members of the union apart.
+    // The class identifies the member of the union.
     show: (stored) =>
       Object.assign(
         new type(),

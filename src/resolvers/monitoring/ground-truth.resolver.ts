@@ -18,7 +18,7 @@ import {
 import { loggedAnswersOf } from '../../modules/serving/index.js';
 import { readLiveQuality } from '../../modules/monitoring/index.js';
 
-/** What customers sent stands in the log. */
+/** The log contains customer data. */
 const ENGINEER = { minRole: Role.ENGINEER };
 const BY_ID = {
   nullable: true,

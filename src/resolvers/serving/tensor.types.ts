@@ -72,7 +72,7 @@ export class OutputTensor {
   data!: Tensor;
 }
 
-/** The tensor itself stands for its elements; they are written out only when selected. */
+/** `data` is the tensor itself; its elements are written out only when selected. */
 export function toOutputTensor(tensor: Tensor): OutputTensor {
   return { name: tensor.name, datatype: tensor.datatype, shape: tensor.shape, data: tensor };
 }

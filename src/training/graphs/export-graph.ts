@@ -36,7 +36,7 @@ const WIDE_NUMBER = { datatype: 'FP64', semantic: 'NUMERIC', element: 'double' }
 const FLOAT = 1;
 const INT64 = 7;
 
-/** Keeps the graph's own value names apart from any column's name. */
+/** Keeps the graph's own value names different from column names. */
 const INTERNAL_PREFIX = 'matih/internal/';
 
 /** The finished model: raw columns in, preprocessing and network folded into one graph. */

@@ -2,12 +2,12 @@ import type { GraphBuilder } from '../../inference/onnx/format/graph-builder.js'
 import { type EncodedBatch, encodedProduct } from './forward.js';
 import { type NetworkShape, type Parameter, parametersOf } from './network.js';
 
-/** Classification, regression, clustering: what stands at the end of a network. */
+/** The output part of a network: classification, regression, clustering. */
 export type Head =
   | { kind: 'CLASSES'; classes: readonly string[]; datatype: 'INT64' | 'BYTES' }
   /**
-   * The network's own output is in standard units of the target. FP64 where single precision would lose what tells
-   * targets apart.
+   * The network's own output is in standard units of the target. FP64 when single precision would lose target
+   * differences.
    */
   | { kind: 'VALUE'; mean: number; std: number; precision: 'FP32' | 'FP64' }
   | { kind: 'CLUSTERS' };
@@ -40,8 +40,8 @@ export function targetValue(
 }
 
 /**
- * Squared Euclidean distances to every centroid, rows × clusters, as ‖x‖² − 2x·c + ‖c‖². In double precision, since the
- * difference of nearly equal squares would lose what tells close points apart.
+ * Squared Euclidean distances to every centroid, rows × clusters, as ‖x‖² − 2x·c + ‖c‖². In double precision: the
+ * difference of nearly equal squares would lose the distance of close points.
  */
 export function squaredDistances(
   b: GraphBuilder,

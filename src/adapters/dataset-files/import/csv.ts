@@ -13,7 +13,7 @@ const [LF, CR, QUOTE, SPACE, TAB, NUL, COMMA] = [0x0a, 0x0d, 0x22, 0x20, 0x09, 0
 
 export interface CsvHead {
   delimiter: string;
-  /** As the file spells them; may be empty, may be the same twice. */
+  /** As written in the file; names may be empty or repeated. */
   names: string[];
   /** Bytes of the text, and lines, before the first row of data. */
   bytes: number;
@@ -62,7 +62,7 @@ function recordAt(text: string, from: number, delimiter: string): TextRecord | n
   }
 }
 
-/** Behind the line break at `at`, if there is one. */
+/** Position after the line break at `at`, if any. */
 function lineEnd(text: string, at: number): number {
   if (text[at] === '\r') return text[at + 1] === '\n' ? at + 2 : at + 1;
   return text[at] === '\n' ? at + 1 : at;
@@ -304,7 +304,7 @@ class CsvScanner implements WrittenRows {
     let at = to;
     if (state === 'START' && this.spaces > 0) at = this.openField(out, at);
     else if (state === 'START') {
-      // An empty line would be taken for none.
+      // The reader would skip an empty line.
       if (this.columns > 1) return at;
       out[at++] = QUOTE;
     }
@@ -312,7 +312,7 @@ class CsvScanner implements WrittenRows {
     return at;
   }
 
-  /** A blank line is a missing value where there is one column, and no row where there are more. */
+  /** With one column, a blank line is a missing value; with more, it is not a row. */
   private endRecord(out: Buffer, to: number, lineStart: number, state: State): number {
     if (this.isBlank && this.columns > 1) {
       this.blankLines++;

@@ -39,7 +39,7 @@ const SAMPLE_ROWS = 2_048;
 const COLUMNS_AT_ONCE = 50;
 /** Candidates that one pass over the table tries: the time to plan it grows with the square of their number. */
 const TRIED_AT_ONCE = 20;
-/** A column is told to be nearly of numbers when so many of its texts in the sample are. */
+/** A note explains why a column is text if this share of its sampled texts are numbers. */
 const NEARLY = 0.8;
 
 interface Trial {
@@ -193,7 +193,7 @@ async function decide(
     const isPossible = (candidate: Candidate): boolean =>
       type !== undefined ? candidate.reading.type === type : !column.areTexts || candidate.reading.type === 'TIMESTAMP';
     const candidates = candidatesFor(column.name, texts[i]!, nullValues).filter(isPossible);
-    // Whoever says that it is a number gives the zeros in front away.
+    // A user who chose the type NUMBER accepts to lose leading zeros.
     trials.push(
       candidates.map((candidate) => ({
         candidate: type ? { ...candidate, never: undefined } : candidate,

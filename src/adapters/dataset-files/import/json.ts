@@ -127,7 +127,7 @@ async function* records(file: FileText): AsyncGenerator<JsonRecord> {
   let recordLine = 1;
   let row = 0;
   let parts: Buffer[] = [];
-  /** Whether the objects stand in a list; undefined before the first sign. */
+  /** Whether the objects are in a list; undefined until known. */
   let inList: boolean | undefined;
   let wants: 'OBJECT' | 'OBJECT_OR_END' | 'COMMA_OR_END' | 'NOTHING' = 'OBJECT';
   const malformed = (got: string): AppError => refuse('well-formed JSON', `Malformed JSON: ${got} in line ${line}`);
@@ -181,9 +181,7 @@ async function* records(file: FileText): AsyncGenerator<JsonRecord> {
 /** A value under the path of its keys, as the file spells it; null for missing ones. */
 type Member = (path: string, value: string | null, isText: boolean) => void;
 
-/**
- * One object, strictly by RFC 8259, with nested ones taken apart. `JSON.parse` would change the spelling of numbers.
- */
+/** Parses one object strictly by RFC 8259 and flattens it. `JSON.parse` would change how numbers are written. */
 class RecordParser {
   private at = 0;
   private readonly seen = new Set<string>();

@@ -26,7 +26,7 @@ export function checkColumnNames(names: readonly string[]): void {
     throw badInput('file', `column names of at most ${MAX_COLUMN_NAME_LENGTH} characters without NUL`, odd);
 }
 
-/** Names for columns that have none or share theirs, with a note for each; the file's own stay. */
+/** Renames columns without a name or with a duplicate one, with a note for each; others stay. */
 export function uniqueNames(names: readonly string[]): { names: string[]; notes: string[] } {
   const taken = new Set(names);
   const given = new Set<string>();

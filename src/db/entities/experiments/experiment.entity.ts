@@ -15,7 +15,7 @@ export const Experiment = defineEntity({
     description: p.text().default(''),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
-    /** The one that every tenant has: where runs go that name none. */
+    /** Every tenant has one: for runs that name no experiment. */
     isDefault: p.boolean().default(false),
     /** Where clients put artifacts of its runs themselves; null for this service's store. */
     artifactLocation: p.text().nullable(),

@@ -1,6 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** A thing that a job is about. */
 export const JobSubject = defineEntity({
   name: 'JobSubject',
   tableName: 'job_subject',

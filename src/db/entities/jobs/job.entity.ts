@@ -36,7 +36,7 @@ export const Job = defineEntity({
     alertId: p.uuid().nullable(),
     /** The input of its kind. */
     config: p.json<object>(),
-    /** Large for a training: read where it is asked for. */
+    /** Large for a training: loaded only on request. */
     result: p.json<object>().nullable().lazy(),
     progress: double().default(0),
     message: p.text().default(''),

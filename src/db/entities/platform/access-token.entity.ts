@@ -17,7 +17,7 @@ export const AccessToken = defineEntity({
     scope: p.enum(['EVERYTHING', 'READ', 'PREDICT', 'WRITE_RUN']),
     /** Of the scope PREDICT. */
     endpointIds: p.json<string[]>().default([]),
-    /** Of the scope WRITE_RUN, as long as there is that run. */
+    /** For the scope WRITE_RUN, while the run exists. */
     runId: p.uuid().nullable(),
     expiresAt: p.datetime(),
     lastUsedAt: p.datetime().nullable(),

@@ -20,16 +20,16 @@ export const ModelVersion = defineEntity({
     stage: p.enum(['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED']).default('DEVELOPMENT'),
     status: p.enum(['PENDING', 'READY', 'FAILED']).default('PENDING'),
     description: p.text().default(''),
-    /** Why the version FAILED, or why a READY one that brought a model.onnx has none. */
+    /** Why it FAILED, or why a READY one does not use the model.onnx in its files. */
     error: p.text().nullable(),
     runId: p.uuid().nullable(),
-    /** Where its model.onnx is copied from. This and what follows is null for a version that has none yet. */
+    /** Where its model.onnx is copied from. This and the next fields are null while a version has none. */
     sourceKey: p.text().nullable(),
     objectKey: p.text().nullable(),
     sizeBytes: p.bigint('number').nullable(),
     sha256: p.text().nullable(),
     signature: p.json<Signature>().nullable(),
-    /** Where the files of another framework are, as the client that registered it said. */
+    /** Where the other framework's files are, as the registering client said. */
     sourceUri: p.text().nullable(),
     /** Where people look at its run, when that is on another server. */
     runLink: p.text().nullable(),
@@ -46,7 +46,7 @@ export const ModelVersion = defineEntity({
       .json<Record<string, number>>()
       .columnType('json')
       .onCreate(() => ({})),
-    /** As large as the rest of a page of versions: read where it is asked for. */
+    /** As large as the rest of a page of versions: loaded only on request. */
     reference: p.json<ReferenceProfile>().nullable().lazy(),
     agreementMaxAbsDiff: double().nullable(),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),

@@ -18,11 +18,11 @@ export const Model = defineEntity({
     modelType: p.text(),
     framework: p.text(),
     task: p.enum(['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'OTHER']),
-    /** Whether nobody has said the task: OTHER, or what the outputs of its versions tell. */
+    /** Whether no user set the task: it is OTHER or derived from its versions' outputs. */
     taskGuessed: p.boolean().default(false),
     /** Gates decided before count no more: the task was another. */
     evidenceFrom: p.datetime().nullable(),
-    /** Versions are numbered from here, never twice. */
+    /** The last version number; none is used twice. */
     lastVersion: p.integer().default(0),
     /** Where it departs from the default gates; null for those. */
     gatePolicy: p.json<Record<string, unknown>>().nullable(),

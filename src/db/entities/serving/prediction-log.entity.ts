@@ -9,7 +9,7 @@ import { double } from '../../columns.js';
 export interface LoggedAnswers {
   kind: 'CLASSES' | 'VALUES' | 'CLUSTERS' | 'OTHER';
   labels?: string[];
-  /** Probabilities of a row; 0 when there are none. */
+  /** Probabilities per row; 0 when there are none. */
   classCount?: number;
   /** Of more than two classes. */
   probabilities?: (number | null)[][];

@@ -25,7 +25,7 @@ const PASSING: ReadonlySet<string> = new Set([
 const MAX_STEPS = 50;
 const MAX_CLASSES = 1_000;
 
-/** Null where the graph says none, or says them in two ways. The bytes must have passed `inspectOnnxFile`. */
+/** Null when the graph has no labels or differing ones. The bytes must have passed `inspectOnnxFile`. */
 export function readClassLabels(bytes: Uint8Array): string[] | null {
   const graph = readGraph(bytes);
   const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));

@@ -51,8 +51,8 @@ export function advanceAlert(
 }
 
 /**
- * Nearest-rank percentile of values in ascending order: the smallest with at least `share` of the values at or below
- * it; 0 for none.
+ * Nearest-rank percentile of ascending values: the smallest with at least `share` of the values at or below it; 0 for
+ * none.
  */
 export function percentile(sorted: Float64Array, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;

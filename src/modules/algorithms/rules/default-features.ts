@@ -9,7 +9,7 @@ const MOST_FEATURES = 1_000;
 const UNIQUE_SHARE = 0.5;
 /** Fewer rows tell no ids from values. */
 const ROWS_THAT_TELL = 20;
-/** How a column of ids or running numbers is called; in camel case apart, since "paid" ends alike. */
+/** Names of columns with ids or row numbers; camel case is separate, since "paid" also ends in id. */
 const ID_NAME = /^(unnamed: ?\d+|index|row(_?(id|number|num|nr|no))?|nr|no)$|(^|[_\- .])(id|uuid|guid)$/i;
 const CAMEL_ID_NAME = /[a-z]I[dD]$/;
 
@@ -21,8 +21,8 @@ const KIND_OF: Record<ColumnType, FeatureKind> = {
 };
 
 /**
- * All columns but the target that can help, by what their values are; a warning for each that is left out. Errors:
- * BAD_USER_INPUT when none is left.
+ * All columns but the target whose values can help, with a warning for each that is left out. Errors: BAD_USER_INPUT
+ * when none is left.
  */
 export function defaultFeatures(
   config: Pick<TrainingConfig, 'modelType' | 'target' | 'split'>,
@@ -66,7 +66,7 @@ function uselessness(
   if (split.by === 'COLUMN' && split.column === name) return 'it says which part a row is in';
   if (name === '' || outputNamesOf(modelType).includes(name)) return 'a model cannot have an input of this name';
   if (known === 0) return 'it has no value';
-  // Whether a text is there can tell something; an absent number becomes the only one there is.
+  // A missing text can be informative; a missing number gets the column's only value.
   if (distinctCount <= 1 && !(isText && missingCount > 0)) return 'it has one value only';
   if (rowCount < ROWS_THAT_TELL) return null;
   if (type === 'STRING' && distinctCount > UNIQUE_SHARE * known)

@@ -104,7 +104,7 @@ export const hyperparametersSchema = z.strictObject({
   /** ADAM only. */
   learningRate: z.number().positive().max(10).optional(),
   /**
-   * L2 penalty on weights (not on biases), beside the mean loss. Absent: scikit-learn's default for a SOLVER, else
+   * L2 penalty on weights (not on biases), added to the mean loss. Absent: scikit-learn's default for SOLVER, else
    * none.
    */
   l2: z.number().min(0).max(10).optional(),
@@ -118,7 +118,7 @@ export const hyperparametersSchema = z.strictObject({
 const SOLVER_ITERATIONS = 1000;
 const NETWORK_EPOCHS = 500;
 const NETWORK_PATIENCE = 20;
-/** Epochs between two checkpoints where nobody said how many epochs there will be. */
+/** Epochs between two checkpoints when the number of epochs was not set. */
 const CHECKPOINT_EPOCHS = 10;
 /** Of Adam. */
 export const LEARNING_RATE = 0.001;
@@ -154,10 +154,7 @@ const configShape = z.strictObject({
   classWeights: classWeightsSchema.optional(),
   /** Two classes only; the more probable class when absent. */
   decisionThreshold: decisionThresholdSchema.optional(),
-  /**
-   * After the holdout has judged the model, train once more on all rows, for as long as was best; that model is the
-   * result.
-   */
+  /** After the holdout evaluation, train again on all rows, for the best number of epochs; that model is the result. */
   refit: z.boolean().optional(),
   seed: z
     .int()
@@ -212,7 +209,7 @@ export function isNetwork(modelType: ModelType): boolean {
   return modelType === 'MLP_CLASSIFIER' || modelType === 'MLP_REGRESSOR';
 }
 
-/** None for k-means, which has an iteration of its own. */
+/** None for k-means, which has its own iteration. */
 const OPTIMIZER_OF: Record<ModelType, Optimizer | undefined> = {
   LOGISTIC_REGRESSION: 'SOLVER',
   LINEAR_REGRESSION: 'SOLVER',
@@ -221,7 +218,7 @@ const OPTIMIZER_OF: Record<ModelType, Optimizer | undefined> = {
   KMEANS: undefined,
 };
 
-/** Whether answers of this task can be judged by a loss on labelled rows. */
+/** Whether a loss on labelled rows can measure this task's predictions. */
 export function hasLoss(task: Task | 'OTHER'): boolean {
   return task === 'CLASSIFICATION' || task === 'REGRESSION';
 }

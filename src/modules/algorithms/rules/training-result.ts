@@ -8,7 +8,7 @@ import { trainingWarningSchema } from './training-warnings.js';
 export const trainingResultSchema = z.object({
   /** The trained model.onnx in the object store. */
   modelKey: z.string(),
-  /** With `refit`: the model that the holdout judged, before it was trained on all rows. */
+  /** With `refit`: the model evaluated on the holdout, before the training on all rows. */
   judgedModel: z.object({ key: z.string(), sha256: z.string(), signature: signatureSchema }).optional(),
   sizeBytes: z.int(),
   /** Hex. */

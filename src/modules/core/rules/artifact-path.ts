@@ -4,7 +4,7 @@ const MAX_PATH_LENGTH = 500;
 const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._ @=+,()[\]-]{0,199}$/;
 
 /**
- * Where an artifact stands among those of its run: segments of letters, digits and ._-@=+,()[] parted by slashes.
+ * The path of an artifact within its run: segments of letters, digits and ._-@=+,()[] separated by slashes.
  * INVALID_PATH.
  */
 export function checkArtifactPath(field: string, path: string): string {

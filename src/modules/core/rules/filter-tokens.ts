@@ -28,7 +28,7 @@ export function filterError(field: string, expected: string, token: { text: stri
   });
 }
 
-/** The tokens of a filter one after the other, read as they are asked for: a flood is refused before it is read. */
+/** The tokens of a filter, read one by one on request: a huge filter is rejected before all of it is read. */
 export class Tokens {
   private at = 0;
   current: Token;
@@ -52,14 +52,14 @@ export class Tokens {
     });
   }
 
-  /** The present token, and goes on to the next. */
+  /** Returns the current token and advances. */
   take(): Token {
     const token = this.current;
     this.current = this.read();
     return token;
   }
 
-  /** Takes the word when it comes next, whatever its case. */
+  /** Takes the next token if it is this word, in any case. */
   takeWord(word: string): boolean {
     if (!isWord(this.current, word)) return false;
     this.take();

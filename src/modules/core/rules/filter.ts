@@ -27,7 +27,7 @@ export interface ValueRule {
 }
 
 export interface EntityRule {
-  /** What may stand before the dot. */
+  /** What may precede the dot. */
   prefixes: readonly string[];
   /** The keys that there are. */
   keys?: Readonly<Record<string, ValueRule>>;
@@ -58,8 +58,7 @@ const MAX_WILDCARDS = 20;
 const MAX_ORDER_KEYS = 10;
 
 /**
- * A filter with AND, OR, NOT and parentheses; null when there is nothing in it. NOT binds tighter than AND, AND tighter
- * than OR.
+ * A filter with AND, OR, NOT and parentheses; null when it is empty. NOT binds tighter than AND, AND tighter than OR.
  */
 export function parseFilter<E extends string>(
   field: string,
@@ -71,7 +70,7 @@ export function parseFilter<E extends string>(
   return parser.whole();
 }
 
-/** Keys to order by, each like `metrics.loss DESC`; ascending when nothing is said. */
+/** Keys to order by, each like `metrics.loss DESC`; ascending by default. */
 export function parseOrderBy<E extends string>(
   field: string,
   texts: readonly string[],
@@ -269,7 +268,7 @@ class Parser<E extends string> {
   }
 }
 
-/** What a pattern should be, when it is none that the database can match in no time: wildcards cost it a try each. */
+/** What was expected, for a pattern that the database cannot match quickly: each wildcard costs it extra attempts. */
 export function refusedPattern(pattern: string): string | null {
   if (pattern.length > MAX_PATTERN_LENGTH) return `a pattern of at most ${MAX_PATTERN_LENGTH} characters`;
   if (pattern.split('%').length - 1 > MAX_WILDCARDS) return `a pattern with at most ${MAX_WILDCARDS} %`;

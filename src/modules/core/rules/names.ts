@@ -60,8 +60,7 @@ export function checkTags(
 const MAX_MODEL_NAME_LENGTH = 256;
 
 /**
- * A registered model's name, as MLflow allows it: it stands in addresses such as models:/name/1, so neither / nor : may
- * be in it.
+ * A registered model's name, as MLflow allows it: URIs such as models:/name/1 contain it, so / and : are not allowed.
  */
 export function checkModelName(field: string, name: string): string {
   const isPlain =

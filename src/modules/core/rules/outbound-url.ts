@@ -1,9 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { AppError, badInput, ErrorCode, quote } from '../../../errors.js';
 
-/**
- * What calls to addresses that users name (webhooks, servers to import from) may reach besides public https addresses.
- */
+/** What calls to addresses that users give (webhooks, import servers) may reach besides public https addresses. */
 export interface OutboundPolicy {
   allowHttp: boolean;
   /** Host names, addresses and networks (CIDR) that may be called though they are private. */
@@ -16,7 +14,7 @@ const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 /** At least two labels, the last of which no number can be: other spellings of addresses stay out. */
 const PUBLIC_NAME = new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)+(?=[a-z])${LABEL}$`);
 const HOST_NAME = new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)*${LABEL}$`);
-/** Names that mean this machine or its network, whatever a resolver says. */
+/** Names of this machine or its network, whatever DNS returns. */
 const LOCAL_NAME = /(^|\.)(localhost|local|internal|intranet|lan|home\.arpa)$/;
 
 /**
@@ -26,8 +24,8 @@ const LOCAL_NAME = /(^|\.)(localhost|local|internal|intranet|lan|home\.arpa)$/;
 export function checkOutboundUrl(field: string, text: string, policy: OutboundPolicy): URL {
   const refuse = (expected: string) => urlNotAllowed(field, text, expected);
   if (text.length > MAX_LENGTH) throw refuse(`an address of at most ${MAX_LENGTH} characters`);
-  // What a URL parser would quietly mend (blanks, backslashes, other scripts) is refused: what stands there must be
-  // what is called.
+  // Rejects what a URL parser would silently correct (blanks, backslashes, other scripts): the address is called as
+  // written.
   if (!/^[\x21-\x7e]+$/.test(text) || text.includes('\\'))
     throw refuse('an address in plain ASCII, without blanks or backslashes');
   const [, protocol = '', authority = ''] = SHAPE.exec(text) ?? [];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A number that JSON may have lost: it has none that is not finite and writes null, which is read as NaN. */
+/** A number stored as JSON, which has no NaN or infinity and writes null for them; null is read as NaN. */
 export const jsonNumber = z
   .custom<number>((value) => typeof value === 'number' || value === null, 'a number')
   .transform((value: number | null) => value ?? NaN);

@@ -11,7 +11,7 @@ interface SetSize {
   sizeBytes: number;
 }
 
-/** All tags of one thing are read with it, and so have a limit together. */
+/** All tags of an object are read with it, so they share a limit. */
 export function checkSetSize(
   field: string,
   { count, sizeBytes }: SetSize,
@@ -47,7 +47,7 @@ export function registryTags(
   return tags;
 }
 
-/** What became of each tag that was set anew or went: null for one that is gone. */
+/** The new value of each tag that was set or changed; null for a removed one. */
 export function tagChanges(
   before: Readonly<Record<string, string>>,
   after: Readonly<Record<string, string>>,

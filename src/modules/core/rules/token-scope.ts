@@ -1,6 +1,6 @@
 import { AppError, ErrorCode } from '../../../errors.js';
 
-/** What a token of the service's own may be used for; its role bounds it besides. */
+/** What a token issued by this service may do; its role limits it too. */
 export const SCOPES = ['EVERYTHING', 'READ', 'PREDICT', 'WRITE_RUN'] as const;
 
 export type TokenScope =
@@ -11,9 +11,7 @@ export type TokenScope =
   /** Null when the run was deleted permanently: the token then allows nothing. */
   | { kind: 'WRITE_RUN'; runId: string | null };
 
-/**
- * Where a kind of scope is not asked for, it is not enough: what is new is refused until somebody has thought of it.
- */
+/** Only the kinds in `allowed` are enough: a new kind is rejected until somebody allows it. */
 export function requireScope(
   scope: TokenScope | undefined,
   what: string,

@@ -3,7 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 export const WEBHOOK_TIMEOUT_MS = 10_000;
 /** The first try and seven more: over about 15 hours. */
 export const WEBHOOK_ATTEMPTS = 8;
-/** For so long after a rotation both secrets sign. */
+/** After a rotation, both secrets sign this long. */
 export const SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000;
 export const MAX_WEBHOOKS = 100;
 /** How much of an answer is kept. */
@@ -44,7 +44,7 @@ export function signedHeaders(
   return { 'webhook-id': deliveryId, 'webhook-timestamp': timestamp, 'webhook-signature': signatures.join(' ') };
 }
 
-/** What an answer means. `GONE` is a receiver that asks not to be called again. */
+/** The meaning of a response. `GONE`: the receiver asks not to be called again. */
 export type Verdict = 'DELIVERED' | 'GONE' | 'FAILED';
 
 export function judgeStatus(status: number): Verdict {

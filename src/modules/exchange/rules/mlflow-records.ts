@@ -134,7 +134,7 @@ export const ANSWERS = {
 
 const STAGES: Record<string, Stage> = { Staging: 'STAGING', Production: 'PRODUCTION', Archived: 'ARCHIVED' };
 
-/** DEVELOPMENT for None and for what nobody knows. */
+/** DEVELOPMENT for None and for unknown stages. */
 export const stageOfTheirs = (stage: string): Stage => STAGES[stage] ?? 'DEVELOPMENT';
 
 const STATUSES = ['RUNNING', 'FINISHED', 'FAILED', 'KILLED'] as const;

@@ -1,5 +1,5 @@
 /**
- * What may be logged to a run, whoever brings it: a client of GraphQL or MLflow, an archive, an import from another
+ * What may be logged to a run, from any source: a GraphQL or MLflow client, an archive, an import from another
  * server.
  */
 import { checkName, checkTag, checkText, checkTimeMs } from '../../core/index.js';

@@ -1,6 +1,6 @@
 export type MetricDirection = 'MINIMIZE' | 'MAXIMIZE';
 
-/** Words of a metric's name that say that less of it is better; all others are taken as better when greater. */
+/** Words in a metric's name that mean that less is better; for all other names, greater is better. */
 const LESS_IS_BETTER = new Set([
   ...[
     'loss',

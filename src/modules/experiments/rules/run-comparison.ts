@@ -1,7 +1,7 @@
 import { holmAdjusted, mean, compareGroups, type GroupDifference, inCodePoints } from '../../statistics/index.js';
 import { isBetter, type MetricDirection } from './metric-direction.js';
 
-/** Names that a parameter which only seeds chance goes by, whatever their case. */
+/** Names of parameters that only set a random seed, in any case. */
 export const SEED_PARAMS = [
   'seed',
   'random_state',
@@ -40,10 +40,7 @@ export function compareTexts(runs: readonly (readonly Entry[])[]): ComparedTexts
   return compared;
 }
 
-/**
- * Null in place of a difference that there is none of: the run or the baseline lacks the metric, or either is not
- * finite.
- */
+/** Null when there is no difference: the run or the baseline lacks the metric, or one of them is not finite. */
 export interface MetricDifference {
   delta: number | null;
   /** Delta over the baseline's absolute value; null for a baseline of 0. */
@@ -86,7 +83,7 @@ export interface RunGroup {
   seeds: (string | null)[];
 }
 
-/** Groups of runs with the same parameters apart from those that seed chance, in the order of their first runs. */
+/** Groups of runs with the same parameters except for seeds, in the order of their first runs. */
 export function groupBySeed(runs: readonly (readonly Entry[])[], seedParams: readonly string[]): RunGroup[] {
   const names = new Set(seedParams.map((name) => name.toLowerCase()));
   const isSeed = ({ key }: Entry): boolean => names.has(key.toLowerCase());

@@ -30,7 +30,7 @@ const NAME_ALIASES = (rule: ValueRule): Record<string, ValueRule> => ({
   'Run Name': { ...rule, aliasOf: 'run_name' },
 });
 
-/** Our own: whatever makes sense, with OR, NOT and parentheses. */
+/** Our own: every sensible condition, with OR, NOT and parentheses. */
 export const RUN_FILTER: FilterGrammar<RunEntity> = {
   bare: 'attribute',
   entities: {

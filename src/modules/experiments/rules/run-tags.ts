@@ -19,7 +19,7 @@ export const RUN_TAGS = {
 /** What a logged dataset was used for. */
 export const CONTEXT_TAG = 'mlflow.data.context';
 
-/** Tags of a run that its own fields show: they are not shown twice. */
+/** Tags that the run's own fields show: they are not shown twice. */
 export const SHOWN_AS_FIELDS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
 
 /** Where a run came from; every part may be unknown. */

@@ -1,7 +1,7 @@
 /**
- * Blocks of consecutive points, as columns: the least and the greatest number of each, and where it stands; and where
- * its first NaN stands. A point alone is a block of one. A block of NaN alone has none of the numbers (NaN for them),
- * one without NaN has 0 for it.
+ * Blocks of consecutive points, as columns: the least and the greatest number of each, their positions, and the
+ * position of its first NaN. A single point is a block of one. A block of only NaN has NaN for its numbers; one
+ * without NaN has 0 for that position.
  */
 export interface Blocks {
   lows: readonly number[];

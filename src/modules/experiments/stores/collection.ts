@@ -9,7 +9,7 @@ import { tablesOf } from '../../../db/tables.js';
 
 const tables = tablesOf(Run, RunCounter, MetricPoint, RunLog, Experiment);
 
-/** Begins the collection of a run: without its counter it is not restored, since parts of it are gone. */
+/** Begins the collection of a run. Without its counter it cannot be restored, since parts of it are gone. */
 export async function beginCollection({ em, tenant }: Session, runId: string): Promise<void> {
   await tables(em).deleteFrom('run_counter').where('tenant', '=', tenant).where('run_id', '=', runId).execute();
 }

@@ -54,7 +54,7 @@ export async function appendLines(
 
 const COLUMNS = ['run_id as runId', 'seq', 'logged_at as loggedAt', 'stream', 'line'] as const;
 
-/** Lines past a sequence number, in one direction of it. */
+/** Lines past a sequence number, in the given order. */
 export function linesAfter(
   { em, tenant }: Session,
   runId: string,

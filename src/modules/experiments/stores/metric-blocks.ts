@@ -8,10 +8,10 @@ const tables = tablesOf(MetricSummary, MetricBlock);
 
 /** Points of a key that one block holds, about: its run's other keys take numbers of the same sequence. */
 const POINTS_PER_BLOCK = 64;
-/** So many points of a run, past the blocks, are read one by one before new blocks are made of them. */
+/** Up to this many points of a run after the last block are read one by one; then new blocks are made. */
 const MAX_TAIL = 32_768;
 
-/** Where the blocks of a run's metric stand. */
+/** What the blocks of a run's metric cover. */
 export interface Summary {
   /** Numbers of the run's sequence that one block covers. */
   width: number;

@@ -29,8 +29,8 @@ const PLACE: Record<CurveAxis, string> = {
 };
 
 /**
- * $1 to $4 are the histories that are read whole: number, number of the key, run and key; $6 to $9 the points of long
- * ones: number, number of the key, run and sequence number. Grouped by numbers: by keys and ids it takes twice as long.
+ * $1 to $4 are the histories that are read whole: number, key number, run and key. $6 to $9 are the points of long
+ * ones: number, key number, run and sequence number. Grouping by keys and ids takes twice as long as by numbers.
  */
 const curvesText = (axis: CurveAxis) => {
   const columns = `h.n, h.k, m.value, m.logged_at, m.seq, ${PLACE[axis]} as place`;
@@ -69,7 +69,7 @@ type Row = RowOf<typeof ROW>;
 const curvesByStep = statement({ name: 'metric_curves_by_step', text: curvesText('STEP'), row: ROW });
 const curvesByTime = statement({ name: 'metric_curves_by_time', text: curvesText('TIME'), row: ROW });
 
-/** Of a long history, points for each stretch of the axis: so many that each holds an extreme of its own points. */
+/** Points of a long history per stretch of the axis: enough that each holds an extreme of its own points. */
 const POINTS_PER_STRETCH = 6;
 
 /**

@@ -14,7 +14,7 @@ export interface HistoryKey {
   maxPoints: number;
 }
 
-/** Shorter histories are read whole, and so are those with fewer than so many points for each that is asked for. */
+/** Histories with up to this many points, or this many per requested point, are read whole. */
 const MAX_DIRECT = 65_536;
 const DIRECT_PER_POINT = 32;
 /** Histories that one statement reads whole. */
@@ -95,7 +95,7 @@ function readStates({ em, tenant }: Session, keys: readonly HistoryKey[]): Promi
   return statesOf(em, [keys.map(({ runId }) => runId), keys.map(({ key }) => key), tenant]);
 }
 
-/** Where the blocks of a long history stand, brought up to date; null for one that is short enough to be read whole. */
+/** What the blocks of a long history cover, brought up to date; null for one that is short enough to be read whole. */
 async function readSummary(
   session: Session,
   { runId, key, maxPoints }: HistoryKey,

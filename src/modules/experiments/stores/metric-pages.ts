@@ -71,8 +71,8 @@ export async function readMetricOfRuns(
 }
 
 /**
- * At most `count` points of each run, evenly spread over its history (or the part of it between two steps), the first
- * and the last among them.
+ * At most `count` points of each run, evenly spread over its history (or the part between two steps), including the
+ * first and the last.
  */
 export async function sampleMetricOfRuns(
   session: Session,

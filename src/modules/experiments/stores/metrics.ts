@@ -46,7 +46,7 @@ export function metricsByStep(
     .execute();
 }
 
-/** Points past a sequence number, at most `limit`, in one direction of it. */
+/** Points past a sequence number, at most `limit`, in the given order. */
 export function pointsAfter(
   { em, tenant }: Session,
   runId: string,
@@ -138,7 +138,7 @@ export async function pointsInOrder(
   limit: number,
 ): Promise<PointPlace[]> {
   const db = tables(em);
-  // The planner takes a run that is new for a small one, and would sort all that is left of it for every page.
+  // The planner takes a new run for a small one, and would sort all its remaining points for every page.
   await db
     .selectNoFrom([
       sql`set_config('enable_sort', 'off', true)`.as('sort'),

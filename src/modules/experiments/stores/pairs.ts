@@ -50,7 +50,7 @@ export async function removeTag({ em, tenant }: Session, runId: string, key: str
   return removed?.value ?? null;
 }
 
-/** The other pairs of the run are those that it has besides: a statement does not see what it inserts. */
+/** Counts only the run's pairs with other keys: a statement does not see the rows that it inserts. */
 const insertText = (table: PairTable, onConflict: string) => `
   with target as (select id from run where tenant = $1 and id = $2 and state = 'ACTIVE'),
   pairs as (insert into ${table} (tenant, run_id, key, value)

@@ -3,7 +3,7 @@ import { type Comparison, type Filter, fromHexId } from '../../core/index.js';
 import type { RunEntity } from '../rules/run-filter.js';
 import { RUN_TAGS } from '../rules/run-tags.js';
 
-/** A piece of SQL with `?` for its parameters, which travel apart. */
+/** SQL with `?` for its parameters, which are passed separately. */
 export interface Fragment {
   text: string;
   params: readonly unknown[];
@@ -61,8 +61,8 @@ export const RUN_COLUMNS: AttributeColumns = {
 };
 
 /**
- * A condition on the run `r`, true or false and never null. What a run has many of is asked for by EXISTS, which the
- * planner turns into a join from whichever side is smaller.
+ * A condition on the run `r`: true or false, never null. It tests one-to-many data with EXISTS, which the planner
+ * turns into a join from the smaller side.
  */
 export function toCondition(filter: Filter<RunEntity>, tenant: string): Fragment {
   switch (filter.type) {
@@ -119,9 +119,7 @@ function comparisonCondition(comparison: Comparison<RunEntity>, tenant: string):
 
 export const TABLES = { metric: 'metric_latest', param: 'run_param', tag: 'run_tag' } as const;
 
-/**
- * PostgreSQL sorts NaN above all numbers; here, as in MLflow, it is greater than none, and unequal to all but itself.
- */
+/** PostgreSQL sorts NaN above all numbers; here, as in MLflow, NaN is greater than no number and equals only itself. */
 export function metricCondition({ comparator, value }: Comparison): Fragment {
   const condition = fragment(`c.value ${comparator === '!=' ? '<>' : comparator} ?::float8`, value);
   return comparator === '>' || comparator === '>='

@@ -3,10 +3,10 @@ import type { RunEntity } from '../rules/run-filter.js';
 import { badInput } from '../../../errors.js';
 import { fragment, joined, RUN_COLUMNS, TABLES, type AttributeColumn, type Fragment } from './run-filter-sql.js';
 
-/** Where a value stands whatever the direction: numbers, then NaN, then runs that lack it, as MLflow has it. */
+/** The rank of a value in both directions: numbers, then NaN, then runs without it, as in MLflow. */
 type Rank = 0 | 1 | 2;
 
-/** A sort value as a cursor keeps it: exact, and safe in JSON. Null for NaN and for none. */
+/** A sort value as cursors store it: exact, and safe in JSON. Null for NaN and no value. */
 type Place = [rank: Rank, value: string | null];
 
 interface SortKey {

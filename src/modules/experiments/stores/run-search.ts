@@ -10,7 +10,7 @@ import { RunOrder } from './run-order.js';
 export interface RunSearch {
   /** All filters must hold. */
   filters: readonly Filter<RunEntity>[];
-  /** None means the tenant's runs of every experiment. */
+  /** Without them: runs of all the tenant's experiments. */
   experimentIds?: readonly string[] | null;
   states: readonly Run['state'][];
   order: readonly OrderKey<RunEntity>[];

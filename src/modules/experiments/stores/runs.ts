@@ -141,7 +141,7 @@ export async function unfinishedTrainingIn({ em, tenant }: Session, experimentId
   return job?.id ?? null;
 }
 
-/** The experiment of this name becomes the default one; it is made when there is none. */
+/** Makes the experiment with this name the default one; creates it when there is none. */
 export async function makeDefault({ em, tenant, principal }: Session, id: string, name: string): Promise<void> {
   const now = new Date();
   await tables(em)

@@ -14,7 +14,7 @@ export const LINEAGE_TYPES = [
 ] as const;
 export type LineageType = (typeof LINEAGE_TYPES)[number];
 
-/** How one thing led to another; always from what was there before to what came of it. */
+/** How one thing led to another; always from the earlier thing to the later one. */
 export type LineageEdgeKind =
   | 'INPUT'
   | 'OUTPUT'
@@ -50,8 +50,8 @@ export function lineageKey({ type, id }: LineageRef): string {
 }
 
 /**
- * Grows a graph from one node, a level at a time, both ways apart: what led to it, and what came of it. A level's links
- * are looked up once for all its nodes. No node is taken past the bound, and no link to one that was not.
+ * Grows a graph from one node, one level at a time, upstream and downstream separately. It looks up the links of a
+ * level once for all its nodes. It adds no nodes past the bound, and no links to nodes left out.
  */
 export class LineageGraph {
   /** How far from the start, negative upstream. */

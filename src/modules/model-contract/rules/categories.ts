@@ -54,7 +54,7 @@ function onlyOnes(texts: readonly string[], toNumber: (text: string) => number):
 
 const PLAIN_NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
-/** A text as a number, by the separators of its column; NaN when it is none. */
+/** A text as a number, by its column's separators; NaN when it is not a number. */
 function numberOf(text: string, { decimalSeparator, thousandsSeparator, unit }: ColumnReading): number {
   let plain = text;
   if (unit) plain = plain.replace(unit, '');

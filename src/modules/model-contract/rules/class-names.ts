@@ -49,7 +49,7 @@ export function sameClass(a: string, b: string): boolean {
   return Number.isFinite(x) && x === y;
 }
 
-/** The class that a label stands for: its own text where that is one of the classes, else the class at its number. */
+/** The class that a label means: the class with the same text, else the class with that number. */
 export function classOfLabel(label: string | number | bigint, classes: readonly string[]): string {
   const text = String(label);
   if (classes.includes(text)) return text;
@@ -59,7 +59,7 @@ export function classOfLabel(label: string | number | bigint, classes: readonly 
 /** Logits and decision values lie outside of 0 to 1 or do not add up to 1; a row that is not finite says nothing. */
 const TOLERANCE = 1e-2;
 
-/** Position of the first row that holds no probabilities; -1 for none. */
+/** Index of the first row that holds no probabilities; -1 for none. */
 export function rowWithoutProbabilities(values: Float32Array | Float64Array, classCount: number): number {
   for (let start = 0; start < values.length; start += classCount) {
     let sum = 0;

@@ -46,7 +46,7 @@ export function inputRequests({ inputs }: Signature): ColumnRequest[] {
   );
 }
 
-/** 64-bit integers are read as text besides: a value in double precision has lost the last digits of some. */
+/** 64-bit integers are also read as text: double precision loses the last digits of some. */
 function formFor({ datatype, semantic }: TensorSpec): Form {
   if (datatype === 'BYTES') return 'TEXT';
   return datatype === 'INT64' && semantic !== 'TIMESTAMP_MS' ? 'BOTH' : 'VALUE';

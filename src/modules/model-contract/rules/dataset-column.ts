@@ -9,7 +9,7 @@ export interface NumberColumn {
   name: string;
   type: 'NUMBER' | 'BOOLEAN' | 'TIMESTAMP';
   values: Float64Array;
-  /** The same values as categories, in the spelling of the file; absent when they were not asked for. */
+  /** The same values as categories, spelled as in the file; absent when not requested. */
   texts?: (string | null)[];
 }
 

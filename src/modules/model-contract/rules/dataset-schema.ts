@@ -7,8 +7,8 @@ export const COLUMN_TYPES = ['NUMBER', 'STRING', 'BOOLEAN', 'TIMESTAMP'] as cons
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
 /**
- * Words for "no value" in a column of numbers, truth values or times, when the user names none. The empty text always
- * is one.
+ * Words for "no value" in a column of numbers, booleans or times, when the user names none. The empty text always
+ * counts too.
  */
 export const DEFAULT_NULL_VALUES: readonly string[] = [
   'NA',
@@ -25,16 +25,16 @@ export const DEFAULT_NULL_VALUES: readonly string[] = [
 ];
 
 /**
- * How the texts of a column become values: decided once over the whole file (or given by the user), recorded with the
- * dataset, and kept in the signature of each model that was trained on it, so that every later file and every
- * prediction is read in the same way. A category is always the text as the file spells it, whatever the type.
+ * How the texts of a column become values: decided once for the whole file (or given by the user), stored with the
+ * dataset and in the signature of each model that was trained on it, so that every later file and prediction is read
+ * in the same way. A category is always the text as the file spells it, whatever the type.
  */
 export const columnReadingSchema = z.object({
   name: z.string(),
   type: z.enum(COLUMN_TYPES),
   /**
-   * Texts that mean "missing", besides the empty text, in the file's spelling. Of a STRING column none unless the user
-   * names some.
+   * Texts that mean "missing", besides the empty text, spelled as in the file. A STRING column has none unless the
+   * user names some.
    */
   nullValues: z.array(z.string()).optional(),
   /** NUMBER: "," in 1.234,5; "." when absent. */

@@ -82,8 +82,8 @@ function quantileEdges(sorted: Float64Array): number[] {
   if (present === 0) return [];
   const lowest = sorted[0]!;
   const highest = sorted[present - 1]!;
-  // A constant column gets a bin below and one above its value, or no other value could ever be told from it; in single
-  // precision, too.
+  // A constant column gets a bin below and one above its value, also in single precision; otherwise no other value
+  // would differ from it.
   if (lowest === highest) return [lowest - Math.max(1e-9, Math.abs(lowest) * 1e-6), highest];
   const edges: number[] = [];
   for (let bin = 1; bin < QUANTILE_BINS; bin++) {

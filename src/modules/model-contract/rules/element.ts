@@ -1,7 +1,7 @@
 import { type Categories, categoriesOf } from './categories.js';
 import type { Datatype, TensorData, TensorSpec } from './tensor.js';
 
-/** What stands for a missing timestamp in an INT64 tensor: 64-bit integers have no NaN. The smallest safe integer. */
+/** The value for a missing timestamp in an INT64 tensor: 64-bit integers have no NaN. The smallest safe integer. */
 export const MISSING_TIMESTAMP_MS = BigInt(Number.MIN_SAFE_INTEGER);
 
 const INTEGER_RANGE: Partial<Record<Datatype, [number, number]>> = {
@@ -15,7 +15,7 @@ const INTEGER_RANGE: Partial<Record<Datatype, [number, number]>> = {
 const ISO_TIMESTAMP = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?)?$/;
 const DECIMAL_INTEGER = /^-?\d{1,19}$/;
 
-/** Puts a value into a tensor. The answer is null, or what was expected instead when the value cannot stand there. */
+/** Puts a value into a tensor. Returns null, or what was expected when the value does not fit there. */
 export function storeElement(data: TensorData, index: number, datatype: Datatype, value: unknown): string | null {
   switch (datatype) {
     case 'BYTES':
@@ -100,7 +100,7 @@ export function takesMissing({ datatype, semantic, acceptsMissing }: TensorSpec)
   return (datatype === 'FP32' || datatype === 'FP64') && (semantic === 'NUMERIC' || acceptsMissing === true);
 }
 
-/** What null stands for in a tensor's elements; null where the input takes no missing value. */
+/** The element for null in a tensor; null when the input takes no missing value. */
 export function missingElement(spec: TensorSpec): number | bigint | string | null {
   if (spec.datatype === 'BYTES') return '';
   if (spec.semantic === 'TIMESTAMP_MS' && spec.datatype === 'INT64') return MISSING_TIMESTAMP_MS;

@@ -15,8 +15,8 @@ export function rowShape(spec: TensorSpec): number[] {
 }
 
 /**
- * Names of the columns that fill the elements of a row, in order; null where there are several and nobody has said
- * which.
+ * Names of the columns that fill the elements of a row, in order; null when there are several and nobody has named
+ * them.
  */
 export function columnNames(spec: TensorSpec): readonly string[] | null {
   if (spec.columns) return spec.columns.map(({ name }) => name);
@@ -156,8 +156,8 @@ function checkedColumns(spec: TensorSpec, field: string, columns: readonly strin
 }
 
 /**
- * The signature of a file with the columns that its training or its MLmodel file names: those of one input of several
- * values per row, when they are as many. Inputs named as a column need none.
+ * Adds the columns that a file's training or MLmodel file names to its signature: to its one input with several
+ * values per row, when the counts match. Inputs named like a column need none.
  */
 export function withKnownColumns(signature: Signature, columns: readonly InputColumn[]): Signature {
   const open = unmappedInputs(signature);

@@ -25,7 +25,7 @@ function invalid(field: string, expected: string, got: unknown): AppError {
   });
 }
 
-/** A value that cannot stand where it is: texts are quoted, so that "7" is not taken for 7. */
+/** A value that is not allowed there: texts are quoted, so that "7" does not look like 7. */
 export function invalidValue(field: string, expected: string, value: unknown): AppError {
   const got = quote(typeof value === 'number' && !Number.isFinite(value) ? String(value) : value);
   return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${got}.`, {

@@ -23,14 +23,14 @@ export type OutputMeaning = (typeof OUTPUT_MEANINGS)[number];
 const tensorSpecSchema = z.object({
   name: z.string(),
   datatype: z.enum(DATATYPES),
-  /** -1 stands for any length; the first dimension is the batch. */
+  /** -1 means any length; the first dimension is the batch. */
   shape: z.array(z.int()),
   semantic: z.enum(SEMANTICS).optional(),
   /** Inputs: the columns that fill the elements of a row, in order. Absent: one column of the input's own name. */
   columns: z.array(inputColumnSchema).optional(),
-  /** Inputs: NaN stands for a missing value: declared, or found by trying at registration. */
+  /** Inputs: NaN means a missing value; declared, or found by a trial at registration. */
   acceptsMissing: z.boolean().optional(),
-  /** Outputs: what it is, as the graph or a trial told; absent when neither did. */
+  /** Outputs: the meaning, from the graph or a trial; absent when unknown. */
   meaning: z.enum(OUTPUT_MEANINGS).optional(),
 });
 export type TensorSpec = z.infer<typeof tensorSpecSchema>;
@@ -41,7 +41,7 @@ export type TensorSpec = z.infer<typeof tensorSpecSchema>;
  */
 const rowIndependenceSchema = z.object({
   proven: z.boolean(),
-  /** What stands in the way, for people: the first operator that joins rows. Null when proven. */
+  /** Why it is not proven, for people: the first operator that joins rows. Null when proven. */
   reason: z.string().nullable(),
 });
 export type RowIndependence = z.infer<typeof rowIndependenceSchema>;

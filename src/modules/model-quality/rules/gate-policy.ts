@@ -14,7 +14,7 @@ const thresholdSchema = z
 const MAX_APPROVALS = 20;
 const approvalsSchema = z.int().min(0).max(MAX_APPROVALS).default(0);
 const once = <T>(items: readonly T[]): boolean => new Set(items).size === items.length;
-/** SHADOW is not among them: without a version in production there is nothing to run beside. */
+/** SHADOW is missing here: it needs a version in production to run beside. */
 const soloGatesSchema = z.array(z.enum(['EVALUATION', 'VALIDATION'])).refine(once, { error: 'each gate once' });
 
 /**
@@ -26,7 +26,7 @@ export const gatePolicySchema = z.strictObject({
     .strictObject({
       /** Where a version is in production that the new one is compared with. */
       gates: z.array(z.enum(GATES)).refine(once, { error: 'each gate once' }).default(['SHADOW']),
-      /** While none is: the first version is compared with the base rate instead. */
+      /** While no version is in production: the first is compared with the base rate. */
       firstGates: soloGatesSchema.default(['EVALUATION']),
       approvals: approvalsSchema,
     })
@@ -86,7 +86,7 @@ export function gatePolicyOf({ gatePolicy }: { gatePolicy?: Record<string, unkno
   return gatePolicy == null ? DEFAULT_GATE_POLICY : gatePolicySchema.parse(gatePolicy);
 }
 
-/** What one gate demands, to be kept with its decisions: they stand as long as it demands the same. */
+/** What one gate demands, stored with its decisions: they are valid while the demands stay the same. */
 export function demandsOf(gate: Gate, policy: GatePolicy): Record<string, unknown> {
   switch (gate) {
     case 'EVALUATION':

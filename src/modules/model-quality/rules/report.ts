@@ -179,7 +179,7 @@ function count(value: number): string {
 }
 
 /**
- * One line of plain text whatever a name contains: no HTML, no Markdown, no table cell ends, no hidden or reordering
+ * Makes any name one line of plain text: no HTML, no Markdown, no table cell ends, no hidden or reordering
  * characters.
  */
 export function escapeMarkdown(text: string): string {

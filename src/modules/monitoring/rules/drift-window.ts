@@ -160,7 +160,7 @@ interface Compared extends TestResult {
 }
 
 /**
- * The index runs over bins and missing values; the p-value is twice the lesser of Kolmogorov–Smirnov's and the missing
+ * The PSI covers bins and missing values; the p-value is twice the lesser of Kolmogorov–Smirnov's and the missing
  * share's.
  */
 function compareNumeric(reference: NumericReference, values: Float64Array): Compared {

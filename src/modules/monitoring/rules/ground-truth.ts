@@ -64,7 +64,7 @@ export function judgeAnswer(
     );
   }
   const predicted = answer.label;
-  // Without names the model's answers are the only spelling that there is.
+  // Without class names, the model's answers are the only known spelling.
   const spelled = known ?? (predicted !== null && sameClass(predicted, label) ? predicted : label);
   return {
     label: spelled,

@@ -32,7 +32,7 @@ export interface DriftReport extends WindowComparison {
   from: string;
 }
 
-/** A part is null as long as its traffic is too little to judge; it goes on adding up. */
+/** A part is null while its traffic is too little to judge; the traffic keeps adding up. */
 export interface WindowReport {
   traffic: TrafficReport | null;
   drift: DriftReport | null;

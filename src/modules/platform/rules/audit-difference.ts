@@ -3,14 +3,14 @@ import { isDeepStrictEqual } from 'node:util';
 
 type Values = Record<string, unknown>;
 
-/** Longer texts stand in an audit row by their beginning, size and SHA-256. */
+/** Longer texts appear in an audit row as their beginning, size and SHA-256. */
 const MAX_TEXT_CHARACTERS = 2_000;
 const BEGINNING_CHARACTERS = 100;
-/** Of one value with all that is in it; a larger one stands there by its size and SHA-256. */
+/** Limit of one value with all its parts; a larger one appears as its size and SHA-256. */
 const MAX_VALUE_BYTES = 256 * 1024;
 
 /**
- * What an audit row says of a change: of a thing that was there before and after, only what differs, of records such
+ * What an audit row says of a change. If the thing existed before and after: only what differs, and of records such
  * as tags only the entries that differ. A row is as large as the change, not as the thing.
  */
 export function auditDifference(

@@ -1,4 +1,4 @@
-/** What happens in a model's life and is told to subscribers and, when configured, to an event stream. */
+/** Events in a model's life; subscribers get them and, when configured, an event stream. */
 export enum EventType {
   MODEL_TRAINING_STARTED = 'MODEL_TRAINING_STARTED',
   MODEL_TRAINING_COMPLETED = 'MODEL_TRAINING_COMPLETED',

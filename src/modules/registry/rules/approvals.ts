@@ -13,7 +13,7 @@ export interface ApprovalWord {
   createdAt: Date;
 }
 
-/** Where a version stands with those who decide about its next stage. */
+/** Approvals and rejections of a version for its next stage. */
 export interface ApprovalState {
   toStage: ApprovalStage;
   needed: number;
@@ -37,8 +37,8 @@ export function nextApprovalStage(stage: Stage): ApprovalStage | null {
 }
 
 /**
- * Counts the newest word of each person, whatever the order in which the words are given. Words from before the version
- * arrived in its stage are given up: what was agreed to then has been left since.
+ * Counts the newest decision of each person; `words` may be in any order. Decisions from before the version arrived
+ * in its stage do not count: they were for an earlier stay.
  */
 export function countApprovals(
   words: readonly ApprovalWord[],
@@ -60,7 +60,7 @@ export function countApprovals(
   return { toStage, needed, approvedBy, rejectedBy: who('REJECTED'), missing: Math.max(0, needed - approvedBy.length) };
 }
 
-/** One rejection that stands keeps a version back, however many approve. */
+/** One valid rejection blocks a version, however many approve. */
 export function isApproved({ missing, rejectedBy }: ApprovalState): boolean {
   return missing === 0 && rejectedBy.length === 0;
 }

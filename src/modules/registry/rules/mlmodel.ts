@@ -9,13 +9,11 @@ export interface SourceFolder {
 
 /** What the MLmodel file beside a logged model says about it. */
 export interface LoggedFiles {
-  /**
-   * Of the library that made it, as MLflow calls it; `pyfunc` when there is only Python code. Null without any flavor.
-   */
+  /** The library that made it, by MLflow's name; `pyfunc` when there is only Python code. Null without any flavor. */
   framework: string | null;
   /** Null when it was logged without one. */
   signature: Signature | null;
-  /** The columns that its signature names, in the order of the model; null where it names none, as one of tensors. */
+  /** The columns that its signature names, in the model's order; null when it names none, e.g. for tensors. */
   columns: InputColumn[] | null;
   /** Its model.onnx, relative to the MLmodel file. */
   onnxPath: string | null;
@@ -117,7 +115,7 @@ function parseJson(json: string): unknown {
   }
 }
 
-/** What has no type of its own here is told as BYTES: texts, dates, objects. */
+/** Types without an equivalent here become BYTES: texts, dates, objects. */
 function toDatatype(type: unknown): Datatype {
   switch (type) {
     case 'boolean':

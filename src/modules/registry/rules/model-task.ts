@@ -8,8 +8,8 @@ export type ModelTask = (typeof MODEL_TASKS)[number];
 export const TASK_TAG = 'matih.task';
 
 /**
- * The task that the tags say; null when they say none. BAD_USER_INPUT for a value that is none, in any case of its
- * letters.
+ * The task in the tags; null when there is none. BAD_USER_INPUT for an unknown value; upper or lower case does not
+ * matter.
  */
 export function taskOfTags(field: string, tags: readonly { key: string; value: string }[]): ModelTask | null {
   const value = tags.findLast(({ key }) => key === TASK_TAG)?.value;

@@ -3,9 +3,9 @@ import type { Gate } from '../../model-quality/index.js';
 /** What is known of a version that has not passed a gate. */
 export interface GateSituation {
   modelVersionId: string;
-  /** Whether a training tells its target and has set rows apart. */
+  /** Whether a training defines its target and holdout rows. */
   isTrained: boolean;
-  /** Checks that failed on evidence that still counts; none where the gate has yet to be decided. */
+  /** Failed checks whose evidence still counts; empty when the gate is not decided yet. */
   failed: readonly string[];
   /** Known for the gate SHADOW alone. */
   shadow?: ShadowSituation;
@@ -16,7 +16,7 @@ export interface ShadowSituation {
   isCompared: boolean;
   /** Its deployment as a shadow; null without one. */
   deploymentId: string | null;
-  /** An endpoint that the version in production serves; null when there is none. */
+  /** An endpoint that serves the production version; null when there is none. */
   endpointId: string | null;
   minRequests: number;
 }

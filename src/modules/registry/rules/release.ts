@@ -7,7 +7,7 @@ export type ReleaseStage = (typeof RELEASE_STAGES)[number];
 /** Work by which a release can pass a gate by itself; a shadow needs traffic, and approvals need people. */
 type ReleaseWork = 'EVALUATION' | 'VALIDATION';
 
-/** Where a version stands before its next stage. */
+/** State of a version before its next stage. */
 export interface ReleaseState {
   /** Gates of the next stage. */
   needed: readonly Gate[];
@@ -15,17 +15,17 @@ export interface ReleaseState {
   missing: readonly (Gate | 'APPROVALS')[];
   /** What this release has had done already. */
   done: ReadonlySet<ReleaseWork>;
-  /** Whether the newest evaluation is of the rows that were asked for. */
+  /** Whether the newest evaluation used the requested rows. */
   isEvaluated: boolean;
-  /** Whether it compares the version with the one in production, or none is there. */
+  /** Whether it compares with the version in production, or there is none. */
   isCompared: boolean;
   /** Whether the validation asks for metrics that only an evaluation can give. */
   needsMetrics: boolean;
 }
 
 /**
- * What a release does next: work for a gate, the step to the next stage, or nothing more. Work is done once, and none
- * that is not asked for.
+ * The next action of a release: work for a gate, the step to the next stage, or nothing. Work is done at most once,
+ * and only when needed.
  */
 export function nextAction({ needed, missing, done, ...state }: ReleaseState): ReleaseWork | 'PROMOTE' | 'STOP' {
   const lacks = (gate: Gate) => missing.includes(gate);

@@ -25,7 +25,7 @@ export function canTransition(from: Stage, to: Stage): boolean {
   return nextStages(from).includes(to);
 }
 
-/** The transitions that lead from one stage to another, whatever they need; none when it is there. */
+/** The transitions from one stage to another, whatever they require; empty when both are the same. */
 export function stepsTo(from: Stage, to: Stage): readonly Stage[] {
   if (from === to) return [];
   if (canTransition(from, to)) return [to];

@@ -16,7 +16,7 @@ export type Answers =
       labels: ArrayLike<string | number | bigint>;
       probabilities: Float32Array | Float64Array | null;
       classCount: number;
-      /** The class of each probability; null when nobody has said. */
+      /** The class of each probability; null when unknown. */
       classNames: readonly string[] | null;
       /** Decision values in place of probabilities: one per class, or one in all. */
       scores: Float32Array | Float64Array | null;
@@ -124,8 +124,8 @@ function namedLabels(
 }
 
 /**
- * What stands beside a label, when it is probabilities; one per row is that of the second class, and only the graph can
- * tell.
+ * The output beside the label, if it holds probabilities. One number per row is for the second class, if the graph
+ * says so.
  */
 function probabilitiesBeside(
   { data }: Floats,
@@ -203,7 +203,7 @@ export interface RowPrediction {
   probabilities: number[] | null;
   /** Decision values that are no probabilities. */
   scores: number[] | null;
-  /** The same by the names of the classes; null when nobody has said them. */
+  /** The probabilities by class name; null when the names are unknown. */
   probabilityByClass: { label: string; probability: number }[] | null;
 }
 

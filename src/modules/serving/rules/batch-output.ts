@@ -17,7 +17,7 @@ export type PredictionColumn =
 export const ROW_NUMBER_COLUMN = 'row_number';
 const PREFIX = 'prediction_';
 
-/** Beyond so many classes or values only the first ones get columns of their own. */
+/** With more classes or values than this, only the first get their own columns. */
 const MAX_COLUMNS_PER_OUTPUT = 100;
 
 /** Whether a dataset's column would be taken for one that the result adds. */
@@ -26,8 +26,8 @@ export function isReservedColumn(name: string): boolean {
 }
 
 /**
- * A model's answers as columns: `prediction_label` and `prediction_probability_<class>` …, numbered from 0 where nobody
- * has said the classes, or `prediction_score_<class>` … for decision values, `prediction_score` for a single one;
+ * A model's answers as columns: `prediction_label` and `prediction_probability_<class>` …, numbered from 0 when the
+ * classes are unknown, or `prediction_score_<class>` … for decision values, `prediction_score` for a single one;
  * `prediction_value`, `prediction_cluster` and `prediction_distance_0` …; other outputs as `prediction_<output>`,
  * numbered when they have several values per row.
  */
@@ -59,8 +59,8 @@ export function predictionColumns(
 }
 
 /**
- * `prediction_unknown_columns`: the columns of each row whose category the model never saw, separated by ", "; null
- * where it knows all. None for a model whose categories nobody recorded.
+ * `prediction_unknown_columns`: per row, the columns whose category the model does not know, separated by ", "; null
+ * when it knows all. Absent for a model without recorded categories.
  */
 export function unknownColumns(signature: Signature, inputs: readonly Tensor[], rows: number): PredictionColumn[] {
   if (knownCategories(signature).size === 0) return [];
@@ -121,7 +121,7 @@ function labelColumn(name: string, labels: ArrayLike<string | number | bigint>):
   return { name, type: 'STRING', values: Array.from(labels, String) };
 }
 
-/** What is not finite becomes null: a table has no other sign for a number that is none. */
+/** Non-finite numbers become null: a table has no other way to show them. */
 function numbers(name: string, values: Float32Array | Float64Array): PredictionColumn {
   return { name, type: 'NUMBER', values: Float64Array.from(values, (value) => (Number.isFinite(value) ? value : NaN)) };
 }

@@ -1,20 +1,20 @@
 import { type Followed, followProblem } from './following.js';
 
-/** Whether requests are answered, and why not, or not by what was asked for. */
+/** Whether requests are answered, and what is not as requested. */
 export interface Readiness {
   serves: boolean;
-  /** What to do, as a sentence; null when all is as it was asked for. */
+  /** What to do, as a sentence; null when all is as requested. */
   problem: string | null;
   /** Whether waiting longer may change that by itself. */
   isOnItsWay: boolean;
 }
 
-/** The live deployments of an endpoint, counted by where they stand. */
+/** The live deployments of an endpoint, counted by state. */
 export interface LiveDeployments {
   /** Loaded, with a share of the traffic. */
   serving: number;
   pending: number;
-  /** Of the newest one that could not be loaded; null when there is none. */
+  /** Error of the newest one that failed to load; null without one. */
   error: string | null;
 }
 
@@ -30,7 +30,7 @@ export function endpointReadiness(followed: Followed, { serving, pending, error 
   return { serves, problem, isOnItsWay: false };
 }
 
-/** The version is known, and its files or its loading are under way. */
+/** The version is known, and it is still being stored or loaded. */
 function isComing({ version: followed }: Followed): boolean {
   if (!followed || followed.status === 'FAILED') return false;
   if (followed.status === 'PENDING') return true;

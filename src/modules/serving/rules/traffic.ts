@@ -37,9 +37,9 @@ export function rescaleWeights(weightsBps: readonly number[], total: number): nu
 }
 
 /**
- * The deployment that serves a routing key; null when none has weight. The same key gets the same deployment as long as
- * the weights stay, and raising one deployment's weight moves keys only towards it: weighted rendezvous hashing (the
- * highest −weight / ln(hash) wins).
+ * The deployment that serves a routing key; null when none has weight. The same key gets the same deployment while
+ * the weights do not change, and raising one deployment's weight only moves keys to it: weighted rendezvous hashing
+ * (the highest −weight / ln(hash) wins).
  */
 export function pickDeployment<D extends WeightedDeployment>(deployments: readonly D[], routingKey: string): D | null {
   let picked: D | null = null;

@@ -35,8 +35,8 @@ const POISSON_TABLE = ((): Uint8Array => {
 })();
 
 /**
- * Fills `counts` with how often each row stands in the next resample; returns their sum, which is never 0 for a
- * non-empty array.
+ * Fills `counts` with how often each row is in the next resample; returns their sum, which is never 0 for a non-empty
+ * array.
  */
 export function drawCounts(random: SeededRandom, counts: Uint8Array): number {
   let total = 0;
@@ -56,7 +56,7 @@ export function drawCounts(random: SeededRandom, counts: Uint8Array): number {
   return total;
 }
 
-/** The mean of values, null for none. The same seed gives the same interval. */
+/** The mean and its interval; null without values. Same seed, same interval. */
 export function bootstrapMean(values: Float64Array, options: BootstrapOptions): MeanInterval | null {
   if (values.length === 0) return null;
   const { seed, resamples = 1000, confidence = 0.95 } = options;

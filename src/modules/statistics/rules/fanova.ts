@@ -163,7 +163,7 @@ function marginalVariance(leaves: readonly Leaf[], mean: number, first: Cells, s
     for (let i = 0; i < width; i++) {
       const at = row * stride + i;
       value += marginal[at]!;
-      // The sum down to this row, kept for the next one: what stands there is added to this.
+      // Adds the sum down to this row to the next row.
       marginal[at + stride]! += marginal[at]!;
       variance += first.weights[row]! * (second ? second.weights[i]! : 1) * value * value;
     }

@@ -1,7 +1,7 @@
 /** Writes the gradient at `theta` and returns the value. */
 export type Objective = (theta: Float64Array, gradient: Float64Array) => Promise<number>;
 
-/** Where a descent stands; the newest steps and changes of the gradient come last. */
+/** State of a descent; the newest steps and gradient changes come last. */
 export interface DescentState {
   theta: Float64Array;
   /** With `loss`, of `theta`; absent before the first iteration. */

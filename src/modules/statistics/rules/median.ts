@@ -1,5 +1,5 @@
 /**
- * The middle of the values that are not NaN, the mean of the two middle ones of an even number; NaN for none. In linear
+ * The median of the values that are not NaN, the mean of the middle two for an even number; NaN for none. In linear
  * time.
  */
 export function median(values: Float64Array): number {
@@ -14,7 +14,7 @@ export function median(values: Float64Array): number {
   return lower + (upper - lower) / 2;
 }
 
-/** Quickselect (Hoare), in place: afterwards nothing before `rank` is larger than what stands there. */
+/** Quickselect (Hoare), in place: then no value before `rank` is larger than the value at `rank`. */
 function select(values: Float64Array, rank: number): number {
   let left = 0;
   let right = values.length - 1;

@@ -188,8 +188,8 @@ export function regressionMetrics({
 
 /**
  * Mean silhouette, Euclidean, of points (rows × dims, row-major) in clusters; a point alone in its cluster counts 0.
- * Null for fewer than two clusters. Every pair is compared, so above `maxRows` a seeded sample of that many rows stands
- * for all.
+ * Null for fewer than two clusters. Compares every pair, so above `maxRows` it uses a seeded sample of that many
+ * rows.
  */
 export function silhouette(
   points: Float32Array,

@@ -4,7 +4,7 @@
  */
 export type AxisKind = 'LINEAR' | 'LOG' | 'CATEGORICAL';
 
-/** LINEAR and LOG: a number per run, null where it has none; CATEGORICAL: an index into `categories`. */
+/** LINEAR and LOG: a number per run, or null; CATEGORICAL: an index into `categories`. */
 export interface ParamAxis {
   kind: AxisKind;
   values: (number | null)[];
@@ -21,9 +21,9 @@ const NO_VALUE = new Set(['none', 'null', '']);
 const LOG_RATIO = 100;
 
 /**
- * Reads a parameter's texts. They are numbers when each is one, apart from None, null and empty ones, which count as
- * absent. Numbers are LOG when all are positive, the greatest is at least 100 times the least, and the median lies
- * nearer to the middle of the range on a logarithmic scale than on a linear one.
+ * Reads a parameter's texts. They are numbers when each text is one; None, null and empty texts count as absent.
+ * Numbers are LOG when all are positive, the greatest is at least 100 times the least, and the median is nearer to
+ * the middle of the range on a logarithmic scale than on a linear one.
  */
 export function paramAxis(texts: readonly (string | null)[]): ParamAxis {
   const numbers = texts.map((text) =>
@@ -51,7 +51,7 @@ export function numberAxis(numbers: readonly (number | null)[]): ParamAxis {
   return { kind: isLog(known, low, high) ? 'LOG' : 'LINEAR', values, low, high, categories: [] };
 }
 
-/** Where the values stand along the axis, from 0 to 1; null where a run has none. */
+/** Positions of the values on the axis, from 0 to 1; null for runs without one. */
 export function axisPositions({ kind, values, low, high, categories }: ParamAxis): (number | null)[] {
   const scale = kind === 'LOG' ? Math.log : (value: number) => value;
   const [from, to] = kind === 'CATEGORICAL' ? [0, categories.length - 1] : [scale(low), scale(high)];
@@ -87,7 +87,7 @@ function isLog(known: readonly number[], low: number, high: number): boolean {
   if (known.length === 0 || low <= 0 || high / low < LOG_RATIO) return false;
   const median = known[known.length >> 1]!;
   const onLine = (median - low) / (high - low);
-  // Differences of logarithms: the ratio of a huge and a tiny number is none.
+  // Differences of logarithms, because a ratio of numbers can overflow.
   const onLog = (Math.log(median) - Math.log(low)) / (Math.log(high) - Math.log(low));
   return Math.abs(onLog - 0.5) < Math.abs(onLine - 0.5);
 }

@@ -10,7 +10,7 @@ export const IMPORTANCE_TREES = 64;
 /** Pairs are taken of the parameters that matter most when shuffled: those show what acts only together, too. */
 const PAIRED_PARAMS = 8;
 const MAX_INTERACTIONS = 10;
-/** Numbers with at most so many different values are taken as a grid, each value equally likely. */
+/** Numbers with at most this many different values form a grid; all values are equally likely. */
 const GRID_VALUES = 10;
 
 export const IMPORTANCE_METHOD =

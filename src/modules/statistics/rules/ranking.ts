@@ -19,7 +19,7 @@ export function rankingMetrics(
   const negativeCount = rows - positiveCount;
   if (positiveCount === 0 || negativeCount === 0) return null;
 
-  // Two typed arrays sorted apart and merged: several times faster than sorting indices by a comparator.
+  // Sorts two typed arrays and merges them: several times faster than sorting indices by a comparator.
   const positives = new Float32Array(positiveCount);
   const negatives = new Float32Array(negativeCount);
   let p = 0;

@@ -2,10 +2,10 @@
 import { SeededRandom } from './random.js';
 
 /**
- * A column of a forest's table. ORDERED: numbers that a tree cuts at midpoints between neighbours, over the domain from
- * `low` to `high`; where `present` is given, smaller numbers stand for "absent" and are cut off exactly there; on a
- * `grid` all are whole, and cuts lie halfway between whole numbers. CATEGORIES: codes from 0 to count − 1, at most 31,
- * that a tree parts into two sets.
+ * A column of a forest's table. ORDERED: numbers from `low` to `high` that a tree cuts at midpoints between
+ * neighbours; with `present`, smaller numbers mean "absent" and are cut off exactly there; with `grid`, all are
+ * whole, and cuts are halfway between whole numbers. CATEGORIES: codes from 0 to count − 1, at most 31, that a tree
+ * splits into two sets.
  */
 export type ForestColumn =
   | { kind: 'ORDERED'; values: Float64Array; low: number; high: number; present?: number; grid?: boolean }
@@ -148,7 +148,7 @@ interface Split {
 }
 
 /**
- * One tree: every column's rows lie sorted, and a split parts each of the lists in place, so that nothing is sorted
+ * One tree: the rows of every column are sorted, and a split partitions each list in place, so nothing is sorted
  * twice.
  */
 class Growth {

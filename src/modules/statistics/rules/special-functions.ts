@@ -54,9 +54,9 @@ function nonZero(value: number, tiny: number): number {
 }
 
 /**
- * P(Dₙ ≥ d) of the two-sided one-sample Kolmogorov–Smirnov distance. Where n·d² ≥ 2.2 it is twice the exact one-sided
- * tail (Miller 1956), below that the series of Pelz and Good (1976) up to 1/n, whose error stays under 1e-3 from n = 20
- * on, for p-values above 0.02. The choice between the two is that of Simard and L'Ecuyer (2011).
+ * P(Dₙ ≥ d) of the two-sided one-sample Kolmogorov–Smirnov distance. For n·d² ≥ 2.2 it is twice the exact one-sided
+ * tail (Miller 1956), below that the series of Pelz and Good (1976) up to 1/n, with an error under 1e-3 for n ≥ 20
+ * and p-values above 0.02. The choice between the two follows Simard and L'Ecuyer (2011).
  */
 export function kolmogorovTail(n: number, d: number): number {
   if (d <= 0) return 1;

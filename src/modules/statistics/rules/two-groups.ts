@@ -3,7 +3,7 @@ import { mean } from './metrics.js';
 import { logGamma } from './special-functions.js';
 import { fallingRoot, noncentralTCdf, studentTQuantile, studentTTwoSided } from './student-t.js';
 
-/** How the means of two groups differ: `a` is what is judged, `b` what it is compared with. */
+/** How the means of two groups differ: `a` is judged, `b` is the group to compare with. */
 export interface GroupDifference {
   /** mean(a) − mean(b). */
   difference: number;
@@ -19,7 +19,7 @@ export interface GroupDifference {
   hedgesGInterval: Interval;
 }
 
-/** How a test came out, or why there is none. */
+/** The result of a test, or why it has none. */
 export type GroupTest = { result: GroupDifference } | { reason: string };
 
 export const GROUP_TEST_METHOD =

@@ -1,7 +1,7 @@
 // Type and name of a download as MLflow's server gives them, so that clients and scripts which look at them see no
 // other service.
 
-/** MLflow shows these as text, whatever else they are; the last two are names of files without an extension. */
+/** MLflow shows these as text, whatever their type; the last two are file names without an extension. */
 const TEXTS = new Set(
   (
     'txt log err cfg conf cnf cf ini properties prop hocon toml yaml yml xml json js py py3 csv tsv md rst ' +
@@ -64,7 +64,7 @@ export function mimeTypeOf(name: string): string {
 
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
-/** RFC 6266; names beyond ASCII also as RFC 8187 has them. None can end the header or begin another. */
+/** RFC 6266; non-ASCII names also as in RFC 8187. No name can end the header or start another. */
 export function dispositionOf(name: string): string {
   const plain = name.normalize('NFKD').replace(/[^ -~]/g, '') || 'download';
   const shown = TOKEN.test(plain) ? plain : `"${plain.replace(/["\\]/g, '\\$&')}"`;

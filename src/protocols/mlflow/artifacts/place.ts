@@ -23,8 +23,8 @@ export function safePath(text: string): string {
 }
 
 /**
- * What a path of the proxy stands for: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…`;
- * there is nothing else behind the proxy. Whether the caller's tenant has such a run or model is told by its `check`.
+ * The place that a proxy path names: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…`;
+ * the proxy has no other paths. Its `check` tells whether the caller's tenant has that run or model.
  */
 export function namedPlace(services: Services, text: string): CheckedPlace {
   const segments = safePath(text).split('/');

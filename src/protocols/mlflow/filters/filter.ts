@@ -14,12 +14,12 @@ import {
 import { isWord, MAX_FILTER_LENGTH, tokensOf, type Token } from './lexer.js';
 import type { FoundKey, FilterMessages } from './messages.js';
 
-// Filters and orders as MLflow's server reads them: comparisons joined by AND alone. What it refuses is told in its
-// messages, which its users know, and which stand in the answers that people search for.
+// Filters and orders as MLflow's server reads them: comparisons joined only by AND. Refusals have MLflow's messages:
+// users know them and find them in answers on the web.
 
 export interface MlflowGrammar<Entity extends string> extends FilterGrammar<Entity> {
   messages: FilterMessages;
-  /** A comparator that a key has not is told before a value of the wrong type. */
+  /** Refuses a comparator that a key lacks before a value of the wrong type. */
   comparatorsFirst?: true;
   /** Texts need no quotes. */
   bareTexts?: true;
@@ -50,7 +50,7 @@ export function parseMlflowFilter<E extends string>(filter: string, grammar: Mlf
   return clauses.map((clause) => comparisonOf(clause, grammar)).map((finish) => finish());
 }
 
-/** Keys to order by, each like `metrics.loss DESC`; ascending when nothing is said. */
+/** Keys to order by, each like `metrics.loss DESC`; ascending by default. */
 export function parseMlflowOrder<E extends string>(texts: readonly string[], grammar: MlflowGrammar<E>): OrderKey<E>[] {
   return orderOf('order_by', texts, (text) => {
     const unreadable = `Invalid order_by clause '${text}'. Could not be parsed.`;

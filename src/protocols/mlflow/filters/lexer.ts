@@ -3,10 +3,10 @@
 export type Token = { text: string } & (
   | {
       kind: 'name';
-      /** What stands before the first dot. */
+      /** The part before the first dot. */
       prefix: string | null;
       key: string;
-      /** What is between double quotes: it can be a key and a text; null when there are none. */
+      /** The text in double quotes: it can be a key or a text; null when there are no quotes. */
       quoted: string | null;
     }
   | { kind: 'string'; value: string }
@@ -93,7 +93,7 @@ function tokenAt(text: string, at: number): Token {
   const number = found(NUMBER);
   if (number !== undefined) return { kind: 'number', text: number, value: Number(number) };
   const other = found(OTHER) ?? '';
-  // A value that is no number is told as one of the wrong type.
+  // Read as a name, it is refused as a value of the wrong type.
   return other.length > 1 && /^\d/.test(other)
     ? { kind: 'name', text: other, prefix: null, key: other, quoted: null }
     : { kind: 'other', text: other };

@@ -6,9 +6,9 @@ import type { Token } from './lexer.js';
 
 export interface FoundKey {
   entity: string;
-  /** As the filter has it, without what stands before the dot. */
+  /** As in the filter, without the part before the dot. */
   written: string;
-  /** All of it. */
+  /** The whole key. */
   text: string;
 }
 

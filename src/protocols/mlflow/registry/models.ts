@@ -27,7 +27,7 @@ export const modelEndpoints: Endpoint[] = [
       refusePrompts(tags);
       tags.forEach(checkTag);
       return call.run(async (session) => {
-        // What it is for is told by a tag, or guessed from its versions.
+        // A tag tells its task, or its versions give a guess.
         const model = await call.services.models
           .create(session, { name, description, tags, modelType: 'MLFLOW', framework: 'mlflow' })
           .catch(alreadyExists(name));
@@ -135,7 +135,7 @@ export const modelEndpoints: Endpoint[] = [
   ),
 ];
 
-/** Deleting what is not there is no error in MLflow's registry. */
+/** Deleting something absent is no error in MLflow's registry. */
 export function unlessAbsent(error: unknown): void {
   if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
 }

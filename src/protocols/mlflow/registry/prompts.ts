@@ -1,7 +1,7 @@
 import type { Comparison } from '../../../modules/core/index.js';
 import { MlflowError } from '../errors.js';
 
-// MLflow keeps prompts as registered models with a tag; this service keeps none.
+// MLflow keeps prompts as registered models with a tag; this service refuses them.
 
 const IS_PROMPT = 'mlflow.prompt.is_prompt';
 

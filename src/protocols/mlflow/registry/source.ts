@@ -29,8 +29,8 @@ const notIn = (source: string, parameter: 'run_id' | 'model_id') =>
   );
 
 /**
- * The source by MLflow's rules: files behind the proxy must be of the run or logged model that is named, and none are
- * on this machine.
+ * The source by MLflow's rules: files behind the proxy must belong to the named run or logged model, and local paths
+ * are refused.
  */
 export async function resolveSource(session: Session, call: Call, named: NamedSource): Promise<LoggedSource> {
   const { source } = named;
@@ -108,7 +108,7 @@ async function copySource(
   return { uri, runId: version.runId, loggedModelId, folder: place, copyOf: version };
 }
 
-/** Null for escapes that stand for no text. */
+/** Null for escapes that are no valid text. */
 function decoded(text: string): string | null {
   try {
     return decodeURIComponent(text);
@@ -157,7 +157,7 @@ async function loggedModel(
 
 const schemeOf = (uri: string) => /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase() ?? '';
 
-/** No path of a machine, and none that leads elsewhere, however often it was encoded. */
+/** Refuses local paths and paths that lead elsewhere, even if encoded several times. */
 function checkSource(source: string): void {
   const scheme = schemeOf(source);
   if (scheme === '' || scheme === 'file') {

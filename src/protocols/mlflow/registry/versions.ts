@@ -29,7 +29,7 @@ const PAGE_RESULTS = 10_000;
 const NEWEST_FIRST: OrderKey<'attribute'>[] = [
   { entity: 'attribute', key: 'last_updated_timestamp', direction: 'DESC' },
 ];
-/** Tag of a logged model that names the versions made of it. */
+/** Tag of a logged model that lists the versions made of it. */
 const VERSIONS_TAG = 'mlflow.modelVersions';
 /** As long as a tag of a logged model may be. */
 const MAX_LIST_LENGTH = 100_000;
@@ -204,7 +204,7 @@ export const versionEndpoints: Endpoint[] = [
   ),
 ];
 
-/** A refused jump to Production is told of Production, as the caller has said it. */
+/** A refused jump to Production says Production, as the caller wrote it. */
 const inTheirWords = instead(ErrorCode.GATE_NOT_PASSED, ({ message }) =>
   invalidParameter(message.replace('cannot go to PRODUCTION: ', 'cannot go to Production: ')),
 );

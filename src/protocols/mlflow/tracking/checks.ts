@@ -183,7 +183,7 @@ export function toTime(name: string, ms: number): Date {
   return new Date(ms);
 }
 
-/** Work on the run that a text names; refusals for the run's sake are told in MLflow's words. */
+/** Work on the run that a text names; refusals because of the run use MLflow's words. */
 export function onRun<T>(text: string, work: (runId: string) => Promise<T>): Promise<T> {
   const id = runIdOf(text);
   return inWordsOfRuns([text], () => work(id));

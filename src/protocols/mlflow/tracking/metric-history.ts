@@ -19,7 +19,7 @@ const MAX_BULK_RESULTS = 25_000;
 const MAX_RUNS_PER_REQUEST = 100;
 const MAX_RESULTS_PER_RUN = 2_500;
 
-/** A longer history is read and answered in steps of so many. */
+/** A longer history is read and sent in steps of this size. */
 const POINTS_IN_MEMORY = 100_000;
 
 export const metricHistoryEndpoints: Endpoint[] = [

@@ -46,7 +46,7 @@ export const runEndpoints: Endpoint[] = [
         });
         return showRuns(session, call.services, [created]);
       });
-      // What is new has no outputs, not even none.
+      // A new run has no `outputs` field.
       return { run: { ...run, outputs: undefined } };
     },
   ),

@@ -11,12 +11,11 @@ import {
 import { toHexId } from '../../../modules/core/index.js';
 import { toExperimentId, toModelId } from '../ids.js';
 
-// What MLflow's server answers for each thing. Fields that protobuf leaves out are left out: empty lists, what was
-// never given.
+// What MLflow's server answers for each thing. Fields that protobuf omits are omitted: empty lists, values never given.
 
 const LARGEST = Number.MAX_VALUE;
 
-/** As MLflow's SQL store keeps it: the infinities are its largest numbers, and NaN is told as text. */
+/** As in MLflow's SQL store: infinities become its largest numbers, and NaN becomes text. */
 export function toMetricValue(value: number | string): number | 'NaN' {
   const number = Number(value);
   return Number.isNaN(number) ? 'NaN' : Math.min(LARGEST, Math.max(-LARGEST, number));
@@ -24,7 +23,7 @@ export function toMetricValue(value: number | string): number | 'NaN' {
 
 const list = <Name extends string, T>(name: Name, items: T[]) => (items.length > 0 ? { [name]: items } : {});
 
-/** In the order of the keys: a stored record has none of its own. */
+/** Sorted by key: a stored record has no order of its own. */
 export const toEntries = (record: Record<string, string>) =>
   Object.entries(record)
     .map(([key, value]) => ({ key, value }))
@@ -35,15 +34,15 @@ const toStage = (state: 'ACTIVE' | 'DELETED') => state.toLowerCase();
 const PROXY = 'mlflow-artifacts:';
 
 /**
- * Where clients put the artifacts of an experiment's runs. Behind the proxy each experiment has one place, whatever it
- * was asked for.
+ * Where clients put the artifacts of an experiment's runs. Behind the proxy each experiment has one place, whatever
+ * was requested.
  */
 function artifactRoot(experiment: ExperimentPlace): string {
   const { artifactLocation: location } = experiment;
   return location && !location.startsWith(PROXY) ? location : `${PROXY}/${toExperimentId(experiment)}`;
 }
 
-/** An address below it: what stands behind its question mark stays at the end. */
+/** An address below it; its query string stays at the end. */
 export function artifactUri(experiment: ExperimentPlace, below: string): string {
   const [, root = '', query = ''] = /^([^?]*)(.*)$/s.exec(artifactRoot(experiment)) ?? [];
   return `${root.replace(/\/+$/, '')}/${below}${query}`;

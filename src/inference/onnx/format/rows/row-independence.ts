@@ -13,7 +13,7 @@ const RULES = new Map<string, ReadonlyMap<string, Rule | null>>([
   ['com.microsoft', new Map(Object.entries(MICROSOFT_RULES))],
 ]);
 
-/** Never the same twice, so that "as when alone" means nothing. */
+/** Random: no run can be compared with a run of the row alone. */
 const RANDOM = new Set([
   'Bernoulli',
   'Multinomial',
@@ -26,7 +26,7 @@ const RANDOM = new Set([
 const TAKES_PADDING = new Set(['Flatten', 'TfIdfVectorizer']);
 
 class RowProof {
-  /** A text is the reason why a value's rows are not known to stay apart. */
+  /** A text is the reason why a value's rows may not be independent. */
   private readonly values = new Map<string, Value | string>();
 
   constructor(

@@ -55,7 +55,7 @@ const reshape: Rule = (op) => {
   if (at < 0) fail('asks for a fixed number of rows');
   if (rest.includes('ROWS')) fail('asks for the number of rows twice');
   if (place < 0 && (perRow === null || product(rest) !== perRow)) fail('may cut rows apart or join them');
-  // The elements keep their order, so what stands before the rows must stay as it is.
+  // The elements keep their order, so the dimensions before the rows must not change.
   const before = product(x.dims.slice(0, x.axis));
   if (before === null || product(wanted.slice(0, at)) !== before) fail('moves the rows');
   const known = product(rest.filter((size) => size !== -1));

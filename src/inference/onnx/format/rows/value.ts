@@ -26,7 +26,7 @@ export interface Rows extends Value {
   axis: number;
 }
 
-/** Why a value's rows are not known to stay apart; completes "the operator X …". */
+/** Why a value's rows may not be independent; completes "the operator X …". */
 export class RowsMeet extends Error {}
 
 export function fail(reason: string): never {
