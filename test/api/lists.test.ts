@@ -61,8 +61,7 @@ describe('runs of an experiment with 100,000', () => {
     'by state': '{ runs(first: 100, filter: { status: [FINISHED] }) { nodes { id } } }',
     'by parameter': '{ runs(first: 100, filter: { params: [{ key: "lr", value: "17" }] }) { nodes { id } } }',
     'by metric': '{ runs(first: 100, where: "metrics.loss < 0.0005") { nodes { id } } }',
-    'by metric and parameter': `{ runs(first: 100, where: "metrics.loss < 0.5 AND params.lr IN ('17',
-      '18')") { nodes { id } } }`,
+    'by metric and parameter': `{ runs(first: 100, where: "metrics.loss < 0.5 AND params.lr IN ('17', '18')") { nodes { id } } }`,
     'the best ones': `{ runs(first: 100, ${byLoss}) { nodes { id } } }`,
     'the best of a parameter': `{ runs(first: 20, where: "params.lr = '17'", ${byLoss}) { nodes { id } } }`,
   };
