@@ -95,6 +95,9 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
+/** S3 keeps small files as files: its clients fetch them there. */
+const inFolder = !process.env['MATIH_ON_ENGINES'];
+
 describe('the artifact proxy', () => {
   it('keeps files of runs and logged models under the paths that users have', async () => {
     const paths = [
@@ -205,7 +208,7 @@ describe('the artifact proxy', () => {
     expect(await sql(service.database.url, 'select * from staged_object')).toEqual([]);
   });
 
-  it('keeps a file of a few bytes in the database, where all that reads files finds it', async () => {
+  it.runIf(inFolder)('keeps a file of a few bytes in the database, where all that reads files finds it', async () => {
     const own = await newRun();
     const runId = own.split('/')[1]!.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
     const { objects } = service.app.context;
@@ -251,7 +254,7 @@ describe('the artifact proxy', () => {
     expect(await sql(service.database.url, 'select * from staged_object')).toEqual([]);
   });
 
-  it('places a new small file in one way to the database', async () => {
+  it.runIf(inFolder)('places a new small file in one way to the database', async () => {
     const own = await newRun();
     const runId = own.split('/')[1]!.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
     for (const name of ['first', 'second']) await put(name, 'x', own);
