@@ -719,7 +719,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   ],
   testWebhook: [({ webhookId }) => ({ input: { id: webhookId } })],
   undeploy: [async (_, world) => ({ input: { deploymentId: await world.newDeployment(await world.newEndpoint()) } })],
-  updateEndpoint: [({ endpointId }) => ({ input: { id: endpointId, logSampleRate: 0.5 } })],
+  updateEndpoint: [({ endpointId }) => ({ input: { id: endpointId, logSampleRate: 1 } })],
   updateExperiment: [({ experimentId }) => ({ input: { id: experimentId, description: 'changed' } })],
   setGatePolicy: [({ modelId }) => ({ input: { modelId, policy: { evaluation: { minRows: 200 } } } })],
   updateModelComment: [
