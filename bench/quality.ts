@@ -48,8 +48,8 @@ async function ready(set: DataSet): Promise<ReadySet> {
   return { ...set, table: { path: hasTable ? tablePath : set.path, columns: profile.columns } };
 }
 
-const { trainingConfigSchema } = await fromDist<typeof configModule>('domain/training/training-config.js');
-const { importDataset } = await fromDist<typeof importModule>('features/dataset-import.js');
+const { trainingConfigSchema } = await fromDist<typeof configModule>('modules/algorithms/rules/training-config.js');
+const { importDataset } = await fromDist<typeof importModule>('adapters/dataset-files/dataset-import.js');
 const { train } = await fromDist<typeof trainModule>('training/train.js');
 
 type Hyperparameters = { l2?: number };

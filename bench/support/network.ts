@@ -2,8 +2,9 @@ import { fromDist } from './dist.ts';
 
 /** A multilayer perceptron with fixed weights: input x [N, first width], output y [N, last width]. */
 export async function multilayer(widths: number[]): Promise<Uint8Array> {
-  const { GraphBuilder } =
-    await fromDist<typeof import('../../src/inference/onnx/format/graph-builder.js')>('onnx/graph-builder.js');
+  const { GraphBuilder } = await fromDist<typeof import('../../src/inference/onnx/format/graph-builder.js')>(
+    'inference/onnx/format/graph-builder.js',
+  );
   const graph = new GraphBuilder();
   let value = graph.input('x', 'float', ['N', widths[0] ?? 1]);
   for (const [layer, outputs] of widths.slice(1).entries()) {
