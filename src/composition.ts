@@ -34,9 +34,5 @@ export function createLoaders(modules: readonly Module[], services: Services): (
 
 /** The schema of all modules. */
 export async function serviceSchema(): Promise<GraphQLSchema> {
-  const modules = await loadModules();
-  return createSchema(
-    modules.flatMap(({ resolvers }) => resolvers),
-    modules.flatMap(({ jobOutcomes }) => jobOutcomes),
-  );
+  return createSchema(await loadModules());
 }

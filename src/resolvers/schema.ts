@@ -2,7 +2,8 @@ import type { GraphQLSchema } from 'graphql';
 import { buildSchema } from 'type-graphql';
 import { meterSchema } from './answer-meter.js';
 import { guardSchema } from './guard.js';
-import { contributeOutcomes, type OutcomeDefinition } from './jobs/job-outcome.js';
+import { contributeJobs, type OutcomeDefinition } from './jobs/job-outcome.js';
+import type { JobKind } from '../modules/jobs/index.js';
 import { describeRanges } from './types/range.js';
 
 /** type-graphql demands one; here every subscription brings its own stream, because a replay cannot come from a bus. */
@@ -32,13 +33,20 @@ function describeRoots(schema: GraphQLSchema): GraphQLSchema {
 
 let built: Promise<GraphQLSchema> | undefined;
 
-/** The schema of these resolvers, guarded. Built once per process: type-graphql's metadata is global. */
-export function createSchema(
-  resolvers: readonly Function[],
-  jobOutcomes: readonly OutcomeDefinition[],
-): Promise<GraphQLSchema> {
-  contributeOutcomes(jobOutcomes);
-  const [first, ...others] = resolvers;
+/** What a module adds to the schema. */
+interface SchemaPart {
+  resolvers: readonly Function[];
+  jobs: readonly Pick<JobKind, 'kind' | 'about'>[];
+  jobOutcomes: readonly OutcomeDefinition[];
+}
+
+/** The schema of these modules, guarded. Built once per process: type-graphql's metadata is global. */
+export function createSchema(modules: readonly SchemaPart[]): Promise<GraphQLSchema> {
+  contributeJobs(
+    modules.flatMap(({ jobs }) => jobs),
+    modules.flatMap(({ jobOutcomes }) => jobOutcomes),
+  );
+  const [first, ...others] = modules.flatMap(({ resolvers }) => resolvers);
   if (!first) throw new Error('A schema needs a resolver.');
   built ??= buildSchema({ resolvers: [first, ...others], validate: false, emitSchemaFile: false, pubSub: NO_PUB_SUB })
     .then(describeRoots)

@@ -99,10 +99,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   await registerGraphiql(fastify);
 
   const graphql: GraphQLOptions = {
-    schema: await createSchema(
-      app.modules.flatMap(({ resolvers }) => resolvers),
-      app.modules.flatMap(({ jobOutcomes }) => jobOutcomes),
-    ),
+    schema: await createSchema(app.modules),
     tokens: app.tokens,
     limits: { maxDepth: config.MAX_QUERY_DEPTH, maxCost: config.MAX_QUERY_COST, maxAliases: 30, maxDirectives: 50 },
     allowedOrigins: config.ALLOWED_ORIGINS,

@@ -56,6 +56,8 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 interface Job {
+  kind: string;
+  outcome: object | null;
   status: string;
   attempt: number;
   progress: number;
@@ -92,7 +94,7 @@ async function report(id: string, token: string, body: object) {
 async function jobOf(id: string): Promise<Job> {
   return (
     await tess.ok<{ job: Job }>(
-      `query ($id: ID!) { job(id: $id) { status attempt progress message result errorCode errorMessage
+      `query ($id: ID!) { job(id: $id) { kind outcome { __typename } status attempt progress message result errorCode errorMessage
          external { backend id state } } }`,
       { id },
     )
@@ -110,6 +112,22 @@ describe('work outside the service', () => {
     });
     expect(await report(id, token, { result: { loss: 0.25 } })).toMatchObject({ body: { status: 'SUCCEEDED' } });
     expect(await jobOf(id)).toMatchObject({ status: 'SUCCEEDED', progress: 1, result: { loss: 0.25 } });
+  });
+
+  it('is a kind of the API although no outcome is defined for it', async () => {
+    const { id, token } = await begin();
+    await report(id, token, { result: { loss: 0.5 } });
+    expect(await jobOf(id)).toMatchObject({ kind: 'CLUSTER_WORK', outcome: null });
+    const { jobs: found, __type: kinds } = await tess.ok<{
+      jobs: { edges: { node: { id: string } }[] };
+      __type: { enumValues: { name: string; description: string }[] };
+    }>(
+      `{ jobs(filter: { kind: CLUSTER_WORK }, first: 1) { edges { node { id } } }
+         __type(name: "JobKind") { enumValues { name description } } }`,
+    );
+    expect(found.edges).toEqual([{ node: { id } }]);
+    expect(kinds.enumValues).toContainEqual({ name: 'CLUSTER_WORK', description: CLUSTER_WORK.about });
+    expect(kinds.enumValues).toContainEqual({ name: VALIDATION.kind, description: VALIDATION.about });
   });
 
   it('has its result checked by the schema of the kind', async () => {

@@ -37,13 +37,13 @@ export function defineOutcome<Result extends Stored, Shown extends object>({
 
 const outcomes = new Map<string, OutcomeDefinition>();
 
-/** Before the schema is built: the kinds of jobs that there are, and what comes out of each. */
-export function contributeOutcomes(definitions: readonly OutcomeDefinition[]): void {
-  for (const definition of definitions) {
-    const { kind, about } = definition.kind;
-    JobKindEnum.add(kind, about);
-    outcomes.set(kind, definition);
-  }
+/** Before the schema is built: every kind of job, and what comes out of those that have an outcome. */
+export function contributeJobs(
+  kinds: readonly Pick<JobKind, 'kind' | 'about'>[],
+  definitions: readonly OutcomeDefinition[],
+): void {
+  for (const { kind, about } of kinds) JobKindEnum.add(kind, about);
+  for (const definition of definitions) outcomes.set(definition.kind.kind, definition);
 }
 
 export const JobOutcome = createUnionType({
@@ -52,7 +52,7 @@ export const JobOutcome = createUnionType({
   types: () => [...outcomes.values()].map(({ type }) => type),
 });
 
-/** Null for a kind that nothing comes out of. */
+/** Null for a kind without an outcome. */
 export function outcomeOf(stored: StoredResult): object | null {
   return outcomes.get(stored.kind)?.show(stored) ?? null;
 }
