@@ -18,7 +18,7 @@ export interface AlertFilter {
   deploymentId?: string | null;
 }
 
-/** Kind of problem that an alert reports. */
+/** The kind of object that an alert is about. */
 export interface AlertSubject {
   modelId: string;
   endpointId: string;
@@ -27,7 +27,7 @@ export interface AlertSubject {
 
 const MAX_REASON_LENGTH = 2_000;
 
-/** Alerts: opened, brought up to date and resolved by what windows of traffic say, or resolved by a person. */
+/** Alerts. The analysis of a monitoring window opens, updates and resolves them; a person can also resolve one. */
 export class AlertService {
   constructor(private readonly live: LiveEvents) {}
 
@@ -52,8 +52,8 @@ export class AlertService {
   }
 
   /**
-   * Takes in what a window says. Call under the deployment's monitoring lock; returns the alert that it opened, changed
-   * or resolved.
+   * Applies the result of a window. The caller holds the deployment's monitoring lock. Returns the alert that was
+   * opened, updated or resolved.
    */
   async advance(
     session: Session,
@@ -63,7 +63,7 @@ export class AlertService {
   ): Promise<Alert | null> {
     const { kind, value, threshold, message } = signal;
     const where = { tenant: session.tenant, deploymentId: subject.deploymentId, kind, status: 'OPEN' } as const;
-    // A person may be resolving it.
+    // Locked, because a person may resolve the alert at the same time.
     const open = await session.em.findOne(Alert, where, { lockMode: LockMode.PESSIMISTIC_WRITE });
     const step = advanceAlert(open, signal);
     if (step.action === 'NONE') return null;
@@ -95,7 +95,7 @@ export class AlertService {
     return open;
   }
 
-  /** Ends an alert by hand. The next window that breaches opens another. */
+  /** Resolves an alert by hand. The next window that breaches a limit opens another. */
   async resolve(session: Session, id: string, reason: string): Promise<Alert> {
     const text = reason.trim();
     if (text === '' || text.length > MAX_REASON_LENGTH)
@@ -113,7 +113,7 @@ export class AlertService {
     return alert;
   }
 
-  /** Ends the open alerts of a deployment that serves no more. */
+  /** Resolves the open alerts of a deployment that has stopped. */
   async resolveStopped(session: Session, deploymentId: string): Promise<void> {
     const where = { tenant: session.tenant, deploymentId, status: 'OPEN' } as const;
     for (const alert of await session.em.find(Alert, where, { lockMode: LockMode.PESSIMISTIC_WRITE })) {

@@ -17,22 +17,24 @@ import type { ExperimentPlace } from '../experiments/index.js';
 /** A file or folder among the artifacts of a run or a logged model. */
 export interface FolderPlace {
   owner: FolderOwner;
-  /** Below the owner's artifacts; '' is all of them. */
+  /** The path below the owner's artifacts; '' means all of them. */
   path: string;
 }
 
-/** A place and the check that it must pass. */
+/** A place, and the check that a change of it must pass. */
 export interface CheckedPlace extends FolderPlace {
   check(session: Session, experiment: ExperimentPlace): Promise<void>;
-  /** An id, DEFAULT or ANY: `check` has nothing against an owner in it. Null where only `check` can tell. */
+  /**
+   * An experiment id, DEFAULT or ANY: an owner in this experiment passes `check`. Null when only `check` can decide.
+   */
   experiment: string | null;
 }
 
-/** A file that is to be put at its path. */
+/** A file to store at its path. */
 interface NewFile {
   objectKey: string;
   stored: StoredObject;
-  /** Of one that is a row of the database; the object store has others. */
+  /** The content of a file that is stored in the database; null for a file in the object store. */
   content: Buffer | null;
 }
 
@@ -53,24 +55,24 @@ interface Dependencies {
 }
 
 const DELETED_AT_ONCE = 1_000;
-/** Held in memory whole, which costs less than a stream. */
+/** A file up to this size is held in memory as a whole, which costs less than a stream. */
 const SMALL_BYTES = 256 * 1024;
-/** In the audit log. */
+/** Hashes that an audit entry shows at most. */
 const MAX_HASHES_SHOWN = 100;
 
 /**
- * The files of a run or a logged model as a folder whose client may put, replace and delete them; paths are checked
- * before.
+ * The files of a run or a logged model, as a folder. Its client may add, replace and delete files; the caller checks
+ * the paths before.
  */
 export class ArtifactFolderService {
   constructor(private readonly deps: Dependencies) {}
 
-  /** The experiment of the owner. NOT_FOUND when there is no such owner. */
+  /** The experiment of the owner. NOT_FOUND when the owner does not exist. */
   experimentOf(session: Session, owner: FolderOwner): Promise<ExperimentPlace> {
     return readExperiment(session, owner, null);
   }
 
-  /** Streams a file in, in place of one at its path. */
+  /** Streams a file in. It replaces the file that is at the path. */
   async put(
     actor: Actor,
     place: CheckedPlace,
@@ -79,9 +81,10 @@ export class ArtifactFolderService {
   ): Promise<StoredObject> {
     const { db, objects, staged, maxBytes } = this.deps;
     const { owner, path, check } = place;
-    // Of a small file, nothing is lost when its place is refused after it has come.
+    // A small file is received before its path is checked: if the path is refused, little is lost.
     const bytes = sizeBytes <= SMALL_BYTES ? await buffer(content) : null;
-    // Only without a store server: that gives clients download URLs, which the database cannot.
+    // Only when the service itself serves the files: a store server gives clients download URLs, which the database
+    // cannot.
     if (bytes && bytes.length <= Math.min(MAX_SMALL_BYTES, maxBytes) && objects.signedRequests) {
       const stored = { sizeBytes: bytes.length, sha256: hash('sha256', bytes) };
       await this.place(actor, place, { objectKey: keyOf(actor, owner, path, smallKey), stored, content: bytes });
@@ -110,7 +113,9 @@ export class ArtifactFolderService {
     }
   }
 
-  /** For a file whose parts its client sends straight to the object store; `complete` puts it in its place. */
+  /**
+   * Begins a file whose parts the client sends directly to the object store. `complete` then puts the file at its path.
+   */
   async begin(
     actor: Actor,
     owner: FolderOwner,
@@ -132,7 +137,7 @@ export class ArtifactFolderService {
     return { uploadId, urls };
   }
 
-  /** NOT_FOUND when no such upload to this path is open. */
+  /** NOT_FOUND when no open upload to this path has this id. */
   async complete(
     actor: Actor,
     owner: FolderOwner,
@@ -160,7 +165,7 @@ export class ArtifactFolderService {
     return session.em.findOne(Artifact, { tenant: session.tenant, ...owner, path });
   }
 
-  /** Where to GET a file without a token. NOT_FOUND when the path has no file. */
+  /** A URL to GET the file without a token. NOT_FOUND when there is no file at the path. */
   async downloadUrl(
     session: Session,
     owner: FolderOwner,
@@ -175,14 +180,14 @@ export class ArtifactFolderService {
     };
   }
 
-  /** What is in a folder ('' for all), by name; nothing for a file and for what is not there. */
+  /** The content of a folder ('' for all), ordered by name. Empty for a file and for a path that does not exist. */
   async list(session: Session, owner: FolderOwner, folder: string): Promise<FolderEntry[]> {
     const prefix = folder === '' ? '' : `${folder}/`;
     const entries = await folderEntries(session, owner, prefix);
     return entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** The file at the path, or all files in the folder there; may be none. */
+  /** Deletes the file at the path, or all files in the folder there. Does nothing when there are none. */
   async delete(session: Session, owner: FolderOwner, path: string): Promise<void> {
     const { staged } = this.deps;
     await this.lock(session, owner);
@@ -194,7 +199,7 @@ export class ArtifactFolderService {
       const files = await filesAt(session, owner, path, after, DELETED_AT_ONCE);
       await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: { $in: files.map(({ id }) => id) } });
       const keys = files.map(({ objectKey }) => objectKey);
-      // Of a large folder, the first files go at once and the sweeper takes the others.
+      // For a large folder, the first files are deleted now; the sweeper deletes the others.
       await staged.stageAll(session, keys, count > 0);
       if (count === 0) discarded.push(...keys);
       shown.push(...files.slice(0, MAX_HASHES_SHOWN - shown.length).map(({ sha256 }) => sha256));
@@ -206,7 +211,7 @@ export class ArtifactFolderService {
     audit(session, 'deleteArtifacts', subjectOf(owner), { path, files: count, sha256: shown }, null);
   }
 
-  /** Against other writers of its files, until the transaction ends. */
+  /** Makes other writers of the owner's files wait until the transaction ends. */
   private lock(session: Session, owner: FolderOwner): Promise<ExperimentPlace> {
     return readExperiment(session, owner, 'update');
   }
@@ -218,7 +223,7 @@ export class ArtifactFolderService {
     return upload;
   }
 
-  /** In one way to the database where it can be, which is for most files. */
+  /** Uses one round trip to the database when possible, which is the case for most files. */
   private async place(actor: Actor, place: CheckedPlace, file: NewFile): Promise<void> {
     const { db, staged } = this.deps;
     const { owner, path, check } = place;
@@ -234,7 +239,10 @@ export class ArtifactFolderService {
     });
   }
 
-  /** Row and object in one transaction: the file that was there goes after the commit. The owner is locked. */
+  /**
+   * Changes row and object in one transaction; the replaced file is deleted after the commit. The caller holds the
+   * owner's lock.
+   */
   private async replace(
     session: Session,
     owner: FolderOwner,
@@ -256,8 +264,8 @@ export class ArtifactFolderService {
   }
 
   /**
-   * No file may be a folder of another: clients have both on their disks. The answer is the file that is at the path
-   * already.
+   * No file may be a folder of another file, because clients have both on their disks. Returns the file that is at the
+   * path already.
    */
   private async requirePlace(session: Session, owner: FolderOwner, path: string): Promise<PresentFile | null> {
     if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
@@ -280,25 +288,30 @@ async function readExperiment(session: Session, owner: FolderOwner, lock: 'updat
   return experiment;
 }
 
-/** What blocks a file at a path: a file there, one at a folder above it, or one below the path. */
+/**
+ * The SQL that finds what blocks a file at a path: a file at the path, a file at a folder above it, or a file below it.
+ */
 const metBy = (column: string) => `select id, path, object_key as "objectKey", sha256 from artifact
   where tenant = ? and ${column} = ? and path collate "C" = any(?::text[])
   union all
   (select id, path, object_key, sha256 from artifact
    where tenant = ? and ${column} = ? and path collate "C" >= ? and path collate "C" < ? limit 1)`;
 
-/** A path with the folders above it. */
+/** The path and all folders above it. */
 const placesOf = (path: string) => path.split('/').map((_, i, segments) => segments.slice(0, i + 1).join('/'));
 
-/** The parameters of `metBy`; of bytes, a zero is the next after a slash. */
+/**
+ * The parameters of `metBy`. In byte order, '0' comes directly after '/', so both texts are the bounds of everything
+ * below the path.
+ */
 const metParams = (tenant: string, id: string, path: string) => [
   ...[tenant, id, placesOf(path)],
   ...[tenant, id, `${path}/`, `${path}0`],
 ];
 
 /**
- * The owner's lock, and then row, settlement and audit entry of a file at a free path, which is what most files need;
- * false, and nothing is done, where `replace` has to look closer.
+ * Locks the owner, then writes the row, the settlement and the audit entry of a file at a free path, which most files
+ * need. Returns false, and changes nothing, when `replace` must decide.
  */
 async function placeNew(
   db: Database,
@@ -316,7 +329,7 @@ async function placeNew(
     ? `insert into small_object (tenant, key, content) select ?, ?, ? where ${isFree} returning key`
     : `delete from staged_object where tenant = ? and object_key = ? and ${isFree} returning object_key as key`;
   const made = await db.sendAtOnce(actor, [
-    // Separate, so that the next statement sees what others did during the wait.
+    // A separate statement, so that the next one sees what others committed during the wait.
     {
       name: `hold_${table}`,
       text: `select from ${table} where tenant = ? and id = ? for update`,
@@ -358,7 +371,7 @@ const tableOf = (owner: FolderOwner) => ('runId' in owner ? 'run' : 'logged_mode
 const subjectOf = (owner: FolderOwner) =>
   'runId' in owner ? { type: 'run', id: owner.runId } : { type: 'loggedModel', id: owner.loggedModelId };
 
-/** The user's path only makes the key's end readable; the id makes it unique. */
+/** The user's path only makes the end of the key readable; the id makes the key unique. */
 function keyOf({ principal }: Actor, owner: FolderOwner, path: string, keyIn = fileKey): string {
   const place = 'runId' in owner ? `runs/${owner.runId}` : `logged-models/${owner.loggedModelId}`;
   const name = (path.split('/').at(-1) ?? '')

@@ -11,10 +11,10 @@ import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import { audit } from '../platform/index.js';
 import { requireWritable, type RunService } from '../experiments/index.js';
 
-/** Folders of a training's run that the service itself fills. */
+/** Folders of a training's run that only the service fills. */
 const OWN_FOLDERS = ['model', 'metrics', 'logs', 'checkpoints'];
 
-/** Files of runs, model versions and jobs: size and SHA-256 on record, content in the object store. */
+/** Files of runs, model versions and jobs: size and SHA-256 are in the database, the content is in the object store. */
 export class ArtifactService {
   constructor(
     private readonly db: Database,
@@ -25,7 +25,7 @@ export class ArtifactService {
   ) {}
 
   /**
-   * Keeps an uploaded file with a run. The same bytes under the same path again change nothing; others are CONFLICT.
+   * Stores an uploaded file with a run. The same bytes at the same path again change nothing; other bytes are CONFLICT.
    */
   async log(actor: Actor, input: { runId: string; path: string; uploadId: string }): Promise<Artifact> {
     const path = checkArtifactPath('input.path', input.path);
@@ -62,7 +62,7 @@ export class ArtifactService {
     }
   }
 
-  /** Writes the row of a staged file that now is stored. */
+  /** Writes the row of a staged file that has been stored. */
   async record(
     session: Session,
     owner: { runId: string } | { modelVersionId: string } | { jobId: string } | { loggedModelId: string },
@@ -89,7 +89,7 @@ export class ArtifactService {
     return artifact;
   }
 
-  /** All or part of the content. UNAVAILABLE when the stored file is gone. */
+  /** Reads all or a part of the content. UNAVAILABLE when the stored file is missing. */
   async read(artifact: Artifact, range?: ByteRange): Promise<Readable> {
     try {
       return await this.objects.get(artifact.objectKey, range);
@@ -118,7 +118,7 @@ export class ArtifactService {
   }
 }
 
-/** One that a training of this service fills itself, or that holds such a one. */
+/** True for a folder that a training of this service fills, and for a folder that contains such a folder. */
 export const isOwnFolder = (path: string) => path === '' || OWN_FOLDERS.includes(path.split('/')[0] ?? '');
 
 /** CONFLICT for a folder that a training of this service fills itself. */

@@ -18,7 +18,7 @@ import type { ArtifactService } from './artifact.service.js';
 import { RUN_ARCHIVE } from './run-archive.job-kind.js';
 import { needsArchive } from './store.js';
 
-/** Rows that are in memory at once. */
+/** Rows in memory at the same time. */
 const CHUNK_ROWS = 5_000;
 
 const LOG_PATH = 'logs/run.log';
@@ -39,13 +39,13 @@ interface Dependencies {
 }
 
 /**
- * When a run of external code ends, its log and metric histories become files of it. Trainings store theirs
- * themselves.
+ * When a run of external code ends, its log and its metric histories are stored as files of the run. Trainings store
+ * these files themselves.
  */
 export class RunArchiveService {
   constructor(private readonly deps: Dependencies) {}
 
-  /** Runs in the transaction that ends the run: adds a job if there is anything to store. */
+  /** Call in the transaction that ends the run. Adds a job if there is anything to store. */
   async request(session: Session, runId: string): Promise<void> {
     if (await needsArchive(session, runId)) this.deps.jobs.create(session, RUN_ARCHIVE, { input: {}, runId });
   }
@@ -53,7 +53,7 @@ export class RunArchiveService {
   async execute(attempt: AttemptOf<typeof RUN_ARCHIVE>): Promise<void> {
     const runId = attempt.job.runId!;
     const start = await attempt.read((session) => session.em.findOneOrFail(Run, { id: runId, tenant: session.tenant }));
-    // Resumed or deleted meanwhile: its next end requests this again; a restored run is unchanged.
+    // The run was resumed or deleted meanwhile. Its next end requests another archive; a restored run has not changed.
     if (!isEnded(start.status) || start.state === 'DELETED')
       return attempt.succeed({ skipped: start.state === 'DELETED' ? 'DELETED' : start.status });
     await attempt.write((session) => prepareHistories(session, runId));
@@ -66,16 +66,17 @@ export class RunArchiveService {
       const result = { files: files.map(({ path, rows, stored }) => ({ path, rows, ...stored })) };
       await attempt.succeed(result, (session) => this.record(session, attempt, files));
     } finally {
-      // What no row names: this attempt failed or was overtaken, or a later archive of the run was faster.
+      // Files that no row names: this attempt failed or was replaced by another, or a later archive of the run was
+      // faster.
       await this.deps.staged.discardAll(keys);
     }
   }
 
-  /** In place of what an earlier end of the run has left. */
+  /** Replaces the files that an earlier end of the run has stored. */
   private async record(session: Session, attempt: Attempt, files: Archived[]): Promise<void> {
     const { artifacts, staged } = this.deps;
     const runId = attempt.job.runId!;
-    // Two archives of one run, each from another worker, take turns.
+    // Two workers that archive the same run take turns.
     await lockRun(session, runId);
     const later = { kind: 'RUN_ARCHIVE', status: 'SUCCEEDED', id: { $gt: attempt.job.id } } as const;
     if ((await session.em.count(Job, { tenant: session.tenant, runId, ...later })) > 0) return;
@@ -90,7 +91,7 @@ export class RunArchiveService {
     }
   }
 
-  /** Null when there is nothing to store, or the run's own code put a file there. */
+  /** Null when there is nothing to store, or when the run's own code has stored a file at this path. */
   private async store(
     attempt: Attempt,
     runId: string,
@@ -131,8 +132,8 @@ export class RunArchiveService {
   }
 
   /**
-   * `{"runId", "metrics": {"loss": [{"step", "loggedAt", "value"}, …]}}`; values that JSON has no number for are
-   * strings.
+   * `{"runId", "metrics": {"loss": [{"step", "loggedAt", "value"}, …]}}`; NaN and the infinities are strings, because
+   * JSON has no numbers for them.
    */
   private async *historyJson(attempt: Attempt, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
     let last: PointPlace | null = null;
@@ -155,13 +156,13 @@ export class RunArchiveService {
   }
 }
 
-/** Each attempt's own: what a worker that was frozen sends late replaces nothing. */
+/** Each attempt has its own key, so that a worker that was frozen and writes late replaces nothing. */
 function keyOf({ job, number }: Attempt, runId: string, path: string): string {
   const [folder, name] = path.split('/');
   return `${job.tenant}/runs/${runId}/${folder}/${job.id}-${number}/${name}`;
 }
 
-/** Files that others put at such a path are in a folder of their own. */
+/** The keys of files that others store at such a path begin with another folder. */
 const isArchived = ({ tenant, runId, path, objectKey }: Artifact) =>
   objectKey.startsWith(`${tenant}/runs/${runId}/${path.split('/')[0]}/`);
 

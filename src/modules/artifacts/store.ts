@@ -12,7 +12,7 @@ import type { ExperimentPlace } from '../experiments/index.js';
 
 const tables = tablesOf(Artifact, Run, RunCounter, LoggedModel, Experiment, Job);
 
-/** The run or the logged model whose files they are. */
+/** The run or the logged model that owns the files. */
 export type FolderOwner = { runId: string } | { loggedModelId: string };
 
 const columnOf = (owner: FolderOwner): ['run_id' | 'logged_model_id', string] =>
@@ -27,7 +27,7 @@ export interface PresentFile {
 
 const BY_CODE_POINT = sql<string>`path collate "C"`;
 
-/** What is directly in a folder, whose path ends with a slash; '' is all. */
+/** The direct content of a folder, whose path ends with a slash; '' means all. */
 export function folderEntries(
   { em, tenant }: Session,
   owner: FolderOwner,
@@ -53,7 +53,7 @@ export function folderEntries(
     .execute();
 }
 
-/** The file at the path, and the files in the folder there; '' is all. In the order of paths after one of them. */
+/** The file at the path, or the files in the folder there; '' means all. Ordered by path, after a given path. */
 export function filesAt(
   { em, tenant }: Session,
   owner: FolderOwner,
@@ -82,8 +82,8 @@ export function filesAt(
 }
 
 /**
- * What blocks a file at a path: a file there, one at a folder above it (`places` are the path and the folders above
- * it), or one below the path.
+ * What blocks a file at a path: a file at the path, a file at a folder above it, or a file below it. `places` are the
+ * path and the folders above it.
  */
 export async function fileInTheWay(
   { em, tenant }: Session,
@@ -107,7 +107,7 @@ export async function fileInTheWay(
   return met ?? null;
 }
 
-/** The experiment of the files' owner; locks the owner's row on request; null when there is no such owner. */
+/** The experiment of the owner of files; null when the owner does not exist. Locks the owner's row on request. */
 export async function experimentOf(
   { em, tenant }: Session,
   owner: FolderOwner,
@@ -127,7 +127,7 @@ export async function experimentOf(
   return experiment ?? null;
 }
 
-/** Whether a run has logged lines or points that no job stores as files: a training does, and so does an archive. */
+/** Whether a run has log lines or points that no job stores as files. Trainings and archive jobs store them. */
 export async function needsArchive({ em, tenant }: Session, runId: string): Promise<boolean> {
   const needed = await tables(em)
     .selectFrom('run as r')

@@ -57,24 +57,24 @@ export interface DatasetServiceOptions {
   staged: StagedObjects;
   uploads: UploadService;
   files: DatasetFiles;
-  /** Folders whose files may be registered by path. */
+  /** Folders from which files may be registered by path. */
   allowedDirs: readonly string[];
   maxBytes: number;
 }
 
-/** What a row says of its table. */
+/** What the row of a dataset says about its table. */
 interface TableColumns {
   tableKey: string;
   tableSizeBytes: number;
   tableSha256: string;
 }
 
-/** A table that stays where it is until it is disposed of. */
+/** A table in a local file that stays until it is disposed. */
 export interface LocalTable extends Disposable {
   readonly table: Table;
 }
 
-/** A file to register, opened. */
+/** An opened file to register. */
 interface Source {
   fileName: string;
   description: string;
@@ -95,10 +95,11 @@ const MAX_PREVIEW_ROWS = 100;
 const MAX_WAITING_PREVIEWS = 2_000;
 
 /**
- * Tables to train on and to predict for: files in the object store with their inferred columns, versioned under a name.
+ * Tables for training and prediction: files in the object store with their inferred columns. Each name has numbered
+ * versions.
  */
 export class DatasetService {
-  /** Local files whose hash was checked, by key, size and time of change. */
+  /** Local files whose hash was checked. The key is made of object key, size and time of change. */
   private readonly checked = new LRUCache<string, true>({ max: 1000 });
 
   private readonly previews = new InTurn('previews of datasets', MAX_WAITING_PREVIEWS);
@@ -106,8 +107,8 @@ export class DatasetService {
   constructor(private readonly options: DatasetServiceOptions) {}
 
   /**
-   * Stores a copy of the file and reads its columns; the row is written last. BAD_USER_INPUT for a malformed file,
-   * INVALID_PATH.
+   * Stores a copy of the file and reads its columns. The row is written last. Errors: BAD_USER_INPUT for a malformed
+   * file, INVALID_PATH.
    */
   async register(actor: Actor, input: RegisterDatasetInput): Promise<Dataset> {
     const { db, objects, staged, maxBytes } = this.options;
@@ -167,7 +168,7 @@ export class DatasetService {
     return dataset;
   }
 
-  /** The given or the newest version under a name. NOT_FOUND when there is no such name or version. */
+  /** The given version, or the newest one, of a name. NOT_FOUND when the name or the version does not exist. */
   async getByName(session: Session, name: string, version: number | null): Promise<Dataset> {
     const newest = await this.latest(session, name);
     if (!newest) throw notFoundByName('dataset', name);
@@ -178,7 +179,7 @@ export class DatasetService {
     throw new AppError(ErrorCode.NOT_FOUND, message, { field: 'version', got: String(version) });
   }
 
-  /** The newest version under a name; null when there is none. */
+  /** The newest version of a name; null when the name does not exist. */
   latest(session: Session, name: string): Promise<Dataset | null> {
     return session.em.findOne(Dataset, { tenant: session.tenant, name }, { orderBy: { version: 'DESC' } });
   }
@@ -203,7 +204,8 @@ export class DatasetService {
   }
 
   /**
-   * The first rows. One file is read after the other, and tenants take turns: a page of datasets may ask for hundreds.
+   * The first rows. Files are read one at a time and tenants take turns, because a page of datasets may ask for
+   * hundreds.
    */
   async preview(dataset: Dataset, rows: number): Promise<Record<string, PreviewValue>[]> {
     if (rows < 1 || rows > MAX_PREVIEW_ROWS) throw badInput('first', `an integer from 1 to ${MAX_PREVIEW_ROWS}`, rows);
@@ -214,8 +216,8 @@ export class DatasetService {
   }
 
   /**
-   * A local copy of the table; its hash and that of the source file are checked. UNAVAILABLE when one is gone or
-   * altered.
+   * A local copy of the table. Checks its hash and that of the source file. UNAVAILABLE when one of them is missing or
+   * changed.
    */
   async localTable(dataset: Dataset): Promise<LocalTable> {
     using held = new DisposableStack();
@@ -261,7 +263,7 @@ export class DatasetService {
     return file;
   }
 
-  /** Reads the file and stores its table under the key, which is staged; no table for Parquet. */
+  /** Reads the file and stores its table under the staged key. A Parquet file needs no table. */
   private async importFile(
     path: string,
     format: DatasetFormat,
@@ -281,7 +283,7 @@ export class DatasetService {
     }
   }
 
-  /** The table of a dataset that was registered before there were tables; the entity is brought up to date. */
+  /** Makes the table of a dataset that was registered before the service made tables, and updates the entity. */
   private async importLate(dataset: Dataset, path: string): Promise<TableColumns> {
     const { db, staged } = this.options;
     const { id: requestId, tenant, createdBy } = dataset;
@@ -312,7 +314,7 @@ export class DatasetService {
     }
   }
 
-  /** The next version number that is neither used nor reserved, in any format. */
+  /** The next version number that no row uses and no staged file reserves, in any format. */
   private async reserveVersion(
     session: Session,
     name: string,
@@ -320,7 +322,7 @@ export class DatasetService {
   ): Promise<{ version: number; objectKey: string; tableKey: string | null; earlier: ColumnReading[] }> {
     const folder = `${session.tenant}/datasets/${name}/`;
     await sql(session.em, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [folder]);
-    // One statement, one snapshot: a version that ceases to be staged is seen as a row.
+    // One statement reads one snapshot: a version that is no longer staged is already a row.
     const [next] = await sql<{ version: number }>(
       session.em,
       `select 1 + greatest(
@@ -363,8 +365,7 @@ export class DatasetService {
   }
 
   /**
-   * The file is opened first and then found inside an allowed folder, so that a link exchanged in between gains
-   * nothing.
+   * The file is opened first, then checked to be inside an allowed folder: exchanging a link in between has no effect.
    */
   private async openPath(path: string): Promise<Source> {
     const refused = () =>
@@ -378,7 +379,7 @@ export class DatasetService {
         },
       );
     if (!isAbsolute(path)) throw refused();
-    // A pipe would block the plain open for ever.
+    // Without O_NONBLOCK, opening a pipe would wait for ever.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => null);
     if (!file) throw refused();
     try {
@@ -400,7 +401,7 @@ export class DatasetService {
   }
 }
 
-/** A column that never had a value says nothing of later ones. */
+/** A column without any value says nothing about the columns of later versions. */
 function readingsToKeep({ columns, rowCount }: Dataset): ColumnReading[] {
   return columns.filter(({ type, missingCount }) => type !== 'STRING' || missingCount < rowCount).map(readingOf);
 }

@@ -21,11 +21,14 @@ import type { DatasetService } from '../datasets/index.js';
 
 export interface EvaluationInput {
   modelVersionId: string;
-  /** All rows of this dataset instead of the training's holdout. */
+  /** Measures on all rows of this dataset, not on the training's holdout. */
   datasetId?: string | null;
-  /** The version in production when absent; without one, the base rate alone. */
+  /**
+   * When absent: the version in production. When none is in production, the version is compared with the base rate
+   * only.
+   */
   baselineVersionId?: string | null;
-  /** For an uploaded version, which no training tells the target of. */
+  /** The target of an uploaded version, which has no training that says it. */
   target?: { column: string; greaterThan?: number | null } | null;
 }
 
@@ -43,7 +46,7 @@ interface Dependencies {
   evaluator: ModelEvaluator;
 }
 
-/** What an evaluation will be of. */
+/** A request for an evaluation, checked. */
 interface Prepared {
   version: OnnxVersion;
   datasetId: string;
@@ -51,29 +54,30 @@ interface Prepared {
   baseline: ModelVersion | null;
 }
 
-/** Everything that an attempt needs, read in one transaction. */
+/** All that an attempt needs. Read in one transaction. */
 interface Plan {
   version: OnnxVersion;
   model: Model;
   baseline: OnnxVersion | null;
-  /** Its rows test the model. */
+  /** The dataset whose rows test the model. */
   dataset: Dataset;
   trainingDataset: Dataset | null;
   training: Awaited<ReturnType<typeof trainingOf>>;
 }
 
 /**
- * Measures versions on rows that they never saw, beside the version in production; the result is the EVALUATION gate.
+ * Measures a version on rows that it was not trained on, and compares it with the version in production. The result is
+ * the EVALUATION gate.
  */
 export class EvaluationService {
   constructor(private readonly deps: Dependencies) {}
 
-  /** Whether the evaluation can be done, as far as it can be known before. Errors as of `start`. */
+  /** Checks, as far as possible in advance, that the evaluation can be done. Errors are those of `start`. */
   async check(session: Session, input: EvaluationInput): Promise<void> {
     await this.prepare(session, input);
   }
 
-  /** `parentId` is the job that has it done, if any. */
+  /** `parentId` is the job that requested it, if any. */
   async start(session: Session, input: EvaluationInput, parentId?: string): Promise<Job> {
     const { version, datasetId, target, baseline } = await this.prepare(session, input);
     const baselineVersionId = baseline?.id ?? null;
@@ -104,7 +108,7 @@ export class EvaluationService {
     return { version, datasetId, target, baseline: await this.baselineFor(session, version, input.baselineVersionId) };
   }
 
-  /** One attempt. The evaluation has the job's id, so that it exists once however often the job is tried. */
+  /** Runs one attempt. The evaluation has the id of the job, so that it exists once, also after many attempts. */
   async execute(attempt: AttemptOf<typeof EVALUATION>): Promise<void> {
     const { objects, staged, evaluator } = this.deps;
     const config = attempt.input;
@@ -259,7 +263,10 @@ export class EvaluationService {
     };
   }
 
-  /** A model trained again on all rows has seen its holdout: the model from before is evaluated in its place. */
+  /**
+   * A model that was trained again on all rows has seen its holdout rows. In this case the model before that training
+   * is evaluated.
+   */
   private async candidateOf({ version, training, dataset }: Plan, held: DisposableStack): Promise<ModelFile> {
     const judged = judgedBeforeRefit(training, dataset);
     if (!judged) return this.fileOf(version, held);
@@ -275,7 +282,7 @@ export class EvaluationService {
     };
   }
 
-  /** The same for every attempt: one that was thought dead may store it once more. */
+  /** The text is the same for every attempt, because an attempt that was considered dead may store it again. */
   private markdown(
     { version, model, baseline, dataset, training }: Plan,
     report: EvaluationReport,
@@ -297,7 +304,7 @@ function judgedBeforeRefit(training: Plan['training'], dataset: Dataset) {
   return training?.datasetId === dataset.id ? training.result.judgedModel : undefined;
 }
 
-/** A model that nothing can be measured of against a target, with what leads on. */
+/** The error for a model that cannot be measured against a target. It says what to do instead. */
 function notJudged({ id, name, task }: Model): AppError {
   const policy = `{production: {firstGates: [VALIDATION]}, validation: {requireHoldoutMetrics: false}}`;
   const without = `let its gates ask for no evaluation: setGatePolicy(input: {modelId: "${id}", policy: ${policy}})`;
@@ -322,7 +329,7 @@ function comparedWith(report: EvaluationReport): string | null {
   return report.task === 'CLUSTERING' ? null : (report.baseline?.versionId ?? null);
 }
 
-/** What can be known before the job: the dataset has what the model takes and what it predicts. */
+/** Checks before the job that the dataset has the inputs and the target of the model. */
 function requireColumns(dataset: Dataset, { id, signature }: OnnxVersion, target: TargetColumn | null): void {
   const names = dataset.columns.map(({ name }) => name);
   const shown = names.slice(0, 20).join(', ');

@@ -21,17 +21,17 @@ import type { ValidationService } from './validation.service.js';
 
 export interface ReleaseInput {
   modelVersionId: string;
-  /** All rows of this dataset judge, instead of the training's holdout. */
+  /** Evaluates on all rows of this dataset, not on the training's holdout. */
   datasetId?: string | null;
-  /** For an uploaded version, which no training tells the target of. */
+  /** The target of an uploaded version, which has no training that says it. */
   target?: EvaluationInput['target'];
   targetStage: ReleaseStage;
-  /** For PRODUCTION: the version there now; null or absent for none. */
+  /** For PRODUCTION: the version that is there now; null or absent when there is none. */
   expectedProductionVersionId?: string | null;
 }
 
 type ReleaseAttempt = AttemptOf<typeof RELEASE>;
-/** Jobs that a release has had done for it; kept with the job, so that another attempt knows them. */
+/** The jobs that a release has started. They are stored with the release's job, so that the next attempt knows them. */
 type Work = NonNullable<ReleaseAttempt['soFar']>;
 
 interface Dependencies {
@@ -44,15 +44,16 @@ interface Dependencies {
 }
 
 /**
- * Brings a version as far towards a stage as its gates let it, by the same use cases that a person would call one after
- * another: what has passed is not done again, no gate is passed without its evidence, and approvals stay with people.
+ * Moves a version as far towards a stage as its gates allow, by the use cases that a person would call. A step that has
+ * succeeded is not repeated, no gate is passed without evidence, and only people approve.
  */
 export class ReleaseService {
   constructor(private readonly deps: Dependencies) {}
 
   /**
-   * Queues the release, or returns one in progress with the same request. Errors: CONFLICT (another release in
-   * progress, another version in production, a version that is not READY), and those of an impossible evaluation.
+   * Queues the release, or returns the one in progress with the same request. Errors: CONFLICT (another release is in
+   * progress, another version is in production, the version is not READY), and the errors of an evaluation that cannot
+   * be done.
    */
   async start(session: Session, input: ReleaseInput): Promise<Job> {
     await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
@@ -98,8 +99,8 @@ export class ReleaseService {
   }
 
   /**
-   * One attempt. Each step is a transaction of its own that this attempt alone can make, and the jobs begun so far are
-   * in the row.
+   * Runs one attempt. Each step is one transaction that only this attempt can make. The row names the jobs that were
+   * started so far.
    */
   async execute(attempt: ReleaseAttempt): Promise<void> {
     const { input } = attempt;
@@ -114,7 +115,7 @@ export class ReleaseService {
     }
   }
 
-  /** One step: promotes the version, or begins a job and records it, or ends the release. */
+  /** Makes one step: promotes the version, or starts a job and records it, or ends the release. */
   private async step(
     session: Session,
     attempt: ReleaseAttempt,
@@ -180,7 +181,7 @@ export class ReleaseService {
     });
   }
 
-  /** Waits for a job of the release; null when it has done its work, else what keeps the version back. */
+  /** Waits for a job of the release. Null when the job was successful, otherwise the gate that stops the version. */
   private async endOf(attempt: Attempt, jobId: string): Promise<MissingGate | null> {
     const { live, jobs } = this.deps;
     await lookUntil(
@@ -226,7 +227,7 @@ function requireExpected(
     requireProduction(production, expectedProductionVersionId ?? null);
 }
 
-/** The request in normal form. */
+/** The request with every absent field set to null, so that two requests can be compared. */
 function configOf({
   modelVersionId,
   datasetId,

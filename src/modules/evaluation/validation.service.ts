@@ -31,7 +31,7 @@ const HOLDOUT_PREFIX = 'holdout.';
 export class ValidationService {
   constructor(private readonly deps: Dependencies) {}
 
-  /** `parentId` is the job that has it done, if any. */
+  /** `parentId` is the job that requested it, if any. */
   async start(session: Session, modelVersionId: string, parentId?: string): Promise<Job> {
     const version = await this.deps.versions.getReady(session, modelVersionId);
     const { runId } = version;
@@ -89,7 +89,7 @@ export class ValidationService {
       policy,
     );
     const failedChecks = decision.checks.filter(({ passed }) => !passed).map(({ name }) => name);
-    // JSON has no infinity, which here means no answer at all.
+    // JSON has no infinity. Infinity here means that there was no answer to measure.
     const result = {
       passed: decision.passed,
       failedChecks,
@@ -112,7 +112,7 @@ export class ValidationService {
   }
 }
 
-/** What the training measured, when nothing newer has. */
+/** The metrics of the training, when no newer evaluation exists. */
 function holdoutMetricsOf({ metrics }: ModelVersion): Record<string, number> {
   return Object.fromEntries(
     Object.entries(metrics).flatMap(([name, value]) =>

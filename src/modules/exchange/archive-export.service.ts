@@ -31,10 +31,10 @@ interface Dependencies {
   experiments: ExperimentService;
 }
 
-/** A file of lines ends once it has so much. */
+/** A file of lines ends when it has this size. */
 const LINES_BYTES = 4 * 1024 ** 2;
 
-/** An experiment with all that is in it as one archive, written with flat memory. */
+/** Writes an experiment with all its data as one archive. Memory does not grow with the size of the experiment. */
 export class ArchiveExportService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -125,7 +125,7 @@ class ArchiveWriter {
     this.attempt.progress(0.5, `${this.counts.runs} runs are in the archive`);
   }
 
-  /** Writes each line just before its contents. */
+  /** Writes the line of each file, then its content. */
   private async files(rows: ArchiveRows): Promise<void> {
     for await (const { objectKey, ...line } of rows.files()) {
       this.attempt.signal.throwIfAborted();

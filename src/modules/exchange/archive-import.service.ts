@@ -39,12 +39,15 @@ interface Begun extends SyncedArchive {
 
 const IDS_PER_LOOK = 10_000;
 
-/** Imports an archived experiment, into the same or another tenant or service: either all of it or nothing visible. */
+/**
+ * Imports an archived experiment, into the same or another tenant or service. Either all of it becomes visible or
+ * nothing.
+ */
 export class ArchiveImportService {
   constructor(private readonly deps: Dependencies) {}
 
   async start(session: Session, input: { uploadId: string; name?: string | null }): Promise<Job> {
-    // Kept from the sweeper, which sees the job afterwards.
+    // Protects the upload from the sweeper until the job exists; the sweeper keeps the uploads of jobs.
     const upload = await this.deps.uploads.get(session, input.uploadId, LockMode.PESSIMISTIC_READ);
     const name = input.name == null ? null : checkName('input.name', input.name);
     const job = this.deps.jobs.create(session, EXPERIMENT_IMPORT, {
@@ -92,8 +95,8 @@ export class ArchiveImportService {
   }
 
   /**
-   * Made once, however many attempts there are: deleted until it is whole, so that garbage collection takes what a
-   * failure leaves.
+   * Creates the experiment once, however many attempts there are. It is marked as deleted until it is complete, so that
+   * garbage collection removes what a failed import leaves.
    */
   private async begin(
     attempt: Attempt,
@@ -133,7 +136,7 @@ export class ArchiveImportService {
     });
   }
 
-  /** Continues what another job left. CONFLICT while that job is still running. */
+  /** Continues what another job has left. CONFLICT while that job is still running. */
   private async takeOver(
     session: Session,
     of: { server: string; externalId: string; experimentId: string; synced: SyncedArchive },
@@ -141,7 +144,7 @@ export class ArchiveImportService {
   ): Promise<void> {
     const { server, externalId, experimentId, synced } = of;
     if (synced.jobId === jobId) return;
-    // A running garbage collection ends its step first, and then leaves the experiment alone.
+    // Waits until a running garbage collection has finished its step. After that it does not touch the experiment.
     const [there] = await sql(session.em, 'select 1 from experiment where tenant = ? and id = ? for update', [
       session.tenant,
       experimentId,
@@ -163,8 +166,8 @@ export class ArchiveImportService {
   }
 
   /**
-   * Whether this very archive was exported by the tenant, so that its ids were the tenant's. Ids of any other archive
-   * are not even looked for: who sends made-up ones would learn which of them another tenant has.
+   * Whether this tenant exported exactly this archive, so that its ids are the tenant's own. For any other archive the
+   * ids are not looked up: somebody could otherwise find out which ids another tenant has.
    */
   private isOwnExport(attempt: Attempt, sha256: string): Promise<boolean> {
     return attempt.read(async (session) => {
@@ -173,7 +176,7 @@ export class ArchiveImportService {
     });
   }
 
-  /** Whether no id is already in use. */
+  /** True when none of the ids is in use. */
   private async allFree({ ids }: ArchiveCheck): Promise<boolean> {
     const groups = [
       ['experiment', [ids.experiment]],
@@ -198,7 +201,7 @@ export class ArchiveImportService {
   }
 }
 
-/** The latest point of each metric, which lists and filters read. */
+/** Writes the latest point of each metric, which lists and filters read. */
 async function latestOf(session: Session, runId: string): Promise<void> {
   await sql(
     session.em,
@@ -212,7 +215,7 @@ async function latestOf(session: Session, runId: string): Promise<void> {
   );
 }
 
-/** Everything as it was, in the transaction that ends the job. */
+/** Restores the states of the archive, in the transaction that ends the job. */
 async function reveal(
   session: Session,
   experimentId: string,

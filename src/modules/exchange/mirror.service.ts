@@ -19,12 +19,12 @@ import {
 } from './mirror-tasks.js';
 
 export interface MirrorTarget {
-  /** Without a password in it. */
+  /** The address without its password. */
   address: string;
   server: MlflowServer;
 }
 
-/** Of one tenant. */
+/** The state of a tenant's mirror. */
 export interface MirrorStatus {
   server: string | null;
   waiting: number;
@@ -34,7 +34,7 @@ export interface MirrorStatus {
 }
 
 const POLL_MS = 500;
-/** Wait for another worker to create what is needed. */
+/** How long a task waits while another worker creates what the task needs. */
 const BUSY_DELAY_MS = 1_000;
 const FIRST_DELAY_MS = 5_000;
 const MAX_DELAY_MS = 60 * 60_000;
@@ -43,7 +43,7 @@ const MAX_PAUSE_MS = 60_000;
 const MAX_ERROR_LENGTH = 500;
 const ERRORS_SHOWN = 20;
 
-/** Carries what has changed here to another tracking server, at least once each; requests never wait for it. */
+/** Sends changes to another tracking server, each at least once. Requests never wait for it. */
 export class MirrorService {
   private readonly consumer: LeasedConsumer<MirrorTask> | null;
   private pausedUntilMs = 0;
@@ -60,7 +60,7 @@ export class MirrorService {
       target &&
       new LeasedConsumer({
         name: 'mirror',
-        // One after the other: experiments and models come before what is in them.
+        // One at a time: experiments and models come before their content.
         concurrency: 1,
         pollMs: POLL_MS,
         logger,
@@ -80,7 +80,7 @@ export class MirrorService {
     await this.consumer?.stop();
   }
 
-  /** Nothing waits where nothing is mirrored. */
+  /** Reads how many changes wait; none when no mirror is configured. */
   async status(session: Session): Promise<MirrorStatus> {
     const [counts] = await sql<{ waiting: number; failing: number; oldestChangeAt: Date | null }>(
       session.em,
@@ -149,7 +149,10 @@ export class MirrorService {
     }
   }
 
-  /** One try at a time while the server does not answer, each later than the one before; no task is blamed for it. */
+  /**
+   * While the server does not answer, one task is tried at a time, with growing pauses. No task counts this as its own
+   * failure.
+   */
   private async pause(task: MirrorTask, reason: string): Promise<void> {
     this.logger.warn({ reason, pauseMs: this.pauseMs }, 'the MLflow server that is mirrored to does not answer');
     this.pausedUntilMs = Date.now() + this.pauseMs;
@@ -158,7 +161,7 @@ export class MirrorService {
   }
 }
 
-/** No answer, or one that every other request would get too. A 500 may concern this one thing only. */
+/** No answer, or an answer that every other request would get too. A 500 may be about this one object only. */
 function isOutage(error: unknown): boolean {
   if (error instanceof MlflowRefusal) return [401, 403, 408, 429, 502, 503, 504].includes(error.status);
   return error instanceof AppError && error.code === ErrorCode.UNAVAILABLE;

@@ -29,17 +29,14 @@ interface Dependencies extends ExperimentImportServices, ModelImportServices {
 
 const MAX_NAMES = 1_000;
 const MAX_SECRET_LENGTH = 8_000;
-/** Of the progress; the rest is for models. */
+/** Part of the progress for experiments; the rest is for models. */
 const EXPERIMENTS_SHARE = 0.8;
 
-/**
- * Brings what another tracking server holds over to this one, as often as somebody wants: what is here already is not
- * doubled.
- */
+/** Imports from another tracking server. It can be repeated: what was imported already is not duplicated. */
 export class MlflowImportService {
   constructor(private readonly deps: Dependencies) {}
 
-  /** Errors: URL_NOT_ALLOWED; FORBIDDEN for stages that others than ADMIN want kept. */
+  /** Errors: URL_NOT_ALLOWED; FORBIDDEN when a role other than ADMIN asks to keep the stages. */
   async start(session: Session, input: MlflowImportInput): Promise<Job> {
     const url = checkOutboundUrl('input.trackingUri', input.trackingUri, this.deps.policy);
     if (url.search !== '') throw badInput('input.trackingUri', 'an address without a query', input.trackingUri);
@@ -56,7 +53,7 @@ export class MlflowImportService {
     const credentials = checkCredentials(input);
     const job = this.deps.jobs.create(session, MLFLOW_IMPORT, { input: config });
     await session.em.flush();
-    // Not in the job, which people and logs see; deleted when it ends.
+    // The secret is not part of the job, which people and logs see. It is deleted when the job ends.
     await sql(session.em, 'insert into job_secret (tenant, job_id, secret) values (?, ?, ?)', [
       ...[session.tenant, job.id, JSON.stringify(credentials)],
     ]);
@@ -112,7 +109,7 @@ async function* each<T>(names: string[], read: (name: string) => Promise<T>): As
   for (const name of names) yield await read(name);
 }
 
-/** Read twice so that none is kept in memory: their number is unknown. */
+/** The list is read twice, once only to count it, because it may be too long for the memory. */
 async function countOf(things: AsyncIterable<unknown>): Promise<number> {
   let count = 0;
   for await (const thing of things) count += thing === undefined ? 0 : 1;
@@ -131,7 +128,7 @@ function checkNames(field: string, names: string[] | null | undefined): string[]
 
 function checkCredentials({ token, username, password }: MlflowCredentials): MlflowCredentials {
   for (const [field, value] of Object.entries({ token, username, password })) {
-    // Never shown, not even when it is wrong. A line break would begin another header.
+    // An error never shows the secret, not even a wrong one. A line break in it would begin another header.
     if (value != null && (value === '' || value.length > MAX_SECRET_LENGTH || !/^[\x20-\x7e]+$/.test(value)))
       throw badInput(`input.${field}`, `1 to ${MAX_SECRET_LENGTH} plain characters`, '(hidden)');
   }

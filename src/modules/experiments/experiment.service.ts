@@ -23,25 +23,25 @@ export interface TagEntry {
 }
 
 export interface NewExperiment {
-  /** Only of an import, which keeps the ids of what it brings. */
+  /** Set by an import only, which keeps the ids of the source. */
   id?: string;
   name: string;
   description?: string | null;
   tags?: TagEntry[] | null;
-  /** Where clients put artifacts themselves; absent for this service's store. */
+  /** The folder where clients store artifacts themselves; absent for the store of this service. */
   artifactLocation?: string | null;
 }
 
-/** What the ids and the artifact addresses of an experiment's runs and models are made of. */
+/** The values from which the ids and the artifact addresses of an experiment's runs and models are built. */
 export type ExperimentPlace = Pick<Experiment, 'id' | 'isDefault' | 'artifactLocation'>;
 
 const DEFAULT_NAME = 'Default';
-/** As MLflow has it: longer than those of runs. */
+/** The limit of MLflow; it is higher than that of runs' tags. */
 const MAX_TAG_LENGTH = 20_000;
-/** MLflow's tag for the description; the column and the tag are kept equal here. */
+/** MLflow's tag for the description. The service keeps the tag and the column equal. */
 const NOTE = RUN_TAGS.note;
 
-/** Experiments: the named groups of runs. */
+/** Experiments: named groups of runs. */
 export class ExperimentService {
   async create(session: Session, input: NewExperiment): Promise<Experiment> {
     const name = await this.freeName(session, input.name);
@@ -49,7 +49,7 @@ export class ExperimentService {
   }
 
   /**
-   * The experiment with this name, created when there is none; an existing one is not changed. CONFLICT when it is
+   * The experiment of this name; created when it does not exist. An existing one is not changed. CONFLICT when it is
    * deleted.
    */
   async getOrCreate(session: Session, input: NewExperiment): Promise<{ experiment: Experiment; created: boolean }> {
@@ -89,7 +89,7 @@ export class ExperimentService {
     return experiment;
   }
 
-  /** The tenant's default experiment, created when first needed. Runs that name none go there. */
+  /** The tenant's default experiment, created at the first use. It gets the runs that name no experiment. */
   async default(session: Session): Promise<Experiment> {
     const where = { tenant: session.tenant, isDefault: true };
     const known = await session.em.findOne(Experiment, where);
@@ -97,7 +97,7 @@ export class ExperimentService {
     await takeTurns(session, 'default experiment');
     const others = await session.em.findOne(Experiment, where);
     if (others) return others;
-    // An experiment that has the name already becomes it.
+    // If an experiment has this name already, it becomes the default one.
     await makeDefault(session, uuidv7(), DEFAULT_NAME);
     const made = await session.em.findOneOrFail(Experiment, where, { refresh: true });
     audit(session, 'createExperiment', { type: 'experiment', id: made.id }, null, { name: made.name, isDefault: true });
@@ -122,7 +122,7 @@ export class ExperimentService {
       if (input.name != null && input.name !== experiment.name)
         experiment.name = await this.freeName(session, input.name);
       const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags, MAX_TAG_LENGTH);
-      // The description stays unless it is named: the tags that a client sees do not have it.
+      // Keeps the description unless the client gives one: the tags that a client sees do not contain it.
       const description = input.description ?? (input.tags == null ? undefined : tags[NOTE]) ?? experiment.description;
       if (input.tags != null) checkSetSize('input.tags', setSizeOf(tags));
       Object.assign(experiment, { description, tags: withNote(tags, description) });
@@ -133,7 +133,7 @@ export class ExperimentService {
     return experiment;
   }
 
-  /** Adds or changes some tags and leaves the others. */
+  /** Adds or changes some tags and keeps the others. */
   async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
     const after = checkTags('input.tags', tags, MAX_TAG_LENGTH);
     const { before, ...size } = await this.writeTags(session, id, after);
@@ -141,14 +141,16 @@ export class ExperimentService {
     audit(session, 'setExperimentTags', { type: 'experiment', id }, { tags: before }, { tags: after });
   }
 
-  /** NOT_FOUND when it has no such tag. */
+  /** NOT_FOUND when the experiment does not have this tag. */
   async deleteTag(session: Session, id: string, key: string): Promise<void> {
     const { before } = await this.writeTags(session, id, {}, [key]);
     if (!Object.hasOwn(before, key)) throw notFound('tag', key);
     audit(session, 'deleteExperimentTag', { type: 'experiment', id }, { tags: before }, { tags: {} });
   }
 
-  /** Puts it aside with its active runs, all at one instant, by which `restore` knows them. */
+  /**
+   * Marks the experiment and its active runs as deleted, all with the same time. `restore` finds the runs by this time.
+   */
   async remove(session: Session, id: string): Promise<Experiment> {
     const experiment = await this.locked(session, id);
     this.requireActive(experiment);
@@ -184,12 +186,12 @@ export class ExperimentService {
     return experiment;
   }
 
-  /** Of a deleted one too: its name stays its own. */
+  /** Finds deleted experiments too, because their names stay taken. */
   findByName(session: Session, name: string): Promise<Experiment | null> {
     return session.em.findOne(Experiment, { tenant: session.tenant, name });
   }
 
-  /** Finds deleted ones too, as by id. NOT_FOUND when there is none. */
+  /** Finds deleted experiments too. NOT_FOUND when none has the name. */
   async getByName(session: Session, name: string): Promise<Experiment> {
     const experiment = await this.findByName(session, name);
     if (!experiment) throw notFoundByName('experiment', name);
@@ -212,7 +214,7 @@ export class ExperimentService {
     return paginate(session, Experiment, where, page, order);
   }
 
-  /** Names of deleted experiments are taken too, until garbage collection. */
+  /** Names of deleted experiments are taken until garbage collection. */
   private async freeName(session: Session, wanted: string): Promise<string> {
     const name = checkName('input.name', wanted);
     const find = () => session.em.findOne(Experiment, { tenant: session.tenant, name }, { fields: ['state'] });
@@ -232,7 +234,7 @@ export class ExperimentService {
     return name;
   }
 
-  /** The description follows its tag. */
+  /** Writes the tags, and the description that one of them carries. */
   private async writeTags(
     session: Session,
     id: string,
@@ -250,7 +252,7 @@ export class ExperimentService {
     return change;
   }
 
-  /** Locked, so that of two changes at once the second sees the first. */
+  /** Locks the row, so that the second of two changes at the same time sees the first. */
   private locked(session: Session, id: string): Promise<Experiment> {
     return this.get(session, id, LockMode.PESSIMISTIC_WRITE);
   }
@@ -273,7 +275,7 @@ export class ExperimentService {
   }
 }
 
-/** Callers that give this name to an experiment wait for each other. */
+/** Callers that give this name to an experiment take turns. */
 const turnOf = (name: string) => `experiment ${name}`;
 
 function withNote(tags: Record<string, string>, description: string): Record<string, string> {

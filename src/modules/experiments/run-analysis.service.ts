@@ -33,7 +33,7 @@ export interface CoordinateAxis {
   low: number | null;
   high: number | null;
   categories: string[];
-  /** Of a metric. */
+  /** Null for a parameter. */
   direction: MetricDirection | null;
 }
 
@@ -56,7 +56,7 @@ export interface ImportanceReport extends ParameterImportance {
   runsLeftOut: number;
 }
 
-/** What many runs say together about their parameters. */
+/** Computes which parameters matter, over many runs. */
 export class RunAnalysisService {
   constructor(
     private readonly search: RunSearchService,
@@ -90,7 +90,7 @@ export class RunAnalysisService {
     };
   }
 
-  /** Reads in one transaction and computes after it, so that no connection waits for a forest. */
+  /** Reads in one transaction and computes after it, so that no database connection is held during the computation. */
   async importance(
     read: <T>(work: (session: Session) => Promise<T>) => Promise<T>,
     input: ImportanceInput,

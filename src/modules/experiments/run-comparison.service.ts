@@ -23,7 +23,7 @@ import { datasetsOfRuns } from './stores/datasets.js';
 import { latestOfRuns, type LatestValue } from './stores/metrics.js';
 
 export const MAX_COMPARED_RUNS = 20;
-/** Metrics whose groups are tested unless some are named: each test takes a millisecond or two. */
+/** Metrics that are tested by default; each test takes one or two milliseconds. */
 export const MAX_TESTED_METRICS = 50;
 const MAX_CURVES = 20;
 const MAX_CURVE_POINTS = 2_000;
@@ -46,7 +46,7 @@ export interface ComparedMetric {
   key: string;
   direction: MetricDirection;
   values: ({ run: Run; value: number | null; step: number | null } & MetricDifference)[];
-  /** Computed on request. */
+  /** Computed only when the client asks for it. */
   significance(): Promise<(Omit<GroupComparison, 'group'> & { group: ComparedGroup })[]>;
 }
 
@@ -69,7 +69,7 @@ export interface RunComparison {
   isCut: boolean;
 }
 
-/** Runs side by side. */
+/** Compares runs. */
 export class RunComparisonService {
   async compare(session: Session, input: CompareRunsInput): Promise<RunComparison> {
     const { runIds } = input;
@@ -83,7 +83,7 @@ export class RunComparisonService {
     const shown = groups.map((group): ComparedGroup => ({ ...group, runs: group.runs.map((i) => runs[i]!) }));
     const baselineGroup = groups.findIndex((group) => group.runs.includes(baseline));
     const directions = new Map((input.directions ?? []).map(({ key, direction }) => [key, direction]));
-    // One test after the other, with room between them for other requests.
+    // Tests run one after the other, so that other requests run in between.
     let turn: Promise<unknown> = Promise.resolve();
     const metrics = found.metrics.map(({ key, rows }, n): ComparedMetric => {
       const direction = directions.get(key) ?? guessDirection(key);
@@ -160,7 +160,7 @@ function checkRunIds(runIds: readonly string[]): void {
   if (again) throw badInput('input.runIds', 'each run once', again);
 }
 
-/** Newest values by metric, in the order of the runs: of the named metrics, or of the first 500 by name. */
+/** The newest value of each metric, in the order of the runs: of the named metrics, or of the first 500 by name. */
 async function latestOf(
   session: Session,
   runIds: readonly string[],

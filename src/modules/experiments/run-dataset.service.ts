@@ -18,7 +18,7 @@ import {
 
 export interface NewLoggedDataset {
   direction: 'INPUT' | 'OUTPUT';
-  /** A registered dataset: its name, digest and source are taken from it where they are not given. */
+  /** The id of a registered dataset. Name, digest and source are taken from it when they are absent. */
   datasetId?: string | null;
   name?: string | null;
   digest?: string | null;
@@ -26,21 +26,21 @@ export interface NewLoggedDataset {
   source?: string | null;
   schema?: string | null;
   profile?: string | null;
-  /** What it was used for, e.g. "training": MLflow's tag mlflow.data.context. */
+  /** The purpose, e.g. "training". MLflow's tag mlflow.data.context. */
   context?: string | null;
   tags?: TagEntry[] | null;
 }
 
 export const MAX_DATASETS_PER_CALL = 1_000;
 const DIGEST_CHARACTERS = 36;
-/** Shorter ones are not SHA-256 but hashes of a client's own, and would match by chance. */
+/** A shorter digest is a client's own hash, not SHA-256, and would match by chance. */
 const SHA256_PREFIX = /^[0-9a-f]{16,64}$/;
 
-/** Data that runs read and wrote, as the code that made them says: registered datasets, and references to others. */
+/** Data that runs read and wrote, as their code says: registered datasets, and references to other data. */
 export class RunDatasetService {
   /**
-   * The same name and digest again in one direction adds only tags of new keys: the first of each key stays, as in
-   * MLflow.
+   * If name, digest and direction are known already, only tags with new keys are added: the first value of a key stays,
+   * as in MLflow.
    */
   async log(session: Session, runId: string, datasets: NewLoggedDataset[]): Promise<void> {
     if (datasets.length === 0 || datasets.length > MAX_DATASETS_PER_CALL) {
@@ -56,12 +56,12 @@ export class RunDatasetService {
     });
   }
 
-  /** Each dataset that runs of these experiments read, once per context. */
+  /** Each dataset that runs of these experiments read, once for each context. */
   inExperiments(session: Session, experimentIds: readonly string[], limit: number): Promise<DatasetOfExperiment[]> {
     return datasetsOfExperiments(session, experimentIds, CONTEXT_TAG, limit);
   }
 
-  /** Of several with the same direction, name and digest, the first. */
+  /** Of several with the same direction, name and digest, only the first is kept. */
   private async rows(session: Session, datasets: NewLoggedDataset[]): Promise<LoggedDatasetRow[]> {
     const ids = datasets.flatMap(({ datasetId }) => datasetId ?? []);
     await requireOwn(session, Dataset, 'dataset', ids);

@@ -18,13 +18,13 @@ export interface RunUpdate {
   runId: string;
   name?: string | null;
   status?: RunStatus | null;
-  /** Absent: now when the run ends, none when it goes on. */
+  /** When absent: now if the run ends, null if it continues. */
   endedAt?: Date | null;
-  /** Markdown; an empty one takes it away. */
+  /** Markdown; an empty text removes the description. */
   description?: string | null;
 }
 
-/** Called in the transaction that ends a run. What it throws undoes the end. */
+/** Called in the transaction that ends a run. An exception undoes the end. */
 type OnRunEnd = (session: Session, runId: string) => Promise<void>;
 
 /** Changes of a run after its creation: finish, resume, clone, delete and restore. */
@@ -33,7 +33,7 @@ export class RunLifecycleService {
 
   constructor(private readonly runs: RunService) {}
 
-  /** For modules above, which do something with every run that ends. */
+  /** Lets another module act when a run ends. */
   onEnd(listener: OnRunEnd): void {
     this.listeners.push(listener);
   }
@@ -66,7 +66,7 @@ export class RunLifecycleService {
     return run;
   }
 
-  /** Takes up a run that has ended, to log more to it. */
+  /** Continues a run that has ended, so that more can be logged. */
   async resume(session: Session, runId: string): Promise<Run> {
     const run = await this.writable(session, runId);
     if (!isEnded(run.status))
@@ -89,7 +89,7 @@ export class RunLifecycleService {
   }
 
   /**
-   * A new run with the parameters and tags of another one, and a tag that says of which; metrics and files stay behind.
+   * A new run with the parameters and tags of another run, and a tag that names it. Metrics and files are not copied.
    */
   async clone(
     session: Session,
@@ -110,7 +110,7 @@ export class RunLifecycleService {
     return clone;
   }
 
-  /** Deletes a run until it is restored or removed by garbage collection; a deleted run does not change. */
+  /** Marks a run as deleted until it is restored or garbage collection removes it. A deleted run cannot be changed. */
   async remove(session: Session, runId: string): Promise<Run> {
     const run = await this.locked(session, runId);
     if (run.state === 'DELETED') return run;
@@ -135,7 +135,7 @@ export class RunLifecycleService {
     return run.state === 'ACTIVE' ? run : refuseWrite(session, runId);
   }
 
-  /** Locked, so that of two changes at once the second sees the first. */
+  /** Locks the row, so that the second of two changes at the same time sees the first. */
   private async locked(session: Session, runId: string): Promise<Run> {
     const run = await this.runs.get(session, runId);
     await session.em.lock(run, LockMode.PESSIMISTIC_WRITE);

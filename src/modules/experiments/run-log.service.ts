@@ -14,7 +14,7 @@ export interface LogLineInput {
 
 export const MAX_LINES_PER_CALL = 1_000;
 
-/** What runs print, line by line, for those who watch and those who search later. */
+/** The lines that runs print, for followers and for searches. */
 export class RunLogService {
   constructor(private readonly live: LiveEvents) {}
 
@@ -41,7 +41,7 @@ export class RunLogService {
     return last;
   }
 
-  /** Lines past a sequence number; -1 asks for the newest alone. */
+  /** Lines after a sequence number; -1 asks for the newest only. */
   after(session: Session, runId: string, seq: number, limit: number): Promise<LogLine[]> {
     return linesAfter(session, runId, seq, limit, seq < 0 ? 'desc' : 'asc');
   }

@@ -11,15 +11,15 @@ import { searchRuns } from './stores/run-search.js';
 
 export interface RunFilter extends RunTerms {
   experimentIds?: string[] | null;
-  /** ACTIVE ones when absent. */
+  /** When absent: ACTIVE runs. */
   states?: Run['state'][] | null;
 }
 
 const NEWEST_FIRST: OrderKey<RunEntity> = { entity: 'attribute', key: 'created_at', direction: 'DESC' };
 
-/** Runs by what was logged to them. */
+/** Searches runs by their logged data. */
 export class RunSearchService {
-  /** One page by a typed filter and a filter string; both must match. */
+  /** One page of the runs that match both the typed filter and the filter string. */
   async list(
     session: Session,
     filter: RunFilter,

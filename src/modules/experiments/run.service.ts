@@ -17,7 +17,7 @@ import { addCounter, lockRun, setStatusOf, statusOf, type StatusChange } from '.
 export type RunStatus = Run['status'];
 
 export interface NewRun {
-  /** Only of an import, which keeps the ids of what it brings. */
+  /** Set by an import only, which keeps the ids of the source. */
   id?: string;
   experimentId: string;
   name?: string | null;
@@ -32,7 +32,7 @@ export interface NewRun {
 
 export const MAX_METRICS_PER_CALL = 10_000;
 
-/** Runs and what they log: parameters, tags, metric histories. */
+/** Runs and their data: parameters, tags, metric histories. */
 export class RunService {
   constructor(
     private readonly live: LiveEvents,
@@ -40,7 +40,7 @@ export class RunService {
   ) {}
 
   async create(session: Session, input: NewRun): Promise<Run> {
-    // Shared with other new runs; the experiment's deletion waits, and then finds this one.
+    // Other new runs share this lock. A deletion of the experiment waits for it, and then finds this run.
     const experiment = await this.experiments.get(session, input.experimentId, LockMode.PESSIMISTIC_READ);
     if (experiment.state !== 'ACTIVE') throw badInput('input.experimentId', 'an active experiment', experiment.state);
     const parent = input.parentRunId == null ? null : await this.get(session, input.parentRunId);
@@ -78,29 +78,29 @@ export class RunService {
     return run;
   }
 
-  /** Whether no more data comes, unless the run is resumed; also true for a garbage-collected run. */
+  /** Whether no more data will come, unless the run is resumed. Also true for a run that garbage collection removed. */
   async hasEnded(session: Session, id: string): Promise<boolean> {
     const status = await statusOf(session, id);
     return status === null || isEnded(status);
   }
 
-  /** Of a run that the transaction does not hold; its followers learn it. */
+  /** Sets the status of a run that the transaction has not loaded; its followers are told. */
   async setStatus(session: Session, runId: string, change: StatusChange): Promise<void> {
     await setStatusOf(session, runId, change);
     this.tellStatus(session, runId);
   }
 
-  /** In the transaction in which the run ends or goes on; tells its followers. */
+  /** Tells the followers. Call in the transaction in which the run ends or continues. */
   tellStatus(session: Session, id: string): void {
     session.afterCommit(() => publishRun(this.live, id));
   }
 
-  /** NOT_FOUND for the first one missing. */
+  /** NOT_FOUND for the first run that does not exist. */
   requireAll(session: Session, ids: string[]): Promise<void> {
     return requireOwn(session, Run, 'run', ids);
   }
 
-  /** A parameter says what a run was made with: it can be logged again with the same value, not changed. */
+  /** A parameter describes how a run was made: the same value can be logged again, another value is refused. */
   async logParams(session: Session, runId: string, params: TagEntry[]): Promise<void> {
     const added = await addParams(session, runId, params);
     audit(session, 'logParams', { type: 'run', id: runId }, null, added);
@@ -119,7 +119,7 @@ export class RunService {
     );
   }
 
-  /** Computes a tag's new value from its old one (null for none); callers take turns. */
+  /** Computes a tag's new value from its old one (null when there is none). Callers take turns. */
   async changeTag(
     session: Session,
     runId: string,
@@ -138,8 +138,8 @@ export class RunService {
   }
 
   /**
-   * Appends metric points; the same point again adds nothing. Returns how many were new. MLflow's clients may count
-   * steps from below 0.
+   * Appends metric points and returns how many are new. The same point again adds nothing. Clients of MLflow may use
+   * steps below 0.
    */
   async logMetrics(session: Session, runId: string, metrics: MetricInput[], minStep = 0): Promise<number> {
     if (metrics.length === 0 || metrics.length > MAX_METRICS_PER_CALL) {
@@ -150,7 +150,9 @@ export class RunService {
     return addedCount;
   }
 
-  /** The metrics of one step, each at most once: an attempt that repeats a step of an earlier one adds nothing. */
+  /**
+   * Logs the metrics of one step, each at most once: an attempt that repeats a step of an earlier attempt adds nothing.
+   */
   async logStep(session: Session, runId: string, step: number, metrics: Record<string, number>): Promise<void> {
     const known = await keysAtStep(session, runId, step);
     const fresh = Object.entries(metrics).filter(([key]) => !known.has(key));
@@ -162,12 +164,12 @@ export class RunService {
     );
   }
 
-  /** What was logged for the rows that a training learns from and is watched by, step by step. */
+  /** Metrics of the training and validation rows, by step. */
   stepHistory(session: Session, runId: string): Promise<{ step: number; metrics: Record<string, number> }[]> {
     return metricsByStep(session, runId, ['train.', 'validation.']);
   }
 
-  /** Points past a sequence number; -1 asks for the newest alone. */
+  /** Points after a sequence number; -1 asks for the newest only. */
   async metricsAfter(session: Session, runId: string, seq: number, limit: number): Promise<MetricRow[]> {
     return pointsAfter(session, runId, seq, limit, seq < 0 ? 'desc' : 'asc');
   }

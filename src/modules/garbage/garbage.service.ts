@@ -37,7 +37,7 @@ export interface GarbageInput {
 
 type CollectionAttempt = AttemptOf<typeof GARBAGE_COLLECTION>;
 
-/** What the store still holds of a thing whose rows are gone. */
+/** What the object store still holds after the rows were removed. */
 interface Removed {
   keys: string[];
   uploads: OpenUpload[];
@@ -60,7 +60,8 @@ const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 const NOTHING: Tally = { runs: 0, loggedModels: 0, experiments: 0, metricPoints: 0, logLines: 0, files: 0 };
 
 /**
- * Removes for good what was deleted long ago: rows, points, logs and files. What a registered version came from stays.
+ * Removes permanently what was deleted long ago: rows, points, logs and files. Runs and models that are the source of a
+ * registered version are kept.
  */
 export class GarbageService {
   constructor(private readonly deps: Dependencies) {}
@@ -90,7 +91,7 @@ export class GarbageService {
   }
 }
 
-/** One attempt at a collection; it finds again what an earlier one did not reach. */
+/** One attempt of a collection. It finds again what an earlier attempt did not reach. */
 class Collection {
   private readonly tally: Tally;
   private readonly kept: Kept[] = [];
@@ -151,7 +152,7 @@ class Collection {
       return;
     await this.remove(async (session) => {
       if (!(await lockDeletedRun(session, id, this.scope.deletedBefore))) return null;
-      // Somebody may have registered one while its points went.
+      // Somebody may have registered a version while the points were removed.
       const versions = await versionsFromRun(session, id);
       if (versions.length > 0) return this.keep({ ...candidate, type: 'run', reason: cameFrom(versions) });
       const uploads = await openUploads(session, id);
@@ -188,7 +189,7 @@ class Collection {
     });
   }
 
-  /** False when the run is wanted again. */
+  /** False when the run was restored. */
   private async clear(
     table: 'metric_point' | 'run_log',
     runId: string,
@@ -209,8 +210,8 @@ class Collection {
   }
 
   /**
-   * Rows go in one transaction with the promise that their files follow; a crash in between leaves the files to the
-   * sweeper.
+   * The transaction that removes rows also records their files for removal. After a crash the sweeper removes the
+   * files.
    */
   private async remove(work: (session: Session) => Promise<Removed | null>): Promise<void> {
     const removed = await this.attempt.write(async (session) => {
@@ -230,7 +231,7 @@ class Collection {
     await this.deps.staged.discardAll(removed.keys);
   }
 
-  /** Runs in the removal's transaction, so that the counts are right even if this process crashes. */
+  /** Call in the transaction of the removal, so that the counts are right even when this process crashes. */
   private async count(session: Session, counted: keyof Tally, more: number, files = 0): Promise<void> {
     const tally: Tally = { ...this.tally, [counted]: this.tally[counted] + more, files: this.tally.files + files };
     await this.attempt.keep(session, tally);

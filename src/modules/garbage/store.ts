@@ -27,7 +27,7 @@ const tables = tablesOf(...ENTITIES);
 
 type Tables = TablesOf<(typeof ENTITIES)[number]>;
 
-/** What a collection may remove: things deleted before a given time; when it lists ids, only those. */
+/** What a collection may remove: objects that were deleted before a given time. If it lists ids, only those. */
 export interface GarbageScope {
   deletedBefore: string;
   experimentIds: string[] | null;
@@ -39,7 +39,7 @@ export interface Candidate {
   name: string;
 }
 
-/** Experiments that the import of an archive writes just now: they are deleted until it is done. */
+/** Experiments that an archive import is writing. They are marked as deleted until it is done. */
 const beingImported = ({ em, tenant }: Session) =>
   tables(em)
     .selectFrom('external_ref as r')
@@ -55,10 +55,10 @@ const beingImported = ({ em, tenant }: Session) =>
     .where(sql<boolean>`starts_with(r.server, 'archive:')`)
     .where(sql<boolean>`not (r.synced ->> 'done')::boolean`);
 
-/** Only runs where only runs are named. */
+/** False when only runs are named. */
 export const takesExperiments = ({ experimentIds, runIds }: GarbageScope) => runIds === null || experimentIds !== null;
 
-/** With both lists, a run of either. */
+/** If both lists are given, a run of either matches. */
 function runsOf(session: Session, { deletedBefore, experimentIds, runIds }: GarbageScope) {
   return tables(session.em)
     .selectFrom('run')
@@ -85,7 +85,7 @@ function experimentsOf({ em, tenant }: Session, { deletedBefore, experimentIds }
     .$if(experimentIds !== null, (query) => query.where('id', '=', anyOf('uuid', experimentIds ?? [])));
 }
 
-/** The next runs in the order of their ids. */
+/** The next runs, ordered by id. */
 export function deletedRuns(
   session: Session,
   scope: GarbageScope,
@@ -95,7 +95,7 @@ export function deletedRuns(
   return runsOf(session, scope).select(['id', 'name']).where('id', '>', afterId).orderBy('id').limit(limit).execute();
 }
 
-/** Deleted ones, and all of experiments that are deleted. */
+/** Deleted logged models, and all logged models of deleted experiments. */
 export function deletedModels(
   session: Session,
   scope: GarbageScope,
@@ -137,7 +137,7 @@ export function deletedExperiments(
     .execute();
 }
 
-/** Runs and experiments. */
+/** Counts runs and experiments. */
 export async function countDeleted(session: Session, scope: GarbageScope): Promise<number> {
   const runs = await runsOf(session, scope)
     .select((select) => select.fn.countAll<number>().as('count'))
@@ -149,7 +149,7 @@ export async function countDeleted(session: Session, scope: GarbageScope): Promi
   return runs.count + experiments.count;
 }
 
-/** Locks a thing's experiment against imports; false while an import is writing it. */
+/** Locks the experiment of a run or logged model against imports. False while an import is writing it. */
 async function lockExperimentOf(session: Session, table: 'run' | 'logged_model', id: string): Promise<boolean> {
   const { em, tenant } = session;
   const experiment = await tables(em)
@@ -168,7 +168,7 @@ async function isBeingImported(session: Session, experimentId: string): Promise<
   return (await beingImported(session).where('r.local_id', '=', experimentId).execute()).length > 0;
 }
 
-/** Locks the run. Null when it is gone, or restored or deleted again meanwhile. */
+/** Locks the run. Null when it does not exist, or was restored or deleted again meanwhile. */
 export async function lockDeletedRun(session: Session, id: string, deletedBefore: string): Promise<Candidate | null> {
   if (!(await lockExperimentOf(session, 'run', id))) return null;
   const run = await tables(session.em)
@@ -184,8 +184,7 @@ export async function lockDeletedRun(session: Session, id: string, deletedBefore
 }
 
 /**
- * The same for a logged model and its experiment: false when it is gone, or is needed again since its experiment was
- * restored.
+ * The same for a logged model and its experiment: false when it does not exist, or when its experiment was restored.
  */
 export async function lockDeletedModel(session: Session, id: string, deletedBefore: string): Promise<boolean> {
   if (!(await lockExperimentOf(session, 'logged_model', id))) return false;
@@ -254,13 +253,13 @@ async function versionsWhere(
   return rows.map(({ version }) => version);
 }
 
-/** An upload in parts that nobody has completed: the object store holds them beside its files. */
+/** An unfinished upload in parts. The object store holds the parts beside its files. */
 export interface OpenUpload {
   objectKey: string;
   storeUploadId: string;
 }
 
-/** Those to a run or logged model; their rows go with its row. */
+/** The open uploads of a run or logged model. Their rows are deleted with its row. */
 export function openUploads({ em, tenant }: Session, ownerId: string): Promise<OpenUpload[]> {
   return tables(em)
     .selectFrom('direct_upload')
@@ -270,7 +269,9 @@ export function openUploads({ em, tenant }: Session, ownerId: string): Promise<O
     .execute();
 }
 
-/** The row of a run and all that hangs on it; returns the keys of files that no row names any more. */
+/**
+ * Deletes the row of a run and everything that belongs to it. Returns the keys of the files that no row names any more.
+ */
 export async function deleteRunRow(session: Session, runId: string): Promise<string[]> {
   const { em, tenant } = session;
   const jobs = tables(em)
@@ -298,7 +299,7 @@ export async function deleteRunRow(session: Session, runId: string): Promise<str
   return keys.map(({ key }) => key);
 }
 
-/** The same of a logged model. */
+/** The same for a logged model. */
 export async function deleteModelRow(session: Session, id: string): Promise<string[]> {
   const keys = await tables(session.em)
     .selectFrom('artifact')
@@ -311,7 +312,7 @@ export async function deleteModelRow(session: Session, id: string): Promise<stri
   return keys.map(({ key }) => key);
 }
 
-/** Why an experiment must stay, or null once it is gone. */
+/** Deletes an experiment; null when it was deleted, otherwise the reason why it must stay. */
 export async function deleteExperimentRow(session: Session, id: string, deletedBefore: string): Promise<string | null> {
   const { em, tenant } = session;
   const experiment = await experimentsOf(session, { deletedBefore, experimentIds: [id], runIds: null })
@@ -337,7 +338,7 @@ export async function deleteExperimentRow(session: Session, id: string, deletedB
   return null;
 }
 
-/** What it was called in other tracking servers, in the order in which a mirror locks the rows. */
+/** Deletes its ids in other tracking servers, in the order in which a mirror locks the rows. */
 async function forgetElsewhere(session: Session, localId: string): Promise<void> {
   await forgetMirrorTasks(session, localId);
   await forgetExternal(session, localId);

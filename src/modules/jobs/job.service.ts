@@ -28,7 +28,7 @@ import type {
 } from './job-rows.js';
 import { storedResults } from './stored-results.js';
 
-/** Why an attempt ended; a final failure would come again in the same way. */
+/** Why an attempt ended. A final failure would happen again, so it is not retried. */
 interface Failure {
   code: ErrorCode;
   message: string;
@@ -43,12 +43,12 @@ const REQUEUE_AFTER_MS = 15_000;
 const OFFERED_AT_ONCE = 50;
 export const JOBS_WAITING = 'jobs-waiting';
 
-/** The queue that carries jobs of a kind. */
+/** The name of the queue that carries jobs of a kind. */
 export const queueOf = (kind: string, queue: string) => (queue === 'default' ? kind : `${queue}.${kind}`);
 
 export const jobTopic = (jobId: string) => `job:${jobId}`;
 
-/** Thrown inside an attempt that another attempt, a cancellation or an end has overtaken: its writes are refused. */
+/** Thrown in an attempt when the job has another attempt, was cancelled or has ended. Its writes are refused. */
 export class StaleAttempt extends Error {
   constructor(jobId: string, attempt: number) {
     super(`Attempt ${attempt} of job ${jobId} has been overtaken.`);
@@ -56,10 +56,10 @@ export class StaleAttempt extends Error {
   }
 }
 
-/** The life of background jobs: the table is the truth, the queue only carries its rows to workers. */
+/** The life of background jobs. The table is authoritative; the queue only delivers its rows to workers. */
 export class JobService {
   private readonly kinds: ReadonlyMap<string, JobKind>;
-  /** What the API shows of results, by the ids of their jobs. */
+  /** The results that the API shows, by the ids of their jobs. */
   readonly results: ReturnType<typeof storedResults>;
 
   constructor(
@@ -101,12 +101,12 @@ export class JobService {
     return job;
   }
 
-  /** What a job of this kind was asked. */
+  /** The input of a job of this kind. */
   inputOf<Input extends Stored>({ kind, input }: { kind: string; input: Input }, { id, config }: Job): z.output<Input> {
     return readStored(input, config, { what: 'input', kind, id });
   }
 
-  /** Begins a job and answers when it has ended, or after `waitMs`. */
+  /** Starts a job. Returns it when it has ended, or after `waitMs`. */
   async begunAndWaited(who: Waiter, waitMs: number, start: (session: Session) => Promise<Job>): Promise<Job> {
     const job = await this.db.transact(who, start);
     return waitMs === 0 ? job : this.afterWait(who, job.id, waitMs, 'input.waitMs');
@@ -119,7 +119,7 @@ export class JobService {
     return this.db.transact(who, (session) => this.get(session, id));
   }
 
-  /** NOT_FOUND when there is no such job. */
+  /** NOT_FOUND when the job does not exist. */
   async hasEnded(session: Session, id: string): Promise<boolean> {
     const [row] = await sql<{ status: JobStatus }>(session.em, 'select status from job where id = ? and tenant = ?', [
       id,
@@ -140,7 +140,7 @@ export class JobService {
     return paginate(session, Job, where, page, order);
   }
 
-  /** Ends a job at once, wherever it is; its worker notices by the wake-up. */
+  /** Ends a job at once in any state. Its worker notices by the wake-up. */
   async cancel(session: Session, id: string): Promise<Job> {
     const job = await this.get(session, id);
     await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
@@ -159,7 +159,7 @@ export class JobService {
     return job;
   }
 
-  /** Gives a job that was given up or cancelled another attempt, with a clean slate of failures. */
+  /** Gives a failed or cancelled job another attempt, and resets its count of failures. */
   async resume(session: Session, action: string, id: string, kind: JobKind): Promise<Job> {
     const job = await this.get(session, id, kind);
     await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
@@ -184,7 +184,7 @@ export class JobService {
     return job;
   }
 
-  /** What must be known of a delivered attempt before it is taken; null when there is nothing to do. */
+  /** What must be known of a delivered attempt before a worker takes it; null when there is nothing to do. */
   async queued(id: string, attempt: number): Promise<WaitingJob | null> {
     const [row] = await this.db.asSystem((em) =>
       sql<Omit<WaitingJob, 'waitingSinceMs'> & { waitingSince: Date }>(
@@ -200,7 +200,10 @@ export class JobService {
     return { ...wanted, waitingSinceMs: waitingSince.getTime() };
   }
 
-  /** Takes a delivered attempt. Null when there is nothing to do: already taken, overtaken or ended. */
+  /**
+   * Takes a delivered attempt. Null when there is nothing to do: it was taken already, replaced by a later one, or the
+   * job has ended.
+   */
   async claim(id: string, attempt: number): Promise<Job | null> {
     const claimed = await this.db.asSystem(async (em) => {
       const [row] = await sql<{ id: string }>(
@@ -217,7 +220,7 @@ export class JobService {
     return claimed;
   }
 
-  /** A sign of life; false when the attempt has been overtaken. */
+  /** Records that the attempt is alive; false when a later attempt has replaced it. */
   async heartbeat(id: string, attempt: number): Promise<boolean> {
     const rows = await this.db.asSystem((em) =>
       sql<{ id: string }>(
@@ -229,7 +232,7 @@ export class JobService {
     return rows.length > 0;
   }
 
-  /** Call first in every transaction of an attempt: locks the job and refuses an overtaken one. */
+  /** Call first in every transaction of an attempt. Locks the job and refuses an attempt that was replaced. */
   async fence(session: Session, id: string, attempt: number): Promise<void> {
     const rows = await sql<{ id: string }>(
       session.em,
@@ -245,7 +248,7 @@ export class JobService {
     session.afterCommit(() => this.live.publish(jobTopic(id)));
   }
 
-  /** Progress that survives a crash: what failed before no longer counts against the job. */
+  /** Records progress that survives a crash: earlier failures no longer count against the job. */
   async forgiveFailures(session: Session, id: string, soFar?: object): Promise<void> {
     const result = soFar === undefined ? null : JSON.stringify(soFar);
     await sql(session.em, 'update job set failures = 0, result = coalesce(?, result) where id = ? and tenant = ?', [
@@ -253,7 +256,7 @@ export class JobService {
     ]);
   }
 
-  /** Stores where the job's work runs, so that a later attempt can attach to it instead of starting over. */
+  /** Stores where the job's work runs, so that a later attempt can attach to it and does not start again. */
   async attach(session: Session, id: string, { backend, id: externalId, state }: ExternalHandle): Promise<void> {
     await sql(
       session.em,
@@ -262,7 +265,7 @@ export class JobService {
     );
   }
 
-  /** In the transaction of the job's outcome. */
+  /** Call in the transaction that stores the job's outcome. */
   async succeed(session: Session, id: string, attempt: number, result: object): Promise<void> {
     await this.fence(session, id, attempt);
     await sql(session.em, 'update job set result = ? where id = ? and tenant = ?', [
@@ -274,7 +277,10 @@ export class JobService {
     session.afterCommit(() => this.live.publish(jobTopic(id)));
   }
 
-  /** After an attempt threw: another try, or the end with a readable reason. A user's mistake is not tried again. */
+  /**
+   * Call after an attempt threw. The job gets another attempt or ends with a readable reason. A mistake of the user is
+   * not retried.
+   */
   async attemptFailed(job: Job, error: unknown): Promise<void> {
     const known = error instanceof AppError;
     const final = known && error.code !== ErrorCode.UNAVAILABLE && error.code !== ErrorCode.INTERNAL;
@@ -286,7 +292,7 @@ export class JobService {
     this.live.publish(EVENTS_WAITING);
   }
 
-  /** Ends an attempt whose process is stopping; another one continues. This is not a failure. */
+  /** Ends an attempt because its process stops. Another attempt continues; this does not count as a failure. */
   async handBack({ id, attempt }: Job): Promise<void> {
     await this.db.asSystem(async (em) => {
       const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
@@ -298,7 +304,7 @@ export class JobService {
     this.live.publish(JOBS_WAITING);
   }
 
-  /** Offers waiting jobs to the queue; first those that it was never offered, however many others wait for a worker. */
+  /** Sends waiting jobs to the queue. Jobs that were never sent come first, however many others wait. */
   async dispatch(): Promise<void> {
     const waiting = await this.db.asSystem((em) =>
       sql<{ id: string; tenant: string; kind: string; attempt: number; queue: string; priority: number }>(
@@ -329,7 +335,7 @@ export class JobService {
     }
   }
 
-  /** Finds running jobs without a sign of life and gives them to another attempt. */
+  /** Finds running jobs without a sign of life and gives them another attempt. */
   async reconcile(heartbeatTimeoutMs: number): Promise<void> {
     const lost = await this.db.asSystem(async (em) => {
       const rows = await sql<{ id: string; attempt: number; runId: string | null }>(
@@ -356,7 +362,7 @@ export class JobService {
     await this.dispatch();
   }
 
-  /** The steps of a job after a sequence number; -1 asks for the newest alone. */
+  /** The steps of a job after a sequence number; -1 asks for the newest only. */
   async eventsAfter(session: Session, jobId: string, seq: number, limit: number): Promise<JobEventRow[]> {
     const order = seq < 0 ? 'desc' : 'asc';
     return sql<JobEventRow>(
@@ -368,7 +374,7 @@ export class JobService {
     );
   }
 
-  /** Wakes those who follow a job that may have ended, and those who follow its run. */
+  /** Wakes the followers of a job that may have ended, and those of its run. */
   private tell({ id, runId }: Pick<Job, 'id' | 'runId'>): void {
     this.live.publish(jobTopic(id));
     if (runId) publishRun(this.live, runId);
@@ -380,7 +386,7 @@ export class JobService {
     attempt: number,
     { code, message, final, backoffMs }: Failure,
   ): Promise<void> {
-    // Without the lock, a cancellation committed meanwhile would be undone.
+    // Without the lock, a cancellation that is committed meanwhile would be undone.
     const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
     if (!job) return;
     const failures = job.failures + 1;
@@ -404,7 +410,7 @@ export class JobService {
     }
   }
 
-  /** Lets the module of its kind say what ends with a job that did not succeed. */
+  /** Lets the module of the job's kind end what depends on a job that did not succeed. */
   private async tellEnd(
     em: EntityManager,
     job: Job,
@@ -417,7 +423,10 @@ export class JobService {
     await this.db.tellTouched(em, job.tenant, await kind.ended({ em, job, input, status, failure }));
   }
 
-  /** Changes a job and leaves the step in its log, numbered by the job's own row, so that numbers commit in order. */
+  /**
+   * Changes a job and appends the step to its log. The job's own row numbers the steps, so that numbers are committed
+   * in order.
+   */
   private async step(
     em: EntityManager,
     id: string,
@@ -440,7 +449,7 @@ export class JobService {
   }
 }
 
-/** What a job has a column for. */
+/** The subjects for which the job has a column. */
 function subjectsOf({ runId, modelVersionId, datasetId, alertId }: Job): JobSubjectRef[] {
   return Object.entries({ run: runId, modelVersion: modelVersionId, dataset: datasetId, alert: alertId }).flatMap(
     ([type, id]) => (id == null ? [] : [{ type, id }]),

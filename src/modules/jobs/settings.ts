@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { list, setting, whole, type Settings, type SettingValues } from '../../settings.js';
 
-/** What the machine has, or the container where that is less. */
+/** The memory of the machine, or of the container when that is smaller. */
 function machineMemoryBytes(): number {
   const limit = process.constrainedMemory();
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();

@@ -35,7 +35,7 @@ export interface Lineage {
   isCut: boolean;
 }
 
-/** How the nodes of each type are read: their name, status, time and what else is worth showing. */
+/** The SQL that reads the nodes of each type: name, status, time and other facts worth showing. */
 const NODES: Record<LineageType, string> = {
   DATASET: `select a.id, a.name || ' v' || a.version as name, null as status, a.created_at,
     json_build_object('name', a.name, 'version', a.version, 'format', a.format, 'rowCount',
@@ -78,9 +78,9 @@ const NODES: Record<LineageType, string> = {
     json_build_object('kind', a.kind, 'message', a.message, 'value', a.value, 'threshold', a.threshold) from alert a`,
 };
 
-/** From data through runs and versions to what was served and written, and back. */
+/** The graph from data through runs and versions to deployments and predictions, in both directions. */
 export class LineageService {
-  /** A fixed number of statements per level: one in each direction. NOT_FOUND when there is no such thing. */
+  /** Uses a fixed number of statements per level: one in each direction. NOT_FOUND when the start does not exist. */
   async graph(session: Session, { id, type, direction, depth }: LineageInput): Promise<Lineage> {
     const start = await this.startOf(session, { type, id });
     const graph = new LineageGraph(start);
@@ -98,7 +98,7 @@ export class LineageService {
     };
   }
 
-  /** The node of the id: data that several runs logged is one node. */
+  /** The node of an id. Data that several runs logged is one node. */
   private async startOf(session: Session, { type, id }: LineageRef): Promise<LineageRef> {
     const [found] = await sql<{ id: string }>(
       session.em,
@@ -123,7 +123,7 @@ interface NodeRow {
   properties: Record<string, unknown>;
 }
 
-/** All nodes in one statement, nearest first. */
+/** Reads all nodes in one statement, nearest first. */
 async function nodesOf(session: Session, graph: LineageGraph): Promise<LineageNode[]> {
   const byType = Map.groupBy(
     [...graph.distances.values()].map(({ ref }) => ref),

@@ -21,11 +21,11 @@ import {
 import { addLinks, addMetrics, metricsOfModels } from './store.js';
 
 export interface NewLoggedModel {
-  /** Only of an import, which keeps the ids of what it brings. */
+  /** Set by an import only, which keeps the ids of the source. */
   id?: string;
   experimentId: string;
   name: string;
-  /** The run that makes it. */
+  /** The run that creates the model. */
   runId?: string | null;
   modelType?: string | null;
   params?: TagEntry[];
@@ -35,13 +35,13 @@ export interface NewLoggedModel {
 export interface LoggedModelFilter {
   search?: string | null;
   experimentIds?: string[] | null;
-  /** The run that made them. */
+  /** The run that created the models. */
   runId?: string | null;
   status?: LoggedModel['status'][] | null;
   modelType?: string | null;
 }
 
-/** A metric of a run that is about one model, maybe on one dataset. */
+/** A metric of a run that is about one model, and optionally about one dataset. */
 export interface LoggedModelMetricInput {
   loggedModelId: string;
   key: string;
@@ -54,7 +54,7 @@ export interface LoggedModelMetricInput {
 
 export interface LoggedModelMetric {
   key: string;
-  /** NaN and the infinities come as text. */
+  /** NaN and the infinities are texts. */
   value: number | string;
   step: number;
   timeMs: number;
@@ -63,7 +63,7 @@ export interface LoggedModelMetric {
   datasetDigest: string;
 }
 
-/** Models as runs made them, before anybody registers them: files, parameters, tags and metrics of their own. */
+/** Models as runs created them, before registration: with their own files, parameters, tags and metrics. */
 export class LoggedModelService {
   constructor(private readonly experiments: ExperimentService) {}
 
@@ -99,7 +99,7 @@ export class LoggedModelService {
     return model;
   }
 
-  /** Those in use. */
+  /** Lists the models that are not deleted. */
   async list(
     session: Session,
     filter: LoggedModelFilter,
@@ -123,7 +123,7 @@ export class LoggedModelService {
     return paginate(session, LoggedModel, { $and: conditions } as FilterQuery<LoggedModel>, page, order);
   }
 
-  /** Says that its files are all there, or that making it failed. */
+  /** Records that all files of the model are there, or that its creation failed. */
   async finalize(
     session: Session,
     id: string,
@@ -145,13 +145,13 @@ export class LoggedModelService {
     audit(session, 'setLoggedModelTags', { type: 'loggedModel', id }, { tags: before }, { tags: after });
   }
 
-  /** Computes a tag's new value from its old one (null for none); callers take turns. */
+  /** Computes a tag's new value from its old one (null when there is none). Callers take turns. */
   async changeTag(session: Session, id: string, key: string, change: (before: string | null) => string): Promise<void> {
     const { tags } = await this.locked(session, id);
     await this.setTags(session, id, [{ key, value: change(Object.hasOwn(tags, key) ? tags[key]! : null) }]);
   }
 
-  /** NOT_FOUND when it has no such tag. */
+  /** NOT_FOUND when the model does not have this tag. */
   async deleteTag(session: Session, id: string, key: string): Promise<void> {
     const model = await this.locked(session, id);
     const { before } = await this.write(session, model, 'tags', {}, [key]);
@@ -159,7 +159,7 @@ export class LoggedModelService {
     audit(session, 'deleteLoggedModelTag', { type: 'loggedModel', id }, { tags: before }, { tags: {} });
   }
 
-  /** A parameter says what it was made with: the same value again changes nothing, another one is refused. */
+  /** A parameter describes how the model was made: the same value again changes nothing, another one is refused. */
   async logParams(session: Session, id: string, params: TagEntry[]): Promise<void> {
     const model = await this.locked(session, id);
     const added = checkTags('params', params, MAX_VALUE_LENGTH);
@@ -187,7 +187,7 @@ export class LoggedModelService {
     return change;
   }
 
-  /** Puts it aside until garbage is collected. */
+  /** Marks the model as deleted, until garbage collection removes it. */
   async remove(session: Session, id: string): Promise<void> {
     const model = await this.locked(session, id);
     if (model.state === 'DELETED') return;
@@ -195,7 +195,7 @@ export class LoggedModelService {
     audit(session, 'deleteLoggedModel', { type: 'loggedModel', id }, { state: 'ACTIVE' }, { state: 'DELETED' });
   }
 
-  /** Says which models a run read, or which it made and at which step. */
+  /** Records which models a run read, or which it created and at which step. */
   async linkToRun(
     session: Session,
     runId: string,
@@ -238,14 +238,14 @@ export class LoggedModelService {
     await addMetrics(session, runId, metrics);
   }
 
-  /** All metrics of each of some models, oldest first. */
+  /** All metrics of each model, oldest first. */
   async metricsOf(session: Session, ids: string[]): Promise<(id: string) => LoggedModelMetric[]> {
     const rows = await metricsOfModels<LoggedModelMetric>(session, ids);
     const byId = new Map(rows.map(({ id, metrics }) => [id, metrics]));
     return (id) => byId.get(id) ?? [];
   }
 
-  /** Locked, so that of two changes at once the second sees the first. */
+  /** Locks the row, so that the second of two changes at the same time sees the first. */
   private async locked(session: Session, id: string): Promise<LoggedModel> {
     const model = await session.em.findOne(
       LoggedModel,

@@ -26,7 +26,7 @@ const linkModels = statement({
   row: {},
 });
 
-/** Says that a run read or made these models; the same again adds nothing. */
+/** Records that a run read or created these models. The same again adds nothing. */
 export async function addLinks(
   { em, tenant }: Session,
   runId: string,
@@ -105,7 +105,7 @@ const modelHistories = statement({
   },
 });
 
-/** The newest `limit` values of each metric, oldest first; `place` counts the metrics from 1. */
+/** The newest `limit` values of each metric, oldest first; `place` numbers the metrics from 1. */
 export function historiesOf(
   { em, tenant }: Session,
   keys: readonly { loggedModelId: string; key: string }[],
@@ -118,8 +118,8 @@ export function historiesOf(
 }
 
 /**
- * The newest `limit` active models that each run read or made, in order of creation. The run that made a model need
- * not have logged it as an output.
+ * The newest `limit` active models that each run read or created, in order of creation. A run's model counts also when
+ * the run did not log it as an output.
  */
 export function modelsOfRuns({ em, tenant }: Session, runIds: readonly string[], limit: number) {
   return tables(em)
@@ -175,7 +175,7 @@ export function modelsOfRuns({ em, tenant }: Session, runIds: readonly string[],
     .execute();
 }
 
-/** Deletes the row, and what hangs on it by the database's own rules. */
+/** Deletes the row, with the rows that refer to it by foreign keys. */
 export async function deleteLoggedModel({ em, tenant }: Session, id: string): Promise<void> {
   await tables(em).deleteFrom('logged_model').where('tenant', '=', tenant).where('id', '=', id).execute();
 }

@@ -18,7 +18,7 @@ export interface NewTruth extends Truth {
 
 type TruthRecord = NewTruth & { row: number };
 
-/** A record that was not taken, and why. */
+/** A record that was refused, and the reason. */
 export interface RejectedRecord {
   index: number;
   requestId: string;
@@ -31,14 +31,14 @@ export interface RecordedTruths {
   endpoint: Endpoint;
   /** Number of rows that had no ground truth before. */
   added: number;
-  /** Rows that had another one, which is kept in their history. */
+  /** Number of rows that had another ground truth, which is kept in their history. */
   replaced: number;
-  /** Rows that had the same one. */
+  /** Number of rows that had the same ground truth. */
   unchanged: number;
   rejected: RejectedRecord[];
 }
 
-/** A row of a request as the log has it, once for each request of that id. */
+/** A row of a logged request. If several requests have the same id, it appears once for each. */
 interface LoggedRow extends LoggedAnswer {
   index: number;
   id: string;
@@ -57,12 +57,12 @@ interface Judged {
 
 export const MAX_TRUTHS = 10_000;
 const MAX_REQUEST_ID_CHARACTERS = 250;
-/** Truths before the present one that a row remembers. */
+/** Earlier ground truths that a row keeps. */
 const MAX_HISTORY = 20;
-/** Rejected records that an error names. */
+/** Rejected records that an error lists. */
 const MAX_NAMED = 100;
 
-/** The true values for predicted rows, next to the model's predictions. */
+/** The true values of predicted rows, next to the predictions. */
 export class GroundTruthService {
   constructor(
     private readonly db: Database,
@@ -81,7 +81,7 @@ export class GroundTruthService {
       });
     let { endpoint, logged } = await find();
     if (records.some((_, i) => !logged.has(i))) {
-      // What this process has answered just now.
+      // Writes what this process has answered just now.
       await this.traffic.flush();
       ({ endpoint, logged } = await find());
     }
@@ -101,7 +101,7 @@ export class GroundTruthService {
   }
 }
 
-/** By record index; a record of an unknown request has none. */
+/** Rows by record index; a record of an unknown request has none. */
 async function findRows(
   session: Session,
   { id }: Endpoint,
@@ -166,7 +166,7 @@ async function judgeAll(
   return { judged, rejected };
 }
 
-/** The one answer to the request. */
+/** The only answer to the request. */
 function loggedRow(
   field: string,
   { requestId, row }: TruthRecord,
@@ -215,9 +215,7 @@ function nothingTaken(rejected: readonly RejectedRecord[]): AppError {
   });
 }
 
-/**
- * In the order of the rows' keys, so that two batches about the same rows wait for each other instead of deadlocking.
- */
+/** In the order of the rows' keys, so that two batches with the same rows cannot deadlock. */
 async function write(
   em: EntityManager,
   session: Session,

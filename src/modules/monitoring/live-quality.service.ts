@@ -7,7 +7,7 @@ import { badInput, notFound } from '../../errors.js';
 import { findEndpoint, type NamedEndpoint, readTraffic } from '../serving/index.js';
 
 export interface QualityPeriod {
-  /** When the rows were predicted. */
+  /** The time of the prediction. */
   from?: Date | null;
   to?: Date | null;
   windowMinutes?: number | null;
@@ -25,7 +25,7 @@ const DEFAULT_WINDOW_MINUTES = 24 * 60;
 const MAX_WINDOWS = 1_000;
 const MINUTE_MS = 60_000;
 
-/** How good the answers of an endpoint, or of one of its deployments, turned out to be. */
+/** The quality of the answers of an endpoint or of one of its deployments, measured against ground truth. */
 export async function readLiveQuality(
   session: Session,
   ref: NamedEndpoint,
@@ -70,7 +70,7 @@ export async function readLiveQuality(
   };
 }
 
-/** Of the newest deployment whose version names them. */
+/** The classes of the newest deployment whose version names them. */
 async function readClasses(session: Session, deployments: readonly Deployment[]): Promise<string[]> {
   const ids = [...new Set(deployments.map(({ modelVersionId }) => modelVersionId))];
   const versions = await session.em.find(

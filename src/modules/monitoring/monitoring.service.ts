@@ -25,9 +25,9 @@ import { conflict, notFound } from '../../errors.js';
 import { audit } from '../platform/index.js';
 import { PREDICTION_LOG_DAYS } from '../serving/index.js';
 
-/** What a look at a deployment's traffic came to. */
+/** The result of monitoring a deployment once. */
 export interface MonitoringOutcome {
-  /** Null when nothing could be judged yet; `reason` says why. */
+  /** Null when there was too little data; `reason` says why. */
   window: MonitoringWindow | null;
   reason: string | null;
   /** Alerts that the window opened, updated or resolved. */
@@ -46,22 +46,22 @@ interface LogRow extends LoggedRequest {
   createdAtText: string;
 }
 
-/** Newest logged rows that a window compares; more would change no verdict. */
+/** The newest logged rows that a window compares; more would change no result. */
 const MAX_WINDOW_ROWS = 5_000;
-/** Rows times features of a window, which the comparison holds in memory and sorts in one go. */
+/** Limit of rows times features of a window, because the comparison holds them in memory and sorts them in one step. */
 const MAX_WINDOW_CELLS = 1_000_000;
-/** Counters are written behind the traffic: minutes younger than this may still grow. */
+/** Counters are written with a delay: minutes younger than this may still grow. */
 const COUNTERS_SETTLE_MINUTES = 2;
-/** Fewest requests that say something about latency or errors. */
+/** The least number of requests that allows a statement about latency or errors. */
 const MIN_REQUESTS = Math.min(DEFAULT_SIGNAL_POLICY.latency.minRequests, DEFAULT_SIGNAL_POLICY.errorRate.minRequests);
-/** How long what monitoring reads and writes is kept. */
+/** How long the data of monitoring is kept. */
 const RETENTION_DAYS = { prediction_log: PREDICTION_LOG_DAYS, monitoring_window: 90, ground_truth: 400 };
 const PRUNED_AT_ONCE = 20_000;
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 
 /**
- * Windows of live traffic: compared with what the version was trained on, with its latency promise and with the limit
- * on errors.
+ * Windows of live traffic. Each is compared with the version's reference profile, the endpoint's latency limit and the
+ * limit of errors.
  */
 export class MonitoringService {
   constructor(
@@ -72,8 +72,8 @@ export class MonitoringService {
   ) {}
 
   /**
-   * Looks at every live deployment of every tenant. Several processes may do so at once: each deployment is looked at
-   * by one.
+   * Monitors every live deployment of every tenant. Several processes may do this at the same time: each deployment is
+   * monitored by one of them.
    */
   async tick(): Promise<void> {
     for (const { tenant, id } of await this.liveDeployments()) {
@@ -84,7 +84,7 @@ export class MonitoringService {
     }
   }
 
-  /** Deletes logged predictions and windows judged long ago, a limited number at a time. */
+  /** Deletes old logged predictions and old windows, a limited number at a time. */
   async prune(): Promise<void> {
     for (const [table, days] of Object.entries(RETENTION_DAYS)) {
       await this.db.asSystem((em) =>
@@ -98,14 +98,14 @@ export class MonitoringService {
     }
   }
 
-  /** A failure of one deployment does not stop the monitoring of others. */
+  /** A failure in one deployment does not stop the monitoring of others. */
   private async as(tenant: string, deploymentId: string, work: (session: Session) => Promise<unknown>): Promise<void> {
     await this.db
       .transact(monitoringActor(tenant), work)
       .catch((error: unknown) => this.logger.error({ err: error, deploymentId }, 'deployment not monitored'));
   }
 
-  /** Looks at one deployment now. CONFLICT when it takes no live traffic. */
+  /** Monitors one deployment now. CONFLICT when it has no live traffic. */
   async run(session: Session, deploymentId: string): Promise<MonitoringOutcome> {
     const deployment = await this.deployment(session, deploymentId);
     if (deployment.mode !== 'LIVE' || deployment.status !== 'READY') {
@@ -136,7 +136,7 @@ export class MonitoringService {
     return deployment;
   }
 
-  /** `wait`: for another look at the same deployment; otherwise that one is left to it. */
+  /** `wait`: waits for another process that monitors the same deployment; without it, does nothing in this case. */
   private async evaluate(session: Session, deploymentId: string, wait: boolean): Promise<MonitoringOutcome> {
     const cursor = await this.lockCursor(session, deploymentId, wait);
     if (!cursor) return nothing('Another process is looking at this deployment.');
@@ -250,7 +250,7 @@ export class MonitoringService {
     );
   }
 
-  /** The counters since a minute, and of those the ones that may still grow, which the next look subtracts. */
+  /** The counters since a minute. Also those that may still grow, which the next window subtracts. */
   private async counters(
     session: Session,
     deploymentId: string,
@@ -318,7 +318,7 @@ export class MonitoringService {
   }
 }
 
-/** Who acts when the service itself looks after a tenant's deployments. */
+/** The actor when the service itself monitors a tenant's deployments. */
 export function monitoringActor(tenant: string): Actor {
   return {
     principal: { subject: 'monitoring', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
@@ -326,7 +326,7 @@ export function monitoringActor(tenant: string): Actor {
   };
 }
 
-/** PostgreSQL's text of an instant as ISO 8601. */
+/** A PostgreSQL text of a time as ISO 8601. */
 function toIso(instant: string): string {
   return new Date(instant).toISOString();
 }

@@ -19,7 +19,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 export const MAX_COOLDOWN_MS = 365 * DAY_MS;
 export const MAX_BUDGET = 1_000;
 
-/** Which alerts of a model may start a training, how often and on what. */
+/** Which alerts of a model may start a training, how often, and on which dataset. */
 export class RetrainingPolicyService {
   async set(session: Session, input: RetrainingPolicyInput): Promise<RetrainingPolicy> {
     const { modelId, ...settings } = input;
@@ -40,7 +40,7 @@ export class RetrainingPolicyService {
     return saved;
   }
 
-  /** Null when the model has none. */
+  /** Null when the model has no policy. */
   async get(session: Session, modelId: string): Promise<RetrainingPolicy | null> {
     await requireOwn(session, Model, 'model', [modelId]);
     return session.em.findOne(RetrainingPolicy, { tenant: session.tenant, modelId });

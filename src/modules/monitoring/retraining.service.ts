@@ -17,7 +17,7 @@ import { trainingOf } from '../registry/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { monitoringActor } from './monitoring.service.js';
 
-/** What retraining needs of the training service. */
+/** The part of the training service that retraining needs. */
 export interface TrainingStarter {
   start(
     session: Session,
@@ -32,7 +32,7 @@ export interface TrainingStarter {
   ): Promise<Job>;
 }
 
-/** Trainings that alerts start by policy, at most one per alert. */
+/** Trainings that alerts start, as the policy says; at most one per alert. */
 export class RetrainingService {
   constructor(
     private readonly db: Database,
@@ -42,7 +42,7 @@ export class RetrainingService {
     private readonly logger: Logger,
   ) {}
 
-  /** Considers every open alert of a model with a policy. Several processes may do so at once. */
+  /** Checks every open alert of a model with a policy. Several processes may do this at the same time. */
   async tick(): Promise<void> {
     const open = await this.db.asSystem((em) =>
       sql<{ tenant: string; id: string }>(
@@ -60,7 +60,7 @@ export class RetrainingService {
           this.logger.error({ err: error, alertId: id }, 'retraining not decided');
           continue;
         }
-        // What the attempt wrote is rolled back; the reason is kept.
+        // The writes of the attempt were rolled back; this stores the reason.
         await this.db.transact(monitoringActor(tenant), async (session) => {
           const alert = await this.lockOpenAlert(session, id);
           if (alert) this.skip(session, alert, `The training was refused: ${error.message}`);
@@ -70,8 +70,8 @@ export class RetrainingService {
   }
 
   /**
-   * The decision and the job that follows from it are one transaction, and one at a time per model: a crash leaves both
-   * or neither.
+   * The decision and its job are one transaction, and one transaction at a time per model. A crash keeps both or
+   * neither.
    */
   private async consider(session: Session, alertId: string): Promise<void> {
     const alert = await session.em.findOne(Alert, { id: alertId, tenant: session.tenant });
@@ -120,7 +120,7 @@ export class RetrainingService {
     audit(session, 'retrain', { type: 'model', id: alert.modelId }, null, payload);
   }
 
-  /** Reported once per reason, however often the alert is checked. */
+  /** Reports each reason once, however often the alert is checked. */
   private skip(session: Session, alert: Alert, reason: string): void {
     const told = alert.details['retraining'] as { reason?: string } | undefined;
     if (told?.reason === reason) return;
@@ -154,7 +154,7 @@ export class RetrainingService {
     };
   }
 
-  /** How the production version was made, or, without one, the version that the alert is about. */
+  /** The configuration that made the production version, or, without one, the version of the alert. */
   private async lastTraining(
     session: Session,
     alert: Alert,
@@ -171,7 +171,7 @@ export class RetrainingService {
   }
 }
 
-/** A training that stopped at a date is repeated without that end, or no fresh row would take part. */
+/** A training that ended at a date is repeated without that end; otherwise it would use no newer row. */
 function withOpenEnd(config: TrainingConfig): TrainingConfig {
   if (!config.window) return config;
   const { to: _end, ...window } = config.window;

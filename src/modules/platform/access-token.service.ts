@@ -19,9 +19,9 @@ export interface NewAccessToken {
   name: string;
   role: Role;
   scope: TokenScope['kind'];
-  /** Of the scope PREDICT, and of no other. */
+  /** Set for the scope PREDICT only. */
   endpointNames?: readonly string[] | null;
-  /** Of the scope WRITE_RUN, and of no other. */
+  /** Set for the scope WRITE_RUN only. */
   runId?: string | null;
   lifeSeconds?: number | null;
 }
@@ -30,11 +30,11 @@ export interface AccessTokenFilter {
   search?: string | null;
   role?: Role | null;
   scope?: TokenScope['kind'] | null;
-  /** Neither revoked nor expired. */
+  /** True for tokens that are neither revoked nor expired. */
   active?: boolean | null;
 }
 
-/** A new token, shown only this once, and what is stored of it. */
+/** A new token, and what is stored about it. The token is shown only here. */
 export interface IssuedToken {
   token: string;
   accessToken: AccessToken;
@@ -45,10 +45,10 @@ const DEFAULT_LIFE_SECONDS = 90 * 24 * 60 * 60;
 export const MIN_LIFE_SECONDS = 60;
 export const MAX_LIFE_SECONDS = 10 * 366 * 24 * 60 * 60;
 const MAX_ENDPOINTS = 100;
-/** Of one tenant: every process reads those that it sees again every two seconds. */
+/** Limit per tenant: every process reads the active tokens every two seconds. */
 const MAX_ACTIVE = 1_000;
 
-/** Tokens that the service issues itself, by role, life and scope. */
+/** Tokens that the service issues itself, with role, lifetime and scope. */
 export class AccessTokenService {
   constructor(
     private readonly db: Database,
@@ -73,13 +73,13 @@ export class AccessTokenService {
       );
     }
     checkScope(input);
-    // In a transaction of its own: no request can read a key.
+    // In its own transaction, because the transaction of a request cannot read a key.
     const key = await this.keys.newest();
     const accessToken = await this.db.transact(actor, async (session) => {
       const endpointIds = await findEndpoints(session, input.endpointNames ?? []);
       await requireOwn(session, Run, 'run', [input.runId]);
       await requireRoom(session);
-      // Whole seconds, as the token says it.
+      // Whole seconds, as in the token.
       const expiresAt = new Date(Math.floor(Date.now() / 1000 + lifeSeconds) * 1000);
       const { scope, runId = null } = input;
       const createdBy = session.principal.subject;
@@ -103,7 +103,7 @@ export class AccessTokenService {
     };
   }
 
-  /** Once more changes nothing. */
+  /** Revoking a token again changes nothing. */
   async revoke(session: Session, id: string): Promise<AccessToken> {
     const found = await session.em.findOne(
       AccessToken,

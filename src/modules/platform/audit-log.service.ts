@@ -14,7 +14,7 @@ export interface AuditFilter {
   to?: Date | null;
 }
 
-/** Who changed what: every use case writes it, none changes it. */
+/** Who changed what. Every use case adds entries; nothing changes them. */
 export class AuditLogService {
   async list(
     session: Session,

@@ -35,19 +35,19 @@ export interface EventRow extends Sequenced {
   createdAt: Date;
 }
 
-/** Receives events in the transaction that numbers them, and so misses none. */
+/** Gets events in the transaction that numbers them, so it misses none. */
 export interface EventSubscriber {
-  /** Writes the work to do for these events, in their order; returns the topic to wake, or null when there is none. */
+  /** Writes the work for these events, in their order. Returns the topic to wake, or null when there is none. */
   onNumbered(em: EntityManager, eventIds: readonly string[]): Promise<string | null>;
 }
 
 const POLL_MS = 1_000;
-/** One transaction numbers no more, and makes their deliveries: after a standstill there may be very many. */
+/** The most events that one transaction numbers and makes deliveries for: after a pause there may be very many. */
 const NUMBERED_AT_ONCE = 250;
 
 /**
- * Gives committed events their sequence numbers, one transaction at a time, so that no number appears that is lower
- * than one already read.
+ * Gives committed events their sequence numbers, in one transaction at a time: nobody sees a number that is lower than
+ * one that was read before.
  */
 export class EventService {
   private readonly relay: Ticker;
@@ -72,7 +72,7 @@ export class EventService {
     this.relay.start();
   }
 
-  /** Numbers what waits once more. What is left of very many another process numbers, or the next start. */
+  /** Numbers the waiting events once more. If some are left, another process or the next start numbers them. */
   async stop(): Promise<void> {
     this.isStopping = true;
     this.relay.kick();
@@ -80,7 +80,7 @@ export class EventService {
     await this.relay.stop();
   }
 
-  /** NOT_FOUND for a filter by something that the tenant does not have, or to which nothing ever happened. */
+  /** NOT_FOUND for a filter by an object that the tenant does not have, or that has no events. */
   async checkFilter(session: Session, filter: EventFilter): Promise<void> {
     await requireOwn(session, Model, 'model', [filter.modelId]);
     await requireOwn(session, Endpoint, 'endpoint', [filter.endpointId]);
@@ -114,7 +114,7 @@ export class EventService {
   }
 
   /**
-   * Numbered events past `seq`; -1 asks for the newest alone, 0 for all that are kept. BAD_USER_INPUT when some of them
+   * Numbered events after `seq`; -1 asks for the newest only, 0 for all that are kept. BAD_USER_INPUT when some of them
    * are no longer kept.
    */
   async after(session: Session, seq: number, limit: number): Promise<EventRow[]> {
@@ -130,7 +130,7 @@ export class EventService {
     return rows;
   }
 
-  /** Called after the rows were read: fails when some were removed meanwhile. */
+  /** Called after the rows were read: throws when some were removed meanwhile. */
   private async requireKept(session: Session, seq: number): Promise<void> {
     const [gone] = await sql<{ seq: number }>(
       session.em,

@@ -2,27 +2,27 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 
-/** How long rows are kept, in days; 0 for ever. */
+/** How long rows are kept, in days; 0 means for ever. */
 export interface RetentionOptions {
   eventDays: number;
   trafficDays: number;
   auditDays: number;
 }
 
-/** What one transaction removes; its locks are short. */
+/** Rows that one transaction removes, so that its locks are short. */
 const BATCH = 1_000;
 const JOBS_AT_ONCE = 100;
 const BATCHES_AT_ONCE = 20;
-/** How long an access token is listed after its end; the audit log has it for longer. */
+/** How long an access token is listed after its end; the audit log keeps it longer. */
 const ENDED_TOKEN_DAYS = 90;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Removes what is older, as much as one transaction may; true when there may be more. */
+/** Removes older rows, as many as one transaction may. True when there may be more. */
 type Batch = (em: EntityManager, before: Date) => Promise<boolean>;
 
-/** Forgets rows of the logs that nobody reads any more: a bounded number at a time, in the background. */
+/** Deletes old rows of the logs, a limited number at a time, in the background. */
 export class RetentionService {
-  /** Up to where steps of ended jobs have been looked through, in this process. */
+  /** The last ended job whose steps this process has checked. */
   private lookedAt = { endedAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
 
   constructor(
@@ -45,7 +45,7 @@ export class RetentionService {
     for (let i = 0; i < BATCHES_AT_ONCE; i++) if (!(await this.db.asSystem((em) => batch(em, before)))) return;
   }
 
-  /** Of jobs that ended before, all but the last step, which ends what follows them. */
+  /** Removes the steps of jobs that ended earlier, except the last step of each, because followers end with it. */
   private async pruneJobSteps(em: EntityManager, before: Date): Promise<boolean> {
     const jobs = await sql<{ id: string; ended: string }>(
       em,
@@ -66,20 +66,20 @@ export class RetentionService {
        select count(*)::int as count from gone`,
       [jobs.map(({ id }) => id), BATCH, BATCH],
     );
-    // The same jobs again.
+    // The next call checks the same jobs again.
     if (mayHaveMore) return true;
     this.lookedAt = { endedAt: last.ended, id: last.id };
     return jobs.length === JOBS_AT_ONCE;
   }
 }
 
-/** Runs a statement that removes rows and counts them; true when they were as many as it may remove. */
+/** Runs a statement that removes rows and counts them. True when it removed as many as it may. */
 async function filledBatch(em: EntityManager, statement: string, params: unknown[]): Promise<boolean> {
   const [gone] = await sql<{ count: number }>(em, statement, params);
   return gone?.count === BATCH;
 }
 
-/** But for each tenant's newest, by which new followers know where they begin. */
+/** Keeps the newest event of each tenant, because new followers begin after it. */
 function pruneEvents(em: EntityManager, before: Date): Promise<boolean> {
   return filledBatch(
     em,
@@ -130,7 +130,7 @@ function pruneTokens(em: EntityManager, before: Date): Promise<boolean> {
   );
 }
 
-/** Ids begin with the time of their making, and their index is in its order. */
+/** Ids begin with their creation time, and the index has this order. */
 function firstIdAt(time: Date): string {
   const hex = time.getTime().toString(16).padStart(12, '0');
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;

@@ -26,25 +26,25 @@ import { messageOf, type WebhookFormats } from './webhook-message.js';
 
 export interface WebhookDeliveryOptions {
   formats: WebhookFormats;
-  /** Messages on their way at once, in this process. */
+  /** Messages that this process sends at the same time. */
   concurrency: number;
-  /** Before the second attempt; each further wait is four times as long. */
+  /** Wait before the second attempt; each further wait is four times as long. */
   backoffMs: number;
-  /** Ended deliveries are forgotten after that. */
+  /** How long ended deliveries are kept. */
   keepDays: number;
 }
 
 const POLL_MS = 1_000;
-/** A receiver that does not answer holds up no more than these. */
+/** Messages at the same time per webhook, so that a receiver that does not answer does not block the others. */
 const PER_WEBHOOK = 4;
-/** After that a delivery counts as lost with its process, and is sent again under the same id. */
+/** After this time a delivery counts as lost with its process, and is sent again under the same id. */
 const LEASE_MS = WEBHOOK_TIMEOUT_MS + 20_000;
 const PRUNE_BATCH = 5_000;
 const OUTCOME_TRIES = 3;
 const OUTCOME_RETRY_MS = 1_000;
 
 /**
- * Sends what waits to receivers, at least once each: nothing holds a database connection while a receiver is waited
+ * Sends waiting deliveries to receivers, each at least once. No database connection is held while a receiver is waited
  * for.
  */
 export class WebhookDeliveryService {
@@ -76,12 +76,12 @@ export class WebhookDeliveryService {
     this.consumer.start();
   }
 
-  /** Takes nothing new; what is on its way may arrive. */
+  /** Takes no new deliveries, and waits for those that are being sent. */
   stop(): Promise<void> {
     return this.consumer.stop();
   }
 
-  /** Forgets deliveries that ended long ago. */
+  /** Deletes deliveries that ended long ago. */
   async prune(): Promise<void> {
     await this.db.asSystem((em) =>
       sql(
@@ -101,7 +101,7 @@ export class WebhookDeliveryService {
         await this.record(delivery, outcome, isGone);
         return;
       } catch (error) {
-        // What was sent should not be sent again for a database that is away for a moment.
+        // Retried, so that a message is not sent again only because the database was away for a moment.
         if (tries === OUTCOME_TRIES) throw error;
         await new Promise((resolve) => setTimeout(resolve, OUTCOME_RETRY_MS));
       }

@@ -28,11 +28,11 @@ export interface NewWebhook {
   modelId?: string | null;
 }
 
-/** Created as by MLflow's clients: with their own secret, or none. */
+/** A webhook created by an MLflow client: with its own secret, or without one. */
 export interface NewMlflowWebhook {
   name: string;
   url: string;
-  /** The format's own names of the events, and the event types behind them. */
+  /** MLflow's names of the events, and the event types that they stand for. */
   mlflowEvents: string[];
   eventTypes: EventType[];
   description: string;
@@ -43,9 +43,9 @@ export interface NewMlflowWebhook {
 export interface WebhookChange {
   id: string;
   description?: string | null;
-  /** Of a webhook in MLflow's format, together with the event types behind them. */
+  /** For a webhook in MLflow's format: its event names and the event types that they stand for. */
   mlflow?: { mlflowEvents: string[]; eventTypes: EventType[] } | null;
-  /** Of a webhook in MLflow's format. */
+  /** For a webhook in MLflow's format. */
   secret?: string | null;
   name?: string | null;
   url?: string | null;
@@ -59,7 +59,7 @@ export interface WebhookFilter {
   format?: Webhook['format'] | null;
 }
 
-/** A webhook and its secret, which is handed out this once. */
+/** A webhook and its secret. The secret is returned only here. */
 export interface WebhookWithSecret {
   webhook: Webhook;
   secret: string;
@@ -67,7 +67,7 @@ export interface WebhookWithSecret {
 
 const MAX_DESCRIPTION_CHARACTERS = 5_000;
 
-/** Addresses of external services that get this service's events. */
+/** Addresses of external services that receive this service's events. */
 export class WebhookService {
   constructor(
     private readonly live: LiveEvents,
@@ -94,7 +94,7 @@ export class WebhookService {
     return this.add(session, { ...input, format: 'MLFLOW' });
   }
 
-  /** What waits to be sent goes to the new address. */
+  /** Messages that wait are sent to the new address. */
   async update(session: Session, input: WebhookChange): Promise<Webhook> {
     const webhook = await this.lock(session, input.id);
     const before = view(webhook);
@@ -128,14 +128,14 @@ export class WebhookService {
     return { webhook, secret };
   }
 
-  /** With its log of deliveries. */
+  /** Deletes the webhook and its log of deliveries. */
   async delete(session: Session, id: string): Promise<void> {
     const webhook = await this.lock(session, id);
     audit(session, 'deleteWebhook', { type: 'webhook', id }, view(webhook), null);
     await session.em.nativeDelete(Webhook, { tenant: session.tenant, id });
   }
 
-  /** A message about nothing, sent once even if the webhook is disabled. */
+  /** A test message without an event. It is sent once, even when the webhook is disabled. */
   async test(session: Session, id: string): Promise<WebhookDelivery> {
     const webhook = await this.get(session, id);
     const delivery = session.em.create(WebhookDelivery, { tenant: session.tenant, webhookId: webhook.id });
@@ -144,11 +144,11 @@ export class WebhookService {
     return delivery;
   }
 
-  /** Sends the message of a delivery that has ended again, as another delivery. */
+  /** Sends the message of an ended delivery again, as another delivery. */
   async redeliver(session: Session, deliveryId: string): Promise<WebhookDelivery> {
     const delivery = await this.getDelivery(session, deliveryId);
     const { webhookId, eventId } = delivery;
-    // Two who ask at once get one each.
+    // Two callers at the same time get one each.
     const webhook = await this.lock(session, webhookId);
     if (delivery.status === 'PENDING') {
       throw conflict(`Delivery ${deliveryId} has not ended yet.`, {
@@ -209,7 +209,7 @@ export class WebhookService {
     return paginate(session, Webhook, where, page, order);
   }
 
-  /** Of one webhook, newest first. */
+  /** The deliveries of one webhook, newest first. */
   async listDeliveries(
     session: Session,
     webhookId: string,
@@ -264,7 +264,7 @@ function checkEventTypes(types: EventType[]): EventType[] {
   return [...new Set(types)];
 }
 
-/** What the audit log may show: everything but the secrets. */
+/** What the audit log may show: everything except the secrets. */
 function view({
   name,
   url,

@@ -10,7 +10,8 @@ import type { ModelService } from './model.service.js';
 import type { VersionFollower } from './version-follower.js';
 
 /**
- * Names that point to one version of a model each, and can be pointed elsewhere at any time; endpoints may follow them.
+ * Aliases. Each is a name that points to one version of a model and can be set to another version at any time;
+ * endpoints may follow it.
  */
 export class AliasService {
   constructor(
@@ -19,9 +20,7 @@ export class AliasService {
     private readonly follower: VersionFollower,
   ) {}
 
-  /**
-   * Points the alias to a version of the model, from whichever it pointed to before. Errors: NOT_FOUND, BAD_USER_INPUT.
-   */
+  /** Sets the alias to a version of the model. Errors: NOT_FOUND, BAD_USER_INPUT. */
   async set(
     session: Session,
     input: { modelId: string; alias: string } & ({ modelVersionId: string } | { version: number }),
@@ -63,12 +62,12 @@ export class AliasService {
       };
       emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId: model.id });
     }
-    // Also when it stays: what could not be loaded is tried again.
+    // Called also when the version stays the same, because a version that could not be loaded is then tried again.
     await this.follower.aliasChanged(session, model.id, alias);
     return row;
   }
 
-  /** NOT_FOUND when the model has no such alias. */
+  /** NOT_FOUND when the model does not have this alias. */
   async delete(session: Session, input: { modelId: string; alias: string }): Promise<ModelAlias> {
     const alias = checkAlias('input.alias', input.alias);
     const model = await this.models.lock(session, input.modelId);
@@ -88,12 +87,12 @@ export class AliasService {
     return present;
   }
 
-  /** Null when the model has no such alias. */
+  /** Null when the model does not have this alias. */
   find(session: Session, modelId: string, alias: string): Promise<ModelAlias | null> {
     return session.em.findOne(ModelAlias, { tenant: session.tenant, modelId, alias });
   }
 
-  /** The version that the alias points to. NOT_FOUND when the model has no such alias. */
+  /** The version of the alias. NOT_FOUND when the model does not have this alias. */
   async resolve(
     session: Session,
     of: { modelId: string } | { modelName: string },

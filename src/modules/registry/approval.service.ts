@@ -29,8 +29,8 @@ export interface ApprovalInput {
 const MAX_REASON_CHARACTERS = 2_000;
 
 /**
- * What people decide about a version's next stage. A word counts from the version's arrival in its stage until it
- * leaves it.
+ * Decisions of people about a version's next stage. A decision counts while the version stays in the stage in which it
+ * was made.
  */
 export class ApprovalService {
   constructor(
@@ -40,21 +40,21 @@ export class ApprovalService {
   ) {}
 
   /**
-   * Errors: CONFLICT when it is not the version's next stage, FORBIDDEN for who registered it, unless the policy lets
-   * him.
+   * Errors: CONFLICT when it is not the version's next stage; FORBIDDEN for the person who registered the version,
+   * unless the policy allows it.
    */
   async approve(session: Session, input: ApprovalInput): Promise<ModelVersion> {
     return this.decide(session, input, 'APPROVED');
   }
 
-  /** Keeps the version back until the same person approves, an ADMIN overrides, or the version leaves its stage. */
+  /** Blocks the version until the same person approves, an ADMIN overrides, or the version leaves its stage. */
   async reject(session: Session, input: ApprovalInput): Promise<ModelVersion> {
     if (input.reason?.trim() === '')
       throw badInput('input.reason', 'a reason that says what has to change', input.reason);
     return this.decide(session, input, 'REJECTED');
   }
 
-  /** What a promotion still lacks; null when those who decide agree. */
+  /** The approvals that a promotion still needs; null when it has them. */
   async missing(
     session: Session,
     model: Model,
@@ -116,14 +116,16 @@ export class ApprovalService {
     return countApprovals(words, { toStage, arrivedAt, author: version.createdBy, policy: gatePolicyOf(model) });
   }
 
-  /** When the version came to its stage; null for one that never left its first. */
+  /** When the version entered its stage; null for a version that never left its first stage. */
   private async arrival(session: Session, modelVersionId: string): Promise<Date | null> {
     const where = { tenant: session.tenant, modelVersionId };
     const last = await session.em.findOne(StageTransition, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });
     return last?.createdAt ?? null;
   }
 
-  /** Later than the version's arrival and than any word before: what is newest is never in doubt. */
+  /**
+   * Later than the version's entry into its stage and than any earlier decision, so that the newest one is unambiguous.
+   */
   private async nextInstant(session: Session, modelVersionId: string): Promise<Date> {
     const where = { tenant: session.tenant, modelVersionId };
     const last = await session.em.findOne(Approval, where, { orderBy: { createdAt: 'DESC', id: 'DESC' } });

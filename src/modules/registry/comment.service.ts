@@ -16,7 +16,7 @@ export interface CommentFilter {
 const MAX_BODY_CHARACTERS = 10_000;
 const EXCERPT_CHARACTERS = 200;
 
-/** What people write about models and versions: plain text, kept as it came. */
+/** Comments on models and versions: plain text, stored without changes. */
 export class CommentService {
   constructor(
     private readonly live: LiveEvents,
@@ -30,7 +30,7 @@ export class CommentService {
   ): Promise<ModelComment> {
     checkBody(body);
     const modelId = 'modelId' in on ? on.modelId : (await this.versions.get(session, on.modelVersionId)).modelId;
-    // Locked, so that neither is deleted.
+    // Locked, so that neither can be deleted meanwhile.
     const model = await this.models.lock(session, modelId);
     const version = 'modelVersionId' in on ? await this.versions.getFresh(session, on.modelVersionId) : null;
     const comment = session.em.create(ModelComment, {
@@ -52,7 +52,7 @@ export class CommentService {
     return comment;
   }
 
-  /** FORBIDDEN for others than its author. */
+  /** FORBIDDEN for everybody except the author. */
   async update(session: Session, input: { id: string; body: string }): Promise<ModelComment> {
     checkBody(input.body);
     const comment = await this.get(session, input.id);
@@ -69,7 +69,7 @@ export class CommentService {
     return comment;
   }
 
-  /** FORBIDDEN for others than its author and ADMIN. */
+  /** FORBIDDEN for everybody except the author and ADMIN. */
   async delete(session: Session, id: string): Promise<void> {
     const comment = await this.get(session, id);
     const { subject, role } = session.principal;
@@ -85,7 +85,7 @@ export class CommentService {
     session.em.remove(comment);
   }
 
-  /** Of a model and all its versions, or of one version. */
+  /** Comments on a model and all its versions, or on one version. */
   async list(
     session: Session,
     of: { modelId: string } | { modelVersionId: string },

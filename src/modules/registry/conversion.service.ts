@@ -49,19 +49,19 @@ interface Dependencies {
   converter: ModelConverter;
   checkModel: ModelChecker;
   follower: VersionFollower;
-  /** Whether versions are converted as soon as they are registered. */
+  /** Whether versions are converted when they are registered. */
   automatic: boolean;
 }
 
 const MAX_SAMPLE_ROWS = 1_000;
-/** Frameworks that the Python package knows, by the names of MLflow's flavors. */
+/** Frameworks that the Python package can convert, by the names of MLflow's flavors. */
 const CONVERTIBLE = ['sklearn', 'xgboost', 'lightgbm', 'pytorch', 'tensorflow', 'keras'];
 
-/** Gives a version that came with another framework's files its model.onnx, and says how far the two agree. */
+/** Makes the model.onnx of a version that was registered with files of another framework, and compares both models. */
 export class ConversionService {
   constructor(private readonly deps: Dependencies) {}
 
-  /** CONFLICT for a version that has a model.onnx, or no files here to make it from. */
+  /** CONFLICT for a version that has a model.onnx, or has no files here to make it from. */
   async start(session: Session, input: { modelVersionId: string; sampleDatasetId?: string | null }): Promise<Job> {
     const version = await this.deps.versions.lock(session, input.modelVersionId);
     if (version.objectKey != null) throw hasOnnx(version);
@@ -79,10 +79,10 @@ export class ConversionService {
     return job;
   }
 
-  /** Begins by itself where Python is set up, so that what a client registers can soon be deployed. */
+  /** Starts a conversion automatically when Python is configured, so that the version can be deployed soon. */
   async offer(session: Session, version: ModelVersion, framework: string | null): Promise<void> {
     if (!this.deps.automatic || framework === null || !CONVERTIBLE.includes(framework)) return;
-    // The job's row names the version's.
+    // The job's row refers to the version's row.
     await session.em.flush();
     this.begin(session, version, null);
   }
@@ -137,7 +137,7 @@ export class ConversionService {
     }
   }
 
-  /** What the MLmodel file among the fetched files says. */
+  /** The content of the MLmodel file among the fetched files. */
   private async logged(modelDir: string): Promise<LoggedFiles | null> {
     return readFile(join(modelDir, 'MLmodel'), 'utf8').then(
       (content) => readMlmodel(parseYaml(content)),
@@ -145,7 +145,7 @@ export class ConversionService {
     );
   }
 
-  /** Two at once would store different files under the same keys. */
+  /** Two conversions at the same time would store different files under the same keys. */
   private async refuseSecond(session: Session, { id, version }: ModelVersion): Promise<void> {
     const underWay = { kind: CONVERSION.kind, status: { $in: ['QUEUED', 'RUNNING'] } } as const;
     const job = await session.em.findOne(
@@ -182,7 +182,7 @@ export class ConversionService {
     return { columns, rows: rows.map((row) => columns.map((name) => row[name] ?? null)) };
   }
 
-  /** The state says what to do; the job has failed. */
+  /** The job has failed; the version's state says what to do. */
   private async giveUp(attempt: Attempt, version: ModelVersion, conversion: Conversion): Promise<never> {
     await attempt.write(async (session) => {
       await session.em.nativeUpdate(ModelVersion, { id: version.id, tenant: session.tenant }, { conversion });
@@ -205,13 +205,13 @@ export class ConversionService {
         { id, tenant: session.tenant },
         { disableIdentityMap: true },
       );
-      // Its files are in use: to stage them again would give them to the sweeper.
+      // The files of the version are in use. If they were staged again, the sweeper would delete them.
       if (version.objectKey != null) throw hasOnnx(version);
       const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
       const folder = `${session.tenant}/models/${model.folder}/${version.version}`;
       const plainKey = `${folder}/model.onnx`;
-      // An earlier attempt that has begun to write there may do so still, frozen as it was; what it leaves is the
-      // sweeper's.
+      // An earlier attempt that began to write to this key may still write, because its process was frozen. The sweeper
+      // removes such files.
       const objectKey = (await staged.stage(session, plainKey))
         ? plainKey
         : `${folder}/${attemptOf(attempt)}/model.onnx`;
@@ -245,7 +245,7 @@ export class ConversionService {
   }
 }
 
-/** A conversion keeps the names of columns and classes, which a matrix of numbers has lost. */
+/** A conversion keeps the names of columns and classes, which the converted model's matrix does not have. */
 function knownSignature(
   signature: Signature,
   { columns, classes }: ConversionOutcome & { state: 'CONVERTED' },

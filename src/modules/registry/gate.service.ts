@@ -14,20 +14,20 @@ import { conflict } from '../../errors.js';
 export interface NewGateResult extends GateDecision {
   modelVersionId: string;
   gate: Gate;
-  /** By which it was decided. */
+  /** The policy by which it was decided. */
   policy: GatePolicy;
-  /** The version that it was compared with; null for none. */
+  /** The version that it was compared with; null when there was none. */
   comparedWithId: string | null;
 }
 
 export interface MissingGate {
   gate: Gate | 'APPROVALS';
   problem: string;
-  /** What to call next. */
+  /** The call to make next. */
   next: string;
 }
 
-/** What a gate is asked about. */
+/** The version, its model and the policy for which a gate is decided. */
 interface Judged {
   policy: GatePolicy;
   model: Model;
@@ -35,7 +35,7 @@ interface Judged {
   production: ModelVersion | null;
 }
 
-/** Evidence of a version's quality: the results of its gates, newest counting. */
+/** The results of a version's gates. The newest result of each gate counts. */
 export class GateService {
   record(
     session: Session,
@@ -53,7 +53,7 @@ export class GateService {
     });
   }
 
-  /** CONFLICT when the columns, classes or task changed after a measurement began. */
+  /** CONFLICT when columns, classes or task changed after a measurement began. */
   async requireUnchanged(session: Session, version: ModelVersion, model: Model): Promise<void> {
     const where = { tenant: session.tenant };
     const now = await session.em.findOneOrFail(
@@ -78,8 +78,8 @@ export class GateService {
   }
 
   /**
-   * Of the gates that are needed, those that the version has not passed by what its model demands now and beside what
-   * is in production now.
+   * The required gates that the version has not passed, by the current gate policy and against the version that is in
+   * production now.
    */
   async missing(
     session: Session,
@@ -103,7 +103,7 @@ export class GateService {
     return missing;
   }
 
-  /** The rows and the opponent of its newest evaluation that still counts; null without one. */
+  /** The rows and the baseline of its newest evaluation that still counts; null without one. */
   async newestEvaluation(
     session: Session,
     { model, version }: Pick<Judged, 'model' | 'version'>,
@@ -134,7 +134,7 @@ export class GateService {
     };
   }
 
-  /** The newest result of each gate that the version has met. */
+  /** The newest result of each gate of the version. */
   private async latest(session: Session, modelVersionId: string): Promise<Map<Gate, GateResult>> {
     const results = await session.em.find(
       GateResult,
@@ -156,7 +156,7 @@ export class GateService {
       return undecided('was decided before its columns or classes were changed');
     if (model.evidenceFrom && result.createdAt < model.evidenceFrom)
       return undecided(`was decided before the model’s task became ${model.task}`);
-    // Results from before models had policies of their own.
+    // Results from the time before gate policies.
     const demands = result.demands ?? demandsOf(gate, DEFAULT_GATE_POLICY);
     if (!isDeepStrictEqual(demands, demandsOf(gate, policy)))
       return undecided('was decided before the model’s gate policy was changed');

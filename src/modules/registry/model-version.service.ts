@@ -33,12 +33,12 @@ import type { VersionStorage } from './version-storage.js';
 export interface VersionAttributes extends SignatureDescription {
   description?: string | null;
   tags?: TagEntry[] | null;
-  /** By the rule of what changed when absent. */
+  /** When absent, the service counts by what changed. */
   semanticVersion?: string | null;
 }
 
 export interface NewVersionAttributes extends VersionAttributes {
-  /** What it was made with; that of its model when absent. */
+  /** The framework; when absent, the one of its model. */
   framework?: string | null;
 }
 
@@ -53,7 +53,7 @@ export interface ModelVersionFilter {
   tags?: TagEntry[] | null;
 }
 
-/** What a version is made from: a model.onnx, or the files of another framework, which stay where they are. */
+/** The source of a version: a model.onnx, or the files of another framework, which stay where they are. */
 export type VersionSource = Partial<
   Pick<
     ModelVersion,
@@ -74,19 +74,19 @@ interface Dependencies {
 }
 
 const MAX_WAITING_CHECKS = 20;
-/** Where a text is looked for. */
+/** The columns in which a text is searched. */
 const SEARCHED = `(description ilike ? or semantic_version ilike ? or exists (select 1 from jsonb_each_text(tags) t
   where t.key ilike ? or t.value ilike ?)
   or model_id in (select m.id from model m where m.tenant = ? and m.name ilike ?))`;
 
-/** Versions of models: registered PENDING, then READY once their files are stored. */
+/** Versions of models: PENDING when registered, READY when their files are stored. */
 export class ModelVersionService {
-  /** Each may take seconds and a gigabyte. */
+  /** Each check may take seconds and a gigabyte of memory. */
   private readonly checks = new InTurn('uploaded models to be checked', MAX_WAITING_CHECKS);
 
   constructor(private readonly deps: Dependencies) {}
 
-  /** A PENDING version of the model that the run trained; its files follow after the commit. */
+  /** Registers a PENDING version of the model that the run trained. Its files are stored after the commit. */
   async registerFromRun(
     session: Session,
     input: { modelId: string; runId: string } & NewVersionAttributes,
@@ -117,7 +117,7 @@ export class ModelVersionService {
       sizeBytes,
       sha256,
       signature,
-      // One that is not finite has no place in JSON.
+      // JSON has no NaN and no infinity.
       metrics: Object.fromEntries(
         Object.entries(metrics).flatMap(([name, value]) => (value === null ? [] : [[name, value] as const])),
       ),
@@ -128,7 +128,9 @@ export class ModelVersionService {
     return this.register(session, model, source, input);
   }
 
-  /** Tries the uploaded file in a process of its own first. Errors: INVALID_MODEL with what is wrong and what to do. */
+  /**
+   * Tries the uploaded file in a child process first. Errors: INVALID_MODEL, which says what is wrong and what to do.
+   */
   async registerFromUpload(
     actor: Actor,
     input: { modelId: string; uploadId: string } & NewVersionAttributes,
@@ -152,14 +154,14 @@ export class ModelVersionService {
   }
 
   /**
-   * Tries a model file in a process of its own, one after the other; tenants take turns. INVALID_MODEL with what is
-   * wrong and what to do.
+   * Tries a model file in a child process, one file at a time; tenants take turns. INVALID_MODEL says what is wrong and
+   * what to do.
    */
   check(tenant: string, path: string): ReturnType<ModelChecker> {
     return this.checks.run(tenant, () => this.deps.checkModel(path));
   }
 
-  /** The version once this process has stored its files, or has failed to for now. */
+  /** Waits until this process has stored the version's files or has failed, and returns the version. */
   async settled(actor: Actor, id: string): Promise<ModelVersion> {
     await this.deps.storage.settled(id);
     return this.deps.db.transact(actor, (session) => this.get(session, id));
@@ -191,7 +193,7 @@ export class ModelVersionService {
     return version;
   }
 
-  /** What was measured with other columns or classes says nothing about it any more. */
+  /** Results that were measured with other columns or classes do not count any more. */
   private async describe(session: Session, version: ModelVersion, attributes: VersionAttributes): Promise<void> {
     if (!describesSignature(attributes)) return;
     const signature = await describedSignature(session, version, attributes);
@@ -223,7 +225,10 @@ export class ModelVersionService {
     return version;
   }
 
-  /** By its number, or the highest number in a stage. NOT_FOUND when the model has no such version. */
+  /**
+   * The version with this number, or the one with the highest number in a stage. NOT_FOUND when the model has no such
+   * version.
+   */
   async ofModel(
     session: Session,
     of: { modelId: string } | { modelName: string },
@@ -242,14 +247,14 @@ export class ModelVersionService {
     });
   }
 
-  /** Its current state, whatever this transaction read before it held the model's lock. */
+  /** Reads the current state again: the transaction may have read it before it got the model's lock. */
   async getFresh(session: Session, id: string): Promise<ModelVersion> {
     const version = await session.em.findOne(ModelVersion, { id, tenant: session.tenant }, { refresh: true });
     if (!version) throw notFound('model version', id);
     return version;
   }
 
-  /** With everyone else who would change it waiting. */
+  /** Locks the version; others who want to change it wait. */
   async lock(session: Session, id: string): Promise<ModelVersion> {
     const where = { id, tenant: session.tenant };
     const version = await session.em.findOne(ModelVersion, where, {
@@ -265,7 +270,7 @@ export class ModelVersionService {
     return requireReady(await this.get(session, id));
   }
 
-  /** A readable local file with the model. */
+  /** A local file with the model. */
   modelFile(version: OnnxVersion): Promise<LocalFile> {
     return this.deps.objects.localFile(version.objectKey);
   }
@@ -304,7 +309,10 @@ export class ModelVersionService {
     return paginate(session, ModelVersion, { $and: conditions } as FilterQuery<ModelVersion>, page, order);
   }
 
-  /** The caller holds the model's lock. PENDING until its model.onnx is stored; READY at once without one. */
+  /**
+   * Registers a version; the caller holds the model's lock. PENDING until its model.onnx is stored; READY at once when
+   * it has none.
+   */
   async register(
     session: Session,
     model: Model,
@@ -357,7 +365,7 @@ function changeFrom(previous: ModelVersion, source: VersionSource): VersionChang
   if (previous.signature && source.signature && signaturesDiffer(previous.signature, source.signature))
     return 'SIGNATURE';
   if (source.sha256 != null && previous.sha256 === source.sha256) return 'EXPORT';
-  // One run may log many models.
+  // The same run may log many models.
   const again =
     source.loggedModelId != null && previous.loggedModelId != null
       ? previous.loggedModelId === source.loggedModelId

@@ -23,7 +23,7 @@ export interface NewModel {
   description?: string | null;
   modelType: string;
   framework?: string | null;
-  /** When absent, what a tag says; else it is guessed from the versions to come. */
+  /** When absent, a tag decides; without one, the service guesses the task from the versions. */
   task?: Model['task'];
   tags?: TagEntry[] | null;
 }
@@ -31,7 +31,7 @@ export interface NewModel {
 export interface ModelFilter {
   search?: string | null;
   stage?: Stage | null;
-  /** Of the version with the highest number. */
+  /** The stage of the version with the highest number. */
   latestStage?: Stage | null;
   framework?: string | null;
   modelType?: string | null;
@@ -39,7 +39,7 @@ export interface ModelFilter {
   tags?: TagEntry[] | null;
 }
 
-/** Where a text is looked for. */
+/** The columns in which a text is searched. */
 const SEARCHED =
   '(name ilike ? or description ilike ? or exists (select 1 from jsonb_each_text(tags) t where t.key ilike ? ' +
   'or t.value ilike ?))';
@@ -49,7 +49,7 @@ const LATEST_IN_STAGE = `id in (select v.model_id from model_version v where v.t
   and not exists (select 1 from model_version newer where newer.tenant = v.tenant and newer.model_id = v.model_id
     and newer.version > v.version))`;
 
-/** Registered models: the names under which versions succeed each other. */
+/** Registered models: names with numbered versions. */
 export class ModelService {
   constructor(
     private readonly live: LiveEvents,
@@ -62,7 +62,7 @@ export class ModelService {
     return this.add(session, { ...input, name }, 'createModel');
   }
 
-  /** The model with this name, created when there is none. CONFLICT when the existing one has another task. */
+  /** The model of this name; created when it does not exist. CONFLICT when the existing one has another task. */
   async getOrCreate(session: Session, input: NewModel): Promise<{ model: Model; created: boolean }> {
     const name = checkModelName('input.name', input.name);
     const where = { tenant: session.tenant, name };
@@ -114,7 +114,7 @@ export class ModelService {
     return model;
   }
 
-  /** A new name leaves the files where they are. */
+  /** After a change of the name, the files stay where they are. */
   async update(
     session: Session,
     input: {
@@ -141,7 +141,7 @@ export class ModelService {
     return model;
   }
 
-  /** As a tag of the model or of one of its versions says it. The caller holds the model's lock. */
+  /** Sets the task from a tag of the model or of one of its versions. The caller holds the model's lock. */
   async tellTask(session: Session, model: Model, tags: readonly TagEntry[]): Promise<void> {
     const task = taskOfTags('input.tags', tags);
     if (task === null) return;
@@ -150,7 +150,7 @@ export class ModelService {
       audit(session, 'updateModel', { type: 'model', id: model.id }, before, { task: model.task });
   }
 
-  /** Sets the task guessed from a version, unless somebody set it. */
+  /** Sets the task that a version suggests, unless somebody has set it. */
   async guessTask(session: Session, modelId: string, hints: TaskHints): Promise<void> {
     const guess = guessTask(hints);
     if (guess === null) return;
@@ -161,8 +161,8 @@ export class ModelService {
   }
 
   /**
-   * Replaces the model's departures from the default gates; null goes back to those. Decisions by other demands stop
-   * counting.
+   * Replaces the model's changes to the default gate policy; null returns to the defaults. Gate results by other
+   * conditions stop counting.
    */
   async setGatePolicy(session: Session, input: { modelId: string; policy?: GatePolicyEntries | null }): Promise<Model> {
     const model = await this.lock(session, input.modelId);
@@ -172,7 +172,7 @@ export class ModelService {
     return model;
   }
 
-  /** Deletes its versions too; none may be deployed or belong to the production history. */
+  /** Deletes the model and its versions. No version may be deployed or belong to the production history. */
   async delete(session: Session, id: string): Promise<Model> {
     const model = await this.lock(session, id);
     const endpoints = await session.em.find(Endpoint, { tenant: session.tenant, modelId: id }, { limit: 3 });
@@ -215,7 +215,7 @@ export class ModelService {
     return model;
   }
 
-  /** The model, with everyone else who would change its versions or stages waiting. */
+  /** Locks the model; others who want to change its versions or stages wait. */
   async lock(session: Session, id: string): Promise<Model> {
     const model = await session.em.findOne(
       Model,
@@ -259,5 +259,5 @@ export class ModelService {
   }
 }
 
-/** Lock name: transactions that use this model name take turns. */
+/** The name of a lock: transactions that use this model name take turns. */
 const turnOf = (name: string) => `model ${name}`;

@@ -26,14 +26,14 @@ export class RegistryTagService {
     return this.set(session, 'setModelTags', taggedModel(model), model, input.tags);
   }
 
-  /** NOT_FOUND when it has no tag with the key. */
+  /** NOT_FOUND when the model does not have this tag. */
   async deleteFromModel(session: Session, input: { modelId: string; key: string }): Promise<Model> {
     const model = await this.models.lock(session, input.modelId);
     return this.delete(session, 'deleteModelTag', taggedModel(model), model, input.key);
   }
 
   async setOnVersion(session: Session, input: { modelVersionId: string; tags: TagEntry[] }): Promise<ModelVersion> {
-    // Before the version's own lock, as everywhere.
+    // The model's lock comes before the version's lock, as everywhere.
     if (taskOfTags('input.tags', input.tags) !== null) {
       const { modelId } = await this.versions.get(session, input.modelVersionId);
       await this.models.tellTask(session, await this.models.lock(session, modelId), input.tags);
@@ -42,7 +42,7 @@ export class RegistryTagService {
     return this.set(session, 'setModelVersionTags', await this.ofVersion(session, version), version, input.tags);
   }
 
-  /** NOT_FOUND when it has no tag with the key. */
+  /** NOT_FOUND when the version does not have this tag. */
   async deleteFromVersion(session: Session, input: { modelVersionId: string; key: string }): Promise<ModelVersion> {
     const version = await this.versions.lock(session, input.modelVersionId);
     return this.delete(session, 'deleteModelVersionTag', await this.ofVersion(session, version), version, input.key);
@@ -86,7 +86,7 @@ export class RegistryTagService {
     return of;
   }
 
-  /** Leaves `updatedAt`: a tag does not change its model or version, as in MLflow's registry. */
+  /** Does not change `updatedAt`: a tag does not change its model or version, as in MLflow's registry. */
   private async write(
     session: Session,
     { subject }: Tagged,
@@ -94,7 +94,7 @@ export class RegistryTagService {
     set: Record<string, string>,
     drop: string[] = [],
   ): Promise<RecordChange> {
-    // Saves other changes before `refresh` drops them.
+    // Saves other changes before `refresh` discards them.
     await session.em.flush();
     const table = subject.type === 'model' ? 'model' : 'model_version';
     const place = { table, column: 'tags', tenant: session.tenant, id: of.id } as const;

@@ -14,16 +14,16 @@ import type { ModelVersionService, NewVersionAttributes, VersionSource } from '.
 import type { ModelService } from './model.service.js';
 import { parseYaml } from './yaml-text.js';
 
-/** Files that a client has logged, or that are elsewhere. */
+/** Files that a client has logged, or that are stored elsewhere. */
 export interface LoggedSource {
-  /** Where they are, as the client says it. */
+  /** The address of the files, as the client gave it. */
   uri: string;
   runId?: string | null;
   runLink?: string | null;
   loggedModelId?: string | null;
-  /** The folder with the MLmodel file, when it is here. */
+  /** The folder with the MLmodel file, when this service stores it. */
   folder: SourceFolder | null;
-  /** A version whose model.onnx the new one takes over. */
+  /** A version whose model.onnx the new version reuses. */
   copyOf?: ModelVersion;
 }
 
@@ -36,19 +36,19 @@ interface Dependencies {
   conversions: ConversionService;
 }
 
-/** Larger than any that a client writes; to read one of this size takes no second. */
+/** Larger than any file that a client writes; reading a file of this size takes less than a second. */
 const MAX_MLMODEL_BYTES = 256 * 1024;
-/** Placeholders, which a version's own framework replaces. */
+/** Framework names that say nothing; the framework of the version replaces them. */
 const UNTOLD_FRAMEWORKS = ['mlflow'];
 
 /**
- * Versions made of the files of any framework. They stay where they were logged; a model.onnx among them becomes the
- * version's own.
+ * Versions that are made from files of any framework. The files stay where they were logged; if one is a model.onnx,
+ * the version uses it.
  */
 export class SourcedVersionService {
   constructor(private readonly deps: Dependencies) {}
 
-  /** `also` is done in the transaction that makes the version. */
+  /** `also` runs in the transaction that makes the version. */
   async register(
     actor: Actor,
     input: { modelId: string; source: LoggedSource } & NewVersionAttributes,
@@ -86,7 +86,7 @@ export class SourcedVersionService {
     return versions.settled(actor, id);
   }
 
-  /** From a logged model or a folder of a run's artifacts. CONFLICT when there is no MLmodel file. */
+  /** Registers a logged model or a folder of a run's artifacts. CONFLICT when it has no MLmodel file. */
   async registerLogged(
     actor: Actor,
     input: {
@@ -129,7 +129,7 @@ export class SourcedVersionService {
     return this.register(actor, { ...attributes, source });
   }
 
-  /** Null when there is no MLmodel file, or it is unreadable. */
+  /** Null when there is no MLmodel file, or when it cannot be read. */
   private async read(actor: Actor, { owner, path }: SourceFolder): Promise<LoggedFiles | null> {
     const file = await this.find(actor, owner, join(path, 'MLmodel'));
     if (!file || file.sizeBytes > MAX_MLMODEL_BYTES) return null;
@@ -141,7 +141,7 @@ export class SourcedVersionService {
     }
   }
 
-  /** The model.onnx, tried as an upload is; why not, for one that does not pass. */
+  /** The model.onnx after the same checks as an upload; if it fails them, the reason. */
   private async onnx(
     actor: Actor,
     { owner, path }: SourceFolder,

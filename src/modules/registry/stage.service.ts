@@ -27,21 +27,21 @@ import type { VersionFollower } from './version-follower.js';
 export interface Promotion {
   modelVersionId: string;
   toStage: 'STAGING' | 'PRODUCTION';
-  /** Where this is a step to; a refusal names it. */
+  /** The stage that the client finally wants, when this step only leads to it; a refusal names it. */
   wanted?: Stage;
-  /** For PRODUCTION: the version there now; null or absent for none. */
+  /** For PRODUCTION: the version that is there now; null or absent when there is none. */
   expectedProductionVersionId?: string | null;
   reason?: string | null;
   override?: boolean | null;
 }
 
-/** A version before its next stage. */
+/** A version and its next stage. */
 export interface Ahead {
   model: Model;
   version: ModelVersion;
   production: ModelVersion | null;
   policy: GatePolicy;
-  /** Null for a version that is where it was to go, or past it. */
+  /** Null for a version that has reached its target stage or is past it. */
   to: ReleaseStage | null;
   needed: readonly Gate[];
   missing: readonly MissingGate[];
@@ -58,8 +58,8 @@ export interface TransitionFilter {
 const MAX_REASON_CHARACTERS = 2_000;
 
 /**
- * Stages of versions: gated, one change of a model at a time, each with its event, its audit row and its place in the
- * history.
+ * Stages of versions. Changes need gates and happen one at a time per model; each writes an event, an audit entry and a
+ * row of the history.
  */
 export class StageService {
   constructor(
@@ -72,8 +72,8 @@ export class StageService {
   ) {}
 
   /**
-   * Errors: CONFLICT (stage, or production version), GATE_NOT_PASSED with what is missing, FORBIDDEN when others than
-   * ADMIN override.
+   * Errors: CONFLICT (stage, or production version); GATE_NOT_PASSED, which says what is missing; FORBIDDEN when a role
+   * other than ADMIN overrides.
    */
   async promote(session: Session, input: Promotion): Promise<ModelVersion> {
     await requireOwn(session, ModelVersion, 'model version', [input.expectedProductionVersionId]);
@@ -108,8 +108,8 @@ export class StageService {
   }
 
   /**
-   * What a version still lacks for the next stage on its way to `target`; the model is locked, so that it stays so in
-   * this transaction.
+   * What a version still needs for the next stage on the way to `target`. The model is locked, so that this stays true
+   * in this transaction.
    */
   async ahead(session: Session, modelVersionId: string, target: ReleaseStage): Promise<Ahead> {
     const { model, version, production } = await this.lock(session, modelVersionId);
@@ -122,7 +122,7 @@ export class StageService {
     return { model, version, production, policy, to, needed, missing: unapproved ? [...missing, unapproved] : missing };
   }
 
-  /** Out of PRODUCTION without a successor, or back to DEVELOPMENT. */
+  /** Moves a version out of PRODUCTION without a successor, or back to DEVELOPMENT. */
   async demote(
     session: Session,
     input: { modelVersionId: string; toStage: 'DEVELOPMENT' | 'ARCHIVED'; reason?: string | null },
@@ -141,9 +141,7 @@ export class StageService {
     return this.fresh(session, version.id);
   }
 
-  /**
-   * The version that was in production before comes back on its earlier evidence, the present one goes to DEVELOPMENT.
-   */
+  /** The previous production version returns, on its earlier gate results; the current one goes to DEVELOPMENT. */
   async rollback(
     session: Session,
     input: { modelId: string; expectedProductionVersionId?: string | null; reason?: string | null },
@@ -162,7 +160,7 @@ export class StageService {
     return { restored: await this.fresh(session, previous.id), replaced: await this.fresh(session, production.id) };
   }
 
-  /** Who was in production at an instant; null for nobody. */
+  /** The version that was in production at a time; null when there was none. */
   async productionAt(session: Session, modelId: string, at: Date): Promise<ModelVersion | null> {
     await this.models.get(session, modelId);
     const [found] = await sql<{ id: string }>(
@@ -178,7 +176,7 @@ export class StageService {
     return found ? session.em.findOne(ModelVersion, { id: found.id, tenant: session.tenant }) : null;
   }
 
-  /** Where a version stood at an instant; null before it was registered. */
+  /** The stage of a version at a time; null before it was registered. */
   async stageAt(session: Session, modelVersionId: string, at: Date): Promise<Stage | null> {
     const version = await this.versions.get(session, modelVersionId);
     const last = await session.em.findOne(
@@ -209,7 +207,7 @@ export class StageService {
     return paginate(session, StageTransition, where, page, order);
   }
 
-  /** The version and the one in production, with every other change of the model's stages waiting. */
+  /** Locks the model and returns the version and the one in production. Other changes of the model's stages wait. */
   private async lock(
     session: Session,
     versionId: string,
@@ -228,7 +226,7 @@ export class StageService {
     );
   }
 
-  /** Of the versions that left production, the one that left last. */
+  /** The version that left production last. */
   private async previousProduction(session: Session, present: ModelVersion): Promise<ModelVersion | null> {
     const left = await session.em.findOne(
       StageTransition,
@@ -261,7 +259,8 @@ export class StageService {
     const model = await this.models.get(session, modelId);
     model.updatedAt = createdAt;
     for (const { versionId, from, to } of plan) {
-      // One statement each, in the plan's order: the index allows one version in production at any time.
+      // One statement for each version, in the order of the plan, because the index never allows two versions in
+      // production.
       const changed = await session.em.nativeUpdate(
         ModelVersion,
         { id: versionId, tenant: session.tenant, stage: from },
@@ -295,7 +294,10 @@ export class StageService {
     await this.follower.stageChanged(session, modelId);
   }
 
-  /** All transitions of one change share an instant, later than any before: the history has no ties. */
+  /**
+   * All transitions of one change have the same time. It is later than any before, so that the order of the history is
+   * clear.
+   */
   private async nextInstant(session: Session, modelId: string): Promise<Date> {
     const last = await session.em.findOne(
       StageTransition,

@@ -52,14 +52,14 @@ interface Dependencies {
   models: LoadedModels;
 }
 
-/** Rows of one part, about: what a crash costs at most, and what is in memory at once. */
+/** About how many rows a part has: a crash loses at most one part, and one part is in memory. */
 const PART_ROWS = 16_384;
 const PART_DEADLINE_MS = 300_000;
 const MAX_KEY_COLUMNS = 100;
 const RESULT_PATH = 'predictions.parquet';
 const SWEEP_JOBS = 20;
 
-/** Predicts for every row of a dataset, a part at a time; parts that are stored outlive a crash. */
+/** Predicts all rows of a dataset in parts. Stored parts survive a crash. */
 export class BatchInferenceService {
   constructor(private readonly deps: Dependencies) {}
 
@@ -123,7 +123,7 @@ export class BatchInferenceService {
     return ended.length;
   }
 
-  /** Rows that earlier attempts have stored. A damaged part goes, and those behind it. */
+  /** Counts the rows that earlier attempts have stored. Removes a damaged part and all parts after it. */
   private async keepSoundParts(attempt: Attempt): Promise<number> {
     const parts = await attempt.read((session) => partsOf(session, attempt.job.id));
     let sound = 0;
@@ -173,8 +173,8 @@ export class BatchInferenceService {
   }
 
   /**
-   * A part is known by the row behind its last. Its key carries the attempt: a worker that was thought dead replaces
-   * nothing.
+   * Stores a part. It is named by the row after its last one. Its key contains the attempt, so that a worker that was
+   * considered dead replaces nothing.
    */
   private async storePart(attempt: Attempt, endRow: number, local: string): Promise<void> {
     const { staged, objects } = this.deps;
@@ -244,7 +244,7 @@ export class BatchInferenceService {
   }
 }
 
-/** A cancelled job ends at once, even while the engine works. */
+/** A cancelled job ends at once, even while the runtime computes. */
 async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason as Error);
@@ -261,7 +261,7 @@ function folderOf({ tenant, id }: Job): string {
   return `${tenant}/batch-inference/${id}`;
 }
 
-/** Sorted by row, without gaps: each attempt continues where the last one stopped. */
+/** Sorted by row, without gaps: each attempt continues after the last stored part. */
 function partsOf(session: Session, jobId: string): Promise<Checkpoint[]> {
   return session.em.find(Checkpoint, { tenant: session.tenant, jobId }, { orderBy: { epoch: 'ASC' } });
 }
@@ -279,7 +279,7 @@ function checkKeys(keyColumns: string[], dataset: Dataset): string[] {
   return keyColumns;
 }
 
-/** Each input needs its columns, numbers where the model takes numbers. */
+/** Each input needs its columns; where the model takes numbers, these must be numbers. */
 function checkInputs({ id, signature }: OnnxVersion, dataset: Dataset): void {
   requireMapped(signature, { versionId: id, candidates: dataset.columns.map(({ name }) => name) });
   const refuse = (expected: string, got: string) => badInput('input.datasetId', expected, got);

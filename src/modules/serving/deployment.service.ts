@@ -31,14 +31,14 @@ export interface DeploymentWeight {
   weightBps: number;
 }
 
-/** Which versions serve an endpoint, with which share of its traffic. Every change locks the endpoint first. */
+/** Which versions serve an endpoint, and with which fraction of its traffic. Every change locks the endpoint first. */
 export class DeploymentService {
   constructor(private readonly rows: DeploymentRows) {}
 
-  /** Takes effect once the model is loaded: the deployment is PENDING until then. */
+  /** Takes effect when the model is loaded; until then the deployment is PENDING. */
   async deploy(session: Session, input: DeployInput): Promise<Deployment> {
     const endpoint = await this.rows.lock(session, input.endpointId);
-    // A version is not deleted while it is being deployed; its stage may change.
+    // A version cannot be deleted while it is being deployed, but its stage may change.
     await sql(session.em, 'select id from model_version where id = ? and tenant = ? for key share', [
       input.modelVersionId,
       session.tenant,
@@ -80,7 +80,7 @@ export class DeploymentService {
     return deployment;
   }
 
-  /** Splits the traffic among all live deployments. */
+  /** Divides the traffic among all live deployments. */
   async setWeights(session: Session, input: { endpointId: string; weights: DeploymentWeight[] }): Promise<Endpoint> {
     const endpoint = await this.rows.lock(session, input.endpointId);
     this.requireManual(endpoint);
@@ -126,7 +126,7 @@ export class DeploymentService {
     return endpoint;
   }
 
-  /** Stops a deployment; what traffic it had goes to the other live ones in their proportions. */
+  /** Stops a deployment. Its traffic goes to the other live ones, in proportion to their weights. */
   async undeploy(session: Session, id: string): Promise<Deployment> {
     const { endpointId } = await this.get(session, id);
     const endpoint = await this.rows.lock(session, endpointId);
@@ -168,7 +168,7 @@ export class DeploymentService {
     return paginate(session, Deployment, where, page, order);
   }
 
-  /** Its model is loaded. False when it was stopped, or another process made it ready, meanwhile. */
+  /** Records that its model is loaded. False when it was stopped, or another process made it ready, meanwhile. */
   async markReady(session: Session, id: string): Promise<boolean> {
     const found = await this.lockPending(session, id);
     if (!found) return false;
@@ -219,12 +219,12 @@ export class DeploymentService {
   }
 }
 
-/** Made for what its endpoint still follows. */
+/** True for a deployment that was made for what its endpoint still follows. */
 function isFollowing({ followedStage, followedAlias }: Deployment, { followStage, followAlias }: Endpoint): boolean {
   return Boolean((followedStage && followStage) || (followedAlias && followAlias));
 }
 
-/** A shadow answers nobody, and a live deployment without a wish takes over only where nothing serves yet. */
+/** A shadow has no weight. A live deployment without a given weight gets all traffic only when nothing serves yet. */
 function checkWeight({ mode, weightBps }: DeployInput): number {
   if (weightBps == null) return 0;
   if (mode === 'SHADOW')

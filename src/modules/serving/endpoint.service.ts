@@ -11,7 +11,7 @@ import type { DeploymentRows } from './deployment-rows.js';
 import type { VersionFollowing } from './version-following.js';
 
 export interface EndpointSettings {
-  /** Of stage and alias at most one: the one that is given takes the other's place. */
+  /** At most one of stage and alias: the given one replaces the other. */
   followStage?: Endpoint['followStage'] | null;
   followAlias?: string | null;
   slaLatencyP95Ms?: number | null;
@@ -29,7 +29,7 @@ const DEFAULT_SLA_LATENCY_P95_MS = 100;
 const DEFAULT_LOG_SAMPLE_RATE = 1;
 export const MAX_SLA_MS = 600_000;
 
-/** Endpoints: stable names that clients call, whatever versions serve them. */
+/** Endpoints: stable names that clients call. The versions behind them change. */
 export class EndpointService {
   constructor(
     private readonly rows: DeploymentRows,
@@ -56,7 +56,7 @@ export class EndpointService {
   }
 
   /**
-   * The endpoint of this name, created when there is none; an existing one keeps its settings. CONFLICT when it
+   * The endpoint of this name; created when it does not exist. An existing one keeps its settings. CONFLICT when it
    * serves another model or follows something else.
    */
   async getOrCreate(
@@ -117,7 +117,7 @@ export class EndpointService {
     return endpoint;
   }
 
-  /** Null for what it follows ends the following and leaves what serves; absent settings stay. */
+  /** Null in `followStage` or `followAlias` ends the following and keeps the deployments; absent settings stay. */
   async update(session: Session, input: EndpointSettings & { id: string }): Promise<Endpoint> {
     checkSettings(input);
     const { modelId } = await this.get(session, input.id);
@@ -139,7 +139,7 @@ export class EndpointService {
     return endpoint;
   }
 
-  /** With its deployments, their counters, logs and alerts. */
+  /** Deletes the endpoint with its deployments, their counters, logs and alerts. */
   async delete(session: Session, id: string): Promise<Endpoint> {
     const endpoint = await this.rows.lock(session, id);
     for (const deployment of await this.rows.active(session, endpoint)) this.rows.stop(session, endpoint, deployment);
@@ -181,7 +181,7 @@ export class EndpointService {
     return paginate(session, Endpoint, where, page, order);
   }
 
-  /** A promotion holds this lock too, so none can happen between reading a stage and following it. */
+  /** A promotion takes this lock too, so none can happen between reading a stage and following it. */
   private async lockModel(session: Session, modelId: string): Promise<void> {
     if (
       !(await session.em.findOne(
@@ -194,7 +194,7 @@ export class EndpointService {
   }
 }
 
-/** Lock name: transactions that use this endpoint name take turns. */
+/** The name of a lock: transactions that use this endpoint name take turns. */
 const turnOf = (name: string) => `endpoint ${name}`;
 
 function settingsOf({

@@ -20,14 +20,14 @@ export interface LoggedPredictionFilter {
 /** How long the log of predictions is kept. */
 export const PREDICTION_LOG_DAYS = 30;
 
-/** Answered requests, read back from the log. */
+/** Answered requests, read from the prediction log. */
 export class LoggedPredictionService {
   constructor(
     private readonly db: Database,
     private readonly traffic: TrafficRecorder,
   ) {}
 
-  /** NOT_FOUND when it was not logged, CONFLICT when several requests have this id. */
+  /** NOT_FOUND when the request was not logged, CONFLICT when several requests have this id. */
   async get(actor: Actor, ref: NamedEndpoint, requestId: string): Promise<PredictionLog> {
     const find = () =>
       this.db.transact(actor, async (session) => {
@@ -38,7 +38,7 @@ export class LoggedPredictionService {
       });
     let { endpoint, found } = await find();
     if (found.length === 0) {
-      // What this process has answered just now.
+      // Writes what this process has answered just now.
       await this.traffic.flush();
       ({ endpoint, found } = await find());
     }
@@ -49,7 +49,7 @@ export class LoggedPredictionService {
     return one;
   }
 
-  /** Newest first. */
+  /** The newest requests come first. */
   async list(
     session: Session,
     ref: NamedEndpoint,
@@ -65,7 +65,7 @@ export class LoggedPredictionService {
   }
 }
 
-/** One row as it was answered. */
+/** One row with its answer. */
 export interface LoggedAnswerRow {
   row: number;
   label: string | null;

@@ -112,7 +112,7 @@ export default defineModule({
   ],
   createBackgroundWork: ({ services: { serving } }) => [
     { in: 'api', start: () => serving.start() },
-    // Jobs use its models, too.
+    // Also in worker processes, because jobs use the models too.
     { in: 'all', close: () => serving.stop() },
   ],
   restOperations: [predictOperation],

@@ -20,7 +20,7 @@ import { UsedRequestIds } from './used-request-ids.js';
 import type { ShadowMirror } from './shadow-mirror.js';
 import { isFault, type TrafficRecorder } from './traffic-recorder.js';
 
-/** A tensor as JSON carries it: elements in row-major order. */
+/** A tensor in JSON: the elements in row-major order. */
 export interface PlainTensor {
   name: string;
   datatype: Datatype;
@@ -28,14 +28,14 @@ export interface PlainTensor {
   data: readonly unknown[];
 }
 
-/** One of the two. */
+/** Exactly one of the two is given. */
 export interface NamedEndpoint {
   endpointId?: string | null;
   endpointName?: string | null;
 }
 
 export interface PredictInput extends NamedEndpoint {
-  /** One of the two. */
+  /** Exactly one of the two is given. */
   rows?: Record<string, unknown>[] | null;
   tensors?: PlainTensor[] | null;
   routingKey?: string | null;
@@ -49,11 +49,11 @@ export interface Prediction {
   outputs: Tensor[];
   rows: number;
   latencyMs: number;
-  /** Rows of the batch that the request ran in. */
+  /** Number of rows of the batch in which the request ran. */
   batchRows: number;
-  /** The first of the categories that the model never saw, … */
+  /** The first of the categories that the model was not trained with. */
   unknownCategories: UnknownCategory[];
-  /** … and how many there are. */
+  /** The number of all of them. */
   unknownCategoryCount: number;
 }
 
@@ -62,7 +62,7 @@ export interface PredictServiceOptions {
   models: LoadedModels;
   recorder: TrafficRecorder;
   mirror: ShadowMirror;
-  /** Longest that a prediction may take. */
+  /** The longest time that a prediction may take. */
   deadlineMs: number;
 }
 
@@ -72,7 +72,7 @@ const MAX_UNKNOWN_SHOWN = 100;
 const MAX_UNKNOWN_CHARACTERS = 200;
 const NONE_UNKNOWN: UnknownCategory[] = [];
 
-/** Online predictions: from memory alone, with the database behind them. */
+/** Online predictions. They read from memory only; the database is written in the background. */
 export class PredictService {
   private readonly usedIds = new UsedRequestIds();
 
@@ -80,8 +80,8 @@ export class PredictService {
 
   /**
    * Errors: NOT_FOUND, CONFLICT (a request id that was used at this endpoint), FORBIDDEN (viewers, unless every live
-   * version is in PRODUCTION), UNAVAILABLE (nothing is live, or the model is set aside), INVALID_TENSOR,
-   * DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED.
+   * version is in PRODUCTION), UNAVAILABLE (nothing is live, or the model is out of service for a while),
+   * INVALID_TENSOR, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED.
    */
   async predict(principal: Principal, input: PredictInput, ownRequestId: string): Promise<Prediction> {
     const startedAt = performance.now();
@@ -92,7 +92,7 @@ export class PredictService {
     requireEndpoint(principal.scope, ref);
     const found = this.options.routes.find(principal.tenant, ref);
     const route = found instanceof Promise ? await found : found;
-    // A name may be another endpoint's by now.
+    // The name may belong to another endpoint by now.
     requireEndpoint(principal.scope, route.endpoint);
     const target = pick(route, principal, routingKey);
     const { tensors, rows } = readInputs(target.version.signature, input);
@@ -112,9 +112,10 @@ export class PredictService {
         mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
       return { requestId, target, outputs, rows, latencyMs, batchRows, ...unknown };
     } catch (error) {
-      // A failed request may be sent again.
+      // The id of a failed request can be used again.
       if (isGiven) this.usedIds.giveBack(route.endpoint, requestId);
-      // A deadline below the endpoint's own promise is the caller's wish, not the model's fault.
+      // If the deadline is shorter than the endpoint's latency limit, a timeout is the caller's choice and not a
+      // failure of the model.
       const isHasty =
         error instanceof AppError &&
         error.code === ErrorCode.DEADLINE_EXCEEDED &&
@@ -133,7 +134,7 @@ export class PredictService {
   }
 }
 
-/** `field`: the parent of both. */
+/** `field`: the input that contains both. */
 export function refOf({ endpointId, endpointName }: NamedEndpoint, field = 'input'): EndpointRef {
   if ((endpointId == null) === (endpointName == null))
     throw badInput(field, 'exactly one of endpointId and endpointName', { endpointId, endpointName });
@@ -167,7 +168,7 @@ function pick(route: Route, principal: Principal, routingKey: string): Target {
   return target;
 }
 
-/** INVALID_TENSOR naming the first, where the endpoint refuses them. */
+/** Throws INVALID_TENSOR, which names the first one, when the endpoint refuses unknown categories. */
 function findUnknown(
   signature: Signature,
   tensors: readonly Tensor[],
@@ -206,7 +207,7 @@ function readInputs(signature: Signature, { rows, tensors }: PredictInput): { te
 
 function readTensor(signature: Signature, { name, datatype, shape, data }: PlainTensor, field: string): Tensor {
   const spec = signature.inputs.find((input) => input.name === name);
-  // JSON has no NaN: null is a missing value, where the model knows what to do with one.
+  // JSON has no NaN: null is a missing value, for a model that accepts missing values.
   const missing = spec?.datatype === datatype ? missingElement(spec) : null;
   const values = missing !== null && data.includes(null) ? data.map((value) => value ?? missing) : data;
   if (datatype === 'BYTES') {

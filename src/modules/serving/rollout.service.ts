@@ -10,7 +10,7 @@ import { readReadiness } from './followed-versions.js';
 
 const FIELD = 'input.waitMs';
 
-/** Changes of what serves, for callers who want to know when it does. */
+/** Changes of deployments, for callers who want to know when they take effect. */
 export class RolloutService {
   constructor(
     private readonly db: Database,
@@ -20,8 +20,8 @@ export class RolloutService {
   ) {}
 
   /**
-   * Makes, changes or finds an endpoint, and answers when it serves what it should, when it will not by itself, or
-   * after `waitMs`.
+   * Creates, changes or finds an endpoint. Returns when it serves what it should, when it cannot without help, or after
+   * `waitMs`.
    */
   async endpoint<T extends { endpoint: Endpoint }>(
     who: Waiter,
@@ -34,7 +34,7 @@ export class RolloutService {
     return { ...done, endpoint: await this.db.transact(who, (session) => this.endpoints.get(session, id)), readiness };
   }
 
-  /** Deploys a version, and answers when it is loaded, has failed, or after `waitMs`. */
+  /** Deploys a version. Returns when it is loaded, when it has failed, or after `waitMs`. */
   async deploy(
     who: Waiter,
     waitMs: number,

@@ -15,7 +15,7 @@ import { conflict } from '../../errors.js';
 import type { DeploymentService } from './deployment.service.js';
 import { readTraffic } from './traffic.service.js';
 
-/** Judges a shadow by what it did with the traffic it got. */
+/** Decides about a shadow by the traffic that it received. */
 export class ShadowService {
   constructor(
     private readonly live: LiveEvents,
@@ -24,8 +24,8 @@ export class ShadowService {
   ) {}
 
   /**
-   * Records the SHADOW gate of the version, passed or not; the checks of one that is not say what is missing. CONFLICT
-   * for a live deployment.
+   * Records the SHADOW gate of the version, passed or not; the checks say what is missing. CONFLICT for a live
+   * deployment.
    */
   async decide(session: Session, deploymentId: string): Promise<GateResult> {
     const deployment = await this.deployments.get(session, deploymentId);
@@ -84,7 +84,7 @@ export class ShadowService {
   }
 }
 
-/** Clusterings have no labels to be wrong about, so that no evaluation against production can be asked of them. */
+/** Clusterings have no labels, so an evaluation against production cannot be required. */
 function policyFor(task: Model['task'], policy: GatePolicy): GatePolicy {
   return {
     ...policy,
@@ -94,7 +94,7 @@ function policyFor(task: Model['task'], policy: GatePolicy): GatePolicy {
 
 const MINUTE_MS = 60_000;
 
-/** The minute in which the version came to PRODUCTION: traffic from before was compared with another. */
+/** The minute in which the version entered PRODUCTION: earlier traffic was compared with another version. */
 async function arrivalInProduction({ em, tenant }: Session, { id }: ModelVersion): Promise<Date | null> {
   const where = { tenant, modelVersionId: id, toStage: 'PRODUCTION' };
   const arrival = await em.findOne(StageTransition, where, { orderBy: { createdAt: 'DESC' } });

@@ -3,13 +3,13 @@ import { sql } from '../../db/sql.js';
 import { latencyPercentileMs } from '../model-contract/index.js';
 
 export interface TrafficPeriod {
-  /** Whole minutes that begin at or after it; from the first when absent. */
+  /** Counts minutes that begin at this time or later; when absent, from the first. */
   from?: Date | null;
-  /** Minutes that begin before it; to the last when absent. */
+  /** Counts minutes that begin before this time; when absent, to the last. */
   to?: Date | null;
 }
 
-/** What a deployment has served in a period, by its exact counters. */
+/** The traffic of a deployment in a period, by its exact counters. */
 export interface Traffic {
   requests: number;
   rows: number;
@@ -32,7 +32,7 @@ interface Sums {
   disagreements: number;
 }
 
-/** Of several deployments in one statement, in their order. */
+/** The traffic of several deployments in one statement, in their order. */
 export async function readTraffic(
   session: Session,
   deploymentIds: readonly string[],

@@ -8,17 +8,17 @@ import type { CheckpointReport } from '../../training/port.js';
 import { sha256Of, type StagedObjects } from '../uploads/index.js';
 import type { Attempt } from '../jobs/index.js';
 
-/** The newest, and others to fall back on when it is damaged. */
+/** The newest one, and two others in case it is damaged. */
 const KEPT_CHECKPOINTS = 3;
 
-/** Where trainings can be continued from: files in the object store, each with a row that knows its size and hash. */
+/** Checkpoints of trainings: files in the object store. A row for each has its size and hash. */
 export class CheckpointService {
   constructor(
     private readonly objects: ObjectStore,
     private readonly staged: StagedObjects,
   ) {}
 
-  /** Keeps a checkpoint for later attempts. From now on earlier failures do not count against the job. */
+  /** Stores a checkpoint for later attempts. Earlier failures no longer count against the job. */
   async save(attempt: Attempt, runId: string, report: CheckpointReport): Promise<void> {
     const { job, number } = attempt;
     const objectKey = `${job.tenant}/runs/${runId}/checkpoints/epoch-${report.epoch}-attempt-${number}.ckpt`;
@@ -45,7 +45,7 @@ export class CheckpointService {
     });
   }
 
-  /** Copies the newest intact checkpoint of the job to `target`; null when there is none. Skips damaged ones. */
+  /** Copies the newest intact checkpoint of the job to `target`; null when there is none. Damaged ones are skipped. */
   async restore(attempt: Attempt, target: string): Promise<Checkpoint | null> {
     for (const checkpoint of await attempt.read((session) => this.newestFirst(session, attempt.job.id))) {
       const damage = await this.copySound(checkpoint, target);
@@ -63,7 +63,7 @@ export class CheckpointService {
     );
   }
 
-  /** What is wrong with the stored file; null when it is copied and sound. */
+  /** What is wrong with the stored file; null when it was copied and is intact. */
   private async copySound({ objectKey, sizeBytes, sha256 }: Checkpoint, target: string): Promise<string | null> {
     try {
       const size = await this.objects.sizeBytes(objectKey);

@@ -26,22 +26,22 @@ export interface StartTrainingInput {
   datasetId: string;
   config: TrainingConfigInput;
   runName?: string | null;
-  /** Registers a version of this model when the training has ended well. */
+  /** Registers a version of this model when the training succeeds. */
   registerModelId?: string | null;
   /** The alert that requested it. */
   alertId?: string | null;
 }
 
-/** Folders of attempts: job id and attempt. */
+/** Names of attempts' folders: job id and attempt number. */
 const ATTEMPT_FOLDER = /^[0-9a-f-]{36}-\d+$/;
 
-/** Trainings: a run that says what was made, and a job that makes it. */
+/** Trainings. Each has a run with the results and a job that does the work. */
 export class TrainingService {
   constructor(
     private readonly db: Database,
     private readonly jobs: JobService,
     private readonly parts: TrainingParts,
-    /** Holds a folder per attempt. */
+    /** The parent of the attempts' folders. */
     private readonly workRoot: string,
   ) {}
 
@@ -80,7 +80,10 @@ export class TrainingService {
     return job;
   }
 
-  /** Another attempt at a failed or cancelled training, from its last sound checkpoint. CONFLICT in any other state. */
+  /**
+   * Starts another attempt of a failed or cancelled training, from its last intact checkpoint. CONFLICT in any other
+   * state.
+   */
   async resume(session: Session, jobId: string): Promise<Job> {
     const job = await this.jobs.resume(session, 'resumeTraining', jobId, TRAINING);
     await requireWritable(session, job.runId!);
@@ -90,7 +93,7 @@ export class TrainingService {
     return job;
   }
 
-  /** One attempt; ends when the model is stored, the training failed, or `run.signal` aborted. */
+  /** Runs one attempt. Returns when the model is stored, the training has failed, or `run.signal` was aborted. */
   execute(attempt: AttemptOf<typeof TRAINING>): Promise<void> {
     return new TrainingAttempt(
       this.parts,
@@ -99,7 +102,7 @@ export class TrainingService {
     ).execute();
   }
 
-  /** Removes what attempts left behind when their process was killed. */
+  /** Removes the folders of attempts whose process was killed. */
   async sweep(): Promise<void> {
     const folders = (await readdir(this.workRoot).catch(() => [])).filter((name) => ATTEMPT_FOLDER.test(name));
     if (folders.length === 0) return;
@@ -125,7 +128,7 @@ export class TrainingService {
   }
 }
 
-/** The configuration with its features, checked against the dataset, and the warnings. */
+/** Completes the configuration with its features, checks it against the dataset, and adds the warnings. */
 function completed(asked: ReturnType<typeof parseTrainingConfig>, dataset: DatasetProfile) {
   const { features, warnings } = asked.features
     ? { features: asked.features, warnings: [] }
@@ -135,7 +138,7 @@ function completed(asked: ReturnType<typeof parseTrainingConfig>, dataset: Datas
   return { training, warnings: [...warnings, ...unusedHyperparameters(training)] };
 }
 
-/** Fields of the configuration as the client wrote them: below `input`. */
+/** Names the fields of errors as the client wrote them: below `input`. */
 function belowInput<T>(check: () => T): T {
   try {
     return check();

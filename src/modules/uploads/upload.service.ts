@@ -16,10 +16,10 @@ import { type DirectUploads, tooLarge } from './direct-uploads.js';
 
 /** An upload that stays unused for this time is removed. */
 const UNUSED_AFTER_MS = 24 * 60 * 60 * 1000;
-/** What a client sends again after a cut, at worst. */
+/** At most this much is sent again after a broken connection. */
 const PART_BYTES = 64 * 1024 ** 2;
 
-/** A piece of the file and where to PUT it. */
+/** A part of the file, and the URL to PUT it to. */
 export interface UploadPart {
   partNumber: number;
   offsetBytes: number;
@@ -27,7 +27,7 @@ export interface UploadPart {
   url: string;
 }
 
-/** Files on their way in: streamed to the object store, then used by a mutation that names the upload. */
+/** Uploaded files. They are streamed to the object store; then a mutation that names the upload uses them. */
 export class UploadService {
   constructor(
     private readonly db: Database,
@@ -38,8 +38,8 @@ export class UploadService {
   ) {}
 
   /**
-   * Streams first and writes the row last: a broken upload leaves no row, and its key is staged, so that no crash
-   * leaves its bytes.
+   * Streams first and writes the row last: a broken upload leaves no row, and its key is staged, so that a crash leaves
+   * no bytes.
    */
   async receive(actor: Actor, fileName: string, content: Readable): Promise<Upload> {
     const name = checkName('fileName', basename(fileName));
@@ -65,7 +65,7 @@ export class UploadService {
     }
   }
 
-  /** For a file that its client sends straight to the object store, part by part. */
+  /** Begins a file that its client sends directly to the object store, part by part. */
   async create(
     actor: Actor,
     input: { fileName: string; sizeBytes: number },
@@ -91,7 +91,7 @@ export class UploadService {
     return { uploadId, parts, expiresAt };
   }
 
-  /** Once all parts are there. Doing it again gives the same. */
+  /** Call when all parts are there. A second call gives the same result. */
   async complete(actor: Actor, id: string): Promise<Upload> {
     const begun = await this.db.transact(actor, (session) => this.open(session, id));
     if (begun === null) return this.db.transact(actor, (session) => this.get(session, id));
@@ -105,11 +105,11 @@ export class UploadService {
     });
   }
 
-  /** Null for one that is complete. */
+  /** Null for an upload that is complete. */
   private async open(session: Session, id: string): Promise<DirectUpload | null> {
     try {
       const upload = await this.direct.get(session, id);
-      // What goes to an artifact's path is completed there.
+      // An upload to an artifact's path is completed there.
       if (upload.path != null) throw notFound('upload', id);
       return upload;
     } catch (error) {
@@ -126,8 +126,8 @@ export class UploadService {
   }
 
   /**
-   * Removes uploads that were never used, and not those that an import waits for. Objects that became a dataset, model
-   * or artifact keep their key there, not here.
+   * Removes uploads that were never used, except those that an import waits for. An object that became a dataset, model
+   * or artifact has another row, which keeps it.
    */
   async sweep(): Promise<number> {
     const old = await this.db.asSystem((em) =>

@@ -4,7 +4,7 @@ import { tablesOf } from '../../../db/tables.js';
 
 const tables = tablesOf(MirrorTask);
 
-/** A thing that is gone is no longer mirrored. */
+/** Stops mirroring an object that was removed. */
 export async function forgetMirrorTasks({ em, tenant }: Session, localId: string): Promise<void> {
   await tables(em).deleteFrom('mirror_task').where('tenant', '=', tenant).where('local_id', '=', localId).execute();
 }

@@ -15,7 +15,8 @@ export async function beginCollection({ em, tenant }: Session, runId: string): P
 }
 
 /**
- * Deletes points or log lines of a run, at most `limit`, and returns how many: millions at once would lock others out.
+ * Deletes at most `limit` points or log lines of a run and returns how many. Deleting millions at once would block
+ * others.
  */
 export async function deleteSome(
   { em, tenant }: Session,
@@ -36,7 +37,7 @@ export async function deleteSome(
   return Number(deleted.numDeletedRows);
 }
 
-/** Deletes the row of a run, and what hangs on it by the database's own rules. */
+/** Deletes the row of a run, with the rows that refer to it by foreign keys. */
 export async function deleteRun({ em, tenant }: Session, runId: string): Promise<void> {
   // A point that was logged while the counter went; nothing can follow it.
   await tables(em).deleteFrom('metric_point').where('tenant', '=', tenant).where('run_id', '=', runId).execute();

@@ -9,7 +9,7 @@ import { anyOf, tablesOf } from '../../../db/tables.js';
 
 const tables = tablesOf(LoggedDataset, RunDataset, Run, Dataset);
 
-/** As it is kept. */
+/** A row as it is stored. */
 export interface LoggedDatasetRow {
   id: string;
   direction: 'INPUT' | 'OUTPUT';
@@ -42,7 +42,7 @@ const insertDatasets = statement({
   row: {},
 });
 
-/** One that is there gets only tags of new keys. */
+/** If a dataset is known already, only tags with new keys are added to it. */
 export async function addDatasets(
   { em, tenant }: Session,
   runId: string,
@@ -56,7 +56,7 @@ export async function addDatasets(
   ]);
 }
 
-/** Says what a registered dataset was to a run. */
+/** Records how a run used a registered dataset. */
 export function addUsedDataset(
   { em, tenant }: Session,
   runId: string,
@@ -66,7 +66,7 @@ export function addUsedDataset(
   em.create(RunDataset, { tenant, runId, datasetId, role });
 }
 
-/** What a run read and used, for another run. */
+/** Copies the datasets that a run read and used to another run. */
 export async function cloneDatasets({ em, tenant }: Session, from: string, to: string): Promise<void> {
   const newId = sql<string>`gen_random_uuid()`.as('id');
   const newRun = sql<string>`${to}::uuid`.as('run_id');
@@ -96,7 +96,7 @@ export async function cloneDatasets({ em, tenant }: Session, from: string, to: s
     .execute();
 }
 
-/** Each dataset that runs of these experiments read, once per context, which is the value of a tag. */
+/** Each dataset that runs of these experiments read, once for each context (the value of a tag). */
 export function datasetsOfExperiments(
   { em, tenant }: Session,
   experimentIds: readonly string[],
@@ -127,17 +127,17 @@ const datasetsByDigest = statement({
   row: { digest: 'text', id: 'uuid' },
 });
 
-/** The newest registered dataset whose SHA-256 begins with each digest. */
+/** For each digest, the newest registered dataset whose SHA-256 begins with it. */
 export async function registeredAs({ em, tenant }: Session, digests: readonly string[]): Promise<Map<string, string>> {
   if (digests.length === 0) return new Map();
   const found = await datasetsByDigest(em, [digests, tenant]);
   return new Map(found.map(({ digest, id }) => [digest, id]));
 }
 
-/** What a run did with a dataset: the direction of one that was logged, the role of a registered one. */
+/** How a run used a dataset: the direction of a logged one, the role of a registered one. */
 type DatasetUse = LoggedDataset['direction'] | RunDataset['role'];
 
-/** Registered datasets that runs used, and data that their clients logged, each with the runs. */
+/** Registered datasets that runs used, and data that their clients logged, each with its runs. */
 export function datasetsOfRuns({ em, tenant }: Session, runIds: readonly string[], limit: number) {
   return tables(em)
     .selectFrom('logged_dataset')

@@ -20,13 +20,13 @@ export interface ExperimentSearch {
 
 const COLUMNS: AttributeColumns = {
   name: { type: 'TEXT', sql: 'e.name' },
-  // As MLflow's clients know them.
+  // The ids as MLflow's clients know them.
   experiment_id: { type: 'TEXT', sql: `case when e.is_default then '0' else replace(e.id::text, '-', '') end` },
   creation_time: { type: 'TIME', sql: 'e.created_at' },
   last_update_time: { type: 'TIME', sql: 'e.updated_at' },
 };
 
-/** Experiments that all comparisons hold of, in an order that ends with the id. */
+/** Experiments that match all comparisons. The order ends with the id. */
 export async function searchExperiments(session: Session, search: ExperimentSearch): Promise<Experiment[]> {
   const where = joined(
     [

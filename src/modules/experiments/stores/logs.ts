@@ -16,18 +16,18 @@ export interface LogLine {
   loggedAt: Date;
 }
 
-/** Which lines of a run; all conditions must hold. */
+/** Selects lines of a run; all conditions must hold. */
 export interface LineCondition {
   after?: number | null | undefined;
   before?: number | null | undefined;
-  /** A pattern of ILIKE. */
+  /** A pattern for ILIKE. */
   pattern?: string | null | undefined;
   streams?: readonly LogStream[] | null | undefined;
 }
 
 const insertLines = statement({
   name: 'append_run_log',
-  // The run's row is locked first, so that sequence numbers commit in order.
+  // Locks the run's row first, so that sequence numbers are committed in order.
   text: `with counter as (
       update run set last_log_seq = last_log_seq + $3::bigint where tenant = $1 and id = $2 and state = 'ACTIVE'
         returning id, last_log_seq),
@@ -39,7 +39,7 @@ const insertLines = statement({
   row: { last: 'bigint' },
 });
 
-/** Appends lines and returns the sequence number of the last one; null when the run is not there or deleted. */
+/** Appends lines and returns the sequence number of the last one; null when the run does not exist or is deleted. */
 export async function appendLines(
   { em, tenant }: Session,
   runId: string,
@@ -54,7 +54,7 @@ export async function appendLines(
 
 const COLUMNS = ['run_id as runId', 'seq', 'logged_at as loggedAt', 'stream', 'line'] as const;
 
-/** Lines past a sequence number, in the given order. */
+/** Lines after a sequence number, in the given order. */
 export function linesAfter(
   { em, tenant }: Session,
   runId: string,
@@ -73,7 +73,7 @@ export function linesAfter(
     .execute();
 }
 
-/** At most `limit` lines of each run, in one direction of their sequence numbers. */
+/** At most `limit` lines of each run, ordered by sequence number in one direction. */
 export function linesOfRuns(
   { em, tenant }: Session,
   runIds: readonly string[],

@@ -6,20 +6,20 @@ import type { Blocks } from '../rules/thinning.js';
 
 const tables = tablesOf(MetricSummary, MetricBlock);
 
-/** Points of a key that one block holds, about: its run's other keys take numbers of the same sequence. */
+/** About how many points of one key a block holds: the other keys of the run use numbers of the same sequence. */
 const POINTS_PER_BLOCK = 64;
-/** Up to this many points of a run after the last block are read one by one; then new blocks are made. */
+/** The points of a run after the last block are read one by one. When there are more than this, new blocks are made. */
 const MAX_TAIL = 32_768;
 
-/** What the blocks of a run's metric cover. */
+/** The part of a run's metric that blocks cover. */
 export interface Summary {
-  /** Numbers of the run's sequence that one block covers. */
+  /** How many sequence numbers of the run one block covers. */
   width: number;
-  /** The first that no block covers. */
+  /** The first sequence number that no block covers. */
   nextSeq: number;
 }
 
-/** PostgreSQL's text of an array of numbers, read in one go. */
+/** Reads PostgreSQL's text of an array of numbers in one step. */
 export const readNumbers = (text: string | null): number[] =>
   text === null || text === '{}' ? [] : text.slice(1, -1).split(',').map(Number);
 const listOf = (numbers: readonly number[]) => `{${numbers.join(',')}}`;
@@ -69,7 +69,7 @@ const toBlocks = (texts: BlockTexts | undefined): Blocks => ({
   nanSeqs: readNumbers(texts?.nanSeqs ?? null),
 });
 
-/** Whether new blocks are due, with the run's sequence at `lastSeq`. */
+/** Whether new blocks are needed when the run's last sequence number is `lastSeq`. */
 export function isBehind({ width, nextSeq }: Summary, lastSeq: number): boolean {
   return lastSeq - nextSeq >= Math.max(MAX_TAIL, width);
 }
@@ -80,9 +80,9 @@ export async function readBlocks(session: Session, runId: string, key: string): 
 }
 
 /**
- * Makes blocks of what was logged since the last ones, as a read of a long history comes by. Points never change and
- * their numbers commit in order, so that a block once made holds for ever. Two reads at once take turns, and the second
- * finds the first one's.
+ * Makes blocks of the points since the last block, when somebody reads a long history. A block never changes, because
+ * points never change and their numbers are committed in order. Two readers at the same time take turns, and the second
+ * finds the blocks of the first.
  */
 export async function extendBlocks(
   session: Session,
@@ -110,7 +110,7 @@ export async function extendBlocks(
   const { width, nextSeq } = locked;
   const end = Math.floor((lastSeq + 1) / width) * width;
   if (end <= nextSeq) return locked;
-  // Read by itself, and not into the insert: several processes can share the work of a plain select.
+  // A separate select, not part of the insert: PostgreSQL can run a plain select in parallel.
   const [made] = await blocksFromPoints(em, [width, tenant, runId, key, nextSeq, end]);
   const { lows, lowSeqs, highs, highSeqs, nanSeqs } = toBlocks(made);
   const columns = [readNumbers(made?.blocks ?? null), lows, lowSeqs, highs, highSeqs, nanSeqs].map(listOf);

@@ -4,12 +4,12 @@ import { thinLong } from './metric-history.js';
 
 export type CurveAxis = 'STEP' | 'TIME';
 
-/** One run's course over the places of the axis; null where it logged nothing. */
+/** The values of one run at the places of the axis; null where it logged nothing. */
 export interface CurveSeries {
   runId: string;
-  /** The last value up to the place, since the place before. */
+  /** The last value since the previous place, up to this one. */
   values: (number | null)[];
-  /** The least and the greatest number there; NaN is neither. */
+  /** The least and the greatest number there; NaN is ignored. */
   lows: (number | null)[];
   highs: (number | null)[];
 }
@@ -17,20 +17,21 @@ export interface CurveSeries {
 export interface MetricCurves {
   key: string;
   axis: CurveAxis;
-  /** Steps, or seconds since each run's start; ascending. */
+  /** Steps, or seconds since the start of each run; ascending. */
   places: number[];
   series: CurveSeries[];
 }
 
 const PLACE: Record<CurveAxis, string> = {
   STEP: 'm.step::float8',
-  // Not extract: its numeric is ten times as slow.
+  // `date_part`, not `extract`: the numeric type that extract returns is ten times as slow.
   TIME: `date_part('epoch', m.logged_at - r.started_at)`,
 };
 
 /**
- * $1 to $4 are the histories that are read whole: number, key number, run and key. $6 to $9 are the points of long
- * ones: number, key number, run and sequence number. Grouping by keys and ids takes twice as long as by numbers.
+ * $1 to $4 describe the histories that are read as a whole: number, key number, run and key. $6 to $9 describe points
+ * of long histories: number, key number, run and sequence number. Grouping by keys and ids would take twice as long as
+ * by numbers.
  */
 const curvesText = (axis: CurveAxis) => {
   const columns = `h.n, h.k, m.value, m.logged_at, m.seq, ${PLACE[axis]} as place`;
@@ -53,7 +54,8 @@ const curvesText = (axis: CurveAxis) => {
 };
 
 /**
- * One run's value in one stretch of the axis; `n` says of which history: all keys of the first run, then of the next.
+ * The value of one run in one interval of the axis. `n` numbers the histories: all keys of the first run, then of the
+ * next.
  */
 const ROW = {
   n: 'integer',
@@ -69,14 +71,14 @@ type Row = RowOf<typeof ROW>;
 const curvesByStep = statement({ name: 'metric_curves_by_step', text: curvesText('STEP'), row: ROW });
 const curvesByTime = statement({ name: 'metric_curves_by_time', text: curvesText('TIME'), row: ROW });
 
-/** Points of a long history per stretch of the axis: enough that each holds an extreme of its own points. */
+/** Points of a long history per interval of the axis: enough for the interval to contain its extreme points. */
 const POINTS_PER_STRETCH = 6;
 
 /**
- * Courses of metrics over several runs on one axis. With more points than `maxPoints` the axis is parted into as many
- * equal stretches, and each run has one value per stretch with the least and the greatest beside it, so that peaks stay
- * visible; all in the database. Histories that are too long to be read whole take part with the points that show them,
- * their extremes among them.
+ * Metrics of several runs on one axis, computed in the database. If there are more points than `maxPoints`, the axis is
+ * divided into that many equal intervals. Each run has one value per interval, with the least and the greatest value
+ * beside it, so that peaks stay visible. Of histories that are too long to be read as a whole, the points that show
+ * their shape and extremes are used.
  */
 export async function metricCurves(
   session: Session,

@@ -14,10 +14,10 @@ export interface HistoryKey {
   maxPoints: number;
 }
 
-/** Histories with up to this many points, or this many per requested point, are read whole. */
+/** A history with up to this many points, or this many per requested point, is read as a whole. */
 const MAX_DIRECT = 65_536;
 const DIRECT_PER_POINT = 32;
-/** Histories that one statement reads whole. */
+/** Histories that one statement reads as a whole. */
 const HISTORIES_PER_STATEMENT = 8;
 const MIN_POINTS = 2;
 const MAX_POINTS = 10_000;
@@ -32,10 +32,9 @@ interface State {
 }
 
 /**
- * Histories of metrics in step order, each thinned to at most `maxPoints` points by keeping the least and the greatest
- * of every stretch, with the first, the last, and NaN where it is. A long history is read as blocks that hold for ever
- * once they are made, and so costs the same however many points it has had; its stretches are then of points that were
- * logged one after another.
+ * Histories of metrics in step order, each reduced to at most `maxPoints` points: the least and the greatest of every
+ * interval, the first, the last, and points with NaN. A long history is read from blocks that never change, so its cost
+ * does not grow with its length; its intervals then contain points that were logged one after another.
  */
 export async function readHistories(session: Session, keys: readonly HistoryKey[]): Promise<MetricRow[][]> {
   for (const { maxPoints } of keys) {
@@ -63,8 +62,8 @@ export async function readHistories(session: Session, keys: readonly HistoryKey[
 }
 
 /**
- * Sequence numbers of the points that show each history, at most `maxPoints`; null for one that is short enough to be
- * read whole.
+ * Sequence numbers of the points that show each history, at most `maxPoints`; null for a history that is short enough
+ * to be read as a whole.
  */
 export async function thinLong(session: Session, keys: readonly HistoryKey[]): Promise<(ReadonlySet<number> | null)[]> {
   const states = await readStates(session, keys);
@@ -75,7 +74,7 @@ export async function thinLong(session: Session, keys: readonly HistoryKey[]): P
   return found;
 }
 
-/** Makes the blocks of a run that has ended, so that no reader of its long histories waits for them. */
+/** Makes the blocks of a run that has ended, so that no later reader has to wait for them. */
 export async function prepareHistories(session: Session, runId: string): Promise<void> {
   const keys = (await metricKeys(session, runId)).map((key) => ({ runId, key, maxPoints: MIN_POINTS }));
   const states = await readStates(session, keys);
@@ -95,7 +94,9 @@ function readStates({ em, tenant }: Session, keys: readonly HistoryKey[]): Promi
   return statesOf(em, [keys.map(({ runId }) => runId), keys.map(({ key }) => key), tenant]);
 }
 
-/** What the blocks of a long history cover, brought up to date; null for one that is short enough to be read whole. */
+/**
+ * The part of a long history that blocks cover, updated; null for a history that is short enough to be read as a whole.
+ */
 async function readSummary(
   session: Session,
   { runId, key, maxPoints }: HistoryKey,

@@ -12,21 +12,23 @@ export interface MetricInput {
   loggedAt?: Date | null;
 }
 
-/** Points as columns, the way one statement takes thousands of them: a key is an index into the distinct keys. */
+/**
+ * Points as columns, because one statement takes thousands of them. A key is an index into the list of distinct keys.
+ */
 interface Columns {
   keys: string[];
   keyNumbers: number[];
   steps: number[];
   timesMs: number[];
   values: number[];
-  /** Position of the greatest (step, time, value) of each key. */
+  /** Index of the greatest (step, time, value) of each key. */
   latest: number[];
 }
 
 /**
- * Appends metric points in one statement, and returns how many were new. A point is identified by (run, key, step,
- * time, value): the same again adds nothing. The run's counter row is locked first, so that sequence numbers commit in
- * order.
+ * Appends metric points in one statement, and returns how many are new. A point is identified by (run, key, step, time,
+ * value): the same point again adds nothing. The statement locks the run's counter row first, so that sequence numbers
+ * are committed in order.
  */
 export async function appendMetrics(
   session: Session,
@@ -36,8 +38,8 @@ export async function appendMetrics(
 ): Promise<number> {
   const columns = toColumns(metrics, minStep);
   session.touch('run', runId);
-  // Most calls bring new points alone. To ask the index about each before inserting it costs half as much again, so
-  // only those pay for it whose insert has failed.
+  // Most calls bring only new points. Checking the index for each point costs half as much again, so it is done only
+  // after the plain insert has failed.
   const db = session.em.getKysely();
   await sql`savepoint append_metrics`.execute(db);
   try {
@@ -64,10 +66,10 @@ async function insert(session: Session, runId: string, columns: Columns, mayBeTh
   return appended.added;
 }
 
-/** Milliseconds since 1970 as a timestamp: to read a number costs the server a fraction of reading a date. */
+/** Milliseconds since 1970 as a timestamp: for the server, reading a number is much cheaper than reading a date. */
 const TIME = `timestamptz 'epoch' + ms * interval '1 millisecond'`;
 
-/** $4 are the distinct keys; $5 to $8 all points; $9 to $11 the latest point of each key. */
+/** $4 are the distinct keys, $5 to $8 all points, $9 to $11 the latest point of each key. */
 const appendText = (onConflict: string) => `
   with counter as (
     update run_counter set last_seq = last_seq + $3::bigint
@@ -95,7 +97,7 @@ const appendPoints = statement({
   isPrepared: true,
 });
 
-/** The same where points may be there already. */
+/** The same statement for points that may exist already. */
 const appendNewPoints = statement({
   name: 'append_new_metrics',
   text: appendText('on conflict do nothing'),
@@ -103,7 +105,7 @@ const appendNewPoints = statement({
   isPrepared: true,
 });
 
-/** A PostgreSQL array of numbers in one step, where the driver would quote each. */
+/** A PostgreSQL array of numbers, built in one step; the driver would quote each number. */
 const list = (numbers: number[]) => `{${numbers.join(',')}}`;
 
 function toColumns(metrics: MetricInput[], minStep: number): Columns {
@@ -126,7 +128,7 @@ function toColumns(metrics: MetricInput[], minStep: number): Columns {
   return columns;
 }
 
-/** Orders as the database does: by step, time and value, NaN above all. */
+/** The order of the database: by step, time and value, with NaN above all numbers. */
 function isLater({ steps, timesMs, values }: Columns, a: number, b: number): boolean {
   for (const column of [steps, timesMs, values]) {
     const [x, y] = [column[a] ?? 0, column[b] ?? 0];

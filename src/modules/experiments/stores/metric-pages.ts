@@ -14,13 +14,13 @@ export interface MetricPoint {
 
 export interface MetricPage {
   points: MetricPoint[];
-  /** Where the next one begins; null for the last. */
+  /** The cursor of the next page; null on the last page. */
   next: string | null;
 }
 
 const tables = tablesOf(Point);
 
-/** Milliseconds since 1970: to read a number costs the client a fraction of reading a date. */
+/** Milliseconds since 1970: for the client, reading a number is much cheaper than reading a date. */
 const TIME_MS = sql<number>`(extract(epoch from logged_at) * 1000)::float8`.as('timeMs');
 
 /** One page of a metric's history in the order of time, step and value. */
@@ -49,7 +49,7 @@ export async function readMetricPage(
   return { points: shown, next: encodePlace(shown.at(-1)) };
 }
 
-/** The first points of each of some runs, run by run. */
+/** The first points of each run, run by run. */
 export async function readMetricOfRuns(
   session: Session,
   runIds: string[],
@@ -71,8 +71,8 @@ export async function readMetricOfRuns(
 }
 
 /**
- * At most `count` points of each run, evenly spread over its history (or the part between two steps), including the
- * first and the last.
+ * At most `count` points of each run, evenly spread over its history (or over the part between two steps). The first
+ * and the last point are always included.
  */
 export async function sampleMetricOfRuns(
   session: Session,
@@ -106,7 +106,7 @@ export async function sampleMetricOfRuns(
       )
       .selectFrom('firsts')
       .select(['run_id as runId', 'value', 'step', TIME_MS])
-      // The last bucket gives the last point in place of its first where there are more points than buckets.
+      // When there are more points than buckets, the last bucket returns its last point and not its first.
       .where(
         sql<boolean>`case when total <= ${count} then true when bucket < ${count} then place = 1 else n = total end`,
       )
@@ -118,7 +118,7 @@ export async function sampleMetricOfRuns(
   );
 }
 
-/** In the order of time, step and value. */
+/** The condition for points after a point, in the order of time, step and value. */
 const isAfter = ([timeMs, step, value]: [number, number, string]) =>
   sql<boolean>`(logged_at, step, value) > (timestamptz 'epoch' + ${timeMs}::float8 * interval '1 millisecond', ${step}::bigint, ${value}::float8)`;
 

@@ -29,7 +29,7 @@ export async function keysAtStep({ em, tenant }: Session, runId: string, step: n
   return new Set(rows.map(({ key }) => key));
 }
 
-/** Metrics whose keys begin so, step by step. */
+/** Metrics whose keys begin with a prefix, by step. */
 export function metricsByStep(
   { em, tenant }: Session,
   runId: string,
@@ -46,7 +46,7 @@ export function metricsByStep(
     .execute();
 }
 
-/** Points past a sequence number, at most `limit`, in the given order. */
+/** At most `limit` points after a sequence number, in the given order. */
 export function pointsAfter(
   { em, tenant }: Session,
   runId: string,
@@ -75,7 +75,7 @@ export async function metricKeys({ em, tenant }: Session, runId: string): Promis
   return rows.map(({ key }) => key);
 }
 
-/** The highest step of the newest points of some metrics; -1 when there are none. */
+/** The highest step among the newest points of some metrics; -1 when there are none. */
 export async function lastStepOf({ em, tenant }: Session, runId: string, keys: readonly string[]): Promise<number> {
   const latest = await tables(em)
     .selectFrom('metric_latest')
@@ -128,8 +128,8 @@ export function latestOfRuns(
 export type PointPlace = Pick<MetricRow, 'key' | 'step' | 'loggedAt' | 'value'>;
 
 /**
- * All points of a run in the order of the primary key, at most `limit` after a place. By the columns themselves and not
- * by what is selected as them, a page is one stretch of its index.
+ * At most `limit` points of a run after a given one, in the order of the primary key. Sorting by the columns
+ * themselves, not by the selected expressions, makes each page one range of the index.
  */
 export async function pointsInOrder(
   { em, tenant }: Session,
@@ -138,7 +138,7 @@ export async function pointsInOrder(
   limit: number,
 ): Promise<PointPlace[]> {
   const db = tables(em);
-  // The planner takes a new run for a small one, and would sort all its remaining points for every page.
+  // PostgreSQL's planner would treat a new run as small and sort all its remaining points for every page.
   await db
     .selectNoFrom([
       sql`set_config('enable_sort', 'off', true)`.as('sort'),

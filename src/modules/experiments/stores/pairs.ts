@@ -13,7 +13,7 @@ export interface Pair {
   value: string;
 }
 
-/** Another value for a parameter that has one, both as far as somebody reads them. */
+/** A parameter and its other, refused value, both shortened for an error message. */
 export interface ParamChange {
   key: string;
   oldValue: string;
@@ -22,7 +22,7 @@ export interface ParamChange {
 
 const SHOWN_CHARACTERS = 80;
 
-/** The parameters or tags of a run; those of some keys where they are given. */
+/** The parameters or tags of a run: all of them, or those with the given keys. */
 export function pairsOf(
   { em, tenant }: Session,
   table: PairTable,
@@ -38,7 +38,7 @@ export function pairsOf(
     .execute();
 }
 
-/** Null when the run has no such tag. */
+/** Null when the run does not have this tag. */
 export async function removeTag({ em, tenant }: Session, runId: string, key: string): Promise<string | null> {
   const removed = await tables(em)
     .deleteFrom('run_tag')
@@ -50,7 +50,7 @@ export async function removeTag({ em, tenant }: Session, runId: string, key: str
   return removed?.value ?? null;
 }
 
-/** Counts only the run's pairs with other keys: a statement does not see the rows that it inserts. */
+/** Counts only pairs of the run with other keys, because a statement does not see the rows that it inserts. */
 const insertText = (table: PairTable, onConflict: string) => `
   with target as (select id from run where tenant = $1 and id = $2 and state = 'ACTIVE'),
   pairs as (insert into ${table} (tenant, run_id, key, value)
@@ -74,8 +74,8 @@ const upsertTags = statement({
 });
 
 /**
- * Parameters that are there stay as they are, tags change. Returns how many pairs of other keys the run has, and of how
- * many bytes; null when the run is not there or deleted.
+ * Adds pairs: existing parameters stay, existing tags change. Returns the number and the bytes of the run's pairs with
+ * other keys; null when the run does not exist or is deleted.
  */
 export async function addPairs(
   { em, tenant }: Session,
@@ -83,14 +83,14 @@ export async function addPairs(
   runId: string,
   record: Record<string, string>,
 ): Promise<{ count: number; sizeBytes: number } | null> {
-  // In one order, so that two calls with the same keys never wait for each other.
+  // In sorted order, so that two calls with the same keys cannot deadlock.
   const keys = Object.keys(record).sort();
   const insert = table === 'run_param' ? insertParams : upsertTags;
   const [inserted] = await insert(em, [tenant, runId, keys, keys.map((key) => record[key])]);
   return inserted?.found ? inserted : null;
 }
 
-/** The parameters whose values of the run are others than these. */
+/** The parameters whose stored values differ from these. */
 export function changedParams(
   { em, tenant }: Session,
   runId: string,
@@ -112,7 +112,7 @@ export function changedParams(
     .execute();
 }
 
-/** The first keys by name that the runs have, at most `limit`. */
+/** The first keys of the runs by name, at most `limit`. */
 export async function keysOf(
   { em, tenant }: Session,
   table: PairTable,
@@ -131,7 +131,7 @@ export async function keysOf(
   return rows.map(({ key }) => key);
 }
 
-/** Those keys with their values, in the order of keys. */
+/** These keys with their values, ordered by key. */
 export function pairsOfRuns(
   { em, tenant }: Session,
   table: PairTable,
@@ -148,7 +148,7 @@ export function pairsOfRuns(
     .execute();
 }
 
-/** The parameters that differ between the runs, the ones that most runs have first. */
+/** The parameters that differ between the runs. Those that most runs have come first. */
 export async function differingParams(
   { em, tenant }: Session,
   runIds: readonly string[],
@@ -173,7 +173,7 @@ export async function differingParams(
   return rows.map(({ key }) => key);
 }
 
-/** Values of some parameters, as far as somebody compares them. */
+/** Values of some parameters, cut to the length that a comparison shows. */
 export function shortParams(
   { em, tenant }: Session,
   runIds: readonly string[],

@@ -9,7 +9,8 @@ export function columnCondition(comparison: Comparison, columns: AttributeColumn
 }
 
 /**
- * A condition on one entry of a record that is a JSON column: what lacks it is neither equal nor unequal to anything.
+ * A condition on one entry of a record in a JSON column. A record without the entry is neither equal nor unequal to
+ * anything.
  */
 export function entryCondition(column: string, comparison: Comparison): Fragment {
   const { comparator, key } = comparison;

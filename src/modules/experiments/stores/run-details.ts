@@ -2,7 +2,7 @@ import type { Session } from '../../../db/database.js';
 import { jsonOf, statement } from '../../../db/statement.js';
 import type { TagEntry } from '../experiment.service.js';
 
-/** NaN and the infinities come as text. */
+/** NaN and the infinities are texts. */
 type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
 
 export interface LatestMetric {
@@ -28,7 +28,7 @@ export interface RunModelReference {
   step: number;
 }
 
-/** What was logged to a run, each metric by its latest point. */
+/** The logged data of a run; each metric has only its latest point. */
 export interface RunDetails {
   params: TagEntry[];
   tags: TagEntry[];
@@ -39,17 +39,17 @@ export interface RunDetails {
 
 const NOTHING: RunDetails = { params: [], tags: [], metrics: [], inputs: [], models: [] };
 
-/** Columns of equal length, one for each field of a thing. */
+/** Columns of equal length, one for each field. */
 type Columns<Fields extends unknown[]> = { [Place in keyof Fields]: Fields[Place][] };
 
-/** All of one kind that was logged to a run. */
+/** All logged data of one kind of a run. */
 type Detail =
   | { kind: 'metrics'; columns: Columns<[key: string, value: JsonNumber, step: number, timeMs: number]> }
   | { kind: 'params' | 'tags'; columns: Columns<[key: string, value: string]> }
   | { kind: 'inputs'; columns: [DatasetReference[]] }
   | { kind: 'models'; columns: [RunModelReference[]] };
 
-/** A column at a time: a JSON array made for each row costs half as much again. */
+/** Aggregates one column at a time: making a JSON array for each row costs half as much again. */
 function grouped(kind: Detail['kind'], table: string, columns: string[], order: string): string {
   const named = columns.map((column, i) => `${column} as c${i}`);
   const gathered = columns.map((_column, i) => `json_agg(c${i})`);
@@ -59,7 +59,8 @@ function grouped(kind: Detail['kind'], table: string, columns: string[], order: 
       ${order}) ordered group by run_id`;
 }
 
-// Times by their floating seconds, that are exact to the millisecond: the numeric of extract is ten times as slow.
+// Times as floating-point seconds, which are exact to the millisecond: the numeric type that extract returns is ten
+// times as slow.
 const DETAILS = [
   grouped('metrics', 'metric_latest', ['key', 'value', 'step', `round(date_part('epoch', logged_at) * 1000)`], 'key'),
   grouped('params', 'run_param', ['key', 'value'], 'key'),
@@ -88,7 +89,7 @@ const detailsOfRuns = statement({
   isPrepared: true,
 });
 
-/** All that was logged to each of some runs, in one statement. */
+/** Reads all logged data of several runs in one statement. */
 export async function readRunDetails(
   { em, tenant }: Session,
   runIds: string[],

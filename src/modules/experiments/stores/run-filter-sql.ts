@@ -3,7 +3,7 @@ import { type Comparison, type Filter, fromHexId } from '../../core/index.js';
 import type { RunEntity } from '../rules/run-filter.js';
 import { RUN_TAGS } from '../rules/run-tags.js';
 
-/** SQL with `?` for its parameters, which are passed separately. */
+/** SQL with `?` for its parameters. The parameters are passed separately. */
 export interface Fragment {
   text: string;
   params: readonly unknown[];
@@ -15,17 +15,17 @@ export function joined(pieces: readonly Fragment[], separator: string): Fragment
   return { text: pieces.map(({ text }) => text).join(separator), params: pieces.flatMap(({ params }) => params) };
 }
 
-/** The same for the query builder, as a condition or anything else that it takes. */
+/** The same fragment for the query builder. */
 export function toRaw<T = boolean>({ text, params }: Fragment): RawBuilder<T> {
   const parts = text.split('?');
   return template<T>(Object.assign(parts, { raw: parts }), ...params);
 }
 
-/** SQL of the attributes of the run `r`; an id is compared as a whole, or as text. */
+/** SQL of the attributes of the run `r`. An id is compared as a whole, or as text. */
 export interface AttributeColumn {
   type: 'TEXT' | 'ID' | 'TIME';
   sql: string;
-  /** The same text as an index holds it. */
+  /** The same expression as an index contains it. */
   indexed?: string;
   isNullable?: boolean;
 }
@@ -42,7 +42,7 @@ export const RUN_COLUMNS: AttributeColumns = {
   start_time: { type: 'TIME', sql: 'r.started_at' },
   end_time: { type: 'TIME', sql: 'r.ended_at', isNullable: true },
   created_at: { type: 'TIME', sql: 'r.created_at' },
-  // As clients of other trackers know them.
+  // The names that clients of other trackers know.
   client_status: { type: 'TEXT', sql: `case r.status when 'QUEUED' then 'SCHEDULED' else r.status end` },
   client_user: {
     type: 'TEXT',
@@ -61,8 +61,8 @@ export const RUN_COLUMNS: AttributeColumns = {
 };
 
 /**
- * A condition on the run `r`: true or false, never null. It tests one-to-many data with EXISTS, which the planner
- * turns into a join from the smaller side.
+ * A condition on the run `r`: true or false, never null. It tests one-to-many data with EXISTS, because the planner can
+ * join it from the smaller side.
  */
 export function toCondition(filter: Filter<RunEntity>, tenant: string): Fragment {
   switch (filter.type) {
@@ -119,7 +119,10 @@ function comparisonCondition(comparison: Comparison<RunEntity>, tenant: string):
 
 export const TABLES = { metric: 'metric_latest', param: 'run_param', tag: 'run_tag' } as const;
 
-/** PostgreSQL sorts NaN above all numbers; here, as in MLflow, NaN is greater than no number and equals only itself. */
+/**
+ * In PostgreSQL NaN is greater than all numbers. Here, as in MLflow, NaN is greater than no number and equals only
+ * itself.
+ */
 export function metricCondition({ comparator, value }: Comparison): Fragment {
   const condition = fragment(`c.value ${comparator === '!=' ? '<>' : comparator} ?::float8`, value);
   return comparator === '>' || comparator === '>='
@@ -127,7 +130,7 @@ export function metricCondition({ comparator, value }: Comparison): Fragment {
     : condition;
 }
 
-/** An index has a number of each pair, and beside it what its value begins with: all of a short one. */
+/** The index has a hash of each pair, and the beginning of its value; a short value is there completely. */
 function pairCondition(comparison: Comparison, tenant: string): Fragment {
   const { key, comparator, value } = comparison;
   const isShort = (one: string) => one.length < INDEXED_CHARACTERS;
@@ -146,8 +149,8 @@ function pairCondition(comparison: Comparison, tenant: string): Fragment {
 }
 
 /**
- * A pattern with a beginning: an index finds it, and the planner can tell how many there are, while row-level security
- * hides LIKE from both.
+ * For a pattern with a fixed beginning, this range lets the index be used and the planner estimate the number of rows.
+ * With row-level security, PostgreSQL can do neither with LIKE.
  */
 function patternCondition(sql: string, indexed: string, comparison: Comparison): Fragment {
   const { comparator, value } = comparison;
@@ -158,13 +161,13 @@ function patternCondition(sql: string, indexed: string, comparison: Comparison):
   return value === `${start}%` ? begins : joined([begins, condition], ' and ');
 }
 
-/** As the column `pair_hash` is made: of value, key and tenant. */
+/** The same expression that makes the column `pair_hash`: of value, key and tenant. */
 const PAIR_HASH = 'hashtextextended(?, hashtextextended(?, hashtextextended(?, 0)))';
 
-/** Of a value, in its column `value_start`. */
+/** Characters of a value that its column `value_start` has. */
 const INDEXED_CHARACTERS = 100;
 
-/** Data as clients log it, and registered data that a job of this service used. */
+/** Matches data that clients log, and registered data that a job of this service used. */
 function datasetCondition(comparison: Comparison, tenant: string): Fragment {
   const columns = DATASET_COLUMNS[comparison.key];
   if (!columns) throw new Error(`no column for the dataset's ${comparison.key}`);
@@ -205,8 +208,8 @@ export function attributeCondition(comparison: Comparison, { type, sql, indexed 
 }
 
 /**
- * A text that is no id is no run's: it matches nothing, and is unequal to all. Patterns match the id without dashes, as
- * MLflow shows it.
+ * A text that is not an id equals no run's id: it matches nothing and is unequal to all. Patterns match the id without
+ * dashes, as MLflow shows it.
  */
 function idCondition(sql: string, comparison: Comparison): Fragment {
   const { comparator, value } = comparison;
@@ -229,7 +232,7 @@ export function textCondition(sql: string, { comparator, value }: Comparison): F
   }
 }
 
-/** The years that a timestamp of PostgreSQL and a Date both hold. */
+/** The range of times that both a PostgreSQL timestamp and a JavaScript Date can hold. */
 const EARLIEST_MS = -2e14;
 const LATEST_MS = 8.64e15;
 

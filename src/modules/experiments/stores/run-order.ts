@@ -3,28 +3,28 @@ import type { RunEntity } from '../rules/run-filter.js';
 import { badInput } from '../../../errors.js';
 import { fragment, joined, RUN_COLUMNS, TABLES, type AttributeColumn, type Fragment } from './run-filter-sql.js';
 
-/** The rank of a value in both directions: numbers, then NaN, then runs without it, as in MLflow. */
+/** The rank of a value in both directions: first numbers, then NaN, then runs without a value, as in MLflow. */
 type Rank = 0 | 1 | 2;
 
-/** A sort value as cursors store it: exact, and safe in JSON. Null for NaN and no value. */
+/** A sort value as cursors store it: exact, and safe in JSON. Null for NaN and for a missing value. */
 type Place = [rank: Rank, value: string | null];
 
 interface SortKey {
   direction: 'ASC' | 'DESC';
-  /** Text, and so compared by code point; an instant, in whole microseconds; a number; an id. */
+  /** A text is compared by code point; a time is in whole microseconds. */
   type: 'TEXT' | 'TIME' | 'NUMBER' | 'ID';
   value: string;
-  /** What the value begins with, that an index holds. */
+  /** The beginning of the value, as an index contains it. */
   start?: string;
-  /** SQL of a value's rank; every run has a value when absent. */
+  /** SQL of a value's rank. When absent, every run has a value. */
   rank?: (value: string) => string;
-  /** The table of the value, its alias, and what it is found by. */
+  /** The table of the value, its alias, and its key. */
   source?: { table: string; alias: string; key: string };
 }
 
 /**
- * One page's statement is tried for each stretch of the first key in turn, so that each can walk an index from where it
- * begins.
+ * A part of the list. The statement of a page is tried for each part of the first key in turn, so that each can scan an
+ * index from the right place.
  */
 export interface Stretch {
   rank: Rank;
@@ -36,14 +36,14 @@ interface OrderOptions {
   order: readonly OrderKey<RunEntity>[];
   ties: readonly OrderKey<RunEntity>[];
   tenant: string;
-  /** What the caller calls a cursor. */
+  /** The caller's name for a cursor. */
   cursorField?: string | undefined;
 }
 
 const BY_CODE_POINT = ' collate "C"';
 const INSTANT = `timestamptz 'epoch' + ?::bigint * interval '1 microsecond'`;
 const PLACEHOLDER = { TEXT: '?', TIME: INSTANT, NUMBER: '?::float8', ID: '?::uuid' } as const;
-/** Microseconds since 1970 in the years that PostgreSQL knows. */
+/** The number of microseconds since 1970 that PostgreSQL can hold. */
 const MAX_MICROSECONDS = 8_640_000_000_000_000_000n;
 const MIN_MICROSECONDS = -200_000_000_000_000_000n;
 
@@ -55,7 +55,7 @@ export class RunOrder {
   private readonly tenant: string;
   private readonly cursorField: string;
 
-  /** `ties` are the last keys; they end with the run's id, so that every run has one place. */
+  /** `ties` are the last keys. They end with the run's id, so that each run has exactly one place. */
   constructor({ order, ties, tenant, cursorField = 'after' }: OrderOptions) {
     const named = (wanted: OrderKey) => order.some(({ entity, key }) => entity === wanted.entity && key === wanted.key);
     const all = [...order, ...ties.filter((tie) => !named(tie))];
@@ -65,14 +65,14 @@ export class RunOrder {
     this.cursorField = cursorField;
   }
 
-  /** The sort values, to be selected beside the runs. */
+  /** The sort values, selected together with the runs. */
   get values(): string {
     return this.keys.map(({ value }, i) => `${value} as "s${i}"`).join(', ');
   }
 
   /**
-   * What to select for cursors from a page that has the sort values: one text of JSON. It costs too much to be made of
-   * all that are sorted.
+   * What to select for the cursors of a page: one JSON text of the sort values. It is too expensive to be made for all
+   * rows that are sorted.
    */
   get place(): string {
     const parts = this.keys.map(({ type, rank }, i) => {
@@ -96,7 +96,7 @@ export class RunOrder {
       .join(', ');
   }
 
-  /** The stretches of the list from a cursor on. */
+  /** The parts of the list after a cursor. */
   stretches(after: string | null): Stretch[] {
     const [first, ...others] = this.keys;
     if (!first) throw new Error('an order without keys');
@@ -139,7 +139,7 @@ export class RunOrder {
     return { join: this.join(first, 'join'), conditions };
   }
 
-  /** What comes after a place. The bound on the first key says nothing new, but an index can begin at it. */
+  /** What comes after a place. The bound on the first key is redundant, but it lets an index scan begin there. */
   private seek(places: Place[], rank: Rank): Fragment[] {
     const first = this.keys[0]!;
     const bound = places[0]![1];
@@ -164,7 +164,7 @@ export class RunOrder {
     if (rank === 0 && bound !== null) {
       const value = `${key.value}${collation(key)}`;
       const isBeyond = fragment(`${value} ${key.direction === 'ASC' ? '>' : '<'} ${PLACEHOLDER[key.type]}`, bound);
-      // With another rank the comparison could be true for NaN.
+      // With another rank, the comparison could be true for NaN.
       beyond.push(same.length > 0 ? joined([...same, isBeyond], ' and ') : isBeyond);
       same.push(fragment(`${value} = ${PLACEHOLDER[key.type]}`, bound));
     }
@@ -173,7 +173,7 @@ export class RunOrder {
     return { ...all, text: `(${all.text})` };
   }
 
-  /** The places of a cursor, each of a value that its column can hold; refuses those of other orders. */
+  /** The sort values in a cursor, each checked against its column's type. Refuses the cursors of other orders. */
   private decode(cursor: string): Place[] {
     const refused = badInput(this.cursorField, 'the cursor of a page with the same order', cursor);
     let parts: unknown;

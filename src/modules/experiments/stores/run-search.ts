@@ -10,18 +10,19 @@ import { RunOrder } from './run-order.js';
 export interface RunSearch {
   /** All filters must hold. */
   filters: readonly Filter<RunEntity>[];
-  /** Without them: runs of all the tenant's experiments. */
+  /** When absent: runs of all experiments of the tenant. */
   experimentIds?: readonly string[] | null;
   states: readonly Run['state'][];
   order: readonly OrderKey<RunEntity>[];
-  /** The last keys, that end with the run's id. */
+  /** The last keys; they end with the run's id. */
   ties: readonly OrderKey<RunEntity>[];
-  /** What its caller calls a cursor. */
+  /** The caller's name for a cursor. */
   cursorField?: string;
 }
 
 /**
- * One page of the runs that a search finds, keyset-paged in any order; each stretch of the first key is one statement.
+ * One page of the runs that match a search, with keyset paging in any order. Each part of the first key is one
+ * statement.
  */
 export async function searchRuns(
   session: Session,
@@ -75,7 +76,7 @@ function conditionsOf({ filters, experimentIds, states }: RunSearch, tenant: str
   ];
 }
 
-/** One value by itself: to look into an array costs several times as much, for each of 100,000 runs. */
+/** A single value is compared directly: with 100,000 runs, searching in an array costs several times as much. */
 function amongst(column: string, type: 'text' | 'uuid', values: readonly string[]): Fragment {
   return values.length === 1
     ? fragment(`${column} = ?::${type}`, values[0])

@@ -33,11 +33,11 @@ export async function isActive({ em, tenant }: Session, runId: string): Promise<
 export interface StatusChange {
   status: Run['status'];
   endedAt: Date | null;
-  /** What a training has to say of itself. */
+  /** Warnings of a training. */
   warnings?: Run['warnings'];
 }
 
-/** These three are the only ones that write the status of a run. */
+/** Only these three functions write the status of a run. */
 export async function setStatusOf(
   { em, tenant }: Session,
   runId: string,
@@ -51,12 +51,12 @@ export async function setStatusOf(
     .execute();
 }
 
-/** The same for a run that the transaction holds, and locks. */
+/** The same for a run that the transaction has loaded and locked. */
 export function changeStatus(run: Run, { status, endedAt }: StatusChange): void {
   Object.assign(run, { status, endedAt });
 }
 
-/** Of a run whose job has ended without it; one that has ended stays as it is. */
+/** Ends a run whose job has ended before it. A run that has ended stays as it is. */
 export async function endUnfinishedRun(em: EntityManager, runId: string, status: 'FAILED' | 'KILLED'): Promise<void> {
   await tables(em)
     .updateTable('run')
@@ -66,7 +66,7 @@ export async function endUnfinishedRun(em: EntityManager, runId: string, status:
     .execute();
 }
 
-/** Others that lock it wait for the end of the transaction. */
+/** Others that lock the run wait until the transaction ends. */
 export async function lockRun({ em, tenant }: Session, runId: string): Promise<void> {
   await tables(em)
     .selectFrom('run')
@@ -77,7 +77,7 @@ export async function lockRun({ em, tenant }: Session, runId: string): Promise<v
     .execute();
 }
 
-/** The run, its parent, the parent's parent and so on. */
+/** The run, its parent, the parent of that, and so on. */
 export async function lineOf({ em, tenant }: Session, runId: string): Promise<string[]> {
   const rows = await tables(em)
     .withRecursive('line', (from) =>
@@ -100,7 +100,7 @@ export async function lineOf({ em, tenant }: Session, runId: string): Promise<st
   return rows.map(({ id }) => id);
 }
 
-/** Brings back the runs that were deleted at one instant, but not those whose collection as garbage has begun. */
+/** Restores the runs that were deleted with one experiment, but not those whose garbage collection has begun. */
 export async function restoreRuns({ em, tenant }: Session, experimentId: string, deletedAt: Date): Promise<void> {
   await tables(em)
     .updateTable('run')
@@ -141,7 +141,7 @@ export async function unfinishedTrainingIn({ em, tenant }: Session, experimentId
   return job?.id ?? null;
 }
 
-/** Makes the experiment with this name the default one; creates it when there is none. */
+/** Makes the experiment of this name the default one; creates it when it does not exist. */
 export async function makeDefault({ em, tenant, principal }: Session, id: string, name: string): Promise<void> {
   const now = new Date();
   await tables(em)
@@ -154,7 +154,7 @@ export async function makeDefault({ em, tenant, principal }: Session, id: string
     .execute();
 }
 
-/** What the ids and the artifact addresses of an experiment's runs and models are made of. */
+/** The values from which the ids and the artifact addresses of an experiment's runs and models are built. */
 export function placesOf({ em, tenant }: Session, ids: readonly string[]) {
   const query = tables(em)
     .selectFrom('experiment')
