@@ -2,6 +2,7 @@ import { glob, readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { tableOwners, tablesIn } from '../support/sent-statements.js';
 import { ANY, FOREIGN_READS, FOREIGN_WRITES } from '../support/table-exceptions.js';
+import { columnsSet, foreignStateChanges, ORM, STATE_COLUMNS } from '../support/state-columns.js';
 import { foreignUses } from '../support/table-ownership.js';
 
 it('finds the tables that a statement writes and reads, in all its parts', async () => {
@@ -57,4 +58,45 @@ it('lists no exception that no code needs any more', async () => {
     }
   }
   expect(unused).toEqual([]);
+});
+
+it('finds the columns of rows that exist which a statement sets', async () => {
+  const text = `with a as (update run r set status = $1 where r.status = $2 returning id),
+    b as (insert into job (id, status) values ($3, $4) on conflict (id) do update set status = excluded.status)
+    merge into alert using deployment on true when matched then update set status = '' when not matched then insert
+      (status) values ('')`;
+  expect(await columnsSet(text)).toEqual([
+    { table: 'alert', column: 'status', isCompared: false },
+    { table: 'run', column: 'status', isCompared: true },
+    { table: 'job', column: 'status', isCompared: false },
+  ]);
+});
+
+it('tells who changes a state past the one function that may', async () => {
+  const functions = { 'run.status': ['experiments/stores/runs.ts#changeRunStatus'] };
+  const set = 'update run set status = $1 where id = $2';
+  const sent = [
+    { module: 'experiments', by: 'experiments/stores/runs.ts#changeRunStatus', text: `${set} and status = any($3)` },
+    { module: 'experiments', by: 'experiments/stores/runs.ts#changeRunStatus', text: set },
+    { module: 'training', by: 'training/training-attempt.ts#begin', text: set },
+    { module: '', by: ORM, text: set },
+    { module: 'experiments', by: 'experiments/run.service.ts#create', text: 'insert into run (status) values ($1)' },
+  ];
+  expect(await foreignStateChanges(sent, functions)).toEqual([
+    `experiments/stores/runs.ts#changeRunStatus sets run.status without a condition on its present value: ${set}`,
+    `the ORM sets run.status, which experiments/stores/runs.ts#changeRunStatus sets: ${set}`,
+    `training/training-attempt.ts#begin sets run.status, which experiments/stores/runs.ts#changeRunStatus sets: ${set}`,
+  ]);
+});
+
+it('knows the functions that change states, in the modules that own the tables', async () => {
+  const owners = await tableOwners();
+  for (const [name, functions] of Object.entries(STATE_COLUMNS)) {
+    const owner = owners.get(name.split('.')[0]!);
+    for (const one of functions.filter((by) => by !== ORM)) {
+      const [file = '', called = ''] = one.split('#');
+      expect(file.split('/')[0], name).toBe(owner);
+      expect(await readFile(`src/modules/${file}`, 'utf8'), one).toContain(`async function ${called}(`);
+    }
+  }
 });

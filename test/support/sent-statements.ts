@@ -2,14 +2,20 @@ import { appendFileSync } from 'node:fs';
 import { glob, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { parse } from 'libpg-query';
+import { ORM, STATE_COLUMNS } from './state-columns.js';
 
 /** A statement that was sent to PostgreSQL, and the module that sent it. */
 export interface SentStatement {
   module: string;
   text: string;
+  /** Of one that may set a state: the innermost function of a module, as `file#function` below src/modules. */
+  by?: string;
 }
 
 const MODULE_FRAME = /[/\\]src[/\\]modules[/\\]([\w-]+)[/\\]/;
+const FUNCTION_FRAME = /at (?:async )?(?:new )?([\w.$<>]+) (?:\[as \w+\] )?\(.*?[/\\]src[/\\]modules[/\\]([^:]+):\d/;
+/** A module of statements that the ORM alone answers for. */
+const NO_MODULE = '';
 /** What the ORM writes at the end of a transaction is sent by whoever opened it, not by whoever changed the entity. */
 const ORM_FRAME = /UnitOfWork|ChangeSetPersister/;
 const DEEP = 60;
@@ -23,15 +29,20 @@ export function statementRecorder(folder: string): (text: string) => void {
   const seen = new Set<string>();
   return (text) => {
     if (!isWorthParsing(text)) return;
-    const module = sendingModule();
-    if (module === null) return;
+    const sender = sendingModule(mayChangeState(text));
+    if (sender === null) return;
     const normal = normalised(text);
-    const key = `${module} ${normal}`;
+    const key = `${sender.module} ${sender.by} ${normal}`;
     if (seen.has(key)) return;
     seen.add(key);
-    appendFileSync(file, `${JSON.stringify({ module, text: normal } satisfies SentStatement)}\n`);
+    appendFileSync(file, `${JSON.stringify({ ...sender, text: normal } satisfies SentStatement)}\n`);
   };
 }
+
+const STATE_NAMES = [...new Set(Object.keys(STATE_COLUMNS).map((name) => name.split('.')[1]))].join('|');
+const STATE_NAME = new RegExp(`\\b(?:${STATE_NAMES})\\b`);
+
+const mayChangeState = (text: string) => /\b(update|merge)\b/i.test(text) && STATE_NAME.test(text);
 
 const isWorthParsing = (text: string) => /\b(select|insert|update|delete|merge)\b/i.test(text);
 
@@ -39,13 +50,20 @@ const isWorthParsing = (text: string) => /\b(select|insert|update|delete|merge)\
 const normalised = (text: string) =>
   text.replaceAll(/'(?:[^']|'')*'/g, "''").replaceAll(/(\([^()]*\))(?:, \([^()]*\))+/g, '$1');
 
-function sendingModule(): string | null {
+function sendingModule(isNamed: boolean): Omit<SentStatement, 'text'> | null {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = DEEP;
   const stack = new Error().stack ?? '';
   Error.stackTraceLimit = limit;
-  if (ORM_FRAME.test(stack)) return null;
-  return MODULE_FRAME.exec(stack)?.[1] ?? null;
+  if (ORM_FRAME.test(stack)) return isNamed ? { module: NO_MODULE, by: ORM } : null;
+  const module = MODULE_FRAME.exec(stack)?.[1];
+  if (module === undefined) return null;
+  return isNamed ? { module, by: sendingFunction(stack) } : { module };
+}
+
+function sendingFunction(stack: string): string {
+  const [, name = '', file = ''] = FUNCTION_FRAME.exec(stack) ?? [];
+  return `${file.replaceAll(sep, '/')}#${name.split('.').at(-1)}`;
 }
 
 /** Which module owns a table: the one in whose folder of entities it is declared. */

@@ -1,10 +1,16 @@
+import { foreignStateChanges, STATE_COLUMNS } from './state-columns.js';
 import { type SentStatement, tableOwners, tablesIn } from './sent-statements.js';
 import { ANY, FOREIGN_READS, FOREIGN_WRITES, type TableException } from './table-exceptions.js';
 
-/** Fails the run when a module has written or read a table of another one that is not on the short list. */
+/**
+ * Fails the run when a module has written or read a table of another one that is not on the short list, or changed a
+ * state past the one function that may.
+ */
 export async function checkOwnership(sent: readonly SentStatement[]): Promise<void> {
   const faults = await foreignUses(sent, await tableOwners());
   if (faults.length > 0) throw new Error(`Modules use tables of others:\n${faults.join('\n')}`);
+  const changes = await foreignStateChanges(sent, STATE_COLUMNS);
+  if (changes.length > 0) throw new Error(`States are changed past their one function:\n${changes.join('\n')}`);
   if (sent.length > 0) console.log(`table ownership: ${sent.length} different statements of modules checked`);
 }
 
@@ -15,6 +21,7 @@ export async function foreignUses(
 ): Promise<string[]> {
   const faults = new Map<string, string>();
   for (const { module, text } of sent) {
+    if (module === '') continue;
     const { written, read } = await tablesIn(text);
     const note = (table: string, verb: string, exceptions: readonly TableException[]) => {
       const owner = owners.get(table);

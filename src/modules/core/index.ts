@@ -44,3 +44,4 @@ export {
 } from './rules/webhooks.js';
 export { contentTypeOf, checkArtifactPath, freeArtifactPath } from './rules/artifact-path.js';
 export { finiteOrNull, jsonNumber, recordOf } from './rules/stored-json.js';
+export { StateMachine, TransitionRefused, type Transitions } from './rules/state-machine.js';

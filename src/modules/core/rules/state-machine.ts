@@ -1,0 +1,59 @@
+import { AppError, ErrorCode } from '../../../errors.js';
+
+/** For each state, the states that may follow it at once. */
+export type Transitions<State extends string> = Readonly<Record<State, readonly State[]>>;
+
+/** The states that a thing goes through. Stores ask it before they write the column; it knows no database. */
+export class StateMachine<State extends string> {
+  readonly states: readonly State[];
+
+  constructor(
+    /** What has the state, as errors name it: `deployment`. */
+    readonly subject: string,
+    private readonly transitions: Transitions<State>,
+  ) {
+    this.states = Object.keys(transitions) as State[];
+  }
+
+  /** The states that may follow this one; empty for a final state. */
+  after(from: State): readonly State[] {
+    return this.transitions[from];
+  }
+
+  /** The states that this one may follow. */
+  before(to: State): readonly State[] {
+    return this.states.filter((from) => this.can(from, to));
+  }
+
+  can(from: State, to: State): boolean {
+    return this.transitions[from].includes(to);
+  }
+
+  isFinal(state: State): boolean {
+    return this.transitions[state].length === 0;
+  }
+
+  /** CONFLICT with the present state, the wanted one and what is allowed. */
+  require(from: State, to: State, field?: string): void {
+    if (!this.can(from, to)) throw new TransitionRefused(this.subject, from, to, this.after(from), field);
+  }
+}
+
+/** A change of state that the rules do not allow, or that another change has overtaken. */
+export class TransitionRefused extends AppError {
+  constructor(
+    subject: string,
+    readonly from: string,
+    readonly to: string,
+    readonly allowed: readonly string[],
+    field?: string,
+  ) {
+    const expected = allowed.length > 0 ? allowed.join(' or ') : 'no other state';
+    super(
+      ErrorCode.CONFLICT,
+      `A ${subject} that is ${from} cannot become ${to}. ` +
+        (allowed.length > 0 ? `It can become ${expected}.` : `${from} is its last state.`),
+      { ...(field !== undefined && { field }), expected, got: to, from, to, allowed },
+    );
+  }
+}

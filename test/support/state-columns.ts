@@ -1,0 +1,100 @@
+import { parse } from 'libpg-query';
+import type { SentStatement } from './sent-statements.js';
+
+/** What the ORM writes when a transaction ends, of entities that somebody has changed. */
+export const ORM = 'the ORM';
+
+/**
+ * Columns that say in which state a row is, each with the function that alone changes it, as `file#function` below
+ * src/modules. It must be `async` and await its statement, or the call stack does not name it.
+ */
+export const STATE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  // Until these are one.
+  'run.status': ['experiments/stores/runs.ts#setStatusOf', 'experiments/stores/runs.ts#endUnfinishedRun', ORM],
+};
+
+export interface SetColumn {
+  table: string;
+  column: string;
+  /** Whether the statement asks for the column's present value, as compare and set does. */
+  isCompared: boolean;
+}
+
+interface Update {
+  relation?: { relname?: string };
+  targetList?: { ResTarget?: { name?: string } }[];
+  whereClause?: unknown;
+}
+
+/** The columns of rows that exist which a text sets, in all its parts. */
+export async function columnsSet(text: string): Promise<SetColumn[]> {
+  const found: SetColumn[] = [];
+  const note = ({ relation, targetList = [], whereClause }: Update): void => {
+    const compared = columnsIn(whereClause);
+    for (const { ResTarget } of targetList) {
+      const column = ResTarget?.name;
+      if (relation?.relname && column)
+        found.push({ table: relation.relname, column, isCompared: compared.has(column) });
+    }
+  };
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) return node.forEach(visit);
+    if (typeof node !== 'object' || node === null) return;
+    for (const [kind, value] of Object.entries(node)) {
+      if (kind === 'UpdateStmt') note(value as Update);
+      if (kind === 'InsertStmt') {
+        const { relation, onConflictClause } = value as Update & { onConflictClause?: Update };
+        note({ relation, ...onConflictClause });
+      }
+      if (kind === 'MergeStmt') {
+        const { relation, mergeWhenClauses = [] } = value as Update & {
+          mergeWhenClauses?: { MergeWhenClause?: Update & { commandType?: string; condition?: unknown } }[];
+        };
+        for (const { MergeWhenClause: when } of mergeWhenClauses)
+          if (when?.commandType === 'CMD_UPDATE')
+            note({ relation, targetList: when.targetList, whereClause: when.condition });
+      }
+      visit(value);
+    }
+  };
+  visit(await parse(text));
+  return found;
+}
+
+function columnsIn(clause: unknown): Set<string> {
+  const found = new Set<string>();
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) return node.forEach(visit);
+    if (typeof node !== 'object' || node === null) return;
+    for (const [kind, value] of Object.entries(node)) {
+      if (kind === 'ColumnRef') {
+        const last = (value as { fields?: { String?: { sval?: string } }[] }).fields?.at(-1);
+        if (last?.String?.sval) found.add(last.String.sval);
+      }
+      visit(value);
+    }
+  };
+  visit(clause);
+  return found;
+}
+
+/** One line for each statement that sets a state and is not the one function that may, or that does not compare. */
+export async function foreignStateChanges(
+  sent: readonly SentStatement[],
+  functions: Readonly<Record<string, readonly string[]>>,
+): Promise<string[]> {
+  const faults = new Set<string>();
+  for (const { by = null, text } of sent) {
+    if (by === null) continue;
+    const shown = text.replaceAll(/\s+/g, ' ').slice(0, 300);
+    for (const { table, column, isCompared } of await columnsSet(text)) {
+      const allowed = functions[`${table}.${column}`];
+      if (allowed === undefined) continue;
+      if (!allowed.includes(by))
+        faults.add(`${by} sets ${table}.${column}, which ${allowed.join(' or ')} sets: ${shown}`);
+      else if (allowed.length === 1 && !isCompared)
+        faults.add(`${by} sets ${table}.${column} without a condition on its present value: ${shown}`);
+    }
+  }
+  return [...faults].sort();
+}
