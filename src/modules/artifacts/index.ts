@@ -4,7 +4,7 @@ export {
   type FolderEntry,
   type FolderPlace,
 } from './artifact-folder.service.js';
-export { ARTIFACT_COLUMNS, type ArtifactRow } from './artifact-rows.js';
+export { filesOf } from './store.js';
 export { ArtifactService } from './artifact.service.js';
 export { createArtifactLoaders } from './loaders.js';
 export { RunArchiveService } from './run-archive.service.js';

@@ -81,6 +81,20 @@ export function filesAt(
     .execute();
 }
 
+/** The files of each owner, as they are listed. */
+export const filesOf =
+  (column: 'run_id' | 'logged_model_id' | 'model_version_id') =>
+  ({ em, tenant }: Session, ownerIds: readonly string[]) =>
+    tables(em)
+      .selectFrom('artifact')
+      .select(['id', 'path', 'size_bytes as sizeBytes', 'sha256', 'content_type as contentType'])
+      .select('created_at as createdAt')
+      .select((select) => select.ref(column).$castTo<string>().as('ownerId'))
+      .where('tenant', '=', tenant)
+      .where(column, '=', anyOf('uuid', ownerIds))
+      .orderBy('path')
+      .execute();
+
 /**
  * What blocks a file at a path: a file at the path, a file at a folder above it, or a file below it. `places` are the
  * path and the folders above it.

@@ -1,55 +1,29 @@
 import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
-import { type Batches, newest } from '../platform/index.js';
+import type { Batches } from '../platform/index.js';
 import { firstChildRuns } from './child-runs.js';
-import { readHistories } from './stores/metric-history.js';
-import type { LoggedDatasetRow } from './stores/datasets.js';
 import { logPages } from './run-log-pages.js';
+import { loggedByRuns, newestUsesOf, usedByRuns } from './stores/datasets.js';
+import { readHistories } from './stores/metric-history.js';
+import { newestValuesOf } from './stores/metrics.js';
+import { allPairsOfRuns } from './stores/pairs.js';
 
-interface KeyValueRow {
-  key: string;
-  value: string;
-}
-
-interface LatestMetricRow {
-  key: string;
-  value: number;
-  step: number;
-  loggedAt: Date;
-}
-
-interface RunDatasetRow {
-  runId: string;
-  datasetId: string;
-  role: 'TRAINING' | 'EVALUATION' | 'BATCH_INPUT';
-}
-
-const LATEST_METRIC = 'key, value, step::float8 as step, logged_at as "loggedAt"';
-const LINEAGE = 'run_id as "runId", dataset_id as "datasetId", role';
-const LOGGED_DATASET =
-  'id, direction, name, digest, source_type as "sourceType", source, schema, profile, tags, dataset_id as "datasetId"';
-
-const OLDEST_FIRST = 'created_at, id';
+const MAX_RUNS_OF_DATASET = 100;
 
 export function createExperimentLoaders(batches: Batches) {
   return {
     /** The newest hundred runs of each dataset. */
-    datasetRuns: batches.grouped<RunDatasetRow>(
-      newest('run_dataset', 'dataset_id', 100),
-      'dataset_id',
-      LINEAGE,
-      'created_at desc, id desc',
-    ),
+    datasetRuns: batches.grouped((session, datasetIds) => newestUsesOf(session, datasetIds, MAX_RUNS_OF_DATASET)),
     experiment: batches.byId(Experiment),
     /** Thinned. */
     metricHistory: batches.of(readHistories),
     run: batches.byId(Run),
-    runDatasets: batches.grouped<RunDatasetRow>('run_dataset', 'run_id', LINEAGE, OLDEST_FIRST),
-    runLatestMetrics: batches.grouped<LatestMetricRow>('metric_latest', 'run_id', LATEST_METRIC, 'key'),
-    runLoggedDatasets: batches.grouped<LoggedDatasetRow>('logged_dataset', 'run_id', LOGGED_DATASET, OLDEST_FIRST),
+    runDatasets: batches.grouped(usedByRuns),
+    runLatestMetrics: batches.grouped(newestValuesOf),
+    runLoggedDatasets: batches.grouped(loggedByRuns),
     runLogPages: batches.of(logPages),
-    runParams: batches.grouped<KeyValueRow>('run_param', 'run_id', 'key, value', 'key'),
-    runTags: batches.grouped<KeyValueRow>('run_tag', 'run_id', 'key, value', 'key'),
+    runParams: batches.grouped(allPairsOfRuns('run_param')),
+    runTags: batches.grouped(allPairsOfRuns('run_tag')),
     /** First pages, newest first. */
     childRuns: batches.of(firstChildRuns),
   };

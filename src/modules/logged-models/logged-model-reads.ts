@@ -5,17 +5,7 @@ import { historiesOf, modelsOfRuns } from './store.js';
 const MAX_MODELS_OF_RUN = 100;
 const MAX_HISTORY_POINTS = 1_000;
 
-/** Columns of `LoggedModelMetricRow` in `LATEST_MODEL_METRICS` and the table itself. */
-export const MODEL_METRIC_COLUMNS = `key, value, step::float8 as step, logged_at as "loggedAt", run_id as "runId",
-  nullif(dataset_name, '') as "datasetName", nullif(dataset_digest, '') as "datasetDigest"`;
-
-/** The value measured last of each model, metric and dataset, in the order that MLflow's search has. */
-export const LATEST_MODEL_METRICS = `(select distinct on (tenant, logged_model_id, key, dataset_name,
-  dataset_digest) * from logged_model_metric
-  order by tenant, logged_model_id, key, dataset_name, dataset_digest, logged_at desc, step desc, run_id,
-    value desc) latest`;
-
-export interface LoggedModelMetricRow {
+interface LoggedModelMetricRow {
   key: string;
   value: number;
   step: number;

@@ -83,6 +83,37 @@ export function metricsOfModels<T>(
     .execute();
 }
 
+/** The value measured last of each model, metric and dataset, in the order that MLflow's search has. */
+export function latestMetricsOf({ em, tenant }: Session, ids: readonly string[]) {
+  return tables(em)
+    .selectFrom((from) =>
+      from
+        .selectFrom('logged_model_metric')
+        .distinctOn(['logged_model_id', 'key', 'dataset_name', 'dataset_digest'])
+        .selectAll()
+        .where('tenant', '=', tenant)
+        .where('logged_model_id', '=', anyOf('uuid', ids))
+        .orderBy('logged_model_id')
+        .orderBy('key')
+        .orderBy('dataset_name')
+        .orderBy('dataset_digest')
+        .orderBy('logged_at', 'desc')
+        .orderBy('step', 'desc')
+        .orderBy('run_id')
+        .orderBy('value', 'desc')
+        .as('latest'),
+    )
+    .select(['logged_model_id as ownerId', 'key', 'value', 'step', 'logged_at as loggedAt', 'run_id as runId'])
+    .select((select) => [
+      select.fn<string | null>('nullif', ['dataset_name', select.val('')]).as('datasetName'),
+      select.fn<string | null>('nullif', ['dataset_digest', select.val('')]).as('datasetDigest'),
+    ])
+    .orderBy(sql`key collate "C"`)
+    .orderBy('dataset_name')
+    .orderBy('dataset_digest')
+    .execute();
+}
+
 const modelHistories = statement({
   name: 'logged_model_histories',
   text: `select wanted.place::int as place, point.* from unnest($1::uuid[],

@@ -1,7 +1,6 @@
 import type { EntityName, FilterQuery } from '@mikro-orm/core';
 import DataLoader from 'dataloader';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 
 export type RunInSession = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
 
@@ -41,17 +40,13 @@ export class Batches {
     );
   }
 
-  /** Rows of `columns` in `table` grouped by the column `owner`, in `order`. */
-  grouped<Row>(table: string, owner: string, columns: string, order: string): DataLoader<string, Row[]> {
+  /** Rows by the owner that each has, in the order in which `read` gives those of many owners. */
+  grouped<Row extends { ownerId: string }>(
+    read: (session: Session, ownerIds: readonly string[]) => Promise<Row[]>,
+  ): DataLoader<string, Row[]> {
     return new DataLoader((ids) =>
       this.read(async (session) => {
-        const rows = await sql<Row & { owner_id: string }>(
-          session.em,
-          `select ${owner} as owner_id, ${columns} from ${table} where tenant = ? and ${owner} = ` +
-            `any(?::uuid[]) order by ${order}`,
-          [session.tenant, [...ids]],
-        );
-        const groups = Map.groupBy(rows, (row) => row.owner_id);
+        const groups = Map.groupBy(await read(session, ids), ({ ownerId }) => ownerId);
         return ids.map((id) => groups.get(id) ?? []);
       }),
     );
@@ -82,11 +77,4 @@ export class Batches {
       for (const { read, resolve, reject } of reads) void this.run(read).then(resolve, reject);
     }
   }
-}
-
-/** The newest rows of each owner, as a table to read them from. */
-export function newest(table: string, partition: string, count: number): string {
-  return `(select * from (
-    select *, row_number() over (partition by tenant, ${partition} order by created_at desc, id desc) as n
-      from ${table}) numbered where n <= ${count}) newest`;
 }

@@ -1,6 +1,6 @@
 export { AccessTokenService, MAX_LIFE_SECONDS, MIN_LIFE_SECONDS } from './access-token.service.js';
 export { AuditLogService } from './audit-log.service.js';
-export { Batches, newest, type RunInSession } from './batches.js';
+export { Batches, type RunInSession } from './batches.js';
 export { LeasedConsumer } from './leased-consumer.js';
 export { Ticker } from './ticker.js';
 export { EventService, eventTopic, type EventFilter, type EventRow } from './event.service.js';

@@ -96,7 +96,7 @@ const MINUTE_MS = 60_000;
 
 /** The minute in which the version entered PRODUCTION: earlier traffic was compared with another version. */
 async function arrivalInProduction({ em, tenant }: Session, { id }: ModelVersion): Promise<Date | null> {
-  const where = { tenant, modelVersionId: id, toStage: 'PRODUCTION' };
+  const where = { tenant, modelVersionId: id, toStage: 'PRODUCTION' as const };
   const arrival = await em.findOne(StageTransition, where, { orderBy: { createdAt: 'DESC' } });
   return arrival && new Date(Math.floor(arrival.createdAt.getTime() / MINUTE_MS) * MINUTE_MS);
 }

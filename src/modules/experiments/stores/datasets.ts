@@ -134,6 +134,55 @@ export async function registeredAs({ em, tenant }: Session, digests: readonly st
   return new Map(found.map(({ digest, id }) => [digest, id]));
 }
 
+/** The data that each run logged, oldest first. */
+export function loggedByRuns({ em, tenant }: Session, runIds: readonly string[]) {
+  return tables(em)
+    .selectFrom('logged_dataset')
+    .select(['run_id as ownerId', 'id', 'direction', 'name', 'digest', 'source_type as sourceType', 'source'])
+    .select(['schema', 'profile', 'tags', 'dataset_id as datasetId'])
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', anyOf('uuid', runIds))
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+}
+
+/** The registered datasets that each run used, oldest first. */
+export function usedByRuns({ em, tenant }: Session, runIds: readonly string[]) {
+  return tables(em)
+    .selectFrom('run_dataset')
+    .select(['run_id as ownerId', 'run_id as runId', 'dataset_id as datasetId', 'role'])
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', anyOf('uuid', runIds))
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+}
+
+/** The newest `limit` runs that used each registered dataset. */
+export function newestUsesOf({ em, tenant }: Session, datasetIds: readonly string[], limit: number) {
+  return tables(em)
+    .selectFrom((from) =>
+      from
+        .selectFrom('run_dataset')
+        .select(['id', 'created_at', 'run_id', 'dataset_id', 'role'])
+        .select((select) =>
+          select.fn
+            .agg<number>('row_number')
+            .over((over) => over.partitionBy('dataset_id').orderBy('created_at', 'desc').orderBy('id', 'desc'))
+            .as('place'),
+        )
+        .where('tenant', '=', tenant)
+        .where('dataset_id', '=', anyOf('uuid', datasetIds))
+        .as('newest'),
+    )
+    .select(['dataset_id as ownerId', 'run_id as runId', 'dataset_id as datasetId', 'role'])
+    .where('place', '<=', limit)
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .execute();
+}
+
 /** How a run used a dataset: the direction of a logged one, the role of a registered one. */
 type DatasetUse = LoggedDataset['direction'] | RunDataset['role'];
 

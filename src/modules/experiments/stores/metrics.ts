@@ -17,6 +17,17 @@ export interface MetricRow {
 
 export type LatestValue = Pick<MetricRow, 'runId' | 'key' | 'value' | 'step'>;
 
+/** The newest value of each metric of each run. */
+export function newestValuesOf({ em, tenant }: Session, runIds: readonly string[]) {
+  return tables(em)
+    .selectFrom('metric_latest')
+    .select(['run_id as ownerId', 'key', 'value', 'step', 'logged_at as loggedAt'])
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', anyOf('uuid', runIds))
+    .orderBy('key')
+    .execute();
+}
+
 /** The keys that have a point at this step. */
 export async function keysAtStep({ em, tenant }: Session, runId: string, step: number): Promise<Set<string>> {
   const rows = await tables(em)

@@ -148,6 +148,18 @@ export function pairsOfRuns(
     .execute();
 }
 
+/** All parameters or tags of each run. */
+export const allPairsOfRuns =
+  (table: PairTable) =>
+  ({ em, tenant }: Session, runIds: readonly string[]) =>
+    tables(em)
+      .selectFrom(table)
+      .select(['run_id as ownerId', 'key', 'value'])
+      .where('tenant', '=', tenant)
+      .where('run_id', '=', anyOf('uuid', runIds))
+      .orderBy('key')
+      .execute();
+
 /** The parameters that differ between the runs. Those that most runs have come first. */
 export async function differingParams(
   { em, tenant }: Session,
