@@ -79,42 +79,58 @@ export async function startRedis(folder) {
   return { env: { REDIS_URL: `redis://127.0.0.1:${port}`, MATIH_REDIS_SERVER: program }, stop };
 }
 
-const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.7.0';
-
-function versitygw() {
-  const version = VERSITYGW.split('@')[1];
-  const bin = join(CACHE, `versitygw-${version}`);
-  const path = join(bin, 'versitygw');
+/** A program that `go install` builds, kept for the next run. */
+function goProgram(name, source) {
+  const version = source.split('@')[1];
+  const bin = join(CACHE, `${name}-${version}`);
+  const path = join(bin, name);
   if (existsSync(path)) return path;
   const go = findOrInstall(['go'], 'golang-go', () => ['/usr/local/go/bin']);
-  console.error(`Building versitygw ${version} (once; a few minutes) …`);
+  console.error(`Building ${name} ${version} (once; some minutes) …`);
   mkdirSync(bin, { recursive: true });
-  const built = spawnSync(go, ['install', VERSITYGW], {
+  const built = spawnSync(go, ['install', source], {
     env: { ...process.env, GOBIN: bin, GOFLAGS: '' },
     encoding: 'utf8',
   });
   if (!existsSync(path))
-    throw new Error(`versitygw could not be built: ${built.stderr?.trim().split('\n').at(-1) ?? built.error?.message}`);
+    throw new Error(`${name} could not be built: ${built.stderr?.trim().split('\n').at(-1) ?? built.error?.message}`);
   return path;
 }
 
-/** An S3 server over a folder. */
-export async function startS3(folder) {
+/** Starts an S3 server over a new folder; `start` gives its command, with its keys as they are named there. */
+async function startS3Server(folder, name, start) {
   const port = await freePort();
-  const data = join(folder, 's3');
+  const data = join(folder, name);
   mkdirSync(data);
   const [key, secret] = [randomBytes(8).toString('hex'), randomBytes(16).toString('hex')];
-  const env = { ...process.env, ROOT_ACCESS_KEY: key, ROOT_SECRET_KEY: secret };
-  const stop = await serve(
-    'versitygw',
-    port,
-    versitygw(),
-    ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', data],
-    {
-      env,
-    },
-  );
-  return { env: { S3_ENDPOINT: `http://127.0.0.1:${port}`, S3_ACCESS_KEY: key, S3_SECRET_KEY: secret }, stop };
+  const { command, args, keys } = start({ port, data, key, secret });
+  const stop = await serve(name, port, command, args, { env: { ...process.env, ...keys } });
+  const env = {
+    S3_ENDPOINT: `http://127.0.0.1:${port}`,
+    S3_ACCESS_KEY: key,
+    S3_SECRET_KEY: secret,
+    MATIH_S3_SERVER: name,
+  };
+  return { env, stop };
+}
+
+export function startVersitygw(folder) {
+  const command = goProgram('versitygw', 'github.com/versity/versitygw/cmd/versitygw@v1.7.0');
+  return startS3Server(folder, 'versitygw', ({ port, data, key, secret }) => ({
+    command,
+    args: ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', data],
+    keys: { ROOT_ACCESS_KEY: key, ROOT_SECRET_KEY: secret },
+  }));
+}
+
+/** MinIO's own server: ten minutes to build, so it is not in the family that CI runs. */
+export function startMinio(folder) {
+  const command = goProgram('minio', 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c');
+  return startS3Server(folder, 'minio', ({ port, data, key, secret }) => ({
+    command,
+    args: ['server', '--quiet', '--address', `127.0.0.1:${port}`, data],
+    keys: { MINIO_ROOT_USER: key, MINIO_ROOT_PASSWORD: secret, MINIO_BROWSER: 'off' },
+  }));
 }
 
 /** Debian keeps PostgreSQL's server programs off the PATH. */

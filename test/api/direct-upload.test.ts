@@ -173,7 +173,9 @@ it('answers nothing at addresses that it has not signed', async () => {
     const forged = new URL(url);
     forged.searchParams.set(name, value);
     const response = await fetch(forged, { method: 'PUT', body: 'x' });
-    expect(response.status, `${name}=${value}`).toBe(403);
+    // MinIO's own server reads the id of an upload before the signature.
+    const refusals = process.env.MATIH_S3_SERVER === 'minio' && name === 'uploadId' ? [400] : [403];
+    expect(refusals, `${name}=${value}`).toContain(response.status);
   }
   expect((await fetch(url)).status).toBe(403);
   for (const path of ['/objects/', '/objects/..%2f..%2fetc/passwd', '/objects/%2e%2e/x'])

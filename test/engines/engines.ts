@@ -6,6 +6,7 @@ export function engine(
     | 'S3_ENDPOINT'
     | 'S3_ACCESS_KEY'
     | 'S3_SECRET_KEY'
+    | 'MATIH_S3_SERVER'
     | 'MATIH_POSTGRES_ADMIN_URL'
     | 'MATIH_PYTHON'
     | 'MATIH_CHROMIUM',

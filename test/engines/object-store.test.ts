@@ -47,7 +47,7 @@ async function incomplete(bucket: string): Promise<string[]> {
   return keys;
 }
 
-objectStoreContract('S3 (versitygw)', openStore);
+objectStoreContract(`S3 (${engine('MATIH_S3_SERVER')})`, openStore);
 
 async function proxied(silenceTimeoutMs?: number) {
   const { hostname, port } = new URL(endpoint);
