@@ -2,15 +2,15 @@ import { z } from 'zod';
 import { finiteOrNull, recordOf } from '../core/index.js';
 import { defineJobKind, GIB, HOUR_MS, SECOND_MS } from '../jobs/index.js';
 
-/** No `greaterThan`: the column has no threshold. */
+/** Without `greaterThan`, the column has no threshold. */
 export const targetColumnSchema = z.object({ column: z.string(), greaterThan: z.number().optional() });
 
-/** The job refers to the version and to the dataset whose rows judge it. */
+/** The job refers to the version and to the dataset whose rows are used. */
 export const EVALUATION = defineJobKind({
   kind: 'EVALUATION',
   about: 'Evaluates a version on a holdout and compares it with its baseline.',
   input: z.object({
-    /** As chosen when the evaluation was requested. */
+    /** Chosen when the evaluation was requested. */
     baselineVersionId: z.guid().nullable(),
     baselineRequired: z.boolean(),
     target: targetColumnSchema.nullable(),

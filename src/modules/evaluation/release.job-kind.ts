@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineJobKind, HOUR_MS, NO_RESOURCES, SECOND_MS } from '../jobs/index.js';
 import { RELEASE_STAGES, STAGES } from '../registry/index.js';
 
-/** Jobs that a release has had done for it. */
+/** The jobs that a release has started. */
 const work = z.object({ evaluationJobId: z.guid().optional(), validationJobId: z.guid().optional() });
 
 export const RELEASE = defineJobKind({
@@ -18,10 +18,10 @@ export const RELEASE = defineJobKind({
   soFar: work,
   result: work.extend({
     targetStage: z.enum(RELEASE_STAGES),
-    /** The version's stage now. */
+    /** The current stage of the version. */
     stage: z.enum(STAGES),
     reached: z.boolean(),
-    /** The first gate that keeps it from going further; null when it is where it was to go. */
+    /** The first gate that stops the version; null when the version has reached its target stage. */
     firstMissing: z
       .object({
         gate: z.enum(['EVALUATION', 'VALIDATION', 'SHADOW', 'APPROVALS']),
@@ -30,7 +30,7 @@ export const RELEASE = defineJobKind({
       })
       .nullable(),
   }),
-  // It waits for its evaluation and validation, which have jobs of their own.
+  // The release waits for its evaluation and its validation, which are jobs of their own.
   resources: NO_RESOURCES,
   maxAtOnce: 20,
   retry: { attempts: 3, backoffMs: 5 * SECOND_MS },

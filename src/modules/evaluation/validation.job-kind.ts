@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineJobKind, GIB, MINUTE_MS, noInput, SECOND_MS } from '../jobs/index.js';
 
-/** The job refers to the version, and to a dataset with sample rows where one is known. */
+/** The job refers to the version, and to a dataset with sample rows when one is known. */
 export const VALIDATION = defineJobKind({
   kind: 'VALIDATION',
   about:

@@ -15,26 +15,26 @@ import {
 } from '../experiments/index.js';
 
 /**
- * An experiment as one tar archive: `manifest.json`, then NDJSON files, kind by kind, then the contents of its
- * artifacts, each after the line that describes it, then `end.json`. Nothing is compressed, so nothing can grow when
- * it is read.
+ * The format of an archived experiment, one tar file: `manifest.json`; then NDJSON files by kind; then the content of
+ * each artifact, after the line that describes it; then `end.json`. Nothing is compressed, so that reading needs no
+ * more space than the file.
  */
 export const ARCHIVE_FORMAT = 'matih-experiment';
 export const ARCHIVE_VERSION = 1;
 export const MANIFEST = 'manifest.json';
 export const END = 'end.json';
 
-/** Kinds of lines, in their order. */
+/** The kinds of lines, in the order of the archive. */
 export const LINE_KINDS = ['runs', 'datasets', 'points', 'logs', 'models', 'model-metrics', 'links', 'files'] as const;
 export type LineKind = (typeof LINE_KINDS)[number];
 
-/** Of one file of lines; writers end one long before. */
+/** Limit of one file of lines; the service ends a file much earlier when it writes one. */
 export const MAX_LINES_BYTES = 64 * 1024 ** 2;
 export const MAX_RUNS = 1_000_000;
 export const MAX_FILES = 1_000_000;
 
 /**
- * A value by the rule that it meets at every other door: `check` refuses it with an AppError, whose field says where
+ * A value that follows the same rule as in the API. `check` refuses it with an AppError, whose field names the place
  * within the value.
  */
 const checked = <T extends z.ZodType>(schema: T, check: (value: z.output<T>) => unknown) =>
@@ -53,7 +53,7 @@ const time = checked(z.iso.datetime(), (value) => checkTimeMs('', Date.parse(val
 const text = checked(z.string(), (value) => checkText(value, null, ''));
 const name = checked(z.string(), (value) => checkName('', value));
 const subject = z.string().refine(isSubject, 'a subject of a token: 1 to 200 visible characters');
-/** Not z.record, which leaves a key named __proto__ out. */
+/** Not z.record, which leaves out a key named __proto__. */
 const record = (check: (key: string, value: string) => void) =>
   checked(
     z.custom<Record<string, string>>(
@@ -68,13 +68,13 @@ const record = (check: (key: string, value: string) => void) =>
   );
 const tagsOf = (maxCharacters?: number) => record((key, value) => checkTag(quote(key), key, value, maxCharacters));
 const ofDataset = (kind: DatasetText) => checked(z.string(), (value) => checkDatasetText('', kind, value));
-/** JSON has no number for NaN and the infinities. */
+/** JSON has no numbers for NaN and the infinities. */
 const double = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]);
 const step = z.int();
 const ms = checked(z.number(), (value) => checkTimeMs('', value));
 const state = z.enum(['ACTIVE', 'DELETED']);
 
-/** How many of each kind an archive holds. */
+/** How many lines of each kind an archive contains. */
 export const archiveCounts = z.object(
   Object.fromEntries(LINE_KINDS.map((kind) => [kind, z.int().min(0)])) as Record<LineKind, z.ZodInt>,
 );
@@ -151,7 +151,7 @@ export type Line<K extends LineKind> = z.infer<(typeof LINES)[K]>;
 
 const ENTRY = /^(?:([a-z-]+)\/(\d{1,8})\.ndjson|content\/(\d{1,10}))$/;
 
-/** What a name in an archive means; null for one that no archive of ours has. */
+/** The meaning of a name in an archive; null for a name that no archive of this service has. */
 export function entryOf(path: string): { kind: LineKind } | { content: number } | 'manifest' | 'end' | null {
   if (path === MANIFEST) return 'manifest';
   if (path === END) return 'end';

@@ -24,8 +24,8 @@ interface Parts {
 const ROWS_PER_WRITE = 500;
 
 /**
- * Second pass: writes what was checked, below an experiment that is deleted until the end. Doing it again adds only
- * what is missing.
+ * The second pass. Writes the checked data into an experiment that is marked as deleted until the end. A repetition
+ * adds only what is missing.
  */
 export class ArchivePlacement implements ArchiveVisitor {
   readonly deletedRuns: string[] = [];
@@ -38,7 +38,7 @@ export class ArchivePlacement implements ArchiveVisitor {
   constructor(
     private readonly parts: Parts,
     private readonly experimentId: string,
-    /** Whether everything keeps the id that it had. */
+    /** True when all objects keep their ids. */
     private readonly keepIds: boolean,
     private readonly hiddenAt: Date,
     private readonly known: ReadonlySet<string>,
@@ -54,8 +54,8 @@ export class ArchivePlacement implements ArchiveVisitor {
       await this.parts.attempt.write(async (session) => {
         this.added = 0;
         await this.place(session, kind, group);
-        // What is here for good does not count as a failure when the worker is lost; what was here already proves
-        // nothing.
+        // After new rows were written, the loss of a worker does not count as a failure; rows that existed before prove
+        // no progress.
         if (this.added > 0) await this.parts.jobs.forgiveFailures(session, this.parts.attempt.job.id);
       });
     }
@@ -84,7 +84,7 @@ export class ArchivePlacement implements ArchiveVisitor {
     }
   }
 
-  /** The same for the same id, however often this is done. */
+  /** Gives the same new id for the same id, however often it is called. */
   idOf(id: string): string {
     return this.keepIds ? id : uuidv5(id, this.experimentId);
   }
@@ -225,7 +225,7 @@ export class ArchivePlacement implements ArchiveVisitor {
     ]);
   }
 
-  /** As one parameter: the columns take their types from the table. */
+  /** All rows are one JSON parameter; the columns get their types from the table. */
   private async insert<T>(
     session: Session,
     table: string,
@@ -247,7 +247,7 @@ export class ArchivePlacement implements ArchiveVisitor {
   }
 }
 
-/** Microseconds and all. */
+/** The time with its microseconds. */
 function atMs(ms: number): string {
   const whole = Math.floor(ms);
   const micros = Math.round((ms - whole) * 1_000);

@@ -20,15 +20,18 @@ import {
 } from './archive-format.js';
 import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
 
-/** Receives an archive's contents, in order. */
+/** Receives the content of an archive, in order. */
 export interface ArchiveVisitor {
   manifest(manifest: Manifest): Promise<void>;
-  /** `file` is the name of the file with the lines; they come in file order. */
+  /** `file` is the name of the file with the lines; the lines come in the order of the file. */
   lines<K extends LineKind>(kind: K, lines: Line<K>[], file: string): Promise<void>;
   content(content: number, bytes: AsyncIterable<Buffer>): Promise<void>;
 }
 
-/** Reads an archive from beginning to end. BAD_USER_INPUT for the first thing that our archives never contain. */
+/**
+ * Reads an archive from beginning to end. BAD_USER_INPUT for the first content that the archives of this service never
+ * have.
+ */
 export async function readArchive(
   source: Readable,
   visitor: ArchiveVisitor,
@@ -79,12 +82,12 @@ export async function readArchive(
   return counts;
 }
 
-/** tar-stream has no class for them. */
+/** Recognizes errors of tar-stream by their text, because they have no class of their own. */
 function isOfTar(error: unknown): boolean {
   return error instanceof Error && /tar header|Invalid|Unexpected end|premature/i.test(error.message);
 }
 
-/** First pass: everything that can be wrong is found before anything is written. */
+/** The first pass. It finds everything that can be wrong before anything is written. */
 export class ArchiveCheck implements ArchiveVisitor {
   readonly ids: { experiment: string; runs: Set<string>; models: Set<string> } = {
     experiment: '',
@@ -94,9 +97,9 @@ export class ArchiveCheck implements ArchiveVisitor {
   name = '';
   experiment!: Manifest['experiment'];
   private readonly paths = new Set<string>();
-  /** The parent of each run that has one, and where it is named. */
+  /** The parent of each run that has one, and the place where the archive names it. */
   private readonly parents = new Map<string, { parent: string; where: string }>();
-  /** Of each run with logs, the number of its last line. */
+  /** For each run with logs, the number of its last line. */
   private readonly lastLogLines = new Map<string, number>();
   private awaited: Line<'files'> | null = null;
 
@@ -166,7 +169,7 @@ export class ArchiveCheck implements ArchiveVisitor {
     this.lastLogLines.set(run, last);
   }
 
-  /** No run may be its own ancestor. Parents outside the archive are ignored. */
+  /** A run must not be its own ancestor. Parents outside the archive are ignored. */
   private checkParents(): void {
     const sound = new Set<string>();
     for (const start of this.parents.keys()) {
@@ -183,7 +186,7 @@ export class ArchiveCheck implements ArchiveVisitor {
     }
   }
 
-  /** After the last entry. */
+  /** Called after the last entry. */
   finish(): void {
     if (this.awaited) throw notOurs(`the content of ${quote(this.awaited.path)} is missing`);
     this.checkParents();
@@ -227,7 +230,7 @@ function parseJson(where: string, text: string): unknown {
   }
 }
 
-/** A database keeps no NUL and no half of a character. */
+/** PostgreSQL cannot store NUL characters and halves of characters. */
 function storable(where: string, key: string, value: unknown): unknown {
   const isWrong = (text: string) => text.includes('\0') || !text.isWellFormed();
   if (isWrong(key) || (typeof value === 'string' && isWrong(value)))

@@ -3,7 +3,7 @@ import { sql } from '../../db/sql.js';
 import type { LogStream } from '../experiments/index.js';
 import type { Attempt } from '../jobs/index.js';
 
-/** Rows that are in memory at once. */
+/** Rows in memory at the same time. */
 const RUNS_PER_PAGE = 200;
 const ROWS_PER_PAGE = 5_000;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
@@ -13,7 +13,8 @@ const MS = 'extract(epoch from logged_at)::float8 * 1000';
 type FileRow = Omit<Line<'files'>, 'content'> & { objectKey: string };
 
 /**
- * What is in an experiment, page by page, as the lines of an archive; times are Dates until they are written as JSON.
+ * The content of an experiment, page by page, as the lines of an archive. Times are Dates until they are written as
+ * JSON.
  */
 export class ArchiveRows {
   constructor(
@@ -113,7 +114,7 @@ export class ArchiveRows {
     }
   }
 
-  /** Of runs and of logged models. */
+  /** Files of runs and of logged models. */
   async *files(): AsyncGenerator<FileRow> {
     const of = (
       column: string,

@@ -9,7 +9,7 @@ export const EXPERIMENT_IMPORT = defineJobKind({
     uploadId: z.guid(),
     objectKey: z.string(),
     sha256: z.string(),
-    /** Null: the archive’s own. */
+    /** Null: the name in the archive. */
     name: z.string().nullable(),
   }),
   result: archiveCounts.partial().extend({ experimentId: z.guid(), keptIds: z.boolean(), unchanged: z.boolean() }),

@@ -20,10 +20,10 @@ interface SyncedModel extends SyncedFiles {
   print: string;
 }
 
-/** MLflow's id of the experiment that every server has. */
+/** MLflow's id of the default experiment, which every server has. */
 const DEFAULT_ID = '0';
 
-/** Experiments with their runs and logged models. */
+/** Imports experiments with their runs and logged models. */
 export class ExperimentImport {
   constructor(
     private readonly services: ExperimentImportServices,
@@ -76,7 +76,10 @@ export class ExperimentImport {
       await work.leniently(`models of run ${run.id}`, () => this.link(runId, run));
   }
 
-  /** Under its own name, or one that says where it is from when that is taken; their default experiment is ours. */
+  /**
+   * Creates the experiment under its own name or, when that is taken, under a name that includes the other server. The
+   * other server's default experiment becomes the default experiment here.
+   */
   private create(theirs: TheirExperiment): Promise<string> {
     const { experiments } = this.services;
     return this.work.make('EXPERIMENT', theirs.experiment_id, async (session, id) => {
@@ -108,7 +111,7 @@ export class ExperimentImport {
         return model.id;
       }));
     const place = { artifactUri: info.artifact_uri, runId: null };
-    // They may change without their model.
+    // The files may change when the model does not.
     const files = await bringFiles(services.folders, work, { loggedModelId: id }, place, known?.synced ?? {});
     if (isSame && files.brought === 0) return work.unchanged('LOGGED_MODEL');
     const outcome = known?.synced.print === undefined ? 'added' : 'changed';
@@ -155,7 +158,7 @@ export class ExperimentImport {
   }
 }
 
-/** Null while it is being made; MLflow writes the name of its enum, or the number. */
+/** Null while the model is being created. MLflow writes the name of its enum, or the number. */
 function statusOf(status: string | number | undefined): 'READY' | 'FAILED' | null {
   switch (status) {
     case 'LOGGED_MODEL_READY':

@@ -23,14 +23,14 @@ const COUNTED: Record<ThingKind, 'experiments' | 'runs' | 'loggedModels' | 'mode
   MODEL_VERSION: 'modelVersions',
 };
 const MAX_PROBLEMS_SHOWN = 100;
-/** Limit for a thing or a reason: another server's ids and names can have any length. */
+/** Limit for the name of an object or for a reason: ids and names of another server can have any length. */
 const MAX_PROBLEM_CHARACTERS = 1_000;
 const ITEMS_PER_CALL = 100;
-/** Ids of this service are UUIDs of version 7, those of MLflow's server of version 4. */
+/** Ids of this service are UUIDs of version 7; ids of MLflow's server are of version 4. */
 const UUID_VERSION_AT = 14;
 const OWN_UUID_VERSION = '7';
 
-/** One attempt at an import: what its parts share. */
+/** One attempt of an import: the state that its parts share. */
 export class ImportWork {
   readonly tally: ImportTally;
 
@@ -40,11 +40,11 @@ export class ImportWork {
     readonly reader: MlflowReader,
     readonly actor: Actor,
   ) {
-    // Problems are met again.
+    // Problems are not taken over, because this attempt finds them again.
     this.tally = { ...(attempt.soFar ?? noTally()), problems: [], problemCount: 0 };
   }
 
-  /** Of the other server, as a name may end with it. */
+  /** The host of the other server. A name can end with it. */
   get origin(): string {
     return new URL(this.config.server).host;
   }
@@ -53,14 +53,17 @@ export class ImportWork {
     return this.attempt.read((session) => findByExternal<Synced>(session, this.config.server, kind, externalId));
   }
 
-  /** Creates a thing and binds it, in one transaction, under its own id when that is free here. */
+  /**
+   * Creates an object and binds it to the other server's object, in one transaction. It keeps the other server's id
+   * when that is free here.
+   */
   async make(
     kind: ThingKind,
     externalId: string,
     make: (session: Session, id: string | undefined) => Promise<string>,
   ): Promise<string> {
     const theirs = fromHexId(externalId.replace(/^m-/, '')) ?? undefined;
-    // Never asks for an id that this service may have made: another tenant can have it, and must not be revealed.
+    // Never reuses an id that this service may have created: another tenant can have it, and this must not be revealed.
     const own = theirs?.charAt(UUID_VERSION_AT) === OWN_UUID_VERSION ? undefined : theirs;
     const attempt = (id: string | undefined) =>
       this.attempt.write(async (session) => {
@@ -73,13 +76,16 @@ export class ImportWork {
     try {
       return await attempt(own);
     } catch (error) {
-      // Taken, maybe by another tenant; the owner is not revealed.
+      // The id is taken, perhaps by another tenant; the error does not reveal the owner.
       if (!(error instanceof UniqueConstraintViolationException)) throw error;
       return attempt(undefined);
     }
   }
 
-  /** Ends the work on one thing: writes its state there and counts it, in one transaction with its last change. */
+  /**
+   * Ends the work on one object: stores its state on the other server and counts it, in one transaction with its last
+   * change.
+   */
   async finish(
     kind: ThingKind,
     externalId: string,
@@ -101,7 +107,7 @@ export class ImportWork {
     this.tally[COUNTED[kind]].unchanged += 1;
   }
 
-  /** A refusal of one thing does not end the import of the others; returns false when it was refused. */
+  /** If one object is refused, the import of the others continues. Returns false when it was refused. */
   async leniently(thing: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
@@ -141,7 +147,7 @@ function isOfTheThing({ code }: AppError): boolean {
   }
 }
 
-/** Equal for equal things, whatever the order of their tags. */
+/** A fingerprint: equal for equal objects, whatever the order of their tags. */
 export function printOf(thing: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify(sorted(thing)))
@@ -156,7 +162,10 @@ function sorted(value: unknown): unknown {
   return entries.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Calls with as many items at a time as one call takes; writes each group before the next one reads. */
+/**
+ * Calls a function for groups of items, as many per call as it accepts. Each group is written before the next one is
+ * read.
+ */
 export async function inGroups<T>(
   session: Session,
   items: readonly T[],

@@ -4,7 +4,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
 
 interface Synced {
-  /** Here. */
+  /** The name on this service. */
   name: string;
   tags: TagPrints;
   deleted: boolean;
@@ -13,14 +13,16 @@ interface Synced {
 const EXISTS = 'RESOURCE_ALREADY_EXISTS';
 const MISSING = 'RESOURCE_DOES_NOT_EXIST';
 
-/** The experiment's id there; creates it there when needed. Null for one that is gone here. */
+/**
+ * The id of the experiment on the other server; creates it there when needed. Null when it is deleted on this service.
+ */
 export async function ensureExperiment(remote: MirrorRemote, id: string): Promise<string | null> {
   const { experiment, ref } = await read(remote, id);
   if (ref && !ref.isPending) return ref.externalId;
   return isOurs(experiment) ? remote.holding('EXPERIMENT', id, () => makeExperiment(remote, id)) : null;
 }
 
-/** Not gone, and not mirrored to this service from another one. */
+/** True for an experiment that is not deleted and that was not mirrored to this service from another one. */
 const isOurs = (experiment: Experiment | null): experiment is Experiment =>
   experiment !== null && !(MIRROR_TAGS.experiment in experiment.tags);
 

@@ -10,7 +10,7 @@ import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mi
 import { ensureRun } from './mirror-runs.js';
 
 interface SyncedModel {
-  /** Here. */
+  /** The name on this service. */
   name: string;
   description: string;
   tags: TagPrints;
@@ -32,14 +32,14 @@ const STAGES: Record<Stage, string> = {
   ARCHIVED: 'Archived',
 };
 
-/** The model's name there; creates it there when needed. Null for one that is gone here. */
+/** The name of the model on the other server; creates it there when needed. Null when it is deleted on this service. */
 async function ensureModel(remote: MirrorRemote, id: string): Promise<string | null> {
   const { model, ref } = await readModel(remote, id);
   if (ref && !ref.isPending) return ref.externalId;
   return isOurs(model) ? remote.holding('MODEL', id, () => makeModel(remote, id)) : null;
 }
 
-/** Not gone, and not mirrored to this service from another one. */
+/** True for a model that is not deleted and that was not mirrored to this service from another one. */
 const isOurs = (model: Model | null): model is Model => model !== null && !(MIRROR_TAGS.model in model.tags);
 
 async function makeModel(remote: MirrorRemote, id: string): Promise<string | null> {
@@ -99,7 +99,7 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
       await remote.unless(MISSING, 'DELETE', 'model-versions/delete', { name: model.ref.externalId, version: number });
     return remote.forget('MODEL_VERSION', id);
   }
-  // Gets a task again when it is READY.
+  // The version gets a new task when it becomes READY.
   if (first.version.status !== 'READY' || first.ref?.isOriginal) return;
   const name = await ensureModel(remote, first.version.modelId);
   if (name === null) return;
@@ -129,11 +129,11 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
   await remote.remember('MODEL_VERSION', id, ref.externalId, after);
 }
 
-/** Its number there. */
+/** The number of the version on the other server. */
 async function ensureVersion(remote: MirrorRemote, name: string, version: ModelVersion): Promise<string> {
   const { ref } = await readVersion(remote, version.id);
   if (ref && !ref.isPending) return numberOf(ref);
-  // In the order of our numbers, so that theirs are in it too.
+  // Versions are created in the order of their numbers, so that the numbers on the other server have the same order.
   for (const earlier of await remote.transact((session) => unmirroredBefore(session, version)))
     await ensureVersion(remote, name, earlier);
   return remote.holding('MODEL_VERSION', version.id, () => makeVersion(remote, name, version));
@@ -182,7 +182,7 @@ async function createVersion(
   return String(ANSWERS.version.parse(answer).model_version.version);
 }
 
-/** One that was created there by an attempt that crashed before the answer. */
+/** Finds a model that an earlier attempt created on the other server and that crashed before it got the answer. */
 async function findAgain(remote: MirrorRemote, name: string, id: string): Promise<string | null> {
   const literal = name.includes("'") ? `"${name}"` : `'${name}'`;
   const filter = `name = ${literal} and tags.\`${MIRROR_TAGS.version}\` = '${id}'`;

@@ -15,20 +15,20 @@ import {
   renewTask,
 } from './mirror-tasks.js';
 
-/** What a thing is called there, and how much of it is there. */
+/** The id of an object on the other server, and how much of it was sent. */
 export interface MirrorRef<Synced> {
   externalId: string;
   synced: Partial<Synced>;
-  /** Made there maybe: nobody heard the answer. */
+  /** The object may exist on the other server: its creation was requested, but no answer was received. */
   isPending: boolean;
-  /** It came from there by an import: that side is the original. */
+  /** The object was imported from that server, so the other one is the original. */
   isOriginal: boolean;
 }
 
 const PENDING = 'pending:';
 const SESSION_MS = 600_000;
 
-/** Tags that identify a mirrored thing. */
+/** Tags that identify a mirrored object. */
 export const MIRROR_TAGS = {
   tenant: 'matih.tenant',
   experiment: 'matih.experimentId',
@@ -37,7 +37,7 @@ export const MIRROR_TAGS = {
   version: 'matih.modelVersionId',
 };
 
-/** Thrown when another worker is creating something there that a thing needs. */
+/** Thrown when another worker is creating, on the other server, what an object needs. */
 export class Busy extends Error {
   constructor(kind: MirrorKind, localId: string) {
     super(`Another worker mirrors ${kind} ${localId}, which is needed first.`);
@@ -46,12 +46,11 @@ export class Busy extends Error {
 }
 
 /**
- * The other server for one mirrored thing, with what this service remembers of it. A worker that lost its lease
- * stops.
+ * The other server, for one mirrored object, and what this service knows about it. A worker that lost its lease stops.
  */
 export class MirrorRemote {
   readonly tenant: string;
-  /** Tasks of the thing, and of the things it needs while they are created. */
+  /** The task of the object, and those of the objects that it needs while they are created. */
   private readonly held: MirrorTask[];
 
   constructor(
@@ -69,7 +68,7 @@ export class MirrorRemote {
     return this.server.ask(method, `mlflow/${path}`, given);
   }
 
-  /** Creates a thing that this one needs; no other worker creates it meanwhile. Errors: Busy. */
+  /** Creates an object that this one needs; no other worker creates it at the same time. Errors: Busy. */
   async holding<T>(kind: MirrorKind, localId: string, work: () => Promise<T>): Promise<T> {
     if (this.leaseOf(kind, localId)) return work();
     const task = await this.db.asSystem((em) => claimTask(em, this.tenant, kind, localId));
@@ -79,12 +78,12 @@ export class MirrorRemote {
       return await work();
     } finally {
       this.held.splice(this.held.indexOf(task), 1);
-      // What else is to be done about it is not for here.
+      // The rest of that task is done later, by whoever takes it.
       await this.db.asSystem((em) => postponeTask(em, task, 0, null, false));
     }
   }
 
-  /** The answer, or null for this error code: no such thing is there, or it is already there. */
+  /** The answer, or null for this error code, which says that the object does not exist or exists already. */
   async unless(
     errorCode: string,
     method: MlflowMethod,
@@ -126,7 +125,7 @@ export class MirrorRemote {
       : null;
   }
 
-  /** Runs before a thing is created there, so that a crash is noticed. */
+  /** Call before an object is created on the other server, so that the next attempt notices a crash. */
   reserve(kind: MirrorKind, localId: string): Promise<void> {
     return this.change(kind, localId, async (session) => {
       await sql(
@@ -149,7 +148,7 @@ export class MirrorRemote {
     });
   }
 
-  /** With its versions, whose names begin with its id. */
+  /** Also forgets the model's versions, whose external ids begin with the model's. */
   forgetModel(id: string): Promise<void> {
     return this.change('MODEL', id, async (session) => {
       await sql(
@@ -182,13 +181,13 @@ export class MirrorRemote {
     return this.held.find((task) => task.kind === kind && task.localId === localId);
   }
 
-  /** Under its name; when others there have it, under one that says whose it is. */
+  /** The object's own name; then, in case it is taken on the other server, a name that includes the tenant. */
   namesFor(name: string, id: string): string[] {
     return [name, `${name} (${this.tenant})`, `${name} (${this.tenant} ${id.slice(-12)})`];
   }
 }
 
-/** What tags were like when they were mirrored: enough to see which have changed. */
+/** Hashes of tags when they were mirrored, which show the tags that have changed. */
 export type TagPrints = Record<string, string>;
 
 export function tagChanges(

@@ -8,7 +8,7 @@ import { ensureExperiment } from './mirror-experiments.js';
 import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
 
 interface Synced {
-  /** Of the last metric point that is there. */
+  /** The sequence number of the last metric point that was sent. */
   seq: number;
   params: number;
   tags: TagPrints;
@@ -25,11 +25,11 @@ interface PointRow {
   seq: number;
 }
 
-/** As many as MLflow takes in one call. */
+/** The maximum that MLflow takes in one call. */
 const PAIRS_PER_CALL = 100;
 const POINTS_PER_CALL = 1_000;
 
-/** The run's id there; creates it there when needed. Null for one that is gone here. */
+/** The id of the run on the other server; creates it there when needed. Null when it is deleted on this service. */
 export async function ensureRun(remote: MirrorRemote, id: string): Promise<string | null> {
   const { run, ref } = await read(remote, id);
   if (ref && !ref.isPending) return ref.externalId;
@@ -48,7 +48,7 @@ async function makeRun(remote: MirrorRemote, id: string): Promise<string | null>
   return externalId;
 }
 
-/** Everything of the run that is not there yet. */
+/** Sends everything of the run that the other server does not have. */
 export async function mirrorRun(remote: MirrorRemote, id: string): Promise<void> {
   const externalId = await ensureRun(remote, id);
   const { run, ref, params, tags } = await read(remote, id);
@@ -79,8 +79,8 @@ export async function mirrorRun(remote: MirrorRemote, id: string): Promise<void>
 }
 
 /**
- * From where the last batch ended: a batch that is sent again after a crash has the same points, which MLflow keeps
- * once.
+ * Continues after the last batch. A batch that is sent again after a crash has the same points, and MLflow keeps each
+ * point once.
  */
 async function mirrorPoints(remote: MirrorRemote, id: string, externalId: string, synced: Synced): Promise<void> {
   for (;;) {
@@ -120,7 +120,7 @@ async function create(remote: MirrorRemote, experimentId: string, run: Run): Pro
   return ANSWERS.run.parse(answer).run.info.run_id;
 }
 
-/** One that was created there by an attempt that crashed before the answer. */
+/** Finds a run that an earlier attempt created on the other server and that crashed before it got the answer. */
 async function findAgain(remote: MirrorRemote, experimentId: string, id: string): Promise<string | null> {
   const answer = await remote.ask('POST', 'runs/search', {
     ...{
@@ -133,7 +133,7 @@ async function findAgain(remote: MirrorRemote, experimentId: string, id: string)
   return ANSWERS.runs.parse(answer).runs[0]?.info.run_id ?? null;
 }
 
-/** The parent by its id of there. */
+/** Replaces the parent's id by its id on the other server. */
 async function translated(remote: MirrorRemote, tags: TagEntry[]): Promise<Record<string, string>> {
   const record = Object.fromEntries(tags.map(({ key, value }) => [key, value]));
   const parent = record[RUN_TAGS.parent];

@@ -8,21 +8,21 @@ export interface MirrorTask {
   tenant: string;
   kind: MirrorKind;
   localId: string;
-  /** Shows, to the microsecond, whether the thing has changed again meanwhile. */
+  /** When the object changed, with microseconds: shows whether it has changed again meanwhile. */
   changed: string;
   failures: number;
-  /** Until when it is its worker's, to the microsecond: another one there means that the worker was taken for lost. */
+  /** The end of the lease, with microseconds. Another value in the row means that this worker was considered lost. */
   lease: string;
 }
 
 /**
- * After that a task counts as lost with its worker: longer than one request to the other server may take, its second
- * try included.
+ * After this time a task counts as lost with its worker. It is longer than one request to the other server may take,
+ * including its second attempt.
  */
 export const LEASE_MS = 150_000;
 const FROM_NOW = `clock_timestamp() + ? * interval '1 millisecond'`;
 
-/** Thrown in a worker that was taken for lost: another one has the task. */
+/** Thrown in a worker that was considered lost: another one has the task. */
 export class StaleLease extends Error {
   constructor({ kind, localId }: MirrorTask) {
     super(`Another worker mirrors ${kind} ${localId} now.`);
@@ -43,14 +43,17 @@ const TABLES: Record<MirrorKind, string> = {
   MODEL_VERSION: 'model_version',
 };
 
-/** The mirror's refs are separate from those of imports, which may use the same server. */
+/** The external ids of the mirror are separate from those of imports, which may use the same server. */
 export const mirrorKey = (server: string) => `mirror:${server}`;
 
-/** Runs in the transaction of the change. A task in work keeps its lease: its worker sees that there is more to do. */
+/**
+ * Call in the transaction of the change. A task that is being worked on keeps its lease; its worker sees that there is
+ * more to do.
+ */
 export async function markTouched(em: EntityManager, tenant: string, touched: Touched[]): Promise<void> {
   const marks = [...new Set(touched.flatMap(({ type, id }) => (KINDS[type] ? [`${KINDS[type]} ${id}`] : [])))].sort();
   if (marks.length === 0) return;
-  // What the transaction has made is written before it is marked.
+  // The transaction's own changes are written first.
   await em.flush();
   await sql(
     em,
@@ -61,7 +64,7 @@ export async function markTouched(em: EntityManager, tenant: string, touched: To
   );
 }
 
-/** Marks what was there before anything was mirrored. */
+/** Marks what existed before the mirror was configured. */
 export async function markMissing(em: EntityManager, server: string): Promise<void> {
   for (const [kind, table] of Object.entries(TABLES)) {
     await sql(
@@ -78,7 +81,7 @@ export async function markMissing(em: EntityManager, server: string): Promise<vo
 const COLUMNS =
   'm.tenant, m.kind, m.local_id as "localId", m.changed_at::text as changed, m.failures, m.not_before::text as lease';
 
-/** Due tasks, nobody else's for a while; experiments and models before what is in them. */
+/** Takes due tasks for a while; experiments and models come before their content. */
 export function claimTasks(em: EntityManager, limit: number): Promise<MirrorTask[]> {
   return sql<MirrorTask>(
     em,
@@ -91,7 +94,10 @@ export function claimTasks(em: EntityManager, limit: number): Promise<MirrorTask
   );
 }
 
-/** The task of one thing, created when there is none; null while another worker has it or it waits for its next try. */
+/**
+ * Takes the task of one object; creates it when it does not exist. Null while another worker has it or while it waits
+ * for its next attempt.
+ */
 export async function claimTask(
   em: EntityManager,
   tenant: string,
@@ -112,7 +118,7 @@ export async function claimTask(
 const OWN = 'tenant = ? and kind = ? and local_id = ? and not_before = ?::timestamptz';
 const keyOf = ({ tenant, kind, localId, lease }: MirrorTask) => [tenant, kind, localId, lease];
 
-/** Before each step of the work. Errors: StaleLease. */
+/** Call before each step of the work. Errors: StaleLease. */
 export async function renewTask(em: EntityManager, task: MirrorTask): Promise<void> {
   const [renewed] = await sql<{ lease: string }>(
     em,
@@ -123,13 +129,13 @@ export async function renewTask(em: EntityManager, task: MirrorTask): Promise<vo
   task.lease = renewed.lease;
 }
 
-/** In each transaction that keeps what was done. Errors: StaleLease. */
+/** Call in each transaction that stores what was done. Errors: StaleLease. */
 export async function fenceTask(em: EntityManager, task: MirrorTask): Promise<void> {
   const rows = await sql(em, `select 1 from mirror_task where ${OWN} for update`, keyOf(task));
   if (rows.length === 0) throw new StaleLease(task);
 }
 
-/** Removes the task, unless the thing has changed meanwhile. */
+/** Removes the task, unless the object has changed meanwhile. */
 export async function endTask(em: EntityManager, task: MirrorTask): Promise<void> {
   await sql(
     em,
@@ -140,7 +146,7 @@ export async function endTask(em: EntityManager, task: MirrorTask): Promise<void
   );
 }
 
-/** `failed`: whether the thing itself is the cause, not a server that is down. */
+/** `failed`: true when the object is the cause, false when the server does not answer. */
 export async function postponeTask(
   em: EntityManager,
   task: MirrorTask,

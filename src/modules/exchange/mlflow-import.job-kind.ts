@@ -3,7 +3,7 @@ import { defineJobKind, GIB, HOUR_MS, SECOND_MS } from '../jobs/index.js';
 
 const count = z.int().min(0).default(0);
 const outcomes = z.object({ added: count, changed: count, unchanged: count }).prefault({});
-/** What an import has done so far, over all its attempts. */
+/** What an import has done so far, in all its attempts. */
 const tally = z.object({
   experiments: outcomes,
   runs: outcomes,
@@ -15,7 +15,7 @@ const tally = z.object({
   artifactBytes: count,
   aliases: count,
   stages: count,
-  /** Things that were left out, with the reason; the first hundred of them. */
+  /** Objects that were not imported, with the reason; the first hundred. */
   problems: z.array(z.object({ thing: z.string(), reason: z.string() })).default([]),
   problemCount: count,
 });
@@ -46,5 +46,5 @@ export const MLFLOW_IMPORT = defineJobKind({
   timeoutMs: 24 * HOUR_MS,
 });
 
-/** What an import begins with. */
+/** The state at the start of an import. */
 export const noTally = (): ImportTally => tally.parse({});

@@ -15,24 +15,24 @@ import {
 import { AppError, ErrorCode, quote } from '../../errors.js';
 
 const PAGE = 100;
-/** As many as one call logs here. */
+/** The maximum that this service logs in one call. */
 const POINTS_PER_PAGE = 10_000;
-/** A server that lists for ever must not be read for ever. */
+/** Protects against a server whose lists never end. */
 const MAX_PAGES = 100_000;
 const MAX_EMPTY_PAGES = 100;
 const MAX_TOKEN_LENGTH = 10_000;
-/** Of a run or logged model. */
+/** Limit per run or logged model. */
 const MAX_FOLDERS = 10_000;
 const MAX_FILES = 100_000;
 const MAX_FOLDER_DEPTH = 50;
 
 export interface TheirFile {
-  /** Below the artifacts of its run or logged model. */
+  /** The path below the artifacts of its run or logged model. */
   path: string;
   sizeBytes: number | null;
 }
 
-/** Where files are on the other server. */
+/** The place of files on the other server. */
 export type TheirPlace = { artifactUri: string; runId: string | null };
 
 interface Paged {
@@ -47,7 +47,7 @@ type Listing<A extends Paged, T> = [
   itemsOf: (answer: A) => T[],
 ];
 
-/** Everything of another tracking server that is carried over, page by page. */
+/** Reads from another tracking server everything that is imported, page by page. */
 export class MlflowReader {
   constructor(private readonly server: MlflowServer) {}
 
@@ -56,7 +56,7 @@ export class MlflowReader {
     yield* this.all('POST', 'mlflow/experiments/search', given, ANSWERS.experiments, ({ experiments }) => experiments);
   }
 
-  /** NOT_FOUND when there is none of that name. */
+  /** NOT_FOUND when none has this name. */
   async experimentNamed(name: string): Promise<TheirExperiment> {
     const given = { experiment_name: name };
     return (
@@ -64,7 +64,7 @@ export class MlflowReader {
     ).experiment;
   }
 
-  /** Oldest first, so that parents mostly come before their children. */
+  /** Oldest first, so that most parents come before their children. */
   async *runs(experimentId: string, withDeleted: boolean): AsyncGenerator<TheirRun> {
     const given = {
       experiment_ids: [experimentId],
@@ -93,7 +93,7 @@ export class MlflowReader {
     }
   }
 
-  /** Yields none for a server older than MLflow 3. */
+  /** Yields nothing for a server older than MLflow 3. */
   async *loggedModels(experimentId: string): AsyncGenerator<TheirLoggedModel> {
     const given = { experiment_ids: [experimentId], max_results: PAGE };
     try {
@@ -113,20 +113,20 @@ export class MlflowReader {
     );
   }
 
-  /** NOT_FOUND when there is none of that name. */
+  /** NOT_FOUND when none has this name. */
   async modelNamed(name: string): Promise<TheirModel> {
     return (await this.named(`model named ${quote(name)}`, 'mlflow/registered-models/get', { name }, ANSWERS.model))
       .registered_model;
   }
 
-  /** In the order of their numbers. */
+  /** Ordered by number. */
   async *versions(name: string): AsyncGenerator<TheirVersion> {
     const literal = name.includes("'") ? `"${name}"` : `'${name}'`;
     const given = { filter: `name = ${literal}`, max_results: PAGE, order_by: 'version_number ASC' };
     yield* this.all('GET', 'mlflow/model-versions/search', given, ANSWERS.versions, (page) => page.model_versions);
   }
 
-  /** All files below a place. RESOURCE_EXHAUSTED for one that has no end. */
+  /** All files below a place. RESOURCE_EXHAUSTED for a place whose listing does not end. */
   async *files(place: TheirPlace): AsyncGenerator<TheirFile> {
     const folders = new Set(['']);
     let files = 0;
@@ -144,7 +144,7 @@ export class MlflowReader {
     }
   }
 
-  /** False for files that the server does not hand out. */
+  /** False for files that the server does not give to clients. */
   reaches({ artifactUri, runId }: TheirPlace): boolean {
     return runId !== null || proxyPath(artifactUri) !== null;
   }
@@ -163,7 +163,7 @@ export class MlflowReader {
     folder: string,
   ): AsyncGenerator<TheirFile & { isFolder: boolean }> {
     const root = proxyPath(artifactUri);
-    // The proxy names what is in a folder, the tracking server says where it is.
+    // The proxy returns names within the folder, the tracking server returns paths from the root.
     const above = root !== null && folder !== '' ? `${folder}/` : '';
     const [path, given] =
       root !== null
@@ -200,7 +200,7 @@ export class MlflowReader {
       token = answer.next_page_token;
       if (token === undefined) return;
       if (token.length > MAX_TOKEN_LENGTH) throw endless(`a page token of ${token.length} characters for ${path}`);
-      // Short, however long the tokens are.
+      // A hash, because tokens can have any length.
       const print = createHash('sha256').update(token).digest('base64');
       if (seen.has(print)) throw endless(`the same pages of ${path} again`);
       seen.add(print);

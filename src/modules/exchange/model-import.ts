@@ -39,14 +39,16 @@ interface Synced {
 }
 
 interface SyncedVersion extends Synced {
-  /** What was done about its stage there. */
+  /** What happened to its stage on the other server. */
   stage: string;
 }
 
-/** What the stage of a version was on the server that it came from: history, not a stage of ours. */
+/** The stage of a version on the server from which it was imported. This is history, not a stage of this service. */
 const STAGE_TAG = 'matih.importedStage';
 
-/** Registered models with their versions, aliases and, where an administrator wants it so, stages. */
+/**
+ * Imports registered models with their versions and aliases, and with their stages when an administrator asks for it.
+ */
 export class ModelImport {
   constructor(
     private readonly services: ModelImportServices,
@@ -67,7 +69,7 @@ export class ModelImport {
       });
     }
     if (known?.synced.print === print) return work.unchanged('MODEL');
-    // Before the model counts as brought: an attempt that ends in between is followed by one that sets them.
+    // Aliases are set before the model counts as imported: if this attempt ends in between, the next one sets them.
     for (const { alias, version } of aliases) {
       const modelVersionId = versions.get(version);
       if (modelVersionId === undefined) continue;
@@ -97,7 +99,7 @@ export class ModelImport {
     });
   }
 
-  /** The id of the version here. */
+  /** Imports a version and returns its id. */
   private async bringVersion(modelId: string, theirs: TheirVersion): Promise<string> {
     const { work, services } = this;
     const externalId = `${theirs.name}/${theirs.version}`;
@@ -132,7 +134,7 @@ export class ModelImport {
     const source = await this.sourceOf(theirs);
     await work.attempt.write(async (session) => {
       const model = await services.models.lock(session, modelId);
-      // Numbers go on where theirs do: those that were deleted there are left out here.
+      // Version numbers stay the same as on the other server: numbers that were deleted there are not used here.
       model.lastVersion = Math.max(model.lastVersion, theirs.version - 1);
     });
     const { id } = await services.sourcedVersions.register(
@@ -148,7 +150,7 @@ export class ModelImport {
     return id;
   }
 
-  /** Their files among ours, where they have come over. */
+  /** The version's files on this service, when they were imported. */
   private async sourceOf(theirs: TheirVersion): Promise<LoggedSource> {
     const { work } = this;
     const modelId = theirs.model_id || /^models:\/(m-[^/]+)\/?$/.exec(theirs.source)?.[1];
@@ -169,7 +171,7 @@ export class ModelImport {
     return path === null ? null : { owner: { runId }, path };
   }
 
-  /** Acts for the administrator who asked for it: the history and the audit log show every gate that was not passed. */
+  /** Acts for the administrator who asked for it. The history and the audit log show every gate that was not passed. */
   private async moveTo(
     session: Session,
     modelId: string,

@@ -19,19 +19,19 @@ import type { ArtifactFolderService, FolderOwner } from '../artifacts/index.js';
 import { inGroups, type ImportWork, printOf } from './import-work.js';
 import type { TheirPlace } from './mlflow-reader.js';
 
-/** Of a run or a logged model, once all its files have come. */
+/** For a run or a logged model, after all its files were imported. */
 export interface SyncedFiles {
   filesAt?: string;
-  /** Paths of those that were replaced here since. */
+  /** Paths of files that were replaced on this service afterwards. */
   ownFiles?: string[];
 }
 
 interface SyncedRun extends SyncedFiles {
   print: string;
-  /** Of each metric, the latest point that has come over with all before it. */
+  /** For each metric, the latest point up to which all points were imported. */
   metrics: Record<string, string>;
   ended: boolean;
-  /** Their id of the run that it is a part of, until both are here and joined. */
+  /** The other server's id of the parent run, until both runs are imported and linked. */
   parent?: string;
 }
 
@@ -42,21 +42,21 @@ export interface RunImportServices {
   folders: ArtifactFolderService;
 }
 
-/** What MLflow calls a user who did not say who they are. */
+/** MLflow's name for a user who gave none. */
 const NOBODY = 'unknown';
-/** Of a file that is read again to see whether it has changed. */
+/** Limit of a file that is read again to see whether it has changed. */
 const MAX_COMPARED_BYTES = 1024 ** 2;
-/** Tags that are columns here, set by themselves. */
+/** Tags that are columns here; they are set separately. */
 const OWN_TAGS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
 
-/** Runs with all that was logged to them. */
+/** Imports runs with all that was logged to them. */
 export class RunImport {
   constructor(
     private readonly services: RunImportServices,
     private readonly work: ImportWork,
   ) {}
 
-  /** The id of the run here. */
+  /** Imports a run and returns its id. */
   async bring(experimentId: string, theirs: TheirRun): Promise<string> {
     const { work } = this;
     const { run_id: externalId, lifecycle_stage: stage } = theirs.info;
@@ -68,7 +68,7 @@ export class RunImport {
     if (!isSame) await work.attempt.write((session) => this.describe(session, runId, theirs));
     const metrics = isSame ? (synced.metrics ?? {}) : await this.bringMetrics(runId, theirs, synced);
     const place = { artifactUri: theirs.info.artifact_uri, runId: externalId };
-    // They may change without their run.
+    // The files may change when the run does not.
     const files = await bringFiles(this.services.folders, work, { runId }, place, synced);
     if (isSame && files.brought === 0) {
       work.unchanged('RUN');
@@ -91,7 +91,7 @@ export class RunImport {
     return runId;
   }
 
-  /** Once all runs of an experiment are here, those of earlier attempts among them. */
+  /** Call when all runs of an experiment are imported, including those of earlier attempts. */
   async joinFamilies(experimentId: string): Promise<void> {
     const { attempt, config } = this.work;
     for (const { runId, parentId } of await attempt.read((session) =>
@@ -104,7 +104,7 @@ export class RunImport {
     }
   }
 
-  /** Done once: who changes the parent here afterwards is not overruled by the next import. */
+  /** Done once, so that the next import does not undo a change of the parent here. */
   private async join(session: Session, runId: string, parentId: string): Promise<void> {
     await this.services.runs.setTags(session, runId, [{ key: RUN_TAGS.parent, value: toHexId(parentId) }]);
     await sql(
@@ -145,7 +145,7 @@ export class RunImport {
     if (logged.length > 0) await datasets.log(session, runId, logged);
   }
 
-  /** All points of the metrics that have moved; the same point again adds nothing. */
+  /** Imports all points of the metrics that have changed; the same point again adds nothing. */
   private async bringMetrics(
     runId: string,
     { info, data }: TheirRun,
@@ -170,7 +170,7 @@ export class RunImport {
 
 const toPoint = ({ key, value, step, timestamp }: TheirPoint) => ({ key, value, step, loggedAt: new Date(timestamp) });
 
-/** Runs of an experiment that wait for a parent which is here by now. */
+/** Runs of an experiment whose parent has been imported meanwhile. */
 function childrenToJoin(
   session: Session,
   server: string,
@@ -187,7 +187,7 @@ function childrenToJoin(
   );
 }
 
-/** Files that are not here yet, or have changed there; those that were replaced here stay as they are. */
+/** Imports files that are new or have changed on the other server. Files that were replaced on this service stay. */
 export async function bringFiles(
   folders: ArtifactFolderService,
   work: ImportWork,
@@ -239,7 +239,7 @@ export async function bringFiles(
   return { brought, synced: isWhole ? { filesAt: new Date().toISOString(), ownFiles: own } : {} };
 }
 
-/** MLflow tells no hash of a file: a small one of the same size is read again. */
+/** MLflow gives no hash of a file, so a small file of the same size is read again. */
 async function hasChanged(
   ours: { sizeBytes: number; sha256: string },
   theirBytes: number | null,

@@ -15,7 +15,7 @@ export function createExperimentLoaders(batches: Batches) {
     /** The newest hundred runs of each dataset. */
     datasetRuns: batches.grouped((session, datasetIds) => newestUsesOf(session, datasetIds, MAX_RUNS_OF_DATASET)),
     experiment: batches.byId(Experiment),
-    /** Thinned. */
+    /** Reduced to the requested number of points. */
     metricHistory: batches.of(readHistories),
     run: batches.byId(Run),
     runDatasets: batches.grouped(usedByRuns),

@@ -20,8 +20,8 @@ export interface LogPageKey {
 }
 
 /**
- * A page of each run's lines in the order of `seq`, one statement per kind of page: the first after a place, or the
- * last before one.
+ * A page of the lines of each run in the order of `seq`. One statement for each kind of page: the first lines after a
+ * place, or the last lines before one.
  */
 export async function logPages(session: Session, keys: readonly LogPageKey[]): Promise<Page<LogLine>[]> {
   const pages = new Map<LogPageKey, Page<LogLine>>();

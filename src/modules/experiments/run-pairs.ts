@@ -8,22 +8,22 @@ import type { TagEntry } from './experiment.service.js';
 import { addPairs, changedParams, removeTag, type PairTable } from './stores/pairs.js';
 import { isActive, lineOf } from './stores/runs.js';
 
-/** The one answer to a write that found no run it may change: NOT_FOUND, or CONFLICT for a deleted one. */
+/** The error when a write found no run that it may change: NOT_FOUND, or CONFLICT for a deleted run. */
 export async function refuseWrite(session: Session, runId: string): Promise<never> {
   const run = await session.em.findOne(Run, { id: runId, tenant: session.tenant }, { fields: ['state'] });
   if (!run) throw notFound('run', runId);
   throw conflict(`Run ${runId} is deleted; restore it to write to it.`, { expected: 'an active run', got: run.state });
 }
 
-/** How many parameters a run has at most, and of how many bytes together; as many tags. */
+/** The maximum number of parameters of a run, and of their bytes together; the same for tags. */
 const MAX_PAIRS = [10_000, 16 * 1024 ** 2] as const;
 
-/** For writes whose statement does not ask for an active run itself. */
+/** For writes whose statement does not check that the run is active. */
 export async function requireWritable(session: Session, runId: string): Promise<void> {
   if (!(await isActive(session, runId))) await refuseWrite(session, runId);
 }
 
-/** A parameter says what a run was made with: it can be logged again with the same value, not changed. */
+/** A parameter describes how a run was made: the same value can be logged again, another value is refused. */
 export async function addParams(session: Session, runId: string, params: TagEntry[]): Promise<Record<string, string>> {
   const record = checkTags('input.params', params);
   await insertPairs(session, 'run_param', runId, record);
@@ -40,7 +40,7 @@ export async function addParams(session: Session, runId: string, params: TagEntr
   return record;
 }
 
-/** Adds or changes tags; the two that are columns of the run as well change there too. */
+/** Adds or changes tags. Two of them are also columns of the run, which are changed too. */
 export async function putTags(session: Session, runId: string, tags: TagEntry[]): Promise<Record<string, string>> {
   const record = checkTags('input.tags', tags);
   await insertPairs(session, 'run_tag', runId, record);
@@ -52,17 +52,17 @@ export async function putTags(session: Session, runId: string, tags: TagEntry[])
   return record;
 }
 
-/** NOT_FOUND when the run has no such tag. */
+/** NOT_FOUND when the run does not have this tag. */
 export async function dropTag(session: Session, runId: string, key: string): Promise<string> {
   await requireWritable(session, runId);
   const dropped = await removeTag(session, runId, key);
   if (dropped === null) throw notFound('tag', key);
-  // A run keeps its name: it cannot be without one.
+  // The column keeps the name, because a run must have one.
   if (key === RUN_TAGS.parent) await setColumn(session, runId, { parentRunId: null });
   return dropped;
 }
 
-/** Through the entity, which the session may hold already. */
+/** Through the entity, because the session may have loaded it already. */
 async function setColumn(
   session: Session,
   runId: string,
@@ -77,7 +77,8 @@ async function setColumn(
 async function possibleParent(session: Session, runId: string, tag: string): Promise<string | null> {
   const id = fromHexId(tag);
   if (id === null) return null;
-  // One at a time: two runs that become each other's parents at once would not see it.
+  // One transaction at a time: otherwise two runs could become each other's parents without either transaction
+  // noticing.
   await takeTurns(session, 'parents');
   const ancestors = await lineOf(session, id);
   return ancestors.length > 0 && !ancestors.includes(runId) ? id : null;

@@ -6,18 +6,18 @@ import type { RunFilter, RunSearchService } from './run-search.service.js';
 import { latestOfKey } from './stores/metrics.js';
 import { differingParams, keysOf, pairsOfRuns, shortParams, type PairTable } from './stores/pairs.js';
 
-/** Keys of one kind that are laid side by side. */
+/** The maximum number of keys of one kind that a comparison shows. */
 export const MAX_COMPARED_KEYS = 500;
-/** Limit of a value that is only compared or read as a number. */
+/** Limit for a value that is only compared or read as a number. */
 const SHORT_CHARACTERS = 250;
 
 export interface RunChoice {
   filter?: RunFilter | null;
-  /** A filter string that must match too. */
+  /** A filter string that must match as well. */
   where?: string | null;
 }
 
-/** The newest runs that are chosen, at most `limit`. */
+/** The newest runs that match, at most `limit`. */
 export async function newestRuns(
   session: Session,
   search: RunSearchService,
@@ -34,7 +34,7 @@ export async function newestRuns(
   }
 }
 
-/** Entries of each run, by key, of the first 500 keys; and whether there are more. */
+/** The entries of each run by key, for the first 500 keys, and whether there are more. */
 export async function entriesOf(
   session: Session,
   table: PairTable,
@@ -49,7 +49,7 @@ export async function entriesOf(
   };
 }
 
-/** Newest values of one metric, in the order of the runs. */
+/** The newest values of one metric, in the order of the runs. */
 export async function latestValues(
   session: Session,
   runIds: readonly string[],
@@ -61,7 +61,7 @@ export async function latestValues(
 }
 
 /**
- * The given parameters over the runs; or those that differ between them, at most `limit`, the ones that most runs have
+ * The given parameters of the runs; or those that differ between them, at most `limit`. Those that most runs have come
  * first.
  */
 export async function paramColumns(

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineJobKind, GIB, HOUR_MS, SECOND_MS } from '../jobs/index.js';
 
 const count = z.int().min(0).default(0);
-/** What a collection has removed so far, over all its attempts. */
+/** What a collection has removed so far, in all its attempts. */
 const tally = z.object({
   runs: count,
   loggedModels: count,
@@ -27,7 +27,7 @@ const storageReport = z.object({
   rows: z.int(),
   /** Files that no row names. */
   objectsWithoutRow: found,
-  /** Rows whose file is not there. */
+  /** Rows whose file is missing. */
   rowsWithoutObject: found,
 });
 export type StorageReport = z.output<typeof storageReport>;

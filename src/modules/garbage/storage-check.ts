@@ -7,14 +7,14 @@ import type { StorageReport } from './garbage-collection.job-kind.js';
 type Found = StorageReport['objectsWithoutRow'];
 
 const MAX_SHOWN = 100;
-/** No index leads from a key to its row: each batch reads the tables once. */
+/** No index leads from a key to its row, so each batch reads the tables once. */
 const BATCH = 50_000;
 const LOOKS_AT_ONCE = 8;
-/** Number of parts over which files and rows are compared by sums: a missing file makes only its own part doubtful. */
+/** Files and rows are compared by sums over this many buckets: one missing file makes only its own bucket doubtful. */
 const BUCKETS = 4_096;
 type Sums = Map<number, { rows: number; sum: bigint }>;
 
-/** Every column that names a file. */
+/** All columns that name a file. */
 export const NAMED = [
   ['artifact', 'object_key'],
   ['checkpoint', 'object_key'],
@@ -27,7 +27,7 @@ export const NAMED = [
   ['upload', 'object_key'],
 ] as const;
 
-/** Those whose files must be there: not what is only being stored. */
+/** Files that must exist; files that are being stored are left out. */
 const STORED = `
   select object_key as key from artifact where tenant = $1 union select object_key from checkpoint where tenant = $1
   union select object_key from dataset where tenant = $1 union select object_key from upload where tenant = $1
@@ -59,7 +59,7 @@ const storedInBuckets = statement({
   row: { key: 'text' },
 });
 
-/** Looks for orphans both ways among the tenant's files, and changes nothing. */
+/** Finds files without a row and rows without a file, for the tenant, and changes nothing. */
 export async function checkStorage(attempt: Attempt, objects: ObjectStore): Promise<StorageReport> {
   const report: StorageReport = {
     objects: 0,
@@ -83,12 +83,12 @@ export async function checkStorage(attempt: Attempt, objects: ObjectStore): Prom
   await look();
   const named = await sumsOf(attempt);
   for (const { rows } of named.values()) report.rows += rows;
-  // Where all files of a bucket were found, its rows need no look of their own.
+  // If all files of a bucket were found, its rows need no further check.
   const doubtful = [...named].filter(([bucket, { sum }]) => sum !== found.get(bucket)?.sum).map(([bucket]) => bucket);
   for (let after = ''; doubtful.length > 0;) {
     attempt.signal.throwIfAborted();
     const keys = await storedKeys(attempt, doubtful, after);
-    // A key removed meanwhile is no orphan.
+    // A key that was removed meanwhile does not count.
     for (const key of await stillStored(attempt, await absent(objects, keys))) note(report.rowsWithoutObject, key);
     attempt.progress(1, `${report.rows} rows looked at`);
     if (keys.length < BATCH) break;
@@ -104,7 +104,7 @@ function add(all: Sums, more: Sums): void {
   }
 }
 
-/** Of the rows whose files must be there, or of those among some keys: equal sums are of equal keys. */
+/** Sums over the rows whose files must exist, or over those with some keys. Equal sums mean equal sets of keys. */
 async function sumsOf(attempt: Attempt, among?: string[]): Promise<Sums> {
   const rows = await attempt.read(({ em, tenant }) =>
     among ? sumsAmong(em, [tenant, among]) : sumsOfAll(em, [tenant]),

@@ -5,42 +5,47 @@ import type { Session } from '../../db/database.js';
 import type { JobKind, Stored } from './job-kind.js';
 import type { ExternalHandle } from './job-rows.js';
 
-/** One attempt at a job, as all that works for it sees it. */
+/** One attempt of a job, as the code that does its work sees it. */
 export interface Attempt {
   job: Job;
   /** Counts from 1. */
   number: number;
   logger: Logger;
   /**
-   * Aborts when the job is cancelled, overtaken by another attempt or out of time, or continues elsewhere as this
-   * process stops.
+   * Aborts when the job is cancelled, has another attempt or is out of time, or when this process stops and the job
+   * continues elsewhere.
    */
   signal: AbortSignal;
-  /** One transaction as the job's owner, refused when another attempt has overtaken this one. */
+  /** Runs a transaction as the job's owner. It is refused when another attempt has replaced this one. */
   write<T>(work: (session: Session) => Promise<T>): Promise<T>;
   /** A transaction that changes nothing. */
   read<T>(work: (session: Session) => Promise<T>): Promise<T>;
   /** Reports progress, at most a few times a second; `fraction` in [0, 1]. */
   progress(fraction: number, message: string): void;
-  /** For work outside this service: lets it report on this attempt and end the job (POST /v1/jobs/{id}/complete). */
+  /**
+   * A token for work outside this service. With it, the work can report on this attempt and end the job (POST
+   * /v1/jobs/{id}/complete).
+   */
   outsideToken(): Promise<string>;
-  /** Inside `write`: where the work of this job lives now; a later attempt finds it in `job`. */
+  /** Call inside `write`: stores where the work of this job runs now. A later attempt finds it in `job`. */
   attach(session: Session, handle: ExternalHandle): Promise<void>;
-  /** Inside `write`: what failed before no longer counts against the job, as it has come further. */
+  /** Call inside `write`: earlier failures no longer count against the job, because it has made progress. */
   forgiveFailures(session: Session): Promise<void>;
 }
 
-/** The same for a kind: what it was asked, what earlier attempts have kept, and its typed end. */
+/** The same for a kind of job: with its input, what earlier attempts have stored, and a typed end. */
 export interface KindAttempt<Input extends Stored, Result extends Stored, SoFar extends Stored> extends Attempt {
   input: z.output<Input>;
-  /** What the last attempt that kept something has kept. */
+  /** What the last attempt that stored progress has stored. */
   soFar: z.output<SoFar> | null;
-  /** Inside `write`: keeps it for later attempts; the API shows it as the job's result until the job ends. */
+  /**
+   * Call inside `write`: stores progress for later attempts. The API shows it as the job's result until the job ends.
+   */
   keep(session: Session, soFar: z.input<SoFar>): Promise<void>;
-  /** Ends the job with its result; `work` follows in the same transaction and sees the job as SUCCEEDED. */
+  /** Ends the job with its result. `work` runs in the same transaction, after the job has become SUCCEEDED. */
   succeed(result: z.input<Result>, work?: (session: Session) => Promise<void>): Promise<void>;
 }
 
-/** One attempt at a job of this kind. */
+/** One attempt of a job of this kind. */
 export type AttemptOf<Kind extends JobKind> =
   Kind extends JobKind<infer Input, infer Result, infer SoFar> ? KindAttempt<Input, Result, SoFar> : never;

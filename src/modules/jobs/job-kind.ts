@@ -4,54 +4,57 @@ import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Touched } from '../../db/database.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
-/** What one job takes of the machine that works on it. */
+/** What one job needs of the machine on which it runs. */
 export interface Resources {
   cores: number;
   memoryBytes: number;
   gpus: number;
 }
 
-/** How a job ended that did not succeed. */
+/** The end of a job that did not succeed. */
 export interface JobEnd<Input> {
   em: EntityManager;
   job: Job;
   input: Input;
   status: 'FAILED' | 'CANCELLED';
-  /** Null for a job that a person cancelled. */
+  /** Null for a job that was cancelled. */
   failure: { code: ErrorCode; message: string } | null;
 }
 
-/** JSON objects of a shape. */
+/** The schema of JSON objects. */
 export type Stored = z.ZodType<object>;
 
-/** A kind of background work, as services and workers know it. Its input and result are JSON of a known shape. */
+/** A kind of job, as services and workers know it. Its input and its result are JSON of a known shape. */
 export interface JobKind<Input extends Stored = Stored, Result extends Stored = Stored, SoFar extends Stored = Stored> {
-  /** As it is stored and as the API names it: capitals and underscores. */
+  /** The name in the database and in the API: capitals and underscores. */
   kind: string;
-  /** What such a job does, for the API. */
+  /** What such a job does, for the descriptions of the API. */
   about: string;
   /** Parsed when a job is created and when an attempt begins. */
   input: Input;
-  /** What it leaves; parsed when it has succeeded and when somebody reads it. */
+  /** The result, parsed when the job succeeds and when it is read. */
   result: Result;
   /** Keys of the result that are too large for the API. */
   unshown?: readonly string[];
-  /** What an attempt keeps in the place of the result for those after it; nothing when absent. */
+  /** What an attempt stores for later attempts, in the place of the result; nothing when absent. */
   soFar?: SoFar;
   resources: Resources;
-  /** Jobs of this kind that one worker process works on at once. */
+  /** The maximum number of jobs of this kind that a worker process runs at the same time. */
   maxAtOnce: number;
-  /** Attempts that may fail without progress in between, and the time before the second one, which grows. */
+  /**
+   * How many attempts may fail without progress in between, and the wait before the second one; further waits are
+   * longer.
+   */
   retry: { attempts: number; backoffMs: number };
-  /** An attempt that takes longer has failed. */
+  /** An attempt that takes longer than this fails. */
   timeoutMs: number;
   /** Whether work outside this service may report on the job and end it, with the token of its attempt. */
   completesOutside?: boolean;
-  /** In the transaction that gives a job up or cancels it; answers what has changed with it. */
+  /** Called in the transaction that fails or cancels the job. Returns what it has changed. */
   ended?(end: JobEnd<z.output<Input>>): Promise<Touched[]>;
 }
 
-/** Describes a kind of job in the module that owns it; `defineJob` in src/jobs says which service does the work. */
+/** Describes a kind of job in the module that owns it. `defineJob` in src/jobs says which service does the work. */
 export function defineJobKind<Input extends Stored, Result extends Stored, SoFar extends Stored = never>(
   kind: JobKind<Input, Result, SoFar>,
 ): JobKind<Input, Result, SoFar> {
@@ -63,14 +66,14 @@ export const MINUTE_MS = 60 * SECOND_MS;
 export const HOUR_MS = 60 * MINUTE_MS;
 export const GIB = 1024 ** 3;
 
-/** Of a kind that waits for others: it is admitted however busy the machine is. */
+/** For a kind that only waits for other jobs: it starts however busy the machine is. */
 export const NO_RESOURCES: Resources = { cores: 0, memoryBytes: 0, gpus: 0 };
-/** The input of a kind that needs no more than what its jobs refer to. */
+/** The input of a kind whose jobs need only the objects that they refer to. */
 export const noInput = z.object({});
-/** A file that a job stored among the artifacts. */
+/** A file that a job has stored as an artifact. */
 export const storedFile = z.object({ artifactId: z.guid(), sizeBytes: z.int(), sha256: z.string() });
 
-/** What the database holds for a job; an earlier or later version of the service may have written it. */
+/** Reads what the database has for a job; an earlier or later release of the service may have written it. */
 export function readStored<Schema extends Stored>(
   schema: Schema,
   stored: unknown,

@@ -11,34 +11,34 @@ export interface NewJob<Kind extends JobKind> {
   modelVersionId?: string | null;
   datasetId?: string | null;
   alertId?: string | null;
-  /** What else it is about. */
+  /** Other objects that the job is about. */
   subjects?: JobSubjectRef[];
-  /** The job that has this one done. */
+  /** The job that requested this one. */
   parentId?: string | null;
-  /** -100 to 100, 0 when absent; of jobs that wait, the highest is worked on first. */
+  /** -100 to 100, 0 when absent. Of the waiting jobs, the one with the highest priority runs first. */
   priority?: number;
-  /** No attempt begins before. */
+  /** No attempt begins before this time. */
   notBefore?: Date | null;
-  /** Which workers take it, `default` when absent. */
+  /** The queue whose workers take the job; `default` when absent. */
   queue?: string;
-  /** Those of its kind when absent. */
+  /** When absent, the resources of its kind. */
   resources?: Resources;
 }
 
-/** What a worker looks at before it takes a job. */
+/** What a worker reads before it takes a job. */
 export interface WaitingJob extends Resources {
   priority: number;
-  /** Since when an attempt could have begun. */
+  /** The time since when an attempt could have begun. */
   waitingSinceMs: number;
 }
 
-/** A thing that a job is about, e.g. `run` and its id. */
+/** An object that a job is about, e.g. `run` and its id. */
 export interface JobSubjectRef {
   type: string;
   id: string;
 }
 
-/** Work of a job that lives on another machine: where, its id there, and how it stood when somebody last looked. */
+/** The work of a job on another machine: where it runs, its id there, and its state when it was last checked. */
 export interface ExternalHandle {
   backend: string;
   id: string;

@@ -4,10 +4,10 @@ import { tablesOf } from '../../db/tables.js';
 
 const tables = tablesOf(Job);
 
-/** Kinds whose jobs are about their run alone: they go with it. */
+/** Kinds whose jobs are only about their run; they are deleted with it. */
 export const JOBS_OF_RUN = ['TRAINING', 'RUN_ARCHIVE'] as const;
 
-/** Deletes the jobs that are about the run alone; others that name it do so no more. */
+/** Deletes the jobs that are only about the run, and clears the run in other jobs that name it. */
 export async function deleteJobsOfRun({ em, tenant }: Session, runId: string): Promise<void> {
   await tables(em)
     .deleteFrom('job')

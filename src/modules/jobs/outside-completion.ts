@@ -8,13 +8,13 @@ import type { SigningKeys } from '../platform/index.js';
 import type { JobKind } from './job-kind.js';
 import type { JobService } from './job.service.js';
 
-/** What work outside this service says of a job. */
+/** What work outside this service can report about a job. */
 export type OutsideReport =
   | { progress: number; message: string; state?: string }
   | { result: object }
   | { failure: string; retry: boolean };
 
-/** What a token identifies: one attempt at one job. */
+/** A token identifies one attempt of one job. */
 const claims = z.strictObject({
   key: z.uuid(),
   tenant: z.string(),
@@ -26,8 +26,8 @@ type Claims = z.infer<typeof claims>;
 const PREFIX = 'matih-job';
 
 /**
- * Lets work that lives elsewhere report on its job. It shows a token that is good for one attempt alone: signed by the
- * service's own key, so that nothing has to be stored.
+ * Lets work outside this service report on its job. It shows a token that is valid for one attempt only. The service
+ * signs the token with its own key, so that nothing has to be stored.
  */
 export class OutsideCompletion {
   private readonly kinds: ReadonlyMap<string, JobKind>;
@@ -41,7 +41,7 @@ export class OutsideCompletion {
     this.kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
   }
 
-  /** Token for the work of this attempt; its holder can end the job. */
+  /** The token for the work of this attempt. Its holder can end the job. */
   async tokenOf({ id, tenant, kind, attempt }: Job): Promise<string> {
     this.requireOutside(kind);
     const key = await this.keys.newest();
@@ -50,9 +50,9 @@ export class OutsideCompletion {
   }
 
   /**
-   * Progress, the result or the failure of the job. UNAUTHENTICATED for a token that is not of this job; CONFLICT when
-   * another attempt has taken over, the job has ended, or its kind ends here; BAD_USER_INPUT for a result of a wrong
-   * shape.
+   * Records progress, the result or the failure of the job. UNAUTHENTICATED when the token is not for this job;
+   * CONFLICT when the job has another attempt, has ended, or is of a kind that cannot be completed from outside;
+   * BAD_USER_INPUT for a result of a wrong shape.
    */
   async report(token: string | null, jobId: string, report: OutsideReport): Promise<Job> {
     const { tenant, attempt } = await this.read(token, jobId);
@@ -79,7 +79,7 @@ export class OutsideCompletion {
     return this.db.transact(actor, (session) => this.jobs.get(session, jobId));
   }
 
-  /** The job while this attempt may still report on it. */
+  /** The job, if this attempt may still report on it. */
   private async current(session: Session, id: string, attempt: number): Promise<Job> {
     const job = await this.jobs.get(session, id);
     if (job.status === 'SUCCEEDED' || job.status === 'FAILED' || job.status === 'CANCELLED') {
@@ -143,7 +143,7 @@ function parsedResult(kind: JobKind, result: object): object {
   throw badInput(['result', ...(issue?.path ?? [])].join('.'), issue?.message ?? 'a result of this kind', result);
 }
 
-/** One that is not tried again is the work's own fault; otherwise another attempt may do better. */
+/** Without a retry, the failure is the fault of the work itself; with one, another attempt may succeed. */
 function failureOf({ failure, retry }: { failure: string; retry: boolean }): AppError {
   return new AppError(retry ? ErrorCode.UNAVAILABLE : ErrorCode.CONFLICT, failure);
 }

@@ -2,7 +2,7 @@ import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import type { JobStatus } from './job-rows.js';
 
-/** What is stored as the result of a job: of one that has not ended well, what its attempts keep for later ones. */
+/** The stored result of a job. If the job has not succeeded, it is what its attempts have stored for later ones. */
 export interface StoredResult {
   id: string;
   kind: string;
@@ -10,7 +10,7 @@ export interface StoredResult {
   result: object;
 }
 
-/** Reads results without their unshown keys. Null for a job without a result. */
+/** Reads results without the keys that the API does not show. Null for a job without a result. */
 export function storedResults(unshown: readonly string[]) {
   const left = unshown.map((key) => ` - '${key}'`).join('');
   return async (session: Session, ids: readonly string[]): Promise<(StoredResult | null)[]> => {

@@ -9,7 +9,7 @@ import {
   type LineageType,
 } from './rules/lineage.js';
 
-/** Which rows of which tables are links. `a` is the row whose tenant is checked. */
+/** Which rows of which tables are links. The tenant of `a` is checked. */
 interface LinkRule {
   from: LineageType;
   to: LineageType;
@@ -20,11 +20,14 @@ interface LinkRule {
   where?: string;
 }
 
-/** The same data in several runs is one node, which has the id of its oldest row `f`: from a run's row `a` to it … */
+/**
+ * The same data in several runs is one node with the id of its oldest row `f`. This join leads from a run's row `a` to
+ * it.
+ */
 const TO_FIRST = `logged_dataset a cross join lateral (
   select g.id from logged_dataset g where g.tenant = a.tenant and g.name = a.name and g.digest = a.digest
     order by g.id limit 1) f`;
-/** … and back from it to all rows. */
+/** The join back, from the oldest row to all rows. */
 const FROM_FIRST = `logged_dataset f join logged_dataset a on a.tenant = f.tenant and a.name = f.name and a.digest = f.digest`;
 
 const RULES: readonly LinkRule[] = [
@@ -182,7 +185,7 @@ interface LinkRow {
   toId: string;
 }
 
-/** All links of a level, in one statement; of each kind the newest, at most one more than a graph can hold. */
+/** All links of a level, in one statement. Of each kind the newest links, at most one more than a graph can hold. */
 export async function linksOf(
   session: Session,
   direction: LineageDirection,

@@ -9,7 +9,7 @@ export function createLoggedModelLoaders(batches: Batches) {
     /** The newest thousand values of a metric. */
     loggedModelHistory: batches.of(readModelHistories),
     loggedModelMetrics: batches.grouped(latestMetricsOf),
-    /** Made and read. */
+    /** Models that the run made and models that it read. */
     runLoggedModels: batches.of(readRunModels),
   };
 }

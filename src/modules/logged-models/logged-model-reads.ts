@@ -1,7 +1,7 @@
 import type { Session } from '../../db/database.js';
 import { historiesOf, modelsOfRuns } from './store.js';
 
-/** Newest of a run, and values of a metric's history. */
+/** Newest models of a run, and newest values of a metric's history. */
 const MAX_MODELS_OF_RUN = 100;
 const MAX_HISTORY_POINTS = 1_000;
 
@@ -38,8 +38,8 @@ export async function readModelHistories(
 }
 
 /**
- * The models that each run made or read, in order of creation. The run that made a model need not have logged it as
- * an output.
+ * The models that each run created or read, in order of creation. A run's model counts also when the run did not log it
+ * as an output.
  */
 export async function readRunModels(session: Session, runIds: readonly string[]): Promise<RunModelRow[][]> {
   const rows = await modelsOfRuns(session, runIds, MAX_MODELS_OF_RUN);

@@ -18,8 +18,8 @@ const tables = tablesOf(LoggedModel);
 
 type Entity = 'attribute' | 'metric' | 'param' | 'tag';
 
-/** A dataset that metrics are about, of any digest when that is null. */
-/** What is null may be any. */
+/** The dataset of a metric; a null digest means any digest. */
+/** A null field matches any value. */
 export interface DatasetOfMetric {
   name: string | null;
   digest: string | null;
@@ -29,14 +29,14 @@ export interface LoggedModelOrder {
   /** An attribute, or `metrics.<key>`. */
   field: string;
   direction: 'ASC' | 'DESC';
-  /** Which of the metric's points count; null for all. */
+  /** The dataset whose metric points count; null for all. */
   dataset: DatasetOfMetric | null;
 }
 
 export interface LoggedModelSearch {
   comparisons: readonly Comparison<Entity>[];
   experimentIds: readonly string[];
-  /** Only metrics on one of these count; none means all. */
+  /** Only metrics on one of these datasets count; empty means all. */
   datasets: readonly DatasetOfMetric[];
   order: readonly LoggedModelOrder[];
   offset: number;
@@ -45,7 +45,7 @@ export interface LoggedModelSearch {
 
 const COLUMNS: AttributeColumns = {
   name: { type: 'TEXT', sql: 'l.name' },
-  // As MLflow's clients know them.
+  // The names and values that MLflow's clients know.
   model_id: { type: 'TEXT', sql: `('m-' || replace(l.id::text, '-', ''))` },
   model_type: { type: 'TEXT', sql: `coalesce(l.model_type, '')` },
   status: { type: 'TEXT', sql: 'l.status' },
@@ -54,7 +54,7 @@ const COLUMNS: AttributeColumns = {
   last_updated_timestamp: { type: 'TIME', sql: 'l.updated_at' },
 };
 
-/** Statuses come in the order of their life. */
+/** Statuses are ordered as in the life of a model. */
 const ORDER_SQL: Record<string, string> = {
   'l.status': `array_position(array['PENDING', 'READY', 'FAILED'], l.status::text)`,
 };
@@ -67,10 +67,7 @@ const ORDER_ALIASES: Record<string, string> = {
   last_updated_timestamp_ms: 'last_updated_timestamp',
 };
 
-/**
- * Models that are not deleted and that all comparisons hold of; those without the value that they are ordered by come
- * last.
- */
+/** Models that are not deleted and that match all comparisons. Models without the value of the order come last. */
 export async function searchLoggedModels(session: Session, search: LoggedModelSearch): Promise<LoggedModel[]> {
   const { tenant } = session;
   const ofDatasets = datasetCondition(search.datasets);
@@ -135,11 +132,11 @@ function datasetCondition(datasets: readonly DatasetOfMetric[]): Fragment {
   return { ...any, text: `(${any.text})` };
 }
 
-/** In the words of MLflow's server. */
+/** With the texts of MLflow's server. */
 const unknownOrder = (field: string, details: { attribute?: string } = {}) =>
   new AppError(ErrorCode.BAD_USER_INPUT, `Invalid order by field name: ${field}`, { field: 'order_by', ...details });
 
-/** By a column, or by a metric's latest value. */
+/** Orders by a column, or by the latest value of a metric. */
 function toOrder({ field, direction, dataset }: LoggedModelOrder, tenant: string): Fragment {
   const [entity, ...rest] = field.split('.');
   if (rest.length === 0) {

@@ -8,7 +8,7 @@ export function createMonitoringLoaders(batches: Batches) {
   return {
     /** Open alerts of a deployment, by kind. */
     deploymentAlerts: batches.of(readOpenAlerts),
-    /** Of a logged prediction, in the order of its rows. */
+    /** Ground truths of a logged prediction, in the order of its rows. */
     groundTruths: batches.of(readTruths),
     /** By model. */
     retrainingPolicy: batches.of(readPolicies),

@@ -11,22 +11,22 @@ interface Read {
 }
 
 /**
- * Makes loaders: the reads of one turn become one statement for each loader, all in one transaction, and what a request
- * has read it reads once.
+ * Makes loaders. All reads of one turn of the event loop become one statement per loader, in one transaction; a request
+ * reads the same object only once.
  */
 export class Batches {
   private waiting: Read[] = [];
 
   constructor(private readonly run: RunInSession) {}
 
-  /** By what a function reads for many keys at once, in their order. */
+  /** A loader for a function that reads many keys at once and returns the values in the order of the keys. */
   of<Key, Value>(read: (session: Session, keys: readonly Key[]) => Promise<Value[]>): DataLoader<Key, Value, string> {
     return new DataLoader((keys) => this.read((session) => read(session, keys)), {
       cacheKeyFn: (key) => JSON.stringify(key),
     });
   }
 
-  /** Rows of an entity; null where there is none. */
+  /** A loader for rows of an entity by id; null when the row does not exist. */
   byId<T extends { id: string; tenant: string }>(entity: EntityName<T>): DataLoader<string, T | null> {
     return new DataLoader((ids) =>
       this.read(async (session) => {
@@ -55,7 +55,7 @@ export class Batches {
   private read<T>(read: (session: Session) => Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     this.waiting.push({ read, resolve: resolve as Read['resolve'], reject });
-    // All loaders of a turn send their batches before the next microtask.
+    // All loaders of a turn of the event loop have put their reads into `waiting` when the microtask runs.
     if (this.waiting.length === 1) queueMicrotask(() => void this.readAll());
     return promise;
   }
@@ -73,7 +73,7 @@ export class Batches {
     } catch (error) {
       const [only, ...others] = reads;
       if (only && others.length === 0) return only.reject(error);
-      // One that fails ends the transaction of all: each by itself.
+      // One failure ends the transaction of all, so each read is repeated by itself.
       for (const { read, resolve, reject } of reads) void this.run(read).then(resolve, reject);
     }
   }

@@ -7,20 +7,20 @@ import { conflict } from '../../errors.js';
 
 export type ThingKind = ExternalRef['kind'];
 
-/** A local thing and how much of it was transferred. */
+/** A local object, and how much of it was transferred. */
 export interface KnownThing<Synced> {
   localId: string;
   synced: Partial<Synced>;
 }
 
-/** Servers of this kind are archives, by their SHA-256. */
+/** The name of an archive as a server: it contains the archive's SHA-256. */
 export const archiveServer = (sha256: string) => `archive:${sha256}`;
 
-/** How far an archived experiment has been brought back. */
+/** How much of an archived experiment has been imported. */
 export interface SyncedArchive {
   keepIds: boolean;
   hiddenAt: string;
-  /** Of the job that writes it, or did so last. */
+  /** The job that writes it, or the last one that did. */
   jobId?: string;
   done: boolean;
 }
@@ -33,7 +33,7 @@ const TABLES: Record<ThingKind, string> = {
   LOGGED_MODEL: 'logged_model',
 };
 
-/** The local thing for another server's thing; null when it was never transferred or is gone here. */
+/** The local object for an object of another server; null when it was never transferred or was deleted here. */
 export async function findByExternal<Synced>(
   session: Session,
   server: string,
@@ -50,7 +50,9 @@ export async function findByExternal<Synced>(
   return found?.isThere ? found : null;
 }
 
-/** Binds the two, in the transaction that creates one of them; replaces a binding to a thing that is gone. */
+/**
+ * Binds the two objects, in the transaction that creates one of them. Replaces a binding to an object that was deleted.
+ */
 export async function bind(
   session: Session,
   server: string,
@@ -85,7 +87,7 @@ export async function setSynced(
   );
 }
 
-/** CONFLICT for an experiment that an archive has been brought into only in part. */
+/** CONFLICT for an experiment into which an archive was imported only in part. */
 export async function refuseUnfinished(session: Session, experimentId: string): Promise<void> {
   const [half] = await sql<{ jobId: string | null }>(
     session.em,
@@ -107,7 +109,7 @@ export async function refuseUnfinished(session: Session, experimentId: string): 
 
 const tables = tablesOf(ExternalRef);
 
-/** Deletes the names elsewhere of a thing that is gone here. */
+/** Deletes the external ids of an object that was deleted here. */
 export async function forgetExternal({ em, tenant }: Session, localId: string): Promise<void> {
   await tables(em).deleteFrom('external_ref').where('tenant', '=', tenant).where('local_id', '=', localId).execute();
 }

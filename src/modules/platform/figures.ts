@@ -7,8 +7,8 @@ interface Counted {
 }
 
 /**
- * Counts over all tenants, for those who run the service. Long-ended jobs are left out, so that the question stays
- * cheap.
+ * Counts over all tenants, for the operators of the service. Jobs that ended long ago are left out, so that the query
+ * stays cheap.
  */
 export async function readFigures(
   db: Database,

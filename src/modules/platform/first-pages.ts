@@ -10,15 +10,15 @@ interface OwnedRow {
 
 export interface FirstPageKey<T> {
   ownerId: string;
-  /** The usual size when null. */
+  /** When null, the default size. */
   first: number | null;
   /** Conditions on the rows besides their owner. */
   equal?: Partial<T>;
 }
 
 /**
- * Reads the first page of each owner's rows, the same that `paginate` gives: two statements per kind of page, however
- * many owners there are.
+ * Reads the first page of each owner's rows, as `paginate` would: two statements per kind of page, however many owners
+ * there are.
  */
 export function firstPages<T extends OwnedRow, Field extends keyof T & string>(
   entity: EntityName<T>,
@@ -65,7 +65,7 @@ async function firstRows<T extends OwnedRow>(
   const { tableName, properties } = session.em.getMetadata().get<T>(entity);
   const columnOf = (field: string) => properties[field as keyof typeof properties].fieldNames[0]!;
   const [fields, values] = [Object.keys(where), Object.values(where)];
-  // Each owner's rows are read as far as they are wanted, along an index, and no further.
+  // Reads only as many rows of each owner as needed, along an index.
   const ranked = await sql<{ id: string }>(
     session.em,
     `select of_owner.id from unnest(?::uuid[]) as o(id) cross join lateral (

@@ -6,15 +6,16 @@ interface Waiting {
 }
 
 /**
- * Runs one piece of work after the other. Owners take turns, so that the many pieces of one keep another waiting for
- * one of them at most. Past `maxWaiting` of one owner the next is refused with RESOURCE_EXHAUSTED.
+ * Runs one task after the other. Owners take turns, so that an owner waits for at most one task of another, however
+ * many that one has. When more than `maxWaiting` tasks of one owner wait, the next one is refused with
+ * RESOURCE_EXHAUSTED.
  */
 export class InTurn {
   private readonly waiting: Waiting[] = [];
-  /** When each owner that waits was last served. */
+  /** When each waiting owner was last served. */
   private readonly served = new Map<string, number>();
   private turns = 0;
-  /** The owner of the running work. */
+  /** The owner of the running task. */
   private running: string | null = null;
 
   constructor(

@@ -9,7 +9,7 @@ import type { Principal, Role, TokenScope } from '../core/index.js';
 import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
 import type { SigningKeys } from './signing-keys.js';
 
-/** Topic on which every process hears that tokens were revoked. */
+/** The topic on which every process learns that tokens were revoked. */
 export const TOKENS_CHANGED = 'access-tokens';
 
 export interface KnownTokensParts {
@@ -17,12 +17,12 @@ export interface KnownTokensParts {
   live: LiveEvents;
   codec: OwnTokenCodec;
   keys: SigningKeys;
-  /** For tokens of other issuers. */
+  /** Verifies tokens of other issuers. */
   others: TokenVerifier;
   logger: Logger;
 }
 
-/** A token of ours that this process has seen. */
+/** A token of this service that this process has seen. */
 interface Known {
   id: string;
   keyId: string;
@@ -30,11 +30,11 @@ interface Known {
   /** When the database last confirmed it. */
   checkedAt: number;
   usedAt: number;
-  /** Revoked, expired, or its key was removed; final. */
+  /** Revoked, expired, or its key was removed. This never changes back. */
   isOver: boolean;
-  /** Called at its end. */
+  /** Called when the token ends. */
   watchers: Set<() => void>;
-  /** Places in the cache. */
+  /** Number of cache entries that refer to it. */
   held: number;
 }
 
@@ -50,22 +50,22 @@ interface Row {
 
 const MAX_KNOWN = 10_000;
 const POLL_MS = 2_000;
-/** A check by the database is fresh for this long; the poll renews it. */
+/** A check by the database is valid for this long; the poll renews it. */
 const FRESH_MS = 4_000;
-/** While the database does not answer, its last check counts for this long, as with the routes of endpoints. */
+/** While the database does not answer, its last check is valid for this long, as with the routes of endpoints. */
 const MAX_AGE_WITHOUT_DATABASE_MS = 60_000;
 /** How long a request waits for a database that hangs. */
 const PATIENCE_MS = 500;
-/** Last uses are written down so often. */
+/** How often the times of last use are stored. */
 const SAVE_MS = 15_000;
 
 /**
- * Tokens as this process knows them: ours by their rows, which it reads again all the time, so that a revoked one ends
- * everywhere.
+ * Tokens as this process knows them. It reads the rows of this service's tokens again all the time, so that a revoked
+ * token ends everywhere.
  */
 export class KnownTokens implements TokenVerifier {
   private readonly byToken = new LRUCache<string, Known>({ max: MAX_KNOWN, dispose: (known) => this.letGo(known) });
-  /** What is read again: those in `byToken`, and those that somebody watches. */
+  /** Tokens that are read again: those in `byToken`, and those that have watchers. */
   private readonly byId = new Map<string, Known>();
   private readonly used = new Map<string, number>();
   private refreshing: Promise<void> | null = null;
@@ -88,7 +88,10 @@ export class KnownTokens implements TokenVerifier {
     return known.principal;
   }
 
-  /** Calls `onEnd` when a token of ours is revoked; returns how to stop. Its expiry is the caller's to see. */
+  /**
+   * Calls `onEnd` when a token of this service is revoked; returns a function that stops it. The caller checks the
+   * expiry itself.
+   */
   watch({ tokenId }: Principal, onEnd: () => void): () => void {
     const known = tokenId === undefined ? undefined : this.byId.get(tokenId);
     if (!known) return () => undefined;
@@ -177,7 +180,7 @@ export class KnownTokens implements TokenVerifier {
       const row = byId.get(known.id);
       if (!row || !keys.isKnown(known.keyId)) this.end(known);
       else {
-        // An endpoint in its scope may be deleted.
+        // An endpoint in its scope may have been deleted.
         if (row.scope !== 'EVERYTHING' && row.scope !== 'READ') known.principal = toPrincipal(row);
         known.checkedAt = startedAt;
       }
@@ -206,7 +209,7 @@ export class KnownTokens implements TokenVerifier {
 
   private async saveUses(): Promise<void> {
     for (const known of this.byId.values()) {
-      // A socket that is open uses its token.
+      // An open socket counts as a use of its token.
       if (known.watchers.size > 0) known.usedAt = Date.now();
       if (known.usedAt > this.savedAt) this.used.set(known.id, known.usedAt);
     }
@@ -228,7 +231,7 @@ export class KnownTokens implements TokenVerifier {
   }
 }
 
-/** Those that hold now, with their scopes. */
+/** The valid tokens among these, with their scopes. */
 function readRows(em: EntityManager, ids: readonly string[]): Promise<(Row & { tenant: string })[]> {
   return sql(
     em,
@@ -256,7 +259,7 @@ function toScope({ scope, endpoints, runId }: Pick<Row, 'scope' | 'endpoints' | 
   }
 }
 
-/** The prefix keeps a token from passing for a person of the same name. */
+/** The prefix keeps a token from being mistaken for a person of the same name. */
 export function subjectOf(name: string): string {
   return `token:${name}`;
 }

@@ -3,18 +3,18 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Ticker } from './ticker.js';
 
 export interface LeasedConsumerOptions<Item> {
-  /** For the log. */
+  /** Name for the log. */
   name: string;
-  /** Items in work at once, in this process. */
+  /** Items that this process works on at the same time. */
   concurrency: number;
-  /** Items of one group in work at once, so that one slow receiver does not take all places. No limit when absent. */
+  /** Items of one group at the same time, so that one slow receiver does not take all places. No limit when absent. */
   perGroup?: number;
   pollMs: number;
   wakeOn?: { live: LiveEvents; topic: string };
   atStart?: boolean;
   logger: Logger;
   /**
-   * Leases up to `limit` due items, none of a group in `busyGroups`. The lease is in the database: after it, the
+   * Leases up to `limit` due items, none of a group in `busyGroups`. The lease is in the database: when it ends, the
    * items of a lost process are due again. May return items that this process works on already; these are skipped.
    */
   claim(limit: number, busyGroups: readonly string[]): Promise<readonly Item[]>;
@@ -47,7 +47,7 @@ export class LeasedConsumer<Item> {
     this.ticker.start();
   }
 
-  /** Claims nothing more and waits for what is in work. */
+  /** Claims nothing more, and waits for the items that are being worked on. */
   async stop(): Promise<void> {
     this.isStopped = true;
     await this.ticker.stop();

@@ -1,42 +1,44 @@
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 
-/** A row of a log with a sequence number that grows with its commits. */
+/** A row of a log. Its sequence number grows in the order of the commits. */
 export interface Sequenced {
   seq: number;
 }
 
 const RECENT_ROWS = 1_000;
 const PAGE_ROWS = 500;
-/** A lost wake-up delays a row by this much at most. */
+/** A row is delayed by at most this time when a wake-up is lost. */
 const POLL_MS = 2_000;
 
-/** A follower asks for what follows `seq`, and the rows up to `goneSeq` have been forgotten. */
+/** The error for a follower that asks for rows after `seq` when the rows up to `goneSeq` were deleted. */
 export function noLongerKept(seq: number, goneSeq: number): AppError {
   return badInput('after', `0 for all that is still kept, or ${goneSeq} or more: older ones are forgotten`, seq);
 }
 
-/** Rows of a log that is numbered from 1 without gaps, as they were read after `seq`. */
+/**
+ * Rows that were read after `seq` from a log that is numbered from 1 without gaps. Throws when rows after `seq` are no
+ * longer kept.
+ */
 export function withoutGap<T extends Sequenced>(seq: number, rows: T[]): T[] {
   const [first] = rows;
   if (seq > 0 && first && first.seq > seq + 1) throw noLongerKept(seq, first.seq - 1);
   return rows;
 }
 
-/** Rows of a log past a number, in its order. */
+/** Rows of a log after a number, in its order. */
 export interface LogPage<T> {
   rows: T[];
-  /**
-   * Whether the log had ended when they were read: no row follows those that there are, unless it is taken up again.
-   */
+  /** Whether the log had ended when the rows were read: no row follows them, unless the log is resumed. */
   hasEnded: boolean;
 }
 
 type ReadAfter<T> = (seq: number, limit: number) => Promise<LogPage<T>>;
 
 /**
- * Live logs for many followers: a replay from the database plus a wake-up. One reader per log keeps its last thousand
- * rows. A follower further behind reads the database at its own pace, so that it costs no memory and misses nothing.
+ * Live logs for many followers: a replay from the database, and then wake-ups. One reader per log keeps its last
+ * thousand rows. A follower that is further behind reads the database at its own speed, so that it costs no memory and
+ * misses nothing.
  */
 export class LiveFeeds {
   private readonly logs = new Map<string, SharedLog<Sequenced>>();
@@ -45,16 +47,16 @@ export class LiveFeeds {
   constructor(private readonly live: LiveEvents) {}
 
   /**
-   * One look for all who ask the same at the same time: thousands that come back after a cut must not queue for the
-   * database.
+   * One read for all who ask the same at the same time: thousands of clients that reconnect must not wait in a queue
+   * for the database.
    */
   together<T>(key: string, look: () => Promise<T>): Promise<T> {
     return shared(this.looks as Map<string, Promise<T>>, key, look);
   }
 
   /**
-   * Rows of the log with seq > after, each exactly once and in order, until `signal` aborts, or the log has ended and
-   * all its rows were given. With `staysOpen` it goes on after that end, as the log may be resumed.
+   * Rows of the log with seq > after, each exactly once and in order, until `signal` aborts, or until the log has ended
+   * and all its rows were given. With `staysOpen` it continues after that end, because the log may be resumed.
    */
   async *follow<T extends Sequenced>(
     key: string,
@@ -71,7 +73,7 @@ export class LiveFeeds {
     try {
       if (after !== null && after < 0) throw badInput('after', 'a seq of 0 or more', after);
       let position = after ?? (await log.head());
-      // An end that was read before this follower came may be one that has been left since.
+      // An end that was read before this follower came may no longer be the end.
       if (!staysOpen) log.doubtEnd();
       while (!signal.aborted) {
         const rows = await log.after(position, sleeper, staysOpen);
@@ -107,10 +109,10 @@ interface Sleeper {
 
 class SharedLog<T extends Sequenced> {
   private recent: T[] = [];
-  /** Every row with a greater seq than this, up to `end`, is in `recent`. */
+  /** All rows with a greater seq than this, up to `end`, are in `recent`. */
   private start: number | null = null;
   private end = 0;
-  /** Whether nothing follows `end`, as far as it was read last. */
+  /** Whether nothing followed `end` at the last read. */
   private hasEnded = false;
   private followers = 0;
   private reading: Promise<void> | null = null;
@@ -142,7 +144,7 @@ class SharedLog<T extends Sequenced> {
     return true;
   }
 
-  /** Makes the next follower at the end check again if it is the end. */
+  /** Makes the next follower at the end check again whether it is the end. */
   doubtEnd(): void {
     if (this.hasEnded) this.stale = true;
   }
@@ -150,7 +152,7 @@ class SharedLog<T extends Sequenced> {
   /** The greatest seq now. */
   async head(): Promise<number> {
     if (this.start !== null && !this.stale) return this.end;
-    // A negative seq asks for the newest row alone.
+    // A negative seq asks for the newest row only.
     const { rows } = await this.read(-1, 1);
     const last = rows[0]?.seq ?? 0;
     if (this.start === null) this.start = this.end = last;
@@ -158,8 +160,8 @@ class SharedLog<T extends Sequenced> {
   }
 
   /**
-   * Rows past `position`. Waits until there are some; may return none when the sleeper is woken for good. Null when
-   * the log has ended and has no more, unless `staysOpen`.
+   * Rows after `position`. Waits until there are some; may return none when the sleeper is finally woken. Null when the
+   * log has ended and has no more rows, unless `staysOpen`.
    */
   async after(position: number, sleeper: Sleeper, staysOpen: boolean): Promise<T[] | null> {
     const start = this.start ?? (await this.head());
@@ -169,8 +171,8 @@ class SharedLog<T extends Sequenced> {
       position = start;
     }
     if (position >= this.end) {
-      // A follower at the end reads the next page for all, so only the fastest follower sets how far reading goes. One
-      // that comes during the read waits for it, as the wake-up that caused the read will not come again.
+      // A follower at the end reads the next page for all, so only the fastest follower causes reads. A follower that
+      // comes during the read waits for it, because the wake-up that caused the read does not come again.
       if (this.stale || this.reading) await this.refresh();
       else if (this.hasEnded && !staysOpen) return null;
       else await this.change(sleeper);
@@ -249,7 +251,7 @@ function firstAfter(rows: Sequenced[], position: number): number {
 }
 
 /**
- * An async iterable whose `return` also ends a wait inside it; a plain generator would only notice with its next row.
+ * An async iterable whose `return` also ends a wait inside it; a plain generator would notice only with its next row.
  */
 export function abortable<T>(generate: (signal: AbortSignal) => AsyncGenerator<T>): AsyncIterableIterator<T> {
   const controller = new AbortController();

@@ -2,7 +2,9 @@ import type { EntityName, FilterQuery } from '@mikro-orm/core';
 import type { Session } from '../../db/database.js';
 import { notFound } from '../../errors.js';
 
-/** Ids to filter by must be the tenant's own: another tenant's, and one that never was, give the same NOT_FOUND. */
+/**
+ * Ids in a filter must be the tenant's own: another tenant's id and an id that never existed give the same NOT_FOUND.
+ */
 export async function requireOwn<T extends { id: string; tenant: string }>(
   session: Session,
   entity: EntityName<T>,

@@ -2,19 +2,19 @@ import { badInput } from '../../errors.js';
 
 const MAX_SEARCH_LENGTH = 200;
 
-/** A condition "contains this text", ignoring case; the user's % and _ are literal. */
+/** A condition "contains this text"; upper or lower case does not matter. The user's % and _ are literal. */
 export function containsText(field: string, text: string): { $ilike: string } {
   return { $ilike: likePattern(field, text) };
 }
 
-/** The same as the right side of an `ilike` of our own. */
+/** The same as the right side of an `ilike` in SQL. */
 export function likePattern(field: string, text: string): string {
   if (text.length > MAX_SEARCH_LENGTH)
     throw badInput(field, `at most ${MAX_SEARCH_LENGTH} characters`, `${text.length} characters`);
   return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
-/** A condition on a time, from a filter's `from` (inclusive) and `to`; none when both are absent. */
+/** A condition on a time, from a filter's `from` (inclusive) and `to`; no condition when both are absent. */
 export function within({ from, to }: { from?: Date | null; to?: Date | null }): {
   createdAt?: { $gte?: Date; $lt?: Date };
 } {

@@ -4,10 +4,10 @@ import type { OwnTokenCodec, SigningKey } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 
-/** Tokens of unknown keys mostly come from who makes them up: together they ask the database no more often. */
+/** Tokens with unknown keys are mostly forged. All together cause at most one query in this time. */
 const LOOK_PAUSE_MS = 1_000;
 
-/** The keys that sign the service's own tokens. They lie in the database, so that every process has the same. */
+/** The keys that sign the tokens of this service. They are in the database, so that every process has the same keys. */
 export class SigningKeys {
   private known = new Map<string, SigningKey>();
   private lookedAt = -Infinity;
@@ -19,7 +19,7 @@ export class SigningKeys {
     private readonly codec: OwnTokenCodec,
   ) {}
 
-  /** The key that signs now; created when there is none. */
+  /** The current signing key; created when it does not exist. */
   async newest(): Promise<SigningKey> {
     const fresh = await this.codec.newKey();
     return this.db.asSystem(async (em) => {
@@ -28,7 +28,7 @@ export class SigningKeys {
     });
   }
 
-  /** Signs with a new key from now on. What older keys signed stays valid, unless those keys are given up. */
+  /** Signs with a new key from now on. Tokens of older keys stay valid, unless these keys are removed. */
   async rotate({ giveUpOthers }: { giveUpOthers: boolean }): Promise<SigningKey> {
     const fresh = await this.codec.newKey();
     return this.db.asSystem(async (em) => {
@@ -47,7 +47,7 @@ export class SigningKeys {
     return this.known.get(id) ?? null;
   }
 
-  /** Reads the keys again; those given up are then gone. */
+  /** Reads the keys again; removed keys are then no longer known. */
   load(): Promise<void> {
     this.loading ??= this.db
       .asSystem(readKeys)

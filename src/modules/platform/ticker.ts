@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 
 export interface TickerOptions {
-  /** For the log. */
+  /** Name for the log. */
   name: string;
   /** From the end of one turn to the beginning of the next. */
   intervalMs: number;
@@ -11,7 +11,7 @@ export interface TickerOptions {
   logger: Logger;
   /** A topic whose messages begin a turn at once. */
   wakeOn?: { live: LiveEvents; topic: string };
-  /** Whether the first turn begins at `start`; it begins after `intervalMs` otherwise. */
+  /** Whether the first turn begins at `start`; otherwise it begins after `intervalMs`. */
   atStart?: boolean;
 }
 

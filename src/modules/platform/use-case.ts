@@ -6,7 +6,7 @@ import { auditDifference } from './rules/audit-difference.js';
 import type { EventType } from './rules/events.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 
-/** Topic on which every process hears that events wait for their sequence numbers. */
+/** The topic on which every process learns that events wait for their sequence numbers. */
 export const EVENTS_WAITING = 'events-waiting';
 
 export interface Subject {
@@ -20,16 +20,16 @@ export interface EventRefs {
 }
 
 /**
- * From here to their end, transactions of a tenant that look for `what` before they create it run one by one: only
- * one creates it.
+ * From this call to their end, transactions of a tenant that check for `what` before they create it run one at a time,
+ * so that only one creates it.
  */
 export async function takeTurns(session: Session, what: string): Promise<void> {
   await sql(session.em, `select pg_advisory_xact_lock(hashtextextended(? || ' of ' || ?, 0))`, [what, session.tenant]);
 }
 
 /**
- * Leaves the audit row of a mutation, in its transaction, and tells mirrors of the change. Of `before` and `after` the
- * row has what differs.
+ * Adds the audit row of a mutation, in its transaction, and tells mirrors of the change. The row has only what differs
+ * between `before` and `after`.
  */
 export function audit(
   session: Session,
@@ -42,7 +42,7 @@ export function audit(
   session.em.create(AuditLog, auditRow(session, action, subject, before, after));
 }
 
-/** The row of `audit` for a statement that writes it itself. */
+/** The row of `audit`, for a statement that writes it itself. */
 export function auditRow(
   { principal, requestId }: Actor,
   action: string,
@@ -62,9 +62,7 @@ export function auditRow(
   };
 }
 
-/**
- * Writes a lifecycle event in the transaction that makes it true; the relay numbers and delivers it after the commit.
- */
+/** Writes an event in the transaction that makes it true. After the commit the relay numbers and delivers it. */
 export function emitEvent(
   session: Session,
   live: LiveEvents,

@@ -2,19 +2,19 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Actor } from '../../db/database.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
-/** Who waits for an answer. */
+/** The client that waits for an answer. */
 export interface Waiter extends Actor {
   /** Whether its connection is closed, so that nobody will read the answer. */
   isGone(): boolean;
 }
 
 export const MAX_WAIT_MS = 60_000;
-/** Each keeps a request open, but no connection of the database. */
+/** Each waiting call keeps a request open, but no connection of the database. */
 const MAX_WAITING_PER_TENANT = 200;
-/** A lost wake-up, and a client that went away, are noticed so late at most. */
+/** The longest delay until a lost wake-up, or a closed connection, is noticed. */
 const POLL_MS = 2_000;
 
-/** Looks until `isDone`, again after each wake-up of `topic`, and gives what it saw last; `signal` ends it early. */
+/** Reads until `isDone`, again after each wake-up of `topic`, and returns what it read last; `signal` ends it early. */
 export async function lookUntil<T>(
   live: LiveEvents,
   topic: string,
@@ -36,7 +36,7 @@ export async function lookUntil<T>(
       isStale = false;
       const seen = await look();
       if (signal.aborted || isDone(seen)) return seen;
-      // What woke it while it looked came after what it saw.
+      // A wake-up during the read came after the state that was read.
       if (!isStale) await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {
@@ -46,7 +46,7 @@ export async function lookUntil<T>(
   }
 }
 
-/** Answers that wait for something to happen, in place of clients that ask again and again. */
+/** Answers that wait until something happens, so that clients need not poll. */
 export class Waiting {
   private readonly waiting = new Map<string, number>();
   private readonly running = new Set<AbortController>();
@@ -55,8 +55,8 @@ export class Waiting {
   constructor(private readonly live: LiveEvents) {}
 
   /**
-   * What `look` sees once that `isDone`, or after `waitMs`, when the client goes away, or when this process stops.
-   * RESOURCE_EXHAUSTED when too many calls of the tenant wait already.
+   * What `look` returns when that `isDone`, or after `waitMs`, or when the client has closed its connection, or when
+   * this process stops. RESOURCE_EXHAUSTED when too many calls of the tenant wait already.
    */
   async until<T>(
     who: Waiter,
@@ -90,7 +90,7 @@ export class Waiting {
     }
   }
 
-  /** Answers all waiters with what there is; later ones do not wait. */
+  /** Answers all waiting calls with the current state; later calls do not wait. */
   stop(): void {
     this.stopped = true;
     for (const controller of this.running) controller.abort();

@@ -5,14 +5,14 @@ import { sql } from '../../db/sql.js';
 import type { EventSubscriber } from './event.service.js';
 import type { WebhookFormats } from './webhook-message.js';
 
-/** Topic that tells every worker that there is something to send. */
+/** The topic on which every worker learns that there is something to send. */
 export const DELIVERIES_WAITING = 'webhook-deliveries-waiting';
 
-/** A delivery that this process has taken, with all that its message needs. */
+/** A delivery that this process has claimed, with everything that its message needs. */
 export interface ClaimedDelivery {
   id: string;
   tenant: string;
-  /** Fences: an outcome of an older attempt is not written. */
+  /** A fence: the outcome of an older attempt is not written. */
   attempts: number;
   createdAt: Date;
   webhookId: string;
@@ -23,7 +23,7 @@ export interface ClaimedDelivery {
   secret: string;
   /** Null when no previous secret is valid. */
   previousSecret: string | null;
-  /** Null for a ping, as are the fields below. */
+  /** Null for a ping, like the fields below. */
   eventId: string | null;
   type: string | null;
   seq: number | null;
@@ -35,7 +35,7 @@ export interface ClaimedDelivery {
   happenedAt: Date | null;
 }
 
-/** One delivery for each event and each webhook that wants it. */
+/** Makes one delivery for each event and each webhook that subscribes to it. */
 export const webhookSubscriber = (formats: WebhookFormats): EventSubscriber => ({
   onNumbered: async (em, eventIds) => ((await createDeliveries(em, eventIds, formats)) ? DELIVERIES_WAITING : null),
 });
@@ -83,8 +83,8 @@ async function createDeliveries(
 }
 
 /**
- * Claims due deliveries for `leaseMs`, at most `perWebhook` for one receiver. A worker that takes longer loses them
- * to another.
+ * Claims due deliveries for `leaseMs`, at most `perWebhook` for one receiver. If a worker takes longer, another one
+ * claims them.
  */
 export async function claimDue(
   em: EntityManager,
@@ -113,10 +113,10 @@ export async function claimDue(
   );
 }
 
-/** How an attempt ended. */
+/** The outcome of an attempt. */
 export interface Outcome {
   status: WebhookDelivery['status'];
-  /** Until the next attempt, when the status is PENDING. */
+  /** Time until the next attempt, when the status is PENDING. */
   delayMs: number;
   responseStatus: number | null;
   responseBody: string | null;
@@ -124,7 +124,7 @@ export interface Outcome {
   durationMs: number;
 }
 
-/** False when the attempt has been overtaken, or its webhook deleted. */
+/** False when another attempt has replaced this one, or when the webhook was deleted. */
 export async function writeOutcome(
   em: EntityManager,
   { id, tenant, attempts }: ClaimedDelivery,

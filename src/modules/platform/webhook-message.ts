@@ -6,15 +6,15 @@ export interface WebhookMessage {
   body: string;
 }
 
-/** How the messages of other services' webhooks look, which clients of these services expect. */
+/** The form of webhook messages of another service, which its clients expect. */
 export interface WebhookFormat {
-  /** The format's own name of an event; null when the format has no such event. */
+  /** The format's own name of an event; null when it has no such event. */
   nameOf(type: string, payload: Record<string, unknown>): string | null;
-  /** What goes over the wire, signed for this attempt. */
+  /** The message of one attempt, signed. */
   messageOf(delivery: ClaimedDelivery, sentAt: Date): WebhookMessage;
 }
 
-/** By the `format` of a webhook. */
+/** The formats by the `format` of a webhook. */
 export type WebhookFormats = Record<Exclude<ClaimedDelivery['format'], 'STANDARD'>, WebhookFormat>;
 
 const COMMON = { 'content-type': 'application/json', 'user-agent': 'matih-ml-webhooks/1' };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineJobKind, GIB, MINUTE_MS, noInput, SECOND_MS } from '../jobs/index.js';
 
-/** The job refers to the version, and to a dataset with sample rows where one was named. */
+/** The job refers to the version, and to a dataset with sample rows when one was named. */
 export const CONVERSION = defineJobKind({
   kind: 'CONVERSION',
   about: 'Converts files of another framework to model.onnx and compares the two models.',

@@ -6,13 +6,13 @@ import type { Session } from '../../db/database.js';
 const MAX_FOLDER_BYTES = 200;
 
 /**
- * The folder of a new model's files: its name, unless another model has it, which was called so once. Letters that no
- * stored path may have are escaped with =, as %-escapes are.
+ * The folder for the files of a new model: its name, unless another model has this folder because it had the name
+ * before. Letters that a stored path cannot have are escaped with =, in the way of %-escapes.
  */
 export async function newModelFolder(session: Session, name: string): Promise<string> {
   const folder = escaped(name);
   const isTaken = (await session.em.count(Model, { tenant: session.tenant, folder })) > 0;
-  // No name is escaped to one with @.
+  // No escaped name contains @.
   return isTaken ? `${folder}@${uuidv7()}` : folder;
 }
 

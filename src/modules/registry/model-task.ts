@@ -7,9 +7,9 @@ import { conflict } from '../../errors.js';
 import { trainingOf } from './training-source.js';
 
 /**
- * Another task asks for other evidence: what gates have decided counts no more, and a model that has passed some keeps
- * its task. False when it has that task already. The caller holds the model's lock. CONFLICT names the version in the
- * way.
+ * Changes the task of a model. Another task needs other evidence, so earlier gate results stop counting, and a model
+ * with a version that has passed a gate keeps its task. False when it has that task already. The caller holds the
+ * model's lock. CONFLICT names the version that prevents the change.
  */
 export async function changeTask(session: Session, model: Model, task: ModelTask, field: string): Promise<boolean> {
   const wasGuessed = model.taskGuessed;

@@ -1,7 +1,7 @@
 import type { ModelVersion, OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import { conflict } from '../../errors.js';
 
-/** CONFLICT for a version that came with another framework's files and was not converted yet. */
+/** CONFLICT for a version that was registered with files of another framework and is not converted yet. */
 export function requireOnnx(version: ModelVersion): OnnxVersion {
   if (version.objectKey == null || version.signature == null) {
     throw conflict(`Version ${version.version} has no model.onnx: convert it first (convertModelVersion).`, {
@@ -12,7 +12,7 @@ export function requireOnnx(version: ModelVersion): OnnxVersion {
   return version as OnnxVersion;
 }
 
-/** A version that can be deployed and evaluated: its files are stored, model.onnx among them. CONFLICT otherwise. */
+/** A version that can be deployed and evaluated: its files are stored, including model.onnx. Otherwise CONFLICT. */
 export function requireReady(version: ModelVersion): OnnxVersion {
   if (version.status !== 'READY')
     throw conflict(`Version ${version.version} is ${version.status}.`, {

@@ -35,7 +35,7 @@ const VERSION_COLUMNS: AttributeColumns = {
   last_updated_timestamp: { type: 'TIME', sql: 'v.updated_at' },
 };
 
-/** Registered models that all comparisons hold of, in an order that ends with the name. */
+/** Registered models that match all comparisons. The order ends with the name. */
 export async function searchModels(session: Session, search: RegistrySearch): Promise<Model[]> {
   const where = conditions(session, 'm', search, MODEL_COLUMNS);
   const rows = await sql<{ id: string }>(
@@ -47,17 +47,14 @@ export async function searchModels(session: Session, search: RegistrySearch): Pr
   return inOrder(rows, await session.em.find(Model, { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } }));
 }
 
-/** Of a version in a list: signatures and profiles of the training data may be long. */
+/** Fields of a version in a list; signatures and profiles are left out, because they may be long. */
 const LISTED = [
   ...(['id', 'modelId', 'version', 'stage', 'status', 'error', 'description', 'tags'] as const),
   ...(['sourceUri', 'runId', 'runLink', 'createdAt', 'updatedAt'] as const),
 ] as const;
 export type ListedVersion = Pick<ModelVersion, (typeof LISTED)[number]>;
 
-/**
- * Versions that all comparisons hold of, each with its model, in an order that ends with the name and the newest
- * number.
- */
+/** Versions that match all comparisons, each with its model. The order ends with the name and the newest number. */
 export async function searchVersions(session: Session, search: RegistrySearch): Promise<ListedVersion[]> {
   const where = conditions(session, 'v', search, VERSION_COLUMNS);
   const rows = await sql<{ id: string }>(
@@ -98,7 +95,7 @@ export function findVersionByNumber(session: Session, modelId: string, version: 
   return session.em.findOne(ModelVersion, { tenant: session.tenant, modelId, version });
 }
 
-/** Of models, by id. */
+/** Names of models, by id. */
 export async function namesOf(session: Session, modelIds: readonly string[]): Promise<Map<string, string>> {
   const models = await session.em.find(
     Model,
@@ -114,7 +111,7 @@ export interface NumberedAlias {
   version: number;
 }
 
-/** The aliases of models, in their order. */
+/** The aliases of models, in the order of the models. */
 export async function aliasesOf(session: Session, modelIds: readonly string[]): Promise<NumberedAlias[]> {
   return sql<NumberedAlias>(
     session.em,
@@ -136,7 +133,7 @@ function conditions(
     if (entity === 'tag') return entryCondition(`${table}.tags`, comparison);
     if (key === 'version_number')
       return fragment(`${VERSION_NUMBER} ${comparator === '!=' ? '<>' : comparator} ?::float8`, value);
-    // What was made of no run is found by ''.
+    // A version without a run is found by ''.
     if (key === 'run_id' && value === '') return fragment(`v.run_id is ${comparator === '!=' ? 'not ' : ''}null`);
     return columnCondition(comparison, columns);
   };

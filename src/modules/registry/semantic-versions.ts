@@ -4,7 +4,10 @@ import { sql } from '../../db/sql.js';
 import { checkSemanticVersion, nextSemanticVersion, type VersionChange } from './rules/semver.js';
 import { conflict } from '../../errors.js';
 
-/** The version after the model's greatest semantic version, whoever set it. The caller holds the model's lock. */
+/**
+ * The next semantic version after the greatest one of the model, whoever set that one. The caller holds the model's
+ * lock.
+ */
 export async function semanticVersionAfter(session: Session, modelId: string, change: VersionChange): Promise<string> {
   const [greatest] = await sql<{ text: string }>(
     session.em,
@@ -16,8 +19,8 @@ export async function semanticVersionAfter(session: Session, modelId: string, ch
 }
 
 /**
- * One given by hand: any that no other version of the model has, also below the greatest, for a correction of an older
- * line.
+ * Checks a semantic version that a user gives: any that no other version of the model has, also below the greatest one,
+ * for a correction of an older line.
  */
 export async function freeSemanticVersion(session: Session, modelId: string, text: string): Promise<string> {
   const semanticVersion = checkSemanticVersion('input.semanticVersion', text);

@@ -5,8 +5,8 @@ import type { ModelVersionService } from './model-version.service.js';
 import type { StageService } from './stage.service.js';
 
 /**
- * Stages as a client of MLflow sets them: by the name of the last one, in as many steps as our rules have, each through
- * its gates.
+ * Sets stages as MLflow's clients do: they name only the last stage. Makes as many steps as the rules of this service
+ * need, each with its gates.
  */
 export class StageMoves {
   constructor(
@@ -15,7 +15,7 @@ export class StageMoves {
   ) {}
 
   /**
-   * All steps or none. `archiveOthers` puts the other versions of the stage into ARCHIVED. Errors of the steps:
+   * Makes all steps or none. `archiveOthers` moves the other versions of the stage to ARCHIVED. Errors of the steps:
    * GATE_NOT_PASSED, CONFLICT.
    */
   async move(
@@ -47,7 +47,7 @@ export class StageMoves {
       case 'STAGING':
         return this.stages.promote(session, { modelVersionId, toStage, wanted });
       case 'PRODUCTION': {
-        // Who says so in MLflow names no version that is to be replaced: whichever is there.
+        // A client of MLflow does not name the version that it expects to replace, so the current one is replaced.
         const present = await session.em.findOne(ModelVersion, { tenant: session.tenant, modelId, stage: toStage });
         return this.stages.promote(session, {
           modelVersionId,

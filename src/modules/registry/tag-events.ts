@@ -4,7 +4,7 @@ import type { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { EventType, emitEvent, type Subject } from '../platform/index.js';
 
-/** What a tag is on; the version is null for a tag of the model itself. */
+/** The object that has the tag; the version is null for a tag of the model itself. */
 export interface Tagged {
   subject: Subject;
   modelId: string;
@@ -20,7 +20,7 @@ export function taggedVersion({ id, modelId, version }: ModelVersion, modelName:
   return { subject: { type: 'modelVersion', id }, modelId, modelName, version };
 }
 
-/** An event for each tag; null for one that was deleted. */
+/** Writes an event for each tag; the value is null for a tag that was deleted. */
 export function tellTags(
   session: Session,
   live: LiveEvents,

@@ -9,7 +9,7 @@ export interface TrainingSource {
   result: TrainingResult;
 }
 
-/** The finished training of a run; null for a run that trained nothing here, or has not ended well. */
+/** The finished training of a run; null for a run that trained nothing here, or whose training has not succeeded. */
 export async function trainingOf(session: Session, runId: string | null | undefined): Promise<TrainingSource | null> {
   if (!runId) return null;
   const job = await session.em.findOne(

@@ -4,9 +4,9 @@ import { withClasses, type GivenColumns, withColumns, type Signature } from '../
 import { badInput, conflict } from '../../errors.js';
 import { trainingOf } from './training-source.js';
 
-/** What a model file does not say by itself. */
+/** What a model file does not say. */
 export interface SignatureDescription {
-  /** The columns that fill its inputs, and whether they may lack values. */
+  /** The columns that fill its inputs, and whether they accept missing values. */
   inputColumns?: GivenColumns[] | null;
   /** The class of each probability, in order. */
   classes?: string[] | null;
@@ -21,7 +21,8 @@ type Described = Partial<
 >;
 
 /**
- * The signature with the given descriptions. Errors: BAD_USER_INPUT naming the field, CONFLICT without a model.onnx.
+ * The signature with the given descriptions. Errors: BAD_USER_INPUT, which names the field; CONFLICT without a
+ * model.onnx.
  */
 export async function describedSignature(
   session: Session,
@@ -51,7 +52,10 @@ export async function describedSignature(
   return classes == null ? mapped : withClasses(mapped, 'input.classes', classes);
 }
 
-/** What is or was in production was measured with what it says: another description is another version. */
+/**
+ * A version that is or was in production was measured with its description: another description would be another
+ * version.
+ */
 export function requireDescribable({ stage, version, signature }: ModelVersion): void {
   if (stage === 'DEVELOPMENT' || stage === 'STAGING') return;
   const known = signature?.classes !== undefined || signature?.inputs.some(({ columns }) => columns !== undefined);

@@ -10,7 +10,7 @@ import { trainingOf } from './training-source.js';
 const REQUIREMENTS = 'requirements.txt';
 const CARD = 'model_card.md';
 
-/** Key of a file beside the version's model. */
+/** The key of a file in the folder of the version's model. */
 export function siblingKey(version: OnnxVersion, path: string): string {
   return version.objectKey.slice(0, version.objectKey.lastIndexOf('/') + 1) + path;
 }
@@ -25,7 +25,7 @@ export function versionKeys(version: OnnxVersion): Record<string, string> {
 }
 
 /**
- * Stores the files under their keys; repeating it is safe. Errors: NOT_FOUND when the source is gone, INVALID_MODEL
+ * Stores the files under their keys; a repetition is safe. Errors: NOT_FOUND when the source is missing, INVALID_MODEL
  * when it has changed.
  */
 export async function storeVersionFiles(
@@ -47,7 +47,7 @@ export async function storeVersionFiles(
   };
 }
 
-/** What the card of a version tells. */
+/** The facts on the model card of a version. */
 export async function cardFactsOf(session: Session, version: OnnxVersion): Promise<ModelCardFacts> {
   const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
   const training = await trainingOf(session, version.runId);

@@ -1,22 +1,25 @@
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 
-/** Follows a model's stages and aliases, as endpoints do. An error that it throws rolls back the change. */
+/** Follows the stages and aliases of a model, as endpoints do. If it throws, the change is rolled back. */
 export interface VersionFollower {
-  /** In the transaction of the change, after the new stages are written. The caller holds the model's lock. */
+  /** Called in the transaction of the change, after the new stages are written. The caller holds the model's lock. */
   stageChanged(session: Session, modelId: string): Promise<void>;
-  /** The same for one alias, set or deleted. */
+  /** The same for one alias that was set or deleted. */
   aliasChanged(session: Session, modelId: string, alias: string): Promise<void>;
-  /** Before a version gets what it needs to be deployed: from here on no alias or endpoint of its model changes. */
+  /**
+   * Call before a version becomes deployable. From then on no alias or endpoint of its model changes in another
+   * transaction.
+   */
   lock(session: Session, modelId: string): Promise<void>;
   /**
-   * A version can be deployed from now on: who waited for it goes to it. The caller has called `lock`, and written the
-   * change.
+   * A version can be deployed from now on: endpoints that waited for it move to it. The caller has called `lock` and
+   * written the change.
    */
   versionStored(session: Session, version: Pick<ModelVersion, 'id' | 'modelId'>): Promise<void>;
 }
 
-/** Everybody who follows versions: modules above the registry add themselves. */
+/** All followers of versions. Modules that depend on the registry add themselves. */
 export class VersionFollowers implements VersionFollower {
   private readonly followers: VersionFollower[] = [];
 

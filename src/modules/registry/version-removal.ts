@@ -13,7 +13,7 @@ import { requireDeletable } from './rules/stages.js';
 import { conflict } from '../../errors.js';
 import type { StagedObjects } from '../uploads/index.js';
 
-/** Versions whose rows and files may go. The caller holds the model's lock. */
+/** Deletes versions with their rows and files. The caller holds the model's lock. */
 export class VersionRemoval {
   constructor(
     private readonly staged: StagedObjects,
@@ -24,7 +24,7 @@ export class VersionRemoval {
   async remove(session: Session, versions: readonly ModelVersion[]): Promise<void> {
     if (versions.length === 0) return;
     const ids = versions.map(({ id }) => id);
-    // Waits for a deployment that is just being made, and keeps others from being begun.
+    // Waits for a deployment that is being created, and prevents new ones.
     await session.em.find(
       ModelVersion,
       { tenant: session.tenant, id: { $in: ids } },
@@ -62,7 +62,8 @@ export class VersionRemoval {
   }
 
   /**
-   * Aliases are deleted with their version: followers are told. The database deletes approvals, comments and history.
+   * Aliases are deleted with their version; their followers are told. The database deletes approvals, comments and
+   * history.
    */
   private async tellAliases(session: Session, versions: readonly ModelVersion[]): Promise<void> {
     const where = { tenant: session.tenant, modelVersionId: { $in: versions.map(({ id }) => id) } };

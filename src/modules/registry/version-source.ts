@@ -3,12 +3,15 @@ import type { Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 
 export interface SourceFile {
-  /** Below the folder with the MLmodel file. */
+  /** Path below the folder with the MLmodel file. */
   path: string;
   objectKey: string;
 }
 
-/** The current files that a version of another framework was registered with; empty when they are not stored here. */
+/**
+ * The files of another framework with which a version was registered, as they are now; empty when they are not stored
+ * here.
+ */
 export async function sourceFiles(session: Session, { sourceFolder }: ModelVersion): Promise<SourceFile[]> {
   if (!sourceFolder) return [];
   const { owner, path } = sourceFolder;

@@ -15,10 +15,10 @@ import { requireOnnx } from './onnx-version.js';
 import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
 import type { VersionFollower } from './version-follower.js';
 
-/** A PENDING version that is this old was left by a crash. */
+/** A PENDING version that is older than this was left by a crash. */
 const STORE_AFTER_MS = 60_000;
 
-/** What a version stored under its keys is about to become. */
+/** A version whose files are being stored. */
 interface PendingVersion {
   version: OnnxVersion;
   keys: Record<string, string>;
@@ -26,8 +26,8 @@ interface PendingVersion {
 }
 
 /**
- * Brings PENDING versions to READY: their files stored, then their artifacts and the event written; or to FAILED, with
- * the reason.
+ * Moves PENDING versions to READY: stores their files, then writes their artifacts and the event. Or moves them to
+ * FAILED, with the reason.
  */
 export class VersionStorage {
   private readonly underWay = new Map<string, Promise<void>>();
@@ -42,7 +42,9 @@ export class VersionStorage {
     private readonly logger: Logger,
   ) {}
 
-  /** The next number of the model, and a key that no running deletion holds. The caller holds the model's lock. */
+  /**
+   * The next version number of the model, and a key that no running deletion uses. The caller holds the model's lock.
+   */
   async reserve(session: Session, model: Model): Promise<{ version: number; objectKey: string }> {
     for (;;) {
       model.lastVersion += 1;
@@ -51,7 +53,7 @@ export class VersionStorage {
     }
   }
 
-  /** Ends when the version is stored, given up, or left to the sweeper. */
+  /** Resolves when the version is stored, has failed, or is left to the sweeper. */
   begin(id: string, actor: Actor): Promise<void> {
     const begun = this.underWay.get(id);
     if (begun) return begun;
@@ -62,7 +64,7 @@ export class VersionStorage {
     return storing;
   }
 
-  /** When this process has done what it can for now. */
+  /** Resolves when this process has done what it can for now. */
   async settled(id: string): Promise<void> {
     await this.underWay.get(id);
   }
@@ -71,7 +73,7 @@ export class VersionStorage {
     await Promise.all(this.underWay.values());
   }
 
-  /** Continues work left by a crash. */
+  /** Continues work that a crash left. */
   async sweep(olderThanMs = STORE_AFTER_MS): Promise<number> {
     const before = new Date(Date.now() - olderThanMs);
     const left = await this.db.asSystem((em) =>
@@ -91,7 +93,7 @@ export class VersionStorage {
       const files = await storeVersionFiles(this.objects, pending.version, pending.facts);
       await this.db.transact(actor, (session) => this.finish(session, pending, files));
     } catch (error) {
-      // What will not be otherwise next time is given up; the rest is the sweeper's.
+      // A failure that would happen again is final; anything else is left to the sweeper.
       const lost =
         error instanceof AppError && (error.code === ErrorCode.NOT_FOUND || error.code === ErrorCode.INVALID_MODEL);
       if (!lost) throw error;
@@ -123,7 +125,7 @@ export class VersionStorage {
     await this.follower.versionStored(session, stored);
   }
 
-  /** Tells that a version is READY, in the transaction that makes it so. */
+  /** Writes the event that a version is READY, in the transaction that makes it so. */
   announce(session: Session, registered: ModelVersion, modelName: string): void {
     const { id, modelId, version, semanticVersion, runId, sourceUri, description, tags } = registered;
     session.touch('modelVersion', id);
@@ -146,7 +148,7 @@ export class VersionStorage {
     await this.staged.release(session, Object.values(keys));
   }
 
-  /** Null when the version is stored, failed or gone. */
+  /** Null when the version is stored, has failed or does not exist. */
   private lockPending(session: Session, id: string): Promise<ModelVersion | null> {
     const where = { id, tenant: session.tenant, status: 'PENDING' as const };
     return session.em.findOne(ModelVersion, where, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });

@@ -1,22 +1,26 @@
 import { CST, Lexer, parse } from 'yaml';
 
 const MAX_DEPTH = 50;
-/** Anchors and tags, which are looked through again and again. */
+/** The maximum number of anchors and tags, because the parser searches through them again and again. */
 const MAX_PROPERTIES = 50;
-/** Indentation, and the marks of blocks within blocks on one line. */
+/** Matches indentation, and marks of nested blocks on one line. */
 const DEEP_BLOCK = /^[ \t?:-]{100}/m;
 
 /**
- * What a text that anybody may have written says; throws for what is no YAML, or is more intricate than anybody means
- * it.
+ * Parses a YAML text that anybody may have written. Throws for a text that is not YAML, or is far more complex than a
+ * real file.
  */
 export function parseYaml(text: string): unknown {
   if (isIntricate(text)) throw new RangeError('The YAML is too intricate.');
-  // No aliases: a small text could expand a million times. Keys are not compared in pairs, and nothing is logged.
+  // No aliases, because a small text could expand a million times. Keys are not compared in pairs, and nothing is
+  // logged.
   return parse(text, { maxAliasCount: 0, uniqueKeys: false, logLevel: 'silent' });
 }
 
-/** The parser recurses for every level, and a stack overflow may end this process. Its lexer does not recurse. */
+/**
+ * The parser recurses for every level, and a stack overflow may end this process. Its lexer, which is used here, does
+ * not recurse.
+ */
 function isIntricate(text: string): boolean {
   if (DEEP_BLOCK.test(text)) return true;
   let [flow, inLine, properties] = [0, 0, 0];

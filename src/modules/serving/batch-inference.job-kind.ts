@@ -9,7 +9,7 @@ export const BATCH_INFERENCE = defineJobKind({
   result: storedFile.extend({
     objectKey: z.string(),
     rows: z.int(),
-    /** How many parts it was put together from. */
+    /** The number of parts of the result. */
     parts: z.int(),
     downloadUrl: z.string(),
   }),

@@ -13,10 +13,10 @@ import type { LoadedModels } from './loaded-models.js';
 
 const POLL_MS = 1_000;
 const MAX_LOADING = 100;
-/** Temporary faults (a store or an engine out of reach) are retried for this time. */
+/** Temporary faults (a store or a runtime that does not answer) are retried for this time. */
 const PATIENCE_MS = 60_000;
 
-/** Loads waiting deployments in every process that serves; the first to have one loaded makes it READY. */
+/** Loads waiting deployments in every process that serves. The first process that has loaded one makes it READY. */
 export class DeploymentActivator {
   private readonly consumer: LeasedConsumer<Deployment>;
 
@@ -27,7 +27,7 @@ export class DeploymentActivator {
     private readonly models: Record<Deployment['mode'], LoadedModels>,
     private readonly logger: Logger,
   ) {
-    // Not leased: each process loads the model for itself.
+    // Without a lease: each process loads the model itself.
     this.consumer = new LeasedConsumer({
       name: 'deployments',
       concurrency: MAX_LOADING,

@@ -7,16 +7,16 @@ import type { Session } from '../../db/database.js';
 import { EventType, emitEvent } from '../platform/index.js';
 import { notFound } from '../../errors.js';
 
-/** Topic on which every process that serves hears that a deployment waits to be loaded. */
+/** The topic on which every process that serves learns that a deployment waits to be loaded. */
 export const DEPLOYMENTS_WAITING = 'deployments-waiting';
 
-/** Topic on which every process hears that an endpoint is served otherwise than before. */
+/** The topic on which every process learns that the deployments of an endpoint have changed. */
 export const routeTopic = (endpointId: string) => `route:${endpointId}`;
 
 export const ACTIVE: Deployment['status'][] = ['PENDING', 'READY'];
 
 /**
- * An endpoint's deployments as rows, with the events and wake-ups of their changes. Who changes one has locked the
+ * Writes the deployments of an endpoint, with the events and wake-ups of their changes. The caller has locked the
  * endpoint.
  */
 export class DeploymentRows {
@@ -25,7 +25,7 @@ export class DeploymentRows {
     private readonly engineName: string,
   ) {}
 
-  /** The endpoint, with everyone else who would change it or its deployments waiting. */
+  /** Locks the endpoint: others who want to change it or its deployments wait. */
   async lock(session: Session, endpointId: string): Promise<Endpoint> {
     const endpoint = await session.em.findOne(
       Endpoint,

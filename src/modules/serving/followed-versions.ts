@@ -4,15 +4,15 @@ import { type Followed, followProblem } from './rules/following.js';
 import { endpointReadiness, type LiveDeployments, type Readiness } from './rules/readiness.js';
 
 interface FollowedVersion {
-  /** Of the version in the stage, or under the alias, that the endpoint follows. */
+  /** The version in the stage, or of the alias, that the endpoint follows. */
   versionId: string | null;
-  /** Why another one serves. */
+  /** Why another version serves. */
   problem: string | null;
 }
 
 const NOTHING: FollowedVersion = { versionId: null, problem: null };
 
-/** Where what each endpoint follows leads, in one statement. */
+/** The version that each endpoint should serve by what it follows, in one statement. */
 export async function readFollowed(session: Session, endpointIds: readonly string[]): Promise<FollowedVersion[]> {
   const rows = await readRows(session, endpointIds);
   const found = new Map(
@@ -21,7 +21,7 @@ export async function readFollowed(session: Session, endpointIds: readonly strin
   return endpointIds.map((id) => found.get(id) ?? NOTHING);
 }
 
-/** Whether an endpoint serves, and what it should. */
+/** Whether an endpoint serves, and whether it serves what it should. */
 export async function readReadiness(session: Session, endpointId: string): Promise<Readiness> {
   const [followed] = await readRows(session, [endpointId]);
   const [live] = await sql<LiveDeployments>(

@@ -5,25 +5,25 @@ import { AppError, ErrorCode } from '../../errors.js';
 import type { InferenceEngine, InferOptions, InferResult } from '../../inference/port.js';
 import { sha256Of } from '../uploads/index.js';
 
-/** What of a version its loading needs. */
+/** What is needed of a version to load it. */
 export interface ServableVersion {
   id: string;
   objectKey: string;
   sha256: string;
 }
 
-/** A model without calls for this time is unloaded; the next call loads it again. */
+/** A model that is not called for this time is unloaded; the next call loads it again. */
 const IDLE_UNLOAD_MS = 10 * 60_000;
 
 interface Shelved {
   loading: Promise<void>;
   isLoaded: boolean;
   lastUsedAt: number;
-  /** Held as long as the model is loaded: a host that is replaced reads it again. */
+  /** Held as long as the model is loaded, because a host process that is replaced reads it again. */
   file: LocalFile | null;
 }
 
-/** The models of this process on one engine: loaded when first needed, once for all who wait. */
+/** The models that this process has loaded in one runtime. Each is loaded at its first use, once for all who wait. */
 export class LoadedModels {
   private readonly shelf = new Map<string, Shelved>();
 
@@ -38,8 +38,8 @@ export class LoadedModels {
   }
 
   /**
-   * Loads and warms up. Errors: of the engine, UNAVAILABLE when the stored file is gone, INVALID_MODEL when it has
-   * changed.
+   * Loads the model and warms it up. Errors: those of the runtime; UNAVAILABLE when the stored file is missing,
+   * INVALID_MODEL when it has changed.
    */
   load(version: ServableVersion): Promise<void> {
     const known = this.shelf.get(version.id);
@@ -71,7 +71,7 @@ export class LoadedModels {
     for (const [versionId, entry] of this.shelf) {
       if (!entry.isLoaded || entry.lastUsedAt > before) continue;
       this.shelf.delete(versionId);
-      // It is off the shelf in any case: the next call reloads it.
+      // The model no longer counts as loaded in any case: the next call loads it again.
       await this.engine
         .unload(versionId)
         .catch((error: unknown) => this.logger.warn({ err: error, versionId }, 'idle model not unloaded'));

@@ -17,7 +17,7 @@ export function createServingLoaders(batches: Batches) {
     deployment: batches.byId(Deployment),
     deploymentTraffic: batches.of(readTraffics),
     endpoint: batches.byId(Endpoint),
-    /** PENDING and READY ones, oldest first. */
+    /** PENDING and READY deployments, oldest first. */
     endpointDeployments: batches.of(readDeployments),
     endpointFollowed: batches.of(readFollowed),
   };

@@ -6,7 +6,7 @@ import { loggedText, type Tensor, type TensorSpec, plainValues } from '../model-
 import type { Answers } from './rules/answers.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
-/** One answered or failed request, as it may be logged. */
+/** One answered or failed request that may be logged. */
 export interface LoggedPrediction {
   tenant: string;
   endpointId: string;
@@ -18,24 +18,24 @@ export interface LoggedPrediction {
   latencyMs: number;
   errorCode: string | null;
   inputs: readonly Tensor[];
-  /** Of the version: which columns fill each input. */
+  /** The inputs of the version: which columns fill each of them. */
   specs: readonly TensorSpec[];
   scores: Float64Array;
-  /** Null for one that failed. */
+  /** Null for a request that failed. */
   answers: Answers | null;
-  /** Given when it is first written, so that one whose writing is repeated is there once. */
+  /** Set at the first attempt to write it, so that a repeated write does not store it twice. */
   id?: string;
 }
 
-/** Rows of one request that are logged; the first ones. */
+/** Number of rows of a request that are logged: the first ones. */
 const MAX_ROWS_PER_REQUEST = 1_000;
-/** Elements of one input in one row. */
+/** Limit of elements of one input in one row. */
 const MAX_VALUES_PER_ROW = 64;
 const MAX_WAITING_REQUESTS = 5_000;
 const MAX_WAITING_VALUES = 1_000_000;
 const REQUESTS_PER_STATEMENT = 250;
 
-/** Sampled requests on their way to the log: bounded in memory, written in bulk behind the traffic. */
+/** The sampled requests that wait to be logged: limited in memory, written in bulk in the background. */
 export class PredictionLogBuffer {
   private waiting: LoggedPrediction[] = [];
   private waitingValues = 0;
@@ -58,7 +58,7 @@ export class PredictionLogBuffer {
     this.waitingValues += values;
   }
 
-  /** Writes what waits. While the database is away it waits for the next call, in the same bounds. */
+  /** Writes the waiting requests. While the database is away they wait for the next call, within the same limits. */
   async flush(): Promise<void> {
     while (this.waiting.length > 0) {
       const batch = this.waiting.slice(0, REQUESTS_PER_STATEMENT);
@@ -70,11 +70,11 @@ export class PredictionLogBuffer {
       this.waiting.splice(0, batch.length);
       for (const prediction of batch) this.waitingValues -= valuesOf(prediction);
       if (refusal) {
-        // Refused once is refused for ever: kept, it would hold up all that comes after it.
+        // A batch that the database refuses would be refused again, and would block all later ones.
         this.dropped += batch.length;
         throw refusal;
       }
-      // The event loop's other work comes between.
+      // Lets other work of the event loop run in between.
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -136,7 +136,7 @@ function loggedAnswers(prediction: LoggedPrediction, answers: Answers): LoggedAn
 }
 
 /**
- * One array per column with an entry per row; several elements per row that nobody has named give arrays. NaN becomes
+ * One array per column with an entry per row. Several elements per row without column names become arrays. NaN becomes
  * null.
  */
 function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {

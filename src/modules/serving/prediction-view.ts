@@ -7,7 +7,7 @@ export function predictedRows({ outputs, rows, target }: Prediction): RowPredict
   return rowPredictions(readAnswers(outputs, rows, target.version.signature));
 }
 
-/** Elements of a tensor for JSON: what it has no number for is written as text, as everywhere in this API. */
+/** The elements of a tensor for JSON. Values for which JSON has no number are texts, as everywhere in this API. */
 export function jsonElements(tensor: Tensor): (number | string | boolean)[] {
   const { data } = tensor;
   if (!(data instanceof Float32Array || data instanceof Float64Array)) return plainValues(tensor);

@@ -12,29 +12,32 @@ import { AppError, ErrorCode, notFound, notFoundByName } from '../../errors.js';
 import { routeTopic } from './deployment-rows.js';
 import type { LoadedModels } from './loaded-models.js';
 
-/** A deployment that is ready, with what calling it needs. */
+/** A deployment that is READY, with everything that a call of it needs. */
 export interface Target {
   id: string;
   weightBps: number;
   deployment: Deployment;
   /** Without its reference profile, which is large. */
   version: OnnxVersion;
-  /** By how much a shadow's value may differ from this one's and still agree; 0 without a reference profile. */
+  /**
+   * The largest difference between a shadow's value and this one's that still counts as equal; 0 without a reference
+   * profile.
+   */
   valueTolerance: number;
 }
 
-/** How an endpoint is served now. */
+/** The current deployments of an endpoint, for predictions. */
 export interface Route {
   tenant: string;
   endpoint: Endpoint;
-  /** Deployments that carry traffic. */
+  /** Deployments that get traffic. */
   live: Target[];
   shadows: Target[];
   /** Whether every live version is in PRODUCTION. */
   viewersMayCall: boolean;
 }
 
-/** Whether the endpoint or the deployment says that its requests never run together. */
+/** Whether the endpoint or the deployment says that its requests never run in one batch. */
 export function runsAlone({ endpoint }: Route, { deployment }: Target): boolean {
   return endpoint.batching === 'NEVER' || deployment.batching === 'NEVER';
 }
@@ -43,31 +46,35 @@ export type EndpointRef = { id: string } | { name: string };
 
 interface Entry {
   route: Route;
-  /** Last read from the database, by Date.now(). */
+  /** When it was last read from the database, by Date.now(). */
   checkedAt: number;
-  /** How often it was reported out of date, … */
+  /** How many times it was reported as outdated. */
   changes: number;
-  /** … and how many of those the present route has seen: a read that began before a change does not show it. */
+  /**
+   * How many of these reports the present route includes: a read that began before a change does not show the change.
+   */
   seenChanges: number;
   reading: Promise<Route> | null;
-  /** New versions on their way into memory, while the old ones go on serving. */
+  /** New versions that are being loaded while the old ones still serve. */
   warming: Promise<unknown> | null;
-  /** Versions that this process tried to warm; it does not wait for them again. */
+  /** Versions that this process has tried to load; it does not wait for them again. */
   warmed: Set<string>;
   unsubscribe: () => void;
 }
 
 const MAX_ROUTES = 1_000;
-/** After this time a used route is read again behind the traffic … */
+/** After this time a used route is read again in the background. */
 const REFRESH_AFTER_MS = 500;
-/** … and before it when it is older than this: a lost wake-up costs no more. */
+/** When a route is older than this, requests wait for the read: a lost wake-up delays a change by no more. */
 const MAX_AGE_MS = 1_000;
-/** While the database does not answer, the last known routes keep serving. */
+/** While the database does not answer, the last known routes are used for this time. */
 const MAX_AGE_WITHOUT_DATABASE_MS = 60_000;
-/** … and one that hangs holds up no prediction for longer than this. */
+/** A database that hangs delays no prediction by more than this. */
 const READING_PATIENCE_MS = 500;
 
-/** The routes that this process serves, in memory: a prediction touches no database. The key holds the tenant. */
+/**
+ * The routes that this process serves, in memory: a prediction makes no database query. The key contains the tenant.
+ */
 export class Routes {
   private readonly entries = new LRUCache<string, Entry>({ max: MAX_ROUTES, dispose: (entry) => entry.unsubscribe() });
   private readonly opening = new Map<string, Promise<Route>>();
@@ -79,7 +86,7 @@ export class Routes {
     private readonly logger: Logger,
   ) {}
 
-  /** At once when known; NOT_FOUND when the tenant has no such endpoint. */
+  /** Without waiting when it is known; NOT_FOUND when the tenant has no such endpoint. */
   find(tenant: string, ref: EndpointRef): Route | Promise<Route> {
     const key = 'id' in ref ? `id:${ref.id}\u0000${tenant}` : `name:${ref.name}\u0000${tenant}`;
     const entry = this.entries.get(key);
@@ -150,7 +157,7 @@ export class Routes {
           : [];
       if (cold.length === 0) entry.route = next;
       else {
-        // The old versions answer until the new ones can.
+        // The old versions answer until the new ones are loaded.
         entry.route = { ...entry.route, endpoint: next.endpoint, viewersMayCall: next.viewersMayCall };
         entry.warming ??= this.warm(key, entry, cold);
       }
@@ -195,7 +202,7 @@ export class Routes {
   }
 }
 
-/** What is being read, or what was known before when that takes long. */
+/** The result of the running read, or the known route when the read takes long. */
 async function soon(reading: Promise<Route>, known: () => Route): Promise<Route> {
   const late = Promise.withResolvers<Route>();
   const timer = setTimeout(() => late.resolve(known()), READING_PATIENCE_MS);
@@ -215,7 +222,7 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
   );
   const ids = [...new Set(deployments.map(({ modelVersionId }) => modelVersionId))];
   const versions = await em.find(ModelVersion, { tenant, id: { $in: ids } });
-  // Only shadows are compared, and the reference profile is not read for anything else.
+  // Only shadows are compared, so the reference profile is not read without one.
   const hasShadow = deployments.some(({ mode }) => mode === 'SHADOW');
   const spreads = hasShadow
     ? await sql<{ id: string; std: number | null }>(
@@ -235,8 +242,8 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
 }
 
 /**
- * While a promotion moves the traffic of an endpoint that follows PRODUCTION, the version that leaves is no longer in
- * that stage and serves on until the new one is loaded.
+ * For an endpoint that follows PRODUCTION: while a promotion moves its traffic, the leaving version is no longer in
+ * that stage but still serves, until the new one is loaded.
  */
 function isProduction(endpoint: Endpoint, { deployment, version }: Target): boolean {
   return (

@@ -19,9 +19,9 @@ export interface ServingOptions {
   objects: ObjectStore;
   logger: Logger;
   deployments: DeploymentService;
-  /** Answers requests. */
+  /** The runtime that answers requests. */
   engine: InferenceEngine;
-  /** Runs what nobody waits for: shadows and batch inferences. */
+  /** The runtime for work that nobody waits for: shadows and batch inferences. */
   backgroundEngine: InferenceEngine;
   predictDeadlineMs: number;
   observe: PredictionObserver;
@@ -29,7 +29,7 @@ export interface ServingOptions {
 
 const UNLOAD_INTERVAL_MS = 60_000;
 
-/** What a process that answers predictions is made of, and its background work. */
+/** The parts of a process that answers predictions, and its background work. */
 export class Serving {
   readonly models: LoadedModels;
   readonly backgroundModels: LoadedModels;
@@ -72,7 +72,7 @@ export class Serving {
     );
   }
 
-  /** What full buffers have cost since the start of this process. */
+  /** What was lost because of full buffers since the start of this process. */
   dropped(): { prediction_log: number; shadow_copy: number; counted_minute: number } {
     return {
       prediction_log: this.traffic.log.dropped,
@@ -81,7 +81,7 @@ export class Serving {
     };
   }
 
-  /** In processes that serve the API. */
+  /** Call in processes that serve the API. */
   start(): void {
     this.activator.start();
     this.traffic.start();
@@ -91,7 +91,7 @@ export class Serving {
     }, UNLOAD_INTERVAL_MS);
   }
 
-  /** After the last request: what was counted and logged is written. */
+  /** Call after the last request: writes what was counted and logged. */
   async stop(): Promise<void> {
     if (this.unloading) clearInterval(this.unloading);
     await this.activator.stop();

@@ -18,12 +18,12 @@ interface Waiting extends Mirrored {
   shadow: Target;
 }
 
-/** Copies that wait for one shadow, and their values: one that falls behind leaves room for the others. */
+/** Limit of the copies that wait for one shadow, and of their values: a slow shadow leaves room for the others. */
 const MAX_WAITING_REQUESTS = 2_000;
 const MAX_WAITING_VALUES = 1_000_000;
-/** Values that wait for all of them. */
+/** Limit of the values that wait for all shadows. */
 const MAX_WAITING_VALUES_TOTAL = 8_000_000;
-/** Requests of one shadow that run at once. */
+/** Requests of one shadow that run at the same time. */
 const MAX_RUNNING = 32;
 
 interface Lane {
@@ -33,8 +33,8 @@ interface Lane {
 }
 
 /**
- * Sends copies of live traffic to shadow deployments, after the answer, on an engine of their own: a shadow that hangs,
- * fails or falls behind is felt by nobody. What does not fit the queue is dropped and counted.
+ * Sends copies of live traffic to shadow deployments, after the answer, on a runtime of their own: a shadow that hangs,
+ * fails or is slow does not affect live requests. Copies that do not fit into the queue are dropped and counted.
  */
 export class ShadowMirror {
   private readonly lanes = new Map<string, Lane>();
@@ -48,7 +48,7 @@ export class ShadowMirror {
     private readonly deadlineMs: number,
   ) {}
 
-  /** Copies that wait or run. */
+  /** Number of copies that wait or run. */
   get size(): number {
     let size = 0;
     for (const lane of this.lanes.values()) size += lane.waiting.length + lane.running;
@@ -69,12 +69,12 @@ export class ShadowMirror {
       this.values += values;
       this.lanes.set(shadow.id, lane);
       lane.waiting.push({ ...mirrored, shadow });
-      // Not in the turn that answers.
+      // Not in the same turn of the event loop as the answer.
       if (lane.waiting.length === 1) setImmediate(() => this.advance(shadow.id, lane));
     }
   }
 
-  /** Drops what waits and waits for what runs. */
+  /** Drops the waiting copies, and waits for the running ones. */
   async stop(): Promise<void> {
     for (const lane of this.lanes.values()) for (const waiting of lane.waiting.splice(0)) this.leave(lane, waiting);
     await Promise.all(this.underWay);
@@ -106,7 +106,7 @@ export class ShadowMirror {
     const startedAt = performance.now();
     const served = { target: shadow, requestId, rows, inputs, logSampleRate: route.endpoint.logSampleRate };
     try {
-      // The candidate may take other inputs than production: that is for the gate to hear of.
+      // The candidate may take other inputs than production: this counts as a failure for the gate.
       checkTensors(shadow.version.signature, inputs, { maxRows: rows });
       const answer = await this.models.infer(shadow.version, inputs, {
         deadlineMs: this.deadlineMs,

@@ -10,7 +10,7 @@ export interface Counted {
   latencyMs: number;
   failed: boolean;
   scoreSum: number;
-  /** Of a shadow: rows compared with production's answer, and how many differed. */
+  /** For a shadow: rows that were compared with production's answer, and how many differed. */
   comparison?: { comparedRows: number; disagreements: number };
 }
 
@@ -29,12 +29,12 @@ interface Minute {
 
 const MINUTE_MS = 60_000;
 /**
- * Minutes of deployments that are kept while the database does not answer; the oldest are dropped, and counted, past
- * it.
+ * Limit of the minutes that are kept while the database does not answer. Beyond it the oldest ones are dropped and
+ * counted.
  */
 const MAX_WAITING = 20_000;
 
-/** Exact counters per deployment and minute: added up in memory; `flush` adds them to the database. */
+/** Exact counters per deployment and minute. They add up in memory; `flush` adds them to the database. */
 export class TrafficCounters {
   private current = new Map<string, Minute>();
   private waiting: Minute[] = [];
@@ -63,7 +63,7 @@ export class TrafficCounters {
     counts.disagreements += request.comparison.disagreements;
   }
 
-  /** Adds what was counted to the table. What cannot be written waits for the next call. */
+  /** Adds the counts to the table. Counts that cannot be written wait for the next call. */
   async flush(): Promise<void> {
     const counted = [...this.waiting, ...this.current.values()];
     this.waiting = [];
@@ -80,7 +80,7 @@ export class TrafficCounters {
 
   private async add(minutes: Minute[]): Promise<void> {
     const column = <K extends keyof Minute>(key: K) => minutes.map((minute) => minute[key]);
-    // In a fixed order, so that two processes cannot deadlock; skips deployments that are deleted.
+    // In a fixed order, so that two processes cannot deadlock; deleted deployments are skipped.
     await this.db.asSystem((em) =>
       sql(
         em,
@@ -136,7 +136,7 @@ function emptyMinute(tenant: string, deploymentId: string, minute: number): Minu
   };
 }
 
-/** A statement may meet each row once. */
+/** A statement may change each row only once. */
 function mergeSame(counted: Minute[]): Minute[] {
   const merged = new Map<string, Minute>();
   for (const part of counted) {

@@ -8,14 +8,14 @@ import type { PredictionLogBuffer } from './prediction-log.js';
 import type { Target } from './routes.js';
 import type { Counted, TrafficCounters } from './traffic-counters.js';
 
-/** A request at a deployment, answered or failed. */
+/** A request to a deployment, answered or failed. */
 export interface Served {
   target: Target;
   requestId: string;
   rows: number;
   latencyMs: number;
   inputs: readonly Tensor[];
-  /** Share of requests to log. */
+  /** Fraction of requests to log. */
   logSampleRate: number;
   comparison?: Counted['comparison'];
 }
@@ -27,7 +27,7 @@ export interface PredictionObserver {
 
 const FLUSH_MS = 1_000;
 
-/** Faults of a model or of this service. A request that could not be right is its sender's, and counts nowhere. */
+/** Faults of a model or of this service. A wrong request is the client's fault and is not counted. */
 const FAULTS: ReadonlySet<ErrorCode> = new Set([
   ErrorCode.DEADLINE_EXCEEDED,
   ErrorCode.RESOURCE_EXHAUSTED,
@@ -42,8 +42,8 @@ export function isFault(error: unknown): boolean {
 }
 
 /**
- * Counts every request and logs a sample, both in memory first and then in bulk, so that no prediction waits for the
- * database.
+ * Counts every request and logs a sample. Both are collected in memory and written in bulk, so that no prediction waits
+ * for the database.
  */
 export class TrafficRecorder {
   private readonly writing: Ticker;
@@ -66,7 +66,7 @@ export class TrafficRecorder {
     await this.writing.stop();
   }
 
-  /** Writes all that was recorded before. */
+  /** Writes everything that was recorded before. */
   async flush(): Promise<void> {
     this.writing.kick();
     await this.writing.idle();

@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import { conflict, quote } from '../../errors.js';
 
-/** Of all endpoints of this process; at 250 characters each some 30 MB. */
+/** Limit for all endpoints of this process; with 250 characters each, about 30 MB. */
 const MAX_REMEMBERED = 50_000;
 
 /**
- * The last request ids from callers that this process answered: a prediction does not wait for a database query. An
- * older id, or one that another process answered, can be used twice without an error; a later lookup by it reports
- * that it means two requests.
+ * The last request ids that callers gave and that this process answered: a prediction does not wait for a database
+ * query. An older id, or one that another process answered, can be used twice without an error. A later look-up by such
+ * an id says that several requests have it.
  */
 export class UsedRequestIds {
   private readonly used = new LRUCache<string, true>({ max: MAX_REMEMBERED });

@@ -19,7 +19,7 @@ export class VersionFollowing implements VersionFollower {
   async stageChanged(session: Session, modelId: string): Promise<void> {
     for (const endpoint of await this.locked(session, { modelId })) {
       if (endpoint.followStage) await this.follow(session, endpoint);
-      // Who may call an endpoint depends on the stage of its live version, followed or not.
+      // The stage of its live version decides who may call an endpoint, whether it follows something or not.
       this.rows.routeChanged(session, endpoint.id);
     }
   }
@@ -43,13 +43,14 @@ export class VersionFollowing implements VersionFollower {
     for (const { alias } of aliases) await this.aliasChanged(session, modelId, alias);
   }
 
-  /** Brings a locked endpoint to the version in the stage, or under the alias, that it follows. */
+  /** Moves a locked endpoint to the version in the stage, or of the alias, that it follows. */
   async follow(session: Session, endpoint: Endpoint): Promise<void> {
     const { followStage, followAlias } = endpoint;
     const version = followStage
       ? await this.versionInStage(session, endpoint.modelId, followStage)
       : await this.versionOfAlias(session, endpoint);
-    // A stage that is empty serves nobody; who has lost an alias, or waits for its version's files, keeps what serves.
+    // When the stage is empty, the deployment stops. When the alias is deleted, or its version's files are not stored
+    // yet, the deployment continues.
     if (!followStage && !version) return;
     const active = await this.rows.active(session, endpoint);
     const wanted =
@@ -61,7 +62,7 @@ export class VersionFollowing implements VersionFollower {
       const isPromotedShadow = deployment.mode === 'SHADOW' && deployment.modelVersionId === version?.id;
       if (isReplaced || isPromotedShadow) this.rows.stop(session, endpoint, deployment);
     }
-    // One version is deployed once: the row that ends goes before the one that begins.
+    // A version has one deployment only, so the row of the old one must be written before the new one.
     await session.em.flush();
     const followed: Partial<Deployment> = { followedStage: followStage ?? null, followedAlias: followAlias ?? null };
     if (wanted) {
@@ -82,7 +83,7 @@ export class VersionFollowing implements VersionFollower {
     return session.em.findOne(ModelVersion, where, { orderBy: { version: 'DESC' } });
   }
 
-  /** Null as long as the alias, or the model.onnx of its version, is not there. */
+  /** Null while the alias, or the model.onnx of its version, does not exist. */
   private async versionOfAlias(
     session: Session,
     { modelId, followAlias: alias }: Endpoint,

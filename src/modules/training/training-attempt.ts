@@ -30,26 +30,26 @@ export interface TrainingParts {
   registrar: RunRegistrar;
 }
 
-/** A file of the run: its path there, its key, and once stored its size and hash. */
+/** A file of the run: its path, its key, and, when it is stored, its size and hash. */
 interface RunFile {
   path: string;
   key: string;
   stored: StoredObject;
 }
 
-/** As many as one append takes. */
+/** The maximum of one append. */
 const LINES_AT_ONCE = 1_000;
 const MAX_LINE_CHARACTERS = 2_000;
 
-/** As the log of a run takes a line. */
+/** Cuts a text to what the log of a run accepts as a line. */
 function lineOf(text: string): string {
   return text.replaceAll(/[\n\r]+/g, ' ').slice(0, MAX_LINE_CHARACTERS);
 }
 
-/** One attempt at a training, from its last sound checkpoint to the stored model. */
+/** One attempt of a training, from its last intact checkpoint to the stored model. */
 export class TrainingAttempt {
   private readonly log: { line: string; loggedAt: Date }[] = [];
-  /** How many of them those who follow the run have seen. */
+  /** How many lines the followers of the run can see already. */
   private shownCount = 0;
   private readonly runId: string;
   private readonly config: AttemptOf<typeof TRAINING>['input'];
@@ -139,7 +139,7 @@ export class TrainingAttempt {
     });
   }
 
-  /** A look that comes when the attempt is over, or while the database is away, is one look less. */
+  /** A measurement that comes after the end of the attempt, or while the database is away, is dropped. */
   private async logUsage(usage: Record<string, number>): Promise<void> {
     const { attempt, parts, runId } = this;
     try {
@@ -210,7 +210,7 @@ export class TrainingAttempt {
     });
   }
 
-  /** If the model was deleted or changed, no version is made; the training succeeds. */
+  /** If the model was deleted or changed, no version is made; the training still succeeds. */
   private async register(session: Session, modelId: string): Promise<void> {
     try {
       await this.parts.registrar.registerFromRun(session, { modelId, runId: this.runId });
@@ -231,7 +231,7 @@ export class TrainingAttempt {
     this.log.push({ line, loggedAt: new Date() });
   }
 
-  /** Those lines of the log that the run does not show yet. */
+  /** Stores the lines of the log that the run does not show yet. */
   private async showLog(session: Session): Promise<void> {
     const fresh = this.log.slice(this.shownCount, this.shownCount + LINES_AT_ONCE);
     if (fresh.length === 0) return;
@@ -245,7 +245,7 @@ export class TrainingAttempt {
     });
   }
 
-  /** The last line of an attempt that failed; one that was overtaken says nothing more. */
+  /** Writes the last line of an attempt that failed. An attempt that was replaced writes nothing more. */
   private async tellWhy(error: unknown): Promise<void> {
     const reason = error instanceof AppError ? error.message : 'an unexpected error';
     this.note(`attempt ${this.attempt.number} failed: ${reason}`);

@@ -5,19 +5,19 @@ import { trainingConfigSchema, trainingResultSchema, trainingWarningSchema } fro
 import { defineJobKind, GIB, HOUR_MS, SECOND_MS } from '../jobs/index.js';
 import { EventType } from '../platform/index.js';
 
-/** The job refers to the run that it writes and to its dataset; both always are there. */
+/** The job refers to its run and to its dataset; both always exist. */
 export const TRAINING = defineJobKind({
   kind: 'TRAINING',
   about: 'Trains a model from a dataset.',
   input: z.object({
     training: trainingConfigSchema,
-    /** The model that a version is registered of when the training has ended well. */
+    /** The model of which a version is registered when the training succeeds. */
     registerModelId: z.guid().nullable(),
-    /** Warnings from the time of the request; absent in jobs of earlier versions. */
+    /** Warnings from the time of the request; absent in jobs of earlier releases. */
     warnings: z.array(trainingWarningSchema).optional(),
   }),
   result: trainingResultSchema,
-  // The samples of the reference are as large as the rest of a page of jobs.
+  // The samples of the reference profile are as large as the rest of a page of jobs.
   unshown: ['reference'],
   resources: { cores: 1, memoryBytes: 2 * GIB, gpus: 0 },
   maxAtOnce: 1,

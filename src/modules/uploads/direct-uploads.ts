@@ -7,12 +7,12 @@ import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import { sql } from '../../db/sql.js';
 import type { StagedObjects } from './staged-objects.js';
 
-/** Longer than the largest file takes on a slow line. */
+/** Longer than the upload of the largest file takes on a slow line. */
 const ADDRESS_LIFETIME_SECONDS = 12 * 60 * 60;
-/** Longest that a store may take to make one file of the parts. */
+/** The longest time that a store may take to make one file of the parts. */
 const COMPLETED_WITHIN_MS = 10 * 60_000;
 const SWEPT_AFTER_MS = 24 * 60 * 60 * 1000;
-/** S3's least for every part but the last. */
+/** S3's minimum for every part except the last. */
 const MIN_PART_BYTES = 5 * 1024 ** 2;
 
 export interface NewDirectUpload {
@@ -24,7 +24,7 @@ export interface NewDirectUpload {
   target?: { runId: string; path: string } | { loggedModelId: string; path: string };
 }
 
-/** Uploads whose parts clients send straight to the object store, at addresses that need no token and end. */
+/** Uploads whose parts clients send directly to the object store. The URLs need no token and expire. */
 export class DirectUploads {
   constructor(
     private readonly db: Database,
@@ -33,7 +33,7 @@ export class DirectUploads {
     private readonly maxBytes: number,
   ) {}
 
-  /** The address of each part, in order. What a crash leaves goes with the sweepers. */
+  /** The URL of each part, in order. The sweepers remove what a crash leaves. */
   async begin(
     actor: Actor,
     upload: NewDirectUpload,
@@ -73,7 +73,7 @@ export class DirectUploads {
   }
 
   /**
-   * Makes one file of the parts and reads it once, for its size and SHA-256. Doing it again gives the same.
+   * Makes one file of the parts and reads it once, for its size and SHA-256. A second call gives the same result.
    * BAD_USER_INPUT for missing parts.
    */
   async assemble(
@@ -95,13 +95,13 @@ export class DirectUploads {
   }
 
   /**
-   * Holds the lock of its row: S3 forgets the parts before it shows the file, and a second completion in between
-   * would find neither. A caller that waited finds the file.
+   * Holds the lock of its row: S3 forgets the parts before it shows the file, so a second completion in between would
+   * find neither. A caller that waited finds the file.
    */
   private async complete(upload: DirectUpload, check: (parts: readonly StoredPart[]) => void): Promise<void> {
     const { id, objectKey, storeUploadId } = upload;
     await this.db.asSystem(async (em) => {
-      // The store may take its time, in which this transaction says nothing.
+      // The store may take long, and this transaction is idle meanwhile.
       await sql(em, "select set_config('idle_in_transaction_session_timeout', ?, true)", [String(COMPLETED_WITHIN_MS)]);
       const isOpen = await em.findOne(DirectUpload, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       // Another call completed it.
@@ -112,15 +112,15 @@ export class DirectUploads {
         check(parts);
         await this.objects.completeParts(objectKey, storeUploadId, parts);
       } catch (error) {
-        // Completed before, by a call whose answer was lost: then the file is there.
+        // An earlier call completed it, but its answer was lost: then the file exists.
         if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
       }
     });
   }
 
   /**
-   * In the transaction of the row that names the file, which also settles its key. False when another completion was
-   * faster.
+   * Call in the transaction of the row that names the file, which also settles its key. False when another completion
+   * was faster.
    */
   async release(session: Session, { id }: DirectUpload): Promise<boolean> {
     return (await session.em.nativeDelete(DirectUpload, { id, tenant: session.tenant })) > 0;

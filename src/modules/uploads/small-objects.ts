@@ -17,25 +17,25 @@ import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { badInput, notFound } from '../../errors.js';
 
-/** A row this long is still one write. */
+/** PostgreSQL writes a row of this size in one write. */
 export const MAX_SMALL_BYTES = 8 * 1024;
 const FOLDER = 'small';
 const LISTED_AT_ONCE = 1_000;
 
 const SMALL_KEY = new RegExp(`^[^/]+/(runs|logged-models)/[^/]+/${FOLDER}/[^/]+$`);
 
-/** Below the files of a run or a logged model, e.g. `acme/runs/<id>`. */
+/** The folder is below the files of a run or a logged model, e.g. `acme/runs/<id>`. */
 export const smallKey = (owner: string, name: string) => `${owner}/${FOLDER}/${name}`;
 export const isSmallKey = (key: string) => SMALL_KEY.test(key);
 
-/** In the transaction of the row that names it. */
+/** Call in the transaction of the row that names the file. */
 export async function addSmall({ em, tenant }: Session, key: string, content: Buffer): Promise<void> {
   await sql(em, 'insert into small_object (key, tenant, content) values (?, ?, ?)', [key, tenant, content]);
 }
 
 /**
- * An object store that keeps small files as database rows: they are written in the transaction that names them, in
- * one write to one disk. Readers of a file see no difference.
+ * An object store that keeps small files as database rows. They are written in the transaction that names them, in one
+ * write to one disk. Readers see no difference.
  */
 export class SmallObjects implements ObjectStore {
   readonly name: string;

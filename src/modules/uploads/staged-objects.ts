@@ -5,18 +5,18 @@ import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { isSmallKey } from './small-objects.js';
 
-/** Longer than any file may take to be stored. */
+/** Longer than storing any file may take. */
 const SWEPT_AFTER_MS = 24 * 60 * 60 * 1000;
 const SWEEP_BATCH = 100;
-/** A failed removal is retried after this time, after those that became old meanwhile. */
+/** A failed removal is retried after this time, and after the removal of keys that became old meanwhile. */
 const RETRY_AFTER_MS = 60 * 60 * 1000;
-/** A sweep stops after this many failures until its next turn. */
+/** A sweep stops after this many failures, until its next turn. */
 const MAX_REFUSED = 10;
 const DISCARDED_AT_ONCE = 8;
 
 /**
- * Keys of the object store that no row names yet, or no more: `stage` before a file is stored, `settle` in the
- * transaction of the row that names it. What a crash leaves between the two, the sweeper removes.
+ * Keys of the object store that no row names yet, or no longer names. Call `stage` before a file is stored, and
+ * `settle` in the transaction of the row that names it. The sweeper removes what a crash leaves in between.
  */
 export class StagedObjects {
   private stopped = false;
@@ -27,7 +27,7 @@ export class StagedObjects {
     private readonly logger: Logger,
   ) {}
 
-  /** False when the key was staged before: by another, or by an earlier attempt at the same work. */
+  /** False when the key was staged before: by somebody else, or by an earlier attempt of the same work. */
   async stage(session: Session, key: string): Promise<boolean> {
     const [row] = await sql<{ isNew: boolean }>(
       session.em,
@@ -39,8 +39,8 @@ export class StagedObjects {
   }
 
   /**
-   * A new key in a transaction of its own that does not wait for the disk: the next one that does takes it along. What
-   * a power cut between the two can lose is the note, and with it the space of a file that nothing names.
+   * Stages a new key in its own transaction, which does not wait for the disk: the next transaction that waits writes
+   * it too. A power cut in between can lose only this entry, so that a file that nothing names keeps its space.
    */
   async stageUnflushed(actor: Actor, key: string): Promise<void> {
     await this.db.sendUnflushed(actor, {
@@ -62,8 +62,8 @@ export class StagedObjects {
   }
 
   /**
-   * In the transaction that removes the last row that names these files; the caller discards them after its commit, or
-   * the sweeper does: at its next turn for those that are `left` to it, and after a day otherwise.
+   * Call in the transaction that removes the last row that names these files. After the commit, the caller discards
+   * them or the sweeper does: the sweeper takes those that are `left` to it in its next turn, others after a day.
    */
   async stageAll(session: Session, keys: string[], left = false): Promise<void> {
     if (keys.length === 0) return;
@@ -76,13 +76,13 @@ export class StagedObjects {
     );
   }
 
-  /** In the transaction that removes the last row that names these files; they go after its commit. */
+  /** Call in the transaction that removes the last row that names these files; they are removed after its commit. */
   async release(session: Session, keys: string[]): Promise<void> {
     await this.stageAll(session, keys);
     session.afterCommit(() => void this.discardAll(keys));
   }
 
-  /** A few at once: a folder may have thousands. */
+  /** A few at the same time: a folder may have thousands. */
   async discardAll(keys: readonly string[]): Promise<void> {
     for (let from = 0; from < keys.length; from += DISCARDED_AT_ONCE) {
       await Promise.all(keys.slice(from, from + DISCARDED_AT_ONCE).map((key) => this.discard(key)));
@@ -90,8 +90,8 @@ export class StagedObjects {
   }
 
   /**
-   * Removes a file that is still staged, after the transaction that stored it failed; what cannot be removed is left to
-   * the sweeper.
+   * Removes a file that is still staged, after the transaction that stored it failed. If this fails, the sweeper
+   * removes it.
    */
   async discard(key: string): Promise<void> {
     try {
@@ -101,7 +101,7 @@ export class StagedObjects {
     }
   }
 
-  /** Removes what was staged long ago and never settled. */
+  /** Removes files that were staged long ago and never settled. */
   async sweep(): Promise<number> {
     let refused = 0;
     for (let swept = 0; ;) {
@@ -128,7 +128,7 @@ export class StagedObjects {
     }
   }
 
-  /** Ends a sweep after its current file: there may be very many, and the next start continues. */
+  /** Stops a sweep after its current file: there may be very many, and the next start continues. */
   stop(): void {
     this.stopped = true;
   }
@@ -144,7 +144,7 @@ export class StagedObjects {
     );
   }
 
-  /** Nothing happens to a key that a row names by now: a commit whose answer was lost has settled it. */
+  /** Nothing happens to a key that a row names by now: a commit has settled it, although its answer was lost. */
   private async remove(key: string, olderThanMs: number): Promise<void> {
     await this.db.asSystem(async (em) => {
       const staged = await sql(
@@ -153,7 +153,7 @@ export class StagedObjects {
           `'1 millisecond' returning object_key`,
         [key, olderThanMs],
       );
-      // The row goes with the file or not at all: a failure here keeps it for the sweeper.
+      // Row and file are removed together: after a failure here the row stays for the sweeper.
       if (staged.length === 0) return;
       if (isSmallKey(key)) await sql(em, 'delete from small_object where key = ?', [key]);
       else await this.objects.delete(key);

@@ -1,7 +1,7 @@
 export type AlertKind = 'DRIFT' | 'LATENCY' | 'ERROR_RATE';
 
 export interface AlertPolicy {
-  /** Clean windows in a row after which an open alert resolves. */
+  /** An open alert is resolved after this many clean windows in a row. */
   resolveAfterCleanWindows: number;
 }
 
@@ -9,7 +9,7 @@ export const DEFAULT_ALERT_POLICY: AlertPolicy = {
   resolveAfterCleanWindows: 2,
 };
 
-/** What one window says about one kind of alert. TOO_FEW neither raises nor clears. */
+/** The result of one window for one kind of alert. TOO_FEW neither opens nor resolves an alert. */
 export interface Signal {
   kind: AlertKind;
   verdict: 'BREACHED' | 'CLEAN' | 'TOO_FEW';
@@ -25,13 +25,13 @@ export interface OpenAlert {
 export type AlertStep =
   | { action: 'NONE' }
   | { action: 'OPEN' }
-  /** Breached again: value and message are brought up to date. */
+  /** Breached again: value and message are updated. */
   | { action: 'UPDATE'; cleanWindows: 0 }
-  /** A clean window, not yet enough of them. */
+  /** A clean window, but not enough of them yet. */
   | { action: 'WAIT'; cleanWindows: number }
   | { action: 'RESOLVE'; cleanWindows: number };
 
-/** At most one alert is open per deployment and kind: `open` is it, or null. */
+/** At most one alert of each kind is open for a deployment: `open` is that alert, or null. */
 export function advanceAlert(
   open: OpenAlert | null,
   signal: Signal,
@@ -51,8 +51,8 @@ export function advanceAlert(
 }
 
 /**
- * Nearest-rank percentile of ascending values: the smallest with at least `share` of the values at or below it; 0 for
- * none.
+ * The nearest-rank percentile of ascending values: the smallest value for which at least `share` of the values are not
+ * greater; 0 when there are none.
  */
 export function percentile(sorted: Float64Array, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;

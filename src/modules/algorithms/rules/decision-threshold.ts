@@ -1,7 +1,10 @@
 import { ascendingOrder } from '../../statistics/index.js';
 import type { DecisionRule } from './training-config.js';
 
-/** Rows of the second class that are called so, of the first that are, and of the second that are not. */
+/**
+ * Counts of rows that are predicted as the second class (correctly: hits, wrongly: false alarms), and of second-class
+ * rows that are not (misses).
+ */
 interface Counts {
   hits: number;
   falseAlarms: number;
@@ -9,9 +12,9 @@ interface Counts {
 }
 
 /**
- * The probability from which on a row is called the second class: fixed, or the best of all cuts between the rows'
- * different scores, between the two scores beside it; of equally good ones the one nearest to one half. In single
- * precision, as the exported model compares.
+ * The probability from which a row is predicted as the second class: a fixed one, or the best one. The candidates are
+ * the middles between neighbouring scores; of equally good ones, the nearest to one half is taken. Computed in single
+ * precision, because the exported model compares in it.
  */
 export function chooseThreshold(rule: DecisionRule, scores: Float32Array, isSecond: (row: number) => boolean): number {
   if (rule.by === 'FIXED') return Math.fround(rule.value);
@@ -19,7 +22,7 @@ export function chooseThreshold(rule: DecisionRule, scores: Float32Array, isSeco
   const order = ascendingOrder(scores);
   let seconds = 0;
   for (let row = 0; row < scores.length; row++) if (isSecond(row)) seconds++;
-  // Below the lowest score every row is called the second class.
+  // Below the lowest score, every row is predicted as the second class.
   const counts: Counts = { hits: seconds, falseAlarms: scores.length - seconds, misses: 0 };
   let best = { threshold: Math.fround((scores[order[0]!] ?? 1) / 2), worth: worth(counts) };
   for (let at = 0; at < order.length; at++) {
@@ -38,7 +41,7 @@ export function chooseThreshold(rule: DecisionRule, scores: Float32Array, isSeco
   return best.threshold;
 }
 
-/** Above `low` and not above `high`; one half where it lies between them. */
+/** A number above `low` and not above `high`; one half when it lies between them. */
 function between(low: number, high: number): number {
   if (low < 0.5 && high > 0.5) return 0.5;
   const middle = Math.fround((low + high) / 2);

@@ -5,11 +5,17 @@ import type { FeatureKind, TrainingConfig } from './training-config.js';
 import { trainingWarning, type TrainingWarning } from './training-warnings.js';
 
 const MOST_FEATURES = 1_000;
-/** Texts of which more than this share of the rows has one of its own, as names and ids are. */
+/**
+ * If more than this fraction of the rows have a text that no other row has, the column is left out: names and ids are
+ * like this.
+ */
 const UNIQUE_SHARE = 0.5;
-/** Fewer rows tell no ids from values. */
+/** With fewer rows, ids cannot be told from values. */
 const ROWS_THAT_TELL = 20;
-/** Names of columns with ids or row numbers; camel case is separate, since "paid" also ends in id. */
+/**
+ * Matches the names of columns with ids or row numbers. Camel case has its own pattern, because "paid" also ends with
+ * "id".
+ */
 const ID_NAME = /^(unnamed: ?\d+|index|row(_?(id|number|num|nr|no))?|nr|no)$|(^|[_\- .])(id|uuid|guid)$/i;
 const CAMEL_ID_NAME = /[a-z]I[dD]$/;
 
@@ -21,8 +27,8 @@ const KIND_OF: Record<ColumnType, FeatureKind> = {
 };
 
 /**
- * All columns but the target whose values can help, with a warning for each that is left out. Errors: BAD_USER_INPUT
- * when none is left.
+ * All columns except the target whose values can help, and a warning for each column that is left out. Errors:
+ * BAD_USER_INPUT when none is left.
  */
 export function defaultFeatures(
   config: Pick<TrainingConfig, 'modelType' | 'target' | 'split'>,
@@ -66,7 +72,7 @@ function uselessness(
   if (split.by === 'COLUMN' && split.column === name) return 'it says which part a row is in';
   if (name === '' || outputNamesOf(modelType).includes(name)) return 'a model cannot have an input of this name';
   if (known === 0) return 'it has no value';
-  // A missing text can be informative; a missing number gets the column's only value.
+  // The absence of a text can be informative; a missing number is replaced by the column's only value.
   if (distinctCount <= 1 && !(isText && missingCount > 0)) return 'it has one value only';
   if (rowCount < ROWS_THAT_TELL) return null;
   if (type === 'STRING' && distinctCount > UNIQUE_SHARE * known)

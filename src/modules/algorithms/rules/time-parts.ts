@@ -1,24 +1,21 @@
-/**
- * What a timestamp tells a model, all in UTC and as whole numbers. The exported graph does the same arithmetic on
- * 64-bit integers.
- */
+/** Parts of a timestamp as whole numbers, in UTC. The exported graph does the same arithmetic on 64-bit integers. */
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 86_400_000;
 /** 1970-01-01 was a Thursday; weekdays count from Monday. */
 export const EPOCH_WEEKDAY = 3;
 
-/** Parts that come round again, and how many steps a round has. The day of year counts a leap year's days. */
+/** Parts that repeat, and the number of steps until they repeat. The day of the year counts the days of a leap year. */
 export const CYCLES = { HOUR: 24, WEEKDAY: 7, MONTH: 12, DAY_OF_YEAR: 366 } as const;
 export type CyclePart = keyof typeof CYCLES;
 
 /**
- * The civil calendar by whole divisions (Hinnant, "chrono-compatible low-level date algorithms"): years begin in March,
- * so that a leap day is the last of its year, and eras of 400 years repeat. Days from 0000-03-01 to 1970-01-01, and of
- * an era:
+ * Converts days to calendar dates by whole divisions (Hinnant, "chrono-compatible low-level date algorithms"): years
+ * begin in March, so that a leap day is the last day of its year, and eras of 400 years repeat. The constants: days
+ * from 0000-03-01 to 1970-01-01, and days of an era.
  */
 export const EPOCH_FROM_MARCH_0 = 719_468;
 export const ERA_DAYS = 146_097;
-/** Days from March to the end of December, and those of January and February before a leap day. */
+/** Days from March to the end of December, and days of January and February without a leap day. */
 export const MARCH_TO_YEAR_END_DAYS = 306;
 export const JANUARY_FEBRUARY_DAYS = 59;
 
@@ -30,7 +27,7 @@ export interface CivilDate {
   dayOfYear: number;
 }
 
-/** Of a day counted from 1970-01-01. */
+/** The date of a day that is counted from 1970-01-01. */
 export function civilDate(day: number): CivilDate {
   const shifted = day + EPOCH_FROM_MARCH_0;
   const era = Math.floor(shifted / ERA_DAYS);
@@ -58,7 +55,7 @@ export function dayOf(instantMs: number): number {
   return Math.floor(instantMs / DAY_MS);
 }
 
-/** From 0 to below the part's number of steps. */
+/** At least 0 and less than the number of steps of the part. */
 export function cyclePartOf(part: CyclePart, instantMs: number): number {
   const day = dayOf(instantMs);
   switch (part) {
@@ -73,7 +70,7 @@ export function cyclePartOf(part: CyclePart, instantMs: number): number {
   }
 }
 
-/** Sine and cosine of every step of a round, in single precision, two by two. */
+/** Sine and cosine of every step, in single precision, as pairs. */
 export function cycleTable(part: CyclePart): Float32Array {
   const steps = CYCLES[part];
   return Float32Array.from({ length: steps * 2 }, (_, i) => {

@@ -15,7 +15,7 @@ export const MAX_CLASSES = 1000;
 export const MIN_TRAINING_ROWS = 10;
 const MIN_HELD_ROWS = 2;
 
-/** Names that the exported model gives its outputs, which no input may bear. */
+/** Names of the outputs of the exported model. No input may have one of them. */
 const OUTPUT_NAMES: Record<Task, readonly string[]> = {
   CLASSIFICATION: ['label', 'probabilities'],
   REGRESSION: ['prediction'],
@@ -33,7 +33,7 @@ const ACCEPTED_TYPES: Record<FeatureKind, readonly ColumnType[]> = {
 };
 
 /**
- * Whether a training of this dataset can begin. Errors: BAD_USER_INPUT naming the first offending field, e.g.
+ * Checks whether a training on this dataset can begin. Errors: BAD_USER_INPUT, which names the first wrong field, e.g.
  * `config.features[2].column: expected one of date, delay, distance, got "dely"`.
  */
 export function checkConfigAgainstSchema(config: TrainingConfig, profile: DatasetProfile): void {
@@ -69,7 +69,9 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
   checkSplitSizes(config, splitSizes(config.split, Math.max(0, usableRows)));
 }
 
-/** What only a classification can decide; how many classes there are is known when the rows are read. */
+/**
+ * Refuses settings that only a classification can have. The number of classes is known only after the rows are read.
+ */
 function checkDecisions({ modelType, classWeights, decisionThreshold }: TrainingConfig): void {
   if (TASK_OF[modelType] === 'CLASSIFICATION') return;
   if (classWeights) throw badInput('config.classWeights', `nothing for ${modelType}`, classWeights.by);
@@ -99,7 +101,7 @@ function checkPartColumn(
   }
 }
 
-/** Hyperparameters that were given and that this training does not use. */
+/** Hyperparameters that were given but that this training does not use. */
 export function unusedHyperparameters({ modelType, hyperparameters }: TrainingConfig): TrainingWarning[] {
   if (hyperparameters.optimizer === 'ADAM') return [];
   const asked = (['learningRate', 'batchSize'] as const).filter((name) => hyperparameters[name] !== undefined);
@@ -212,7 +214,7 @@ export function splitSizes(split: { validation: number; holdout: number }, rows:
   return { train: rows - holdout - validation, validation, holdout };
 }
 
-/** Errors: BAD_USER_INPUT when the split leaves too little to learn from or to judge by. */
+/** Errors: BAD_USER_INPUT when the split leaves too few rows for the training or for the measurement. */
 export function checkSplitSizes(config: TrainingConfig, sizes: SplitSizes): void {
   const { train, validation, holdout } = sizes;
   if (train < MIN_TRAINING_ROWS || validation < MIN_HELD_ROWS || holdout < MIN_HELD_ROWS) {

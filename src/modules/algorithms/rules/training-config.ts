@@ -20,11 +20,11 @@ export const TASK_OF: Record<ModelType, Task> = {
   KMEANS: 'CLUSTERING',
 };
 
-/** SOLVER: closed form, or L-BFGS, until it has converged; linear models only. ADAM: steps over minibatches. */
+/** SOLVER: closed form or L-BFGS, until it converges; linear models only. ADAM: steps over minibatches. */
 export const OPTIMIZERS = ['SOLVER', 'ADAM'] as const;
 export type Optimizer = (typeof OPTIMIZERS)[number];
 
-/** The ways a column enters a model. A timestamp becomes its parts (UTC). */
+/** The ways in which a model can use a column. A timestamp becomes its parts (UTC). */
 export const FEATURE_KINDS = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'] as const;
 export type FeatureKind = (typeof FEATURE_KINDS)[number];
 
@@ -32,26 +32,28 @@ const fraction = z.number().gt(0).lt(1);
 
 const partValues = z.array(z.string()).min(1).max(100);
 
-/** Shares of rows; what validation and holdout leave is trained on. */
+/** Fractions of the rows. The rows that are neither validation nor holdout rows are used for training. */
 export const splitSchema = z.discriminatedUnion('by', [
-  /** By a seeded shuffle. */
+  /** A shuffle with a seed. */
   z.strictObject({ by: z.literal('RATIO'), validation: fraction, holdout: fraction }),
-  /** Ordered by a timestamp column, the latest rows being the holdout, so that no future leaks into training. */
+  /**
+   * Ordered by a timestamp column. The latest rows are the holdout, so that the training sees no data of the future.
+   */
   z.strictObject({ by: z.literal('TIME'), column: z.string(), validation: fraction, holdout: fraction }),
-  /** By what a column of the user's says of each row. */
+  /** A column of the user says to which part each row belongs. */
   z.strictObject({
     by: z.literal('COLUMN'),
     column: z.string(),
     values: z
       .strictObject({ train: partValues.optional(), validation: partValues.optional(), holdout: partValues })
       .optional(),
-    /** Share of the training rows that is watched where no value says which rows are. */
+    /** If no value marks validation rows, this fraction of the training rows is used for validation. */
     validation: fraction.default(0.1),
   }),
 ]);
 export type SplitConfig = z.infer<typeof splitSchema>;
 
-/** Values that usually say which part a row is in, in any case. */
+/** Usual names of the parts; upper or lower case does not matter. */
 export const USUAL_PARTS = {
   train: ['train', 'training'],
   validation: ['validation', 'valid', 'val', 'dev'],
@@ -59,8 +61,8 @@ export const USUAL_PARTS = {
 } as const;
 
 /**
- * What a row of each class counts in the loss. BALANCED: as much as the class is rare, so that every class weighs the
- * same.
+ * The weight of a row of each class in the loss. BALANCED: rare classes get larger weights, so that all classes count
+ * the same.
  */
 const classWeightsSchema = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('BALANCED') }),
@@ -74,8 +76,8 @@ const classWeightsSchema = z.discriminatedUnion('by', [
 ]);
 
 /**
- * From which probability on a row of two classes is called the second one. F1 and COST: what is best on the validation
- * rows.
+ * The probability from which a row of two classes is predicted as the second class. F1 and COST: the best one on the
+ * validation rows.
  */
 const decisionThresholdSchema = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('F1') }),
@@ -88,30 +90,30 @@ const decisionThresholdSchema = z.discriminatedUnion('by', [
 ]);
 export type DecisionRule = z.infer<typeof decisionThresholdSchema>;
 
-/** Turns a numeric column into a two-class target: 1 where value > threshold. */
+/** Turns a numeric column into a target of two classes: 1 where value > threshold. */
 export const targetSchema = z.strictObject({
   column: z.string(),
   greaterThan: z.number().optional(),
 });
 
 export const hyperparametersSchema = z.strictObject({
-  /** Linear models: SOLVER when absent. Networks: ADAM alone. */
+  /** Linear models: SOLVER when absent. Neural networks: only ADAM. */
   optimizer: z.enum(OPTIMIZERS).optional(),
-  /** Passes over the rows; the most iterations of a solver or of k-means. */
+  /** Passes over the rows; for a solver or k-means, the maximum number of iterations. */
   epochs: z.int().min(1).max(10_000).optional(),
-  /** ADAM only. Absent: 128, or fewer where an epoch would have too few steps. */
+  /** ADAM only. When absent: 128, or fewer when an epoch would have too few steps. */
   batchSize: z.int().min(1).max(65_536).optional(),
   /** ADAM only. */
   learningRate: z.number().positive().max(10).optional(),
   /**
-   * L2 penalty on weights (not on biases), added to the mean loss. Absent: scikit-learn's default for SOLVER, else
-   * none.
+   * L2 penalty on the weights (not on the biases), added to the mean loss. When absent: the default of scikit-learn for
+   * SOLVER, otherwise none.
    */
   l2: z.number().min(0).max(10).optional(),
   hiddenLayers: z.array(z.int().min(1).max(4096)).max(8).default([64, 32]),
-  /** Clusters of k-means. */
+  /** Number of clusters of k-means. */
   clusters: z.int().min(2).max(1000).default(8),
-  /** Categories kept per column, the rest being one "other"; most frequent first. */
+  /** The number of categories per column: the most frequent ones are kept, all others become one "other". */
   maxCategories: z.int().min(1).max(2000).default(100),
 });
 
@@ -120,7 +122,7 @@ const NETWORK_EPOCHS = 500;
 const NETWORK_PATIENCE = 20;
 /** Epochs between two checkpoints when the number of epochs was not set. */
 const CHECKPOINT_EPOCHS = 10;
-/** Of Adam. */
+/** The default for Adam. */
 export const LEARNING_RATE = 0.001;
 const ADAM_EPOCHS = 20;
 
@@ -135,26 +137,29 @@ const configShape = z.strictObject({
   target: targetSchema.optional(),
   features: featuresSchema,
   split: splitSchema,
-  /** Only rows whose timestamp column lies in [from, to), ISO 8601; either end may be open. */
+  /** Uses only rows whose timestamp is in [from, to), ISO 8601. Both ends are optional. */
   window: z
     .strictObject({ column: z.string(), from: z.iso.datetime().optional(), to: z.iso.datetime().optional() })
     .optional(),
-  /** A seeded random sample of this many rows; 0 = all. */
+  /** A random sample of this many rows, drawn with the seed; 0 means all rows. */
   sampleRows: z.int().min(0).max(100_000_000).default(0),
   hyperparameters: hyperparametersSchema.prefault({}),
   /**
-   * Stop when the validation loss has not improved by minDelta for `patience` epochs; the best epoch's weights are
-   * kept. Networks do so when neither this nor the number of epochs is given.
+   * Stops when the validation loss has not improved by minDelta for `patience` epochs; the weights of the best epoch
+   * are kept. This is the default for neural networks when the number of epochs is absent too.
    */
   earlyStopping: z
     .strictObject({ patience: z.int().min(1).max(1000), minDelta: z.number().min(0).default(0) })
     .optional(),
-  /** 1 when absent, 10 when `epochs` is absent too. */
+  /** When absent: 1, or 10 when `epochs` is absent too. */
   checkpointEveryEpochs: z.int().min(1).max(10_000).optional(),
   classWeights: classWeightsSchema.optional(),
-  /** Two classes only; the more probable class when absent. */
+  /** For two classes only. When absent, the more probable class is predicted. */
   decisionThreshold: decisionThresholdSchema.optional(),
-  /** After the holdout evaluation, train again on all rows, for the best number of epochs; that model is the result. */
+  /**
+   * After the evaluation on the holdout, trains again on all rows for the best number of epochs. The result is that
+   * model.
+   */
   refit: z.boolean().optional(),
   seed: z
     .int()
@@ -166,18 +171,18 @@ const configShape = z.strictObject({
 type Shape = z.infer<typeof configShape>;
 
 /**
- * What `startTraining` asks for, checked for shape and range and with all defaults; columns are checked against the
- * dataset.
+ * The configuration that `startTraining` gets. This checks shape and ranges and fills in all defaults; the columns are
+ * checked against the dataset later.
  */
 export const trainingConfigSchema = configShape.transform(withDefaults);
 export type TrainingConfig = z.infer<typeof trainingConfigSchema>;
 
-/** The same, where the features may be left to the service: all columns that can help. */
+/** The same, but `features` may be absent: the service then takes all columns that can help. */
 export const trainingRequestSchema = configShape
   .extend({ features: featuresSchema.optional() })
   .transform(({ features, ...config }) => ({ ...withDefaults(config), features }));
 
-/** Which of the defaults hold depends on what is trained. */
+/** Some defaults depend on the algorithm. */
 function withDefaults<C extends Omit<Shape, 'features'>>(config: C) {
   const { modelType, hyperparameters, earlyStopping } = config;
   const optimizer = hyperparameters.optimizer ?? OPTIMIZER_OF[modelType];
@@ -209,7 +214,7 @@ export function isNetwork(modelType: ModelType): boolean {
   return modelType === 'MLP_CLASSIFIER' || modelType === 'MLP_REGRESSOR';
 }
 
-/** None for k-means, which has its own iteration. */
+/** Undefined for k-means, which has its own iteration. */
 const OPTIMIZER_OF: Record<ModelType, Optimizer | undefined> = {
   LOGISTIC_REGRESSION: 'SOLVER',
   LINEAR_REGRESSION: 'SOLVER',
@@ -218,7 +223,7 @@ const OPTIMIZER_OF: Record<ModelType, Optimizer | undefined> = {
   KMEANS: undefined,
 };
 
-/** Whether a loss on labelled rows can measure this task's predictions. */
+/** Whether the predictions of this task have a loss on labelled rows. */
 export function hasLoss(task: Task | 'OTHER'): boolean {
   return task === 'CLASSIFICATION' || task === 'REGRESSION';
 }

@@ -7,16 +7,16 @@ export type TrainingConfigInput = z.input<typeof trainingRequestSchema>;
 
 /**
  * Fills in defaults and checks shape and ranges. BAD_USER_INPUT names the first wrong field below `field`, what was
- * expected, what came.
+ * expected and what was given.
  */
 export function parseTrainingConfig(field: string, input: unknown): z.output<typeof trainingRequestSchema> {
   return parseInput(trainingRequestSchema, field, input);
 }
 
-/** Longest text of a run parameter. */
+/** The longest text of a run parameter. */
 const MAX_PARAM_LENGTH = 5_000;
 
-/** The configuration as parameters of its run: one per leaf, lists as one text. */
+/** The configuration as parameters of its run: one for each value; a list becomes one text. */
 export function configParams(config: TrainingConfig): { key: string; value: string }[] {
   const { features, ...rest } = config;
   const listed = features.map(({ column }) => column).join(', ');

@@ -4,14 +4,14 @@ import { referenceProfileSchema, signatureSchema } from '../../model-contract/in
 import { trainingConfigSchema } from './training-config.js';
 import { trainingWarningSchema } from './training-warnings.js';
 
-/** What a TRAINING job leaves as its result. */
+/** The result of a TRAINING job. */
 export const trainingResultSchema = z.object({
   /** The trained model.onnx in the object store. */
   modelKey: z.string(),
-  /** With `refit`: the model evaluated on the holdout, before the training on all rows. */
+  /** With `refit`: the model that was evaluated on the holdout, before the training on all rows. */
   judgedModel: z.object({ key: z.string(), sha256: z.string(), signature: signatureSchema }).optional(),
   sizeBytes: z.int(),
-  /** Hex. */
+  /** Hexadecimal digits. */
   sha256: z.string(),
   signature: signatureSchema,
   /** Final metrics by name, e.g. `holdout.log_loss`. */
@@ -22,7 +22,7 @@ export const trainingResultSchema = z.object({
   epochsRun: z.int(),
   bestEpoch: z.int(),
   stoppedEarly: z.boolean(),
-  /** Absent in results of earlier versions. */
+  /** Absent in results of earlier releases. */
   warnings: z.array(trainingWarningSchema).optional(),
   config: trainingConfigSchema,
 });

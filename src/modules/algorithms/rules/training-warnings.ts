@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What a training that ended well, or by its own fault, should tell who looks at its figures. */
+/** Kinds of warnings about a training's results, for the person who reads them. */
 export const TRAINING_WARNINGS = [
   'COLUMN_LEFT_OUT',
   'HYPERPARAMETER_UNUSED',
@@ -15,9 +15,9 @@ export type TrainingWarningCode = (typeof TRAINING_WARNINGS)[number];
 
 export const trainingWarningSchema = z.object({
   code: z.enum(TRAINING_WARNINGS),
-  /** One sentence that says what to do next. */
+  /** One sentence that also says what to do next. */
   message: z.string(),
-  /** What it rests on; finite numbers. */
+  /** The numbers behind the warning; all are finite. */
   figures: z.array(z.object({ name: z.string(), value: z.number() })),
 });
 export type TrainingWarning = z.infer<typeof trainingWarningSchema>;
@@ -32,12 +32,12 @@ export function trainingWarning(
 }
 
 /**
- * The validation loss as far as warnings need it. It goes into checkpoints: a resumed training warns as an unbroken
- * one.
+ * The part of the validation loss that warnings need. Checkpoints contain it, so that a resumed training gives the same
+ * warnings as one without interruption.
  */
 export interface LossCurve {
   first: number;
-  /** When four fifths of the epochs were over. */
+  /** The loss after four fifths of the epochs. */
   late: number | null;
   last: number;
   lowest: number;
@@ -45,11 +45,11 @@ export interface LossCurve {
 }
 
 const LATE_SHARE = 0.8;
-/** Smaller changes of the loss are noise: as a share, and in nats or units of the target's variance. */
+/** Smaller changes of the loss count as noise: as a fraction, and in nats or in units of the target's variance. */
 const SHARE_THAT_COUNTS = 0.01;
 const LOSS_THAT_COUNTS = 0.001;
 const OVERFITTED_SHARE = 0.1;
-/** Predicted less often than this share of its own rows, a class is as good as never predicted. */
+/** A class that is predicted less often than this fraction of its own rows counts as never predicted. */
 const RARE_SHARE = 0.1;
 const ROWS_THAT_COUNT = 5;
 
@@ -63,9 +63,9 @@ export function trackLoss(curve: LossCurve | undefined, epoch: number, epochs: n
 export interface CurveFacts {
   curve: LossCurve;
   epochs: number;
-  /** Ended by convergence or by early stopping. */
+  /** The training ended by convergence or by early stopping. */
   finished: boolean;
-  /** Whether the method converges by itself: a solver or k-means. */
+  /** True for methods that converge without a limit of epochs: a solver or k-means. */
   converges: boolean;
   keepsBest: boolean;
 }
@@ -99,13 +99,13 @@ export function curveWarnings({ curve, epochs, finished, converges, keepsBest }:
   return [];
 }
 
-/** A training that left the numbers. */
+/** The warning for a training whose loss became NaN or infinite. */
 export function divergedWarning(epoch: number, learningRate: number): TrainingWarning {
   const message = `The training loss was no finite number any more after epoch ${epoch}: lower hyperparameters.learningRate.`;
   return trainingWarning('LOSS_DIVERGED', message, { epoch, learningRate });
 }
 
-/** `metric` is the name of the two figures: log_loss or rmse. */
+/** `metric` is the name of both figures: log_loss or rmse. */
 export function baseRateWarning(metric: 'log_loss' | 'rmse', model: number, baseRate: number): TrainingWarning[] {
   if (!(model >= baseRate)) return [];
   const what = metric === 'log_loss' ? 'the share of each class' : 'the mean';
@@ -115,7 +115,7 @@ export function baseRateWarning(metric: 'log_loss' | 'rmse', model: number, base
   return [trainingWarning('WORSE_THAN_BASE_RATE', message, { [metric]: model, [`baseRate_${metric}`]: baseRate })];
 }
 
-/** Classes of the holdout with so few predictions that their recall cannot be what anybody wants. */
+/** Classes of the holdout that are predicted so rarely that their recall is useless. */
 export function rareClassWarnings(
   classes: readonly string[],
   confusion: readonly (readonly number[])[],

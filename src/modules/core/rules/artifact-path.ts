@@ -4,7 +4,7 @@ const MAX_PATH_LENGTH = 500;
 const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._ @=+,()[\]-]{0,199}$/;
 
 /**
- * The path of an artifact within its run: segments of letters, digits and ._-@=+,()[] separated by slashes.
+ * The path of an artifact within its run: segments of letters, digits and ._-@=+,()[], separated by slashes. Errors:
  * INVALID_PATH.
  */
 export function checkArtifactPath(field: string, path: string): string {
@@ -27,9 +27,9 @@ const MAX_ENCODINGS = 10;
 const MAX_FREE_PATH_LENGTH = 1_000;
 
 /**
- * A path as clients' file systems have it, spaces, unicode and leading dots included. Decoded as often as somebody has
- * percent-encoded it, so that nothing shows its meaning only later; '' is the folder itself. Null for what might lead
- * out of its folder.
+ * A path as file systems of clients have it, also with spaces, Unicode and leading dots; '' is the folder itself. It is
+ * percent-decoded until nothing changes any more, so that no later decoding gives another meaning. Null for a path that
+ * could lead out of its folder.
  */
 export function freeArtifactPath(text: string): string | null {
   let path = text;
@@ -59,7 +59,7 @@ const CONTENT_TYPES = new Map(
   }),
 );
 
-/** By the extension; what a browser might run is only bytes. */
+/** The content type by the extension. Types that a browser could execute become plain bytes. */
 export function contentTypeOf(path: string): string {
   return CONTENT_TYPES.get(path.split('.').at(-1)?.toLowerCase() ?? '') ?? 'application/octet-stream';
 }

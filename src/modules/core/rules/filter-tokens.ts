@@ -16,7 +16,7 @@ const STRING = /'(?:''|[^'])*'/uy;
 const DOUBLE_QUOTED = /"(?:""|[^"])*"/uy;
 const NAME = /(?:([\p{L}_][\p{L}\p{N}_]*)|`([^`]*)`)(?:\.(?:`([^`]*)`|"([^"]*)"|([\p{L}\p{N}_][\p{L}\p{N}_./-]*)))?/uy;
 
-/** What is wrong with a filter, and where: positions count characters from 0. */
+/** The error for a wrong filter: what is wrong, and where. Positions count characters from 0. */
 export function filterError(field: string, expected: string, token: { text: string; position: number }): AppError {
   const got = token.text === '' ? 'the end' : quote(token.text);
   const { position } = token;
@@ -28,7 +28,7 @@ export function filterError(field: string, expected: string, token: { text: stri
   });
 }
 
-/** The tokens of a filter, read one by one on request: a huge filter is rejected before all of it is read. */
+/** The tokens of a filter, read one at a time: a wrong filter that is huge is refused before all of it is read. */
 export class Tokens {
   private at = 0;
   current: Token;
@@ -59,7 +59,7 @@ export class Tokens {
     return token;
   }
 
-  /** Takes the next token if it is this word, in any case. */
+  /** Takes the next token if it is this word; upper or lower case does not matter. */
   takeWord(word: string): boolean {
     if (!isWord(this.current, word)) return false;
     this.take();
@@ -118,7 +118,7 @@ export class Tokens {
   private readNumber(position: number): Token | null {
     const found = this.match(NUMBER);
     if (!found) return null;
-    // 0x10 and 1abc are no numbers.
+    // 0x10 and 1abc are not numbers.
     const next = this.match(/[\p{L}\p{N}_]+/uy);
     if (next) throw this.fail('a number', { text: found[0] + next[0], position });
     return { kind: 'number', value: Number(found[0]), text: found[0], position };
@@ -131,7 +131,7 @@ export class Tokens {
   }
 }
 
-/** True for a word of the grammar itself; in backticks it would be a key. */
+/** True for a keyword of the grammar. In backticks the same word is a key. */
 export function isWord(token: Token, word: string): boolean {
   return token.kind === 'name' && !token.isQuoted && token.key.toUpperCase() === word;
 }

@@ -4,7 +4,10 @@ import { isWord, Tokens, type Token } from './filter-tokens.js';
 const SYMBOLS = ['=', '!=', '<', '<=', '>', '>='] as const;
 export type Comparator = (typeof SYMBOLS)[number] | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN' | 'IS NULL' | 'IS NOT NULL';
 
-/** What is compared: a key of an entity with a number, a text, a list of texts, or nothing (IS NULL, IS NOT NULL). */
+/**
+ * One comparison of a filter: a key of an entity with a number, a text, a list of texts, or nothing (IS NULL, IS NOT
+ * NULL).
+ */
 export interface Comparison<Entity extends string = string> {
   type: 'comparison';
   entity: Entity;
@@ -18,27 +21,27 @@ export type Filter<Entity extends string = string> =
   | { type: 'and' | 'or'; terms: readonly Filter<Entity>[] }
   | { type: 'not'; term: Filter<Entity> };
 
-/** How a key can be compared. A TIME is milliseconds since 1970, or in our own filters an ISO 8601 text. */
+/** How a key can be compared. A TIME is milliseconds since 1970, or, in the service's own filters, an ISO 8601 text. */
 export interface ValueRule {
   type: 'NUMBER' | 'STRING' | 'TIME';
   comparators: readonly Comparator[];
-  /** The key that this one is another name of. */
+  /** The key for which this one is another name. */
   aliasOf?: string;
 }
 
 export interface EntityRule {
-  /** What may precede the dot. */
+  /** The texts that may stand before the dot. */
   prefixes: readonly string[];
-  /** The keys that there are. */
+  /** The known keys. */
   keys?: Readonly<Record<string, ValueRule>>;
-  /** How all other keys are compared; there are no others when absent. */
+  /** How all other keys are compared. When absent, other keys are refused. */
   others?: ValueRule;
 }
 
-/** What a filter may ask for. */
+/** What a filter may contain. */
 export interface FilterGrammar<Entity extends string> {
   entities: Readonly<Record<Entity, EntityRule>>;
-  /** The entity of a key without a prefix. */
+  /** The entity of a key that has no prefix. */
   bare: Entity;
 }
 
@@ -58,7 +61,8 @@ const MAX_WILDCARDS = 20;
 const MAX_ORDER_KEYS = 10;
 
 /**
- * A filter with AND, OR, NOT and parentheses; null when it is empty. NOT binds tighter than AND, AND tighter than OR.
+ * Parses a filter with AND, OR, NOT and parentheses; null when it is empty. NOT binds tighter than AND, AND tighter
+ * than OR.
  */
 export function parseFilter<E extends string>(
   field: string,
@@ -70,7 +74,7 @@ export function parseFilter<E extends string>(
   return parser.whole();
 }
 
-/** Keys to order by, each like `metrics.loss DESC`; ascending by default. */
+/** Parses the keys of an order, such as `metrics.loss DESC`; ascending by default. */
 export function parseOrderBy<E extends string>(
   field: string,
   texts: readonly string[],
@@ -79,7 +83,7 @@ export function parseOrderBy<E extends string>(
   return orderOf(field, texts, (text, i) => new Parser(`${field}[${i}]`, text, grammar).orderKey());
 }
 
-/** The keys that some texts are, read one by one: a few, and each once. */
+/** Reads the keys of an order, one per text. Refuses too many keys, and the same key twice. */
 export function orderOf<E extends string>(
   field: string,
   texts: readonly string[],
@@ -268,14 +272,14 @@ class Parser<E extends string> {
   }
 }
 
-/** What was expected, for a pattern that the database cannot match quickly: each wildcard costs it extra attempts. */
+/** For a pattern that the database cannot match quickly, what was expected: each wildcard costs extra attempts. */
 export function refusedPattern(pattern: string): string | null {
   if (pattern.length > MAX_PATTERN_LENGTH) return `a pattern of at most ${MAX_PATTERN_LENGTH} characters`;
   if (pattern.split('%').length - 1 > MAX_WILDCARDS) return `a pattern with at most ${MAX_WILDCARDS} %`;
   return /(?:^|[^\\])(?:\\\\)*\\$/.test(pattern) ? 'a pattern that does not end with a lone backslash' : null;
 }
 
-/** NaN, the infinities, and times as people write them. */
+/** NaN, the infinities, and times in the notation of people. */
 function specialNumber(rule: ValueRule, comparator: Comparator, token: Token): number | undefined {
   if (rule.type === 'TIME') {
     const isTime =

@@ -1,12 +1,12 @@
-/** An id as this API gives them, in one spelling: ids are compared as text in many places. */
+/** An id in the only spelling that the API uses, because ids are compared as texts in many places. */
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** Ids as MLflow writes them: a UUID without its dashes. */
+/** An id in the notation of MLflow: a UUID without its dashes. */
 export function toHexId(id: string): string {
   return id.replaceAll('-', '');
 }
 
-/** The UUID behind 32 hexadecimal digits, or behind a UUID; null for anything else. */
+/** The UUID of a text of 32 hexadecimal digits, or of a UUID; null for any other text. */
 export function fromHexId(text: string): string | null {
   const digits = text.toLowerCase().replaceAll('-', '');
   if (!/^[0-9a-f]{32}$/.test(digits)) return null;

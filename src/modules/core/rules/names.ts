@@ -2,14 +2,14 @@ import { badInput } from '../../../errors.js';
 import { checkText } from './plain-json.js';
 
 const MAX_NAME_LENGTH = 250;
-// Control characters, zero-width and direction marks make two names look alike.
+// Characters that make two different names look alike: control characters, zero-width characters and direction marks.
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 
 export function isVisible(text: string): boolean {
   return !INVISIBLE.test(text);
 }
 
-/** A name that people can see and type: 1 to 250 characters, none of them invisible, no space at either end. */
+/** Checks that people can see and type a name: 1 to 250 characters, none of them invisible, no space at either end. */
 export function checkName(field: string, name: string): string {
   if (name.length === 0 || name.length > MAX_NAME_LENGTH || name.trim() !== name || !isVisible(name)) {
     throw badInput(field, `1 to ${MAX_NAME_LENGTH} visible characters without spaces at the ends`, name);
@@ -17,7 +17,7 @@ export function checkName(field: string, name: string): string {
   return name;
 }
 
-/** A name that is also part of a stored path and of an address. */
+/** Checks a name that is also a part of a stored path and of a URL. */
 export function checkPathName(field: string, name: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) {
     throw badInput(field, 'letters, digits and ._- (at most 128, a letter or digit first)', name);
@@ -25,7 +25,7 @@ export function checkPathName(field: string, name: string): string {
   return name;
 }
 
-/** At most `max` UTF-16 units of a text, without half of a character at its end. */
+/** The first `max` UTF-16 units of a text, without half of a character at the end. */
 export function cutText(text: string, max: number): string {
   return text.slice(0, max).replace(/\p{Cs}$/u, '');
 }
@@ -33,7 +33,7 @@ export function cutText(text: string, max: number): string {
 const MAX_TAGS = 100;
 const MAX_TAG_CHARACTERS = 8_000;
 
-/** One tag or parameter; `field` is what holds it. */
+/** Checks one tag or parameter; `field` is the field of its input. */
 export function checkTag(field: string, key: string, value: string, maxValueLength = MAX_TAG_CHARACTERS): void {
   checkName(`${field}.key`, key);
   if (value.length > maxValueLength)
@@ -41,14 +41,14 @@ export function checkTag(field: string, key: string, value: string, maxValueLeng
   checkText(value, null, `${field}.value`);
 }
 
-/** Tags or parameters as a checked, plain record. */
+/** Checks tags or parameters and returns them as a record. */
 export function checkTags(
   field: string,
   entries: { key: string; value: string }[],
   maxValueLength = MAX_TAG_CHARACTERS,
 ): Record<string, string> {
   if (entries.length > MAX_TAGS) throw badInput(field, `at most ${MAX_TAGS} entries`, entries.length);
-  // fromEntries makes `__proto__` a key like any other.
+  // With `fromEntries`, `__proto__` is an ordinary key.
   return Object.fromEntries(
     entries.map(({ key, value }, i) => {
       checkTag(`${field}[${i}]`, key, value, maxValueLength);
@@ -60,7 +60,8 @@ export function checkTags(
 const MAX_MODEL_NAME_LENGTH = 256;
 
 /**
- * A registered model's name, as MLflow allows it: URIs such as models:/name/1 contain it, so / and : are not allowed.
+ * Checks the name of a registered model by MLflow's rule: / and : are not allowed, because URIs such as models:/name/1
+ * contain the name.
  */
 export function checkModelName(field: string, name: string): string {
   const isPlain =

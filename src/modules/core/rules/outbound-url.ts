@@ -1,31 +1,31 @@
 import ipaddr from 'ipaddr.js';
 import { AppError, badInput, ErrorCode, quote } from '../../../errors.js';
 
-/** What calls to addresses that users give (webhooks, import servers) may reach besides public https addresses. */
+/** Which addresses besides public https addresses may be called when a user names them (webhooks, import servers). */
 export interface OutboundPolicy {
   allowHttp: boolean;
-  /** Host names, addresses and networks (CIDR) that may be called though they are private. */
+  /** Host names, addresses and networks (CIDR) that may be called although they are private. */
   allowedHosts: readonly string[];
 }
 
 const MAX_LENGTH = 2_000;
 const SHAPE = /^(https?):\/\/([^/?#]*)([/?][^#]*)?$/i;
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
-/** At least two labels, the last of which no number can be: other spellings of addresses stay out. */
+/** At least two labels, and the last one begins with a letter: this excludes all other spellings of IP addresses. */
 const PUBLIC_NAME = new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)+(?=[a-z])${LABEL}$`);
 const HOST_NAME = new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)*${LABEL}$`);
-/** Names of this machine or its network, whatever DNS returns. */
+/** Names of this machine or its network, refused whatever DNS returns. */
 const LOCAL_NAME = /(^|\.)(localhost|local|internal|intranet|lan|home\.arpa)$/;
 
 /**
- * An address that a user names, when it may be called; URL_NOT_ALLOWED with the reason otherwise. A host name is
- * resolved and checked later.
+ * Checks a URL that a user names; URL_NOT_ALLOWED with the reason when it may not be called. A host name is resolved
+ * and checked later.
  */
 export function checkOutboundUrl(field: string, text: string, policy: OutboundPolicy): URL {
   const refuse = (expected: string) => urlNotAllowed(field, text, expected);
   if (text.length > MAX_LENGTH) throw refuse(`an address of at most ${MAX_LENGTH} characters`);
-  // Rejects what a URL parser would silently correct (blanks, backslashes, other scripts): the address is called as
-  // written.
+  // Refuses what a URL parser would silently correct (blanks, backslashes, other scripts), so that the address is
+  // called as it was written.
   if (!/^[\x21-\x7e]+$/.test(text) || text.includes('\\'))
     throw refuse('an address in plain ASCII, without blanks or backslashes');
   const [, protocol = '', authority = ''] = SHAPE.exec(text) ?? [];
@@ -54,12 +54,12 @@ export function checkOutboundUrl(field: string, text: string, policy: OutboundPo
   return url;
 }
 
-/** The resolved addresses of a checked host, all of which may be called; URL_NOT_ALLOWED when one may not. */
+/** Checks the resolved addresses of a host and returns them. URL_NOT_ALLOWED when one of them may not be called. */
 export function checkResolved(host: string, addresses: readonly string[], policy: OutboundPolicy): void {
   if (isAllowedName(host, policy)) return;
   for (const address of addresses) {
     const problem = addressProblem(address, policy);
-    // The address itself stays unsaid: it tells how the inner network looks.
+    // The error does not show the address, because it would tell how the inner network looks.
     if (problem)
       throw new AppError(
         ErrorCode.URL_NOT_ALLOWED,
@@ -68,14 +68,14 @@ export function checkResolved(host: string, addresses: readonly string[], policy
   }
 }
 
-/** Why an address must not be called; null when it may. */
+/** Why an address must not be called; null when it may be called. */
 export function addressProblem(text: string, policy: OutboundPolicy): string | null {
   const address = parseAddress(text);
   if (!address) return 'not an IP address';
   if (policy.allowedHosts.some((entry) => includes(entry, address))) return null;
   const range = address.range();
   if (range === 'unicast') {
-    // IPv6 gives global addresses from one eighth of its space; what lies outside it is old or not yet thought of.
+    // Global IPv6 addresses come from one eighth of the address space; anything else is outdated or not assigned yet.
     return address.kind() === 'ipv6' && (address.toByteArray()[0]! & 0xe0) !== 0x20 ? 'not a public one' : null;
   }
   const inner = innerAddress(address);
@@ -86,7 +86,7 @@ export function addressProblem(text: string, policy: OutboundPolicy): string | n
   return KINDS[range] ?? 'not a public one';
 }
 
-/** Entries of the list of allowed hosts, checked. */
+/** Checks the entries of the list of allowed hosts. */
 export function checkAllowedHosts(field: string, entries: readonly string[]): readonly string[] {
   for (const entry of entries) {
     if (!ipaddr.isValidCIDR(entry) && !parseAddress(entry) && !HOST_NAME.test(entry)) {
@@ -113,7 +113,7 @@ function isAllowedName(host: string, { allowedHosts }: OutboundPolicy): boolean 
   return allowedHosts.includes(host) && !parseAddress(host);
 }
 
-/** An address in its usual spelling, with or without the brackets of a URL. */
+/** An address in its normal form. The text may have the brackets of a URL. */
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   return ipaddr.IPv4.isValidFourPartDecimal(bare) || ipaddr.IPv6.isValid(bare) ? ipaddr.parse(bare) : null;
@@ -127,7 +127,7 @@ function includes(entry: string, address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   return network.kind() === address.kind() && address.match(network, bits);
 }
 
-/** The IPv4 address that an IPv6 address leads to through a translator: mapped, NAT64, 6to4. */
+/** The IPv4 address that an IPv6 address reaches through a translator: mapped, NAT64, 6to4. */
 function innerAddress(address: ipaddr.IPv4 | ipaddr.IPv6): string | null {
   if (address.kind() === 'ipv4') return null;
   const bytes = address.toByteArray();
@@ -135,7 +135,7 @@ function innerAddress(address: ipaddr.IPv4 | ipaddr.IPv6): string | null {
     case 'ipv4Mapped':
       return bytes.slice(12).join('.');
     case 'rfc6052':
-      // The well-known prefix alone holds public addresses; 64:ff9b:1::/48 is for private networks.
+      // Only the well-known prefix contains public addresses; 64:ff9b:1::/48 is for private networks.
       return bytes[5] === 0 ? bytes.slice(12).join('.') : null;
     case '6to4':
       return bytes.slice(2, 6).join('.');

@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import { badInput } from '../../../errors.js';
 
 /**
- * The checked value with its defaults. BAD_USER_INPUT names the first wrong field below `field`, what was expected,
- * what came.
+ * The checked value with its defaults. BAD_USER_INPUT names the first wrong field below `field`, what was expected and
+ * what was given.
  */
 export function parseInput<T>(schema: z.ZodType<T>, field: string, input: unknown): T {
   const parsed = schema.safeParse(input);

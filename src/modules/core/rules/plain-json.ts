@@ -3,13 +3,13 @@ import { badInput } from '../../../errors.js';
 const MAX_STRING_LENGTH = 100_000;
 const MAX_JSON_DEPTH = 32;
 
-/** Where a value lies; spelled out only for a refusal, because a call can carry a hundred thousand values. */
+/** The place of a value. It becomes a text only in an error, because a call can have a hundred thousand values. */
 export interface Place {
   parent: Place | null;
   key: string | number;
 }
 
-/** Text that can be stored and shown. */
+/** Checks a text that will be stored and shown. */
 export function checkText(text: string, parent: Place | null, key: string | number): void {
   if (text.length > MAX_STRING_LENGTH)
     throw badInput(pathOf(parent, key), `at most ${MAX_STRING_LENGTH} characters`, `${text.length} characters`);
@@ -17,7 +17,7 @@ export function checkText(text: string, parent: Place | null, key: string | numb
   if (!text.isWellFormed()) throw badInput(pathOf(parent, key), 'well-formed Unicode text', text);
 }
 
-/** JSON that can be stored and shown. */
+/** Checks JSON that will be stored and shown. */
 export function checkJson(value: unknown, parent: Place | null, key: string | number, depth = 0): void {
   if (depth > MAX_JSON_DEPTH)
     throw badInput(pathOf(parent, key), `JSON nested at most ${MAX_JSON_DEPTH} deep`, 'deeper nesting');

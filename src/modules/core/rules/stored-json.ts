@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A number stored as JSON, which has no NaN or infinity and writes null for them; null is read as NaN. */
+/** A number that is stored as JSON. JSON writes NaN and infinity as null; null is read as NaN. */
 export const jsonNumber = z
   .custom<number>((value) => typeof value === 'number' || value === null, 'a number')
   .transform((value: number | null) => value ?? NaN);
@@ -10,7 +10,7 @@ export const finiteOrNull = z
   .custom<number | null>((value) => typeof value === 'number' || value === null, 'a number or null')
   .transform((value) => (Number.isFinite(value) ? value : null));
 
-/** Values by any text. Not z.record, which leaves a key named __proto__ out. */
+/** A record with any keys. z.record would leave out a key named __proto__. */
 export function recordOf<Value extends z.ZodType>(value: Value) {
   return z
     .custom<Record<string, z.input<Value>>>(

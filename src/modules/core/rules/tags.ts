@@ -11,7 +11,7 @@ interface SetSize {
   sizeBytes: number;
 }
 
-/** All tags of an object are read with it, so they share a limit. */
+/** Checks the number and the bytes of all tags of an object, because they are always read together. */
 export function checkSetSize(
   field: string,
   { count, sizeBytes }: SetSize,
@@ -30,7 +30,7 @@ export function setSizeOf(record: Readonly<Record<string, string>>): SetSize {
   return { count: entries.length, sizeBytes };
 }
 
-/** Tags of a model or version as a checked, plain record, by MLflow's limits of its registry. */
+/** Checks tags of a model or version by the limits of MLflow's registry and returns them as a record. */
 export function registryTags(
   field: string,
   entries: readonly { key: string; value: string }[],
@@ -47,7 +47,7 @@ export function registryTags(
   return tags;
 }
 
-/** The new value of each tag that was set or changed; null for a removed one. */
+/** The new value of each tag that was set or changed; null for each removed one. */
 export function tagChanges(
   before: Readonly<Record<string, string>>,
   after: Readonly<Record<string, string>>,

@@ -1,17 +1,17 @@
 import { AppError, ErrorCode } from '../../../errors.js';
 
-/** What a token issued by this service may do; its role limits it too. */
+/** The scopes of a token that this service issues; its role limits it too. */
 export const SCOPES = ['EVERYTHING', 'READ', 'PREDICT', 'WRITE_RUN'] as const;
 
 export type TokenScope =
   | { kind: 'EVERYTHING' }
   | { kind: 'READ' }
-  /** Those of the endpoints that still exist. */
+  /** Only endpoints that still exist. */
   | { kind: 'PREDICT'; endpoints: readonly { id: string; name: string }[] }
-  /** Null when the run was deleted permanently: the token then allows nothing. */
+  /** Null when the run was permanently deleted; the token then allows nothing. */
   | { kind: 'WRITE_RUN'; runId: string | null };
 
-/** Only the kinds in `allowed` are enough: a new kind is rejected until somebody allows it. */
+/** Only the kinds in `allowed` are accepted, so a new kind is refused until it is added to a list. */
 export function requireScope(
   scope: TokenScope | undefined,
   what: string,
@@ -20,12 +20,12 @@ export function requireScope(
   if (scope && scope.kind !== 'EVERYTHING' && !allowed.includes(scope.kind)) throw outsideScope(scope, what);
 }
 
-/** Every run but one is beyond a token that writes that one. */
+/** A token for one run may not write any other run. */
 export function requireRun(scope: TokenScope | undefined, what: string, runId: unknown): void {
   if (scope?.kind === 'WRITE_RUN' && (scope.runId === null || scope.runId !== runId)) throw outsideScope(scope, what);
 }
 
-/** The same whether the endpoint exists or not: a token learns nothing beyond its scope. */
+/** The error is the same whether the endpoint exists or not, so that a token reveals nothing outside its scope. */
 export function requireEndpoint(scope: TokenScope | undefined, ref: { id: string } | { name: string }): void {
   if (scope?.kind !== 'PREDICT') return;
   const isListed = scope.endpoints.some((endpoint) =>

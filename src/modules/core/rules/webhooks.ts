@@ -1,12 +1,12 @@
 import { createHmac, randomBytes } from 'node:crypto';
 
 export const WEBHOOK_TIMEOUT_MS = 10_000;
-/** The first try and seven more: over about 15 hours. */
+/** The first attempt and seven more, over about 15 hours. */
 export const WEBHOOK_ATTEMPTS = 8;
-/** After a rotation, both secrets sign this long. */
+/** After a rotation, messages are signed with both secrets for this time. */
 export const SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000;
 export const MAX_WEBHOOKS = 100;
-/** How much of an answer is kept. */
+/** The part of a response that is kept. */
 export const KEPT_RESPONSE_BYTES = 1_024;
 
 const BACKOFF_FACTOR = 4;
@@ -15,8 +15,8 @@ const SECRET_PREFIX = 'whsec_';
 const SECRET_BYTES = 32;
 
 /**
- * The time between a failed attempt and the next: 10 s, 40 s, 160 s … times 0.8 to 1.2, so that a receiver that comes
- * back is not flooded.
+ * The time between a failed attempt and the next: 10 s, 40 s, 160 s … times a random factor from 0.8 to 1.2, so that
+ * not all messages arrive at once when a receiver is available again.
  */
 export function retryDelayMs(failedAttempts: number, backoffMs: number, random: number): number {
   return backoffMs * BACKOFF_FACTOR ** (failedAttempts - 1) * (1 - JITTER + 2 * JITTER * random);
@@ -26,10 +26,7 @@ export function newWebhookSecret(): string {
   return SECRET_PREFIX + randomBytes(SECRET_BYTES).toString('base64');
 }
 
-/**
- * The headers by which a receiver knows the sender, as the Standard Webhooks specification has them; one signature per
- * secret.
- */
+/** The headers that identify the sender, by the Standard Webhooks specification; one signature per secret. */
 export function signedHeaders(
   deliveryId: string,
   sentAt: Date,
@@ -52,7 +49,7 @@ export function judgeStatus(status: number): Verdict {
   return status === 410 ? 'GONE' : 'FAILED';
 }
 
-/** Why an answer is no success, for those who read the log of deliveries. */
+/** Why a status is not a success, as the log of deliveries shows it. */
 export function describeStatus(status: number): string {
   if (status >= 300 && status < 400)
     return `The receiver answered ${status}, a redirect; redirects are not followed. Change the webhook’s url.`;

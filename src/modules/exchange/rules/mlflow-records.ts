@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { cutText } from '../../core/index.js';
 import type { Stage } from '../../registry/index.js';
 
-/** What MLflow's REST protocol answers, as far as it is carried over. Lists that are empty are left out there. */
+/** The answers of MLflow's REST protocol, as far as the import uses them. MLflow leaves out empty lists. */
 const text = z.string();
-/** 64-bit integers come as numbers or as text. */
+/** 64-bit integers come as numbers or as texts. */
 const whole = z.coerce.number();
 const listOf = <T extends z.ZodType>(item: T) =>
   z
@@ -12,7 +12,7 @@ const listOf = <T extends z.ZodType>(item: T) =>
     .optional()
     .transform((items) => items ?? []);
 const pair = z.object({ key: text, value: text.default('') });
-/** JSON has no number for NaN and the infinities. */
+/** JSON has no numbers for NaN and the infinities. */
 const double = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
 const pageToken = text.optional().transform((token) => (token === '' ? undefined : token));
 
@@ -139,25 +139,25 @@ export const stageOfTheirs = (stage: string): Stage => STAGES[stage] ?? 'DEVELOP
 
 const STATUSES = ['RUNNING', 'FINISHED', 'FAILED', 'KILLED'] as const;
 
-/** A run that waits for its start elsewhere is one that runs here. */
+/** A run that is scheduled on the other server counts as running here. */
 export function statusOfTheirs(status: string): (typeof STATUSES)[number] {
   return STATUSES.find((known) => known === status) ?? 'RUNNING';
 }
 
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** A name of theirs as names are here: visible, not too long, `instead` for one of which nothing is left. */
+/** Makes another server's name valid here: visible and not too long. `instead` is used when no character is left. */
 export function visibleName(name: string, instead: string, maxLength = 200): string {
   return cutText(name.replace(INVISIBLE, '').trim(), maxLength).trim() || instead;
 }
 
-/** The path behind MLflow's artifact proxy; null for files that the other server does not hand out itself. */
+/** The path behind MLflow's artifact proxy; null for files that the other server does not serve itself. */
 export function proxyPath(artifactUri: string): string | null {
   const match = /^mlflow-artifacts:(?:\/\/[^/]*)?\/+(.*)$/.exec(artifactUri);
   return match ? (match[1] ?? '').replace(/\/+$/, '') : null;
 }
 
-/** Where the files of a version are among those of its run or logged model; null when the source leads elsewhere. */
+/** The place of a version's files among those of its run or logged model; null when the source is somewhere else. */
 export function sourceWithin(source: string, artifactUri: string | null, runId: string | null): string | null {
   const within = (root: string) =>
     source === root ? '' : source.startsWith(`${root}/`) ? source.slice(root.length + 1) : null;

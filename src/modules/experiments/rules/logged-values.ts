@@ -1,6 +1,6 @@
 /**
- * What may be logged to a run, from any source: a GraphQL or MLflow client, an archive, an import from another
- * server.
+ * The rules for everything that is logged to a run, from any source: a GraphQL or MLflow client, an archive, an import
+ * from another server.
  */
 import { checkName, checkTag, checkText, checkTimeMs } from '../../core/index.js';
 import { badInput } from '../../../errors.js';
@@ -20,7 +20,7 @@ export function checkLogLine(field: string, line: string): void {
   checkText(line, null, field);
 }
 
-/** MLflow's clients may count steps from below 0. */
+/** Clients of MLflow may use steps below 0. */
 export const ANY_STEP = Number.MIN_SAFE_INTEGER;
 
 /** `minStep` is 0, or ANY_STEP. */
@@ -30,7 +30,7 @@ export function checkStep(field: string, step: number, minStep: number): number 
   return step;
 }
 
-/** As MLflow bounds them. */
+/** The limits of MLflow. */
 const MAX_DATASET_LENGTHS = {
   name: 500,
   digest: 36,
@@ -43,7 +43,7 @@ const MAX_DATASET_LENGTHS = {
 export type DatasetText = keyof typeof MAX_DATASET_LENGTHS;
 const MAY_BE_EMPTY: readonly DatasetText[] = ['source', 'schema', 'profile'];
 
-/** A text of a logged dataset. */
+/** Checks a text of a logged dataset. */
 export function checkDatasetText(field: string, kind: DatasetText, text: string): string {
   const [min, max] = [MAY_BE_EMPTY.includes(kind) ? 0 : 1, MAX_DATASET_LENGTHS[kind]];
   if (text.length < min || text.length > max) throw badInput(field, `${min} to ${max} characters`, text.slice(0, 200));
@@ -52,10 +52,13 @@ export function checkDatasetText(field: string, kind: DatasetText, text: string)
   return text;
 }
 
-/** What a metric of a model is identified by: more than this no index takes. */
+/** Limit for the values that identify a metric of a model, because an index cannot hold more. */
 const MAX_MODEL_METRIC_BYTES = 2_000;
 
-/** A metric of a run that is about one model, maybe on one dataset; `prefix` begins the names of its fields. */
+/**
+ * Checks a metric of a run that is about one model, and optionally about one dataset. `prefix` begins the names of its
+ * fields in errors.
+ */
 export function checkModelMetric(
   prefix: string,
   { key, step, timeMs, datasetName, datasetDigest }: ModelMetricIdentity,
@@ -78,19 +81,19 @@ interface ModelMetricIdentity {
   key: string;
   step: number;
   timeMs: number;
-  /** '' for none. */
+  /** '' when there is none. */
   datasetName: string;
   datasetDigest: string;
 }
 
-/** As MLflow has it: longer than those of runs. */
+/** The limit of MLflow; it is higher than that of runs' tags. */
 const MAX_EXPERIMENT_TAG_CHARACTERS = 20_000;
 
-/** The tag of an experiment's description is as long as descriptions are. */
+/** The tag with the experiment's description may be as long as a description. */
 export function checkExperimentTag(field: string, key: string, value: string): void {
   if (key === RUN_TAGS.note) checkText(value, null, field);
   else checkTag(field, key, value, MAX_EXPERIMENT_TAG_CHARACTERS);
 }
 
-/** MLflow has no bound on the values of a logged model's parameters and tags. */
+/** MLflow has no limit for the values of a logged model's parameters and tags. */
 export const MAX_LOGGED_MODEL_VALUE_CHARACTERS = 100_000;

@@ -1,6 +1,6 @@
 export type MetricDirection = 'MINIMIZE' | 'MAXIMIZE';
 
-/** Words in a metric's name that mean that less is better; for all other names, greater is better. */
+/** Words in a metric's name that mean that less is better. For all other names, greater is better. */
 const LESS_IS_BETTER = new Set([
   ...[
     'loss',
@@ -70,13 +70,14 @@ const LESS_IS_BETTER = new Set([
 /** The same with two words. */
 const LESS_IS_BETTER_TOGETHER = ['false_positive', 'false_negative', 'davies_bouldin'];
 
-/** Scores of which scikit-learn turns the sign, so that greater is better. */
+/** Scores whose sign scikit-learn reverses, so that greater is better. */
 const NEGATED = /(^|_)neg(ative)?_/;
 
 /**
- * Which end of a metric is better, guessed from its name: MINIMIZE when one of its words, parted at anything but
- * letters and digits and where small letters turn capital, is in the list above (validation.loss, logLoss, eval-rmse,
- * latency_p95), MAXIMIZE otherwise (accuracy, r2, roc_auc) and for scikit-learn's neg_… scores.
+ * Guesses from a metric's name which direction is better. The name is split into words at all characters except letters
+ * and digits, and where a small letter is followed by a capital. MINIMIZE when one of the words is in the list above
+ * (validation.loss, logLoss, eval-rmse, latency_p95); MAXIMIZE otherwise (accuracy, r2, roc_auc) and for scikit-learn's
+ * neg_… scores.
  */
 export function guessDirection(key: string): MetricDirection {
   const words = key

@@ -1,7 +1,7 @@
 import { holmAdjusted, mean, compareGroups, type GroupDifference, inCodePoints } from '../../statistics/index.js';
 import { isBetter, type MetricDirection } from './metric-direction.js';
 
-/** Names of parameters that only set a random seed, in any case. */
+/** Names of parameters that only set a random seed; upper or lower case does not matter. */
 export const SEED_PARAMS = [
   'seed',
   'random_state',
@@ -20,13 +20,13 @@ export interface Entry {
   value: string;
 }
 
-/** Values are in the order of the runs, null where a run has none. */
+/** The values are in the order of the runs; null when a run has none. */
 export interface ComparedTexts {
   differing: { key: string; values: (string | null)[] }[];
   equal: Entry[];
 }
 
-/** What differs between the runs' entries, and what all have alike; by key. */
+/** The entries that differ between the runs, and those that are the same in all; by key. */
 export function compareTexts(runs: readonly (readonly Entry[])[]): ComparedTexts {
   const records = runs.map((entries) => new Map(entries.map(({ key, value }) => [key, value])));
   const keys = [...new Set(records.flatMap((record) => [...record.keys()]))].sort(inCodePoints);
@@ -40,17 +40,17 @@ export function compareTexts(runs: readonly (readonly Entry[])[]): ComparedTexts
   return compared;
 }
 
-/** Null when there is no difference: the run or the baseline lacks the metric, or one of them is not finite. */
+/** Null when there is no difference: the run or the baseline does not have the metric, or one of them is not finite. */
 export interface MetricDifference {
   delta: number | null;
-  /** Delta over the baseline's absolute value; null for a baseline of 0. */
+  /** Delta divided by the baseline's absolute value; null when the baseline is 0. */
   relativeDelta: number | null;
   isBest: boolean;
 }
 
 /**
- * What each run's value is against the baseline's; all that share the best finite value are best, when there are two
- * values to choose from.
+ * Compares each run's value with the baseline's. All runs with the best finite value are marked best, when at least two
+ * values exist.
  */
 export function compareValues(
   values: readonly (number | null)[],
@@ -74,16 +74,16 @@ export function compareValues(
   });
 }
 
-/** Runs, as indexes, that are alike but for chance. */
+/** Runs, as indexes, that differ only by chance. */
 export interface RunGroup {
   runs: number[];
-  /** The parameters in which groups differ. */
+  /** The parameters that differ between the groups. */
   params: Entry[];
-  /** Values of the seed parameters, one per run; null where a run has none. */
+  /** Values of the seed parameters, one per run; null when a run has none. */
   seeds: (string | null)[];
 }
 
-/** Groups of runs with the same parameters except for seeds, in the order of their first runs. */
+/** Groups of runs with the same parameters except seeds, in the order of their first runs. */
 export function groupBySeed(runs: readonly (readonly Entry[])[], seedParams: readonly string[]): RunGroup[] {
   const names = new Set(seedParams.map((name) => name.toLowerCase()));
   const isSeed = ({ key }: Entry): boolean => names.has(key.toLowerCase());
@@ -114,11 +114,14 @@ export interface GroupComparison {
   mean: number | null;
   baselineMean: number | null;
   result: (GroupDifference & { pValueAdjusted: number }) | null;
-  /** Why there is no result. */
+  /** Why no result exists. */
   reason: string | null;
 }
 
-/** Each group of a metric against the baseline's group; p-values adjusted over the groups by Holm. */
+/**
+ * Compares each group's metric with that of the baseline's group. The p-values are adjusted over the groups by Holm's
+ * method.
+ */
 export function testGroups(
   values: readonly (number | null)[],
   groups: readonly RunGroup[],

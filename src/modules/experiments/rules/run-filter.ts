@@ -1,6 +1,6 @@
 import type { FilterGrammar, ValueRule } from '../../core/index.js';
 
-/** What a run can be found by. */
+/** What a filter of runs can test. */
 export type RunEntity = 'metric' | 'param' | 'tag' | 'attribute' | 'dataset';
 
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='] as const;
@@ -30,7 +30,7 @@ const NAME_ALIASES = (rule: ValueRule): Record<string, ValueRule> => ({
   'Run Name': { ...rule, aliasOf: 'run_name' },
 });
 
-/** Our own: every sensible condition, with OR, NOT and parentheses. */
+/** The filter of this service's API: every useful condition, with OR, NOT and parentheses. */
 export const RUN_FILTER: FilterGrammar<RunEntity> = {
   bare: 'attribute',
   entities: {
@@ -58,9 +58,9 @@ export const RUN_FILTER: FilterGrammar<RunEntity> = {
   },
 };
 
-/** What runs can be ordered by in our own API. */
+/** The keys by which this service's API can order runs. */
 export const RUN_ORDER: FilterGrammar<RunEntity> = {
   ...RUN_FILTER,
-  // Runs have several datasets, and so no order by them.
+  // A run can have several datasets, so runs cannot be ordered by them.
   entities: { ...RUN_FILTER.entities, dataset: { prefixes: [] } },
 };

@@ -3,7 +3,7 @@ type RunStatus = (typeof RUN_STATUSES)[number];
 
 const ENDED: readonly RunStatus[] = ['FINISHED', 'FAILED', 'KILLED'];
 
-/** Whether nothing more comes, unless the run is resumed. */
+/** True when nothing more is logged, unless the run is resumed. */
 export function isEnded(status: RunStatus): boolean {
   return ENDED.includes(status);
 }

@@ -1,10 +1,11 @@
 /**
- * Tags by which MLflow clients say what has a field of its own here; the tag is the truth, or kept equal to a column.
+ * Tags that MLflow clients use for values that have their own field here. The tag is the only place of the value, or is
+ * kept equal to a column.
  */
 export const RUN_TAGS = {
   /** Equal to the run's `name`. */
   name: 'mlflow.runName',
-  /** The parent's id as 32 hexadecimal digits; equal to the run's `parentRunId` where it names a run. */
+  /** The parent's id as 32 hexadecimal digits; equal to the run's `parentRunId` when the tag names a run. */
   parent: 'mlflow.parentRunId',
   note: 'mlflow.note.content',
   user: 'mlflow.user',
@@ -12,17 +13,17 @@ export const RUN_TAGS = {
   sourceType: 'mlflow.source.type',
   gitCommit: 'mlflow.source.git.commit',
   entryPoint: 'mlflow.project.entryPoint',
-  /** Which run this one was cloned from, as 32 hexadecimal digits. */
+  /** The id of the run that was cloned, as 32 hexadecimal digits. */
   clonedFrom: 'matih.clonedFromRunId',
 } as const;
 
-/** What a logged dataset was used for. */
+/** The purpose of a logged dataset. */
 export const CONTEXT_TAG = 'mlflow.data.context';
 
-/** Tags that the run's own fields show: they are not shown twice. */
+/** Tags that fields of the run show; they are not shown twice. */
 export const SHOWN_AS_FIELDS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
 
-/** Where a run came from; every part may be unknown. */
+/** The source of a run; every part may be unknown. */
 export interface RunSource {
   type?: string | null;
   name?: string | null;

@@ -10,13 +10,13 @@ import {
 } from '../../core/index.js';
 import type { RunEntity } from './run-filter.js';
 
-/** A condition on a parameter or tag; all that is given must hold, and with nothing given the key must be there. */
+/** A condition on a parameter or tag. All given parts must hold; without any, the key must exist. */
 export interface TextMatch {
   key: string;
-  /** Pattern with % and _. */
+  /** A pattern with % and _. */
   like?: string | null;
   in?: string[] | null;
-  /** False: the key is absent. */
+  /** False: the key must not exist. */
   isSet?: boolean | null;
 }
 
@@ -33,7 +33,7 @@ export interface DatasetTerm {
   context?: string | null;
 }
 
-/** A condition in types: every given field must hold. */
+/** A typed condition: every given field must hold. */
 export interface RunCondition {
   status?: string[] | null;
   search?: string | null;
@@ -51,7 +51,7 @@ export interface RunCondition {
   not?: RunCondition | null;
 }
 
-/** A filter in types, that makes the same tree as a filter string. */
+/** A typed filter. It becomes the same tree as a filter string. */
 export interface RunTerms extends RunCondition {
   parentRunId?: string | null;
   datasetIds?: string[] | null;
@@ -59,7 +59,7 @@ export interface RunTerms extends RunCondition {
 
 export interface RunOrderTerm {
   field: 'createdAt' | 'startedAt' | 'endedAt' | 'name' | 'status' | 'createdBy' | 'metric' | 'param' | 'tag';
-  /** Of metric, param and tag. */
+  /** For metric, param and tag. */
   key?: string | null;
   direction: 'ASC' | 'DESC';
 }
@@ -74,7 +74,7 @@ const ATTRIBUTES = {
   createdBy: 'user_id',
 } as const;
 
-/** The comparisons of a typed filter, all of which must hold. */
+/** The comparisons of a typed filter; all of them must hold. */
 export function toFilters(field: string, terms: RunTerms): Filter<RunEntity>[] {
   const counter = { left: MAX_COMPARISONS };
   return read(field, terms, 0, counter);
@@ -178,7 +178,7 @@ function presence(isSet: boolean | null | undefined, other: unknown): ('IS NULL'
   return isSet === true || other == null ? ['IS NOT NULL'] : [];
 }
 
-/** The user's own % and _ mean themselves. */
+/** Escapes % and _, so that they have no special meaning. */
 function containing(field: string, text: string): string {
   if (text.length > MAX_SEARCH_LENGTH)
     throw badInput(field, `at most ${MAX_SEARCH_LENGTH} characters`, `${text.length} characters`);
@@ -196,7 +196,7 @@ function checkedValue(
   value: Comparison['value'],
 ): Comparison['value'] {
   if (typeof value === 'string') {
-    // A search escapes what the user wrote, and may so hold more marks than a pattern of the user's own.
+    // A search escapes the user's characters, so it may have more wildcard characters than a pattern of the user.
     const wanted = comparator === 'LIKE' ? refusedPattern(value) : null;
     if (wanted) throw badInput(field, wanted, value);
     return checkedText(field, value);

@@ -1,7 +1,7 @@
 /**
- * Blocks of consecutive points, as columns: the least and the greatest number of each, their positions, and the
- * position of its first NaN. A single point is a block of one. A block of only NaN has NaN for its numbers; one
- * without NaN has 0 for that position.
+ * Blocks of consecutive points, as columns: the least and the greatest number of each block, their positions, and the
+ * position of its first NaN. A single point is a block of one. A block that has only NaN has NaN as its numbers; a
+ * block without NaN has 0 as that position.
  */
 export interface Blocks {
   lows: readonly number[];
@@ -12,10 +12,11 @@ export interface Blocks {
 }
 
 /**
- * Sequence numbers of at most `maxPoints` points that show the same curve: the blocks are parted into stretches of
- * equally many, and each keeps its least and its greatest number, and its first NaN as the gap that it is. This is M4's
- * min/max part (Jugel et al., "M4: A Visualization-Oriented Time Series Data Aggregation", VLDB 2014): a line chart no
- * wider than the stretches looks the same as with all points, up to what lies between two extremes of one stretch.
+ * Sequence numbers of at most `maxPoints` points that show the same curve. The blocks are divided into intervals of
+ * equally many blocks; each interval keeps its least and its greatest number, and its first NaN, which shows a gap.
+ * This is the min/max part of M4 (Jugel et al., "M4: A Visualization-Oriented Time Series Data Aggregation", VLDB
+ * 2014): a line chart that is not wider than the number of intervals looks the same as with all points, except between
+ * the two extremes of an interval.
  */
 export function thin(blocks: Blocks, maxPoints: number): Set<number> {
   const { lows, lowSeqs, highs, highSeqs, nanSeqs } = blocks;
@@ -41,7 +42,7 @@ export function thin(blocks: Blocks, maxPoints: number): Set<number> {
   return kept;
 }
 
-/** Points as blocks of one. */
+/** Turns points into blocks of one point. */
 export function blocksOfPoints(seqs: readonly number[], values: readonly number[]): Blocks {
   return {
     lows: values,

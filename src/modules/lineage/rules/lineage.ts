@@ -1,4 +1,4 @@
-/** What a lineage graph is made of. */
+/** The types of nodes of the lineage graph. */
 export const LINEAGE_TYPES = [
   'DATASET',
   'LOGGED_DATASET',
@@ -14,7 +14,7 @@ export const LINEAGE_TYPES = [
 ] as const;
 export type LineageType = (typeof LINEAGE_TYPES)[number];
 
-/** How one thing led to another; always from the earlier thing to the later one. */
+/** How one object led to another; always from the earlier object to the later one. */
 export type LineageEdgeKind =
   | 'INPUT'
   | 'OUTPUT'
@@ -27,7 +27,7 @@ export type LineageEdgeKind =
   | 'TRIGGERED'
   | 'RAN';
 
-/** Against the arrows, or along them. */
+/** Against the direction of the links, or along it. */
 export type LineageDirection = 'UPSTREAM' | 'DOWNSTREAM';
 
 export interface LineageRef {
@@ -44,17 +44,17 @@ export interface LineageLink {
 export const MAX_LINEAGE_NODES = 1_000;
 export const MAX_LINEAGE_DEPTH = 10;
 
-/** Names a node within a graph: ids are unique only within their type. */
+/** The key of a node within a graph: ids are unique only within their type. */
 export function lineageKey({ type, id }: LineageRef): string {
   return `${type}:${id}`;
 }
 
 /**
- * Grows a graph from one node, one level at a time, upstream and downstream separately. It looks up the links of a
- * level once for all its nodes. It adds no nodes past the bound, and no links to nodes left out.
+ * Builds a graph from one node, one level at a time, upstream and downstream separately. The links of a level are read
+ * once for all its nodes. Beyond the limit it adds no nodes, and no links to nodes that were left out.
  */
 export class LineageGraph {
-  /** How far from the start, negative upstream. */
+  /** The distance from the start; negative is upstream. */
   readonly distances = new Map<string, { ref: LineageRef; distance: number }>();
   private readonly found = new Map<string, LineageLink>();
   isCut = false;
@@ -67,7 +67,7 @@ export class LineageGraph {
     return [...this.found.values()].filter(({ from, to }) => this.has(from) && this.has(to));
   }
 
-  /** `linksOf` says whether it left links out. */
+  /** `linksOf` also says whether it left out links. */
   async grow(
     direction: LineageDirection,
     depth: number,
@@ -89,7 +89,7 @@ export class LineageGraph {
         frontier.push(next);
       }
     }
-    // The last ones may hang together, too.
+    // The nodes of the last level may be linked to each other, too.
     if (frontier.length > 0) for (const link of (await linksOf(frontier)).links) this.add(link);
   }
 

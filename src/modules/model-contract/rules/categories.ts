@@ -1,7 +1,7 @@
 import type { ColumnReading } from './dataset-schema.js';
 import type { InputColumn, Signature, Tensor, TensorSpec } from './tensor.js';
 
-/** The categories of a column that a model knows, in the spelling of the file that it was trained on. */
+/** The categories of a column that a model knows, as the training file spells them. */
 export class Categories {
   private readonly known: ReadonlySet<string>;
   private byNumber: Map<number, string | null> | null = null;
@@ -14,15 +14,15 @@ export class Categories {
     return this.known.has(text);
   }
 
-  /** Whether the column's file means "no value" by the text. */
+  /** Whether this text means "no value" in the column's file. */
   isMissing(text: string): boolean {
     const { nullValues, type } = this.column;
     return nullValues !== undefined && nullValues.includes(type === 'STRING' ? text : text.trim());
   }
 
   /**
-   * The category that a JSON number or boolean means: the one that JavaScript spells so, else the only one that is
-   * equal as a number, or but for the case of its letters; else the value's own spelling, which is unknown.
+   * The category of a JSON number or boolean: the one with JavaScript's spelling; else the only one that is equal as a
+   * number, or equal except for upper and lower case; else the value's own spelling, which is unknown.
    */
   spelling(value: number | boolean): string {
     const own = String(value);
@@ -35,14 +35,14 @@ export class Categories {
     return alike.length === 1 ? alike[0]! : own;
   }
 
-  /** A few of them, for an error. */
+  /** A few categories, for an error. */
   some(): string {
     const shown = this.column.categories.slice(0, 5).map((category) => JSON.stringify(category));
     return shown.join(', ') + (this.column.categories.length > shown.length ? ' and others' : '');
   }
 }
 
-/** Each text under its number; null under one that several have. */
+/** Each text by its number; null when several texts have the same number. */
 function onlyOnes(texts: readonly string[], toNumber: (text: string) => number): Map<number, string | null> {
   const found = new Map<number, string | null>();
   for (const text of texts) {
@@ -54,7 +54,7 @@ function onlyOnes(texts: readonly string[], toNumber: (text: string) => number):
 
 const PLAIN_NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
-/** A text as a number, by its column's separators; NaN when it is not a number. */
+/** The number of a text, with the separators of its column; NaN when it is not a number. */
 function numberOf(text: string, { decimalSeparator, thousandsSeparator, unit }: ColumnReading): number {
   let plain = text;
   if (unit) plain = plain.replace(unit, '');
@@ -64,14 +64,14 @@ function numberOf(text: string, { decimalSeparator, thousandsSeparator, unit }: 
   return PLAIN_NUMBER.test(plain) ? Number(plain) : Number.NaN;
 }
 
-/** Made once for each reading of a route, not for each request. */
+/** Made once per loaded route, not for each request. */
 const cached = new WeakMap<InputColumn, Categories>();
 const checked = new WeakMap<Signature, readonly CheckedElement[]>();
 
 /** An element of an input whose categories are known. */
 interface CheckedElement {
   input: string;
-  /** Place of the input in the signature. */
+  /** Index of the input in the signature. */
   place: number;
   offset: number;
   perRow: number;
@@ -95,7 +95,7 @@ function checkedElements(signature: Signature): readonly CheckedElement[] {
   return elements;
 }
 
-/** Of the column that fills an element of each row; undefined when nobody recorded them. */
+/** The categories of the column that fills an element of each row; undefined when they were not recorded. */
 export function categoriesOf(spec: TensorSpec, element: number): Categories | undefined {
   const column = spec.columns?.[element];
   if (!column?.categories) return undefined;
@@ -107,17 +107,16 @@ export function categoriesOf(spec: TensorSpec, element: number): Categories | un
   return categories;
 }
 
-/** A category that the model never saw. */
+/** A category that the training rows did not have. */
 export interface UnknownCategory {
-  /** 0-based position in the request or batch. */
+  /** Index in the request or batch, from 0. */
   row: number;
   column: string;
   value: string;
 }
 
 /**
- * The categories among a model's inputs that it does not know, in the order of the inputs; a missing value is not one
- * of them.
+ * The unknown categories in a model's inputs, in the order of the inputs. A missing value is not an unknown category.
  */
 export function unknownCategories(
   signature: Signature,
@@ -134,7 +133,7 @@ export function unknownCategories(
   }
 }
 
-/** All that a model knows, by column. */
+/** All categories that a model knows, by column. */
 export function knownCategories(signature: Signature | null | undefined): Map<string, readonly string[]> {
   const columns = (signature?.inputs ?? []).flatMap((spec) => spec.columns ?? []);
   return new Map(columns.flatMap(({ name, categories }) => (categories ? [[name, categories] as const] : [])));

@@ -5,8 +5,8 @@ const MAX_CLASSES = 1_000;
 const MAX_NAME_CHARACTERS = 250;
 
 /**
- * How many classes the outputs give probabilities of; two for a single number per row, null where the shapes leave it
- * open.
+ * The number of classes for which the outputs give probabilities: two for a single number per row, null when the shapes
+ * do not say it.
  */
 export function classCountOf({ outputs }: Signature): number | null {
   const floats = outputs.filter(({ datatype }) => datatype === 'FP32' || datatype === 'FP64');
@@ -17,7 +17,7 @@ export function classCountOf({ outputs }: Signature): number | null {
   return wide.length === 0 && single.length === 1 ? 2 : null;
 }
 
-/** The signature with the class of each probability, in order. BAD_USER_INPUT names the first wrong one. */
+/** The signature with the class of each probability, in order. BAD_USER_INPUT names the first wrong class. */
 export function withClasses(signature: Signature, field: string, classes: readonly string[]): Signature {
   const wanted = classCountOf(signature);
   if (classes.length < 2 || classes.length > MAX_CLASSES || (wanted !== null && classes.length !== wanted))
@@ -34,14 +34,14 @@ export function withClasses(signature: Signature, field: string, classes: readon
   return { ...signature, classes: [...classes] };
 }
 
-/** With the classes that the file itself names, where they are as many as its probabilities. */
+/** The signature with the classes that the file itself names, if there are as many as probabilities. */
 export function withOwnClasses(signature: Signature, classes: string[] | null): Signature {
   const wanted = classCountOf(signature);
   const fits = classes !== null && (wanted === null || wanted === classes.length);
   return fits ? { ...signature, classes } : signature;
 }
 
-/** Two spellings of one class: "1" and "1.0" are the same number. */
+/** Whether two texts are one class: "1" and "1.0" are the same number. */
 export function sameClass(a: string, b: string): boolean {
   if (a === b) return true;
   if (a.trim() === '' || b.trim() === '') return false;
@@ -49,17 +49,17 @@ export function sameClass(a: string, b: string): boolean {
   return Number.isFinite(x) && x === y;
 }
 
-/** The class that a label means: the class with the same text, else the class with that number. */
+/** The class of a label: the class with the same text, else the class with the same number. */
 export function classOfLabel(label: string | number | bigint, classes: readonly string[]): string {
   const text = String(label);
   if (classes.includes(text)) return text;
   return classes.find((name) => sameClass(name, text)) ?? classes[Number(label)] ?? text;
 }
 
-/** Logits and decision values lie outside of 0 to 1 or do not add up to 1; a row that is not finite says nothing. */
+/** Logits and decision values are outside of 0 to 1 or do not add up to 1. A row that is not finite is ignored. */
 const TOLERANCE = 1e-2;
 
-/** Index of the first row that holds no probabilities; -1 for none. */
+/** Index of the first row whose values are not probabilities; -1 when there is none. */
 export function rowWithoutProbabilities(values: Float32Array | Float64Array, classCount: number): number {
   for (let start = 0; start < values.length; start += classCount) {
     let sum = 0;
@@ -74,7 +74,7 @@ export function rowWithoutProbabilities(values: Float32Array | Float64Array, cla
   return -1;
 }
 
-/** One probability per row, of the second of two classes, as the probabilities of both. */
+/** From one probability per row, which is that of the second of two classes, the probabilities of both. */
 export function bothProbabilities(ofSecond: Float32Array | Float64Array): Float64Array {
   const both = new Float64Array(ofSecond.length * 2);
   for (let row = 0; row < ofSecond.length; row++) {

@@ -6,15 +6,15 @@ const MAX_NULL_VALUES = 100;
 const MAX_TEXT_LENGTH = 200;
 const DECIMAL = ['.', ','];
 const THOUSANDS = [',', '.', ' ', "'", '’', '\u00a0', '\u202f'];
-/** Those that strptime of DuckDB knows. */
+/** The format letters that DuckDB's strptime knows. */
 const FORMAT = /^(?:[^%]|%-?[aAbBdHIjmMpSfgnyYzZ%])+$/s;
 
-/** What a user says of a column, as GraphQL hands it over. */
+/** What a user says about a column, as it comes from GraphQL. */
 export type GivenColumn = { [K in keyof Omit<ColumnCorrection, 'name'>]?: ColumnCorrection[K] | null } & {
   name: string;
 };
 
-/** Errors: BAD_USER_INPUT naming the field. */
+/** Errors: BAD_USER_INPUT, which names the field. */
 export function checkCorrections(field: string, given: readonly GivenColumn[]): ColumnCorrection[] {
   if (given.length > MAX_CORRECTIONS) throw badInput(field, `at most ${MAX_CORRECTIONS} columns`, given.length);
   return given.map((column, i) => checkCorrection(`${field}[${i}]`, column));
@@ -46,7 +46,7 @@ function checkCorrection(field: string, { name, ...given }: GivenColumn): Column
   return correction;
 }
 
-/** Errors: BAD_USER_INPUT naming the field. */
+/** Errors: BAD_USER_INPUT, which names the field. */
 export function checkNullValues(field: string, words: readonly string[]): void {
   if (words.length > MAX_NULL_VALUES) throw badInput(field, `at most ${MAX_NULL_VALUES} words`, words.length);
   words.forEach((word, i) => {

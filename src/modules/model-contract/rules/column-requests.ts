@@ -3,14 +3,13 @@ import type { InputColumn, Signature, TensorSpec } from './tensor.js';
 import { type ColumnReading, readingOf } from './dataset-schema.js';
 
 /**
- * VALUE: by the type of the reading, a number or, for STRING, the text. TEXT: the category, as the file spells it.
- * BOTH: the values with `texts` beside them.
+ * VALUE: a number or, for STRING, the text, by the type of the reading. TEXT: the category, as the file spells it.
+ * BOTH: the values, with `texts` beside them.
  */
 export type Form = 'VALUE' | 'TEXT' | 'BOTH';
 
 /**
- * A column by its name, and how to read it: by the table's own reading, or by one that is given, as of the file a model
- * was trained on.
+ * A column by its name, and how to read it: as the dataset reads it, or as another file (that of a training) was read.
  */
 export interface ColumnRequest {
   name: string;
@@ -18,7 +17,7 @@ export interface ColumnRequest {
   reading?: ColumnReading;
 }
 
-/** Each column once, in the order of the first mention; one that is wanted in two forms is read in both. */
+/** Each column once, in the order of first mention. A column that is requested in two forms is read in both. */
 export function mergeRequests(requests: readonly ColumnRequest[]): ColumnRequest[] {
   const merged = new Map<string, ColumnRequest>();
   for (const request of requests) {
@@ -30,8 +29,8 @@ export function mergeRequests(requests: readonly ColumnRequest[]): ColumnRequest
 }
 
 /**
- * The columns that fill a model's inputs: categories as text, read as the model's training data were where that is
- * known.
+ * The columns that fill a model's inputs. Categories are read as texts. If it is known how the training read its data,
+ * it is read in the same way.
  */
 export function inputRequests({ inputs }: Signature): ColumnRequest[] {
   return mergeRequests(
@@ -46,14 +45,14 @@ export function inputRequests({ inputs }: Signature): ColumnRequest[] {
   );
 }
 
-/** 64-bit integers are also read as text: double precision loses the last digits of some. */
+/** 64-bit integers are also read as texts, because double precision loses the last digits of some. */
 function formFor({ datatype, semantic }: TensorSpec): Form {
   if (datatype === 'BYTES') return 'TEXT';
   return datatype === 'INT64' && semantic !== 'TIMESTAMP_MS' ? 'BOTH' : 'VALUE';
 }
 
 /**
- * Whether a training wrote down how it read the column; else no more than a type is known, guessed from the model's.
+ * Whether a training recorded how it read the column. Otherwise only a type is known, guessed from the model's input.
  */
 export function isRecorded(
   { semantic }: TensorSpec,

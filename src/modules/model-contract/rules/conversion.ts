@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { COLUMN_TYPES } from './dataset-schema.js';
 
 /**
- * Largest |a - b| / max(1, |a|) between the answers of a model and of its conversion, over all sample rows and outputs.
+ * Limit of the largest |a - b| / max(1, |a|) between the answers of a model and those of its conversion, over all
+ * sample rows and outputs.
  */
 export const CONVERSION_TOLERANCE = 1e-4;
 
@@ -11,12 +12,12 @@ const measured = {
   framework: text,
   frameworkVersion: text,
   converter: text,
-  /** By domain of operators. */
+  /** Operator set versions by domain. */
   opsets: z.record(z.string().max(100), z.int()),
   precision: z.enum(['single', 'double']),
   sampleRows: z.int().min(1),
   sampleSource: z.enum(['DATASET', 'INPUT_EXAMPLE', 'GENERATED']),
-  /** The columns that fill the model's one input, in order, where its files name them. */
+  /** The columns that fill the model's only input, in order, when its files name them. */
   columns: z
     .array(z.object({ name: z.string().min(1).max(1_000), type: z.enum(COLUMN_TYPES) }))
     .max(10_000)
@@ -27,7 +28,7 @@ const measured = {
   maxScaledDiff: z.number().min(0),
 };
 
-/** How a conversion ended. What the converting process says is not believed before it has passed this. */
+/** How a conversion ended. The message of the converting process is checked by this schema before it is used. */
 export const conversionOutcomeSchema = z.discriminatedUnion('state', [
   z.object({ state: z.literal('CONVERTED'), ...measured }),
   z.object({ state: z.literal('DISAGREES'), ...measured }),
@@ -38,7 +39,7 @@ export const conversionOutcomeSchema = z.discriminatedUnion('state', [
 ]);
 export type ConversionOutcome = z.infer<typeof conversionOutcomeSchema>;
 
-/** What is kept with the version. NOT_CONFIGURED: nothing is set up here to convert models. */
+/** What is stored with the version. NOT_CONFIGURED: this service is not configured to convert models. */
 export type Conversion = (ConversionOutcome | { state: 'NOT_CONFIGURED'; reason: string }) & { jobId: string };
 
 export interface SampleRows {
@@ -46,7 +47,7 @@ export interface SampleRows {
   rows: (string | number | boolean | null)[][];
 }
 
-/** One sentence for people: what is the matter and what to do. Null when the version has its model.onnx. */
+/** One sentence for people: the problem and what to do. Null when the version has its model.onnx. */
 export function conversionProblem(outcome: Conversion): string | null {
   switch (outcome.state) {
     case 'CONVERTED':

@@ -4,12 +4,12 @@ import { columnNames, rowShape } from './input-columns.js';
 import type { Signature, Tensor, TensorData, TensorSpec } from './tensor.js';
 import { allocate, invalidValue } from './tensor-check.js';
 
-/** Numbers; booleans as 0 and 1; timestamps as epoch milliseconds (UTC). Missing is NaN. */
+/** Numbers; booleans are 0 and 1; timestamps are milliseconds since 1970 (UTC). NaN is a missing value. */
 export interface NumberColumn {
   name: string;
   type: 'NUMBER' | 'BOOLEAN' | 'TIMESTAMP';
   values: Float64Array;
-  /** The same values as categories, spelled as in the file; absent when not requested. */
+  /** The same values as categories, as the file spells them; absent when not requested. */
   texts?: (string | null)[];
 }
 
@@ -22,7 +22,7 @@ export interface TextColumn {
 /** A column of a dataset, in memory. */
 export type Column = NumberColumn | TextColumn;
 
-/** The value as a category's text, as the file spells it where that was read; missing is the empty text. */
+/** The value as a category's text, as the file spells it when that was read. A missing value is the empty text. */
 export function categoryAt(column: Column, row: number): string {
   if (column.type === 'STRING') return column.values[row] ?? '';
   if (column.texts) return column.texts[row] ?? '';
@@ -31,7 +31,7 @@ export function categoryAt(column: Column, row: number): string {
   return column.type === 'BOOLEAN' ? String(value === 1) : String(value);
 }
 
-/** The column's values at these positions, in their order. */
+/** The column's values at these indexes, in their order. */
 export function takeRows(column: Column, rows: Int32Array): Column {
   // Plain loops: `from` with a function is several times slower, and there may be millions of rows.
   if (column.type === 'STRING') return { ...column, values: takeTexts(column.values, rows) };
@@ -47,11 +47,10 @@ function takeTexts(texts: (string | null)[], rows: Int32Array): (string | null)[
 }
 
 /**
- * One tensor per input of the model from the columns that fill it: those of its mapping, or the one of its own name.
- * `rowNumbers` are the rows' 0-based positions in their file, for errors, which count rows from 1 without the header;
- * positions among these rows when absent.
- * Errors: INVALID_TENSOR for an input without its columns, and for every value that a request would be refused for,
- * naming row and column.
+ * Makes one tensor per input of the model from the columns that fill it: those that the signature names, or the one
+ * with the input's own name. `rowNumbers` are the indexes of the rows in their file. They are used in errors, which
+ * count rows from 1 without the header; when absent, the indexes among these rows are used. Errors: INVALID_TENSOR for
+ * an input without its columns, and for every value that a request would be refused for; it names row and column.
  */
 export function toTensors(
   columns: ReadonlyMap<string, Column>,
@@ -77,7 +76,7 @@ export function toTensors(
   });
 }
 
-/** Row after row of the columns' elements. */
+/** The elements of the columns, row by row. */
 function interleaved({ datatype }: TensorSpec, sources: readonly TensorData[], rows: number): TensorData {
   if (sources.length === 1) return sources[0]!;
   const data = allocate(datatype, rows * sources.length);
@@ -96,7 +95,7 @@ function tensorData(
   const rows = column.values.length;
   if (spec.datatype === 'BYTES') return Array.from({ length: rows }, (_, row) => categoryAt(column, row));
   const data = allocate(spec.datatype, rows);
-  // All at once first: there may be millions, and all of them right.
+  // Tries all values at once first: there may be millions, and mostly all of them are valid.
   if (
     (data instanceof Float32Array || data instanceof Float64Array) &&
     column.type === 'NUMBER' &&
@@ -114,12 +113,12 @@ function tensorData(
   return data;
 }
 
-/** As a request would give it. An infinite number counts as a missing one, as everywhere in a dataset. */
+/** The value as a request would give it. An infinite number counts as missing, as everywhere in a dataset. */
 function valueAt({ datatype }: TensorSpec, column: Column, row: number): string | number | boolean | null {
   if (column.type === 'STRING') return column.values[row] ?? null;
   const value = column.values[row]!;
   if (!Number.isFinite(value)) return null;
-  // Digits that double precision has lost are in the text.
+  // The text has the digits that double precision has lost.
   if (datatype === 'INT64' && column.texts && Number.isInteger(value) && !Number.isSafeInteger(value))
     return column.texts[row] ?? null;
   return column.type === 'BOOLEAN' ? value === 1 : value;

@@ -7,7 +7,7 @@ export const COLUMN_TYPES = ['NUMBER', 'STRING', 'BOOLEAN', 'TIMESTAMP'] as cons
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
 /**
- * Words for "no value" in a column of numbers, booleans or times, when the user names none. The empty text always
+ * Texts that mean "no value" in a column of numbers, booleans or times, when the user names none. The empty text always
  * counts too.
  */
 export const DEFAULT_NULL_VALUES: readonly string[] = [
@@ -25,15 +25,15 @@ export const DEFAULT_NULL_VALUES: readonly string[] = [
 ];
 
 /**
- * How the texts of a column become values: decided once for the whole file (or given by the user), stored with the
- * dataset and in the signature of each model that was trained on it, so that every later file and prediction is read
- * in the same way. A category is always the text as the file spells it, whatever the type.
+ * How the texts of a column become values. This is decided once for the whole file (or given by the user) and stored
+ * with the dataset and in the signature of each model that was trained on it, so that every later file and prediction
+ * is read in the same way. A category is always the text as the file spells it, whatever the type.
  */
 export const columnReadingSchema = z.object({
   name: z.string(),
   type: z.enum(COLUMN_TYPES),
   /**
-   * Texts that mean "missing", besides the empty text, spelled as in the file. A STRING column has none unless the
+   * Texts that mean "missing", besides the empty text, as the file spells them. A STRING column has none unless the
    * user names some.
    */
   nullValues: z.array(z.string()).optional(),
@@ -41,26 +41,26 @@ export const columnReadingSchema = z.object({
   decimalSeparator: z.string().optional(),
   /** NUMBER: "." in 1.234,5; none when absent. */
   thousandsSeparator: z.string().optional(),
-  /** NUMBER: a sign around the number that is left out, such as "€" or "%". */
+  /** NUMBER: a text around the number that is ignored, such as "€" or "%". */
   unit: z.string().optional(),
-  /** TIMESTAMP: in strptime's letters, such as "%d/%m/%Y %H:%M"; ISO 8601 when absent. */
+  /** TIMESTAMP: a format of strptime, such as "%d/%m/%Y %H:%M"; ISO 8601 when absent. */
   format: z.string().optional(),
 });
 export type ColumnReading = z.infer<typeof columnReadingSchema>;
 
-/** A text that was taken as "no value"; the empty text for empty fields. */
+/** A text that counts as "no value"; the empty text stands for empty fields. */
 export interface MissingWord {
   text: string;
   count: number;
 }
 
-/** A column of a dataset as it was inferred from the file. */
+/** A column of a dataset, as the service has read it from the file. */
 export interface ColumnSchema extends ColumnReading {
   /** Number of rows without a value. */
   missingCount: number;
-  /** What stood there instead; absent where the file has types of its own. */
+  /** The texts that stood in their place; absent when the file format has its own types. */
   missingWords?: MissingWord[];
-  /** Different values, approximate above a few thousand (HyperLogLog). */
+  /** Number of different values; above a few thousand it is approximate (HyperLogLog). */
   distinctCount: number;
   /** Smallest and largest value as text; null for an empty column. */
   min: string | null;
@@ -69,14 +69,14 @@ export interface ColumnSchema extends ColumnReading {
 
 /** How the file itself was read. */
 export interface FileReading {
-  /** As WHATWG names it, such as "utf-8" or "windows-1252"; null for Parquet. */
+  /** A name of the WHATWG list, such as "utf-8" or "windows-1252"; null for Parquet. */
   encoding: string | null;
-  /** Null for all but CSV. */
+  /** Null for all formats except CSV. */
   delimiter: string | null;
   compression: 'gzip' | null;
-  /** Comment lines, blank lines and a "sep=" line, before the header or (blank ones) between the rows. */
+  /** Comment lines, blank lines and a "sep=" line, before the header or (blank lines) between the rows. */
   skippedLines: number;
-  /** What was decided where it was not plain, in sentences. */
+  /** Sentences about decisions that were not obvious. */
   notes: string[];
 }
 
@@ -85,14 +85,13 @@ export interface DatasetProfile {
   columns: ColumnSchema[];
 }
 
-/** What a user says of a column before the file is read; what is absent is found out. */
+/** What a user says about a column before the file is read; the service finds out the rest. */
 export interface ColumnCorrection extends Omit<ColumnReading, 'type'> {
   type?: ColumnType;
 }
 
 /**
- * These columns, but read by `others` where those have one of the same name: a file read by the schema of an earlier
- * one.
+ * These columns, each read as the column of the same name in `others`: reads a file by the schema of an earlier one.
  */
 export function readAs<T extends ColumnReading>(
   columns: readonly T[],
@@ -102,7 +101,7 @@ export function readAs<T extends ColumnReading>(
   return columns.map((column) => byName.get(column.name) ?? column);
 }
 
-/** The reading alone. */
+/** Only the reading of a column. */
 export function readingOf({
   name,
   type,

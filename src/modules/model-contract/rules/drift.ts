@@ -5,9 +5,9 @@ import { loggedText } from './logged-text.js';
 /** Reference distribution of a numeric column. */
 const numericReferenceSchema = z.object({
   kind: z.literal('NUMERIC'),
-  /** Inner edges of the quantile bins, ascending, distinct; k edges make k + 1 bins. */
+  /** Inner edges of the quantile bins, ascending and distinct; k edges make k + 1 bins. */
   edges: z.array(jsonNumber),
-  /** Share of non-missing rows per bin; sums to 1. */
+  /** Fraction of the non-missing rows in each bin; the sum is 1. */
   shares: z.array(z.number()),
   missingShare: z.number(),
   mean: jsonNumber,
@@ -18,7 +18,10 @@ const numericReferenceSchema = z.object({
 });
 export type NumericReference = z.infer<typeof numericReferenceSchema>;
 
-/** Reference distribution of a categorical column; categories beyond the 200 most frequent count as `other`. */
+/**
+ * Reference distribution of a categorical column. Only the 200 most frequent categories are kept; the others count as
+ * `other`.
+ */
 const categoricalReferenceSchema = z.object({
   kind: z.literal('CATEGORICAL'),
   counts: recordOf(z.int()),
@@ -32,7 +35,7 @@ export type CategoricalReference = z.infer<typeof categoricalReferenceSchema>;
  * Predictions (class-1 probability, top-class probability or value) over contiguous reference rows in their time order.
  */
 const predictionReferenceSchema = z.object({
-  /** Rows per block; every block is full. */
+  /** Number of rows per block; every block is full. */
   blockRows: z.int(),
   blockMeans: z.array(jsonNumber),
   mean: jsonNumber,
@@ -40,7 +43,7 @@ const predictionReferenceSchema = z.object({
 });
 export type PredictionReference = z.infer<typeof predictionReferenceSchema>;
 
-/** What live traffic is compared with. */
+/** The data with which live traffic is compared. */
 export const referenceProfileSchema = z.object({
   features: recordOf(z.discriminatedUnion('kind', [numericReferenceSchema, categoricalReferenceSchema])),
   prediction: predictionReferenceSchema,
@@ -53,7 +56,7 @@ const MAX_CATEGORIES = 200;
 /** Half a million rows at 50 a block keep the profile below a few hundred kilobytes. */
 const MAX_BLOCKS = 10_000;
 
-/** Values that are NaN or infinite count as missing. */
+/** NaN and infinite values count as missing. */
 export function buildNumericReference(values: Float64Array): NumericReference {
   const sorted = values.filter((value) => Number.isFinite(value)).sort();
   const present = sorted.length;
@@ -74,16 +77,16 @@ export function buildNumericReference(values: Float64Array): NumericReference {
 }
 
 /**
- * Deciles without repeats. Bin i holds the values in (edge i−1, edge i], so an edge at the maximum would leave an empty
- * bin.
+ * Deciles without repetition. Bin i holds the values in (edge i−1, edge i], so an edge at the maximum would make an
+ * empty bin.
  */
 function quantileEdges(sorted: Float64Array): number[] {
   const present = sorted.length;
   if (present === 0) return [];
   const lowest = sorted[0]!;
   const highest = sorted[present - 1]!;
-  // A constant column gets a bin below and one above its value, also in single precision; otherwise no other value
-  // would differ from it.
+  // A constant column gets one bin below and one above its value, also in single precision. Otherwise no other value
+  // could be told from it.
   if (lowest === highest) return [lowest - Math.max(1e-9, Math.abs(lowest) * 1e-6), highest];
   const edges: number[] = [];
   for (let bin = 1; bin < QUANTILE_BINS; bin++) {
@@ -93,7 +96,7 @@ function quantileEdges(sorted: Float64Array): number[] {
   return edges;
 }
 
-/** Values per bin of a reference; bin i holds (edge i−1, edge i]. */
+/** Number of values in each bin of a reference; bin i holds (edge i−1, edge i]. */
 export function countBins(values: Float64Array, edges: readonly number[]): number[] {
   const counts = new Array<number>(edges.length + 1).fill(0);
   for (let i = 0; i < values.length; i++) {
@@ -125,7 +128,7 @@ export function buildCategoricalReference(values: readonly (string | null)[]): C
   const kept = byFrequency.slice(0, MAX_CATEGORIES);
   return {
     kind: 'CATEGORICAL',
-    // fromEntries makes `__proto__` an ordinary key.
+    // With `fromEntries`, `__proto__` is an ordinary key.
     counts: Object.fromEntries(kept),
     otherCount: byFrequency.slice(MAX_CATEGORIES).reduce((sum, [, count]) => sum + count, 0),
     missingShare: values.length > 0 ? missing / values.length : 0,
@@ -134,8 +137,8 @@ export function buildCategoricalReference(values: readonly (string | null)[]): C
 }
 
 /**
- * `scores` in the time order of their rows. The rows that do not fill a last block are left out, and of very many rows
- * only the latest 10,000 blocks are kept. Fewer rows than one block make one block of them all.
+ * `scores` are in the time order of their rows. Rows that do not fill a last block are left out, and at most the latest
+ * 10,000 blocks are kept. If there are fewer rows than one block, they make one block.
  */
 export function buildPredictionReference(scores: Float64Array, blockRows = 50): PredictionReference {
   const size = Math.max(1, Math.min(blockRows, scores.length));
@@ -148,7 +151,7 @@ export function buildPredictionReference(scores: Float64Array, blockRows = 50): 
   return { blockRows: size, blockMeans, ...moments(used) };
 }
 
-/** Mean and sample standard deviation; zeros for no values. */
+/** Mean and sample standard deviation; zeros when there are no values. */
 function moments(values: Float64Array): { mean: number; std: number } {
   const count = values.length;
   if (count === 0) return { mean: 0, std: 0 };

@@ -1,7 +1,9 @@
 import { type Categories, categoriesOf } from './categories.js';
 import type { Datatype, TensorData, TensorSpec } from './tensor.js';
 
-/** The value for a missing timestamp in an INT64 tensor: 64-bit integers have no NaN. The smallest safe integer. */
+/**
+ * The value of a missing timestamp in an INT64 tensor, because 64-bit integers have no NaN: the smallest safe integer.
+ */
 export const MISSING_TIMESTAMP_MS = BigInt(Number.MIN_SAFE_INTEGER);
 
 const INTEGER_RANGE: Partial<Record<Datatype, [number, number]>> = {
@@ -15,7 +17,7 @@ const INTEGER_RANGE: Partial<Record<Datatype, [number, number]>> = {
 const ISO_TIMESTAMP = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})?)?$/;
 const DECIMAL_INTEGER = /^-?\d{1,19}$/;
 
-/** Puts a value into a tensor. Returns null, or what was expected when the value does not fit there. */
+/** Stores a value in a tensor. Returns null, or what was expected when the value does not fit. */
 export function storeElement(data: TensorData, index: number, datatype: Datatype, value: unknown): string | null {
   switch (datatype) {
     case 'BYTES':
@@ -52,7 +54,7 @@ export function storeElement(data: TensorData, index: number, datatype: Datatype
 }
 
 /**
- * A 64-bit integer that no rounding has touched: a number up to 2^53 - 1, digits only where a number cannot hold it.
+ * A 64-bit integer without rounding: a number up to 2^53 - 1, or a text of digits, which is accepted only beyond that.
  */
 function wholeNumber(value: unknown): bigint | null {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : null;
@@ -62,9 +64,9 @@ function wholeNumber(value: unknown): bigint | null {
 }
 
 /**
- * Puts one plain value of a named row, or of a dataset's column, where an input wants it: the one rule for both, so
- * that what one refuses, the other refuses. Null is a missing value, where the input can take one. The answer is as
- * `storeElement`'s.
+ * Stores one plain value of a named row, or of a dataset's column, in an input. Rows and datasets use this one rule, so
+ * that both refuse the same values. Null is a missing value, if the input accepts one. The result is that of
+ * `storeElement`.
  */
 export function storeValue(
   data: TensorData,
@@ -95,12 +97,12 @@ export function storeValue(
   return expected === 'a number' ? expectedNumber(spec) : expected;
 }
 
-/** NaN means "missing" where the model fills in missing values, and is a mistake anywhere else. */
+/** NaN means "missing" when the model handles missing values, and is an error anywhere else. */
 export function takesMissing({ datatype, semantic, acceptsMissing }: TensorSpec): boolean {
   return (datatype === 'FP32' || datatype === 'FP64') && (semantic === 'NUMERIC' || acceptsMissing === true);
 }
 
-/** The element for null in a tensor; null when the input takes no missing value. */
+/** The element for null in a tensor; null when the input accepts no missing value. */
 export function missingElement(spec: TensorSpec): number | bigint | string | null {
   if (spec.datatype === 'BYTES') return '';
   if (spec.semantic === 'TIMESTAMP_MS' && spec.datatype === 'INT64') return MISSING_TIMESTAMP_MS;
@@ -128,14 +130,14 @@ function storeCategory(
     return null;
   }
   if (typeof value !== 'number' && typeof value !== 'boolean') return 'a string, or null for a missing value';
-  // A larger number has lost digits on its way: which category was meant is not known any more.
+  // A larger number has lost digits before it arrived, so the category is not known any more.
   if (Number.isInteger(value) && !Number.isSafeInteger(value)) return 'a category of so many digits as text';
   if (typeof value === 'number' && !Number.isFinite(value)) return 'a string, or null for a missing value';
   data[index] = categories ? categories.spelling(value) : String(value);
   return null;
 }
 
-/** Milliseconds since 1970 of an ISO 8601 text; one without a zone is UTC. */
+/** Milliseconds since 1970 of an ISO 8601 text; a text without a time zone is UTC. */
 function timestampMs(value: unknown): bigint | null {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : null;
   const match = typeof value === 'string' ? ISO_TIMESTAMP.exec(value) : null;

@@ -2,45 +2,45 @@ import { AppError, badInput, ErrorCode, quote } from '../../../errors.js';
 import type { ColumnType } from './dataset-schema.js';
 import type { Datatype, InputColumn, Signature, TensorSpec } from './tensor.js';
 
-/** Elements of one row of an input; null when its shape leaves them open and no mapping tells. */
+/** Elements of one row of an input; null when its shape does not say it and no columns are named. */
 export function elementsPerRow({ shape, columns }: TensorSpec): number | null {
   const inner = shape.slice(1);
   if (!inner.includes(-1)) return inner.reduce((product, size) => product * size, 1);
   return inner.length === 1 && columns ? columns.length : null;
 }
 
-/** The shape of one row of an input, the open dimension filled by the mapping. */
+/** The shape of one row of an input. The named columns give the open dimension. */
 export function rowShape(spec: TensorSpec): number[] {
   return spec.shape.slice(1).map((size) => (size === -1 ? (spec.columns?.length ?? -1) : size));
 }
 
 /**
- * Names of the columns that fill the elements of a row, in order; null when there are several and nobody has named
- * them.
+ * Names of the columns that fill the elements of a row, in order; null when there are several and their names are
+ * unknown.
  */
 export function columnNames(spec: TensorSpec): readonly string[] | null {
   if (spec.columns) return spec.columns.map(({ name }) => name);
   return elementsPerRow(spec) === 1 ? [spec.name] : null;
 }
 
-/** Every column that the model needs, each once; those of its inputs that are known. */
+/** Every column that the model needs, once; only for inputs whose columns are known. */
 export function neededColumns(signature: Signature): string[] {
   return [...new Set(signature.inputs.flatMap((spec) => columnNames(spec) ?? []))];
 }
 
-/** Inputs of several elements per row that no mapping names the columns of. */
+/** Inputs with several elements per row whose columns are not named. */
 export function unmappedInputs(signature: Signature): TensorSpec[] {
   return signature.inputs.filter((spec) => columnNames(spec) === null);
 }
 
-/** Which version it is and what its rows could come from, for a refusal that says what to do. */
+/** The version, and the columns that could fill its rows, for an error that says what to do. */
 interface UnmappedContext {
   versionId: string;
-  /** Columns of the dataset but the target, in the file's order. */
+  /** All columns of the dataset except the target, in the order of the file. */
   candidates: readonly string[];
 }
 
-/** BAD_USER_INPUT for a model whose inputs cannot be filled from named columns; it says how to name them. */
+/** BAD_USER_INPUT for a model whose inputs cannot be filled from named columns. The error says how to name them. */
 export function requireMapped(signature: Signature, { versionId, candidates }: UnmappedContext): void {
   const spec = unmappedInputs(signature)[0];
   if (!spec) return;
@@ -76,21 +76,21 @@ export function requireMapped(signature: Signature, { versionId, candidates }: U
 
 const MAX_SHOWN_COLUMNS = 100;
 
-/** A mapping as somebody gave it. */
+/** The columns of an input, as a user gave them. */
 export interface GivenColumns {
-  /** The only input when absent. */
+  /** When absent, the only input. */
   input?: string | null;
   columns?: readonly string[] | null;
   acceptsMissing?: boolean | null;
 }
 
-/** How a column of that element type is read when nothing more is known. */
+/** How a column for this element type is read when nothing else is known. */
 export function columnTypeFor(datatype: Datatype): ColumnType {
   if (datatype === 'BYTES') return 'STRING';
   return datatype === 'BOOL' ? 'BOOLEAN' : 'NUMBER';
 }
 
-/** The signature with what was given about its inputs. BAD_USER_INPUT names the first wrong field. */
+/** The signature with what a user gave about its inputs. BAD_USER_INPUT names the first wrong field. */
 export function withColumns(signature: Signature, field: string, given: readonly GivenColumns[]): Signature {
   const changed = new Map<string, TensorSpec>();
   given.forEach(({ input, columns, acceptsMissing }, i) => {
@@ -156,8 +156,8 @@ function checkedColumns(spec: TensorSpec, field: string, columns: readonly strin
 }
 
 /**
- * Adds the columns that a file's training or MLmodel file names to its signature: to its one input with several
- * values per row, when the counts match. Inputs named like a column need none.
+ * Adds the column names of a training or an MLmodel file to a signature: to its only input with several values per row,
+ * when the numbers match. Inputs that have the name of a column need none.
  */
 export function withKnownColumns(signature: Signature, columns: readonly InputColumn[]): Signature {
   const open = unmappedInputs(signature);

@@ -1,13 +1,13 @@
-/** The first bucket holds latencies up to this, in milliseconds. */
+/** The first bucket counts latencies up to this, in milliseconds. */
 const FIRST_EDGE_MS = 0.25;
-/** Buckets until the upper edge has doubled: neighbours differ by 19 %. */
+/** Number of buckets until the upper edge has doubled: neighbours differ by 19 %. */
 const BUCKETS_PER_DOUBLING = 4;
-/** The last finite edge is 0.25 ms · 2²², about 17 minutes, beyond the longest deadline. */
+/** The last finite edge is 0.25 ms · 2²², about 17 minutes, which is more than the longest deadline. */
 const DOUBLINGS = 22;
 
 /**
  * Upper edges of the latency buckets, ascending, in milliseconds. Bucket i holds (edge i−1, edge i]; one more bucket
- * holds the rest. Stored counts are meant by these edges: they must not change.
+ * holds the rest. The edges must not change, because stored counts refer to them.
  */
 export const LATENCY_EDGES_MS: readonly number[] = Array.from(
   { length: DOUBLINGS * BUCKETS_PER_DOUBLING + 1 },
@@ -24,7 +24,8 @@ export function latencyBucket(latencyMs: number): number {
 }
 
 /**
- * The percentile (`share` in (0, 1]) of counted latencies, interpolated within its bucket; 0 when nothing was counted.
+ * The percentile (`share` in (0, 1]) of the counted latencies, interpolated within its bucket; 0 when nothing was
+ * counted.
  */
 export function latencyPercentileMs(counts: readonly number[], share: number): number {
   const total = counts.reduce((sum, count) => sum + count, 0);

@@ -4,9 +4,9 @@ const MAX_CHARACTERS = 200;
 const KEPT_CHARACTERS = 160;
 
 /**
- * A category as monitoring keeps and compares it, one text for each category: a long one is its beginning with a hash
- * of the whole, and what PostgreSQL's JSON cannot hold is replaced. The log of requests and the reference profile are
- * compared in this form.
+ * A category as monitoring stores and compares it, a unique text for each category: a long one becomes its beginning
+ * with a hash of the whole, and characters that PostgreSQL's JSON cannot store are replaced. Both the prediction log
+ * and the reference profile use this form.
  */
 export function loggedText(text: string): string {
   const plain = text.toWellFormed().replaceAll('\0', '\uFFFD');

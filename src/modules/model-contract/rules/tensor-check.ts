@@ -4,11 +4,11 @@ import { columnNames, elementsPerRow, rowShape } from './input-columns.js';
 import type { Datatype, Signature, Tensor, TensorData, TensorSpec } from './tensor.js';
 
 export interface TensorLimits {
-  /** Largest number of rows of one request. */
+  /** The maximum number of rows of one request. */
   maxRows: number;
 }
 
-/** A value of a rendered row; integers beyond 2^53 are decimal strings. */
+/** A value of a row in an answer; integers beyond 2^53 are texts of digits. */
 type PlainValue = number | string | boolean;
 
 const MAX_SHOWN_CHARACTERS = 200;
@@ -25,7 +25,7 @@ function invalid(field: string, expected: string, got: unknown): AppError {
   });
 }
 
-/** A value that is not allowed there: texts are quoted, so that "7" does not look like 7. */
+/** The error for a value that is not allowed. Texts are quoted, so that "7" does not look like 7. */
 export function invalidValue(field: string, expected: string, value: unknown): AppError {
   const got = quote(typeof value === 'number' && !Number.isFinite(value) ? String(value) : value);
   return new AppError(ErrorCode.INVALID_TENSOR, `${field}: expected ${expected}, got ${got}.`, {
@@ -89,8 +89,8 @@ export function allocate(datatype: Datatype, length: number): TensorData {
 }
 
 /**
- * The runtime takes NaN silently: it means "missing" where the model imputes, and is a mistake anywhere else. Infinity
- * always is.
+ * The runtime accepts NaN silently: it means "missing" when the model handles missing values, and is an error anywhere
+ * else. Infinity is always an error.
  */
 function checkFinite(field: string, spec: TensorSpec, data: Float32Array | Float64Array): void {
   const nanAllowed = takesMissing(spec);
@@ -124,8 +124,8 @@ function checkShape(field: string, spec: TensorSpec, shape: readonly number[]): 
 }
 
 /**
- * Checks the inputs of a request against the model's signature, before the runtime sees them: it ignores extra inputs
- * and takes NaN. Errors: INVALID_TENSOR with the field (`inputs[1].shape[0]`), what was expected and what came.
+ * Checks the inputs of a request against the model's signature. The runtime would ignore extra inputs and accept NaN.
+ * Errors: INVALID_TENSOR with the field (`inputs[1].shape[0]`), what was expected and what was given.
  */
 export function checkTensors(signature: Signature, tensors: readonly Tensor[], limits: TensorLimits): { rows: number } {
   const specs = new Map(signature.inputs.map((spec) => [spec.name, spec]));
@@ -165,8 +165,8 @@ export function checkTensors(signature: Signature, tensors: readonly Tensor[], l
 }
 
 /**
- * A tensor from plain values in row-major order, as JSON and GraphQL carry them.
- * Errors: INVALID_TENSOR naming `<field>[7]`: wrong kind of value, integer out of the datatype's range or beyond 2^53.
+ * Makes a tensor from plain values in row-major order, as JSON and GraphQL carry them. Errors: INVALID_TENSOR, which
+ * names `<field>[7]`: a wrong kind of value, or an integer outside of the datatype's range or beyond 2^53.
  */
 export function tensorFromValues(
   field: string,
@@ -186,7 +186,7 @@ export function tensorFromValues(
   return { name, datatype, shape, data };
 }
 
-/** All at once, without a name for each that might be wrong; false when one is. */
+/** Reads all values at once, without a name for each that could be wrong; false when one is wrong. */
 function readFloats(data: Float32Array | Float64Array, values: readonly unknown[]): boolean {
   for (let index = 0; index < values.length; index += 1) {
     const value = values[index];
@@ -199,7 +199,7 @@ function readFloats(data: Float32Array | Float64Array, values: readonly unknown[
 
 const knownNames = new WeakMap<Signature, ReadonlySet<string>>();
 
-/** What a row may name. A signature in use is asked with every request. */
+/** The names that a row may use. Cached, because every request asks for them. */
 function namesOf(signature: Signature): ReadonlySet<string> {
   let names = knownNames.get(signature);
   if (!names) {
@@ -217,9 +217,9 @@ function checkKeys(index: number, row: Record<string, unknown>, names: ReadonlyS
 }
 
 /**
- * Named rows to one tensor per input. A row names the columns of each input, or the input itself with a flat array of
- * its elements. NUMERIC: number or null (missing, NaN); CATEGORICAL: string, number, boolean or null (missing, '');
- * TIMESTAMP_MS: ISO 8601 text, integer or null. Errors: INVALID_TENSOR naming `rows[3].distance`.
+ * Turns named rows into one tensor per input. A row names the columns of each input, or the input itself with a flat
+ * array of its elements. NUMERIC: number or null (missing, NaN); CATEGORICAL: string, number, boolean or null (missing,
+ * ''); TIMESTAMP_MS: ISO 8601 text, integer or null. Errors: INVALID_TENSOR, which names `rows[3].distance`.
  */
 export function rowsToTensors(
   signature: Signature,
@@ -262,7 +262,7 @@ function fillFromColumns(data: TensorData, index: number, spec: TensorSpec, row:
   }
 }
 
-/** A value under the input's own name: one, or a flat array of all elements. */
+/** The value under the input's own name: a single value, or a flat array of all elements. */
 function fillFromArray(
   data: TensorData,
   index: number,
@@ -282,12 +282,12 @@ function fillFromArray(
   }
 }
 
-/** `constructor` is the name of a column, not what every object inherits. */
+/** `constructor` may be the name of a column: inherited properties do not count. */
 function ownValue(row: Record<string, unknown>, name: string): unknown {
   return Object.hasOwn(row, name) ? row[name] : undefined;
 }
 
-/** A tensor's elements as JSON can carry them; 64-bit integers become numbers, or decimal strings beyond 2^53. */
+/** The elements of a tensor for JSON; 64-bit integers become numbers, or texts of digits beyond 2^53. */
 export function plainValues(tensor: Tensor): PlainValue[] {
   if (tensor.data instanceof BigInt64Array) {
     return Array.from(tensor.data, (value) => (BigInt.asIntN(54, value) === value ? Number(value) : value.toString()));
@@ -297,7 +297,7 @@ export function plainValues(tensor: Tensor): PlainValue[] {
 }
 
 /**
- * Tensors whose first dimension is the batch, as one object per row; an output of more than one element per row is a
+ * Tensors whose first dimension is the batch, as one object per row. An output with more than one element per row is a
  * flat array.
  */
 export function tensorsToRows(tensors: readonly Tensor[]): Record<string, PlainValue | PlainValue[]>[] {

@@ -1,21 +1,21 @@
 import { z } from 'zod';
 import { columnReadingSchema } from './dataset-schema.js';
 
-/** Tensor element types by their Open Inference Protocol names. */
+/** Tensor element types, by their names in the Open Inference Protocol. */
 export const DATATYPES = ['BOOL', 'INT8', 'INT16', 'INT32', 'INT64', 'UINT8', 'FP32', 'FP64', 'BYTES'] as const;
 export type Datatype = (typeof DATATYPES)[number];
 
-/** How a plain value of a named row is converted to a tensor element. */
+/** How a plain value of a named row becomes a tensor element. */
 const SEMANTICS = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP_MS'] as const;
 
 /** The column that fills one element of an input. */
 const inputColumnSchema = columnReadingSchema.extend({
-  /** Those that the model knows, in the spelling of the file; absent when nobody recorded them. */
+  /** The categories that the model knows, as the file spells them; absent when they were not recorded. */
   categories: z.array(z.string()).optional(),
 });
 export type InputColumn = z.infer<typeof inputColumnSchema>;
 
-/** What an output is. SCORES are decision values, which need not lie between 0 and 1. */
+/** The meaning of an output. SCORES are decision values, which can be outside of 0 to 1. */
 const OUTPUT_MEANINGS = ['LABEL', 'CLUSTER', 'PROBABILITIES', 'SCORES', 'DISTANCES'] as const;
 export type OutputMeaning = (typeof OUTPUT_MEANINGS)[number];
 
@@ -26,22 +26,22 @@ const tensorSpecSchema = z.object({
   /** -1 means any length; the first dimension is the batch. */
   shape: z.array(z.int()),
   semantic: z.enum(SEMANTICS).optional(),
-  /** Inputs: the columns that fill the elements of a row, in order. Absent: one column of the input's own name. */
+  /** Inputs: the columns that fill the elements of a row, in order. Absent: one column with the input's own name. */
   columns: z.array(inputColumnSchema).optional(),
-  /** Inputs: NaN means a missing value; declared, or found by a trial at registration. */
+  /** Inputs: NaN means a missing value. It was declared, or found by a trial at registration. */
   acceptsMissing: z.boolean().optional(),
-  /** Outputs: the meaning, from the graph or a trial; absent when unknown. */
+  /** Outputs: the meaning, from the graph or from a trial; absent when unknown. */
   meaning: z.enum(OUTPUT_MEANINGS).optional(),
 });
 export type TensorSpec = z.infer<typeof tensorSpecSchema>;
 
 /**
- * Whether requests may run in one batch: only where the graph shows that a row's answer cannot depend on its
- * neighbours.
+ * Whether requests may run in one batch: only when the graph proves that the answer of a row cannot depend on other
+ * rows.
  */
 const rowIndependenceSchema = z.object({
   proven: z.boolean(),
-  /** Why it is not proven, for people: the first operator that joins rows. Null when proven. */
+  /** Why it is not proven, for people: the first operator that combines rows. Null when it is proven. */
   reason: z.string().nullable(),
 });
 export type RowIndependence = z.infer<typeof rowIndependenceSchema>;
@@ -50,9 +50,9 @@ export type RowIndependence = z.infer<typeof rowIndependenceSchema>;
 export const signatureSchema = z.object({
   inputs: z.array(tensorSpecSchema),
   outputs: z.array(tensorSpecSchema),
-  /** Of a classifier: the class of each probability, in order, as the training file spells it. */
+  /** For a classifier: the class of each probability, in order, as the training file spells it. */
   classes: z.array(z.string()).optional(),
-  /** Of two classes: the label is the second one from this probability on; the more probable one when absent. */
+  /** For two classes: the second one is predicted from this probability on; when absent, the more probable one. */
   decisionThreshold: z.number().optional(),
   rowIndependence: rowIndependenceSchema.optional(),
 });

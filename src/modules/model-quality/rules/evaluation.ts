@@ -18,7 +18,7 @@ import {
 } from '../../statistics/index.js';
 import { type SliceColumns, type SlicesReport, sliceRows } from './slices.js';
 
-/** A metric with its 95 % bootstrap interval; null where it could not be had. */
+/** A metric with its 95 % bootstrap interval; null when the interval cannot be computed. */
 export interface MetricEstimate {
   value: number;
   low: number | null;
@@ -27,11 +27,11 @@ export interface MetricEstimate {
 
 export type Verdict = 'BETTER' | 'WORSE' | 'NO_DIFFERENCE';
 
-/** Comparison of the loss of a candidate and a reference, on the same rows. */
+/** The losses of a candidate and a reference, compared on the same rows. */
 export interface LossComparison {
   /**
-   * BASE_RATE: the training data's class frequencies, or its mean, for every row. VERSION: another version of the
-   * model.
+   * BASE_RATE: the class frequencies of the training rows, or their mean, as the prediction for every row. VERSION:
+   * another version of the model.
    */
   against: 'BASE_RATE' | 'VERSION';
   versionId: string | null;
@@ -42,7 +42,7 @@ export interface LossComparison {
    * Candidate − reference, with its 95 % interval, in the metric's own units: nats for log_loss, the target's for rmse.
    */
   difference: MeanInterval;
-  /** BETTER when the whole interval lies below 0, WORSE when above. */
+  /** BETTER when the whole interval is below 0, WORSE when it is above 0. */
   verdict: Verdict;
 }
 
@@ -50,14 +50,14 @@ interface CommonReport {
   rows: number;
   /**
    * By name: accuracy, precision, recall, f1, roc_auc, average_precision, log_loss, brier; rmse, mae, r2; silhouette,
-   * inertia. Undefined ones are absent.
+   * inertia. Undefined metrics are absent.
    */
   metrics: Record<string, MetricEstimate>;
 }
 
 interface SupervisedReport extends CommonReport {
   baseRate: LossComparison;
-  /** Null without a version to compare with. */
+  /** Null when there is no version to compare with. */
   baseline: LossComparison | null;
   /** Metrics of that version on the same rows, by name. */
   baselineMetrics: Record<string, number> | null;
@@ -69,7 +69,7 @@ export interface ClassificationReport extends SupervisedReport {
   classNames: string[];
   /** Rows are true classes, columns predicted ones. */
   confusion: number[][];
-  /** Of class 1's probability for two classes, of the top class's for more. */
+  /** For two classes, of the probability of class 1; for more classes, of the probability of the top class. */
   calibration: Calibration | null;
 }
 
@@ -95,9 +95,9 @@ export interface ClassificationEvaluation extends EvaluationOptions {
   /** rows × classNames.length, row-major. */
   probabilities: Float32Array;
   classNames: string[];
-  /** Of a model of two classes that has one. */
+  /** For a model of two classes that has one. */
   threshold?: number;
-  /** Share of each class in the training rows. */
+  /** Fraction of each class in the training rows. */
   trainingShares: readonly number[];
   baseline?: { versionId: string; probabilities: Float32Array; threshold?: number };
 }
@@ -179,7 +179,7 @@ export function evaluateRegression(input: RegressionEvaluation): RegressionRepor
   };
 }
 
-/** Clusters have no truth to lose against: the metrics of the holdout rows are the report. */
+/** Clusters have no true answer, so there is no loss: the report contains the metrics of the holdout rows. */
 export function evaluateClustering(input: {
   rows: number;
   silhouette: number | null;
@@ -233,7 +233,7 @@ function pickRows(
   return { labels: Int32Array.from(rows, (row) => labels[row]!), probabilities: picked, classCount, threshold };
 }
 
-/** The name that runs, reports and thresholds use: rocAuc → roc_auc. */
+/** The name in runs, reports and thresholds: rocAuc → roc_auc. */
 function metricName(property: string): string {
   return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

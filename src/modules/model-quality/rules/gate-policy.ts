@@ -14,45 +14,48 @@ const thresholdSchema = z
 const MAX_APPROVALS = 20;
 const approvalsSchema = z.int().min(0).max(MAX_APPROVALS).default(0);
 const once = <T>(items: readonly T[]): boolean => new Set(items).size === items.length;
-/** SHADOW is missing here: it needs a version in production to run beside. */
+/** SHADOW is not possible here, because it needs a version in production to run beside. */
 const soloGatesSchema = z.array(z.enum(['EVALUATION', 'VALIDATION'])).refine(once, { error: 'each gate once' });
 
 /**
- * What the gates demand and which of them a stage asks for. Every value is a default that a model may set otherwise.
+ * The conditions of the gates, and the gates that each stage requires. Every value is a default that a model can
+ * change.
  */
 export const gatePolicySchema = z.strictObject({
   staging: z.strictObject({ gates: soloGatesSchema.default(['VALIDATION']), approvals: approvalsSchema }).prefault({}),
   production: z
     .strictObject({
-      /** Where a version is in production that the new one is compared with. */
+      /** Used when a version is in production; the new one is compared with it. */
       gates: z.array(z.enum(GATES)).refine(once, { error: 'each gate once' }).default(['SHADOW']),
-      /** While no version is in production: the first is compared with the base rate. */
+      /** Used when no version is in production: the first one is compared with the base rate. */
       firstGates: soloGatesSchema.default(['EVALUATION']),
       approvals: approvalsSchema,
     })
     .prefault({}),
-  /** Whether the approval of the person who registered a version counts. */
+  /** Whether the approval of the person who registered the version counts. */
   authorMayApprove: z.boolean().default(false),
   evaluation: z
     .strictObject({
       /**
-       * The upper end of the 95 % interval of the mean loss difference must lie below minus this (nats, or units of the
+       * The upper end of the 95 % interval of the mean loss difference must be below minus this (nats, or units of the
        * target).
        */
       minImprovement: z.number().min(0).default(0),
-      /** Fewer holdout rows than this prove nothing. */
+      /** Fewer holdout rows than this are not enough evidence. */
       minRows: z.int().min(1).default(100),
-      /** Least mean silhouette of a clustering, which has no loss to compare. */
+      /** The lowest mean silhouette of a clustering, which has no loss to compare. */
       minSilhouette: z.number().min(-1).max(1).default(0.05),
     })
     .prefault({}),
   validation: z
     .strictObject({
-      /** Largest absolute difference between the trainer's outputs and the runtime's on the exported model. */
+      /**
+       * The largest absolute difference between the outputs of the trainer and of the runtime for the exported model.
+       */
       maxDisagreement: z.number().min(0).default(1e-4),
       /** p95 of single-row predictions, in milliseconds. */
       maxLatencyP95Ms: z.number().positive().default(50),
-      /** Bounds on holdout metrics by name; those that the model's task does not have are passed over. */
+      /** Limits of holdout metrics by name. Metrics that the model's task does not have are ignored. */
       metrics: z
         .record(z.string(), thresholdSchema)
         .default({ roc_auc: { min: 0.55 }, r2: { min: 0 }, silhouette: { min: 0.05 } }),
@@ -62,14 +65,14 @@ export const gatePolicySchema = z.strictObject({
     .prefault({}),
   shadow: z
     .strictObject({
-      /** Mirrored requests that were answered or failed. */
+      /** Copied requests that were answered or failed. */
       minRequests: z.int().min(1).default(200),
       maxErrors: z.int().min(0).default(0),
-      /** Share of rows in which the candidate's answer differs from production's (`disagreeingRows`). */
+      /** Fraction of rows in which the candidate's answer differs from production's (`disagreeingRows`). */
       maxDisagreementShare: z.number().min(0).max(1).default(0.3),
       /**
-       * Quality bound: the candidate's mean loss may not be provably (95 %) above the production version's by more than
-       * this.
+       * Limit of quality: the gate fails when the candidate's mean loss is provably (95 %) higher than the production
+       * version's by more than this.
        */
       maxLossIncrease: z.number().min(0).default(0),
       /** Without an evaluation against the production version the gate fails, unless this is false. */
@@ -81,12 +84,12 @@ export type GatePolicy = z.infer<typeof gatePolicySchema>;
 
 export const DEFAULT_GATE_POLICY: GatePolicy = gatePolicySchema.parse({});
 
-/** Everything that a model's gates demand: its own departures, and the defaults for the rest. */
+/** The whole gate policy of a model: its own settings, and the defaults for the rest. */
 export function gatePolicyOf({ gatePolicy }: { gatePolicy?: Record<string, unknown> | null }): GatePolicy {
   return gatePolicy == null ? DEFAULT_GATE_POLICY : gatePolicySchema.parse(gatePolicy);
 }
 
-/** What one gate demands, stored with its decisions: they are valid while the demands stay the same. */
+/** The conditions of one gate. They are stored with each result, which is valid while they stay the same. */
 export function demandsOf(gate: Gate, policy: GatePolicy): Record<string, unknown> {
   switch (gate) {
     case 'EVALUATION':
@@ -98,12 +101,12 @@ export function demandsOf(gate: Gate, policy: GatePolicy): Record<string, unknow
   }
 }
 
-/** A policy as people write it: bounds as a list, and null for what stays at its default. */
+/** A policy as clients write it: limits as a list, and null for values that keep their default. */
 export interface GatePolicyEntries {
   validation?: { metrics?: readonly { name: string; min?: number | null; max?: number | null }[] | null } | null;
 }
 
-/** A model's departures from the defaults, checked. BAD_USER_INPUT names the first wrong field. */
+/** A model's changes to the defaults, checked. BAD_USER_INPUT names the first wrong field. */
 export function parseGatePolicy(field: string, entries: GatePolicyEntries): Record<string, unknown> {
   const departures = withoutNulls(entries) as { validation?: { metrics?: unknown } };
   const bounds = entries.validation?.metrics;
@@ -123,7 +126,7 @@ function boundsByName(
   const byName: Record<string, unknown> = {};
   bounds.forEach(({ name, ...bound }, i) => {
     checkName(`${field}[${i}].name`, name);
-    // Zod leaves this one key out of a record, and a bound must not be lost.
+    // Zod leaves out this one key of a record, and a limit must not be lost.
     if (name === '__proto__') throw badInput(`${field}[${i}].name`, 'the name of a metric', name);
     if (Object.hasOwn(byName, name)) throw badInput(`${field}[${i}].name`, 'each metric once', name);
     byName[name] = withoutNulls(bound);

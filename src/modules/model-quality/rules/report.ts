@@ -8,13 +8,13 @@ export interface ReportMeta {
   version: string;
   datasetName: string;
   createdAt: Date;
-  /** Whether the version was trained once more on all rows, and its figures are those of the model before. */
+  /** Whether the version was trained again on all rows. Its figures are then those of the model before that. */
   refitted?: boolean;
-  /** The version compared with, e.g. "2 (1.1.0)"; null without one. */
+  /** The version that it was compared with, e.g. "2 (1.1.0)"; null when there was none. */
   baselineVersion: string | null;
 }
 
-/** A Markdown page that a person reads; names that users chose are escaped. */
+/** A Markdown page for people. Names that users chose are escaped. */
 export function renderEvaluationMarkdown(report: EvaluationReport, meta: ReportMeta): string {
   const createdAt = meta.createdAt.toISOString().replace('T', ' ').slice(0, 16);
   return [
@@ -96,7 +96,7 @@ function metricsSection(metrics: Record<string, MetricEstimate>, baseline: Recor
   return `## Metrics\n\n${table(['Metric', 'Value', '95 % interval', ...(baseline ? ['Baseline'] : [])], rows)}`;
 }
 
-/** Beyond this the matrix is no longer read. */
+/** With more classes, nobody can read the matrix. */
 const MAX_MATRIX_CLASSES = 20;
 
 function confusionSection({ classNames, confusion }: ClassificationReport): string {
@@ -179,8 +179,8 @@ function count(value: number): string {
 }
 
 /**
- * Makes any name one line of plain text: no HTML, no Markdown, no table cell ends, no hidden or reordering
- * characters.
+ * Turns any name into one line of plain text: no HTML, no Markdown, no ends of table cells, no hidden characters, no
+ * characters that change the text direction.
  */
 export function escapeMarkdown(text: string): string {
   return text

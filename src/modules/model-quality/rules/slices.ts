@@ -1,4 +1,4 @@
-/** Values per row by column; null is a missing value. */
+/** Values per row, by column; null is a missing value. */
 export type SliceColumns = Readonly<Record<string, readonly (string | null)[]>>;
 
 export interface SliceReport {
@@ -11,14 +11,14 @@ export interface SliceReport {
 }
 
 export interface SlicesReport {
-  /** Per column in the order given, the largest slice first. */
+  /** By column in the given order, the largest slice first. */
   slices: SliceReport[];
-  /** Slices left out, per column: too few rows, or beyond the most that are shown. */
+  /** Slices that were left out, by column: they have too few rows, or exceed the number of slices shown. */
   omitted: { column: string; tooSmall: number; tooMany: number }[];
   minRows: number;
 }
 
-/** Metrics of fewer rows say little. */
+/** With fewer rows, metrics say little. */
 const MIN_ROWS = 100;
 const MAX_SLICES_PER_COLUMN = 20;
 

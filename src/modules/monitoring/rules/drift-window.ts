@@ -18,19 +18,22 @@ import {
 } from '../../statistics/index.js';
 
 export interface DriftThresholds {
-  /** A feature drifted when its population stability index is above this … */
+  /**
+   * A feature has drifted when its population stability index is above `psi` and the p-value of its test is below
+   * `alpha`.
+   */
   psi: number;
-  /** … and its test's p-value, adjusted over the features by Holm's method, is below this. */
+  /** The p-value is adjusted over the features by Holm's method. */
   alpha: number;
-  /** Predictions drifted when their mean is further than this many standard deviations from the reference. */
+  /** Predictions have drifted when their mean is more than this many standard deviations away from the reference. */
   predictionSigmas: number;
-  /** Fewer rows than this judge nothing. */
+  /** With fewer rows, no result is given. */
   minRows: number;
 }
 
 /**
- * The index alone has no sense of chance in small windows, and a test alone finds differences without weight in large
- * ones; a feature needs both.
+ * A feature needs both: the index ignores chance in small windows, and a test alone finds unimportant differences in
+ * large ones.
  */
 export const DEFAULT_DRIFT_THRESHOLDS: DriftThresholds = { psi: 0.2, alpha: 0.01, predictionSigmas: 2, minRows: 100 };
 
@@ -44,19 +47,19 @@ export interface FeatureComparison {
   feature: string;
   kind: 'NUMERIC' | 'CATEGORICAL';
   rows: number;
-  /** False with too few rows in the window or none in the reference; then `drifted` is false. */
+  /** False when the window has too few rows or the reference has none; `drifted` is then false. */
   sufficient: boolean;
   psi: number;
-  /** Kolmogorov–Smirnov's D of a numeric feature, chi-square of a categorical one. */
+  /** Kolmogorov–Smirnov's D of a numeric feature; chi-square of a categorical one. */
   statistic: number;
   /** Not adjusted. */
   pValue: number;
-  /** Holm-adjusted over the features judged. */
+  /** Adjusted by Holm's method over the tested features. */
   adjustedPValue: number;
   missingShare: number;
   /**
-   * Of a categorical feature: rows with a category that the model never saw; null where nobody recorded those that it
-   * did.
+   * For a categorical feature: rows with a category that the training rows did not have; null when their categories
+   * were not recorded.
    */
   unknownCount: number | null;
   drifted: boolean;
@@ -70,7 +73,7 @@ export interface PredictionComparison {
   sufficient: boolean;
   mean: number;
   referenceMean: number;
-  /** Signed; positive when the window's mean is above the reference's. */
+  /** Signed; positive when the mean of the window is above that of the reference. */
   sigmas: number;
   drifted: boolean;
 }
@@ -160,12 +163,12 @@ interface Compared extends TestResult {
 }
 
 /**
- * The PSI covers bins and missing values; the p-value is twice the lesser of Kolmogorov–Smirnov's and the missing
- * share's.
+ * The PSI covers bins and missing values. The p-value is twice the smaller one of Kolmogorov–Smirnov's and that of the
+ * fraction of missing values.
  */
 function compareNumeric(reference: NumericReference, values: Float64Array): Compared {
-  // Models take numbers in single precision, and so they are logged: 0.1 and its single-precision neighbour must be one
-  // value.
+  // Models take numbers in single precision, and the log has them in this form: 0.1 and its single-precision neighbour
+  // must be one value.
   const sorted = values
     .filter((value) => Number.isFinite(value))
     .map(Math.fround)
@@ -186,8 +189,8 @@ function compareNumeric(reference: NumericReference, values: Float64Array): Comp
 }
 
 /**
- * Cells: the reference's categories, all others, missing values; those too thin for a chi-square test are pooled for
- * the index too.
+ * Cells: the categories of the reference, all others, missing values. Cells that are too small for a chi-square test
+ * are pooled, also for the index.
  */
 function compareCategorical(reference: CategoricalReference, values: readonly (string | null)[]): Compared {
   const categories = Object.keys(reference.counts).map(loggedText);
@@ -228,9 +231,10 @@ function comparePredictions(
 }
 
 /**
- * How far the mean of a window's predictions lies from the reference's, in standard deviations of the means of
- * reference windows of the same size. Those windows are adjacent blocks, so that hours, days and weeks that differ in
- * the reference widen the scale as they do in traffic; rows drawn at random would make every Monday an alarm.
+ * How far the mean prediction of a window is from that of the reference, in standard deviations of the means of
+ * reference windows of the same size. These windows are adjacent blocks: differences between hours, days and weeks in
+ * the reference widen the scale, as they do in live traffic. With rows drawn at random, every Monday would open an
+ * alert.
  */
 export function predictionShift(
   reference: PredictionReference,
@@ -241,16 +245,16 @@ export function predictionShift(
     return { mean: rows === 0 ? reference.mean : meanOf(windowScores), sigmas: 0 };
   const mean = meanOf(windowScores);
   const deviation = Math.sqrt(windowMeanVariance(reference, rows));
-  // A constant reference has no scale: any other mean is far off, and JSON has no infinity.
+  // A constant reference has no scale: any other mean is far away, and JSON has no infinity.
   const sigmas = (mean - reference.mean) / Math.max(deviation, 1e-9 * (1 + Math.abs(reference.mean)));
   return { mean, sigmas: Math.min(MAX_SIGMAS, Math.max(-MAX_SIGMAS, sigmas)) };
 }
 
 const MAX_SIGMAS = 1e6;
-/** Fewer disjoint reference windows than this tell too little about their spread. */
+/** Fewer disjoint reference windows say too little about their spread. */
 const MIN_DISJOINT_WINDOWS = 10;
 
-/** Variance of the mean of `rows` adjacent reference rows. */
+/** The variance of the mean of `rows` adjacent reference rows. */
 function windowMeanVariance(reference: PredictionReference, rows: number): number {
   const size = reference.blockRows;
   const below = Math.floor(rows / size);
@@ -259,17 +263,17 @@ function windowMeanVariance(reference: PredictionReference, rows: number): numbe
   const varianceAbove = blockWindowVariance(reference, above);
   // Shorter than a block: only independent noise is known to grow.
   if (below === 0) return varianceAbove + reference.std ** 2 * (1 / rows - 1 / size);
-  // Between two whole numbers of blocks the variance is taken as linear in 1 / rows, which it is for independent rows
-  // plus a common shift.
+  // Between two whole numbers of blocks, the variance is taken as linear in 1 / rows, which is true for independent
+  // rows plus a common shift.
   const varianceBelow = blockWindowVariance(reference, below);
   const position = (1 / rows - 1 / (above * size)) / (1 / (below * size) - 1 / (above * size));
   return varianceAbove + (varianceBelow - varianceAbove) * position;
 }
 
 /**
- * Variance of the means of sliding windows of `blocks` blocks. Where the reference holds fewer than ten disjoint ones,
- * std² / rows times the inflation (observed over independent variance, at least 1) of the longest windows that it holds
- * ten of, or 1 without any.
+ * The variance of the means of sliding windows of `blocks` blocks. If the reference has fewer than ten disjoint
+ * windows, it is std² / rows times the inflation (observed over independent variance, at least 1) of the longest
+ * windows of which there are ten; or times 1 without any.
  */
 function blockWindowVariance(reference: PredictionReference, blocks: number): number {
   const longest = Math.floor(reference.blockMeans.length / MIN_DISJOINT_WINDOWS);

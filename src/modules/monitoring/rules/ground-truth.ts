@@ -2,30 +2,30 @@ import { badInput } from '../../../errors.js';
 import { sameClass } from '../../model-contract/index.js';
 import { logLossRows } from '../../statistics/index.js';
 
-/** What a model answered to one row, as the log keeps it. */
+/** A model's answer to one row, as the log has it. */
 export interface LoggedAnswer {
   kind: string | null;
-  /** Of a classification. */
+  /** For a classification. */
   label: string | null;
   /** The value, or the probability of the second of two classes. */
   score: number | null;
-  /** Of more than two classes. */
+  /** For more than two classes. */
   probabilities: readonly number[] | null;
 }
 
-/** What turned out to be true of a row: a class or a number. */
+/** The true class or the true number of a row. */
 export interface Truth {
   label?: string | null;
   value?: number | null;
 }
 
-/** A truth beside the answer that it judges. */
+/** A ground truth together with the answer that it is compared with. */
 export interface JudgedAnswer {
   label: string | null;
   value: number | null;
   predictedLabel: string | null;
   predictedValue: number | null;
-  /** −ln of the probability of the true class; null without probabilities or when nobody knows which is whose. */
+  /** −ln of the probability of the true class; null without probabilities or when the class of each is unknown. */
   logLoss: number | null;
 }
 
@@ -33,8 +33,8 @@ const MAX_LABEL_CHARACTERS = 250;
 const MAX_SHOWN_CLASSES = 20;
 
 /**
- * `classes` are those of the signature. BAD_USER_INPUT when the truth is not of the answer's kind, or names a class
- * that the model does not have.
+ * `classes` are those of the signature. BAD_USER_INPUT when the ground truth is of another kind than the answer, or
+ * names a class that the model does not have.
  */
 export function judgeAnswer(
   field: string,

@@ -1,20 +1,23 @@
 import { confusionMetrics } from '../../statistics/index.js';
 
-/** Labelled rows of a window that have the same true and predicted class; of a regression all rows of the window. */
+/**
+ * Rows of a window with ground truth that have the same true and the same predicted class; for a regression, all rows
+ * of the window.
+ */
 export interface LabelledCount {
   label: string | null;
   predictedLabel: string | null;
   rows: number;
-  /** Over the rows that have one. */
+  /** Sum over the rows that have one. */
   logLossSum: number;
   logLossRows: number;
   squaredErrorSum: number | null;
   absoluteErrorSum: number | null;
-  /** Of a regression: rows whose answer and truth are both numbers. */
+  /** For a regression: rows whose answer and ground truth are both numbers. */
   errorRows: number;
 }
 
-/** How good live answers were, as far as truths are known; null where a figure does not apply. */
+/** The quality of live answers, as far as ground truth is known; null when a metric does not apply. */
 export interface LiveMetrics {
   labelledRows: number;
   accuracy: number | null;
@@ -25,8 +28,8 @@ export interface LiveMetrics {
 }
 
 /**
- * `classes` are in the order of the model, which says which of two is the one that F1 is about; those that it does not
- * name come after.
+ * `classes` are in the order of the model; for two classes, F1 is about the second one. Classes that it does not name
+ * come after them.
  */
 export function liveMetrics(counts: readonly LabelledCount[], classes: readonly string[]): LiveMetrics {
   const sum = (of: (count: LabelledCount) => number | null) =>
@@ -56,7 +59,7 @@ function confusion(counts: readonly LabelledCount[], classes: readonly string[])
   return matrix;
 }
 
-/** As class numbers and class names are mostly ordered. */
+/** The usual order of class numbers and class names. */
 function byNumberOrText(a: string, b: string): number {
   const difference = Number(a) - Number(b);
   return Number.isNaN(difference) ? (a < b ? -1 : 1) : difference;

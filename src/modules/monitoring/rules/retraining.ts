@@ -4,9 +4,9 @@ export interface RetrainingPolicy {
   enabled: boolean;
   /** Kinds of alerts that may start a retraining. */
   alertKinds: readonly AlertKind[];
-  /** Minimum time between the starts of two retrainings, in milliseconds. */
+  /** The least time between the starts of two retrainings, in milliseconds. */
   cooldownMs: number;
-  /** Most retrainings started within 30 days. */
+  /** The maximum number of retrainings that start within 30 days. */
   budgetPer30Days: number;
 }
 
@@ -19,7 +19,7 @@ export const DEFAULT_RETRAINING_POLICY: RetrainingPolicy = {
 
 export interface RetrainingHistory {
   alertKind: AlertKind;
-  /** When the model's earlier retrainings started, in milliseconds since the epoch, failed ones included. */
+  /** When earlier retrainings of the model started, in milliseconds since 1970, including failed ones. */
   startedAtMs: readonly number[];
   /** A retraining of the model is queued or running. */
   running: boolean;

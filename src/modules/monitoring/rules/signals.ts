@@ -2,11 +2,11 @@ import type { Signal } from '../../alerts/index.js';
 import { wilsonInterval } from '../../statistics/index.js';
 import type { WindowComparison } from './drift-window.js';
 
-/** When traffic counts as slow or failing. */
+/** The limits from which traffic counts as slow or failing. */
 export interface SignalPolicy {
   latency: { minRequests: number };
   errorRate: {
-    /** Share of requests; an alert needs the lower bound of the 95 % Wilson interval above it. */
+    /** Fraction of requests. An alert needs the lower bound of the 95 % Wilson interval above it. */
     maxShare: number;
     minRequests: number;
   };
@@ -53,7 +53,7 @@ export function errorRateSignal(
   };
 }
 
-/** Breached when the predictions or any feature drifted. A window of too few rows clears nothing. */
+/** Breached when the predictions or a feature drifted. A window with too few rows resolves nothing. */
 export function driftSignal(comparison: WindowComparison): Signal {
   const drifted = comparison.features.filter((feature) => feature.drifted);
   const { prediction } = comparison;

@@ -3,22 +3,22 @@ import type { Signal } from '../../alerts/index.js';
 import { type ReferenceProfile, latencyPercentileMs } from '../../model-contract/index.js';
 import type { TrafficWindow, WindowComparison } from './drift-window.js';
 
-/** One logged request: its inputs by column and the scores of its rows. */
+/** One logged request: its inputs by column, and the scores of its rows. */
 export interface LoggedRequest {
   rows: number;
   inputs: Record<string, unknown[]>;
   scores: (number | null)[];
 }
 
-/** What a deployment answered, by its exact counters. */
+/** The requests of a deployment, by its exact counters. */
 export interface TrafficCounts {
   requests: number;
   errors: number;
-  /** By the buckets of latency-histogram.ts. */
+  /** In the buckets of latency-histogram.ts. */
   latencyCounts: number[];
 }
 
-/** Requests of a window: how many failed and how long the slow ones took. */
+/** The requests of a window: how many failed, and how long the slow ones took. */
 export interface TrafficReport {
   /** ISO 8601, UTC. */
   from: string;
@@ -32,7 +32,7 @@ export interface DriftReport extends WindowComparison {
   from: string;
 }
 
-/** A part is null while its traffic is too little to judge; the traffic keeps adding up. */
+/** A part is null while it has too little traffic; its traffic keeps adding up. */
 export interface WindowReport {
   traffic: TrafficReport | null;
   drift: DriftReport | null;
@@ -56,7 +56,7 @@ export function trafficReport(counts: TrafficCounts, from: string): TrafficRepor
   };
 }
 
-/** The logged requests as the columns that the reference profile knows, in the order of the log. */
+/** The logged requests as the columns that the reference profile has, in the order of the log. */
 export function toTrafficWindow(log: readonly LoggedRequest[], profile: ReferenceProfile): TrafficWindow {
   const columns = Object.entries(profile.features).map(([feature, { kind }]) => {
     const values = log.flatMap(({ inputs, rows }) => {
@@ -79,13 +79,13 @@ function toNumber(value: unknown): number {
   return typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : NaN;
 }
 
-/** Models take a missing category as an empty text. */
+/** For models, a missing category is an empty text. */
 function toCategory(value: unknown): string | null {
   if (typeof value === 'string') return value === '' ? null : value;
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : null;
 }
 
-/** What a window says about each kind of alert; a part without a judgement says nothing. */
+/** The signals of a window for each kind of alert; a part without a result gives none. */
 export function windowSignals({ traffic, drift }: WindowReport, slaP95Ms: number): Signal[] {
   const signals: Signal[] = [];
   if (drift) signals.push(driftSignal(drift));

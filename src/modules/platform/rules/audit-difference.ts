@@ -3,15 +3,15 @@ import { isDeepStrictEqual } from 'node:util';
 
 type Values = Record<string, unknown>;
 
-/** Longer texts appear in an audit row as their beginning, size and SHA-256. */
+/** In an audit row, a longer text is replaced by its beginning, size and SHA-256. */
 const MAX_TEXT_CHARACTERS = 2_000;
 const BEGINNING_CHARACTERS = 100;
-/** Limit of one value with all its parts; a larger one appears as its size and SHA-256. */
+/** Limit of one value with all its parts; a larger one is replaced by its size and SHA-256. */
 const MAX_VALUE_BYTES = 256 * 1024;
 
 /**
- * What an audit row says of a change. If the thing existed before and after: only what differs, and of records such
- * as tags only the entries that differ. A row is as large as the change, not as the thing.
+ * What an audit row says about a change. When the object existed before and after: only what differs, and of records
+ * such as tags only the entries that differ. So a row is as large as the change, not as the object.
  */
 export function auditDifference(
   before: object | null,
@@ -60,7 +60,7 @@ function printOf(text: string): { sizeBytes: number; sha256: string } {
   return { sizeBytes: Buffer.byteLength(text), sha256: createHash('sha256').update(text).digest('hex') };
 }
 
-/** `__proto__` is a key like any other. */
+/** `__proto__` is an ordinary key. */
 function put(record: Values, key: string, value: unknown): void {
   Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
 }

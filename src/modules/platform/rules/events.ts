@@ -1,4 +1,4 @@
-/** Events in a model's life; subscribers get them and, when configured, an event stream. */
+/** Events in the lifecycle of a model. Subscriptions and webhooks get them and, when configured, an event stream. */
 export enum EventType {
   MODEL_TRAINING_STARTED = 'MODEL_TRAINING_STARTED',
   MODEL_TRAINING_COMPLETED = 'MODEL_TRAINING_COMPLETED',

@@ -5,7 +5,7 @@ import type { Stage } from './stages.js';
 export type ApprovalStage = 'STAGING' | 'PRODUCTION';
 export type ApprovalDecision = 'APPROVED' | 'REJECTED';
 
-/** What somebody decided about bringing a version to a stage. */
+/** A person's decision about the next stage of a version. */
 export interface ApprovalWord {
   toStage: ApprovalStage;
   decision: ApprovalDecision;
@@ -19,11 +19,11 @@ export interface ApprovalState {
   needed: number;
   approvedBy: string[];
   rejectedBy: string[];
-  /** Approvals still to come. */
+  /** Number of approvals that are still needed. */
   missing: number;
 }
 
-/** The stage that others may have to agree to next; null for a version that goes no further. */
+/** The next stage that may need approvals; null for a version that cannot go further. */
 export function nextApprovalStage(stage: Stage): ApprovalStage | null {
   switch (stage) {
     case 'DEVELOPMENT':
@@ -37,8 +37,8 @@ export function nextApprovalStage(stage: Stage): ApprovalStage | null {
 }
 
 /**
- * Counts the newest decision of each person; `words` may be in any order. Decisions from before the version arrived
- * in its stage do not count: they were for an earlier stay.
+ * Counts the newest decision of each person; `words` may be in any order. Decisions from before the version entered its
+ * stage do not count, because they were about an earlier stay.
  */
 export function countApprovals(
   words: readonly ApprovalWord[],
@@ -65,7 +65,7 @@ export function isApproved({ missing, rejectedBy }: ApprovalState): boolean {
   return missing === 0 && rejectedBy.length === 0;
 }
 
-/** Nobody approves what he registered himself, unless the model's policy lets him. */
+/** A person may not approve a version that the same person registered, unless the gate policy allows it. */
 export function requireApprover(person: string, { author, policy }: { author: string; policy: GatePolicy }): void {
   if (policy.authorMayApprove || person !== author) return;
   throw new AppError(

@@ -1,7 +1,7 @@
 import type { EvaluationReport, LossComparison, GatePolicy } from '../../model-quality/index.js';
 
 export interface GateCheck {
-  /** Stable, e.g. `latency_p95_ms`. */
+  /** A stable name, e.g. `latency_p95_ms`. */
   name: string;
   passed: boolean;
   expected: string;
@@ -22,11 +22,11 @@ export interface EvaluationEvidence {
 
 export interface ValidationEvidence {
   gate: 'VALIDATION';
-  /** What is wrong between the model file and its recorded signature; empty when nothing is. */
+  /** Differences between the model file and its recorded signature; empty when there are none. */
   signatureProblems: readonly string[];
   sample: { rows: number; failures: number };
   latencyP95Ms: number;
-  /** Null for an uploaded model, which has no trainer to agree with. */
+  /** Null for an uploaded model, which has no trainer to compare with. */
   agreementMaxAbsDiff: number | null;
   /** By name, e.g. roc_auc. */
   holdoutMetrics: Readonly<Record<string, number>>;
@@ -38,9 +38,9 @@ export interface ShadowEvidence {
   errors: number;
   latencyP95Ms: number;
   slaLatencyP95Ms: number;
-  /** Whether the version in production is among those whose answers it was compared with. */
+  /** Whether the version in production is among those with which its answers were compared. */
   besideProduction: boolean;
-  /** Rows answered by both. */
+  /** Rows that both have answered. */
   comparedRows: number;
   disagreeingRows: number;
   /** The candidate's latest evaluation against the version in production; null without one. */
@@ -172,7 +172,7 @@ function shadowChecks(evidence: ShadowEvidence, policy: GatePolicy['shadow']): G
     checks.push(
       check(
         'quality',
-        // An infinite loss comes back from its JSON as null, which would count as 0.
+        // An infinite loss is null after it was stored as JSON, and null would count as 0.
         Number.isFinite(difference.low) && difference.low <= policy.maxLossIncrease,
         `lower end of the loss difference ≤ ${show(policy.maxLossIncrease)}`,
         show(difference.low),
@@ -197,7 +197,7 @@ function check(name: string, passed: boolean, expected: string, got: string, mes
   return { name, passed, expected, got, message };
 }
 
-/** An absent or NaN value passes no bound. */
+/** An absent or NaN value passes no limit. */
 function atLeast(name: string, value: number | null, bound: number, what: string): GateCheck {
   return check(
     name,

@@ -1,25 +1,25 @@
 import { z } from 'zod';
 import type { Datatype, InputColumn, Signature, TensorSpec, ColumnType } from '../../model-contract/index.js';
 
-/** A folder of files that a client has logged: those of a run or of a logged model, below a path ('' for all). */
+/** A folder of files that a client has logged: below a path ('' for all) of a run or of a logged model. */
 export interface SourceFolder {
   owner: { runId: string } | { loggedModelId: string };
   path: string;
 }
 
-/** What the MLmodel file beside a logged model says about it. */
+/** What the MLmodel file of a logged model says about it. */
 export interface LoggedFiles {
-  /** The library that made it, by MLflow's name; `pyfunc` when there is only Python code. Null without any flavor. */
+  /** The library that made it, by MLflow's name; `pyfunc` when it is only Python code. Null without any flavor. */
   framework: string | null;
   /** Null when it was logged without one. */
   signature: Signature | null;
-  /** The columns that its signature names, in the model's order; null when it names none, e.g. for tensors. */
+  /** The columns that its signature names, in the order of the model; null when it names none, e.g. for tensors. */
   columns: InputColumn[] | null;
   /** Its model.onnx, relative to the MLmodel file. */
   onnxPath: string | null;
 }
 
-/** What a database can keep. */
+/** A text that PostgreSQL can store. */
 const text = z
   .string()
   .max(10_000)
@@ -37,7 +37,7 @@ const field = z.object({
 });
 const fields = z.array(field).max(10_000);
 
-/** Libraries whose flavor tells more than the others beside it. */
+/** Libraries whose flavor says more than other flavors in the same file. */
 const LIBRARIES = [
   'sklearn',
   'xgboost',
@@ -53,7 +53,10 @@ const LIBRARIES = [
 ];
 const PYTHON = 'python_function';
 
-/** What a parsed MLmodel file says; nothing of one that has another form, since any client may have written it. */
+/**
+ * What a parsed MLmodel file says. If it has another form, nothing is taken from it, because any client may have
+ * written it.
+ */
 export function readMlmodel(parsed: unknown): LoggedFiles {
   const { data } = mlmodel.safeParse(parsed);
   const flavors = data?.flavors ?? {};
@@ -73,7 +76,7 @@ function toSignature(inputs: string | null | undefined, outputs: string | null |
   return given && { inputs: given, outputs: answered ?? [] };
 }
 
-/** Both kinds of MLflow's schemas: columns of a table, and tensors. */
+/** Reads both kinds of MLflow's schemas: columns of a table, and tensors. */
 function toSpecs(json: string | null | undefined, prefix: string): TensorSpec[] | null {
   if (json == null) return null;
   const parsed = fields.safeParse(parseJson(json));

@@ -30,7 +30,7 @@ export interface ModelCardFacts {
   } | null;
 }
 
-/** What a person should know before using the model, as Markdown; texts that users chose are escaped. */
+/** What a person should know before using the model, as Markdown. Texts that users chose are escaped. */
 export function renderModelCard(facts: ModelCardFacts): string {
   return [
     `# ${escapeMarkdown(facts.modelName)}, version ${facts.version} (${facts.semanticVersion})`,
@@ -52,7 +52,7 @@ export function renderModelCard(facts: ModelCardFacts): string {
     .concat('\n');
 }
 
-/** What running the file needs outside this service. */
+/** The Python packages that are needed to run the file outside of this service. */
 export const MODEL_REQUIREMENTS = 'onnxruntime>=1.20,<2\nnumpy>=1.26,<3\n';
 
 function dataSection({ training }: ModelCardFacts): string {

@@ -4,7 +4,7 @@ import type { Signature } from '../../model-contract/index.js';
 export const MODEL_TASKS = ['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'OTHER'] as const;
 export type ModelTask = (typeof MODEL_TASKS)[number];
 
-/** Tag by which clients of other protocols say what a model's answers are. */
+/** The tag with which clients of other protocols set the task of a model. */
 export const TASK_TAG = 'matih.task';
 
 /**
@@ -19,21 +19,21 @@ export function taskOfTags(field: string, tags: readonly { key: string; value: s
   return task;
 }
 
-/** What a file and what came with it tell of the task. */
+/** What a file and its metadata suggest about the task. */
 export interface TaskHints {
-  /** Of model.onnx. */
+  /** The signature of model.onnx. */
   signature: Signature | null;
-  /** As the MLmodel file has it: what `predict` gives in Python. */
+  /** The signature in the MLmodel file: what `predict` returns in Python. */
   logged: Signature | null;
   framework: string | null;
 }
 
-/** Frameworks whose models give one number per row for two classes as well as for a value. */
+/** Frameworks whose models give one number per row both for two classes and for a value. */
 const UNCLEAR_NUMBERS = ['pytorch', 'tensorflow', 'keras', 'onnx', 'pyfunc'];
-/** What a converter calls the only output of a regression. */
+/** Names that converters give to the only output of a regression. */
 const VALUE_NAMES = ['variable', 'prediction'];
 
-/** A guess that a person may correct; null where nothing tells. */
+/** A guess that a person can correct; null when there is no hint. */
 export function guessTask({ signature, logged, framework }: TaskHints): ModelTask | null {
   if (signature?.classes) return 'CLASSIFICATION';
   const names = signature?.outputs.map(({ name }) => name) ?? [];

@@ -1,27 +1,27 @@
 import type { Gate } from '../../model-quality/index.js';
 
-/** What is known of a version that has not passed a gate. */
+/** What is known about a version that has not passed a gate. */
 export interface GateSituation {
   modelVersionId: string;
   /** Whether a training defines its target and holdout rows. */
   isTrained: boolean;
-  /** Failed checks whose evidence still counts; empty when the gate is not decided yet. */
+  /** Failed checks whose evidence still counts; empty when there is no result yet. */
   failed: readonly string[];
-  /** Known for the gate SHADOW alone. */
+  /** Set for the gate SHADOW only. */
   shadow?: ShadowSituation;
 }
 
 export interface ShadowSituation {
   /** Whether its newest evaluation compares it with the version in production. */
   isCompared: boolean;
-  /** Its deployment as a shadow; null without one. */
+  /** Its deployment as a shadow; null when it has none. */
   deploymentId: string | null;
   /** An endpoint that serves the production version; null when there is none. */
   endpointId: string | null;
   minRequests: number;
 }
 
-/** What to call next so that the gate can be passed: nothing that would only fail again. */
+/** The call to make next so that the gate can be passed; never a call that would only fail again. */
 export function nextStep(gate: Gate, situation: GateSituation): string {
   switch (gate) {
     case 'VALIDATION':
@@ -39,7 +39,7 @@ function validate({ modelVersionId }: GateSituation): string {
   return `validateModelVersion(input: {modelVersionId: "${modelVersionId}"})`;
 }
 
-/** Of an uploaded version nobody knows which rows and which column. */
+/** For an uploaded version, the rows and the target column are unknown. */
 function evaluate({ modelVersionId, isTrained }: GateSituation): string {
   const rest = isTrained ? '' : ', datasetId: …, target: {column: …}';
   return `evaluateModelVersion(input: {modelVersionId: "${modelVersionId}"${rest}})`;

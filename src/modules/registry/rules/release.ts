@@ -4,28 +4,28 @@ import type { Stage } from './stages.js';
 export const RELEASE_STAGES = ['STAGING', 'PRODUCTION'] as const;
 export type ReleaseStage = (typeof RELEASE_STAGES)[number];
 
-/** Work by which a release can pass a gate by itself; a shadow needs traffic, and approvals need people. */
+/** Work with which a release can pass a gate alone; a shadow needs traffic, and approvals need people. */
 type ReleaseWork = 'EVALUATION' | 'VALIDATION';
 
-/** State of a version before its next stage. */
+/** The state of a version before its next stage. */
 export interface ReleaseState {
-  /** Gates of the next stage. */
+  /** Gates that the next stage requires. */
   needed: readonly Gate[];
-  /** What of them, and of approvals, is not there yet. */
+  /** Gates and approvals that are still missing. */
   missing: readonly (Gate | 'APPROVALS')[];
-  /** What this release has had done already. */
+  /** Work that this release has already done. */
   done: ReadonlySet<ReleaseWork>;
   /** Whether the newest evaluation used the requested rows. */
   isEvaluated: boolean;
-  /** Whether it compares with the version in production, or there is none. */
+  /** Whether it compares with the version in production, or none is in production. */
   isCompared: boolean;
-  /** Whether the validation asks for metrics that only an evaluation can give. */
+  /** Whether the validation needs metrics that only an evaluation can give. */
   needsMetrics: boolean;
 }
 
 /**
- * The next action of a release: work for a gate, the step to the next stage, or nothing. Work is done at most once,
- * and only when needed.
+ * The next action of a release: work for a gate, the step to the next stage, or nothing. Work is done at most once, and
+ * only when needed.
  */
 export function nextAction({ needed, missing, done, ...state }: ReleaseState): ReleaseWork | 'PROMOTE' | 'STOP' {
   const lacks = (gate: Gate) => missing.includes(gate);
@@ -40,8 +40,8 @@ export function nextAction({ needed, missing, done, ...state }: ReleaseState): R
 }
 
 /**
- * The stage that comes next on the way to `target`; null for a version that is there, or past it. ARCHIVED leads
- * nowhere by itself.
+ * The next stage on the way to `target`; null for a version that has reached it or is past it. From ARCHIVED no release
+ * leads further.
  */
 export function nextStageTowards(from: Stage, target: ReleaseStage): ReleaseStage | null {
   switch (from) {

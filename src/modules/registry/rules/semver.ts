@@ -1,7 +1,7 @@
 import { badInput, conflict } from '../../../errors.js';
 import type { Signature, TensorSpec } from '../../model-contract/index.js';
 
-/** What makes a version differ from the one before it. */
+/** The difference between a version and the one before it. */
 export type VersionChange = 'SIGNATURE' | 'TRAINING' | 'EXPORT';
 
 const SEMANTIC_VERSION = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
@@ -13,8 +13,8 @@ export function checkSemanticVersion(field: string, text: string): string {
 }
 
 /**
- * Callers must adapt to a new signature (major); a new training answers differently (minor); a re-export answers the
- * same (patch).
+ * A new signature is major, because callers must adapt; a new training is minor, because answers change; a re-export is
+ * a patch, because answers stay the same.
  */
 export function nextSemanticVersion(previous: string | null, change: VersionChange): string {
   if (previous === null) return '1.0.0';
@@ -39,11 +39,11 @@ function raised([major, minor, patch]: [number, number, number], change: Version
   }
 }
 
-/** Whether two signatures differ for a caller; the order of named tensors does not matter. */
+/** Whether two signatures differ for a caller. The order of named tensors does not matter. */
 export function signaturesDiffer(a: Signature, b: Signature): boolean {
   const otherColumns = a.inputs.some(({ name, columns }) => {
     const theirs = b.inputs.find((spec) => spec.name === name)?.columns;
-    // Those of one that nobody has named yet may be the same.
+    // If the columns of one signature are unknown, they may be the same.
     return (
       columns &&
       theirs &&

@@ -5,8 +5,8 @@ export const STAGES = ['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED'] as co
 export type Stage = (typeof STAGES)[number];
 
 /**
- * Where a promotion or demotion may lead. Back into PRODUCTION without the gates leads only a rollback
- * (`planRollback`).
+ * The stages to which a promotion or demotion may lead. Only a rollback (`planRollback`) leads back into PRODUCTION
+ * without gates.
  */
 function nextStages(from: Stage): readonly Stage[] {
   switch (from) {
@@ -39,7 +39,7 @@ export function requireTransition(from: Stage, to: Stage, field = 'input.toStage
   throw conflict(`A version in ${from} can go to ${expected}, not to ${to}.`, { field, expected, got: to });
 }
 
-/** Evidence that a transition needs; an administrator's override replaces it (`requireOverride`). */
+/** The gates that a transition requires; an override of an ADMIN replaces them (`requireOverride`). */
 export function requiredGates(
   from: Stage,
   to: Stage,
@@ -76,7 +76,7 @@ export function requireDeletable(stage: Stage): void {
   });
 }
 
-/** Callers and reports know a version by its number once it has served. */
+/** After a version has served, its number must not change, because callers and reports use it. */
 export function requireRenumberable(stage: Stage): void {
   if (stage === 'DEVELOPMENT' || stage === 'STAGING') return;
   throw conflict(`The semantic version of a version in ${stage} cannot change, because clients may use it.`, {
@@ -88,7 +88,7 @@ export function requireRenumberable(stage: Stage): void {
 
 const MIN_REASON_CHARACTERS = 10;
 
-/** Passing a gate without its evidence: administrators alone, with a reason that an auditor can read. */
+/** Only an ADMIN may pass a gate without evidence, with a reason for the audit log. */
 export function requireOverride(
   { isAdmin, reason }: { isAdmin: boolean; reason: string },
   field = 'input.reason',
@@ -111,7 +111,7 @@ export interface StageChange {
 }
 
 /**
- * The changes that bring a version to a stage, in the order in which they must be written: the old production version
+ * The changes that move a version to a stage, in the order in which they must be written: the old production version
  * leaves first.
  */
 export function planTransition(versions: readonly StagedVersion[], versionId: string, to: Stage): StageChange[] {
@@ -123,8 +123,8 @@ export function planTransition(versions: readonly StagedVersion[], versionId: st
 }
 
 /**
- * A version that was in production before comes back on its earlier evidence, and the present one goes to DEVELOPMENT.
- * A second rollback undoes the first one.
+ * The previous production version returns, on its earlier gate results, and the current one goes to DEVELOPMENT. A
+ * second rollback undoes the first one.
  */
 export function planRollback(versions: readonly StagedVersion[], previousProductionId: string): StageChange[] {
   const restored = findVersion(versions, previousProductionId);

@@ -8,7 +8,7 @@ import {
 } from '../../model-contract/index.js';
 import { disagreeingRows } from './shadow.js';
 
-/** What a model's outputs say about each row, as far as their names and shapes tell. */
+/** The meaning of a model's outputs for each row, as far as their names and shapes tell it. */
 export type Answers =
   | {
       kind: 'CLASSES';
@@ -18,7 +18,7 @@ export type Answers =
       classCount: number;
       /** The class of each probability; null when unknown. */
       classNames: readonly string[] | null;
-      /** Decision values in place of probabilities: one per class, or one in all. */
+      /** Decision values instead of probabilities: one per class, or only one. */
       scores: Float32Array | Float64Array | null;
     }
   | { kind: 'VALUES'; rows: number; values: Float32Array | Float64Array }
@@ -33,15 +33,15 @@ export type Answers =
 
 type Floats = Tensor & { data: Float32Array | Float64Array };
 
-/** What reading answers needs of a signature. */
+/** The parts of a signature that are needed to read answers. */
 export type AnswerSignature = Partial<Pick<Signature, 'classes' | 'outputs'>>;
 
 /**
- * Trained models answer `label` and `probabilities`, `prediction`, or `cluster` and `distances`. Of uploaded ones the
- * signature says what each output is, as far as that is known: an integer or text per row beside floats is a
- * classification, and a single float per row a regression; anything else is shown as tensors alone. With the classes of
- * the signature, probabilities without a label are a classification too. Floats are probabilities only where they lie
- * between 0 and 1 and add up to 1, or where the graph makes them so.
+ * Reads a model's outputs. Models that were trained here answer `label` and `probabilities`, `prediction`, or `cluster`
+ * and `distances`. For uploaded models the signature says what each output is, as far as that is known. Otherwise an
+ * integer or text per row beside floats is a classification, and a single float per row is a regression; anything else
+ * is shown as tensors only. With the classes of the signature, probabilities without a label are a classification too.
+ * Floats are probabilities only when they lie between 0 and 1 and add up to 1, or when the graph makes probabilities.
  */
 export function readAnswers(
   outputs: readonly Tensor[],
@@ -114,7 +114,7 @@ export function readAnswers(
   return { kind: 'OTHER', rows };
 }
 
-/** Numbers stay numbers where the classes are the same numbers. */
+/** Numbers stay numbers when the classes are the same numbers. */
 function namedLabels(
   labels: ArrayLike<string | number | bigint>,
   classes: readonly string[],
@@ -124,7 +124,7 @@ function namedLabels(
 }
 
 /**
- * The output beside the label, if it holds probabilities. One number per row is for the second class, if the graph
+ * The output beside the label, if it has probabilities. One number per row is that of the second class, if the graph
  * says so.
  */
 function probabilitiesBeside(
@@ -138,8 +138,8 @@ function probabilitiesBeside(
 }
 
 /**
- * Of a model that answers with nothing else: a matrix of as many columns as classes, or a single number for the second
- * of two.
+ * For a model with no other output: a matrix with one column per class, or a single number for the second of two
+ * classes.
  */
 function probabilitiesOf(
   outputs: readonly Tensor[],
@@ -167,8 +167,8 @@ function onePerRow(tensor: Tensor, rows: number): boolean {
 }
 
 /**
- * One number per row: class 1's probability (or decision value) of two classes, the top class's of more, the value, or
- * the distance to the own cluster's centre.
+ * One number per row: for two classes the probability (or decision value) of class 1, for more classes that of the top
+ * class; the value; or the distance to the centre of the row's cluster.
  */
 export function scoresOf(answers: Answers): Float64Array {
   switch (answers.kind) {
@@ -201,13 +201,13 @@ export interface RowPrediction {
   label: string | null;
   value: number | null;
   probabilities: number[] | null;
-  /** Decision values that are no probabilities. */
+  /** Decision values that are not probabilities. */
   scores: number[] | null;
   /** The probabilities by class name; null when the names are unknown. */
   probabilityByClass: { label: string; probability: number }[] | null;
 }
 
-/** JSON and GraphQL have no number for the others; the outputs tell which they are. */
+/** JSON and GraphQL have no number for NaN and the infinities; the outputs show which it is. */
 const finite = (value: number | undefined): number | null =>
   value !== undefined && Number.isFinite(value) ? value : null;
 
@@ -256,7 +256,7 @@ export interface AnswerComparison {
 }
 
 /**
- * Rows that production and a candidate answer differently. Two answers of different kinds disagree in every row;
+ * Compares the answers of production and a candidate row by row. Two answers of different kinds differ in every row;
  * answers that are only tensors are compared value by value.
  */
 export function compareAnswers(

@@ -13,22 +13,22 @@ export type PredictionColumn =
   | { name: string; type: 'INTEGER'; values: BigInt64Array | Int32Array }
   | { name: string; type: 'NUMBER'; values: Float32Array };
 
-/** Row numbers of the dataset, from 0: the key that every result has. */
+/** The row numbers of the dataset, from 0: the key of every result. */
 export const ROW_NUMBER_COLUMN = 'row_number';
 const PREFIX = 'prediction_';
 
-/** With more classes or values than this, only the first get their own columns. */
+/** With more classes or values than this, only the first ones get their own columns. */
 const MAX_COLUMNS_PER_OUTPUT = 100;
 
-/** Whether a dataset's column would be taken for one that the result adds. */
+/** Whether a column of the dataset has a name that the result uses for its own columns. */
 export function isReservedColumn(name: string): boolean {
   return name === ROW_NUMBER_COLUMN || name.startsWith(PREFIX);
 }
 
 /**
- * A model's answers as columns: `prediction_label` and `prediction_probability_<class>` …, numbered from 0 when the
- * classes are unknown, or `prediction_score_<class>` … for decision values, `prediction_score` for a single one;
- * `prediction_value`, `prediction_cluster` and `prediction_distance_0` …; other outputs as `prediction_<output>`,
+ * A model's answers as columns. `prediction_label` and `prediction_probability_<class>` …, numbered from 0 when the
+ * classes are unknown; for decision values `prediction_score_<class>` …, or `prediction_score` for a single one;
+ * `prediction_value`; `prediction_cluster` and `prediction_distance_0` …; other outputs as `prediction_<output>`,
  * numbered when they have several values per row.
  */
 export function predictionColumns(
@@ -59,8 +59,8 @@ export function predictionColumns(
 }
 
 /**
- * `prediction_unknown_columns`: per row, the columns whose category the model does not know, separated by ", "; null
- * when it knows all. Absent for a model without recorded categories.
+ * `prediction_unknown_columns`: for each row, the columns whose category the model does not know, separated by ", ";
+ * null when it knows all. Absent for a model without recorded categories.
  */
 export function unknownColumns(signature: Signature, inputs: readonly Tensor[], rows: number): PredictionColumn[] {
   if (knownCategories(signature).size === 0) return [];
@@ -99,8 +99,8 @@ function matrixColumns(
 const MAX_SUFFIX_CHARACTERS = 100;
 
 /**
- * Class names as ends of column names: visible, of bounded length, and different in any case, as readers of tables want
- * them.
+ * Class names as ends of column names: visible, of limited length, and different also when upper and lower case are
+ * ignored, because some readers of tables ignore it.
  */
 function columnSuffixes(names: readonly string[]): string[] {
   const taken = new Set<string>();
@@ -121,7 +121,7 @@ function labelColumn(name: string, labels: ArrayLike<string | number | bigint>):
   return { name, type: 'STRING', values: Array.from(labels, String) };
 }
 
-/** Non-finite numbers become null: a table has no other way to show them. */
+/** Numbers that are not finite become null, because a table cannot show them. */
 function numbers(name: string, values: Float32Array | Float64Array): PredictionColumn {
   return { name, type: 'NUMBER', values: Float64Array.from(values, (value) => (Number.isFinite(value) ? value : NaN)) };
 }

@@ -1,18 +1,18 @@
-/** What an endpoint follows, and where that leads now. */
+/** What an endpoint follows, and the version to which this leads now. */
 export interface Followed {
   stage: string | null;
   alias: string | null;
-  /** The version in the stage or under the alias. */
+  /** The version in the stage or of the alias. */
   version: {
     version: number;
     status: 'PENDING' | 'READY' | 'FAILED';
     hasOnnx: boolean;
-    /** Of its newest live deployment at the endpoint. */
+    /** The status of its newest live deployment at the endpoint. */
     deploymentStatus: 'PENDING' | 'READY' | 'FAILED' | 'STOPPED' | null;
   } | null;
 }
 
-/** Why what serves is not what the endpoint follows, and what to do; null when it is, and when it follows nothing. */
+/** Why the endpoint does not serve what it follows, and what to do; null when it does, and when it follows nothing. */
 export function followProblem({ stage, alias, version: followed }: Followed): string | null {
   if (!stage && !alias) return null;
   if (!followed) {

@@ -1,20 +1,20 @@
 import { type Followed, followProblem } from './following.js';
 
-/** Whether requests are answered, and what is not as requested. */
+/** Whether requests are answered, and what differs from the request. */
 export interface Readiness {
   serves: boolean;
-  /** What to do, as a sentence; null when all is as requested. */
+  /** What to do, as a sentence; null when everything is as requested. */
   problem: string | null;
-  /** Whether waiting longer may change that by itself. */
+  /** Whether this may change without help while the caller waits. */
   isOnItsWay: boolean;
 }
 
 /** The live deployments of an endpoint, counted by state. */
 export interface LiveDeployments {
-  /** Loaded, with a share of the traffic. */
+  /** Loaded deployments that get traffic. */
   serving: number;
   pending: number;
-  /** Error of the newest one that failed to load; null without one. */
+  /** The error of the newest deployment that failed to load; null when none failed. */
   error: string | null;
 }
 
@@ -30,7 +30,7 @@ export function endpointReadiness(followed: Followed, { serving, pending, error 
   return { serves, problem, isOnItsWay: false };
 }
 
-/** The version is known, and it is still being stored or loaded. */
+/** The version is known, and is still being stored or loaded. */
 function isComing({ version: followed }: Followed): boolean {
   if (!followed || followed.status === 'FAILED') return false;
   if (followed.status === 'PENDING') return true;

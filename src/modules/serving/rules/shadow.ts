@@ -1,14 +1,16 @@
-/** One request's answers from production and from its shadow, over the same rows. */
+/** The answers of production and of its shadow to one request, for the same rows. */
 export type AnswerPair =
   | { task: 'CLASSIFICATION'; production: Int32Array; candidate: Int32Array }
-  /** Clusters are numbered by each model for itself: whether two rows are together is compared, not the numbers. */
+  /** Each model numbers its clusters itself: it is compared whether two rows are in one cluster, not the numbers. */
   | { task: 'CLUSTERING'; production: Int32Array; candidate: Int32Array }
   | { task: 'REGRESSION'; production: Float64Array; candidate: Float64Array; tolerance: number };
 
-/** Standard deviations of production's reference predictions by which two values may differ and still agree. */
+/**
+ * How far two values may differ and still count as equal, in standard deviations of production's reference predictions.
+ */
 export const VALUE_TOLERANCE_STDS = 0.5;
 
-/** Rows in which the two answers disagree; a NaN agrees with nothing. */
+/** Counts the rows in which the two answers differ; NaN is equal to nothing. */
 export function disagreeingRows(answers: AnswerPair): number {
   switch (answers.task) {
     case 'CLASSIFICATION':
@@ -25,7 +27,7 @@ export function disagreeingRows(answers: AnswerPair): number {
   }
 }
 
-/** Rows that do not follow the candidate cluster most frequent among their production cluster. */
+/** Counts the rows that are not in the most frequent candidate cluster of their production cluster. */
 function rowsOutsideMatch(production: Int32Array, candidate: Int32Array): number {
   const counts = new Map<number, Map<number, number>>();
   for (const [row, cluster] of production.entries()) {

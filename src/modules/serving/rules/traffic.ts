@@ -8,7 +8,7 @@ export interface WeightedDeployment {
   weightBps: number;
 }
 
-/** The LIVE deployments of an endpoint carry all of its traffic, no more and no less. */
+/** The weights of the LIVE deployments of an endpoint must add up to all of its traffic. */
 export function requireFullWeights(deployments: readonly WeightedDeployment[], field = 'input.deployments'): void {
   for (const [index, { weightBps }] of deployments.entries()) {
     if (!Number.isInteger(weightBps) || weightBps < 0 || weightBps > FULL_WEIGHT_BPS) {
@@ -20,7 +20,7 @@ export function requireFullWeights(deployments: readonly WeightedDeployment[], f
 }
 
 /**
- * Weights in the same proportions that sum to `total` basis points, equal ones where all were 0. What rounding leaves
+ * Weights in the same proportions that add up to `total` basis points; equal ones when all were 0. What rounding leaves
  * goes to the largest remainders.
  */
 export function rescaleWeights(weightsBps: readonly number[], total: number): number[] {
@@ -37,9 +37,9 @@ export function rescaleWeights(weightsBps: readonly number[], total: number): nu
 }
 
 /**
- * The deployment that serves a routing key; null when none has weight. The same key gets the same deployment while
- * the weights do not change, and raising one deployment's weight only moves keys to it: weighted rendezvous hashing
- * (the highest −weight / ln(hash) wins).
+ * The deployment that serves a routing key; null when none has weight. The same key gets the same deployment while the
+ * weights do not change, and a higher weight of one deployment only moves keys to it: weighted rendezvous hashing (the
+ * highest −weight / ln(hash) wins).
  */
 export function pickDeployment<D extends WeightedDeployment>(deployments: readonly D[], routingKey: string): D | null {
   let picked: D | null = null;
@@ -56,8 +56,8 @@ export function pickDeployment<D extends WeightedDeployment>(deployments: readon
 }
 
 /**
- * Whether a key falls into a share of all keys, e.g. of requests to log. Keys chosen at a small share are chosen at a
- * larger one too.
+ * Whether a key is in a sample with this fraction of all keys, e.g. of requests to log. Keys in a small sample are also
+ * in every larger one.
  */
 export function inSample(share: number, key: string): boolean {
   return unitHash(key) < share;

@@ -9,15 +9,15 @@ export interface BootstrapOptions {
 
 export interface MeanInterval {
   mean: number;
-  /** Percentile interval (Efron 1979). */
+  /** The percentile interval (Efron 1979). */
   low: number;
   high: number;
 }
 
 /**
- * Poisson(1) counts by inverse distribution over 16 random bits: the Poisson bootstrap (Hanley and MacGibbon 2006), in
- * which every row's count is drawn on its own, instead of the multinomial draw of n rows out of n. The two agree from
- * some hundred rows on; this one reads memory in order and takes two counts from each random number.
+ * Poisson(1) counts by the inverse distribution over 16 random bits: the Poisson bootstrap (Hanley and MacGibbon 2006).
+ * It draws the count of each row separately, instead of drawing n rows out of n. Both agree from some hundred rows on;
+ * this one reads memory in order and takes two counts from each random number.
  */
 const POISSON_TABLE = ((): Uint8Array => {
   const table = new Uint8Array(65_536);
@@ -35,7 +35,7 @@ const POISSON_TABLE = ((): Uint8Array => {
 })();
 
 /**
- * Fills `counts` with how often each row is in the next resample; returns their sum, which is never 0 for a non-empty
+ * Fills `counts` with how often each row is in the next resample. Returns their sum, which is never 0 for a non-empty
  * array.
  */
 export function drawCounts(random: SeededRandom, counts: Uint8Array): number {
@@ -56,7 +56,7 @@ export function drawCounts(random: SeededRandom, counts: Uint8Array): number {
   return total;
 }
 
-/** The mean and its interval; null without values. Same seed, same interval. */
+/** The mean and its interval; null without values. The same seed gives the same interval. */
 export function bootstrapMean(values: Float64Array, options: BootstrapOptions): MeanInterval | null {
   if (values.length === 0) return null;
   const { seed, resamples = 1000, confidence = 0.95 } = options;
@@ -73,7 +73,7 @@ export function bootstrapMean(values: Float64Array, options: BootstrapOptions): 
   return { mean: center, ...percentileInterval(means, confidence) };
 }
 
-/** Mean of lossA − lossB over the same rows; an interval below 0 says that A loses less. */
+/** Mean of lossA − lossB over the same rows. An interval below 0 means that A has the smaller loss. */
 export function bootstrapMeanDifference(
   lossA: Float64Array,
   lossB: Float64Array,
@@ -85,7 +85,7 @@ export function bootstrapMeanDifference(
   );
 }
 
-/** √mean(lossA) − √mean(lossB) over the same rows: of squared errors, in the units of what is predicted. */
+/** √mean(lossA) − √mean(lossB) over the same rows. For squared errors, this has the unit of the predicted value. */
 export function bootstrapRootMeanDifference(
   lossA: Float64Array,
   lossB: Float64Array,
@@ -109,7 +109,7 @@ export function bootstrapRootMeanDifference(
   return { mean: Math.sqrt(mean(lossA)) - Math.sqrt(mean(lossB)), ...percentileInterval(differences, confidence) };
 }
 
-/** The middle `confidence` of the estimates, interpolated as numpy's percentile does. Sorts `estimates` in place. */
+/** The middle `confidence` of the estimates, interpolated like numpy's percentile. Sorts `estimates` in place. */
 export function percentileInterval(estimates: Float64Array, confidence: number): { low: number; high: number } {
   estimates.sort();
   const tail = (1 - confidence) / 2;
@@ -121,6 +121,6 @@ function quantileOfSorted(sorted: Float64Array, share: number): number {
   const below = Math.floor(position);
   const low = sorted[below]!;
   const high = sorted[Math.min(below + 1, sorted.length - 1)]!;
-  // Rounding must not carry it beyond its neighbours.
+  // Rounding must not move it beyond its neighbours.
   return Math.min(high, low + (high - low) * (position - below));
 }

@@ -1,8 +1,11 @@
-/** A bin of a reliability diagram: rows with similar predicted probabilities, compared with the observed fraction. */
+/**
+ * A bin of a reliability diagram: rows with similar predicted probabilities, and the observed fraction of positive
+ * outcomes.
+ */
 export interface ReliabilityBin {
   rows: number;
   meanScore: number;
-  /** Share of positive outcomes. */
+  /** Fraction of positive outcomes. */
   observed: number;
 }
 
@@ -14,9 +17,9 @@ export interface Calibration {
 }
 
 /**
- * Reliability bins of equal counts (Naeini, Cooper and Hauskrecht 2015), equal scores never parted, so there may be
- * fewer than `binCount`. `scores` (rows) are probabilities, `outcomes` (rows) 1 where the promised event came and 0
- * elsewhere. Null for no rows or a NaN score.
+ * Reliability bins of equal counts (Naeini, Cooper and Hauskrecht 2015). Equal scores stay in one bin, so there may be
+ * fewer bins than `binCount`. `scores` (rows) are probabilities; `outcomes` (rows) are 1 where the predicted event
+ * happened, otherwise 0. Null when there are no rows or a score is NaN.
  */
 export function calibrate(scores: Float32Array, outcomes: Uint8Array, binCount = 10): Calibration | null {
   const rows = scores.length;
@@ -42,12 +45,12 @@ export function calibrate(scores: Float32Array, outcomes: Uint8Array, binCount =
   return { bins, expectedCalibrationError: error };
 }
 
-/** Row numbers in ascending order of their scores. */
+/** Row indexes in ascending order of their scores. */
 export function ascendingOrder(scores: Float32Array): Int32Array {
   const rows = scores.length;
   const shift = 2 ** 21;
   if (rows > shift) return Int32Array.from({ length: rows }, (_, row) => row).sort((a, b) => scores[a]! - scores[b]!);
-  // Score and row number packed into one double sort natively, ten times faster than by a comparator.
+  // Score and row index are packed into one double, which sorts natively: ten times faster than with a comparator.
   const bits = new Int32Array(Float32Array.from(scores, (score) => score + 0).buffer);
   const keys = new Float64Array(rows);
   for (let row = 0; row < rows; row++) {

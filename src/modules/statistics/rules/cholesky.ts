@@ -1,6 +1,6 @@
 /**
- * Solves A x = b for a symmetric positive definite A (n × n, row-major, of which the lower triangle is read and
- * overwritten). Errors: an Error when A is not positive definite.
+ * Solves A x = b for a symmetric positive definite A (n × n, row-major; its lower triangle is read and overwritten).
+ * Throws an Error when A is not positive definite.
  */
 export function choleskySolve(a: Float64Array, b: Float64Array): Float64Array {
   const n = b.length;

@@ -5,12 +5,12 @@ export interface TestResult {
   pValue: number;
 }
 
-/** Share that an empty bin counts as, so that one empty bin cannot make the index infinite. */
+/** The fraction that is used for an empty bin, so that it cannot make the index infinite. */
 const SHARE_FLOOR = 1e-4;
 
 /**
  * Population stability index Σ (actual − expected) · ln(actual / expected), the symmetric Kullback–Leibler divergence;
- * Siddiqi, Credit Risk Scorecards (2006): below 0.1 stable, above 0.25 shifted. Both lists hold shares of the same
+ * Siddiqi, Credit Risk Scorecards (2006): below 0.1 stable, above 0.25 shifted. Both lists are fractions in the same
  * bins.
  */
 export function psi(expectedShares: readonly number[], actualShares: readonly number[]): number {

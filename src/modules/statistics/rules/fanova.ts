@@ -1,6 +1,6 @@
 import type { ForestColumn, Tree } from './regression-forest.js';
 
-/** Share of a function's variance, the mean over the trees, and how much the trees differ in it. */
+/** A fraction of a function's variance: the mean over the trees, and its standard deviation between the trees. */
 export interface VarianceShare {
   share: number;
   standardDeviation: number;
@@ -13,11 +13,11 @@ export interface PairShare extends VarianceShare {
 export interface VarianceDecomposition {
   /** By column. */
   mainEffects: VarianceShare[];
-  /** What two columns do only together, of the asked pairs. */
+  /** The effect that two columns have only together, for the requested pairs. */
   interactions: PairShare[];
 }
 
-/** A leaf's box: per column where it lies in the column's cells, and the share of the domain that it covers. */
+/** The box of a leaf: its place in the cells of each column, and the fraction of the domain that it covers. */
 interface Leaf {
   value: number;
   volume: number;
@@ -27,10 +27,10 @@ interface Leaf {
 
 /**
  * Functional ANOVA of regression trees (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing
- * Hyperparameter Importance): a tree is constant on boxes, so its marginal over any columns is an exact sum over its
- * leaves, and the variance of a marginal over the variance of the tree is what those columns explain. Columns are
- * independent; an ORDERED one is uniform over its domain, categories are equally likely. Shares are means over the
- * trees that vary at all.
+ * Hyperparameter Importance). A tree is constant on boxes, so its marginal over any columns is an exact sum over its
+ * leaves. The variance of a marginal divided by the variance of the tree is the part that these columns explain.
+ * Columns are independent; an ORDERED column is uniform over its domain, categories are equally likely. The fractions
+ * are means over the trees that vary at all.
  */
 export function decomposeVariance(
   trees: readonly Tree[],
@@ -110,12 +110,12 @@ function leavesOf(tree: Tree, columns: readonly ForestColumn[]): Leaf[] {
 /** Where one column of a tree is cut: its cells with their weights, and which of them a leaf covers. */
 interface Cells {
   weights: Float64Array;
-  /** Stretches of cells, as from, to, from, to, … */
+  /** Ranges of cells, as from, to, from, to, … */
   covered(leaf: Leaf): number[];
   shareOf(leaf: Leaf): number;
 }
 
-/** Null for a column that the tree does not use, whose effect is nothing. */
+/** Null for a column that the tree does not use, which has no effect. */
 function cellsOf(tree: Tree, column: ForestColumn, c: number): Cells | null {
   const own = [...tree.column.keys()].filter((node) => tree.column[node] === c);
   if (own.length === 0) return null;
@@ -137,10 +137,13 @@ function cellsOf(tree: Tree, column: ForestColumn, c: number): Cells | null {
   };
 }
 
-/** Variance of the tree's mean over all columns but one or two: each leaf adds its part to the cells that it covers. */
+/**
+ * The variance of the tree's mean over all columns except one or two: each leaf adds its part to the cells that it
+ * covers.
+ */
 function marginalVariance(leaves: readonly Leaf[], mean: number, first: Cells, second: Cells | null): number {
   const width = second ? second.weights.length : 1;
-  // Differences between neighbouring cells, so that a leaf costs the same however many it covers.
+  // Stores differences between neighbouring cells, so that a leaf costs the same however many cells it covers.
   const stride = width + 1;
   const marginal = new Float64Array((first.weights.length + 1) * stride);
   for (const leaf of leaves) {
@@ -181,7 +184,7 @@ function bits(set: number): number {
   return count;
 }
 
-/** Runs of neighbouring members of a set. */
+/** Ranges of consecutive members of a set. */
 function stretches(set: number, count: number): number[] {
   const found: number[] = [];
   for (let i = 0; i <= count; i++) {

@@ -5,7 +5,7 @@ export interface Interval {
 
 const Z_95 = 1.959963984540054;
 
-/** Wilson's 95 % score interval of a share (Wilson 1927); [0, 1] for no trials. */
+/** Wilson's 95 % score interval of a fraction (Wilson 1927); [0, 1] when there are no trials. */
 export function wilsonInterval(successes: number, trials: number): Interval {
   if (trials === 0) return { low: 0, high: 1 };
   const share = successes / trials;

@@ -1,13 +1,13 @@
 /** Writes the gradient at `theta` and returns the value. */
 export type Objective = (theta: Float64Array, gradient: Float64Array) => Promise<number>;
 
-/** State of a descent; the newest steps and gradient changes come last. */
+/** The state of a descent. The newest steps and gradient changes are last. */
 export interface DescentState {
   theta: Float64Array;
-  /** With `loss`, of `theta`; absent before the first iteration. */
+  /** With `loss`, at `theta`; absent before the first iteration. */
   gradient?: Float64Array;
   loss?: number;
-  /** Remembered steps, one after the other. */
+  /** The stored steps, one after the other. */
   steps: Float64Array;
   changes: Float64Array;
 }
@@ -16,11 +16,11 @@ export interface Descended extends Required<DescentState> {
   converged: boolean;
 }
 
-/** Converged: no partial derivative is larger, in the mean loss per unit of a standardised column. */
+/** Converged when no partial derivative is larger than this, in mean loss per unit of a standardised column. */
 const GRADIENT_TOLERANCE = 1e-5;
-/** Or an iteration lowers the loss by a smaller share. */
+/** Also converged when an iteration lowers the loss by a smaller fraction than this. */
 const LOSS_TOLERANCE = 1e-10;
-/** Share of the slope that a step must gain (Armijo). */
+/** The fraction of the slope that a step must gain (Armijo). */
 const SUFFICIENT_SHARE = 1e-4;
 const MOST_TRIALS = 30;
 
@@ -62,11 +62,11 @@ export async function descend(
     const parabola = (-slope * length * length) / (2 * (nextLoss - loss - slope * length));
     length = Number.isFinite(parabola) ? Math.min(0.5 * length, Math.max(0.1 * length, parabola)) : 0.1 * length;
   }
-  // No step lowers the loss any more: what is left of the gradient is rounding.
+  // No step lowers the loss any more: the rest of the gradient is rounding.
   return { ...here, converged: true };
 }
 
-/** The two-loop recursion from the scaled diagonal. */
+/** The two-loop recursion, which starts from the scaled diagonal. */
 function newtonDirection(
   { gradient, steps, changes, theta }: Required<DescentState>,
   curvature: Float64Array,
@@ -97,7 +97,10 @@ function scaleOf(step: Float64Array, change: Float64Array, curvature: Float64Arr
   return dot(step, change) / scaled;
 }
 
-/** The last pairs with the new one; a pair without positive curvature would spoil the directions. */
+/**
+ * The last pairs and the new one. A pair without positive curvature is left out, because it would make wrong
+ * directions.
+ */
 function remember(
   { theta, gradient, steps, changes }: Required<DescentState>,
   next: Float64Array,

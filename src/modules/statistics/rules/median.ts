@@ -1,6 +1,6 @@
 /**
- * The median of the values that are not NaN, the mean of the middle two for an even number; NaN for none. In linear
- * time.
+ * The median of the values that are not NaN; for an even number, the mean of the two in the middle; NaN when there are
+ * none. Runs in linear time.
  */
 export function median(values: Float64Array): number {
   const known = values.filter((value) => !Number.isNaN(value));
@@ -8,13 +8,13 @@ export function median(values: Float64Array): number {
   const upperRank = known.length >> 1;
   const upper = select(known, upperRank);
   if (known.length % 2 === 1) return upper;
-  // What lies before the rank is not larger.
+  // No value before the rank is larger.
   let lower = known[0]!;
   for (let i = 1; i < upperRank; i++) if (known[i]! > lower) lower = known[i]!;
   return lower + (upper - lower) / 2;
 }
 
-/** Quickselect (Hoare), in place: then no value before `rank` is larger than the value at `rank`. */
+/** Quickselect (Hoare), in place. Afterwards no value before `rank` is larger than the value at `rank`. */
 function select(values: Float64Array, rank: number): number {
   let left = 0;
   let right = values.length - 1;

@@ -11,20 +11,20 @@ export interface MetricIntervals {
   f1: Interval;
   logLoss: Interval;
   brier: Interval;
-  /** Null with a class that has no row. */
+  /** Null when a class has no row. */
   rocAuc: Interval | null;
   averagePrecision: Interval | null;
 }
 
 const CONFIDENCE = 0.95;
-/** Row visits that a report may cost: about a second. */
+/** Limit of row visits for one report: about a second. */
 const VISIT_BUDGET = 1e8;
 const MIN_RESAMPLES = 200;
 const MAX_RESAMPLES = 1000;
 
 /**
- * 95 % percentile intervals of all metrics from the same Poisson resamples, fewer of them (at least 200) the more rows
- * there are.
+ * 95 % percentile intervals of all metrics from the same Poisson resamples. With more rows there are fewer resamples,
+ * but at least 200.
  */
 export function classificationIntervals(input: ClassPredictions, seed: number): MetricIntervals {
   const { labels, probabilities, classCount } = input;
@@ -76,7 +76,7 @@ export function classificationIntervals(input: ClassPredictions, seed: number): 
 
   const interval = (name: (typeof names)[number]): Interval =>
     percentileInterval(Float64Array.from(estimates[name]), CONFIDENCE);
-  // A resample may miss a rare class; the interval then rests on the others, unless few are left.
+  // A resample may not contain a rare class. The interval then uses the others, unless too few are left.
   const rankingInterval = (name: 'rocAuc' | 'averagePrecision'): Interval | null => {
     const defined = Float64Array.from(estimates[name].filter((estimate) => !Number.isNaN(estimate)));
     return defined.length >= resamples / 2 ? percentileInterval(defined, CONFIDENCE) : null;
@@ -108,7 +108,7 @@ export function regressionIntervals(actual: Float64Array, predicted: Float64Arra
   const rmse = new Float64Array(resamples);
   const mae = new Float64Array(resamples);
   const r2 = new Float64Array(resamples);
-  // Centring first keeps Σ y² − (Σ y)² / n from cancelling.
+  // Centring first avoids cancellation in Σ y² − (Σ y)² / n.
   const center = actual[0] ?? 0;
   for (let resample = 0; resample < resamples; resample++) {
     const total = drawCounts(random, counts);
@@ -128,7 +128,7 @@ export function regressionIntervals(actual: Float64Array, predicted: Float64Arra
     rmse[resample] = Math.sqrt(squared / total);
     mae[resample] = absolute / total;
     const variation = sumOfSquares - (sum * sum) / total;
-    // Nothing is left of a resample whose values are all the same but rounding, on either side of zero.
+    // When all values of a resample are the same, only rounding is left, on either side of zero.
     r2[resample] = variation > 1e-12 * sumOfSquares ? 1 - squared / variation : NaN;
   }
   const r2Defined = r2.filter((estimate) => Number.isFinite(estimate));
@@ -144,10 +144,10 @@ function resampleCount(visitsEach: number): number {
 }
 
 interface RankedRows {
-  /** Row numbers from the highest score down. */
+  /** Row indexes from the highest score to the lowest. */
   order: Int32Array;
   positive: Uint8Array;
-  /** 1 where the next row in order has another score. */
+  /** 1 when the next row in order has another score. */
   groupEnd: Uint8Array;
 }
 
@@ -163,7 +163,7 @@ function rankedRows({ labels, probabilities, classCount }: ClassPredictions, k: 
   };
 }
 
-/** ROC-AUC and average precision of weighted rows; NaN without weight on either side. */
+/** ROC-AUC and average precision of weighted rows; NaN when either side has no weight. */
 function weightedRanking(
   { order, positive, groupEnd }: RankedRows,
   counts: Uint8Array,

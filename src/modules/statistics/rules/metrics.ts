@@ -2,26 +2,26 @@ import { sampleIndices } from './random.js';
 import { rankingMetrics } from './ranking.js';
 
 export interface ClassPredictions {
-  /** True class per row, in [0, classCount). */
+  /** The true class of each row, in [0, classCount). */
   labels: Int32Array;
   /** rows × classCount, row-major; each row sums to 1. */
   probabilities: Float32Array;
   classCount: number;
-  /** Of two classes the second is predicted from this probability on; the more probable one when absent. */
+  /** For two classes, the second is predicted from this probability on; when absent, the more probable one. */
   threshold?: number;
 }
 
 /**
- * Null where a metric is undefined: no rows, NaN among the probabilities, or, for the ranking metrics, a class without
- * any row. Precision, recall and F1 are those of class 1 for two classes and the unweighted mean over the classes seen
- * for more.
+ * Null when a metric is undefined: no rows, a NaN probability, or, for the ranking metrics, a class without any row.
+ * For two classes, precision, recall and F1 are those of class 1; for more, the unweighted mean over the classes that
+ * occur.
  */
 export interface ClassificationMetrics {
   accuracy: number | null;
   precision: number | null;
   recall: number | null;
   f1: number | null;
-  /** Of class 1 for two classes, one-versus-rest mean for more. */
+  /** For two classes, of class 1; for more, the one-versus-rest mean. */
   rocAuc: number | null;
   averagePrecision: number | null;
   /** In nats. */
@@ -33,11 +33,11 @@ export interface ClassificationMetrics {
 export interface RegressionMetrics {
   rmse: number | null;
   mae: number | null;
-  /** Null for a constant target too. */
+  /** Null also for a constant target. */
   r2: number | null;
 }
 
-/** Float32's machine epsilon: scikit-learn's clipping of single-precision probabilities in log_loss. */
+/** The machine epsilon of float32: scikit-learn's log_loss clips single-precision probabilities to it. */
 const PROBABILITY_FLOOR = 2 ** -23;
 
 export function classificationMetrics(input: ClassPredictions): ClassificationMetrics {
@@ -58,7 +58,10 @@ export function classificationMetrics(input: ClassPredictions): ClassificationMe
   };
 }
 
-/** The class with the highest probability per row, the lowest index among equals; with a threshold, by that. */
+/**
+ * The class with the highest probability in each row, the lowest index among equal ones; with a threshold, the class by
+ * the threshold.
+ */
 export function predictedClasses({ labels, probabilities, classCount, threshold }: ClassPredictions): Int32Array {
   const predicted = new Int32Array(labels.length);
   if (threshold !== undefined && classCount === 2) {
@@ -97,7 +100,7 @@ export interface ConfusionMetrics {
   f1: number | null;
 }
 
-/** A ratio with nothing below its line counts 0, as scikit-learn's zero_division does. Counts may be weights. */
+/** A ratio with a zero denominator counts as 0, as scikit-learn's zero_division does. Counts may be weights. */
 export function confusionMetrics(matrix: readonly (readonly number[])[]): ConfusionMetrics {
   const classCount = matrix.length;
   const actual = matrix.map((row) => row.reduce((sum, count) => sum + count, 0));
@@ -187,9 +190,9 @@ export function regressionMetrics({
 }
 
 /**
- * Mean silhouette, Euclidean, of points (rows × dims, row-major) in clusters; a point alone in its cluster counts 0.
- * Null for fewer than two clusters. Compares every pair, so above `maxRows` it uses a seeded sample of that many
- * rows.
+ * Mean silhouette (Euclidean) of points (rows × dims, row-major) in clusters; a point alone in its cluster counts 0.
+ * Null for fewer than two clusters. It compares every pair, so above `maxRows` it uses a sample of that many rows,
+ * drawn with the seed.
  */
 export function silhouette(
   points: Float32Array,
@@ -233,7 +236,7 @@ export function mean(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]!;
   if (Number.isFinite(sum)) return sum / values.length;
-  // The sum of huge numbers is beyond 64 bits, their mean is not.
+  // The sum of huge numbers exceeds 64 bits; their mean does not.
   let parts = 0;
   for (let i = 0; i < values.length; i++) parts += values[i]! / values.length;
   return parts;

@@ -1,29 +1,26 @@
-/**
- * How the values of a parameter over many runs are laid out: as numbers on a linear or a logarithmic scale, or as
- * texts.
- */
+/** How the values of a parameter in many runs are shown: as numbers on a linear or a logarithmic scale, or as texts. */
 export type AxisKind = 'LINEAR' | 'LOG' | 'CATEGORICAL';
 
 /** LINEAR and LOG: a number per run, or null; CATEGORICAL: an index into `categories`. */
 export interface ParamAxis {
   kind: AxisKind;
   values: (number | null)[];
-  /** Least and greatest number; 0 and 0 for categories. */
+  /** The least and the greatest number; 0 and 0 for categories. */
   low: number;
   high: number;
   categories: string[];
 }
 
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
-/** What clients write for "no value" among numbers, such as scikit-learn's max_depth. */
+/** Texts that clients write for "no value" among numbers, such as scikit-learn's max_depth. */
 const NO_VALUE = new Set(['none', 'null', '']);
-/** Numbers that differ by less are as well shown on a linear scale. */
+/** If the greatest number is less than this many times the least one, a linear scale shows them as well. */
 const LOG_RATIO = 100;
 
 /**
- * Reads a parameter's texts. They are numbers when each text is one; None, null and empty texts count as absent.
- * Numbers are LOG when all are positive, the greatest is at least 100 times the least, and the median is nearer to
- * the middle of the range on a logarithmic scale than on a linear one.
+ * Reads a parameter's texts. They are numbers when each text is a number; None, null and empty texts count as absent.
+ * Numbers are LOG when all are positive, the greatest is at least 100 times the least, and the median is nearer to the
+ * middle of the range on a logarithmic scale than on a linear one.
  */
 export function paramAxis(texts: readonly (string | null)[]): ParamAxis {
   const numbers = texts.map((text) =>
@@ -42,7 +39,7 @@ export function paramAxis(texts: readonly (string | null)[]): ParamAxis {
   };
 }
 
-/** The axis of numbers, of which those that are not finite count as absent. */
+/** The axis of numbers. Numbers that are not finite count as absent. */
 export function numberAxis(numbers: readonly (number | null)[]): ParamAxis {
   const values = numbers.map((value) => (value !== null && Number.isFinite(value) ? value : null));
   const known = values.filter((value): value is number => value !== null).sort((a, b) => a - b);
@@ -51,7 +48,7 @@ export function numberAxis(numbers: readonly (number | null)[]): ParamAxis {
   return { kind: isLog(known, low, high) ? 'LOG' : 'LINEAR', values, low, high, categories: [] };
 }
 
-/** Positions of the values on the axis, from 0 to 1; null for runs without one. */
+/** Positions of the values on the axis, from 0 to 1; null for runs without a value. */
 export function axisPositions({ kind, values, low, high, categories }: ParamAxis): (number | null)[] {
   const scale = kind === 'LOG' ? Math.log : (value: number) => value;
   const [from, to] = kind === 'CATEGORICAL' ? [0, categories.length - 1] : [scale(low), scale(high)];
@@ -64,14 +61,17 @@ export function axisPositions({ kind, values, low, high, categories }: ParamAxis
   });
 }
 
-/** A power of two that brings huge and tiny numbers to where their differences and squares hold; 1 for all others. */
+/**
+ * A power of two that scales huge and tiny numbers so that their differences and squares are exact enough; 1 for all
+ * other numbers.
+ */
 export function unitFor(low: number, high: number): number {
   const greatest = Math.max(Math.abs(low), Math.abs(high));
   if (greatest > HUGE) return 2 ** -600;
   return greatest > 0 && greatest < TINY ? 2 ** 600 : 1;
 }
 
-/** Their squares are at the ends of what 64 bits hold. */
+/** Beyond it, squares reach the limits of 64-bit numbers. */
 const HUGE = 1e150;
 const TINY = 1e-140;
 

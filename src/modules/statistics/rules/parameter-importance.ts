@@ -7,10 +7,13 @@ export const MIN_IMPORTANCE_RUNS = 10;
 export const MAX_IMPORTANCE_RUNS = 1_000;
 export const MAX_IMPORTANCE_PARAMS = 50;
 export const IMPORTANCE_TREES = 64;
-/** Pairs are taken of the parameters that matter most when shuffled: those show what acts only together, too. */
+/**
+ * Pairs are made of the parameters with the greatest permutation importance, which also shows effects that exist only
+ * together.
+ */
 const PAIRED_PARAMS = 8;
 const MAX_INTERACTIONS = 10;
-/** Numbers with at most this many different values form a grid; all values are equally likely. */
+/** Numbers with at most this many different values are a grid; all values are equally likely. */
 const GRID_VALUES = 10;
 
 export const IMPORTANCE_METHOD =
@@ -19,14 +22,14 @@ export const IMPORTANCE_METHOD =
 
 export const RANKS_METHOD = `${IMPORTANCE_METHOD}; of the ranks of the metric's values, whose squares are beyond 64 bits`;
 
-/** A value per run; null where a run does not have the parameter. */
+/** One value per run; null when a run does not have the parameter. */
 export interface ImportanceParam {
   key: string;
   texts: (string | null)[];
 }
 
 export interface ImportanceRequest {
-  /** The first fifty that can be used are. */
+  /** The first fifty that can be used are used. */
   params: ImportanceParam[];
   /** Finite. */
   metric: number[];
@@ -39,14 +42,17 @@ export interface ParameterImportance {
   outOfBagR2: number | null;
   /** Greatest first. */
   params: { key: string; kind: AxisKind; importance: number; standardDeviation: number; permutation: number }[];
-  /** The greatest ten of those looked at. */
+  /** The ten greatest of those that were computed. */
   interactions: { keys: [string, string]; importance: number; standardDeviation: number }[];
-  /** Share of the variance in interactions of three and more, and of pairs that are not listed. */
+  /** The fraction of the variance in interactions of three or more parameters, and of pairs that are not listed. */
   rest: number;
   leftOut: { key: string; reason: string }[];
 }
 
-/** Which parameters moved a metric. Errors: BAD_USER_INPUT for too few runs, or ones that do not differ. */
+/**
+ * How much each parameter changed a metric. Errors: BAD_USER_INPUT when there are too few runs, or when they do not
+ * differ.
+ */
 export function parameterImportance({ params, metric, trees, seed }: ImportanceRequest): ParameterImportance {
   checkRuns(metric);
   const leftOut: ParameterImportance['leftOut'] = [];
@@ -91,7 +97,7 @@ export function parameterImportance({ params, metric, trees, seed }: ImportanceR
 const minOf = (values: readonly number[]) => values.reduce((least, value) => Math.min(least, value));
 const maxOf = (values: readonly number[]) => values.reduce((most, value) => Math.max(most, value));
 
-/** From 0, the same for equal values. */
+/** Ranks from 0; equal values have the same rank. */
 function ranksOf(values: readonly number[]): number[] {
   const sorted = [...values].sort((a, b) => a - b);
   const ranks = new Map(sorted.toReversed().map((value, i) => [value, sorted.length - 1 - i]));
@@ -112,7 +118,7 @@ function pairsOf(permutation: Float64Array): [number, number][] {
   return top.flatMap((a, i) => top.slice(i + 1).map((b): [number, number] => [Math.min(a, b), Math.max(a, b)]));
 }
 
-/** A parameter as the forest takes it, or why it does not. */
+/** A parameter as a column for the forest, or the reason why it cannot be used. */
 function toColumn(axis: ParamAxis): ForestColumn | string {
   const isPartial = axis.values.includes(null);
   const distinct = new Set(axis.values).size;
@@ -129,17 +135,17 @@ function toColumn(axis: ParamAxis): ForestColumn | string {
   const [from, high] = [scale(axis.low), scale(axis.high)];
   if (!isPartial)
     return { kind: 'ORDERED', values: Float64Array.from(axis.values, (value) => scale(value!)), low: from, high };
-  // Absence gets a stretch below the numbers, as wide as it is frequent.
+  // "Absent" gets an interval below the numbers, as wide as it is frequent.
   const absent = axis.values.filter((value) => value === null).length;
   const low = from - ((high - from) * absent) / (axis.values.length - absent);
   const values = Float64Array.from(axis.values, (value) => (value === null ? low : scale(value)));
   return { kind: 'ORDERED', values, low, high, present: from };
 }
 
-/** Beside such a value, shares of the range do not hold. */
+/** With such a value, fractions of the range are not exact enough. */
 const isExtreme = (value: number | null) => value !== null && unitFor(value, value) !== 1;
 
-/** Ranks of the values, absence before all. */
+/** Ranks of the values; "absent" comes first. */
 function gridColumn(values: readonly (number | null)[]): ForestColumn {
   const ranks = new Map(
     [...new Set(values)].sort((a, b) => (a ?? -Infinity) - (b ?? -Infinity)).map((value, rank) => [value, rank]),

@@ -1,6 +1,6 @@
 /**
- * Seeded random numbers: xoshiro128** (Blackman and Vigna) seeded by SplitMix32. The same seed gives the same numbers
- * on every machine. Not for secrets.
+ * Random numbers with a seed: xoshiro128** (Blackman and Vigna), seeded by SplitMix32. The same seed gives the same
+ * numbers on every machine. Not for secrets.
  */
 export class SeededRandom {
   private a: number;
@@ -15,12 +15,12 @@ export class SeededRandom {
       let z = state;
       z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
       z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-      return z ^ (z >>> 15); // a signed integer: fields of one machine word stay unboxed
+      return z ^ (z >>> 15); // A signed integer: fields of one machine word stay unboxed in V8.
     };
     this.a = mix();
     this.b = mix();
     this.c = mix();
-    this.d = mix() | 1; // an all-zero state would stay zero
+    this.d = mix() | 1; // An all-zero state would stay zero.
   }
 
   uint32(): number {
@@ -41,13 +41,13 @@ export class SeededRandom {
     return this.uint32() / 4_294_967_296;
   }
 
-  /** Uniform integer in [0, bound); the bias of less than bound / 2^32 is accepted. */
+  /** A uniform integer in [0, bound). The bias, less than bound / 2^32, is accepted. */
   below(bound: number): number {
     return Math.floor(this.next() * bound);
   }
 }
 
-/** `count` different indices out of [0, size), in ascending order, every subset being equally likely. */
+/** `count` different indices out of [0, size), ascending. Every subset is equally likely. */
 export function sampleIndices(size: number, count: number, seed: number): Int32Array {
   const random = new SeededRandom(seed);
   const wanted = Math.min(size, count);

@@ -1,13 +1,16 @@
 export interface RankingMetrics {
-  /** Area under the ROC curve: the chance that a positive scores above a negative, a tie counting one half. */
+  /**
+   * Area under the ROC curve: the probability that a positive row has a higher score than a negative one; a tie counts
+   * one half.
+   */
   rocAuc: number;
-  /** Σ (recallₙ − recallₙ₋₁) · precisionₙ over the different scores, from the highest down. */
+  /** Σ (recallₙ − recallₙ₋₁) · precisionₙ over the different scores, from the highest to the lowest. */
   averagePrecision: number;
 }
 
 /**
- * Ranking metrics of one class against the rest; null without both a positive and a negative row, or with a NaN score.
- * `scoreAt(row)` is the score of the class, `isPositive(row)` whether the row belongs to it.
+ * Ranking metrics of one class against the rest. Null when there is no positive or no negative row, or when a score is
+ * NaN. `scoreAt(row)` is the score of the class; `isPositive(row)` says whether the row belongs to it.
  */
 export function rankingMetrics(
   rows: number,
@@ -19,7 +22,7 @@ export function rankingMetrics(
   const negativeCount = rows - positiveCount;
   if (positiveCount === 0 || negativeCount === 0) return null;
 
-  // Sorts two typed arrays and merges them: several times faster than sorting indices by a comparator.
+  // Sorts two typed arrays and merges them: several times faster than sorting indices with a comparator.
   const positives = new Float32Array(positiveCount);
   const negatives = new Float32Array(negativeCount);
   let p = 0;
@@ -51,6 +54,6 @@ export function rankingMetrics(
     const falsePositives = negativeCount - (n + 1);
     precisionSum += tiedPositives * (truePositives / (truePositives + falsePositives));
   }
-  // Divided once: a sum of rounded shares can be above 1.
+  // Divided only once: a sum of rounded fractions can be above 1.
   return { rocAuc: concordant / (positiveCount * negativeCount), averagePrecision: precisionSum / positiveCount };
 }

@@ -1,11 +1,11 @@
-// one file because growing a tree, its splits and its answers share one set of arrays.
+// One file, because growing a tree, its splits and its predictions share one set of arrays.
 import { SeededRandom } from './random.js';
 
 /**
- * A column of a forest's table. ORDERED: numbers from `low` to `high` that a tree cuts at midpoints between
- * neighbours; with `present`, smaller numbers mean "absent" and are cut off exactly there; with `grid`, all are
- * whole, and cuts are halfway between whole numbers. CATEGORIES: codes from 0 to count − 1, at most 31, that a tree
- * splits into two sets.
+ * A column of a forest's table. ORDERED: numbers from `low` to `high`; a tree cuts at the midpoints between neighbours.
+ * With `present`, smaller numbers mean "absent" and are separated exactly there. With `grid`, all are whole, and cuts
+ * are halfway between whole numbers. CATEGORIES: codes from 0 to count − 1, at most 31; a tree splits them into two
+ * sets.
  */
 export type ForestColumn =
   | { kind: 'ORDERED'; values: Float64Array; low: number; high: number; present?: number; grid?: boolean }
@@ -30,21 +30,21 @@ export interface Tree {
 export interface Forest {
   trees: Tree[];
   /**
-   * 1 − Σ(y − ŷ)² / Σ(y − ȳ)² over rows that some tree has not seen, predicted by those trees alone; null when there
-   * are too few.
+   * 1 − Σ(y − ŷ)² / Σ(y − ȳ)² over rows that some tree has not seen, predicted by these trees only; null when there are
+   * too few.
    */
   outOfBagR2: number | null;
   /**
-   * By column: how much the mean squared out-of-bag error grows when the column is shuffled, over the variance of the
-   * target.
+   * By column: how much the mean squared out-of-bag error grows when the column is shuffled, divided by the variance of
+   * the target.
    */
   permutation: Float64Array;
 }
 
 /**
- * Random forest of regression trees (Breiman 2001): bootstrap samples, every column a candidate at every node, grown
- * until the rows of a leaf have one value; best splits by squared error, of categories in the order of their means,
- * which holds the best partition (Fisher 1958). The same table and seed give the same forest.
+ * A random forest of regression trees (Breiman 2001): bootstrap samples; every column is a candidate at every node;
+ * trees grow until the rows of a leaf have one value. The best split is by squared error; categories are split in the
+ * order of their means, which includes the best partition (Fisher 1958). The same table and seed give the same forest.
  */
 export function growForest(
   columns: readonly ForestColumn[],
@@ -82,7 +82,7 @@ export function growForest(
   };
 }
 
-/** What a tree says of a row, with the value of one column taken from another row. */
+/** The prediction of a tree for a row, with the value of one column taken from another row. */
 function predict(tree: Tree, columns: readonly ForestColumn[], row: number, shuffled: number, other: number): number {
   let node = 0;
   for (let column = tree.column[0]!; column >= 0; column = tree.column[node]!) {
@@ -100,7 +100,7 @@ function cutBetween({ present, grid }: Extract<ForestColumn, { kind: 'ORDERED' }
   if (present !== undefined && x < present) return present;
   const middle = (x + next) / 2;
   if (grid) return Math.floor(middle) + 0.5;
-  // A midpoint of neighbouring floats can be the lower one itself.
+  // The midpoint of two neighbouring floats can be the lower one itself.
   return middle > x ? middle : next;
 }
 
@@ -147,10 +147,7 @@ interface Split {
   gain: number;
 }
 
-/**
- * One tree: the rows of every column are sorted, and a split partitions each list in place, so nothing is sorted
- * twice.
- */
+/** One tree. The rows of every column are sorted once; a split partitions each list in place. */
 class Growth {
   private readonly sorted: Int32Array[];
   private readonly toLeft: Uint8Array;
@@ -221,7 +218,7 @@ class Growth {
     return best.column < 0 ? null : best;
   }
 
-  /** The gain of a split is that of Σ n·mean² over its sides, with targets centred on the node's mean. */
+  /** The gain of a split is Σ n·mean² over its sides, with targets centred on the node's mean. */
   private tryCuts(column: number, from: number, to: number, count: number, total: number, best: Split): void {
     const source = this.columns[column] as Extract<ForestColumn, { kind: 'ORDERED' }>;
     const { values } = source;

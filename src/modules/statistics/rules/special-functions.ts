@@ -94,7 +94,7 @@ function pelzGood(n: number, z: number): number {
   let k2Whole = 0;
   for (let k = 0; k < 40; k++) {
     const h2 = (k + 0.5) ** 2;
-    const half = 2 * Math.exp(decay * h2); // k and −k − 1 give the same square
+    const half = 2 * Math.exp(decay * h2); // k and −k − 1 give the same square.
     k0 += half;
     k1 += half * (pi2 * h2 - z2);
     k2Half += half * (6 * z6 + 2 * z4 + pi2 * (2 * z4 - 5 * z2) * h2 + pi2 ** 2 * (1 - 2 * z2) * h2 * h2);

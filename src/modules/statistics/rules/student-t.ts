@@ -6,7 +6,7 @@ import { chiSquareTail, logGamma } from './special-functions.js';
 export function incompleteBeta(a: number, b: number, x: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
-  // The fraction converges fast on this side of the mean; the other side is its complement.
+  // The fraction converges fast on this side of the mean; the other side is computed from its complement.
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(b, a, 1 - x);
   const tiny = 1e-300;
   const away = (value: number): number => (Math.abs(value) < tiny ? tiny : value);
@@ -34,7 +34,7 @@ export function studentTTwoSided(t: number, dof: number): number {
   return incompleteBeta(dof / 2, 0.5, dof / (dof + t * t));
 }
 
-/** The t that |T| exceeds with probability `tail`, both sides together. */
+/** The t that |T| exceeds with probability `tail`, for both sides together. */
 export function studentTQuantile(tail: number, dof: number): number {
   let high = 1;
   while (studentTTwoSided(high, dof) > tail) high *= 2;
@@ -47,16 +47,16 @@ function normalCdf(z: number): number {
   return z < 0 ? tail : 1 - tail;
 }
 
-/** Beyond this many standard deviations a normal variable has no weight in double precision. */
+/** Beyond this many standard deviations, a normal variable has no weight in double precision. */
 const NORMAL_REACH = 9;
-/** Beyond this χ is left out, for any degrees of freedom that it is used with. */
+/** χ values beyond this are ignored, for any degrees of freedom used here. */
 const CHI_REACH = 40;
 const INTERVALS = 160;
 
 /**
  * P(T ≤ t) of the noncentral t distribution: T = (Z + δ) / √(χ²/dof), so for t > 0 it is P(Z < −δ) + ∫ φ(z) P(χ² ≥
- * dof·((z + δ)/t)²) dz, by Simpson's rule over whichever of z and (z + δ)/t the integrand is smooth in. Made for up to
- * some dozens of degrees of freedom.
+ * dof·((z + δ)/t)²) dz. It uses Simpson's rule over z or over (z + δ)/t, whichever makes the integrand smooth. Made for
+ * up to some dozens of degrees of freedom.
  */
 export function noncentralTCdf(t: number, dof: number, delta: number): number {
   if (t < 0) return 1 - noncentralTCdf(-t, dof, -delta);
@@ -87,13 +87,13 @@ function simpson(from: number, to: number, f: (x: number) => number): number {
   return (total * h) / 3;
 }
 
-/** Where a falling function crosses zero between `low` and `high`, by false position with the Illinois rule. */
+/** The zero of a falling function between `low` and `high`, by false position with the Illinois rule. */
 export function fallingRoot(low: number, high: number, f: (x: number) => number): number {
   let [from, to] = [low, high];
   let [above, below] = [f(from), f(to)];
   let last = 0;
   for (let i = 0; i < 200 && to - from > 1e-10 * Math.max(1, Math.abs(from)); i++) {
-    // Where the function is flat at both ends, false position creeps: halving now and then bounds the steps.
+    // When the function is flat at both ends, false position is slow: regular halving limits the number of steps.
     const x = i % 4 === 3 || above === below ? (from + to) / 2 : from + ((to - from) * above) / (above - below);
     const value = f(x);
     if (value === 0) return x;

@@ -3,30 +3,30 @@ import { mean } from './metrics.js';
 import { logGamma } from './special-functions.js';
 import { fallingRoot, noncentralTCdf, studentTQuantile, studentTTwoSided } from './student-t.js';
 
-/** How the means of two groups differ: `a` is judged, `b` is the group to compare with. */
+/** The difference between the means of two groups: `a` is tested, `b` is the group to compare with. */
 export interface GroupDifference {
   /** mean(a) − mean(b). */
   difference: number;
-  /** 95 %, by Welch. */
+  /** 95 % interval, by Welch. */
   differenceInterval: Interval;
   t: number;
   dof: number;
   /** Two-sided. */
   pValue: number;
-  /** Difference in pooled standard deviations, corrected for small groups. */
+  /** The difference in pooled standard deviations, corrected for small groups. */
   hedgesG: number;
-  /** 95 %, exact for normal values of equal variance. */
+  /** 95 % interval, exact for normal values of equal variance. */
   hedgesGInterval: Interval;
 }
 
-/** The result of a test, or why it has none. */
+/** The result of a test, or the reason why it has none. */
 export type GroupTest = { result: GroupDifference } | { reason: string };
 
 export const GROUP_TEST_METHOD =
   "Welch's t-test (two-sided); Hedges' g with its exact 95 % interval from the noncentral t distribution; p " +
   'adjusted by Holm';
 
-/** Largest effect that an interval is looked for, in noncentrality: beyond it groups differ beyond all doubt. */
+/** The largest effect for which an interval is computed, as a noncentrality: beyond it the groups clearly differ. */
 const MAX_NONCENTRALITY = 1e8;
 
 /**
@@ -38,14 +38,14 @@ export function compareGroups(a: readonly number[], b: readonly number[]): Group
   if (a.length < 2 || b.length < 2) return { reason: 'fewer than two runs in a group' };
   if (![...a, ...b].every(Number.isFinite)) return { reason: 'a value is NaN or infinite' };
   const scale = Math.max(...a.map(Math.abs), ...b.map(Math.abs)) || 1;
-  // In units of the greatest value, so that squares of tiny and of huge values hold.
+  // In units of the greatest value, so that squares of tiny and huge values are exact enough.
   const own = a.map((value) => value / scale);
   const other = b.map((value) => value / scale);
   const difference = mean(own) - mean(other);
   const shareA = variance(own) / a.length;
   const shareB = variance(other) / b.length;
   const error = Math.sqrt(shareA + shareB);
-  // Equal values may still leave the rounding of their mean.
+  // For equal values, the rounding of their mean may still be left.
   if (error <= 4 * Number.EPSILON) return { reason: 'the values of a group do not vary' };
   const t = difference / error;
   const dof = (shareA + shareB) ** 2 / (shareA ** 2 / (a.length - 1) + shareB ** 2 / (b.length - 1));
