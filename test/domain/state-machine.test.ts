@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { StateMachine, TransitionRefused } from '../../src/modules/core/index.js';
+import { ALERT_STATUS } from '../../src/modules/alerts/rules/alert-status.js';
+import {
+  canTransition,
+  planRollback,
+  planTransition,
+  STAGES,
+  VERSION_STAGE,
+} from '../../src/modules/registry/rules/stages.js';
+import { VERSION_STATUS } from '../../src/modules/registry/rules/version-status.js';
+import { DEPLOYMENT_STATUS } from '../../src/modules/serving/rules/deployment-status.js';
 import { ErrorCode } from '../../src/errors.js';
 
 const STATES = ['A', 'B', 'C', 'D'] as const;
@@ -13,7 +23,7 @@ const machines = fc
       fc.Arbitrary<State[]>
     >,
   )
-  .map((transitions) => new StateMachine('thing', transitions));
+  .map((transitions) => new StateMachine('A thing', transitions));
 
 it('allows what its table says, and names what is allowed when it refuses', () => {
   fc.assert(
@@ -34,15 +44,43 @@ it('allows what its table says, and names what is allowed when it refuses', () =
 });
 
 it('says in a sentence from what to what, and what is allowed', () => {
-  const machine = new StateMachine<'PENDING' | 'READY' | 'FAILED'>('deployment', {
+  const machine = new StateMachine<'PENDING' | 'READY' | 'FAILED'>('A deployment', {
     PENDING: ['READY', 'FAILED'],
     READY: ['FAILED'],
     FAILED: [],
   });
   expect(() => machine.require('READY', 'PENDING')).toThrow(
-    'A deployment that is READY cannot become PENDING. It can become FAILED.',
+    'A deployment in READY cannot go to PENDING: it can go to FAILED.',
   );
   expect(() => machine.require('FAILED', 'READY')).toThrow(
-    'A deployment that is FAILED cannot become READY. FAILED is its last state.',
+    'A deployment in FAILED cannot go to READY: FAILED is its last state.',
+  );
+});
+
+it('brings every state of a deployment, a version and an alert within reach of the first', () => {
+  const reached = <State extends string>(machine: StateMachine<State>, first: State): State[] => {
+    const found = new Set([first]);
+    for (const state of found) machine.after(state).forEach((next) => found.add(next));
+    return [...found].sort();
+  };
+  expect(reached(DEPLOYMENT_STATUS, 'PENDING')).toEqual(['FAILED', 'PENDING', 'READY', 'STOPPED']);
+  expect(reached(VERSION_STATUS, 'PENDING')).toEqual(['FAILED', 'PENDING', 'READY']);
+  expect(reached(VERSION_STAGE, 'DEVELOPMENT')).toEqual(['ARCHIVED', 'DEVELOPMENT', 'PRODUCTION', 'STAGING']);
+  expect(reached(ALERT_STATUS, 'OPEN')).toEqual(['OPEN', 'RESOLVED']);
+  expect(DEPLOYMENT_STATUS.states.filter((state) => DEPLOYMENT_STATUS.isFinal(state))).toEqual(['FAILED', 'STOPPED']);
+});
+
+it('lets a version make every change that a promotion, a demotion or a rollback plans', () => {
+  const stage = fc.constantFrom(...STAGES);
+  const others = fc.array(fc.constantFrom(...STAGES.filter((one) => one !== 'PRODUCTION')), { maxLength: 5 });
+  fc.assert(
+    fc.property(stage, stage, others, (from, to, rest) => {
+      const versions = [from, 'PRODUCTION' as const, ...rest].map((one, n) => ({ id: String(n), stage: one }));
+      const plans = [
+        ...(from !== 'PRODUCTION' ? [planRollback(versions, '0')] : []),
+        ...(canTransition(from, to) ? [planTransition(versions, '0', to)] : []),
+      ];
+      for (const change of plans.flat()) expect(VERSION_STAGE.can(change.from, change.to)).toBe(true);
+    }),
   );
 });

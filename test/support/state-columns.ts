@@ -9,6 +9,10 @@ export const ORM = 'the ORM';
  * src/modules. It must be `async` and await its statement, or the call stack does not name it.
  */
 export const STATE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  'alert.status': ['alerts/store.ts#resolveAlert'],
+  'deployment.status': ['serving/stores/deployments.ts#changeDeploymentStatus'],
+  'model_version.stage': ['registry/stores/states.ts#changeStage'],
+  'model_version.status': ['registry/stores/states.ts#changeVersionStatus'],
   // Until these are one.
   'run.status': ['experiments/stores/runs.ts#setStatusOf', 'experiments/stores/runs.ts#endUnfinishedRun', ORM],
 };

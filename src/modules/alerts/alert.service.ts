@@ -8,7 +8,8 @@ import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { advanceAlert, type AlertKind, type Signal } from './rules/alerting.js';
 import { EventType, requireOwn, audit, emitEvent } from '../platform/index.js';
-import { badInput, conflict, notFound } from '../../errors.js';
+import { resolveAlert } from './store.js';
+import { badInput, notFound } from '../../errors.js';
 
 export interface AlertFilter {
   status?: Alert['status'] | null;
@@ -91,7 +92,10 @@ export class AlertService {
       this.emit(session, EventType.ALERT_UPDATED, open);
     }
     if (step.action === 'RESOLVE')
-      this.end(session, open, { by: 'monitoring', reason: `${step.cleanWindows} clean windows in a row. ${message}` });
+      await this.end(session, open, {
+        by: 'monitoring',
+        reason: `${step.cleanWindows} clean windows in a row. ${message}`,
+      });
     return open;
   }
 
@@ -106,9 +110,7 @@ export class AlertService {
       { lockMode: LockMode.PESSIMISTIC_WRITE },
     );
     if (!alert) throw notFound('alert', id);
-    if (alert.status !== 'OPEN')
-      throw conflict(`Alert ${id} is already resolved.`, { expected: 'an open alert', got: alert.status });
-    this.end(session, alert, { by: session.principal.subject, reason: text });
+    await this.end(session, alert, { by: session.principal.subject, reason: text });
     audit(session, 'resolveAlert', { type: 'alert', id }, { status: 'OPEN' }, { status: 'RESOLVED', reason: text });
     return alert;
   }
@@ -117,14 +119,12 @@ export class AlertService {
   async resolveStopped(session: Session, deploymentId: string): Promise<void> {
     const where = { tenant: session.tenant, deploymentId, status: 'OPEN' } as const;
     for (const alert of await session.em.find(Alert, where, { lockMode: LockMode.PESSIMISTIC_WRITE })) {
-      this.end(session, alert, { by: 'monitoring', reason: 'The deployment no longer takes live traffic.' });
+      await this.end(session, alert, { by: 'monitoring', reason: 'The deployment no longer takes live traffic.' });
     }
   }
 
-  private end(session: Session, alert: Alert, resolution: { by: string; reason: string }): void {
-    alert.status = 'RESOLVED';
-    alert.resolvedAt = new Date();
-    alert.details = { ...alert.details, resolution };
+  private async end(session: Session, alert: Alert, resolution: { by: string; reason: string }): Promise<void> {
+    await resolveAlert(session, alert, resolution);
     this.emit(session, EventType.ALERT_RESOLVED, alert);
   }
 

@@ -20,6 +20,7 @@ import {
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { ApprovalService } from './approval.service.js';
 import type { GateService, MissingGate } from './gate.service.js';
+import { changeStage } from './stores/states.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
 import type { VersionFollower } from './version-follower.js';
@@ -261,12 +262,7 @@ export class StageService {
     for (const { versionId, from, to } of plan) {
       // One statement for each version, in the order of the plan, because the index never allows two versions in
       // production.
-      const changed = await session.em.nativeUpdate(
-        ModelVersion,
-        { id: versionId, tenant: session.tenant, stage: from },
-        { stage: to, updatedAt: new Date() },
-      );
-      if (changed !== 1) throw conflict('The version’s stage was changed by someone else.', { got: versionId });
+      await changeStage(session, { versionId, from, to });
       session.em.create(StageTransition, {
         tenant: session.tenant,
         createdAt,

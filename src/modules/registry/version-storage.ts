@@ -11,6 +11,7 @@ import { Role } from '../core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
+import { changeVersionStatus } from './stores/states.js';
 import { requireOnnx } from './onnx-version.js';
 import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
 import type { VersionFollower } from './version-follower.js';
@@ -118,7 +119,7 @@ export class VersionStorage {
     await this.follower.lock(session, version.modelId);
     const stored = await this.lockPending(session, version.id);
     if (!stored) return;
-    stored.status = 'READY';
+    await changeVersionStatus(session, stored, 'READY');
     for (const [path, file] of Object.entries(files))
       await this.artifacts.record(session, { modelVersionId: version.id }, path, keys[path]!, file);
     this.announce(session, stored, facts.modelName);
@@ -144,7 +145,7 @@ export class VersionStorage {
   private async giveUp(session: Session, { version, keys }: PendingVersion, error: string): Promise<void> {
     const failed = await this.lockPending(session, version.id);
     if (!failed) return;
-    Object.assign(failed, { status: 'FAILED', error });
+    await changeVersionStatus(session, failed, 'FAILED', error);
     await this.staged.release(session, Object.values(keys));
   }
 

@@ -6,6 +6,7 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { EventType, emitEvent } from '../platform/index.js';
 import { notFound } from '../../errors.js';
+import { changeDeploymentStatus } from './stores/deployments.js';
 
 /** The topic on which every process that serves learns that a deployment waits to be loaded. */
 export const DEPLOYMENTS_WAITING = 'deployments-waiting';
@@ -60,8 +61,9 @@ export class DeploymentRows {
     });
   }
 
-  stop(session: Session, endpoint: Endpoint, deployment: Deployment): void {
-    Object.assign(deployment, { status: 'STOPPED', weightBps: 0, endedAt: new Date() });
+  /** CONFLICT for one that has ended. */
+  async stop(session: Session, endpoint: Endpoint, deployment: Deployment): Promise<void> {
+    await changeDeploymentStatus(session, deployment, 'STOPPED');
     const payload = { deploymentId: deployment.id, modelVersionId: deployment.modelVersionId, mode: deployment.mode };
     this.emit(session, EventType.MODEL_UNDEPLOYED, endpoint, { type: 'deployment', id: deployment.id }, payload);
     this.routeChanged(session, endpoint.id);

@@ -9,7 +9,9 @@ import { EventType, requireOwn, audit } from '../platform/index.js';
 import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import { requireReady } from '../registry/index.js';
-import { ACTIVE, type DeploymentRows } from './deployment-rows.js';
+import type { DeploymentRows } from './deployment-rows.js';
+import { DEPLOYMENT_STATUS } from './rules/deployment-status.js';
+import { changeDeploymentStatus } from './stores/deployments.js';
 
 export interface DeployInput {
   endpointId: string;
@@ -131,14 +133,10 @@ export class DeploymentService {
     const { endpointId } = await this.get(session, id);
     const endpoint = await this.rows.lock(session, endpointId);
     const deployment = await session.em.findOneOrFail(Deployment, { id, tenant: session.tenant }, { refresh: true });
-    if (!ACTIVE.includes(deployment.status))
-      throw conflict(`The deployment is ${deployment.status} already.`, {
-        expected: ACTIVE.join(' or '),
-        got: deployment.status,
-      });
+    DEPLOYMENT_STATUS.require(deployment.status, 'STOPPED');
     if (deployment.mode === 'LIVE') this.requireManual(endpoint);
     const before = { status: deployment.status, weightBps: deployment.weightBps };
-    this.rows.stop(session, endpoint, deployment);
+    await this.rows.stop(session, endpoint, deployment);
     const others = (await this.rows.active(session, endpoint)).filter(
       (other) => other.id !== id && other.mode === 'LIVE' && other.status === 'READY',
     );
@@ -173,12 +171,12 @@ export class DeploymentService {
     const found = await this.lockPending(session, id);
     if (!found) return false;
     const { deployment, endpoint } = found;
-    deployment.status = 'READY';
+    await changeDeploymentStatus(session, deployment, 'READY');
     if (deployment.mode === 'LIVE') {
       const others = (await this.rows.active(session, endpoint)).filter(
         (other) => other.id !== id && other.mode === 'LIVE' && other.status === 'READY',
       );
-      if (isFollowing(deployment, endpoint)) for (const other of others) this.rows.stop(session, endpoint, other);
+      if (isFollowing(deployment, endpoint)) for (const other of others) await this.rows.stop(session, endpoint, other);
       else if (others.length === 0) deployment.weightBps = FULL_WEIGHT_BPS;
       else spread(others, FULL_WEIGHT_BPS - deployment.weightBps);
     }
@@ -191,7 +189,7 @@ export class DeploymentService {
     const found = await this.lockPending(session, id);
     if (!found) return;
     const { deployment, endpoint } = found;
-    Object.assign(deployment, { status: 'FAILED', error, endedAt: new Date() });
+    await changeDeploymentStatus(session, deployment, 'FAILED', error);
     await this.rows.emitDeployment(session, EventType.MODEL_DEPLOYMENT_FAILED, endpoint, deployment, { error });
     this.rows.routeChanged(session, endpoint.id);
   }

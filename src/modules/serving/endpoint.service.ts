@@ -142,7 +142,8 @@ export class EndpointService {
   /** Deletes the endpoint with its deployments, their counters, logs and alerts. */
   async delete(session: Session, id: string): Promise<Endpoint> {
     const endpoint = await this.rows.lock(session, id);
-    for (const deployment of await this.rows.active(session, endpoint)) this.rows.stop(session, endpoint, deployment);
+    for (const deployment of await this.rows.active(session, endpoint))
+      await this.rows.stop(session, endpoint, deployment);
     await session.em.flush();
     await session.em.nativeDelete(Endpoint, { id, tenant: session.tenant });
     this.rows.routeChanged(session, id);

@@ -60,7 +60,7 @@ export class VersionFollowing implements VersionFollower {
       const isReplaced =
         deployment.mode === 'LIVE' && (deployment.status === 'PENDING' || !version || wanted?.status === 'READY');
       const isPromotedShadow = deployment.mode === 'SHADOW' && deployment.modelVersionId === version?.id;
-      if (isReplaced || isPromotedShadow) this.rows.stop(session, endpoint, deployment);
+      if (isReplaced || isPromotedShadow) await this.rows.stop(session, endpoint, deployment);
     }
     // A version has one deployment only, so the row of the old one must be written before the new one.
     await session.em.flush();

@@ -8,7 +8,7 @@ export class StateMachine<State extends string> {
   readonly states: readonly State[];
 
   constructor(
-    /** What has the state, as errors name it: `deployment`. */
+    /** What has the state, as errors name it: `A deployment`. */
     readonly subject: string,
     private readonly transitions: Transitions<State>,
   ) {
@@ -35,7 +35,11 @@ export class StateMachine<State extends string> {
 
   /** CONFLICT with the present state, the wanted one and what is allowed. */
   require(from: State, to: State, field?: string): void {
-    if (!this.can(from, to)) throw new TransitionRefused(this.subject, from, to, this.after(from), field);
+    if (!this.can(from, to)) throw this.refusal(from, to, field);
+  }
+
+  refusal(from: State, to: State, field?: string): TransitionRefused {
+    return new TransitionRefused(this.subject, from, to, this.after(from), field);
   }
 }
 
@@ -51,8 +55,8 @@ export class TransitionRefused extends AppError {
     const expected = allowed.length > 0 ? allowed.join(' or ') : 'no other state';
     super(
       ErrorCode.CONFLICT,
-      `A ${subject} that is ${from} cannot become ${to}. ` +
-        (allowed.length > 0 ? `It can become ${expected}.` : `${from} is its last state.`),
+      `${subject} in ${from} cannot go to ${to}: ` +
+        (allowed.length > 0 ? `it can go to ${expected}.` : `${from} is its last state.`),
       { ...(field !== undefined && { field }), expected, got: to, from, to, allowed },
     );
   }

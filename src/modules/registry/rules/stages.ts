@@ -1,28 +1,28 @@
 import { AppError, badInput, conflict, ErrorCode } from '../../../errors.js';
+import { StateMachine, type Transitions } from '../../core/index.js';
 import type { Gate, GatePolicy } from '../../model-quality/index.js';
 
 export const STAGES = ['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/**
- * The stages to which a promotion or demotion may lead. Only a rollback (`planRollback`) leads back into PRODUCTION
- * without gates.
- */
-function nextStages(from: Stage): readonly Stage[] {
-  switch (from) {
-    case 'DEVELOPMENT':
-      return ['STAGING', 'ARCHIVED'];
-    case 'STAGING':
-      return ['PRODUCTION', 'DEVELOPMENT', 'ARCHIVED'];
-    case 'PRODUCTION':
-      return ['ARCHIVED', 'DEVELOPMENT'];
-    case 'ARCHIVED':
-      return ['DEVELOPMENT'];
-  }
-}
+/** The stages to which a promotion or demotion may lead. */
+const STEPS: Transitions<Stage> = {
+  DEVELOPMENT: ['STAGING', 'ARCHIVED'],
+  STAGING: ['PRODUCTION', 'DEVELOPMENT', 'ARCHIVED'],
+  PRODUCTION: ['ARCHIVED', 'DEVELOPMENT'],
+  ARCHIVED: ['DEVELOPMENT'],
+};
+const PROMOTIONS = new StateMachine('A version', STEPS);
+
+/** All changes of a stage. Only a rollback (`planRollback`) leads from any stage into PRODUCTION, without gates. */
+export const VERSION_STAGE = new StateMachine<Stage>('A version', {
+  ...STEPS,
+  DEVELOPMENT: [...STEPS.DEVELOPMENT, 'PRODUCTION'],
+  ARCHIVED: [...STEPS.ARCHIVED, 'PRODUCTION'],
+});
 
 export function canTransition(from: Stage, to: Stage): boolean {
-  return nextStages(from).includes(to);
+  return PROMOTIONS.can(from, to);
 }
 
 /** The transitions from one stage to another, whatever they require; empty when both are the same. */
@@ -34,9 +34,7 @@ export function stepsTo(from: Stage, to: Stage): readonly Stage[] {
 }
 
 export function requireTransition(from: Stage, to: Stage, field = 'input.toStage'): void {
-  if (canTransition(from, to)) return;
-  const expected = nextStages(from).join(' or ');
-  throw conflict(`A version in ${from} can go to ${expected}, not to ${to}.`, { field, expected, got: to });
+  PROMOTIONS.require(from, to, field);
 }
 
 /** The gates that a transition requires; an override of an ADMIN replaces them (`requireOverride`). */

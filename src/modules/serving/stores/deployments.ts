@@ -1,0 +1,42 @@
+import { Deployment } from '../../../db/entities/serving/deployment.entity.js';
+import type { Session } from '../../../db/database.js';
+import { tablesOf } from '../../../db/tables.js';
+import { noteWritten } from '../../../db/written.js';
+import { DEPLOYMENT_STATUS } from '../rules/deployment-status.js';
+
+const tables = tablesOf(Deployment);
+
+/**
+ * The only function that changes the status of a deployment. CONFLICT when its present status does not allow it,
+ * whatever the transaction has read before. `error` says why a model could not be loaded.
+ */
+export async function changeDeploymentStatus(
+  { em, tenant }: Session,
+  deployment: Deployment,
+  status: Deployment['status'],
+  error: string | null = null,
+): Promise<void> {
+  const { id } = deployment;
+  const now = new Date();
+  const endedAt = DEPLOYMENT_STATUS.isFinal(status) ? now : null;
+  // One that is stopped carries no traffic.
+  const weightBps = status === 'STOPPED' ? 0 : deployment.weightBps;
+  const changed = await tables(em)
+    .updateTable('deployment')
+    .set({ status, error, ended_at: endedAt, weight_bps: weightBps, updated_at: now })
+    .where('tenant', '=', tenant)
+    .where('id', '=', id)
+    .where('status', 'in', DEPLOYMENT_STATUS.before(status))
+    .returning('id')
+    .execute();
+  if (changed.length === 0) {
+    const query = tables(em)
+      .selectFrom('deployment')
+      .select('status')
+      .where('tenant', '=', tenant)
+      .where('id', '=', id);
+    const present = await query.executeTakeFirstOrThrow();
+    throw DEPLOYMENT_STATUS.refusal(present.status, status);
+  }
+  noteWritten(deployment, { status, error, endedAt, weightBps, updatedAt: now });
+}
