@@ -9,25 +9,25 @@ import { startHttp, type HttpServer } from './server/http.js';
 
 export interface RunningApp {
   context: AppContext;
-  /** Absent in ROLE=worker. */
+  /** Null in ROLE=worker. */
   http: HttpServer | null;
-  /** Drains: nothing new is taken, what runs may finish. */
+  /** Drains: takes nothing new and lets running work finish. */
   close(): Promise<void>;
 }
 
 export interface AppOptions {
   databaseUrl: string;
-  /** Those of src/modules.ts when absent. */
+  /** When absent: the modules of src/modules.ts. */
   modules?: readonly Module[];
   onStatement?: (sql: string, params: readonly unknown[]) => void;
 }
 
-/** One process of the service in its role. */
+/** Starts one process of the service in its role. */
 export async function startApp(config: Config, logger: Logger, options: AppOptions): Promise<RunningApp> {
   const context = await createContext(config, logger, options.modules ?? (await loadModules()), options);
   const { services, queue, live, db } = context;
   const work = context.backgroundWork.filter((each) => each.in === 'all' || isIn(config, each.in));
-  // What is built last may use all that is built before it, so it ends first.
+  // Work that was created later may use work that was created before it, so it ends first.
   const backwards = work.toReversed();
   const leaving = new AbortController();
   let ticks: { stop(): Promise<void> } | null = null;

@@ -6,7 +6,7 @@ import { loadModules } from './modules.js';
 import { createSchema } from './resolvers/schema.js';
 import type { Services } from './services.js';
 
-/** The services of all modules, each built with those of the modules before it. */
+/** The services of all modules. Each is built with those of the modules before it. */
 export function createServices(modules: readonly Module[], parts: Omit<ModuleParts, 'services'>): Services {
   const built: Partial<Services> = {};
   for (const { name, createServices: create } of modules) {
@@ -24,7 +24,7 @@ export function createServices(modules: readonly Module[], parts: Omit<ModulePar
   return built as Services;
 }
 
-/** Makes what one request reads in bulk. */
+/** Creates the loaders of one request. */
 export function createLoaders(modules: readonly Module[], services: Services): (run: RunInSession) => Loaders {
   return (run) => {
     const batches = new Batches(run);

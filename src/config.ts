@@ -4,7 +4,7 @@ import { AppError, ErrorCode, quote } from './errors.js';
 import { MODULE_SETTINGS } from './modules.js';
 import { list, setting, url, whole, type Settings, type SettingValues } from './settings.js';
 
-/** Settings of the whole process; those of a module are in its settings.ts. */
+/** Settings of the whole process; the settings of a module are in its settings.ts. */
 const CORE_SETTINGS = {
   ROLE: setting(
     z.enum(['all', 'api', 'worker']).default('all'),
@@ -114,11 +114,11 @@ type CoreSettings = SettingValues<typeof CORE_SETTINGS>;
 
 /** Each module adds its own settings. */
 export interface Config extends CoreSettings {
-  /** True when this process brings its own PostgreSQL. */
+  /** True when this process starts its own PostgreSQL. */
   embedded: boolean;
 }
 
-/** Reads the settings; every wrong one is a BAD_USER_INPUT that names it. */
+/** Reads the settings; each wrong one is a BAD_USER_INPUT that names it. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   refuseNearMisses(env);
   const values: Record<string, unknown> = {};
@@ -135,7 +135,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     }
     values[name] = parsed.data;
   }
-  // The loop above has parsed each value with the schema of its own name.
+  // The loop above has parsed each value with the schema of its name.
   const config = { ...(values as Omit<Config, 'embedded'>), embedded: values['DATABASE_URL'] === undefined };
   checkTogether(config);
   return config;
@@ -204,7 +204,7 @@ export interface CommandLine {
 
 const FLAGS = ['--help', '--json'] as const;
 
-/** The flags of `npm start --`; an unknown one is refused. */
+/** Reads the flags of `npm start --`; an unknown one is refused. */
 export function readFlags(args: string[]): CommandLine {
   for (const arg of args) {
     if (!(FLAGS as readonly string[]).includes(arg)) {
@@ -219,7 +219,7 @@ export function readFlags(args: string[]): CommandLine {
   return { help: args.includes('--help'), json: args.includes('--json') };
 }
 
-/** One row per setting: name, default, what it is for. */
+/** One row per setting: name, default, purpose. */
 export function describeSettings(): { name: string; default: string; about: string }[] {
   return Object.entries(SETTINGS).map(([name, { schema, about, shownDefault }]) => {
     const value = shownDefault ?? schema.safeParse(undefined).data;

@@ -15,7 +15,7 @@ import type { Loaders } from './loaders.js';
 import { readFigures, type KnownTokens, type RunInSession } from './modules/platform/index.js';
 import type { Services } from './services.js';
 
-/** Everything a process of the service is made of. */
+/** All parts of a process of the service. */
 export interface AppContext {
   config: Config;
   logger: Logger;
@@ -28,15 +28,15 @@ export interface AppContext {
   ticks: readonly Tick[];
   backgroundWork: readonly BackgroundWork[];
   tokens: KnownTokens;
-  /** Issues tokens of the installation's own secret; null where others issue them. */
+  /** Issues tokens with the service's own secret; null when other issuers are configured. */
   localTokens: SecretTokenVerifier | null;
   metrics: ServiceMetrics;
   createLoaders(run: RunInSession): Loaders;
-  /** Adds what this process counts to what /metrics shows. */
+  /** Adds the metrics of this process to /metrics. */
   registerMetrics(registry: Registry, websockets: { sockets(): number; running(): number }): void;
 }
 
-/** The composition root: the only place that chooses implementations. */
+/** The composition root: only this function chooses implementations. */
 export async function createContext(
   config: Config,
   logger: Logger,

@@ -12,31 +12,31 @@ import type { Operation } from './protocols/rest/operation.js';
 import type { OutcomeDefinition } from './resolvers/jobs/job-outcome.js';
 import type { Services } from './services.js';
 
-/** What modules are handed. */
+/** What a module receives. */
 export interface ModuleParts extends Implementations {
   config: Config;
   logger: Logger;
   /** The kinds of jobs of all modules. */
   jobKinds: readonly JobKind[];
   /**
-   * While services are built: those of the modules above in src/modules.ts; asking for another throws. For ticks and
-   * background work: all.
+   * While services are built: those of the modules above it in src/modules.ts; any other one throws. For ticks and
+   * background work: all services.
    */
   services: Services;
 }
 
 /** Work that runs as long as the process. */
 export interface BackgroundWork {
-  /** In which processes: those that serve the API, those that run jobs, or all. */
+  /** The processes in which it runs: those that serve the API, those that run jobs, or all. */
   in: 'api' | 'worker' | 'all';
   start?(): void | Promise<void>;
-  /** Takes nothing new. Jobs of this process may still run, and use the services. */
+  /** Takes nothing new. Jobs of this process may still run and use the services. */
   stop?(): void | Promise<void>;
-  /** After the last request and the last job. */
+  /** Called after the last request and the last job. */
   close?(): Promise<void>;
 }
 
-/** What a capability adds to the service. The composition root asks every module for it. */
+/** The contributions of a module to the service. The composition root collects them from all modules. */
 export interface Module {
   name: string;
   entities: Entities;
@@ -44,16 +44,16 @@ export interface Module {
   createLoaders(batches: Batches, services: Services): Partial<Loaders>;
   resolvers: readonly Function[];
   jobs: readonly JobDefinition<Services>[];
-  /** What comes out of its jobs, for the API. */
+  /** The outcomes of its jobs, for the API. */
   jobOutcomes: readonly OutcomeDefinition[];
   mlflowEndpoints: readonly Endpoint[];
   restOperations: readonly Operation[];
-  /** In processes that run jobs. */
+  /** For processes that run jobs. */
   createTicks(parts: ModuleParts): Tick[];
   createBackgroundWork(parts: ModuleParts): BackgroundWork[];
 }
 
-/** A module with what it has; the rest is empty. */
+/** A module with the given contributions; the others are empty. */
 export function defineModule(given: Pick<Module, 'name'> & Partial<Module>): Module {
   return {
     entities: [],

@@ -1,4 +1,4 @@
-/** Every way a request can fail, as the client sees it in `extensions.code`. */
+/** Every kind of failure of a request, as the client sees it in `extensions.code`. */
 export enum ErrorCode {
   BAD_USER_INPUT = 'BAD_USER_INPUT',
   INVALID_TENSOR = 'INVALID_TENSOR',
@@ -18,16 +18,19 @@ export enum ErrorCode {
 }
 
 export interface ErrorDetails {
-  /** Path of the offending input, e.g. `input.config.features[2]`. */
+  /** The path of the wrong input, e.g. `input.config.features[2]`. */
   field?: string;
-  /** What would have been accepted. */
+  /** What would be accepted. */
   expected?: string;
-  /** What came instead, shortened. */
+  /** What was given, shortened. */
   got?: string;
   [key: string]: unknown;
 }
 
-/** The one error that services, domain rules and adapters raise on purpose. Anything else is a bug and is masked. */
+/**
+ * The only error that services, rules and adapters throw on purpose. Any other error is a bug, and its message is not
+ * shown to clients.
+ */
 export class AppError extends Error {
   constructor(
     readonly code: ErrorCode,
@@ -54,7 +57,7 @@ export function quote(value: unknown): string {
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text;
 }
 
-/** The value of `field` is not acceptable. */
+/** The error for an invalid value of `field`. */
 export function badInput(field: string, expected: string, got: unknown): AppError {
   const shown = quote(got);
   return new AppError(ErrorCode.BAD_USER_INPUT, `${field}: expected ${expected}, got ${shown}.`, {
@@ -64,12 +67,12 @@ export function badInput(field: string, expected: string, got: unknown): AppErro
   });
 }
 
-/** Absent and foreign ids give this same error. */
+/** Ids that do not exist and ids of other tenants give this same error. */
 export function notFound(kind: string, id: string): AppError {
   return new AppError(ErrorCode.NOT_FOUND, `No ${kind} with id ${quote(id)}.`, { got: quote(id) });
 }
 
-/** Nothing of the tenant is called so. */
+/** The error when the tenant has nothing with this name. */
 export function notFoundByName(kind: string, name: string): AppError {
   return new AppError(ErrorCode.NOT_FOUND, `No ${kind} named ${quote(name)}.`, { got: quote(name) });
 }
@@ -88,10 +91,10 @@ export function unauthenticated(cause?: unknown): AppError {
   );
 }
 
-/** A full disk, or a used-up quota, as the operating system and PostgreSQL name it. */
+/** The error codes of the operating system and PostgreSQL for a full disk or quota. */
 const DISK_FULL = ['ENOSPC', 'EDQUOT', '53100'];
 
-/** UNAVAILABLE with a sentence of its own when a write failed because a disk is full; undefined for any other error. */
+/** UNAVAILABLE with its own sentence when a write failed because a disk is full; undefined for any other error. */
 export function diskFull(error: unknown): AppError | undefined {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; depth++) {
     const { code, cause } = at as Error & { code?: unknown };

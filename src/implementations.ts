@@ -34,13 +34,13 @@ import { markTouched, type MirrorTarget } from './modules/exchange/index.js';
 import { SmallObjects } from './modules/uploads/index.js';
 import type { TrainingBackend } from './training/port.js';
 
-/** What services work with, as the settings choose it. */
+/** The adapters that services use, chosen by the settings. */
 export interface Implementations {
   db: Database;
   live: LiveEvents;
   queue: JobQueue;
   objects: ObjectStore;
-  /** Of tokens that others issue. */
+  /** Verifies tokens of other issuers. */
   tokens: TokenVerifier;
   tokenCodec: OwnTokenCodec;
   metrics: ServiceMetrics;
@@ -54,11 +54,11 @@ export interface Implementations {
   webhookSender: WebhookSender;
   importPolicy: OutboundPolicy;
   connectMlflow: ConnectMlflow;
-  /** Null when nothing is mirrored. */
+  /** Null when no mirror is configured. */
   mirrorTarget: MirrorTarget | null;
-  /** Answers requests. */
+  /** The runtime that answers requests. */
   engine: InferenceEngine;
-  /** Runs what nobody waits for. */
+  /** The runtime for work that nobody waits for. */
   backgroundEngine: InferenceEngine;
 }
 
@@ -71,10 +71,10 @@ export interface ContextOptions {
 /** Longer than any step between two statements of one transaction. */
 const MIN_IDLE_IN_TRANSACTION_MS = 5_000;
 
-/** Two: a shadow that hangs leaves one for the others. */
+/** Two, so that a shadow that hangs leaves one for the others. */
 const BACKGROUND_HOSTS = 2;
 
-/** Connected and prepared: the database has its tables, the object store its place. */
+/** Connects and prepares the adapters: the tables of the database, the bucket or folder of the object store. */
 export async function createImplementations(
   config: Config,
   logger: Logger,
@@ -129,11 +129,11 @@ export async function createImplementations(
   };
 }
 
-/** Private memory that Node.js maps at its start and hardly touches, as room for compiled JavaScript. */
+/** Private memory that Node.js maps at its start and hardly uses: space for compiled JavaScript. */
 const NODE_DATA_BYTES = 1280 * 1024 ** 2;
 const DEFAULT_MEMORY_SHARE = 0.75;
 
-/** What one child process of the service may take. */
+/** The limits of one child process of the service. */
 function childLimits(config: Config): ProcessLimits {
   const residentBytes = config.CHILD_MEMORY_BYTES ?? Math.floor(DEFAULT_MEMORY_SHARE * totalmem());
   return {
@@ -144,7 +144,7 @@ function childLimits(config: Config): ProcessLimits {
   };
 }
 
-/** Tried again by the mirror itself, which knows what else waits. */
+/** The mirror itself retries later, because it knows what else waits. */
 const MIRROR_TRIES = 2;
 
 function createMirrorTarget(config: Config): MirrorTarget | null {
@@ -206,7 +206,7 @@ async function createTokenVerifier(config: Config): Promise<TokenVerifier> {
   return new SecretTokenVerifier(config.AUTH_JWT_SECRET ?? (await ownSecret(config.DATA_DIR)), options);
 }
 
-/** The embedded mode's secret: made at the first start, readable by its owner only. */
+/** The secret of the embedded mode, created at the first start and readable only by its owner. */
 async function ownSecret(dataDir: string): Promise<string> {
   const path = join(dataDir, 'jwt-secret');
   await mkdir(dataDir, { recursive: true });

@@ -1,2 +1,2 @@
-/** What the fields of one request read, in bulk. Each module adds its own loaders in its module.ts. */
+/** Reads the fields of one request in bulk. Each module adds its own loaders in its module.ts. */
 export interface Loaders {}

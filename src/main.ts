@@ -65,7 +65,7 @@ async function announce(
   embedded: EmbeddedPostgres | null,
 ): Promise<void> {
   const { http, context } = app;
-  // Only a service that brings its own database hands out a token: it is somebody's own machine.
+  // Only a service that starts its own database prints a token, because it runs on somebody's own machine.
   const token =
     embedded && context.localTokens
       ? await context.localTokens.issue(
@@ -97,7 +97,7 @@ async function announce(
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-/** What is worth a line of an error: drivers hang their whole connection on it, password included. */
+/** The parts of an error that are worth a line. Drivers attach their whole connection to it, including the password. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { name, message, stack, cause } = error;
@@ -116,7 +116,7 @@ function printHelp(): void {
 }
 
 main().catch((error: unknown) => {
-  // A fault that we know is one sentence; anything else is a bug and shows where it is.
+  // A known fault is one sentence; anything else is a bug, and the log shows where it is.
   process.stderr.write(
     `${error instanceof AppError ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
   );

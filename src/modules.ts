@@ -1,4 +1,4 @@
-// Before any resolver: type-graphql's decorators need it.
+// Before any resolver, because type-graphql's decorators need it.
 import 'reflect-metadata';
 import type { Module } from './define-module.js';
 import { PLATFORM_SETTINGS } from './modules/platform/settings.js';
@@ -18,7 +18,7 @@ interface ListedModule {
   settings?: Settings;
 }
 
-/** Every module, a line each, in the order in which their services are built: each may use those of the ones above. */
+/** Every module, one line each, in the order in which their services are built: each may use those above it. */
 const MODULES: ListedModule[] = [
   { load: () => import('./modules/platform/module.js'), settings: PLATFORM_SETTINGS },
   { load: () => import('./modules/jobs/module.js'), settings: JOBS_SETTINGS },
@@ -42,7 +42,7 @@ export const MODULE_SETTINGS: Settings = Object.assign({}, ...MODULES.map(({ set
 
 let loaded: Promise<Module[]> | undefined;
 
-/** Loads their code, which takes a second: main.ts begins before it needs them. */
+/** Loads the code of all modules, which takes a second: main.ts starts this before it needs them. */
 export function loadModules(): Promise<Module[]> {
   loaded ??= Promise.all(MODULES.map(async ({ load }) => (await load()).default));
   return loaded;

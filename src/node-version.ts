@@ -1,4 +1,4 @@
-/** Imported before all else: what comes after it needs this version, and would fail later without saying why. */
+/** Imported before all else: the rest needs this version, and would fail later without saying why. */
 const NEEDED_NODE = 24;
 
 if (Number.parseInt(process.versions.node, 10) < NEEDED_NODE) {

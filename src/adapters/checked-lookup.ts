@@ -9,8 +9,8 @@ export type Resolve = (host: string) => Promise<LookupAddress[]>;
 const resolveAll: Resolve = (host) => lookup(host, { all: true });
 
 /**
- * For connections to addresses that users give: they use only addresses that were checked after DNS. Not called when
- * the host is an IP address; the URL check has already checked it.
+ * A DNS look-up for connections to addresses that users give: it returns only addresses that were checked. It is not
+ * called when the host is an IP address; the URL check has checked that already.
  */
 export function checkedLookup(policy: OutboundPolicy, resolve: Resolve = resolveAll): LookupFunction {
   const checked = callbackify(async (host: string) => {

@@ -5,9 +5,7 @@ import { AppError, ErrorCode } from '../errors.js';
 const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_RECONNECT_DELAY_MS = 1_000;
 
-/**
- * Connects once, or says why that is impossible; from then on a lost connection is made again for as long as it takes.
- */
+/** Connects once, or throws with the reason. After that, a lost connection is made again, however long that takes. */
 export async function connectRedis(url: string, logger: Logger, options: RedisOptions = {}): Promise<Redis> {
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -23,13 +21,13 @@ export async function connectRedis(url: string, logger: Logger, options: RedisOp
   });
   try {
     await redis.connect();
-    // A password that is refused shows with the first command only.
+    // A refused password shows only with the first command.
     await redis.ping();
     isConnected = true;
   } catch (error) {
     redis.disconnect();
     const { hostname, port } = new URL(url);
-    // The error of a failed connect says only that it is closed.
+    // The error of a failed connection says only that it is closed.
     const why = (reason ?? String(error)).replace(/\.$/, '');
     throw new AppError(
       ErrorCode.UNAVAILABLE,

@@ -9,42 +9,42 @@ import { type FromChild, fromChildSchema, type ToChild } from './messages.js';
 
 /** A program that runs in a child process; its entry calls `serveParent` with the same types. */
 export interface ChildProgram<Request, Report, Result> {
-  /** As errors name it, e.g. `training` for "The training process ended by signal SIGKILL". */
+  /** The name in errors, e.g. `training` for "The training process ended by signal SIGKILL". */
   name: string;
-  /** Compiled file below the folder of the service's code, e.g. `training/local-child.js`. */
+  /** The compiled file below the folder of the service's code, e.g. `training/local-child.js`. */
   entry: string;
   /** A message of any other shape ends the process. */
   report: z.ZodType<Report>;
   result: z.ZodType<Result>;
-  /** Carries the type alone. */
+  /** Never set; it only carries the type. */
   request?: Request;
 }
 
 export interface ChildOptions {
   limits: ProcessLimits;
-  /** The folder for temporary files of the system when absent. */
+  /** When absent: the system's folder for temporary files. */
   cwd?: string;
   env?: NodeJS.ProcessEnv;
-  /** Heap of JavaScript objects, in MiB. */
+  /** Limit of the JavaScript heap, in MiB. */
   maxHeapMib?: number;
 }
 
 export interface AskOptions<Report> {
-  /** Ends the process. */
+  /** After this time the process is ended. */
   timeLimitMs?: number;
-  /** Ends the process; the answer then rejects with the signal's reason. */
+  /** Aborting ends the process; the answer then rejects with the signal's reason. */
   signal?: AbortSignal;
-  /** Reports are handled one after the other; while one is handled, no other is read. */
+  /** Reports are handled one after the other; meanwhile no other message is read. */
   onReport?: (report: Report) => Promise<void> | void;
 }
 
-/** The process ended before it answered, or was ended. */
+/** The process ended before it answered, or was ended by the service. */
 export class ChildLost extends Error {
   constructor(
     readonly reason: EndReason,
-    /** E.g. `signal SIGKILL`. */
+    /** For example `signal SIGKILL`. */
     readonly how: string,
-    /** What it wrote to its standard error last. */
+    /** The last part of its standard error. */
     complaint: string,
   ) {
     super(`${reason}: ${how}`, { cause: complaint });
@@ -60,7 +60,7 @@ interface Asked<Report, Result> {
 
 const MAX_MESSAGE_BYTES = 256 * 1024 ** 2;
 
-/** The compiled child, wherever this module runs from: dist, or src under a test runner. */
+/** The compiled child, when this module runs from dist and also when it runs from src under a test runner. */
 function entryPath({ name, entry }: { name: string; entry: string }): string {
   const root = import.meta.url.endsWith('.ts') ? '../../dist/' : '../';
   const path = fileURLToPath(new URL(root + entry, import.meta.url));
@@ -129,13 +129,13 @@ export class ChildTask<Request, Report, Result> {
     }
   }
 
-  /** Ends the process and all that it started. */
+  /** Ends the process and all processes that it started. */
   kill(): void {
     this.process.kill('CLOSED');
   }
 
   private tell(message: ToChild): void {
-    // A process that has just died cannot receive messages: its end is reported instead.
+    // A process that has just ended cannot receive messages: its end is reported instead.
     if (this.process.channel!.writable) this.process.channel!.write(encodeFrame(message));
   }
 
@@ -150,7 +150,7 @@ export class ChildTask<Request, Report, Result> {
     if (!this.isHandling) void this.handleArrived();
   }
 
-  /** In order. Reading pauses meanwhile, so that a child that sends too much waits. */
+  /** Handles messages in order. Meanwhile nothing is read, so that a child that sends too much has to wait. */
   private async handleArrived(): Promise<void> {
     this.isHandling = true;
     for (let message = this.arrived.shift(); message && !this.process.isEnding; message = this.arrived.shift()) {
@@ -206,7 +206,7 @@ export class ChildTask<Request, Report, Result> {
   }
 }
 
-/** Starts a process for one request; it is gone when the answer arrives. */
+/** Starts a process for one request; it has ended when the answer arrives. */
 export async function askOnce<Request, Report, Result>(
   program: ChildProgram<Request, Report, Result>,
   options: ChildOptions,
@@ -222,7 +222,7 @@ export async function askOnce<Request, Report, Result>(
   }
 }
 
-/** What the loss of a child process means to who asked; any other error passes. */
+/** Translates the loss of a child process for the caller; any other error is returned unchanged. */
 export function explainLoss(error: unknown, name: string): unknown {
   if (!(error instanceof ChildLost)) return error;
   const { code, sentence } = MEANING[error.reason];

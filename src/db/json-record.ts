@@ -10,16 +10,16 @@ export interface JsonRecordPlace {
 }
 
 export interface RecordChange {
-  /** Of the keys that were set or dropped, those that were there, as they were. */
+  /** The old values of the keys that were set or removed, as far as they existed. */
   before: Record<string, string>;
-  /** Of the whole record, as it is now. */
+  /** The number of entries of the whole record, and its size in bytes, after the change. */
   count: number;
   sizeBytes: number;
 }
 
 /**
- * Sets some entries and drops others in place: the statement is as large as the change, whatever the record's size.
- * The caller holds the row's lock.
+ * Sets and removes entries in place: the statement is as large as the change, whatever the size of the record. The
+ * caller holds the row's lock.
  */
 export async function changeRecord(
   em: EntityManager,

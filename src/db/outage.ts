@@ -1,8 +1,8 @@
 import { AppError, diskFull, ErrorCode } from '../errors.js';
 
 /**
- * PostgreSQL's own: connection lost (08), no resources (53), taken back by an operator (57), ended as idle (25P03), try
- * again (40).
+ * SQL states of PostgreSQL: connection lost (08), no resources (53), stopped by an operator (57), ended as idle
+ * (25P03), retry (40).
  */
 const SQL_STATES = /^(08|53|57|40)...$|^25P03$/;
 const SYSTEM_CODES = [
@@ -15,13 +15,13 @@ const SYSTEM_CODES = [
   'ENOTFOUND',
   'EAI_AGAIN',
 ];
-/** The driver gives these no code. */
+/** Errors to which the driver gives no code. */
 const MESSAGES =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed)/;
 
 /**
- * What the database's being out of reach means to a caller: UNAVAILABLE, nothing was changed or a repetition is
- * harmless. Others pass.
+ * Translates an unreachable database to UNAVAILABLE: nothing was changed, or a repetition is harmless. Other errors are
+ * returned unchanged.
  */
 export function asOutage(error: unknown): unknown {
   const full = error instanceof AppError ? undefined : diskFull(error);

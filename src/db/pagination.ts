@@ -9,7 +9,7 @@ export const DEFAULT_PAGE_SIZE = 50;
 export interface PageRequest {
   /** 1 to 500; 50 when absent. */
   first?: number | null;
-  /** The `endCursor` of the page before. */
+  /** The `endCursor` of the previous page. */
   after?: string | null;
 }
 
@@ -22,7 +22,7 @@ export interface Page<T> {
   nodes: T[];
   cursors: string[];
   hasNextPage: boolean;
-  /** Counts only when asked. */
+  /** Counts only when called. */
   totalCount(session: Session): Promise<number>;
 }
 
@@ -31,7 +31,8 @@ interface KeysetRow {
 }
 
 /**
- * One keyset page of an entity, ordered by a non-null column and then by id, so that equal values keep their places.
+ * One keyset page of an entity, ordered by a non-null column and then by id, so that rows with equal values have a
+ * fixed order.
  */
 export async function paginate<T extends KeysetRow, Field extends keyof T & string>(
   session: Session,
@@ -73,7 +74,7 @@ export function encodeCursor(order: Order<string>, value: unknown, id: string): 
   return Buffer.from(JSON.stringify([order.field, order.direction, plain, id])).toString('base64url');
 }
 
-/** The order value and id in a cursor; rejects cursors of another order and forged ones. */
+/** The order value and the id in a cursor. Refuses forged cursors and those of another order. */
 export function decodeCursor(cursor: string, order: Order<string>): { value: string | number | boolean; id: string } {
   let parts: unknown;
   try {
@@ -97,13 +98,13 @@ export function decodeCursor(cursor: string, order: Order<string>): { value: str
   return { value, id };
 }
 
-/** A forged cursor can hold a value that its column cannot: bad data (22), and an operator that does not exist. */
+/** A forged cursor can have a value that its column cannot: invalid data (22), or an operator that does not exist. */
 function isOfAnotherType(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return /^22...$|^42883$/.test(code);
 }
 
-/** As `toISOString` writes it and PostgreSQL accepts it: without year 0. */
+/** A text that `toISOString` writes and PostgreSQL accepts: without year 0. */
 function isInstant(text: string): boolean {
   const instant = new Date(text);
   return !Number.isNaN(instant.getTime()) && instant.toISOString() === text && instant.getUTCFullYear() > 0;

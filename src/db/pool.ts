@@ -1,8 +1,8 @@
 import { escapeLiteral, type Pool, type PoolClient, type QueryResult } from 'pg';
 
 /**
- * The query builder never gives a connection back whose BEGIN, COMMIT or ROLLBACK failed, as they do when the server
- * goes away. Without this, each fault would shrink the pool, until nothing is left and every request waits for ever.
+ * The query builder never returns a connection to the pool when its BEGIN, COMMIT or ROLLBACK failed, as happens when
+ * the server stops. Without this, each fault would shrink the pool until every request waits for ever.
  */
 export function giveBackDeadConnections(pool: Pool): void {
   const connect = pool.connect.bind(pool) as () => Promise<PoolClient>;
@@ -27,7 +27,7 @@ export function giveBackDeadConnections(pool: Pool): void {
 /** The names under which connections prepare a text; all other texts are parsed and planned each time. */
 const preparedNames = new Map<string, string>();
 
-/** Has every connection prepare this text once, under this name. */
+/** Makes every connection prepare this text once, under this name. */
 export function prepareAs(name: string, text: string): void {
   const known = preparedNames.get(text);
   if (known === name) return;
@@ -36,7 +36,7 @@ export function prepareAs(name: string, text: string): void {
   preparedNames.set(text, name);
 }
 
-/** Has each connection of the pool prepare what `prepareAs` names. */
+/** Makes each connection of the pool prepare the texts of `prepareAs`. */
 export function prepareNamed(pool: Pool): void {
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
@@ -50,9 +50,7 @@ export function prepareNamed(pool: Pool): void {
   });
 }
 
-/**
- * BEGIN travels in one message with the statement after it: one way to the server and back less for each transaction.
- */
+/** Sends BEGIN in one message with the next statement: this saves one round trip to the server per transaction. */
 export function sendBeginWithNext(pool: Pool): void {
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => Promise<QueryResult | QueryResult[]>;
@@ -82,7 +80,7 @@ const SETS = 'select set_config(';
 
 /**
  * A statement without parameters, or one that sets the session's context with its values in the text; null for others,
- * whose plans are kept.
+ * because their plans are kept.
  */
 function withLiterals(text: string, values: readonly unknown[]): string | null {
   if (values.length === 0) return text;
@@ -90,7 +88,7 @@ function withLiterals(text: string, values: readonly unknown[]): string | null {
   return text.replaceAll(/\$(\d+)/g, (_, n: string) => escapeLiteral(String(values[Number(n) - 1])));
 }
 
-/** A statement that a connection prepares once, under this name; `?` are parameters. */
+/** A statement that a connection prepares once, under this name; `?` marks parameters. */
 export interface Prepared {
   name: string;
   text: string;
@@ -99,12 +97,12 @@ export interface Prepared {
 
 type Param = string | number | null | readonly string[] | Buffer;
 
-/** The names that a connection knows. */
+/** The names that a connection has prepared. */
 const preparedBy = new WeakMap<PoolClient, Set<string>>();
 
 /**
- * Statements in a transaction of their own with these settings, in one message to the server: a message is a
- * transaction. The answer is of the last.
+ * Runs statements with these settings in their own transaction, in one message to the server: a message is a
+ * transaction. Returns the result of the last one.
  */
 export async function sendAtOnce(
   pool: Pool,
@@ -141,7 +139,7 @@ function literal(value: Param): string {
 
 const NOTHING: QueryResult = { command: '', rowCount: null, oid: 0, fields: [], rows: [] };
 
-/** Shows every statement on its way to the server. */
+/** Reports every statement before it is sent to the server. */
 export function watchStatements(pool: Pool, onStatement: (sql: string, params: readonly unknown[]) => void): void {
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;

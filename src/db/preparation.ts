@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { AppError, ErrorCode } from '../errors.js';
 import { sql } from './sql.js';
 
-/** The roles under which row-level security is enforced; neither can bypass it. */
+/** The roles under which row-level security applies; neither can bypass it. */
 export const APP_ROLE = 'matih_app';
 export const SYSTEM_ROLE = 'matih_system';
 const ROLES = [APP_ROLE, SYSTEM_ROLE];
@@ -23,7 +23,7 @@ interface Role {
   usable: boolean;
 }
 
-/** Checks the service's requirements; each error is one sentence that says what to do. */
+/** Checks the requirements of the service; each error is one sentence that says what to do. */
 export async function checkServer(em: EntityManager): Promise<void> {
   const { version, encoding, schema, user } = await describeServer(em);
   if (version < MIN_VERSION)
@@ -38,8 +38,8 @@ export async function checkServer(em: EntityManager): Promise<void> {
 }
 
 /**
- * Roles belong to the whole server: another of its databases may have made them, and a restored one may lack them.
- * The user of DATABASE_URL need not be a superuser, but must be able to become either role.
+ * Roles belong to the whole server: another database may have created them already, and a restored server may lack
+ * them. The user of DATABASE_URL need not be a superuser, but must be allowed to become either role.
  */
 export async function ensureRoles(em: EntityManager): Promise<void> {
   const { user, version } = await describeServer(em);
@@ -71,7 +71,7 @@ export async function ensureRoles(em: EntityManager): Promise<void> {
   }
 }
 
-/** What a refusal in the middle of the migration means. */
+/** Explains a refusal in the middle of the migration. */
 export async function explainRefusal(em: EntityManager, error: unknown): Promise<unknown> {
   if (!isRefused(error)) return error;
   const { user, database } = await describeServer(em);
@@ -83,7 +83,7 @@ export async function explainRefusal(em: EntityManager, error: unknown): Promise
   );
 }
 
-/** Several databases of one server may be set up at once; the second one retries and finds the roles. */
+/** Several databases of one server may be set up at the same time; the second one retries and finds the roles. */
 export function isRace(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   return code === '42710' || code === '23505' || /tuple concurrently updated/.test(message ?? '');

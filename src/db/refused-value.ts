@@ -1,6 +1,6 @@
 import { AppError, ErrorCode } from '../errors.js';
 
-/** What PostgreSQL says of a value that it cannot keep, by its SQLSTATE. */
+/** What PostgreSQL says about a value that it cannot store, by SQLSTATE. */
 const EXPECTED: Record<string, string> = {
   '22001': 'a shorter text',
   '22003': 'a number within the range of its field',
@@ -9,13 +9,13 @@ const EXPECTED: Record<string, string> = {
   '22021': 'text without NUL characters and halves of characters',
   '22P02': 'a value of the form that its field has',
   '22P05': 'text without NUL characters and halves of characters',
-  // A program limit, in a statement of ours always that of an index or of a whole JSON value.
+  // A program limit; in the service's statements this is always the limit of an index or of a whole JSON value.
   '54000': 'a shorter text',
 };
 
 /**
- * The services check values first: a value that the database still rejects is the sender's mistake, not a fault of
- * this service, and retrying is useless. Others pass.
+ * Services check values first. A value that the database still refuses is the client's mistake, not a fault of this
+ * service, and retrying is useless. Other errors are returned unchanged.
  */
 export function asRefusedValue(error: unknown): unknown {
   for (let at = error, depth = 0; at instanceof Error && !(at instanceof AppError) && depth < 5; depth++) {

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Query, type Connection, type Pool } from 'pg';
 
-/** Called with the bytes of each row as it arrives; may delay the next rows. An error from it ends the statement. */
+/** Called with the bytes of each row when it arrives; may delay the next rows. An exception ends the statement. */
 export type OnRow = (bytes: number) => Promise<void> | null;
 
 interface Counting {
@@ -9,7 +9,7 @@ interface Counting {
   stoppedBy: Error | null;
 }
 
-// What the driver calls, and its types leave out.
+// A method that the driver calls and its types do not contain.
 declare module 'pg' {
   interface Query {
     handleDataRow(row: { length: number }): void;
@@ -18,21 +18,21 @@ declare module 'pg' {
 
 const countings = new AsyncLocalStorage<Counting>();
 
-/** `work`, with the rows of its statements counted. */
+/** Runs `work` and counts the rows of its statements. */
 export async function countRows<T>(onRow: OnRow, work: () => Promise<T>): Promise<T> {
   const counting: Counting = { onRow, stoppedBy: null };
   try {
     return await countings.run(counting, work);
   } catch (error) {
-    // The layers between wrap what a statement throws.
+    // The layers in between wrap the error of a statement.
     throw counting.stoppedBy ?? error;
   }
 }
 
-/** Makes the pool count, first of all that wraps its connections. */
+/** Makes the pool count rows. It must be the first wrapper of the pool's connections. */
 export function letRowsBeCounted(pool: Pool): void {
   pool.on('connect', (client) => {
-    // Out of the pool nobody else listens, and an error that nobody listens to would end the process.
+    // Outside of the pool nobody else listens, and an error without a listener would end the process.
     client.on('error', () => undefined);
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
     Object.assign(client, {
@@ -51,7 +51,7 @@ export function letRowsBeCounted(pool: Pool): void {
 }
 
 /**
- * A statement that is ended while its rows come: they may be more than fit into memory, and the server has no way to
+ * A statement that can be ended while its rows arrive: they may not fit into memory, and the server cannot be asked to
  * send fewer.
  */
 class CountedQuery extends Query {
@@ -92,7 +92,7 @@ class CountedQuery extends Query {
     }
   }
 
-  /** With its connection: nothing else ends the rows that are on their way. */
+  /** Closes the connection too: nothing else stops the rows that are being sent. */
   private stop(error: Error): void {
     this.isStopped = true;
     this.counting.stoppedBy ??= error;

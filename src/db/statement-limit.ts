@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Pool } from 'pg';
 
-/** Time limit for each statement of the current work; the pool's own limit when there is none. */
+/** The time limit for each statement of the current work; when there is none, the pool's own limit. */
 const limitMs = new AsyncLocalStorage<number>();
 
-/** The server ends a statement at its limit; who gets no answer for so much longer gives the server up. */
+/** The server ends a statement at its limit. When no answer comes for this much longer, the server counts as frozen. */
 const GRACE_MS = 500;
 
 export function withStatementLimit<T>(ms: number, work: () => Promise<T>): Promise<T> {
@@ -12,8 +12,8 @@ export function withStatementLimit<T>(ms: number, work: () => Promise<T>): Promi
 }
 
 /**
- * Ends a connection whose server does not answer a statement: it is frozen, or the network drops what is sent.
- * Requests waiting on that connection fail at once, and the pool makes a new one.
+ * Closes a connection whose server does not answer a statement: the server is frozen, or the network drops packets.
+ * Requests that wait on that connection fail at once, and the pool makes a new one.
  */
 export function giveUpSilentServer(pool: Pool, defaultLimitMs: number): void {
   pool.on('connect', (client) => {
@@ -35,7 +35,7 @@ export function giveUpSilentServer(pool: Pool, defaultLimitMs: number): void {
   });
 }
 
-/** Has the code of the system's own error for a peer that does not answer. */
+/** Has the code of the operating system's error for a peer that does not answer. */
 class SilentServer extends Error {
   readonly code = 'ETIMEDOUT';
 

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { CompiledQuery, type Compilable } from 'kysely';
 import { prepareAs } from './pool.js';
 
-/** What each type of a column is in JavaScript, as `columnTypes` reads it. */
+/** The JavaScript type of each column type, as `columnTypes` reads it. */
 interface TypesInJavaScript {
   text: string;
   uuid: string;
@@ -11,7 +11,7 @@ interface TypesInJavaScript {
   'double precision': number;
   boolean: boolean;
   'timestamp with time zone': Date;
-  /** Can hold any JSON: parse it. */
+  /** Can have any JSON: parse it. */
   jsonb: unknown;
   json: unknown;
   'text[]': string[];
@@ -25,16 +25,16 @@ type ColumnType = keyof TypesInJavaScript;
 
 declare const STATED: unique symbol;
 
-/** A type of a column whose values the statement itself makes, so that more is known of them. */
+/** A column type whose values the statement itself makes, so that more is known about them. */
 type Stated<Type extends ColumnType, T> = Type & { readonly [STATED]: T };
 
-/** A json column of which the statement makes such values. */
+/** A json column whose values the statement makes. */
 export const jsonOf = <T>() => 'json' as Stated<'json', T>;
 
-/** A text column that holds one of these. */
+/** A text column that has one of these values. */
 export const textOf = <T extends string>() => 'text' as Stated<'text', T>;
 
-/** The columns of a row by name, each with PostgreSQL's name of its type; `?` after it says that it may be null. */
+/** The columns of a row by name, each with PostgreSQL's name of its type; a `?` after it means that it may be null. */
 export type RowShape = Readonly<Record<string, ColumnType | `${ColumnType}?`>>;
 
 export type RowOf<Shape extends RowShape> = {
@@ -48,20 +48,20 @@ export type RowOf<Shape extends RowShape> = {
 };
 
 export interface StatementText {
-  /** Of its own in the whole service. */
+  /** Unique in the whole service. */
   name: string;
   /** With $1, $2 … for its parameters. */
   text: string;
   row: RowShape;
 }
 
-/** Every statement that is written as SQL: a test asks the database what each gives. */
+/** All statements that are written as SQL: a test compares each with what the database returns. */
 export const statements: StatementText[] = [];
 
 /**
- * A statement that the query builder cannot say, in SQL of our own. Its row is stated here once, and a test compares it
- * with what the database says of the statement. With `isPrepared`, each connection parses and plans it once: not for
- * one whose best plan depends on what its parameters are.
+ * A statement in SQL, for what the query builder cannot express. Its row is stated here once, and a test compares it
+ * with the database's description of the statement. With `isPrepared`, each connection parses and plans it once; do not
+ * use this when the best plan depends on the parameters.
  */
 export function statement<const Shape extends RowShape>(definition: {
   name: string;
@@ -78,7 +78,9 @@ export function statement<const Shape extends RowShape>(definition: {
   };
 }
 
-/** Runs a query of the builder, whose text is always the same, as a statement that each connection prepares once. */
+/**
+ * Runs a query of the builder, whose text must always be the same, as a statement that each connection prepares once.
+ */
 export async function runPrepared<Row>(em: EntityManager, name: string, query: Compilable<Row>): Promise<Row[]> {
   const compiled = query.compile();
   prepareAs(name, compiled.sql);

@@ -4,13 +4,14 @@ import { sql, type ColumnType, type Generated, type RawBuilder } from 'kysely';
 
 declare const JSON_TEXT: unique symbol;
 
-/** A value on its way to a json column: only `toJson` makes one. */
+/** A value for a json column; only `toJson` makes one. */
 export interface Json<T> {
   readonly [JSON_TEXT]: T;
 }
 
 /**
- * A json column is read as its value, and written through `toJson`: the driver would send an array as an array of SQL.
+ * A json column is read as its value, and written through `toJson`, because the driver would send an array as an SQL
+ * array.
  */
 type Column<T> =
   T extends Generated<infer Value>
@@ -27,7 +28,7 @@ type IsJson<T> = [NonNullable<T>] extends [Date | string | number | boolean | nu
 
 type AnyEntity = EntitySchemaWithMeta & { readonly tableName?: string };
 
-/** The tables of these entities, as Kysely wants them: column names and types as the entities say. */
+/** The tables of these entities for Kysely: column names and types as in the entities. */
 export type TablesOf<E extends AnyEntity> = {
   [Entity in E as NonNullable<Entity['tableName']>]: {
     [Name in keyof InferKyselyTable<Entity>]: Column<InferKyselyTable<Entity>[Name]>;
@@ -35,8 +36,8 @@ export type TablesOf<E extends AnyEntity> = {
 };
 
 /**
- * The query builder over the tables of these entities, in the transaction of `em`. A store makes one of what it reads
- * and writes: `const tables = tablesOf(Run, RunTag)`, then `tables(session.em).selectFrom('run')`.
+ * The query builder for the tables of these entities, in the transaction of `em`. A store creates one for the tables
+ * that it uses: `const tables = tablesOf(Run, RunTag)`, then `tables(session.em).selectFrom('run')`.
  */
 export function tablesOf<const E extends readonly AnyEntity[]>(..._entities: E) {
   return (em: EntityManager) => em.getKysely<TablesOf<E[number]>>();
@@ -47,7 +48,7 @@ export function toJson<T>(value: T): RawBuilder<Json<T>> {
   return sql<Json<T>>`${JSON.stringify(value)}`;
 }
 
-/** `column = anyOf('uuid', ids)`: one parameter, however many values there are. */
+/** `column = anyOf('uuid', ids)`: one parameter, however many values it has. */
 export function anyOf<T extends string>(type: 'uuid' | 'text', values: readonly T[]): RawBuilder<T> {
   return sql<T>`any(${values}::${sql.raw(type)}[])`;
 }

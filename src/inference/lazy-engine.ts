@@ -2,7 +2,7 @@ import { AppError, ErrorCode } from '../errors.js';
 import type { Signature, Tensor } from '../modules/model-contract/index.js';
 import type { EngineStats, InferenceEngine, InferOptions, InferResult, ModelSource } from './port.js';
 
-/** An engine that starts when the first model is loaded: a process that serves none pays nothing. */
+/** A runtime that starts when the first model is loaded: a process that serves no model pays nothing. */
 export class LazyEngine implements InferenceEngine {
   private engine: InferenceEngine | null = null;
   private closed = false;

@@ -1,6 +1,6 @@
 import { allocate, type Signature, type Tensor, type TensorSpec } from '../modules/model-contract/index.js';
 
-/** More inputs than this are tried all at once and not one by one. */
+/** With more inputs than this, all are tried together and not one by one. */
 const MAX_TRIED_ALONE = 32;
 const MAX_TRIAL_ELEMENTS = 50_000;
 
@@ -10,8 +10,8 @@ export type TrialRun = (inputs: Tensor[]) => Promise<Tensor[] | null>;
 const isFloat = ({ datatype }: TensorSpec) => datatype === 'FP32' || datatype === 'FP64';
 
 /**
- * Which inputs of floats take NaN as a missing value: those with which every number of the answer stays finite. A model
- * that does not know missing values carries NaN on to its answer.
+ * Finds the float inputs that accept NaN as a missing value: those with which every number of the answer stays finite.
+ * A model that does not handle missing values passes NaN on to its answer.
  */
 export async function withMissingTried(signature: Signature, run: TrialRun): Promise<Signature> {
   const open = signature.inputs.filter((spec) => isFloat(spec) && spec.acceptsMissing === undefined);
@@ -22,7 +22,7 @@ export async function withMissingTried(signature: Signature, run: TrialRun): Pro
     const outputs = await run(signature.inputs.map((spec) => oneRow(spec, missing.includes(spec))));
     return outputs !== null && outputs.every(isFinite);
   };
-  // Not finite even for zeros, as a logarithm: no conclusion.
+  // Not finite even for zeros, e.g. because of a logarithm: nothing can be concluded.
   if (!(await answers([]))) return signature;
   if (await answers(open)) open.forEach(({ name }) => taken.add(name));
   else if (open.length > 1 && open.length <= MAX_TRIED_ALONE)

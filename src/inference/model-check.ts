@@ -10,14 +10,12 @@ import type { OnnxFileFacts, OnnxFileLimits } from './onnx-file.js';
 
 export interface ModelCheckLimits extends OnnxFileLimits {
   maxSizeBytes: number;
-  /**
-   * Processor time for reading, loading and trying a small model; a larger one gets `cpuMsPerMebibyte` more for each
-   * MiB.
-   */
+  /** Processor time to read, load and try a small model; a larger one gets `cpuMsPerMebibyte` more for each MiB. */
   cpuMs: number;
   cpuMsPerMebibyte: number;
   /**
-   * Time on the clock at least, for a model that waits without end; eight times the processor time where that is more.
+   * The least time limit by the clock, for a model that waits for ever; eight times the processor time when that is
+   * more.
    */
   wallMs: number;
   /** Resident memory of the process that tries the model. */
@@ -31,7 +29,7 @@ export interface CheckedModel extends OnnxFileFacts {
 
 const MEBIBYTE = 1024 ** 2;
 const WALL_FACTOR = 8;
-/** Facts and signature of one model. */
+/** Limit of the facts and the signature of one model. */
 const MAX_FRAME_BYTES = 16 * MEBIBYTE;
 
 const DEFAULT_LIMITS: ModelCheckLimits = {
@@ -92,7 +90,7 @@ function refusal(header: HostReply, limits: ModelCheckLimits, folder: string): A
   return invalidModel(`The runtime refused the model when it was loaded and run on zeros: ${detail}`);
 }
 
-/** Runs in the trying process until one of them has ended it; then the rest is refused too. */
+/** Runs trials in the process until one has ended it; the others are then refused. */
 function trialRun(host: HostProcess, leftMs: () => number): TrialRun {
   return async (inputs) => {
     try {
@@ -106,7 +104,9 @@ function trialRun(host: HostProcess, leftMs: () => number): TrialRun {
   };
 }
 
-/** In a process with an empty environment and an own empty folder, bounded in processor time, memory and files. */
+/**
+ * Runs in a process with an empty environment and its own empty folder; processor time, memory and files are limited.
+ */
 async function inspectAndTry(original: string, sizeBytes: number, limits: ModelCheckLimits): Promise<CheckedModel> {
   const folder = await mkdtemp(join(tmpdir(), 'matih-check-'));
   const path = join(folder, 'model.onnx');
@@ -116,7 +116,7 @@ async function inspectAndTry(original: string, sizeBytes: number, limits: ModelC
   const leftMs = (): number => Math.max(1, endsAt - performance.now());
   let host: HostProcess | undefined;
   try {
-    // A copy, for the folder may hold nothing else that a model could read.
+    // A copy, because the folder must not contain anything else that a model could read.
     await copyFile(original, path, constants.COPYFILE_FICLONE);
     host = new HostProcess({
       cwd: folder,
@@ -150,8 +150,8 @@ async function inspectAndTry(original: string, sizeBytes: number, limits: ModelC
 }
 
 /**
- * Checks an uploaded ONNX file, which may be hostile: its bytes are read, and it is loaded and run on made-up rows, in
- * a process of its own. Errors: INVALID_MODEL with a sentence that says what is wrong and what to do.
+ * Checks an uploaded ONNX file, which may be hostile. A child process reads its bytes, loads it and runs it on
+ * generated rows. Errors: INVALID_MODEL with a sentence that says what is wrong and what to do.
  */
 export async function checkModel(path: string, limits: Partial<ModelCheckLimits> = {}): Promise<CheckedModel> {
   const all = { ...DEFAULT_LIMITS, ...limits };

@@ -1,15 +1,13 @@
-/**
- * What an ONNX file says about itself, and whether the runtime may see it at all. Reads the bytes only; nothing is run.
- */
+/** Reads what an ONNX file says about itself, and whether the runtime may load it. Only reads bytes; nothing is run. */
 import { quote } from '../errors.js';
 import { type Field, MalformedMessage, ProtobufWalk } from './onnx/format/protobuf-walk.js';
 import { MICROSOFT_RULES } from './onnx/format/rows/model-rules.js';
 
 export interface OnnxFileFacts {
   irVersion: number;
-  /** Version of the operator set ai.onnx; null when the file imports ai.onnx.ml alone. */
+  /** The version of the operator set ai.onnx; null when the file imports only ai.onnx.ml. */
   opset: number | null;
-  /** Name and version of the tool that wrote the file; '' when it does not say. */
+  /** Name and version of the tool that wrote the file; '' when unknown. */
   producer: string;
   metadata: Record<string, string>;
 }
@@ -19,7 +17,7 @@ export interface OnnxFileLimits {
   maxNodes: number;
 }
 
-/** What onnxruntime 1.30 runs. */
+/** The versions that onnxruntime 1.30 can run. */
 const IR_VERSIONS = [3, 13] as const;
 const OPSETS = [7, 26] as const;
 const ALLOWED_DOMAINS: ReadonlySet<string> = new Set(['', 'ai.onnx', 'ai.onnx.ml']);
@@ -29,11 +27,11 @@ const ALLOWED_OPERATORS: ReadonlySet<string> = new Set(
 
 const MAX_DIMENSION = 2 ** 31 - 1;
 const MAX_RANK = 64;
-/** Of types within types, e.g. a sequence of maps. */
+/** Limit of nested types, e.g. a sequence of maps. */
 const MAX_TYPE_DEPTH = 8;
-/** Sub-byte element types pack at most this many elements into a byte. */
+/** Element types smaller than a byte have at most this many elements in a byte. */
 const MAX_ELEMENTS_PER_BYTE = 8;
-/** Fields of the model and its graphs: nodes, weights, shapes. */
+/** Limit of the fields of the model and its graphs: nodes, weights, shapes. */
 const MAX_PARTS = 1_000_000;
 const MAX_METADATA_ENTRIES = 1000;
 const MAX_METADATA_BYTES = 1024 ** 2;
@@ -69,7 +67,7 @@ export class InvalidFile extends Error {
 const invalidModel = (message: string, details: { expected?: string; got?: string } = {}): InvalidFile =>
   new InvalidFile(message, details);
 
-/** Field numbers of onnx.proto that are read here, by message. */
+/** The field numbers of onnx.proto that are read here, by message. */
 const MODEL = {
   irVersion: 1,
   producerName: 2,
@@ -101,7 +99,7 @@ const DIMENSION_VALUE = 1;
 
 class OnnxInspection {
   irVersion = 0;
-  /** By domain, '' for ai.onnx. */
+  /** By domain; '' is ai.onnx. */
   readonly opsets = new Map<string, number>();
   graphs = 0;
   producer: string[] = ['', ''];
@@ -229,7 +227,7 @@ class OnnxInspection {
         );
       }
       if (part.number === TENSOR.dims) this.addDims(part, dims);
-      // At least one per entry, for text may be empty and small integers take no length.
+      // At least one byte per entry, because a text may be empty and small integers have no length.
       else if (TENSOR.data.includes(part.number)) dataBytes += part.end - part.start + 1;
     });
     this.dimensions(dims);
@@ -296,7 +294,7 @@ class OnnxInspection {
         this.inner(dimension, (own) => own.number === DIMENSION_VALUE && this.addDims(own, dims));
       });
     });
-    // Some exporters write -1 for "any".
+    // Some exporters write -1 for "any length".
     this.dimensions(dims.filter((dimension) => dimension !== -1));
   }
 
@@ -346,9 +344,8 @@ function checkRange(what: string, version: number, [least, most]: readonly [numb
 }
 
 /**
- * Reads an ONNX file of any origin.
- * Throws InvalidFile for what is no ONNX file, keeps data outside itself, uses custom operators, declares absurd
- * shapes, nests too deep, or is of a version the runtime cannot run.
+ * Reads an ONNX file from any source. Throws InvalidFile for a file that is not ONNX, has data outside itself, uses
+ * custom operators, declares absurd shapes, is nested too deep, or has a version that the runtime cannot run.
  */
 export function inspectOnnxFile(bytes: Uint8Array, limits: OnnxFileLimits): OnnxFileFacts {
   if (bytes.length === 0) throw invalidModel('The file is empty; export the model again.');

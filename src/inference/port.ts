@@ -1,25 +1,25 @@
 import type { Signature, Tensor } from '../modules/model-contract/index.js';
 
 export interface ModelSource {
-  /** Stable id of the model's bytes, the version's id. */
+  /** A stable id of the model's bytes: the id of the version. */
   modelId: string;
   /** Local path of the .onnx file. */
   path: string;
 }
 
 export interface InferOptions {
-  /** Milliseconds from now; past it the call fails with DEADLINE_EXCEEDED and the host that hangs is killed. */
+  /** Milliseconds from now. After it the call fails with DEADLINE_EXCEEDED, and a host that hangs is killed. */
   deadlineMs: number;
-  /** Never beside another request, even where the model's rows are proven independent. */
+  /** True: never in a batch with another request, even when the model's rows are proven independent. */
   alone?: boolean;
 }
 
 export interface InferResult {
-  /** First dimension = rows of the request. */
+  /** The first dimension is the rows of the request. */
   outputs: Tensor[];
-  /** From the call to the answer, queueing and batching included. */
+  /** From the call to the answer, including queueing and batching. */
   latencyMs: number;
-  /** Rows of the batch that this request ran in. */
+  /** Rows of the batch in which this request ran. */
   batchRows: number;
 }
 
@@ -32,13 +32,13 @@ export interface EngineStats {
 }
 
 /**
- * Runs models. Inputs must already agree with the signature (`domain/serving/tensor-check.ts`).
- * Errors: NOT_FOUND (not loaded), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (memory or queue), UNAVAILABLE (quarantined or
- * host lost), INVALID_TENSOR (the runtime refused the values).
+ * Runs models. Inputs must already match the signature (`tensor-check.ts` of the model contract). Errors: NOT_FOUND
+ * (not loaded), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (memory or queue), UNAVAILABLE (in quarantine, or host lost),
+ * INVALID_TENSOR (the runtime refused the values).
  */
 export interface InferenceEngine {
   readonly name: string;
-  /** Loads and warms; idempotent. */
+  /** Loads the model and warms it up; idempotent. */
   load(model: ModelSource): Promise<Signature>;
   unload(modelId: string): Promise<void>;
   infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult>;
@@ -46,13 +46,13 @@ export interface InferenceEngine {
   close(): Promise<void>;
 }
 
-/** What the check of an uploaded file finds; it may know more. */
+/** What the check of an uploaded file finds. */
 export interface ModelFacts {
   signature: Signature;
 }
 
 /**
- * Checks an uploaded file, which may be hostile, by reading its bytes and then trying it in a killable process.
+ * Checks an uploaded file, which may be hostile: reads its bytes, then tries it in a process that can be killed.
  * Errors: INVALID_MODEL with a sentence that says what is wrong and what to do.
  */
 export type ModelChecker = (path: string) => Promise<ModelFacts>;

@@ -9,7 +9,7 @@ export interface Tick {
   run(): Promise<unknown>;
 }
 
-/** A wake-up can be lost; then the next look finds the jobs. */
+/** If a wake-up is lost, the next turn finds the jobs. */
 const DISPATCH_INTERVAL_MS = 30_000;
 
 export function startTicks(ticks: readonly Tick[], logger: Logger): { stop(): Promise<void> } {
@@ -22,7 +22,7 @@ export function startTicks(ticks: readonly Tick[], logger: Logger): { stop(): Pr
   };
 }
 
-/** Carries new jobs to the queue as soon as their transaction has committed. */
+/** Sends new jobs to the queue as soon as their transaction has committed. */
 export function dispatcher(
   jobs: JobService,
   live: LiveEvents,

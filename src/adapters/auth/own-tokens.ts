@@ -7,10 +7,13 @@ import type { OwnClaims, OwnTokenCodec, SigningKey } from './port.js';
 
 const ALGORITHM = 'EdDSA';
 const TYPE = 'matih+jwt';
-/** Not those of the settings: they name who else issues tokens. */
+/** A fixed name, not a setting: the settings name other issuers. */
 const ISSUER = 'matih-ml-service';
 
-/** How each token of ours begins: its header, in this order, but for the character that what follows decides too. */
+/**
+ * The beginning of each own token: its header, in this order, without the last character, which also depends on what
+ * follows.
+ */
 const START = Buffer.from(`{"alg":"${ALGORITHM}","typ":"${TYPE}"`).toString('base64url').slice(0, -1);
 
 const claimsSchema = z.object({
@@ -21,7 +24,7 @@ const claimsSchema = z.object({
   exp: z.number(),
 });
 
-/** Tokens of the service's own: JWTs signed with Ed25519, of a type that no other verifier here takes. */
+/** Tokens of this service: JWTs signed with Ed25519, of a type that no other verifier here accepts. */
 export const ownTokens: OwnTokenCodec = {
   isOwn: (token) => token.startsWith(START),
 
@@ -60,7 +63,7 @@ export const ownTokens: OwnTokenCodec = {
         keyId: String(protectedHeader.kid),
       };
     } catch (error) {
-      // The database that holds the keys may be away.
+      // The database with the keys may not answer.
       throw error instanceof AppError ? error : unauthenticated(error);
     }
   },

@@ -1,19 +1,19 @@
 import type { Principal } from '../../modules/core/index.js';
 
-/** Verifies bearer tokens; every rejection is the same UNAUTHENTICATED, so that it reveals nothing. */
+/** Verifies bearer tokens. Every rejection is the same UNAUTHENTICATED, so that it reveals nothing. */
 export interface TokenVerifier {
-  /** At once when the token is known. */
+  /** Without waiting when the token is known. */
   verify(token: string): Principal | Promise<Principal>;
 }
 
-/** A key that signs tokens of the service's own. */
+/** A key that signs tokens of this service. */
 export interface SigningKey {
   id: string;
   /** The private key as JSON (JWK). */
   secret: string;
 }
 
-/** The claims of a token that this service issued. Its database row holds the rest. */
+/** The claims of a token that this service issued. Its database row has the rest. */
 export interface OwnClaims {
   tokenId: string;
   tenant: string;
@@ -22,9 +22,9 @@ export interface OwnClaims {
   expiresAt: Date;
 }
 
-/** Writes and reads the tokens that the service itself issues. */
+/** Writes and reads the tokens that this service issues. */
 export interface OwnTokenCodec {
-  /** Whether a token says of itself that it is one of ours; such a token is ours or nobody's. */
+  /** Whether a token claims to be of this service; no other verifier is then asked. */
   isOwn(token: string): boolean;
   newKey(): Promise<SigningKey>;
   sign(key: SigningKey, claims: OwnClaims): Promise<string>;

@@ -5,10 +5,10 @@ import { isSubject, Role, TENANT, type Principal } from '../../modules/core/inde
 import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
 import type { TokenVerifier } from './port.js';
 
-/** The last second that a Date can hold. */
+/** The last second that a JavaScript Date can hold. */
 const MAX_SECONDS = 8.64e12;
 
-/** What cannot be stored or seen is refused with its token. */
+/** A token with values that cannot be stored or displayed is refused. */
 const claimsSchema = z.object({
   sub: z.string().refine(isSubject),
   tenant: z.string().regex(TENANT),
@@ -40,7 +40,7 @@ export class SecretTokenVerifier implements TokenVerifier {
     );
   }
 
-  /** A token of our own; the embedded mode hands one out at start. */
+  /** Issues a token with the own secret; the embedded mode prints one at the start. */
   issue(principal: { subject: string; tenant: string; role: Role }, lifetimeSeconds: number): Promise<string> {
     return new SignJWT({ tenant: principal.tenant, role: principal.role })
       .setProtectedHeader({ alg: 'HS256' })
@@ -80,8 +80,8 @@ export class JwksTokenVerifier implements TokenVerifier {
 }
 
 /**
- * Tokens that were verified within the last minute, for no longer than they live: a client sends the same one thousands
- * of times.
+ * Verified tokens are remembered for a minute, but not after they expire: a client sends the same token thousands of
+ * times.
  */
 const KNOWN_FOR_MS = 60_000;
 const newKnownTokens = () => new LRUCache<string, { principal: Principal; until: number }>({ max: 1_000 });

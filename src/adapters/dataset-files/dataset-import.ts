@@ -13,16 +13,19 @@ import { checkColumnNames, loadTextTable, uniqueNames, type WrittenRows } from '
 import type { ImportOutcome, ImportRequest } from './port.js';
 import { columnTypeOf } from './reading-sql.js';
 
-/** A table on this machine whose columns have no reading yet. */
+/** A table on this machine for whose columns no reading is decided yet. */
 interface RawTable {
   path: string;
   names: readonly string[];
-  /** Of JSON columns: whether every value is a text there. */
+  /** For JSON: whether every value of a column is a text in the file. */
   areTexts: readonly boolean[];
   reading: FileReading;
 }
 
-/** Reads a user's file as the port says. It runs in its own process (import-apart.ts): the file is still unchecked. */
+/**
+ * Imports a user's file as the port describes. Runs in its own process (reader-child.ts), because the file is not
+ * checked yet.
+ */
 export async function importDataset(request: ImportRequest): Promise<ImportOutcome> {
   const { path, format, tablePath } = request;
   await checkThere(path);
@@ -54,7 +57,7 @@ export async function importDataset(request: ImportRequest): Promise<ImportOutco
     });
   } catch (error) {
     const told = readError(error, path);
-    // DuckDB has many ways to stumble over a damaged file, down to its own assertions.
+    // A damaged file can make DuckDB fail in many ways, even in its own assertions.
     if (format === 'PARQUET' && told.code === ErrorCode.INTERNAL)
       throw badInput('file', 'a well-formed file', 'a damaged Parquet file, or one of a kind that cannot be read');
     throw told;
@@ -85,7 +88,7 @@ async function readParquet(
   return { path, names, areTexts: [], reading };
 }
 
-/** DuckDB reads decimals of more than 38 digits as something else. */
+/** DuckDB reads decimals with more than 38 digits as another type. */
 async function refuseWideDecimals(connection: DuckDBConnection, path: string): Promise<void> {
   const wide = await connection.runAndReadAll(
     `SELECT name, "precision" FROM parquet_schema(${literal(path)}) WHERE "precision" > 38 LIMIT 1`,

@@ -4,11 +4,11 @@ import { badInput } from '../../errors.js';
 import type { DatasetSource, SourceColumn } from './dataset-source.js';
 import { columnTypeOf, isFloat, isText, missingText, textExpression, valueExpression } from './reading-sql.js';
 
-/** Up to here different values are counted exactly. */
+/** Up to this number, different values are counted exactly. */
 const EXACT_DISTINCT_LIMIT = 5000;
 const SHOWN_CHARACTERS = 200;
 const SHOWN_WORDS = 20;
-/** Of one pass over the file: the time of a pass grows with the square of what it measures. */
+/** Columns per pass over the file: the time of a pass grows with the square of this number. */
 const COLUMNS_PER_PASS = 16;
 const LATEST_MS = 8.64e15;
 
@@ -19,7 +19,7 @@ function missing({ reading, physical }: SourceColumn): string {
     : `(${physical.sql} IS NULL)`;
 }
 
-/** A category each; of floating point numbers the value. */
+/** The expression that counts as a category; for floating-point numbers, the value. */
 function distinct(column: SourceColumn): string {
   const { reading, physical } = column;
   if (!isText(physical.sqlType)) return `CASE WHEN NOT ${missing(column)} THEN ${physical.sql} END`;
@@ -58,7 +58,7 @@ function extreme(aggregate: 'min' | 'max', column: SourceColumn): string {
 }
 
 /**
- * What goes into no other system, this one's database included: text with NUL, and instants behind the end of
+ * Values that no other system accepts, including this service's database: text with NUL, and times after the end of
  * JavaScript's calendar.
  */
 function oddity({ reading, physical }: SourceColumn): string {
@@ -71,7 +71,7 @@ function oddity({ reading, physical }: SourceColumn): string {
   );
 }
 
-/** Errors: BAD_USER_INPUT for a table without rows, and for values that this service cannot keep. */
+/** Errors: BAD_USER_INPUT for a table without rows, and for values that this service cannot store. */
 export async function profileSource(connection: DuckDBConnection, source: DatasetSource): Promise<DatasetProfile> {
   const passes: DatasetProfile[] = [];
   for (let start = 0; start < source.columns.length; start += COLUMNS_PER_PASS) {

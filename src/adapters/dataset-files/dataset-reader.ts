@@ -13,7 +13,7 @@ import { openDuckDb, readError, withDuckDb } from './duckdb.js';
 import type { ChunkOptions, ColumnBatch, PreviewValue, ReadOptions, RowFilter, Table } from './port.js';
 import { isFloat, presentExpression, ROW, textExpression, valueExpression } from './reading-sql.js';
 
-/** Beyond this many different strings in a column, equal ones are no longer made one object. */
+/** When a column has more different texts than this, equal texts no longer share one object. */
 const MAX_INTERNED = 100_000;
 
 interface Statement {
@@ -36,7 +36,7 @@ function condition(source: DatasetSource, filter: RowFilter, values: DuckDBValue
       values.push(Date.parse(instant));
       conditions.push(`${value(column)} ${operator} CAST($${values.length} AS DOUBLE)`);
     };
-    // DuckDB sorts NaN above every number: without an upper bound a missing timestamp would pass.
+    // DuckDB sorts NaN above every number: without an upper limit, a missing timestamp would match.
     conditions.push(present(column));
     if (from !== undefined) bound('>=', from);
     if (to !== undefined) bound('<', to);
@@ -44,13 +44,13 @@ function condition(source: DatasetSource, filter: RowFilter, values: DuckDBValue
   return conditions.length > 0 ? conditions.join(' AND ') : 'true';
 }
 
-/** Whether the text alone is read. */
+/** Whether only the text is read. */
 const isTextOnly = ({ reading, form }: WantedColumn): boolean => form === 'TEXT' || reading.type === 'STRING';
 
 /** One expression per vector that `BatchAssembler` reads. */
 function selected(column: WantedColumn): string[] {
   const { reading, physical, form } = column;
-  // The texts of floating point numbers are made of their values.
+  // The texts of floating-point numbers are made from their values.
   if (isFloat(physical.sqlType)) return [valueExpression({ ...reading, type: 'NUMBER' }, physical)];
   if (isTextOnly(column)) return [textExpression(reading, physical)];
   return form === 'VALUE' ? [value(column)] : [value(column), textExpression(reading, physical)];
@@ -86,7 +86,7 @@ function selectStatement(
   };
 }
 
-/** Grows one vector of DuckDB's chunks. */
+/** Collects one vector of DuckDB's chunks. */
 interface Growing {
   add(chunk: DuckDBDataChunk, position: number): void;
   start(): void;
@@ -145,7 +145,7 @@ class GrowingTexts implements Growing {
   }
 }
 
-/** Grows columns from DuckDB's chunks. */
+/** Collects columns from DuckDB's chunks. */
 class BatchAssembler {
   private readonly rowNumbers: GrowingNumbers;
   private readonly vectors: (GrowingNumbers | GrowingTexts)[];
@@ -210,8 +210,8 @@ async function* chunksOf(connection: DuckDBConnection, statement: Statement): As
 }
 
 /**
- * Reads columns into memory. Errors: BAD_USER_INPUT for an unknown column or a value that its column's reading does not
- * fit.
+ * Reads columns into memory. Errors: BAD_USER_INPUT for an unknown column, or for a value that cannot be read as its
+ * column is.
  */
 export async function readColumns(table: Table, options: ReadOptions): Promise<ColumnBatch> {
   return withDuckDb({ paths: [table.path] }, async (connection) => {
@@ -226,7 +226,7 @@ export async function readColumns(table: Table, options: ReadOptions): Promise<C
   });
 }
 
-/** Rows that pass each of the filters, from one pass over the file. */
+/** Counts the rows that match each filter, in one pass over the file. */
 export async function countEach(table: Table, filters: readonly RowFilter[]): Promise<number[]> {
   return withDuckDb({ paths: [table.path] }, async (connection) => {
     try {
@@ -246,7 +246,7 @@ export async function countRows(table: Table, filter: RowFilter = {}): Promise<n
   return count!;
 }
 
-/** The whole file in its order, a batch at a time: memory stays flat however long it is. */
+/** Reads the whole file in its order, one batch at a time, so that memory does not grow with the file. */
 export async function* readChunks(table: Table, options: ChunkOptions): AsyncGenerator<ColumnBatch> {
   const chunkRows = options.chunkRows ?? 8192;
   const { connection, close } = await openDuckDb({ paths: [table.path] });
@@ -273,22 +273,22 @@ export async function* readChunks(table: Table, options: ChunkOptions): AsyncGen
   }
 }
 
-/** Limit for all texts of a preview together, and the limits for the length of one text. */
+/** Limit for all texts of a preview together, and limits for the length of one text. */
 const PREVIEW_CHARACTERS = 1_000_000;
 const [SHORTEST_CUT, LONGEST_CUT] = [20, 1_000];
 const PREVIEW_MEMORY = '1GB';
 const LATEST_MS = 8.64e15;
 
 /**
- * The first rows as JSON values; timestamps in ISO 8601, UTC. Long texts are cut before they come into memory, and end
- * with "…".
+ * The first rows as JSON values; timestamps in ISO 8601, UTC. Long texts are cut before they are loaded, and end with
+ * "…".
  */
 export async function preview(table: Table, limit: number): Promise<Record<string, PreviewValue>[]> {
   const fair = Math.floor(PREVIEW_CHARACTERS / (limit * table.columns.length));
   return rowsOf(await readFirst(table, limit, Math.min(LONGEST_CUT, Math.max(SHORTEST_CUT, fair))));
 }
 
-/** As `preview`, with every text whole. */
+/** The same as `preview`, with complete texts. */
 export async function firstRows(table: Table, limit: number): Promise<Record<string, PreviewValue>[]> {
   return rowsOf(await readColumns(table, { columns: table.columns.map(({ name }) => name), limit }));
 }
@@ -329,6 +329,6 @@ function previewValue(column: Column, row: number): PreviewValue {
   if (!Number.isFinite(number)) return null;
   if (column.type === 'BOOLEAN') return number === 1;
   if (column.type === 'NUMBER') return number;
-  // JavaScript's calendar ends before DuckDB's.
+  // JavaScript's calendar ends earlier than DuckDB's.
   return Math.abs(number) <= LATEST_MS ? new Date(number).toISOString() : `${number} ms after 1970-01-01`;
 }

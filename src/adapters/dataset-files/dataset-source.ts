@@ -7,13 +7,16 @@ import type { Table } from './port.js';
 import { checkReadable, type PhysicalColumn, ROW } from './reading-sql.js';
 
 interface DatasetRelation {
-  /** With row numbers. */
+  /** The relation with row numbers. */
   relation: string;
-  /** Without, for what several threads may take in any order. */
+  /** The relation without row numbers, for reads whose order does not matter, which can use several threads. */
   rows: string;
 }
 
-/** A table as SQL sees it: columns go by their positions, as SQL would take names that differ in case alone for one. */
+/**
+ * A table as SQL sees it. Columns are named by their positions, because SQL treats names that differ only in upper and
+ * lower case as one.
+ */
 export interface DatasetSource extends DatasetRelation {
   columns: readonly SourceColumn[];
 }
@@ -40,7 +43,7 @@ export async function checkThere(path: string): Promise<void> {
   }
 }
 
-/** The types of a Parquet file's columns, and the relation that names them. */
+/** The types of a Parquet file's columns, and the relation that names these columns. */
 export async function openParquet(
   connection: DuckDBConnection,
   path: string,
@@ -51,8 +54,8 @@ export async function openParquet(
     .getRowsJS()
     .map(([name, sqlType], i) => ({ sql: `c${i}`, name: String(name), sqlType: String(sqlType) }));
   const names = columns.map(({ sql }) => sql).join(', ');
-  // Numbered by a window: with it DuckDB hands the rows on in their order even to one who takes them slowly, without it
-  // not always.
+  // Rows are numbered by a window function. With it, DuckDB always delivers the rows in their order, even to a slow
+  // reader.
   const file = `read_parquet(${literal(path)}) AS t(${names})`;
   const numbered = (number: string): string => `(SELECT *, ${number} AS ${ROW} FROM ${file})`;
   return { relation: numbered('row_number() OVER () - 1'), rows: numbered('CAST(NULL AS BIGINT)'), columns };
@@ -68,7 +71,7 @@ export async function openSource(connection: DuckDBConnection, { path, columns }
   return { ...found, columns: columns.map((reading, i) => ({ reading, physical: found.columns[i]! })) };
 }
 
-/** Errors: BAD_USER_INPUT for an unknown column, or one that cannot be read so. */
+/** Errors: BAD_USER_INPUT for an unknown column, or for a column that cannot be read in this way. */
 export function sourceColumn(source: DatasetSource, name: string, field: string): SourceColumn {
   const found = source.columns.find(({ reading }) => reading.name === name);
   if (!found) throw badInput(field, `one of ${source.columns.map(({ reading }) => reading.name).join(', ')}`, name);
@@ -76,7 +79,7 @@ export function sourceColumn(source: DatasetSource, name: string, field: string)
   return found;
 }
 
-/** The wanted columns, and the source as the given readings tell it. */
+/** The requested columns, and the source with the given readings. */
 export function wantedColumns(
   opened: DatasetSource,
   requests: readonly (string | ColumnRequest)[],

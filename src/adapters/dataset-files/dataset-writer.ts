@@ -44,7 +44,7 @@ function sqlValue(column: OutputColumn, row: number): DuckDBValue {
   return column.type === 'TIMESTAMP' ? new DuckDBTimestampValue(BigInt(Math.trunc(value)) * 1000n) : value;
 }
 
-/** Writes beside the target and renames, so that a file of that name is always whole. */
+/** Writes to another file and renames it, so that a file of this name is always complete. */
 async function writeWhole(
   path: string,
   readable: readonly string[],
@@ -60,7 +60,7 @@ async function writeWhole(
   }
 }
 
-/** Columns of equal length to a Parquet file; NaN becomes NULL. */
+/** Writes columns of equal length to a Parquet file; NaN becomes NULL. */
 export async function writeParquet(columns: readonly OutputColumn[], path: string): Promise<void> {
   const rowCount = columns[0]?.values.length ?? 0;
   const odd = columns.find((column) => column.values.length !== rowCount);
@@ -88,8 +88,8 @@ export async function writeParquet(columns: readonly OutputColumn[], path: strin
 }
 
 /**
- * One Parquet file from several of the same columns, in the order given, with key columns of the dataset behind the row
- * number. The answer is its number of rows.
+ * Joins Parquet files with the same columns in the given order, and adds key columns of the dataset after the row
+ * number. Returns the number of rows.
  */
 export async function concatParquet(parts: readonly string[], path: string, keys?: KeyColumns): Promise<number> {
   let rows = 0;
@@ -114,7 +114,7 @@ async function withKeys(
   const keys: string[] = [];
   for (const name of names) keys.push(`${await keyExpression(connection, source, name)} AS ${identifier(name)}`);
   const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${relation}`);
-  // Parts of an earlier version of this service hold keys themselves.
+  // Parts that an earlier release wrote already contain the keys.
   const others = described
     .getRowsJS()
     .map(([name]) => String(name))
@@ -127,7 +127,7 @@ async function withKeys(
   );
 }
 
-/** Types that a text may get in the result: where they spell every value as the file does. */
+/** Types that a text column may become in the result, when the type writes every value as the file does. */
 const LOSSLESS: Record<ColumnType, readonly string[]> = {
   NUMBER: ['BIGINT', 'DOUBLE'],
   BOOLEAN: ['BOOLEAN'],

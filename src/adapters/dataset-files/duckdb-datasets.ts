@@ -5,8 +5,8 @@ import type { DatasetFiles } from './port.js';
 import { ReaderProcesses } from './reader-process.js';
 
 /**
- * Dataset files by DuckDB, each in a database of its own that sees that file only. The limits are those of a process
- * that reads a file which nobody has read before.
+ * Reads dataset files with DuckDB, each in its own database that can access only that file. The limits apply to the
+ * process that reads an unchecked file.
  */
 export function duckDbDatasets(limits: ProcessLimits): DatasetFiles {
   const readers = new ReaderProcesses(limits);

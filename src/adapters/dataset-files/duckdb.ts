@@ -1,15 +1,16 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { AppError, ErrorCode, quote } from '../../errors.js';
 
-/** What a query may touch: nothing else on this machine or beyond is reachable from it. */
+/** The files that a query may access; nothing else on this machine or in the network is reachable. */
 export interface FileAccess {
   paths: readonly string[];
-  /** Like 2GB; most of this machine's memory when absent. */
+  /** For example 2GB; most of this machine's memory when absent. */
   memoryLimit?: string;
 }
 
 /**
- * `text` as an SQL string literal. For paths and options, which DuckDB takes as literals only; values go as parameters.
+ * `text` as an SQL string literal, for paths and options, which DuckDB accepts only as literals. Values are passed as
+ * parameters.
  */
 export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
@@ -20,7 +21,7 @@ export function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** An in-memory database that sees the given files only. The caller closes it. */
+/** Opens an in-memory database that can access only the given files. The caller closes it. */
 export async function openDuckDb({
   paths,
   memoryLimit,
@@ -60,7 +61,7 @@ export async function withDuckDb<T>(access: FileAccess, use: (connection: DuckDB
 
 const SHOWN_LINES = 3;
 
-/** A value that its column's reading does not fit (reading-sql.ts). */
+/** The error for a value that cannot be read as its column is (reading-sql.ts). */
 function unreadable(
   { name, expected }: { name: string; expected: string },
   row: number,
@@ -76,7 +77,10 @@ function unreadable(
   );
 }
 
-/** What DuckDB says about a user's file, as the user may read it: without paths of this machine and without our SQL. */
+/**
+ * DuckDB's error about a user's file, as the user may see it: without paths of this machine and without the service's
+ * SQL.
+ */
 export function readError(error: unknown, path: string): AppError {
   if (error instanceof AppError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -3,7 +3,10 @@ interface Waiting {
   start(): void;
 }
 
-/** Runs `most` pieces of work at once, `mostPerOwner` of one owner; who has the fewest running comes first. */
+/**
+ * Runs up to `most` tasks at the same time, up to `mostPerOwner` of one owner. The owner with the fewest running tasks
+ * comes first.
+ */
 export class FairTurns {
   private readonly waiting: Waiting[] = [];
   private readonly running = new Map<string, number>();

@@ -3,7 +3,7 @@ import { importDataset } from './dataset-import.js';
 import { preview } from './dataset-reader.js';
 import type { ImportOutcome, ImportRequest, PreviewValue, Table } from './port.js';
 
-/** Entry point of the process that users' files are read in; started by reader-process.ts. */
+/** Entry point of the process that reads users' files; started by reader-process.ts. */
 
 export type ReaderRequest =
   | { kind: 'IMPORT'; request: ImportRequest }

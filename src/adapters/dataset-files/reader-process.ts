@@ -6,12 +6,12 @@ import { FairTurns } from './fair-turns.js';
 import type { ImportOutcome, ImportRequest, PreviewValue, Table } from './port.js';
 import type { ReaderRequest } from './reader-child.js';
 
-/** New files that are read at once, and those of one tenant among them; others wait. */
+/** New files that are read at the same time, in all and of one tenant; others wait. */
 const PROCESSES = 3;
 const PROCESSES_PER_OWNER = 2;
 const LONGEST_IMPORT_MS = 15 * 60_000;
 const LONGEST_PREVIEW_MS = 60_000;
-/** Keeps an idle preview process this long: a dataset list needs many previews. */
+/** How long an idle preview process is kept, because a list of datasets needs many previews. */
 const IDLE_MS = 20_000;
 const MAX_HEAP_MIB = 2_048;
 
@@ -32,7 +32,7 @@ const PREVIEW_PROGRAM: ChildProgram<ReaderRequest, never, Preview> = {
   result: z.array(z.record(z.string(), z.custom<PreviewValue>(isPreviewValue))),
 };
 
-/** Reads users' files in processes of their own: a file may be made to end its reader. */
+/** Reads users' files in child processes: a file may be made to crash its reader. */
 export class ReaderProcesses {
   private readonly imports = new FairTurns(PROCESSES, PROCESSES_PER_OWNER);
   private readonly previews = new FairTurns(1, 1);
@@ -41,7 +41,10 @@ export class ReaderProcesses {
 
   constructor(private readonly limits: ProcessLimits) {}
 
-  /** `importDataset`. Errors: as there, and RESOURCE_EXHAUSTED for a file that takes too much time or memory. */
+  /**
+   * `importDataset` in a child process. Errors: the same, and RESOURCE_EXHAUSTED for a file that needs too much time or
+   * memory.
+   */
   import(request: ImportRequest): Promise<ImportOutcome> {
     return this.imports.run(request.owner ?? '', () =>
       askOnce(IMPORT_PROGRAM, this.options, { kind: 'IMPORT', request }, { timeLimitMs: LONGEST_IMPORT_MS }).catch(
@@ -50,7 +53,7 @@ export class ReaderProcesses {
     );
   }
 
-  /** `preview`: a few bytes of Parquet may be gigabytes of text. */
+  /** `preview` in a child process: a few bytes of Parquet may be gigabytes of text. */
   preview(table: Table, limit: number): Promise<Preview> {
     return this.previews.run('', async () => {
       clearTimeout(this.idle);
@@ -71,12 +74,12 @@ export class ReaderProcesses {
   }
 }
 
-/** What the end of a reader says of the file. */
+/** The error for a file whose reader process ended. */
 function refuse(error: unknown): never {
   if (!(error instanceof ChildLost)) throw error;
   const { reason, how } = error;
   if (['SILENCE', 'START', 'CLOSED'].includes(reason)) throw explainLoss(error, reader.name);
-  // Without a limit of ours, the system ends what takes too much.
+  // When none of the service's limits was reached, the operating system may have ended the process because of memory.
   const tookTooMuch = ['MEMORY', 'CPU', 'TIME'].includes(reason) || how === 'signal SIGKILL';
   if (tookTooMuch)
     throw new AppError(

@@ -2,22 +2,22 @@ import type { ColumnReading, ColumnType } from '../../modules/model-contract/ind
 import { badInput } from '../../errors.js';
 import { literal } from './duckdb.js';
 
-/** A column of a Parquet file: `sql` is what a statement calls it. */
+/** A column of a Parquet file; `sql` is its name in a statement. */
 export interface PhysicalColumn {
   sql: string;
   sqlType: string;
 }
 
-/** 0-based position in the file. */
+/** Index in the file, from 0. */
 export const ROW = '"matih row number"';
 const NAN = "'NaN'::DOUBLE";
-/** What our own refusals begin with in DuckDB's error texts. */
+/** The beginning of the service's own refusals in DuckDB's error texts. */
 export const REFUSAL = 'matih refuses ';
 
 export const isText = (sqlType: string): boolean => sqlType === 'VARCHAR';
 export const isFloat = (sqlType: string): boolean => sqlType === 'FLOAT' || sqlType === 'DOUBLE';
 
-/** The type that a file's own type says; undefined for one that holds no single values. */
+/** The column type for a type of the file; undefined for a type without single values. */
 export function columnTypeOf(sqlType: string): ColumnType | undefined {
   if (/^(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|BIGNUM)$/.test(sqlType))
     return 'NUMBER';
@@ -27,7 +27,7 @@ export function columnTypeOf(sqlType: string): ColumnType | undefined {
   return undefined;
 }
 
-/** Numbers pass for text, and truth values for 0 and 1; nothing else changes its kind. */
+/** Numbers can be read as text, and booleans as 0 and 1; no other type can be read as another. */
 const ACCEPTED: Record<ColumnType, readonly ColumnType[]> = {
   NUMBER: ['NUMBER', 'BOOLEAN'],
   BOOLEAN: ['BOOLEAN'],
@@ -35,7 +35,7 @@ const ACCEPTED: Record<ColumnType, readonly ColumnType[]> = {
   STRING: ['STRING', 'NUMBER', 'BOOLEAN', 'TIMESTAMP'],
 };
 
-/** Errors: BAD_USER_INPUT for a file whose own type cannot be read so. */
+/** Errors: BAD_USER_INPUT for a column whose type in the file cannot be read in this way. */
 export function checkReadable({ name, type }: ColumnReading, { sqlType }: PhysicalColumn): void {
   if (isText(sqlType)) return;
   const found = columnTypeOf(sqlType);
@@ -43,12 +43,12 @@ export function checkReadable({ name, type }: ColumnReading, { sqlType }: Physic
   throw badInput(`Column ${name}`, `values that can be read as ${type}`, sqlType);
 }
 
-/** True where a text means "no value". */
+/** True when a text means "no value". */
 export function missingText(reading: ColumnReading, { sql }: PhysicalColumn): string {
   const words = (reading.nullValues ?? []).map(literal).join(', ');
   const text = reading.type === 'STRING' ? sql : `trim(${sql})`;
-  // One list: DuckDB keeps a vector for each operand of IN, which is 400 kB for a column and thread, and a file may
-  // have 2,000 columns.
+  // One list, because DuckDB keeps a vector for each operand of IN: 400 kB per column and thread, and a file may have
+  // 2,000 columns.
   return words === ''
     ? `(${sql} IS NULL OR ${text} = '')`
     : `(${sql} IS NULL OR list_contains(['', ${words}], ${text}))`;
@@ -56,7 +56,7 @@ export function missingText(reading: ColumnReading, { sql }: PhysicalColumn): st
 
 const pattern = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
 
-/** A text's value, a DOUBLE; NULL if it has none. */
+/** The value of a text as a DOUBLE; NULL when it has none. */
 export function parsedText(reading: ColumnReading, sql: string): string {
   const text = `trim(${sql})`;
   switch (reading.type) {
@@ -117,13 +117,13 @@ export function expectedText({ type, format, decimalSeparator, thousandsSeparato
   return [MEANING[type], ...details].join(' ');
 }
 
-/** Ends the statement: DuckDB's error text carries what is wrong where. */
+/** Ends the statement with an error text that says what is wrong and where. */
 function refusal(reading: ColumnReading, { sql }: PhysicalColumn): string {
   const parts = literal(REFUSAL + JSON.stringify({ name: reading.name, expected: expectedText(reading) }));
   return `CAST(error(${parts} || ' ' || CAST(${ROW} + 1 AS VARCHAR) || ' ' || left(${sql}, 200)) AS DOUBLE)`;
 }
 
-/** A DOUBLE (missing = NaN; truth values 0 and 1; instants in epoch milliseconds) or, for STRING, a VARCHAR. */
+/** A DOUBLE (missing = NaN; booleans are 0 and 1; times in milliseconds since 1970) or, for STRING, a VARCHAR. */
 export function valueExpression(reading: ColumnReading, column: PhysicalColumn): string {
   const { sql, sqlType } = column;
   if (reading.type === 'STRING') return textExpression(reading, column);
@@ -137,7 +137,7 @@ export function valueExpression(reading: ColumnReading, column: PhysicalColumn):
   return `coalesce(CAST(${sql} AS DOUBLE), ${NAN})`;
 }
 
-/** The category, a VARCHAR; that of floating point numbers is made of their values, by `String`. */
+/** The category as a VARCHAR. For floating-point numbers `String` makes it from the value. */
 export function textExpression(reading: ColumnReading, column: PhysicalColumn): string {
   const { sql, sqlType } = column;
   if (isText(sqlType)) return `CASE WHEN NOT ${missingText(reading, column)} THEN ${sql} END`;
@@ -146,7 +146,7 @@ export function textExpression(reading: ColumnReading, column: PhysicalColumn): 
   return `CAST(${sql} AS VARCHAR)`;
 }
 
-/** True where the column has a usable value. */
+/** True when the column has a usable value. */
 export function presentExpression(reading: ColumnReading, column: PhysicalColumn): string {
   const { sql, sqlType } = column;
   if (isText(sqlType)) {

@@ -10,7 +10,7 @@ export interface ClassAnswers {
   /** rows × classCount. */
   probabilities: Float32Array;
   classCount: number;
-  /** The class of each probability; null when the signature does not say. */
+  /** The class of each probability; null when the signature does not name it. */
   classes: readonly string[] | null;
   /** Name of the output. */
   output: string;
@@ -22,12 +22,12 @@ export type Answers =
   /** rows × clusterCount. */
   | { task: 'CLUSTERING'; distances: Float32Array; clusterCount: number };
 
-/** Longer than any set of rows that fits the memory takes. */
+/** Longer than any set of rows that fits in memory needs. */
 const DEADLINE_MS = 30 * 60_000;
 
 /**
- * The model's answers for the rows, by the outputs that its task needs. Errors: INVALID_TENSOR when model and rows do
- * not fit.
+ * The model's answers for the rows, from the outputs that its task needs. Errors: INVALID_TENSOR when model and rows do
+ * not match.
  */
 export async function answersOf(
   engine: InferenceEngine,
@@ -64,7 +64,7 @@ const OUTPUT_NAMES: Record<Task, string> = {
   CLUSTERING: 'distances',
 };
 
-/** The output of the conventional name, or the only one of its shape. */
+/** The output with the conventional name, or the only one with the right shape. */
 function outputFor(task: Task, outputs: readonly TensorSpec[]): TensorSpec {
   const wide = task !== 'REGRESSION';
   const unfit = { CLASSIFICATION: 'DISTANCES', CLUSTERING: 'PROBABILITIES', REGRESSION: 'LABEL' }[task];
@@ -74,7 +74,7 @@ function outputFor(task: Task, outputs: readonly TensorSpec[]): TensorSpec {
   );
   const several = floats.filter(({ shape }) => shape.length === 2 && shape[1] !== 1);
   const single = floats.filter(({ shape }) => shape.slice(1).every((size) => size === 1));
-  // With no other output, it is the probability of the second of two classes.
+  // When it is the only output, it is the probability of the second of two classes.
   const isBinary = task === 'CLASSIFICATION' && several.length === 0 && outputs.length === 1;
   const fitting = wide && !isBinary ? several : single;
   const found =

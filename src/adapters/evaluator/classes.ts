@@ -7,15 +7,16 @@ type ClassTarget = Target & { kind: 'CLASSES' };
 
 interface Circumstances {
   /**
-   * Rows of the training that the target's classes come from, or classes of a threshold: their order is the model's.
+   * True when the classes are in the order of the model: they come from the target of its training, or from a
+   * threshold.
    */
   sameOrder: boolean;
-  /** Column of the target. */
+  /** The column of the target. */
   column: string;
 }
 
 /**
- * The classes to evaluate: those of the target, then others that the model knows. INVALID_TENSOR if the two do not
+ * The classes to evaluate: those of the target, then others that the model has. INVALID_TENSOR when the two do not
  * match.
  */
 export function classesToJudge(
@@ -46,7 +47,7 @@ export function classesToJudge(
   return [...wanted, ...known.filter((name) => indexOf(wanted, name) < 0)];
 }
 
-/** The probabilities of these classes, in this order. INVALID_TENSOR for numbers that are no probabilities. */
+/** The probabilities of these classes, in this order. INVALID_TENSOR for numbers that are not probabilities. */
 export function inOrder(answers: ClassAnswers, names: readonly string[]): Float32Array {
   const { probabilities, classCount, classes, output } = answers;
   const odd = rowWithoutProbabilities(probabilities, classCount);

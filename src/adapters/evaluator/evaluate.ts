@@ -15,7 +15,7 @@ import { referenceOf } from './reference.js';
 import type { EvaluationOutcome, EvaluationRequest, JudgedData, ModelFile } from './port.js';
 
 const MAX_SLICE_COLUMNS = 10;
-/** More different values make no slices that a person reads. */
+/** A column with more different values gives too many slices for a reader. */
 const MAX_SLICE_VALUES = 500;
 
 export async function evaluate(request: EvaluationRequest, engine: InferenceEngine): Promise<EvaluationOutcome> {
@@ -26,7 +26,7 @@ export async function evaluate(request: EvaluationRequest, engine: InferenceEngi
   try {
     rows = await loadJudgedRows(data, inputs);
   } catch (error) {
-    // The candidate's own columns may all be there.
+    // The rows may still have all columns of the candidate.
     if (!baseline || !isMismatch(error)) throw error;
     baselineProblem = error.message;
     rows = await loadJudgedRows(data, inputRequests(candidate.signature));
@@ -67,7 +67,7 @@ function reportOf(
         probabilities: inOrder(answers, classes),
         threshold: thresholdOf(candidate, classes),
         classNames: classNamesOf(data, classes),
-        // A class that no row has is one that nobody would have expected.
+        // A class without training rows has an expected probability of 0.
         trainingShares: classes.map((_, i) => baseRate.shares[i] ?? 0),
         slices,
         ...(baseline?.answers.task === 'CLASSIFICATION' && {
@@ -113,7 +113,7 @@ function nearestOf(
   return { clusters, inertia };
 }
 
-/** Categories among the model's inputs. */
+/** The categories among the model's inputs. */
 function sliceColumnsOf({ signature }: ModelFile, rows: JudgedRows): SliceColumns {
   const slices = new Map<string, (string | null)[]>();
   const texts = signature.inputs
@@ -128,13 +128,16 @@ function sliceColumnsOf({ signature }: ModelFile, rows: JudgedRows): SliceColumn
   return Object.fromEntries(slices);
 }
 
-/** The threshold is of the model's second class, which is the second here but where the rows order them otherwise. */
+/**
+ * The threshold is for the model's second class. It is the second class here too, unless the rows order the classes
+ * differently.
+ */
 function thresholdOf({ signature }: ModelFile, [, second]: readonly string[]): number | undefined {
   const own = signature.classes?.[1];
   return own === undefined || second === undefined || sameClass(own, second) ? signature.decisionThreshold : undefined;
 }
 
-/** A threshold's two classes say what they mean. */
+/** The names of the two classes of a threshold say what they mean. */
 function classNamesOf(data: JudgedData, classes: readonly string[]): string[] {
   const target = data.kind === 'ALL' ? data.target : data.config.target;
   if (target?.greaterThan === undefined) return [...classes];

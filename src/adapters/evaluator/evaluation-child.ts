@@ -6,8 +6,8 @@ import { probe } from './probe.js';
 import type { Work } from './programs.js';
 
 /**
- * Entry point of the process that one evaluation runs in; started by local-evaluator.ts. The models run in a host of
- * its own.
+ * Entry point of the process that runs one evaluation; started by local-evaluator.ts. The models run in a host process
+ * of their own.
  */
 serveParent<Work, never, EvaluationOutcome | ProbeOutcome>(async (work) => {
   const engine = new OnnxEngine({ hosts: 1 });

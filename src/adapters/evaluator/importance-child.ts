@@ -5,5 +5,5 @@ import {
   type ParameterImportance,
 } from '../../modules/statistics/index.js';
 
-/** Entry point of the process that one analysis runs in; started by local-importance-analyst.ts. */
+/** Entry point of the process that runs one analysis; started by local-importance-analyst.ts. */
 serveParent<ImportanceRequest, never, ParameterImportance>((request) => parameterImportance(request));

@@ -11,17 +11,17 @@ import type { JudgedData, TargetColumn } from './port.js';
 export interface JudgedRows {
   task: Task;
   rowCount: number;
-  /** 0-based positions in the file. */
+  /** Indexes in the file, from 0. */
   rowNumbers: Float64Array;
   columns: ReadonlyMap<string, Column>;
-  /** Both undefined for clustering. */
+  /** Both are undefined for a clustering. */
   target: Target | undefined;
   baseRate: BaseRate | undefined;
-  /** Mean silhouette of clusters of these rows; null without a training that defines the space. */
+  /** Mean silhouette of clusters of these rows; null without a training, which defines the distances. */
   silhouetteOf(clusters: Int32Array): number | null;
 }
 
-/** `inputs` are what models will be given. Errors: BAD_USER_INPUT. */
+/** `inputs` are the columns that the models need. Errors: BAD_USER_INPUT. */
 export async function loadJudgedRows(data: JudgedData, inputs: readonly ColumnRequest[]): Promise<JudgedRows> {
   if (data.kind === 'ALL') {
     const rows = await readAll(data.file, inputs, data.task, data.target);
@@ -39,7 +39,7 @@ export async function loadJudgedRows(data: JudgedData, inputs: readonly ColumnRe
   const { baseRate } = holdout;
   if (!other) return { task, ...holdout, silhouetteOf: (clusters) => holdout.silhouetteOf(holdout.columns, clusters) };
   const features = task === 'CLUSTERING' ? featureRequests(config) : [];
-  // Another file means by a column what the training's file means by it.
+  // The columns of another file are read as those of the training's file were.
   const alike = { ...other, columns: readAs(other.columns, training.columns) };
   const rows = await readAll(alike, [...inputs, ...features], task, config.target);
   const target = rows.target && holdout.target && inTermsOf(holdout.target, rows.target);
@@ -59,7 +59,7 @@ async function readAll(table: Table, inputs: readonly ColumnRequest[], task: Tas
   };
 }
 
-/** Other rows' classes as indices into those that the model was trained on. */
+/** The classes of other rows as indices into the classes that the model was trained on. */
 function inTermsOf(trained: Target, other: Target): Target {
   if (trained.kind === 'VALUES' || other.kind === 'VALUES') return other;
   const indices = other.classes.map((name) => {

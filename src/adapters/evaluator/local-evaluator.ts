@@ -6,7 +6,7 @@ import type { ProcessLimits } from '../../child-task/limited-process.js';
 import { EVALUATION_PROGRAM, PROBE_PROGRAM, type Work } from './programs.js';
 import type { EvaluationOutcome, EvaluationRequest, ModelEvaluator, ProbeOutcome, ProbeRequest } from './port.js';
 
-/** Evaluates on this machine, each time in a process of its own. */
+/** Evaluates on this machine, each time in a new child process. */
 export class LocalEvaluator implements ModelEvaluator {
   constructor(private readonly limits: ProcessLimits) {}
 
@@ -24,7 +24,7 @@ export class LocalEvaluator implements ModelEvaluator {
     signal: AbortSignal,
   ): Promise<Outcome> {
     signal.throwIfAborted();
-    // Its temporary files go with the folder, even when it is killed.
+    // Its temporary files are deleted with the folder, even when it is killed.
     const folder = await mkdtemp(join(tmpdir(), 'matih-evaluation-'));
     try {
       return await askOnce(program, { limits: this.limits, cwd: folder, env: { TMPDIR: folder } }, work, { signal });

@@ -5,13 +5,13 @@ import type { ImportanceRequest, ParameterImportance } from '../../modules/stati
 import type { ImportanceAnalyst } from './port.js';
 import { IMPORTANCE_PROGRAM } from './programs.js';
 
-/** One at a time, so that the other cores serve predictions; at most this many others wait. */
+/** One analysis at a time, so that the other cores serve predictions; at most this many others wait. */
 const MAX_WAITING = 32;
 const LONGEST_MS = 60_000;
 const MAX_HEAP_MIB = 512;
 const TOO_MUCH: readonly EndReason[] = ['MEMORY', 'CPU', 'TIME'];
 
-/** Each analysis in a process of its own: a forest can take seconds, in which requests would have no answer. */
+/** Each analysis runs in a child process: a forest can take seconds, in which requests would get no answer. */
 export class LocalImportanceAnalyst implements ImportanceAnalyst {
   private turn: Promise<unknown> = Promise.resolve();
   private waiting = 0;

@@ -6,20 +6,20 @@ import type { Task, TrainingConfig } from '../../modules/algorithms/index.js';
 
 export interface ModelFile {
   path: string;
-  /** As registered. */
+  /** The hash that was recorded at registration. */
   sha256: string;
   signature: Signature;
 }
 
 export interface TargetColumn {
   column: string;
-  /** Two classes: 1 where the value is greater. */
+  /** Two classes: 1 when the value is greater. */
   greaterThan?: number;
 }
 
-/** The rows to evaluate on. Base rates come from the training rows if any, else from these rows. */
+/** The rows to evaluate on. Base rates come from the training rows when there are any, otherwise from these rows. */
 export type JudgedData =
-  /** What the training never saw, or all rows of `other`, which must have the same columns. */
+  /** The holdout rows of the training, or all rows of `other`, which must have the same columns. */
   | { kind: 'HOLDOUT'; config: TrainingConfig; training: Table; other: Table | null }
   | { kind: 'ALL'; task: Task; target: TargetColumn; file: Table };
 
@@ -32,31 +32,30 @@ export interface EvaluationRequest {
 export interface EvaluationOutcome {
   report: EvaluationReport;
   /**
-   * Why the baseline could not predict these rows and is missing in the report; null when it could, or there is none.
+   * Why the baseline could not predict these rows and is not in the report; null when it could, or when there is none.
    */
   baselineProblem: string | null;
-  /** For monitoring of a model that no training here describes; null for one that was trained. */
+  /** For the monitoring of a model that has no training here; null for a trained one. */
   reference: ReferenceProfile | null;
 }
 
 export interface ProbeRequest {
   model: ModelFile;
-  /** Sample rows come from here; zeros and empty texts without. */
+  /** The source of sample rows; when null, zeros and empty texts are used. */
   data: Table | null;
 }
 
 export interface ProbeOutcome {
-  /** What differs between the file and its record; empty when nothing does. */
+  /** Differences between the file and its recorded signature; empty when there are none. */
   signatureProblems: string[];
   sample: { rows: number; failures: number };
-  /** Of single-row predictions, one after the other. */
+  /** Of predictions of a single row, one after the other. */
   latencyP95Ms: number;
 }
 
 /**
- * Measures stored models, outside the process that asks and with the models outside the process that measures. Aborting
- * ends the work at once. Errors: BAD_USER_INPUT and INVALID_TENSOR when model and data do not fit, and those of the
- * inference engine.
+ * Measures stored models in a child process, and runs the models in another one. Aborting ends the work at once.
+ * Errors: BAD_USER_INPUT and INVALID_TENSOR when model and data do not match, and those of the inference runtime.
  */
 export interface ModelEvaluator {
   evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<EvaluationOutcome>;
@@ -65,7 +64,7 @@ export interface ModelEvaluator {
 
 /**
  * Computes which parameters influenced a metric, outside the threads that serve requests. Errors: BAD_USER_INPUT for
- * runs that show nothing, RESOURCE_EXHAUSTED when too many wait.
+ * runs that show nothing, RESOURCE_EXHAUSTED when too many analyses wait.
  */
 export interface ImportanceAnalyst {
   importance(request: ImportanceRequest): Promise<ParameterImportance>;

@@ -21,7 +21,7 @@ const SAMPLE_ROWS = 200;
 const SAMPLE_SEED = 1;
 const WARM_UP_PREDICTIONS = 20;
 const DEADLINE_MS = 30_000;
-/** Then the verdict is clear. */
+/** After this many failures, the result is clear. */
 const MAX_FAILURES = 5;
 const MODEL_ID = 'probed';
 
@@ -59,7 +59,7 @@ async function contentProblems({ path, sha256 }: ModelFile): Promise<string[]> {
   return found === sha256 ? [] : [`SHA-256 ${found}, recorded ${sha256}`];
 }
 
-/** Names, types and shapes; what a column means is the record's alone. */
+/** Compares names, types and shapes; only the record says what a column means. */
 function differences(recorded: Signature, found: Signature): string[] {
   return (['inputs', 'outputs'] as const).flatMap((side) => {
     const inFile = new Map(found[side].map((spec) => [spec.name, show(spec)]));
@@ -118,7 +118,7 @@ function isFinite({ data }: Tensor): boolean {
   );
 }
 
-/** Nearest rank; infinite when nothing was answered. */
+/** The nearest-rank percentile; infinite when nothing was answered. */
 function p95(latenciesMs: readonly number[]): number {
   const sorted = latenciesMs.toSorted((a, b) => a - b);
   return sorted[Math.ceil(sorted.length * 0.95) - 1] ?? Number.POSITIVE_INFINITY;

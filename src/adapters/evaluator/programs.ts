@@ -4,7 +4,7 @@ import { anyNumber } from '../../child-task/messages.js';
 import type { ImportanceRequest, ParameterImportance } from '../../modules/statistics/index.js';
 import type { EvaluationOutcome, EvaluationRequest, ProbeOutcome, ProbeRequest } from './port.js';
 
-/** The one request to an evaluation process. */
+/** The only request to an evaluation process. */
 export type Work = { kind: 'EVALUATE'; request: EvaluationRequest } | { kind: 'PROBE'; request: ProbeRequest };
 
 const evaluation = z.looseObject({

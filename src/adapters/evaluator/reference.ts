@@ -8,13 +8,13 @@ import { featureReference, type FeatureReference } from '../../training/referenc
 import type { Answers } from './answers.js';
 import type { JudgedRows } from './judged-rows.js';
 
-/** The reference for monitoring a model that was not trained here: the rows it was evaluated on. */
+/** The reference profile of a model that was not trained here: the rows of its evaluation. */
 export function referenceOf(signature: Signature, rows: JudgedRows, answers: Answers): ReferenceProfile {
   const every = Int32Array.from({ length: rows.rowCount }, (_, row) => row);
   const features = signature.inputs.flatMap((spec) =>
     (columnNames(spec) ?? []).flatMap((name): [string, FeatureReference][] => {
       const column = rows.columns.get(name);
-      // Time always drifts.
+      // Time always drifts, so timestamps are left out.
       if (!column || column.type === 'TIMESTAMP' || spec.semantic === 'TIMESTAMP_MS') return [];
       return [[name, featureReference(column, spec.datatype === 'BYTES' ? 'CATEGORICAL' : 'NUMERIC', every)]];
     }),
@@ -25,7 +25,7 @@ export function referenceOf(signature: Signature, rows: JudgedRows, answers: Ans
   };
 }
 
-/** Like the scores of live traffic. */
+/** The same scores that live traffic has. */
 function scoresOf(answers: Answers, rowCount: number): Float64Array {
   switch (answers.task) {
     case 'REGRESSION':

@@ -6,24 +6,25 @@ import { AppError, ErrorCode } from '../../errors.js';
 import { connectRedis } from '../redis.js';
 import { type Consumer, type JobQueue, NotNow, type QueuedJob } from './port.js';
 
-/** Separates BullMQ's tables and keys from others. */
+/** The schema, or key prefix, that separates BullMQ's data from other data. */
 const SCHEMA = 'bullmq';
 const PREFIX = 'matih';
 
-// The job table remembers what ended; BullMQ drops a job whose id it still knows, so it must forget at once.
+// The job table remembers ended jobs. BullMQ drops a new job whose id it still knows, so it must forget ended jobs at
+// once.
 const JOB_OPTIONS: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 };
 const WORKER_OPTIONS = { maxStalledCount: 5, runRetryDelay: 1_000 };
 /**
- * If a worker does not renew a job's lock for this long, another gets the job; the job table's heartbeats are mostly
- * faster.
+ * If a worker does not renew a job's lock for this long, BullMQ gives the job to another; the heartbeats of the job
+ * table usually notice earlier.
  */
 const TIMINGS = { lockDuration: 30_000, stalledInterval: 15_000 };
 
-/** On PostgreSQL; a worker of each kind and queue keeps one to listen on, and most of them rest. */
+/** For PostgreSQL: a worker of each kind and queue keeps one connection to listen on, and most of them are idle. */
 const MAX_CONNECTIONS = 64;
-/** The highest of ours; BullMQ counts from 1, and takes the lowest first. */
+/** The highest priority of this service. BullMQ counts from 1, and takes the lowest number first. */
 const HIGHEST_PRIORITY = 100;
-/** What the engine is given to answer once the last job has ended. */
+/** How long the backend may take to answer after the last job has ended. */
 const CLOSE_PATIENCE_MS = 3_000;
 
 interface BullQueue {
@@ -46,7 +47,7 @@ interface Backend {
   close(): Promise<void>;
 }
 
-/** BullMQ over either of its backends. */
+/** BullMQ on either of its backends. */
 class BullMqJobQueue implements JobQueue {
   readonly name = 'bullmq';
   private readonly queues = new Map<string, BullQueue>();
@@ -75,7 +76,7 @@ class BullMqJobQueue implements JobQueue {
 
   async consume(kind: string, concurrency: number, handle: (job: QueuedJob) => Promise<void>): Promise<Consumer> {
     const worker = this.backend.worker(kind, concurrency, (job) => this.track(handle(job)));
-    // At a shutdown the database may go before the last connection that listens to it.
+    // At a shutdown, the database may stop before the last connection that listens to it.
     worker.on('error', (error) => this.logger[this.closing ? 'debug' : 'warn']({ err: error, kind }, 'job worker'));
     this.workers.push(worker);
     await worker.waitUntilReady();
@@ -89,7 +90,7 @@ class BullMqJobQueue implements JobQueue {
   async close(): Promise<void> {
     this.closing = true;
     const closed = Promise.all(this.workers.map((worker) => worker.close()));
-    // A worker without its backend never closes; once its jobs have ended, there is no reason to wait.
+    // A worker without its backend never closes. After its jobs have ended, waiting longer has no purpose.
     const isDone = await Promise.race([
       closed.then(() => true),
       this.idle().then(() => delay(CLOSE_PATIENCE_MS, false, { ref: false })),
@@ -114,7 +115,7 @@ class BullMqJobQueue implements JobQueue {
   }
 }
 
-/** What BullMQ hands to a worker, on either backend. */
+/** What BullMQ gives to a worker, on either backend. */
 interface Delivered {
   data: QueuedJob;
   moveToWait(token?: string): Promise<unknown>;
@@ -132,11 +133,11 @@ function processor(handle: (job: QueuedJob) => Promise<void>) {
   };
 }
 
-/** BullMQ on PostgreSQL, in a schema of its own. */
+/** BullMQ on PostgreSQL, in its own schema. */
 export async function createPostgresJobQueue(url: string, logger: Logger, timings = TIMINGS): Promise<JobQueue> {
   const { Queue: PgQueue, Worker: PgWorker } = withBackend(createPostgresBackend);
   const setup = new pg.Client({ connectionString: url });
-  // A failing statement says the same.
+  // The statement that fails reports the same error.
   setup.on('error', () => undefined);
   await setup.connect();
   try {
@@ -163,7 +164,7 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
   );
 }
 
-/** Shared by all queues and workers of this process; each worker keeps one of its connections to listen on. */
+/** All queues and workers of this process share the pool; each worker keeps one of its connections to listen on. */
 function queuePool(url: string, logger: Logger): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
@@ -174,7 +175,8 @@ function queuePool(url: string, logger: Logger): pg.Pool {
   // Each queue and worker listens too.
   pool.setMaxListeners(0);
   pool.on('error', (error) => logger.warn({ err: error }, 'job queue connection'));
-  // BullMQ hears of a new connection a moment late; one that ends in that moment would take the process with it.
+  // BullMQ adds its listener to a new connection a moment later. Without a listener, an error in this moment would end
+  // the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
@@ -196,7 +198,7 @@ async function makeSchema(client: pg.Client): Promise<void> {
 
 /** BullMQ on Redis. */
 export async function createRedisJobQueue(url: string, logger: Logger, timings = TIMINGS): Promise<JobQueue> {
-  // The producer fails at once when Redis is down, and retries later; the consumer waits for Redis.
+  // The producer fails at once when Redis is down, and its caller retries later; the consumer waits for Redis.
   const producer = await connectRedis(url, logger, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
   const consumer = await connectRedis(url, logger, { maxRetriesPerRequest: null });
   const options = { connection: consumer, prefix: PREFIX, ...WORKER_OPTIONS, ...timings };

@@ -5,14 +5,14 @@ import type { LiveEvents } from './port.js';
 import { Topics } from './topics.js';
 
 const CHANNEL = 'matih_live';
-/** NOTIFY carries at most 8,000 bytes. */
+/** NOTIFY accepts at most 8,000 bytes. */
 const MAX_PAYLOAD_BYTES = 7_900;
 const RECONNECT_MS = 500;
 const TIMEOUT_MS = 5_000;
-/** This connection is silent for long, and its end must not go unnoticed. */
+/** This connection is silent for long times, so its loss is noticed only with keep-alive packets. */
 const KEEP_ALIVE_MS = 10_000;
 
-/** Wake-ups over LISTEN/NOTIFY on one connection of their own, outside every writing transaction. */
+/** Wake-ups over LISTEN/NOTIFY on a separate connection, outside of every writing transaction. */
 export class PostgresLiveEvents implements LiveEvents {
   private readonly origin = randomUUID().slice(0, 8);
   private readonly topics = new Topics((topics) => this.send(topics));
@@ -73,7 +73,7 @@ export class PostgresLiveEvents implements LiveEvents {
       for (const payload of this.payloads(topics)) await client.query('select pg_notify($1, $2)', [CHANNEL, payload]);
     } catch (error) {
       this.logger.warn({ err: error }, 'wake-up not sent');
-      // A connection that takes too long is as good as lost; its end makes a new one.
+      // A connection that takes too long counts as lost; its end causes a new one.
       void client.end().catch(() => undefined);
     }
   }

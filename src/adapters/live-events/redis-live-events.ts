@@ -21,7 +21,7 @@ export class RedisLiveEvents implements LiveEvents {
       const [origin, ...topics] = message.split('\n');
       if (origin !== this.origin) for (const topic of topics) this.topics.wake(topic);
     });
-    // Subscribing again is left to us, so that it is done before everybody looks again.
+    // The listener subscribes again itself, so that this happens before all followers read again.
     subscriber.on(
       'ready',
       () => void this.listen().catch((error: unknown) => logger.warn({ err: error }, 'wake-ups not heard')),
@@ -29,7 +29,7 @@ export class RedisLiveEvents implements LiveEvents {
   }
 
   static async connect(url: string, logger: Logger): Promise<RedisLiveEvents> {
-    // A wake-up that cannot go now is worth nothing later.
+    // A wake-up that cannot be sent now is useless later.
     const publisher = await connectRedis(url, logger, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
     const subscriber = await connectRedis(url, logger, { autoResubscribe: false, maxRetriesPerRequest: null });
     const live = new RedisLiveEvents(publisher, subscriber, logger);

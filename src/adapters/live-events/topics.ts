@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Between two messages; the first after silence goes at once. */
+/** Between two messages; the first one after a silence is sent at once. */
 const PAUSE_MS = 5;
 
 /**
- * Listeners of this process by topic, and the outgoing wake-ups. Those of one turn of the event loop go together, and
- * those that come while others are being sent wait as one set, so that a slow connection costs no memory.
+ * Listeners of this process by topic, and the outgoing wake-ups. Those of one turn of the event loop are sent together.
+ * Those that come while others are being sent wait as one set, so that a slow connection costs no memory.
  */
 export class Topics {
   private readonly listeners = new Map<string, Set<() => void>>();
@@ -13,7 +13,7 @@ export class Topics {
   private readonly unsent = new Set<string>();
   private sending: Promise<void> | null = null;
 
-  /** `send` does not reject: a wake-up may be lost. */
+  /** `send` must not reject, because a wake-up may be lost. */
   constructor(private readonly send: (topics: string[]) => Promise<void>) {}
 
   publish(topic: string): void {
@@ -39,7 +39,7 @@ export class Topics {
     for (const topic of [...this.listeners.keys()]) this.wake(topic);
   }
 
-  /** Resolves when everything published so far is on its way. */
+  /** Resolves when everything that was published so far is being sent. */
   async flushed(): Promise<void> {
     if (this.fresh.size > 0) await new Promise((resolve) => setImmediate(resolve));
     while (this.sending) await this.sending;
@@ -49,7 +49,7 @@ export class Topics {
     const topics = [...this.fresh];
     this.fresh.clear();
     for (const topic of topics) {
-      // Neighbours in this process need not wait for the round trip.
+      // Listeners in this process need not wait for the round trip.
       this.wake(topic);
       this.unsent.add(topic);
     }
@@ -63,7 +63,7 @@ export class Topics {
       const topics = [...this.unsent];
       this.unsent.clear();
       await this.send(topics);
-      // What comes in the meantime goes together: a flood needs no more wake-ups than listeners can follow.
+      // Wake-ups that come in the meantime are sent together: listeners cannot use more of them.
       await sleep(PAUSE_MS);
     }
   }

@@ -2,7 +2,7 @@ import type { Counter, Registry } from '@prometheus-io/client';
 
 interface Outcomes {
   countByCode: Map<string, number>;
-  /** One more than there are bounds. */
+  /** One more entry than there are bounds. */
   countByBucket: number[];
   seconds: number;
 }
@@ -19,13 +19,13 @@ interface Value {
 }
 
 /**
- * Counts outcomes and durations by name in plain numbers: the client library looks up names and labels for each
+ * Counts outcomes and durations by name in plain numbers. The client library would look up names and labels for each
  * count, and a small prediction makes five.
  */
 export class OutcomeTally {
   private readonly byName = new Map<string, Outcomes>();
 
-  /** `label` is what the name is called. */
+  /** `label` is the name of the metric's label for the names. */
   constructor(
     private readonly label: string,
     private readonly boundsSeconds: readonly number[],
@@ -77,7 +77,7 @@ export class OutcomeTally {
   }
 }
 
-/** The registry only calls a metric's `get`; its types accept only the library's metrics. */
+/** The registry only calls a metric's `get`, but its types accept only the library's own metrics. */
 function registerValues(
   registry: Registry,
   type: 'counter' | 'histogram',

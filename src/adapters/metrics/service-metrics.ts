@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from '@prometheus-io/client';
 import { OutcomeTally } from './outcome-tally.js';
 
-/** Rows of the database that are shown as gauges. */
+/** Numbers of database rows that are shown as gauges. */
 export interface ServiceFigures {
   jobs: { kind: string; status: string; count: number }[];
   openAlerts: { kind: string; count: number }[];
@@ -13,13 +13,13 @@ export interface EngineFigures {
   readyHosts: number;
 }
 
-/** Where the gauges read what they show, at each scrape. */
+/** Where the gauges read their values at each scrape. */
 export interface MetricsSources {
   figures(): Promise<ServiceFigures>;
-  /** By the engine's task. */
+  /** By the purpose of the runtime. */
   engines: Record<string, () => EngineFigures>;
   pool(): Promise<{ inUse: number; waiting: number }>;
-  /** Of the buffers behind predictions: what found them full. */
+  /** What the buffers for predictions have dropped because they were full. */
   dropped(): Record<'prediction_log' | 'shadow_copy' | 'counted_minute', number>;
   sockets(): number;
   subscriptions(): number;
@@ -27,12 +27,12 @@ export interface MetricsSources {
 
 const PREDICT_BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const OPERATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
-/** /metrics needs no token: however often it is asked, the database is asked this often at most. */
+/** /metrics needs no token, so the database is asked at most once in this time, however often it is scraped. */
 const FIGURES_LIFETIME_MS = 5_000;
 
 /**
- * What one process has done, for Prometheus. No label holds a name that a client chose, so that their number is
- * bounded.
+ * The metrics of one process, for Prometheus. No label has a name that a client chose, so that the number of labels is
+ * limited.
  */
 export class ServiceMetrics {
   private readonly operations = new OutcomeTally('field', OPERATION_BUCKETS_SECONDS);
@@ -153,7 +153,7 @@ function registerPool(registry: Registry, pool: MetricsSources['pool']): void {
   );
 }
 
-/** Without the database there are no figures; the others are shown all the same. */
+/** When the database does not answer, only its figures are missing. */
 function registerFigures(registry: Registry, figures: () => Promise<ServiceFigures | null>): void {
   registry.registerMetric(
     new Gauge({

@@ -10,9 +10,9 @@ import { type MlflowCredentials, type MlflowMethod, MlflowRefusal, type MlflowSe
 export interface MlflowServerOptions {
   trackingUri: string;
   credentials: MlflowCredentials;
-  /** Aborts all open requests, as `close` does. */
+  /** Aborts all open requests, like `close`. */
   signal?: AbortSignal;
-  /** What may be called; absent for an address that the installation's own settings name. */
+  /** Which addresses may be called; absent for an address from the service's own settings. */
   policy?: OutboundPolicy;
   resolve?: Resolve;
   /** Maximum attempts per request; each wait is twice as long. */
@@ -23,7 +23,10 @@ const TIMEOUT_MS = 60_000;
 const FIRST_WAIT_MS = 300;
 const MAX_JSON_BYTES = 64 * 1024 ** 2;
 
-/** MLflow's REST protocol over HTTP(S), without redirects: one of them could lead where no check has looked. */
+/**
+ * MLflow's REST protocol over HTTP(S). Redirects are not followed, because they could lead to an address that was not
+ * checked.
+ */
 export class HttpMlflowServer implements MlflowServer {
   private readonly base: string;
   private readonly headers: Record<string, string>;
@@ -87,7 +90,7 @@ export class HttpMlflowServer implements MlflowServer {
     }
   }
 
-  /** The response once it says that all is well; a refusal otherwise. */
+  /** Returns a successful response; throws for a refusal. */
   private async open(method: string, path: string, body: string | null): Promise<IncomingMessage> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const headers = {

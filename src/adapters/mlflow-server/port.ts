@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { AppError, ErrorCode } from '../../errors.js';
 
-/** Who calls: a token wins over a user name. */
+/** The caller's credentials: a token is used in preference to a user name. */
 export interface MlflowCredentials {
   token?: string | null;
   username?: string | null;
@@ -14,10 +14,11 @@ export type MlflowMethod = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 export interface MlflowServer {
   /**
    * The response to a request below /api/2.0/; a GET sends `given` as its query. Retried while the server is busy or
-   * down. Errors: MlflowRefusal when it refuses, UNAVAILABLE without a usable response, URL_NOT_ALLOWED.
+   * down. Errors: MlflowRefusal when the server refuses the request, UNAVAILABLE without a usable response,
+   * URL_NOT_ALLOWED.
    */
   ask(method: MlflowMethod, path: string, given: Record<string, unknown>): Promise<unknown>;
-  /** The bytes at a path of the server. Errors as of `ask`. */
+  /** The bytes at a path of the server. Errors are those of `ask`. */
   download(path: string, query?: Record<string, string>): Promise<Readable>;
   /** Aborts all open requests. */
   close(): void;
@@ -29,7 +30,7 @@ export type ConnectMlflow = (trackingUri: string, credentials: MlflowCredentials
 export class MlflowRefusal extends AppError {
   constructor(
     readonly status: number,
-    /** As MLflow writes them: RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE, … */
+    /** MLflow's names: RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE, … */
     readonly errorCode: string,
     message: string,
   ) {

@@ -1,21 +1,21 @@
 import type { ConversionOutcome, SampleRows } from '../../modules/model-contract/index.js';
 
 export interface ConversionRequest {
-  /** Folder with an MLmodel file and what it names. */
+  /** A folder with an MLmodel file and the files that it names. */
   modelDir: string;
-  /** Where the model.onnx of a CONVERTED or DISAGREES outcome is put. */
+  /** Where to write the model.onnx of a CONVERTED or DISAGREES outcome. */
   outputPath: string;
-  /** Null for the input example that came with the model, or random rows. */
+  /** Null: the input example of the model is used, or random rows. */
   sample: SampleRows | null;
   tolerance: number;
 }
 
 /**
- * Converts a model of another framework to ONNX. The model is untrusted code: it runs isolated from everything else.
- * Errors: UNAVAILABLE (no converter is set up, the process could not start).
+ * Converts a model of another framework to ONNX. The model is untrusted code, so it runs isolated from everything else.
+ * Errors: UNAVAILABLE (no converter is configured, or the process could not start).
  */
 export interface ModelConverter {
-  /** What keeps it from converting at all, as a sentence that says what to do; null when it can. */
+  /** Why no model can be converted, as a sentence that says what to do; null when conversion works. */
   problem(): Promise<string | null>;
   convert(request: ConversionRequest, signal: AbortSignal): Promise<ConversionOutcome>;
 }

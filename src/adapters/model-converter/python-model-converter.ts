@@ -9,7 +9,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 import type { ConversionRequest, ModelConverter } from './port.js';
 
 export interface PythonConverterOptions {
-  /** Interpreter with the extras of python/ installed; absent when not configured. */
+  /** A Python interpreter with the extras of python/ installed; absent when not configured. */
   pythonPath?: string;
   sandbox: 'bubblewrap' | 'process';
   maxMemoryBytes: number;
@@ -21,13 +21,13 @@ const MAX_RESULT_BYTES = 1024 ** 2;
 const MAX_FILE_BYTES = 4 * 1024 ** 3;
 const COMPLAINT_CHARACTERS = 2_000;
 const LOOK_MS = 10_000;
-/** Of the system, read-only: libraries that an interpreter loads. */
+/** Folders of the system with libraries that an interpreter loads; read-only. */
 const SYSTEM_FOLDERS = ['/usr', '/lib', '/lib64', '/bin', '/etc/ld.so.cache', '/etc/ssl/openssl.cnf'];
 
 /**
- * Converts in a Python process of its own. To read a pickled model is to run it, so that process sees the interpreter,
- * the converters and its own folder and nothing else: no network, no environment, no other file, no other process
- * (bubblewrap), within limits of time, memory and file size.
+ * Converts in a Python child process. Reading a pickled model runs its code. So the process can access only the
+ * interpreter, the converters and its own folder: no network, no environment variables, no other files, no other
+ * processes (bubblewrap). Time, memory and file size are limited.
  */
 export class PythonModelConverter implements ModelConverter {
   private prefixes: string[] | undefined;
@@ -76,11 +76,11 @@ export class PythonModelConverter implements ModelConverter {
     }
   }
 
-  /** Ends when the process has; gives the end of what it wrote to stderr. */
+  /** Returns when the process has ended, with the last part of its stderr. */
   private async run(folder: string, inside: string, signal: AbortSignal): Promise<string> {
     const [command, ...args] = await this.commandLine(folder, inside);
     return new Promise((resolve, reject) => {
-      // In a group of its own, so that what it starts ends with it.
+      // In its own process group, so that processes that it starts end with it.
       const child = spawn(command!, args, {
         cwd: folder,
         env: this.environment(inside),
@@ -96,7 +96,7 @@ export class PythonModelConverter implements ModelConverter {
           try {
             process.kill(-child.pid, 'SIGKILL');
           } catch {
-            // It has just ended.
+            // The process has just ended.
           }
       };
       signal.addEventListener('abort', end, { once: true });
@@ -158,7 +158,7 @@ export class PythonModelConverter implements ModelConverter {
 
   private environment(inside: string): NodeJS.ProcessEnv {
     const threads = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
-    // The path finds bwrap; nothing of this process's environment goes along.
+    // PATH is needed to find bwrap; no other part of this process's environment is passed on.
     return {
       PATH: '/usr/local/bin:/usr/bin:/bin',
       HOME: inside,
@@ -168,7 +168,7 @@ export class PythonModelConverter implements ModelConverter {
     };
   }
 
-  /** Where the interpreter and its packages are. */
+  /** The folders of the interpreter and its packages. */
   private async interpreterFolders(): Promise<string[]> {
     const script =
       'import json, os, sys; print(json.dumps([sys.prefix, sys.base_prefix, ' +
@@ -188,7 +188,7 @@ async function runs(command: string, args: string[]): Promise<boolean> {
   );
 }
 
-/** A link of its making would lead out of its folder. */
+/** A symbolic link in its folder could lead to another file. */
 async function isPlainFile(path: string): Promise<boolean> {
   return lstat(path).then(
     (found) => found.isFile(),

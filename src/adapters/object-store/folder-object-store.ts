@@ -22,18 +22,23 @@ import {
 } from './port.js';
 import { SIGNED_PREFIX, signUrl, verifyUrl } from './signed-urls.js';
 
-/** What comes while the disk is busy goes to it in one write. */
+/** Data that arrives while the disk is busy is written together. */
 const AHEAD_BYTES = 1024 * 1024;
 
-/** Files in a folder: written beside, synced and renamed, so that a key is whole or absent. */
+/**
+ * Files in a folder. Each is written to another name, synced and renamed, so that a key has either its whole content or
+ * none.
+ */
 export class FolderObjectStore implements ObjectStore {
   readonly name = 'folder';
   private readonly incoming: string;
   private readonly objects: string;
   private readonly parts: FolderParts;
-  /** Whether the folder of what is coming in is there. */
+  /** Whether the folder of incoming files exists. */
   private made: Promise<unknown> | undefined;
-  /** Of the signed addresses; in the folder, so that all who share it share it. */
+  /**
+   * The secret of the signed URLs. It is stored in the folder, so that all processes with this folder have the same.
+   */
   private secret: Buffer | null = null;
 
   constructor(private readonly root: string) {
@@ -81,7 +86,7 @@ export class FolderObjectStore implements ObjectStore {
     const meter = new Meter(maxBytes);
     meter.measured(content);
     const flushed = writeNew(target, content).catch(fault(key));
-    // Its caller may be busy elsewhere when it fails.
+    // The caller may not be waiting for it when it fails.
     flushed.catch(() => undefined);
     return { stored: meter.result(), flushed };
   }
@@ -99,7 +104,7 @@ export class FolderObjectStore implements ObjectStore {
 
   async delete(key: string): Promise<void> {
     await rm(this.path(key), { force: true }).catch((error: NodeJS.ErrnoException) => {
-      // A folder of keys is not a key.
+      // A folder of keys is not a key itself.
       if (!['ENOTDIR', 'ERR_FS_EISDIR', 'EISDIR'].includes(error.code ?? '')) fault(key)(error);
     });
   }
@@ -152,7 +157,7 @@ export class FolderObjectStore implements ObjectStore {
       return signUrl(this.secret, method, request, Math.floor(Date.now() / 1000) + expiresInSeconds);
     },
     verify: (method, url) => {
-      // Without one, nothing was ever signed here: any answers no.
+      // Without a secret, no URL was ever signed here: any secret refuses it.
       return verifyUrl(this.secret ?? randomBytes(32), method, url);
     },
     putPart: ({ uploadId, partNumber }: SignedRequest, content, maxBytes) =>
@@ -164,7 +169,7 @@ export class FolderObjectStore implements ObjectStore {
     return { path: this.path(key), [Symbol.dispose]: () => undefined };
   }
 
-  /** Written completely elsewhere, then linked, so that no process reads half of it. */
+  /** Written completely under another name, then linked, so that no process reads a part of it. */
   private async ownSecret(): Promise<Buffer> {
     const path = join(this.root, 'url-secret');
     const own = join(this.incoming, randomUUID());
@@ -190,7 +195,7 @@ export class FolderObjectStore implements ObjectStore {
 }
 
 /**
- * When `work` fails because the file's folder is missing: makes the folder, syncs the new folders to disk, and
+ * When `work` fails because the file's folder is missing: creates the folder, syncs the new folders to disk, and
  * retries.
  */
 async function withFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
@@ -205,12 +210,12 @@ async function withFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Onto the disk; nothing is there when it fails. */
+/** Writes to the disk. After a failure, no file is left. */
 async function writeNew(path: string, content: Buffer): Promise<void> {
   const file = await withFolder(path, () => open(path, 'wx'));
   try {
     await file.writeFile(content);
-    // Both to their ends, so that nothing of the file comes after it was removed.
+    // Waits for both to end, so that neither changes the file after it was removed.
     const synced = await Promise.allSettled([file.sync(), sync(dirname(path))]);
     for (const result of synced) if (result.status === 'rejected') throw result.reason;
   } catch (error) {
@@ -221,13 +226,13 @@ async function writeNew(path: string, content: Buffer): Promise<void> {
   }
 }
 
-/** Onto the disk, so that it outlives a power cut. */
+/** Syncs to the disk, so that it survives a power cut. */
 async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r');
   await handle.sync().finally(() => handle.close());
 }
 
-/** What a fault of the disk means to the caller. */
+/** Translates a fault of the disk for the caller. */
 function fault(key: string): (error: unknown) => never {
   return (error) => {
     switch ((error as NodeJS.ErrnoException).code) {

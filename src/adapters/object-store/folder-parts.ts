@@ -31,7 +31,7 @@ export class FolderParts {
     return uploadId;
   }
 
-  /** The answer is the part's ETag. */
+  /** Returns the ETag of the part. */
   async put(uploadId: string, partNumber: number, content: Readable, maxBytes: number): Promise<string> {
     checkPartNumber(partNumber);
     const folder = this.folder(uploadId);
@@ -56,13 +56,13 @@ export class FolderParts {
       return etag;
     } catch (error) {
       await rm(partial, { force: true });
-      // Completed or aborted meanwhile.
+      // The upload was completed or aborted meanwhile.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw absentUpload(uploadId, error);
       throw error;
     }
   }
 
-  /** Puts the parts together, once, and as they were listed: BAD_USER_INPUT when one has been sent again since. */
+  /** Joins the parts, once, in the state in which they were listed: BAD_USER_INPUT when a part was sent again since. */
   async complete(
     uploadId: string,
     listed: readonly StoredPart[],
@@ -81,7 +81,10 @@ export class FolderParts {
     return this.inTurn(uploadId, () => this.list(uploadId));
   }
 
-  /** Serializes work on one upload: if a part were sent twice at once, each request would delete the other's file. */
+  /**
+   * Only one operation on an upload at a time: if a part were sent twice at the same time, each request would delete
+   * the other's file.
+   */
   private async inTurn<T>(uploadId: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.turns.get(uploadId) ?? Promise.resolve()).then(work);
     const over = turn.then(
@@ -108,7 +111,7 @@ export class FolderParts {
     return (await Promise.all(sized)).toSorted((a, b) => a.partNumber - b.partNumber);
   }
 
-  /** One after another, as one stream. */
+  /** All parts in order, as one stream. */
   private content(uploadId: string, parts: readonly StoredPart[]): Readable {
     const paths = parts.map(({ partNumber, etag }) =>
       join(this.folder(uploadId), `${String(partNumber).padStart(5, '0')}-${etag}`),
@@ -128,7 +131,7 @@ export class FolderParts {
   }
 
   private folder(uploadId: string): string {
-    // An id that is not of ours is no upload of ours.
+    // A text with another form cannot be the id of an upload.
     if (!/^[0-9a-f-]{36}$/.test(uploadId)) throw absentUpload(uploadId);
     return join(this.root, uploadId);
   }

@@ -5,7 +5,10 @@ const SEGMENT = /^[\p{L}\p{N}_ @=+,()[\]-][\p{L}\p{N}._ @=+,()[\]-]*$/u;
 const MAX_KEY_BYTES = 900;
 const MAX_SEGMENT_BYTES = 250;
 
-/** A key of safe segments: no `..`, no leading dot or slash, no backslash, no percent escape, no control character. */
+/**
+ * Checks a key of safe segments: no `..`, no leading dot or slash, no backslash, no percent escape, no control
+ * character.
+ */
 export function checkKey(key: string): string {
   const isSafe = (segment: string) => Buffer.byteLength(segment) <= MAX_SEGMENT_BYTES && SEGMENT.test(segment);
   if (Buffer.byteLength(key) > MAX_KEY_BYTES || !key.split('/').every(isSafe)) {
@@ -22,7 +25,7 @@ export function checkKey(key: string): string {
   return key;
 }
 
-/** A folder of keys, without a slash at its end; '' is all of them. */
+/** Checks a folder of keys, without a slash at the end; '' means all. */
 export function checkFolder(folder: string): string {
   return folder === '' ? '' : checkKey(folder.replace(/\/$/, ''));
 }
@@ -31,7 +34,7 @@ export function absent(key: string, cause?: unknown): AppError {
   return new AppError(ErrorCode.NOT_FOUND, `No stored file ${key}.`, { got: key }, { cause });
 }
 
-/** The key is a folder of others, or below another key. */
+/** The error for a key that is a folder of other keys, or is below another key. */
 export function pathTaken(key: string, cause?: unknown): AppError {
   return new AppError(
     ErrorCode.INVALID_PATH,

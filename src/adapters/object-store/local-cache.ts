@@ -5,15 +5,17 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { ABANDONED_AFTER_MS, type LocalFile } from './port.js';
 
-/** Tells this process from an earlier one that had its number, as the first of a container has. */
+/** Distinguishes this process from an earlier one with the same process id, as the first process of a container has. */
 const THIS_PROCESS = randomUUID();
 const HELD = 'held';
-/** A living process says so on its folder; on another machine nobody could see whether it lives. */
+/**
+ * A living process touches its folder in this interval, because another machine cannot see whether the process lives.
+ */
 const ALIVE_INTERVAL_MS = 60 * 60 * 1000;
 const LOST_AFTER_MS = 24 * ALIVE_INTERVAL_MS;
-/** A SHA-256, with a suffix while its download is in progress: no other file in the folder is touched. */
+/** A SHA-256, with a suffix during the download. No other file in the folder is changed. */
 const NAME = /^[0-9a-f]{64}(\.|$)/;
-/** Of a file system without hard links, or with too many. */
+/** Errors of a file system without hard links, or with too many of them. */
 const NO_LINK = new Set(['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EXDEV']);
 
 interface Entry {
@@ -24,13 +26,13 @@ interface Entry {
 }
 
 /**
- * Downloaded files in a folder that several processes may share; above `maxBytes`, the least recently used are
- * removed. A user of a file holds a hard link to it: files with a second link stay, and a link survives changes to
- * the folder. Where links are impossible, a copy is used, which is not counted.
+ * Downloaded files in a folder that several processes may share. Above `maxBytes`, the least recently used files are
+ * removed. A user of a file holds a hard link to it: files with a second link stay, and a link survives changes to the
+ * folder. When links are impossible, a copy is used, which is not counted.
  */
 export class LocalCache {
   private readonly held: string;
-  /** Downloads in progress, so that two requests for a file share one. */
+  /** Running downloads, so that two requests for a file share one. */
   private readonly downloads = new Map<string, Promise<void>>();
 
   constructor(
@@ -40,14 +42,14 @@ export class LocalCache {
     this.held = join(folder, HELD, `${hostname()}.${process.pid}.${THIS_PROCESS}`);
   }
 
-  /** Takes back what ended processes held, and what is too much. */
+  /** Removes what ended processes held, and files above the limit. */
   async prepare(): Promise<void> {
     setInterval(() => void utimes(this.held, new Date(), new Date()).catch(() => undefined), ALIVE_INTERVAL_MS).unref();
     for (const name of await readdir(join(this.folder, HELD)).catch(() => [])) {
       const folder = join(this.folder, HELD, name);
       const [id, pid, ...host] = name.split('.').toReversed();
       if (id === THIS_PROCESS) continue;
-      // A recreated container has another name than the one before it.
+      // A container that is created again has another host name than the one before it.
       const isElsewhere = host.toReversed().join('.') !== hostname();
       const isLost = isElsewhere ? await isOld(folder) : Number(pid) === process.pid || !isAlive(Number(pid));
       if (isLost) await rm(folder, { recursive: true, force: true });
@@ -56,7 +58,8 @@ export class LocalCache {
   }
 
   /**
-   * The file of this name (a SHA-256 in hex), held until it is disposed of; `download` writes it when it is not there.
+   * The file of this name (a SHA-256 as hexadecimal digits), held until it is disposed. `download` writes it when it
+   * does not exist.
    */
   async open(name: string, download: (path: string) => Promise<void>): Promise<LocalFile> {
     const path = join(this.folder, name);
@@ -70,7 +73,7 @@ export class LocalCache {
     }
   }
 
-  /** Null when the file is not there, or no more. */
+  /** Null when the file does not exist, or no longer exists. */
   private async hold(path: string): Promise<LocalFile | null> {
     const held = join(this.held, randomUUID());
     try {
@@ -81,7 +84,7 @@ export class LocalCache {
       if (!NO_LINK.has(code)) throw error;
       if (!(await copied(path, held))) return null;
     }
-    // The time of the change stays: by it others know that they have seen this content.
+    // The modification time stays the same, because others recognize content that they have checked by it.
     await utimes(held, new Date(), (await stat(held)).mtime);
     return { path: held, [Symbol.dispose]: () => rmSync(held, { force: true }) };
   }
@@ -116,7 +119,7 @@ export class LocalCache {
       // Another process may have removed it meanwhile.
       const found = file.isFile() && NAME.test(file.name) ? await stat(path).catch(() => null) : null;
       if (!found) continue;
-      // A download in progress, here or in another process, is not removed until it is old.
+      // A running download, here or in another process, is not removed until it is old.
       const isPartial = file.name.includes('.') && Date.now() - found.mtimeMs < ABANDONED_AFTER_MS;
       entries.push({ path, sizeBytes: found.size, isHeld: isPartial || found.nlink > 1, usedAtMs: found.atimeMs });
     }
@@ -124,7 +127,7 @@ export class LocalCache {
   }
 }
 
-/** With the times that a link would share. False when the file is not there, or no more. */
+/** Keeps the times, as a link would. False when the file does not exist, or no longer exists. */
 async function copied(path: string, held: string): Promise<boolean> {
   try {
     const { mtime } = await stat(path);

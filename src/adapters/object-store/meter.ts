@@ -3,7 +3,7 @@ import { Transform } from 'node:stream';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { StoredObject } from './port.js';
 
-/** Passes bytes on while it counts and hashes them; fails past `maxBytes`. */
+/** Passes bytes on, and counts and hashes them; fails above `maxBytes`. */
 export class Meter extends Transform {
   private readonly hash = createHash('sha256');
   private sizeBytes = 0;
@@ -20,7 +20,7 @@ export class Meter extends Transform {
     }
   }
 
-  /** The same bytes, counted and hashed. */
+  /** Returns the same bytes, counted and hashed. */
   measured(bytes: Buffer): Buffer {
     this.sizeBytes += bytes.length;
     if (this.sizeBytes > this.maxBytes) {

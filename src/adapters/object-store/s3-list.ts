@@ -3,8 +3,9 @@ import type { Client } from 'minio';
 import type { StoredPart } from './port.js';
 
 /**
- * Keys that begin with `prefix`, page by page. The minio client's own listing takes every key as URL-encoded, as it
- * asks for; a server that does not encode them (versitygw) says so, and its `+` would come out as a space.
+ * Keys that begin with `prefix`, page by page. The minio client's own listing treats every key as URL-encoded, because
+ * it asks for that. A server that does not encode (versitygw) says so in its answer, and the client would turn `+` into
+ * a space.
  */
 export async function* listKeys(client: Client, bucket: string, prefix: string): AsyncGenerator<string> {
   let token: string | undefined;
@@ -15,7 +16,7 @@ export async function* listKeys(client: Client, bucket: string, prefix: string):
       prefix,
       ...(token && { 'continuation-token': token }),
     });
-    // Signatures are over %20, where URLSearchParams writes +.
+    // Signatures use %20 for a space, but URLSearchParams writes +.
     const response = await client.makeRequestAsync({
       method: 'GET',
       bucketName: bucket,
@@ -33,7 +34,7 @@ export async function* listKeys(client: Client, bucket: string, prefix: string):
   } while (token);
 }
 
-/** The parts of an open upload by their numbers; the minio client keeps its own listing of them to itself. */
+/** The parts of an open upload by their numbers; the minio client's own listing of them is private. */
 export async function listParts(
   client: Client,
   bucketName: string,

@@ -26,17 +26,19 @@ export interface S3Options {
   accessKey: string;
   secretKey: string;
   bucket: string;
-  /** Where `localFile` keeps its downloads, … */
+  /** The folder of the downloads of `localFile`. */
   cacheDir: string;
-  /** … and how much of them. */
+  /** The limit of that folder. */
   cacheBytes: number;
-  /** A store that is silent this long counts as unreachable. */
+  /** A store that sends nothing for this long counts as unreachable. */
   silenceTimeoutMs?: number;
 }
 
 const SILENCE_TIMEOUT_MS = 30_000;
 
-/** Any S3 through the minio client: multipart uploads with flat memory, ranged reads. */
+/**
+ * Any S3 store, through the minio client: multipart uploads and ranged reads, without holding the content in memory.
+ */
 export class S3ObjectStore implements ObjectStore {
   readonly name = 's3';
   readonly signedRequests = null;
@@ -152,7 +154,7 @@ export class S3ObjectStore implements ObjectStore {
 
   async downloadUrl(key: string, expiresInSeconds: number): Promise<string> {
     await this.stat(key);
-    // What a client stored is never a page.
+    // Makes sure that a browser never displays a stored file as a page.
     const answer = {
       'response-content-disposition': 'attachment',
       'response-content-type': 'application/octet-stream',
@@ -175,19 +177,19 @@ export class S3ObjectStore implements ObjectStore {
     try {
       await this.client.makeBucket(this.options.bucket);
     } catch (error) {
-      // Another process of the service was faster.
+      // Another process of the service has created it already.
       if (codeOf(error) !== 'BucketAlreadyOwnedByYou' && codeOf(error) !== 'BucketAlreadyExists') throw error;
     }
   }
 }
 
-/** The minio client waits for ever; this gives up when nothing moves on the connection. */
+/** The minio client would wait for ever; this gives up when no data moves on the connection. */
 function impatient(send: typeof httpRequest, silenceTimeoutMs: number): typeof httpRequest {
   const request = (options: RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest => {
     const sent = send(options, onResponse);
     return sent.setTimeout(silenceTimeoutMs, () => sent.destroy(new Error(`silent for ${silenceTimeoutMs / 1000} s`)));
   };
-  // The client calls it in this one of its forms only.
+  // The client uses only this one of its overloads.
   return request as typeof httpRequest;
 }
 
@@ -219,14 +221,14 @@ function codeOf(error: unknown): string {
   return (error as { code?: string }).code ?? '';
 }
 
-/** What a fault of the store means to the caller. */
+/** Translates a fault of the store for the caller. */
 function meaning(error: unknown, key?: string, range?: ByteRange): Error {
   if (error instanceof AppError) return error;
   const code = codeOf(error);
   if (key !== undefined) {
     if (code === 'NoSuchKey' || code === 'NotFound') return absent(key, error);
     if (code === 'InvalidRange' && range) return pastTheEnd(key, range);
-    // Stores on a file system cannot hold a key and keys below it.
+    // Stores on a file system cannot have a key and keys below it.
     if (
       /^(ObjectParentIsFile|ObjectIsDirectory|ExistingObjectIsDirectory|XMinioParentIsObject|XMinioObjectExistsAsDirectory)/.test(
         code,

@@ -4,9 +4,9 @@ import type { Client } from 'minio';
 import { Meter } from './meter.js';
 import type { StoredObject } from './port.js';
 
-/** Held in memory by each upload. */
+/** The part of each upload that is held in memory. */
 const PART_BYTES = 8 * 1024 ** 2;
-/** S3 takes no more. */
+/** The limit of S3. */
 const MAX_PARTS = 10_000;
 
 interface Target {
@@ -15,8 +15,8 @@ interface Target {
 }
 
 /**
- * Streams `content` in, part by part, and completes it only when all is there. The minio client's own putObject would
- * hold parts of half a gigabyte when the size is unknown, and never end when the stream fails.
+ * Streams `content` in, part by part, and completes the upload only when everything arrived. The minio client's own
+ * putObject would hold parts of half a gigabyte when the size is unknown, and would never end when the stream fails.
  */
 export async function upload(
   client: Client,
@@ -25,7 +25,7 @@ export async function upload(
   maxBytes: number,
 ): Promise<StoredObject> {
   const meter = new Meter(maxBytes);
-  // Parts of one size, which some stores demand, and few enough of them.
+  // All parts have the same size, which some stores demand, and there are few enough of them.
   const partBytes = Math.max(PART_BYTES, Number.isFinite(maxBytes) ? Math.ceil(maxBytes / MAX_PARTS) : 0);
   // A failure at either end destroys the streams and reaches the other end.
   await pipeline(
@@ -64,7 +64,7 @@ async function multipart(
     for await (const chunk of rest) await store(chunk);
     await client.completeMultipartUpload(bucket, key, uploadId, stored);
   } catch (error) {
-    // What cannot be aborted now is aborted as abandoned at a later start.
+    // If it cannot be aborted now, a later start aborts it as abandoned.
     await client.abortMultipartUpload(bucket, key, uploadId).catch(() => undefined);
     throw error;
   }

@@ -2,12 +2,12 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { SignedRequest } from './port.js';
 
-/** Where this service answers them. */
+/** The path at which this service answers signed URLs. */
 export const SIGNED_PREFIX = '/objects/';
 
 const PARAMETERS = ['expires', 'partNumber', 'uploadId'] as const;
 
-/** A path of this service for one request: the signature covers the method, the key, the part and the expiry. */
+/** A path of this service for one request. The signature covers the method, the key, the part and the expiry. */
 export function signUrl(secret: Buffer, method: string, request: SignedRequest, expiresAtSeconds: number): string {
   const query = new URLSearchParams({
     expires: String(expiresAtSeconds),
@@ -18,7 +18,7 @@ export function signUrl(secret: Buffer, method: string, request: SignedRequest, 
   return `${SIGNED_PREFIX}${request.key.split('/').map(encodeURIComponent).join('/')}?${query}`;
 }
 
-/** The same FORBIDDEN for every URL that was not signed by `secret` for this method or has expired. */
+/** The same FORBIDDEN for every URL that was not signed with `secret` for this method, or that has expired. */
 export function verifyUrl(secret: Buffer, method: string, url: URL): SignedRequest {
   const key = decoded(url.pathname.slice(SIGNED_PREFIX.length));
   const query = new URLSearchParams(

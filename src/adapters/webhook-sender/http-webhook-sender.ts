@@ -17,10 +17,7 @@ export interface SenderOptions {
   resolve?: Resolve;
 }
 
-/**
- * Sends over HTTP(S), to addresses that were checked after DNS and to no others: the connection takes them from the
- * check.
- */
+/** Sends over HTTP(S), only to addresses that were checked after DNS: the connection uses the checked addresses. */
 export class HttpWebhookSender implements WebhookSender {
   private readonly policy: OutboundPolicy;
   private readonly timeoutMs: number;
@@ -49,7 +46,7 @@ export class HttpWebhookSender implements WebhookSender {
   private post(url: URL, headers: Record<string, string>, body: string, signal: AbortSignal): Promise<WebhookAnswer> {
     return new Promise((resolve, reject) => {
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-      // No agent: a kept connection would have been checked for another delivery.
+      // No agent: a connection that is kept was checked for another delivery.
       const request = send(url, {
         method: 'POST',
         agent: false,
@@ -66,7 +63,7 @@ export class HttpWebhookSender implements WebhookSender {
   }
 }
 
-/** The first bytes of an answer; the rest is not waited for. */
+/** The first bytes of an answer; the rest is not read. */
 async function readBeginning(response: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;

@@ -2,13 +2,13 @@
 import type { Signature, Tensor, TensorData } from '../../modules/model-contract/index.js';
 import type { OutgoingTensor } from './wire.js';
 
-/** Inputs in the order of the signature, or undefined when one is missing. */
+/** The inputs in the order of the signature; undefined when one is missing. */
 export function inSignatureOrder(signature: Signature, inputs: readonly Tensor[]): Tensor[] | undefined {
   const ordered = signature.inputs.map((spec) => inputs.find((tensor) => tensor.name === spec.name));
   return ordered.every((tensor) => tensor !== undefined) ? ordered : undefined;
 }
 
-/** Requests are joined only when their shapes agree beyond the first dimension. */
+/** Requests are joined only when their shapes are equal except for the first dimension. */
 export function innerShapeKey(inputs: readonly Tensor[]): string {
   return inputs.map(({ shape }) => shape.slice(1).join('x')).join();
 }
@@ -26,7 +26,7 @@ function cut(data: TensorData, from: number, to: number): TensorData {
   return data.slice(from, to);
 }
 
-/** Rows [from, from + rows) of each tensor, copied: a small answer must not hold a whole batch in memory. */
+/** Rows [from, from + rows) of each tensor, copied: a small answer must not keep a whole batch in memory. */
 export function sliceRows(tensors: readonly Tensor[], from: number, rows: number): Tensor[] {
   return tensors.map(({ name, datatype, shape, data }) => {
     const perRow = data.length / shape[0]!;
@@ -47,7 +47,7 @@ function concat(parts: readonly TensorData[]): TensorData {
   return new Elements(joined.buffer);
 }
 
-/** The outputs of consecutive chunks as if they had run at once. */
+/** The outputs of consecutive chunks, as if they had run together. */
 export function concatRows(chunks: readonly (readonly Tensor[])[]): Tensor[] {
   return chunks[0]!.map(({ name, datatype, shape }, output) => {
     const rows = chunks.reduce((sum, tensors) => sum + tensors[output]!.shape[0]!, 0);
@@ -65,11 +65,11 @@ export function hasRows(tensors: readonly Tensor[], rows: number): boolean {
   return tensors.every(({ shape }) => shape[0] === rows);
 }
 
-/** A control character takes six bytes as JSON, and each string two quotes and a comma. */
+/** A control character takes six bytes in JSON, and each string has two quotes and a comma. */
 const MOST_BYTES_PER_CHAR = 6;
 const STRING_EXTRA_BYTES = 3;
 
-/** Bytes that inputs take on their way to a host, at most. */
+/** The largest number of bytes that the inputs need in a message to a host. */
 export function wireBytes(inputs: readonly Tensor[]): number {
   let bytes = 0;
   for (const { data } of inputs) {

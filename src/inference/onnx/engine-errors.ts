@@ -12,7 +12,7 @@ export function engineClosed(): AppError {
   return new AppError(ErrorCode.UNAVAILABLE, 'The inference engine is shutting down.');
 }
 
-/** No host comes up at all. */
+/** The error when no host can be started. */
 export function noHost(why: string): AppError {
   return new AppError(ErrorCode.UNAVAILABLE, `No inference process can be started: ${why}.`);
 }
@@ -29,7 +29,7 @@ export function requestTooLarge(bytes: number, maxBytes: number): AppError {
   );
 }
 
-/** A full queue is usually worked off in this time. */
+/** A full queue usually has room again after this time. */
 const QUEUE_RETRY_MS = 1_000;
 
 export function queueFull(queuedRows: number, maxQueueRows: number): AppError {
@@ -50,7 +50,7 @@ export function deadlineExceeded(deadlineMs: number): AppError {
   });
 }
 
-/** What a host's refusal means to the caller. */
+/** Translates a host's refusal for the caller. */
 export function fromReply(header: HostReply): AppError {
   if (header.kind !== 'error')
     return new AppError(ErrorCode.INTERNAL, `An inference host answered with "${header.kind}".`);
@@ -62,8 +62,8 @@ export function fromReply(header: HostReply): AppError {
 }
 
 /**
- * What the loss of a host means to who was asking; `expected` completes "did not …". Anything but a loss is a bug and
- * thrown on.
+ * Translates the loss of a host for the caller; `expected` completes "did not …". Any other error is a bug and is
+ * thrown again.
  */
 export function fromLoss(cause: unknown, expected: string): AppError {
   if (!(cause instanceof HostLost)) throw cause;

@@ -1,22 +1,27 @@
 export interface OnnxEngineOptions {
-  /** Host processes. A model may hold all but one of them, so that one that hangs leaves room for the others. */
+  /**
+   * Number of host processes. A model may use all except one of them, so that a model that hangs leaves room for the
+   * others.
+   */
   hosts: number;
-  /** Rows of one run; longer requests are cut. */
+  /** Maximum rows of one run; longer requests are divided. */
   maxBatchRows: number;
-  /** Input bytes of one run, which bounds how long the event loop copies. */
+  /** Maximum input bytes of one run, which limits how long the event loop copies. */
   maxBatchBytes: number;
-  /** Rows waiting over all models; past it requests are refused. */
+  /** Rows that wait, for all models together; above it requests are refused. */
   maxQueueRows: number;
-  /** Resident memory of one host process, the runtime's own 90 MB included. */
+  /** Resident memory of one host process, including the 90 MB of the runtime itself. */
   maxResidentBytes: number;
-  /** Models loaded in one host; the least recently used make room. */
+  /** Models that are loaded in one host; the least recently used are unloaded first. */
   maxLoadedModels: number;
   maxLoadedBytes: number;
-  /** Largest input or answer of one run. */
+  /** The largest input or answer of one run. */
   maxFrameBytes: number;
   startTimeoutMs: number;
   loadTimeoutMs: number;
-  /** How long a model whose run ended its host is refused: doubled by each in a row, up to the maximum. */
+  /**
+   * How long a model is refused after a run ended its host; doubled by each further one in a row, up to the maximum.
+   */
   quarantineBaseMs: number;
   quarantineMaxMs: number;
 }

@@ -84,7 +84,7 @@ async function load(id: number, modelId: string, path: string): Promise<HostRepl
 async function run(modelId: string, frame: Frame<HostRequest>): Promise<OutgoingTensor[]> {
   const entry = models.get(modelId);
   if (!entry) throw new HostError('NOT_FOUND', 'the model is not loaded in this host');
-  // Map order is order of use: the first is the one to drop.
+  // The order of the map is the order of use: the first model is unloaded first.
   models.delete(modelId);
   models.set(modelId, entry);
   const outputs = await entry.model.run(frame.tensors);
@@ -122,7 +122,7 @@ async function handle(frame: Frame<HostRequest>): Promise<void> {
   channel.write(encodeFrame(reply, outputs));
 }
 
-// Signals to the whole group are the service's business: it drains, then ends its hosts.
+// Signals to the whole process group are for the service: it drains, then ends its hosts.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 

@@ -82,8 +82,8 @@ export class HostModel {
   }
 
   /**
-   * Loads the file and tries it: zeros for one row and two, then whether joining rows leaves each row's answer as it
-   * was.
+   * Loads the file and tries it: zeros for one row and for two, then whether joining rows leaves each row's answer
+   * unchanged.
    */
   static async open(path: string): Promise<HostModel> {
     const session = await InferenceSession.create(path, {
@@ -91,7 +91,7 @@ export class HostModel {
       intraOpNumThreads: 1,
       interOpNumThreads: 1,
       executionMode: 'sequential',
-      // Both keep memory for every batch size ever seen.
+      // Both keep memory for every batch size that was used.
       enableCpuMemArena: false,
       enableMemPattern: false,
       logSeverityLevel: 4,
@@ -130,7 +130,7 @@ export class HostModel {
     const single = await this.timedRun(trialInputs(inputs, 1, 'ZERO'));
     const anyBatch = inputs.length > 0 && inputs.every((spec) => spec.shape[0] === -1);
     const pair = anyBatch ? await this.timedRun(trialInputs(inputs, 2, 'ZERO')) : [];
-    // Exporters may leave an output's shape out; what came back is better than nothing.
+    // Exporters may leave out an output's shape; the shape of the answer is better than nothing.
     this.signature.outputs = this.signature.outputs.map((spec, index) => {
       const real = single[index]!.shape;
       return spec.shape.length === real.length
@@ -145,13 +145,16 @@ export class HostModel {
     await this.nameOutputs(meanings, anyBatch ? TRIAL_ROWS : 1);
   }
 
-  /** What the operators do not tell, the values of made-up rows do: only probabilities add up to 1 in each of them. */
+  /**
+   * If the operators do not show the meaning, the values of generated rows do: only probabilities add up to 1 in each
+   * of them.
+   */
   private async nameOutputs(meanings: ReadonlyMap<string, OutputMeaning>, rows: number): Promise<void> {
     const { outputs } = this.signature;
     const labels = outputs.filter(
       ({ datatype }) => datatype === 'INT64' || datatype === 'INT32' || datatype === 'BYTES',
     );
-    // Without a label beside it a number may mean anything.
+    // Without a label beside it, a number may mean anything.
     const label = labels.length === 1 && outputs.length > 1 ? labels[0] : undefined;
     const isOpen = (spec: TensorSpec): boolean => label !== undefined && !meanings.has(spec.name) && spec !== label;
     const found = outputs.some(isOpen) ? await this.madeUpAnswers(rows) : [];
@@ -174,7 +177,7 @@ export class HostModel {
     return [];
   }
 
-  /** The second net: whether rows that differ much are answered alone as they are together. */
+  /** A second check: whether very different rows get the same answers alone as together. */
   private async rowsStayApart(): Promise<boolean> {
     for (const values of TRIAL_ORDER) {
       const joined = trialInputs(this.signature.inputs, TRIAL_ROWS, values);
@@ -183,7 +186,7 @@ export class HostModel {
         alone = [];
         for (let row = 0; row < TRIAL_ROWS; row += 1) alone.push(await this.timedRun(sliceRows(joined, row, 1)));
       } catch {
-        // It refuses the made-up values, as a table of few entries does: gentler ones.
+        // The model refuses the generated values, as a table with few entries does: simpler ones are tried.
         continue;
       }
       return await this.timedRun(joined).then(
@@ -198,7 +201,7 @@ export class HostModel {
 const TRIAL_ORDER: readonly TrialValues[] = ['WIDE', 'SMALL', 'ZERO'];
 const TRIAL_FAILED = 'A trial gave other answers to rows together than to each alone.';
 
-/** What the file's graph says beside what the runtime does. */
+/** Reads from the file's graph what the runtime does not say. */
 function readFile(
   path: string,
   { inputs, outputs }: Signature,
@@ -213,7 +216,7 @@ function readFile(
     }
     const graph = readGraph(bytes);
     const found = { proof: proveRowIndependence(graph, inputs), meanings: outputMeanings(graph, outputs) };
-    // Gives the memory back at once, not when the collector comes by.
+    // Releases the memory at once, without waiting for the garbage collector.
     bytes.buffer.transfer(0);
     return found;
   } finally {

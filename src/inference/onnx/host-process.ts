@@ -1,5 +1,5 @@
 /**
- * One inference host, seen from the service: a child process with an empty environment; it handles one request at a
+ * One inference host, as the service sees it: a child process with an empty environment. It handles one request at a
  * time.
  */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
@@ -16,15 +16,15 @@ export interface HostProcessOptions extends Omit<HostSettings, 'parentPid'> {
   cwd: string;
   startTimeoutMs: number;
   /**
-   * For a file that nobody has looked at yet: no compiled JavaScript (so no writable code), Node.js's permission model,
-   * and no network where this machine lets us. Three times the overhead per run.
+   * For a file that is not checked yet: no compiled JavaScript (so no writable code), Node.js's permission model, and
+   * no network if this machine allows it. Triples the overhead per run.
    */
   hardened: boolean;
 }
 
 type HostLossReason = 'TIMEOUT' | 'CPU' | 'MEMORY' | 'CRASH' | 'CLOSED';
 
-/** The host ended while it was asked something. */
+/** The host ended before it answered. */
 export class HostLost extends Error {
   constructor(
     readonly reason: HostLossReason,
@@ -49,8 +49,8 @@ interface Waiting {
 
 const KIBIBYTE = 1024;
 /**
- * Private writable memory that Node.js 24 maps at its start and hardly uses: 1.09 GiB, nearly all reserved for
- * compiled JavaScript, or 0.06 GiB without a compiler. The data limit counts it.
+ * Private writable memory that Node.js 24 maps at its start and hardly uses: 1.09 GiB, nearly all reserved for compiled
+ * JavaScript, or 0.06 GiB without a compiler. The data limit counts it.
  */
 const NODE_DATA_BYTES = 1280 * KIBIBYTE ** 2;
 const JITLESS_NODE_DATA_BYTES = 192 * KIBIBYTE ** 2;
@@ -59,8 +59,8 @@ const STDERR_KEPT_CHARS = 2000;
 const HEAP_EXHAUSTED = /heap out of memory|Fatal process out of memory|bad_alloc|failed to reserve/i;
 
 /**
- * Limits set by the shell before it becomes the host: data segment (a single huge allocation fails at once), no file
- * written, no core dump. The system's out-of-memory killer takes a host first.
+ * Limits that the shell sets before it becomes the host: data segment (a single huge allocation fails at once), no
+ * written files, no core dump. When the system has too little memory, it ends a host first.
  */
 const SHELL_LIMITS =
   'echo 1000 2>/dev/null >/proc/self/oom_score_adj; ulimit -c 0; ulimit -f 0; ulimit -n "$1"; ulimit -d "$2" ' +
@@ -74,7 +74,9 @@ function entryPath(): string {
 
 let networkIsolation: string[] | undefined;
 
-/** A network namespace of its own: as root, or through a user namespace. Nothing where neither is allowed. */
+/**
+ * The command for a network namespace of its own: as root, or through a user namespace; empty when neither is allowed.
+ */
 function networkIsolationCommand(): string[] {
   if (networkIsolation) return networkIsolation;
   const candidates = [
@@ -98,7 +100,7 @@ function networkIsolationCommand(): string[] {
 const UNICODE_LOCALE = '/usr/lib/locale/C.utf8';
 let lacksEnglish: boolean | undefined;
 
-/** Whether this machine lacks the locale that the runtime's StringNormalizer asks for, as containers mostly do. */
+/** Whether this machine lacks the locale that the runtime's StringNormalizer needs, as most containers do. */
 function needsLocale(): boolean {
   lacksEnglish ??=
     process.platform === 'linux' &&
@@ -107,7 +109,10 @@ function needsLocale(): boolean {
   return lacksEnglish;
 }
 
-/** Nothing of ours; the language-neutral Unicode locale under the name en_US.UTF-8 where that is not installed. */
+/**
+ * No variables of this service. When en_US.UTF-8 is not installed, the language-neutral Unicode locale is used under
+ * this name.
+ */
 function environment(cwd: string): NodeJS.ProcessEnv {
   if (!needsLocale()) return {};
   const folder = join(cwd, 'locale');
@@ -117,7 +122,7 @@ function environment(cwd: string): NodeJS.ProcessEnv {
   return { LOCPATH: folder };
 }
 
-/** JavaScript may read the program alone; native code, the runtime's too, is not bound by this. */
+/** JavaScript may read only the program. Native code, including the runtime, is not limited by this. */
 function nodeFlags({ hardened, cwd }: HostProcessOptions): string[] {
   if (!hardened) return ['--no-warnings'];
   const readable = [
@@ -155,7 +160,7 @@ function commandLine(options: HostProcessOptions): string[] {
 }
 
 export class HostProcess {
-  /** Rejects with HostLost when the host does not come up. */
+  /** Rejects with HostLost when the host does not start. */
   readonly ready: Promise<void>;
   readonly exited: Promise<void>;
   private readonly child: ChildProcess;
@@ -177,7 +182,7 @@ export class HostProcess {
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.stderr = (this.stderr + text).slice(-STDERR_KEPT_CHARS);
     });
-    // An error here is the host's end, which 'close' reports.
+    // An error here means that the host has ended, which 'close' reports.
     this.channel.on('error', () => undefined);
     const reader = new FrameReader<HostReply>(options.maxFrameBytes, (frame) => this.answer(frame));
     this.channel.on('data', (chunk: Buffer) => {
@@ -203,8 +208,8 @@ export class HostProcess {
   }
 
   /**
-   * Asks the host; past `timeoutMs` it is killed. One request at a time.
-   * Rejects with HostLost when the host ends before it answered.
+   * Sends a request to the host and kills it after `timeoutMs`. One request at a time. Rejects with HostLost when the
+   * host ends before it answers.
    */
   request(body: RequestBody, tensors: readonly OutgoingTensor[], timeoutMs: number): Promise<Frame<HostReply>> {
     if (this.lost) return Promise.reject(this.lost);
@@ -227,7 +232,7 @@ export class HostProcess {
 
   private answer(frame: Frame<HostReply>): void {
     const { waiting } = this;
-    // An answer that crosses with the kill is no answer any more.
+    // An answer that arrives after the kill does not count.
     if (!waiting || waiting.id !== frame.header.id || this.killedFor) return;
     clearTimeout(waiting.timer);
     this.waiting = undefined;

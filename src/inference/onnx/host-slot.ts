@@ -1,4 +1,4 @@
-/** A place for one host: starts it, starts it again when it ends, and knows which models it holds. */
+/** A place for one host: starts it, starts it again when it ends, and knows which models it has loaded. */
 import { HostProcess, type HostProcessOptions } from './host-process.js';
 
 const FIRST_BACKOFF_MS = 50;
@@ -6,10 +6,10 @@ const MAX_BACKOFF_MS = 5000;
 
 export class HostSlot {
   readonly loaded = new Set<string>();
-  /** Models to drop before anything else is asked. */
+  /** Models to unload before the next request. */
   readonly unwanted = new Set<string>();
   host: HostProcess | undefined;
-  /** A task holds this slot. */
+  /** True while a task uses this slot. */
   busy = false;
   restarts = 0;
   /** Why the last start failed; undefined after a success. */
@@ -31,7 +31,7 @@ export class HostSlot {
     return this.host !== undefined && !this.busy;
   }
 
-  /** Ends the present host, so that a fresh one takes its place. */
+  /** Ends the current host, so that a new one replaces it. */
   recycle(): void {
     this.host = undefined;
     this.current?.kill();

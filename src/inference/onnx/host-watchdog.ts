@@ -1,5 +1,5 @@
 /**
- * A thread beside the host's main one, which a run blocks: it ends the process when the service is gone, memory
+ * A thread beside the host's main thread, which a run blocks. It ends the process when the service has ended, memory
  * exceeds the limit, or the processor time is used up.
  */
 import { writeSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Runs what waits for a model on one host, and deals with what can go wrong there. */
+/** Runs the waiting requests of a model on one host, and handles failures there. */
 import { type AppError, ErrorCode } from '../../errors.js';
 import { hasRows, join, sliceRows } from './batch.js';
 import { fromLoss, fromReply } from './engine-errors.js';
@@ -10,14 +10,14 @@ import type { Frame, HostReply } from './wire.js';
 
 interface LoadObserver {
   loaded(model: ServedModel): void;
-  /** The first load failed for good. */
+  /** The first load failed finally. */
   loadFailed(model: ServedModel, error: AppError): void;
 }
 
 export class ModelRunner {
   batches = 0;
   rows = 0;
-  /** One entry per batch: a set of requests that changes with each of them strews dead tables over the old heap. */
+  /** One entry per batch: a set of requests would change with each request and leave unused tables in V8's old heap. */
   private readonly running = new Set<Pending[]>();
 
   constructor(
@@ -29,12 +29,12 @@ export class ModelRunner {
     return [...this.running].flat();
   }
 
-  /** Loads the model if the host lacks it, then runs one batch of it. */
+  /** Loads the model if the host does not have it, then runs one batch. */
   async serve(slot: HostSlot, host: HostProcess, model: ServedModel): Promise<void> {
     model.runningHosts += 1;
     try {
       if (!slot.loaded.has(model.source.modelId) && !(await this.load(slot, host, model))) return;
-      // Taken only now, with all that arrived during the load.
+      // Taken only now, so that it contains the requests that arrived during the load.
       const batch = model
         .take(this.options.maxBatchRows, this.options.maxBatchBytes)
         .filter((pending) => !pending.settled);
@@ -53,7 +53,7 @@ export class ModelRunner {
         slot.loaded.add(model.source.modelId);
         model.loadLosses = 0;
         model.signature ??= header.signature;
-        // Once seen to mix rows, always so.
+        // A model that was once seen to mix rows is never batched again.
         model.batchable = header.batchable && (first || model.batchable);
         model.slowestRunMs = Math.max(model.slowestRunMs, header.slowestRunMs);
         this.observer.loaded(model);
@@ -65,7 +65,7 @@ export class ModelRunner {
     } catch (cause) {
       const error = fromLoss(cause, `load within ${this.options.loadTimeoutMs} ms`);
       model.loadLosses += 1;
-      // A process may also have been ended from outside: once more, on another.
+      // The process may have been ended from outside: the load is repeated once, on another host.
       if (error.code !== ErrorCode.UNAVAILABLE || model.loadLosses > 1) {
         model.failed(performance.now());
         this.giveUp(model, first, error);
@@ -100,7 +100,7 @@ export class ModelRunner {
         this.answer(model, batch, rows, reply);
       } else {
         const error = fromReply(reply.header);
-        // The runtime may hold on to what it got before the allocation that failed.
+        // The runtime may keep memory that it got before the allocation that failed.
         if (error.code === ErrorCode.RESOURCE_EXHAUSTED) slot.recycle();
         if (batch.length > 1) this.retryAlone(model, batch);
         else batch[0]!.reject(error);
@@ -129,16 +129,18 @@ export class ModelRunner {
     }
   }
 
-  /** The run took its host with it. Requests that shared it run again one by one, and only the guilty one fails. */
+  /**
+   * A run has ended its host. The requests of the batch run again one by one, and only the one that causes it fails.
+   */
   private lost(model: ServedModel, batch: Pending[], rows: number, error: AppError): void {
     const timedOut = error.code === ErrorCode.DEADLINE_EXCEEDED;
     const [only] = batch;
     if (batch.length > 1) {
       if (timedOut) model.batchRowsCap = Math.max(1, Math.floor(rows / 2));
-      // Nobody may be left who could show whose fault it was.
+      // If no request of the batch is left to run again, it cannot be found out which one caused it.
       if (!this.retryAlone(model, batch)) model.failed(performance.now());
     } else if (!only!.settled && only!.attempt === (timedOut ? 'SUSPECT' : 'JOINED')) {
-      // A suspect had a part of its time only; a process may also have been ended from outside.
+      // A suspect request had only a part of its time, and a process may also have been ended from outside.
       only!.attempt = 'ALONE';
       model.enqueue(only!);
     } else {

@@ -12,9 +12,9 @@ import { HostSlot } from './host-slot.js';
 import { ModelRunner } from './model-runner.js';
 import { ServedModel, type Pending, type PendingAnswer } from './served-model.js';
 
-/** How often requests that wait are checked for their deadline. */
+/** The interval in which the deadlines of waiting requests are checked. */
 const SWEEP_EVERY_MS = 20;
-/** Room for names and shapes beside the elements. */
+/** Space for names and shapes beside the elements. */
 const FRAME_HEADER_BYTES = 1024 ** 2;
 
 interface LoadWaiter {
@@ -25,11 +25,13 @@ interface LoadWaiter {
 interface Terms {
   alone: boolean;
   deadlineMs: number;
-  /** On the clock of performance.now(). */
+  /** By the clock of performance.now(). */
   deadlineAt: number;
 }
 
-/** ONNX Runtime in a few killable processes, with micro-batching on the event loop's turn. */
+/**
+ * ONNX Runtime in a few processes that can be killed, with micro-batches of the requests of one turn of the event loop.
+ */
 export class OnnxEngine implements InferenceEngine {
   readonly name = 'onnx';
   private readonly options: OnnxEngineOptions;
@@ -37,9 +39,9 @@ export class OnnxEngine implements InferenceEngine {
   private readonly slots: HostSlot[];
   private readonly runner: ModelRunner;
   private readonly models = new Map<string, ServedModel>();
-  /** Models with something to do, in order of their turn. */
+  /** Models with waiting requests, in the order of their turn. */
   private readonly ready = new Set<ServedModel>();
-  /** Models not loaded anywhere yet. */
+  /** Models that are not loaded anywhere yet. */
   private readonly loading = new Map<ServedModel, LoadWaiter[]>();
   private queuedRows = 0;
   private outstanding = 0;
@@ -78,7 +80,7 @@ export class OnnxEngine implements InferenceEngine {
     };
   }
 
-  /** Process ids of the hosts that are up. */
+  /** Process ids of the running hosts. */
   hostPids(): number[] {
     return this.slots.flatMap((slot) => slot.host?.pid ?? []);
   }
@@ -145,7 +147,7 @@ export class OnnxEngine implements InferenceEngine {
   ): Promise<PendingAnswer> {
     const chunks: Tensor[][] = [];
     let batchRows = 0;
-    // One after the other, so that a long request takes its turn among the short ones.
+    // One part after the other, so that a long request takes turns with short ones.
     for (let from = 0; from < rows; from += maxRows) {
       const count = Math.min(maxRows, rows - from);
       const answer = await this.submit(model, sliceRows(inputs, from, count), count, terms);
@@ -191,7 +193,7 @@ export class OnnxEngine implements InferenceEngine {
     if (this.closed) return engineClosed();
     const maxBytes = this.options.maxFrameBytes - FRAME_HEADER_BYTES;
     if (bytes > maxBytes) return requestTooLarge(bytes, maxBytes);
-    // One request alone may be longer than the queue.
+    // A single request may be longer than the queue.
     const full = this.queuedRows > 0 && this.queuedRows + rows > this.options.maxQueueRows;
     return (
       model.refusal(performance.now()) ?? (full ? queueFull(this.queuedRows, this.options.maxQueueRows) : undefined)
@@ -222,7 +224,7 @@ export class OnnxEngine implements InferenceEngine {
     model.rejectAll(error);
   }
 
-  /** Once per turn of the event loop: what arrived during the turn is joined. */
+  /** Once per turn of the event loop: requests that arrived during the turn are joined. */
   private planDispatch(): void {
     if (this.dispatchPlanned || this.closed) return;
     this.dispatchPlanned = true;
@@ -241,7 +243,7 @@ export class OnnxEngine implements InferenceEngine {
       if (model.runningHosts >= allButOne || (loads && this.busyLoading() >= allButOne)) continue;
       const slot = this.freeSlot(model);
       if (!slot) return;
-      // Behind the others, for its next turn.
+      // Behind the other models, for its next turn.
       this.ready.delete(model);
       this.ready.add(model);
       void this.hold(slot, (host) => this.runner.serve(slot, host, model));
@@ -270,7 +272,7 @@ export class OnnxEngine implements InferenceEngine {
       }
       await task(host);
     } catch (error) {
-      // Lost before the task began, which is still to be done then.
+      // The host was lost before the task began; the task is still waiting.
       if (!(error instanceof HostLost)) throw error;
     } finally {
       slot.busy = false;

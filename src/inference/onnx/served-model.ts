@@ -1,12 +1,13 @@
-/** A model as the engine sees it: its waiting requests, its past behaviour, and what may run next. */
+/** A model as the engine sees it: its waiting requests, its past failures, and what may run next. */
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Signature, Tensor } from '../../modules/model-contract/index.js';
 import type { ModelSource } from '../port.js';
 import { deadlineExceeded } from './engine-errors.js';
 
 /**
- * How a request may run. JOINED: beside others. SUSPECT: its batch was lost, so it runs alone for a part of its time,
- * that the innocent get their turn. ALONE: with all the time it has left; what goes wrong now is its own fault.
+ * How a request may run. JOINED: with others. SUSPECT: its batch was lost, so it runs alone for a part of its time, so
+ * that the other requests get their turn. ALONE: with all the time it has left; a failure now is caused by this
+ * request.
  */
 type Attempt = 'JOINED' | 'SUSPECT' | 'ALONE';
 
@@ -18,15 +19,15 @@ export interface PendingAnswer {
 export interface Pending {
   inputs: Tensor[];
   rows: number;
-  /** On the wire, at most. */
+  /** Upper bound of the bytes in the message. */
   bytes: number;
-  /** Requests of one key may be joined. */
+  /** Requests with the same key may be joined. */
   shapeKey: string;
   deadlineMs: number;
-  /** On the clock of performance.now(). */
+  /** By the clock of performance.now(). */
   deadlineAt: number;
   attempt: Attempt;
-  /** Is never joined with another. */
+  /** True for a request that is never joined with another. */
   alone: boolean;
   /** Already answered, even if a host still works on it. */
   settled: boolean;
@@ -39,19 +40,22 @@ interface QuarantinePolicy {
   maxMs: number;
 }
 
-/** A run is never called hung before this, so that a hasty client cannot have a healthy model locked away. */
+/**
+ * A run does not count as hung before this time, so that a client with a very short deadline cannot make a healthy
+ * model unavailable.
+ */
 const MIN_RUN_BUDGET_MS = 100;
 const SLOW_RUN_FACTOR = 3;
 
 export class ServedModel {
   signature: Signature | undefined;
   batchable = false;
-  /** Slowest run of late. */
+  /** The slowest of the recent runs. */
   slowestRunMs = 0;
-  /** Halved when a batch had to be killed, doubled by each that succeeds. */
+  /** Halved when a batch had to be killed, doubled by each batch that succeeds. */
   batchRowsCap = Number.POSITIVE_INFINITY;
   runningHosts = 0;
-  /** Hosts lost while loading it, in a row. */
+  /** Hosts that were lost while loading it, in a row. */
   loadLosses = 0;
   private queue: Pending[] = [];
   private suspects: Pending[] = [];
@@ -72,7 +76,10 @@ export class ServedModel {
     else this.suspects.push(pending);
   }
 
-  /** Takes what runs together next: one suspect, or the head of the queue and what may be joined with it. */
+  /**
+   * Takes the requests that run together next: one suspect, or the first of the queue and those that may be joined with
+   * it.
+   */
   take(maxRows: number, maxBytes: number): Pending[] {
     const suspect = this.suspects.shift();
     if (suspect) return [suspect];
@@ -110,8 +117,8 @@ export class ServedModel {
   }
 
   /**
-   * A run ended its host. Back-off doubles with each in a row; what waits is refused, but for the suspects of the same
-   * batch.
+   * A run ended its host. The back-off doubles with each one in a row. Waiting requests are refused, except the
+   * suspects of the same batch.
    */
   failed(now: number): void {
     this.failures += 1;
@@ -120,7 +127,7 @@ export class ServedModel {
     if (refusal) for (const pending of this.queue.splice(0)) pending.reject(refusal);
   }
 
-  /** Why a request is not taken now, if it is not. */
+  /** Why a request is not accepted now; undefined when it is. */
   refusal(now: number): AppError | undefined {
     const retryAfterMs = Math.ceil(this.quarantinedUntil - now);
     if (retryAfterMs <= 0) return undefined;
@@ -132,7 +139,7 @@ export class ServedModel {
     );
   }
 
-  /** Rejects what waits and has run out of time. */
+  /** Rejects the waiting requests whose deadline has passed. */
   expire(now: number): void {
     const alive = (pending: Pending): boolean => {
       if (!pending.settled && pending.deadlineAt <= now) pending.reject(deadlineExceeded(pending.deadlineMs));

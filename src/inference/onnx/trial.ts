@@ -1,4 +1,4 @@
-/** Made-up inputs for the trial runs of a model that nobody knows yet. */
+/** Generated inputs for the trial runs of an unknown model. */
 import {
   allocate,
   type Datatype,
@@ -7,18 +7,18 @@ import {
   type TensorSpec,
 } from '../../modules/model-contract/index.js';
 
-/** WIDE: of many magnitudes. SMALL: what indices into a short table may be. */
+/** WIDE: of many magnitudes. SMALL: possible indices into a short table. */
 export type TrialValues = 'WIDE' | 'SMALL' | 'ZERO';
 
-/** More than two, so that what depends on a largest, a sum or a rank shows. */
+/** More than two, so that dependence on a maximum, a sum or a rank shows. */
 export const TRIAL_ROWS = 5;
 
-/** Their lengths have no common divisor with usual widths, so that neighbours differ. */
+/** Their number has no common divisor with usual widths, so that neighbours differ. */
 const WIDE_NUMBERS = [0.37, -1.9, 12.5, -340, 5000, 0.004, 77, -6.1, 1.3, 940, -0.2];
 const WIDE_INTEGERS = [3, -2, 12, -340, 5000, 1, 77, -6, 150, 9400, 0];
 const WIDE_TEXTS = ['a', 'The quick brown fox', 'B2', 'zebra', '', 'fox and a dog', '42'];
 
-/** Kernels may sum in another order for another batch size: the bound is relative to the largest answer. */
+/** Kernels may add in another order for another batch size: the tolerance is relative to the largest answer. */
 const TOLERANCE = 1e-3;
 
 const BYTE_RANGE: Partial<Record<Datatype, [number, number]>> = { BOOL: [0, 1], UINT8: [0, 255], INT8: [-128, 127] };
@@ -31,7 +31,7 @@ function fill(data: TensorData, datatype: Datatype, values: Exclude<TrialValues,
       data[index] = values === 'SMALL' ? 'ab'[index % 2]! : WIDE_TEXTS[index % WIDE_TEXTS.length]!;
     else if (data instanceof BigInt64Array) data[index] = BigInt(whole);
     else if (data instanceof Float32Array || data instanceof Float64Array) {
-      // A slow wave keeps long inputs from repeating themselves.
+      // A slow wave, so that long inputs do not repeat.
       data[index] =
         values === 'SMALL'
           ? Math.sin(12.9898 * (index + 1))
@@ -40,7 +40,7 @@ function fill(data: TensorData, datatype: Datatype, values: Exclude<TrialValues,
   }
 }
 
-/** A dimension of any length is 1, but for the first. */
+/** Dimensions of any length are 1, except the first. */
 export function trialInputs(specs: readonly TensorSpec[], rows: number, values: TrialValues): Tensor[] {
   return specs.map(({ name, datatype, shape: wanted }) => {
     const shape = wanted.map((dimension, axis) => (dimension === -1 ? (axis === 0 ? rows : 1) : dimension));

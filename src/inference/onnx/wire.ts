@@ -1,13 +1,12 @@
 /**
- * Frames between the service and its inference hosts, over one stream:
- * u32 body length, u32 header length, then the body: JSON header, zero bytes up to a multiple of 8, and each tensor's
- * elements, padded alike. Little-endian. Numeric tensors travel as raw bytes, BYTES as a JSON array. Nothing of a frame
- * is ever evaluated or revived.
+ * Frames between the service and its inference hosts, over one stream: u32 body length, u32 header length, then the
+ * body: JSON header, zero bytes up to a multiple of 8, and each tensor's elements with the same padding. Little-endian.
+ * Numeric tensors are raw bytes, BYTES are a JSON array. Nothing in a frame is ever executed.
  */
 import type { Datatype, Signature, Tensor, TensorData } from '../../modules/model-contract/index.js';
 import type { OnnxFileFacts, OnnxFileLimits } from '../onnx-file.js';
 
-/** What the service asks of a host. */
+/** A request of the service to a host. */
 export type HostRequest =
   | { id: number; kind: 'inspect'; path: string; limits: OnnxFileLimits }
   | { id: number; kind: 'load'; modelId: string; path: string }
@@ -16,7 +15,7 @@ export type HostRequest =
 
 export type HostErrorCode = 'INVALID_MODEL' | 'INVALID_TENSOR' | 'RESOURCE_EXHAUSTED' | 'NOT_FOUND';
 
-/** What a host answers. `ready` comes once, unasked, with id 0. */
+/** An answer of a host. `ready` is sent once, without a request, with id 0. */
 export type HostReply =
   | { id: number; kind: 'ready' }
   | {
@@ -27,14 +26,14 @@ export type HostReply =
       batchable: boolean;
       /** Duration of the slowest trial run. */
       slowestRunMs: number;
-      /** Models dropped to make room. */
+      /** Models that were unloaded to make room. */
       evicted: string[];
     }
   | {
       id: number;
       kind: 'inspected';
       facts: OnnxFileFacts;
-      /** That the graph names, in the order of the probabilities. */
+      /** The classes that the graph names, in the order of the probabilities. */
       classes: string[] | null;
     }
   | { id: number; kind: 'done' }
@@ -46,7 +45,7 @@ export interface Frame<Header> {
   tensors: Tensor[];
 }
 
-/** A tensor to send, its elements in parts that are joined on the way. */
+/** A tensor to send, in parts that are joined while they are sent. */
 export interface OutgoingTensor {
   name: string;
   datatype: Datatype;
@@ -74,7 +73,7 @@ function payload(tensor: OutgoingTensor): Uint8Array[] {
   return (tensor.parts as Exclude<TensorData, string[]>[]).map(bytesOf);
 }
 
-/** One frame, ready to write. */
+/** One complete frame. */
 export function encodeFrame(header: HostRequest | HostReply, tensors: readonly OutgoingTensor[] = []): Buffer {
   const payloads = tensors.map(payload);
   const byteLengths = payloads.map((parts) => parts.reduce((sum, part) => sum + part.byteLength, 0));
@@ -138,7 +137,7 @@ function decodeBody<Header>(body: ArrayBuffer, headBytes: number): Frame<Header>
   return { header: head.header, tensors };
 }
 
-/** Cuts a stream into frames. Elements are views into the frame's own buffer. */
+/** Divides a stream into frames. Elements are views into the frame's own buffer. */
 export class FrameReader<Header> {
   private readonly prefix = Buffer.alloc(PREFIX_BYTES);
   private prefixFilled = 0;
@@ -150,7 +149,7 @@ export class FrameReader<Header> {
     private readonly onFrame: (frame: Frame<Header>) => void,
   ) {}
 
-  /** Throws on a frame over the limit or one that cannot be read; the stream is of no use after that. */
+  /** Throws for a frame above the limit or one that cannot be read; the stream cannot be used after that. */
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {

@@ -1,39 +1,40 @@
 import type { Resources } from '../../modules/jobs/index.js';
 
-/** What the machine of this worker has for jobs. */
+/** The resources of this worker's machine for jobs. */
 export interface Capacity extends Resources {
-  /** Jobs that work at once; those that only wait for others do not count. */
+  /** Jobs that run at the same time; those that only wait for other jobs do not count. */
   slots: number;
 }
 
-/** A job that wants to begin. */
+/** A job that is ready to begin. */
 export interface Candidate extends Resources {
   kind: string;
-  /** Jobs of its kind that work at once. */
+  /** The maximum number of jobs of its kind that run at the same time. */
   maxAtOnce: number;
   priority: number;
-  /** Since when it could have begun. */
+  /** The time since when it could have begun. */
   waitingSinceMs: number;
 }
 
-/** How long smaller jobs may pass one that needs more than is free, at first. */
+/** How long smaller jobs may overtake a job that needs more than is free, at first. */
 const PASSED_FOR_MS = 30_000;
 
 /**
- * A job that needs nothing waits for other jobs: it must begin however busy the machine is, or they would never end.
+ * A job that needs no resources waits for other jobs: it must begin however busy the machine is, otherwise both would
+ * wait for ever.
  */
 export const needsNothing = ({ cores, memoryBytes, gpus }: Resources) => cores === 0 && memoryBytes === 0 && gpus === 0;
 
 /**
  * Whether other jobs must no longer overtake a job that has waited this long. Periods with and without overtaking
- * alternate, each twice as long as the one before: in the end, a period without it is longer than any running job, so
- * no job waits for ever.
+ * alternate, and each is twice as long as the one before: finally, a period without overtaking is longer than any
+ * running job, so no job waits for ever.
  */
 export function keepsOthersBack(waitedMs: number): boolean {
   return waitedMs >= PASSED_FOR_MS && Math.floor(Math.log2(waitedMs / PASSED_FOR_MS)) % 2 === 0;
 }
 
-/** Which of those that wait may begin beside those that run: by priority, then by how long they have waited. */
+/** Which of the waiting jobs may begin beside the running ones: by priority, then by waiting time. */
 export function admitted<Of extends Candidate>(
   capacity: Capacity,
   running: readonly Candidate[],
@@ -44,7 +45,7 @@ export function admitted<Of extends Candidate>(
   const isFree = (one: Candidate) => {
     const working = atWork.filter((other) => !needsNothing(other));
     const used = (of: (other: Candidate) => number) => working.reduce((sum, other) => sum + of(other), 0);
-    // Cores and memory: a job that needs more than there is gets all. GPUs: all must be there.
+    // Cores and memory: a job that needs more than the machine has gets all of it. GPUs: all must exist.
     return (
       working.length < capacity.slots &&
       used(({ cores }) => cores) + Math.min(one.cores, capacity.cores) <= capacity.cores &&
@@ -65,12 +66,12 @@ export function admitted<Of extends Candidate>(
   return begin;
 }
 
-/** Jobs that were delivered at about the same time are compared with each other. */
+/** Jobs that are delivered at about the same time are compared with each other. */
 const GATHER_MS = 25;
 /** A job that cannot begin is held for this long, then left to other workers. */
 const HOLD_MS = 1_000;
 
-/** Lets jobs begin in this process as its machine and its settings allow. */
+/** Lets jobs begin in this process, within the limits of its machine and its settings. */
 export class Admission {
   private readonly running = new Set<Candidate>();
   private readonly waiting = new Map<Candidate, (mayBegin: boolean) => void>();
@@ -79,22 +80,22 @@ export class Admission {
 
   constructor(
     private readonly capacity: Capacity,
-    /** Called when a place was taken or left. */
+    /** Called when a job begins or leaves. */
     private readonly onChange: () => void,
   ) {}
 
-  /** Whether all slots are taken; jobs that need nothing can begin. */
+  /** Whether all slots are taken; jobs that need no resources can still begin. */
   get isFull(): boolean {
     return [...this.running].filter((one) => !needsNothing(one)).length >= this.capacity.slots;
   }
 
-  /** True when the job may begin, which must `leave` then; false when others should take it. */
+  /** True when the job may begin; the caller must then call `leave`. False when other workers should take it. */
   async enter(candidate: Candidate): Promise<boolean> {
     if (this.isClosed) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.waiting.set(candidate, resolve);
     const giveUp = setInterval(() => {
-      // As long as it keeps others back, it takes what becomes free here.
+      // While no job may overtake it, it waits here for the resources that become free.
       if (!keepsOthersBack(Date.now() - candidate.waitingSinceMs)) resolve(false);
     }, HOLD_MS);
     this.decideSoon();
@@ -112,7 +113,7 @@ export class Admission {
     this.decideSoon();
   }
 
-  /** Nothing begins from now on. */
+  /** No job begins after this call. */
   close(): void {
     this.isClosed = true;
     clearTimeout(this.deciding);

@@ -1,18 +1,18 @@
 import type { Session } from '../../db/database.js';
 import { type Attempt, type JobKind, type KindAttempt, readStored, type Stored } from '../../modules/jobs/index.js';
 
-/** An attempt at a job of any kind: its input and what was kept are as they are stored. */
+/** An attempt of a job of any kind; its input and its progress are unparsed JSON. */
 export interface StoredAttempt extends Attempt {
   keep(session: Session, soFar: object): Promise<void>;
   succeed(result: object, work?: (session: Session) => Promise<void>): Promise<void>;
 }
 
-/** A kind of job and the work of one attempt. */
+/** A kind of job, and the work of one attempt. */
 export interface JobDefinition<Services> extends JobKind {
   run(services: Services, attempt: StoredAttempt): Promise<void>;
 }
 
-/** Joins a kind with the service that does its work; what passes between them is parsed by the kind's schemas. */
+/** Connects a kind with the service that does its work; all data between them is parsed by the kind's schemas. */
 export function defineJob<Input extends Stored, Result extends Stored, SoFar extends Stored, Services>({
   run,
   ...kind

@@ -10,7 +10,7 @@ import { Admission, type Capacity, needsNothing } from './admission.js';
 import type { JobDefinition, StoredAttempt } from './define-job.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
-/** Work on one row of the job table, as it travels through the queue. */
+/** A row of the job table, as the queue carries it. */
 export const queuedJob = z.strictObject({
   tenant: z.string().min(1).max(200),
   jobId: z.uuid(),
@@ -26,22 +26,20 @@ export interface JobRuntime {
   outsideCompletion: OutsideCompletion;
   /** A running job without a sign of life for this time is given to another worker. */
   heartbeatTimeoutMs: number;
-  /** Aborts when this process stops: its jobs are handed back, to go on elsewhere. */
+  /** Aborts when this process stops: its jobs are handed back, and continue in another process. */
   leaving: AbortSignal;
 }
 
 const MAX_HEARTBEAT_MS = 2_000;
-/** Several signs of life fit in the time after which a job counts as lost. */
+/** Several signs of life fit into the time after which a job counts as lost. */
 const HEARTBEATS_PER_TIMEOUT = 5;
 const PROGRESS_MS = 250;
 const RETRY_MS = 250;
 
-/** If a job could not begin, its kind is requested again after a change, or after this time. */
+/** After a job could not begin, jobs of its kind are requested again after a change, or after this time. */
 const ASK_AGAIN_MS = 5_000;
 
-/**
- * Lets this process work on jobs of every kind that wait in one of its queues, as many at once as `capacity` allows.
- */
+/** Lets this process run waiting jobs of every kind from its queues, as many at the same time as `capacity` allows. */
 export async function consumeJobs<Services>(
   runtime: JobRuntime,
   definitions: readonly JobDefinition<Services>[],
@@ -49,7 +47,7 @@ export async function consumeJobs<Services>(
   { queues, ...capacity }: Capacity & { queues: readonly string[] },
 ): Promise<void> {
   const consumers: { consumer: Consumer; isIdle: boolean }[] = [];
-  // A full process leaves jobs to others and gives back those already requested.
+  // A full process leaves jobs to others, and gives back those that it has requested.
   const admission = new Admission(capacity, () => {
     for (const { consumer, isIdle } of consumers) {
       if (isIdle) continue;
@@ -158,7 +156,7 @@ async function runAttempt(
       await jobs.handBack(job);
       return;
     }
-    // A process that was frozen wakes to broken connections before it hears that it has been overtaken.
+    // A process that was frozen first sees broken connections, before it learns that another attempt has replaced it.
     if (!(await jobs.heartbeat(job.id, number).catch(() => true))) {
       logger.info({ err: error }, 'attempt ended: cancelled or overtaken');
       return;
@@ -175,8 +173,8 @@ async function runAttempt(
 }
 
 /**
- * Tries again while the database is away, which may be why the attempt failed; after `forMs` the reconciler takes the
- * job for lost.
+ * Retries while the database is away, which may be why the attempt failed. After `forMs` the reconciler considers the
+ * job lost.
  */
 async function patiently(work: () => Promise<void>, forMs: number): Promise<void> {
   for (const deadlineMs = Date.now() + forMs; ; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {

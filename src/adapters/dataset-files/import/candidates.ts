@@ -1,16 +1,16 @@
 import type { ColumnReading } from '../../../modules/model-contract/index.js';
 
 /**
- * A reading that a column of texts may have, and what a text must look like for it to be found out (a given one is read
- * more freely).
+ * A possible reading of a text column, with the form that the texts must have for the service to find it. A reading
+ * that the user gives accepts more forms.
  */
 export interface Candidate {
   reading: ColumnReading;
-  /** An expression that every text must match as a whole. */
+  /** A regular expression that must match every text completely. */
   shape?: string;
-  /** One that no text may match: zeros in front of a number belong to a code. */
+  /** A regular expression that must match no text: a number with leading zeros is a code. */
   never?: string;
-  /** Without this sign in any of the texts, the candidate explains nothing. */
+  /** When none of the texts contains this sign, the candidate is not used. */
   evidence?: string;
 }
 
@@ -64,8 +64,8 @@ const formatShape = (format: string): string =>
   );
 
 /**
- * Those that the texts of a sample (trimmed, without missing ones) do not rule out by their looks, the plainest of a
- * kind first.
+ * The candidates that the form of the sampled texts (trimmed, without missing values) allows; of each type the simplest
+ * first.
  */
 export function candidatesFor(name: string, texts: readonly string[], nullValues: readonly string[]): Candidate[] {
   const base = { name, nullValues: [...nullValues] };
@@ -101,7 +101,7 @@ export function candidatesFor(name: string, texts: readonly string[], nullValues
   return found;
 }
 
-/** The one sign that every text has beside its number. */
+/** The only sign that every text has beside its number. */
 function unitOf(texts: readonly string[]): string | undefined {
   const [first, ...others] = new Set(
     texts

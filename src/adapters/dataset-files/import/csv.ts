@@ -6,7 +6,7 @@ import { checkColumnCount, type WrittenRows } from './text-table.js';
 const HEAD_BYTES = 1 << 20;
 const MAX_HEADER_CHARACTERS = 262_144;
 const DELIMITERS = [',', ';', '\t', '|'];
-/** Records behind the header that a delimiter is tried on. */
+/** Records after the header with which a delimiter is tested. */
 const TRIED_RECORDS = 20;
 
 const [LF, CR, QUOTE, SPACE, TAB, NUL, COMMA] = [0x0a, 0x0d, 0x22, 0x20, 0x09, 0, 0x2c];
@@ -18,7 +18,7 @@ export interface CsvHead {
   /** Bytes of the text, and lines, before the first row of data. */
   bytes: number;
   lines: number;
-  /** Blank, comment and "sep=" lines among them. */
+  /** Blank lines, comment lines and "sep=" lines among them. */
   skippedLines: number;
 }
 
@@ -62,7 +62,7 @@ function recordAt(text: string, from: number, delimiter: string): TextRecord | n
   }
 }
 
-/** Position after the line break at `at`, if any. */
+/** The position after the line break at `at`, or `at` when there is none. */
 function lineEnd(text: string, at: number): number {
   if (text[at] === '\r') return text[at + 1] === '\n' ? at + 2 : at + 1;
   return text[at] === '\n' ? at + 1 : at;
@@ -75,7 +75,7 @@ const lineAt = (text: string, from: number): string => {
 };
 const isBlank = (line: string): boolean => line.trim() === '';
 
-/** Delimiter and header, from the first megabyte. Errors: BAD_USER_INPUT. */
+/** Finds the delimiter and the header in the first megabyte. Errors: BAD_USER_INPUT. */
 export async function readHead(file: FileText, given: string | undefined): Promise<CsvHead> {
   if (given !== undefined && !(given.length === 1 && given.charCodeAt(0) < 0x7f && given !== '\0'))
     throw badInput('input.delimiter', 'one character', given);
@@ -112,7 +112,7 @@ export async function readHead(file: FileText, given: string | undefined): Promi
   if (comments.length > 0 && data < text.length) {
     delimiter ??= delimiterOf(text, data);
     const own = delimiter;
-    // Names and values may begin with "#" too, without a space behind it: then a line has as many values as the rows
+    // Names and values may also begin with "#", without a space after it. Such a line has as many values as the rows
     // below it.
     const count = recordAt(text, data, own)?.fields.length ?? 0;
     const isRow = (start: number): boolean =>
@@ -147,7 +147,9 @@ function linesIn(text: string): number {
   return text.match(/\r\n|\r|\n/g)?.length ?? 0;
 }
 
-/** The candidate whose rows have as many values as the header, most often; then the one with the most columns. */
+/**
+ * The candidate with which most rows have as many values as the header; of equal ones, the one with the most columns.
+ */
 function delimiterOf(text: string, from: number): string {
   const scores = DELIMITERS.map((delimiter) => {
     const header = recordAt(text, from, delimiter);
@@ -171,7 +173,7 @@ function unclosed(line: number): AppError {
   return refuse('a closing quote for each opening one', `none for the quote that opens in line ${line}`);
 }
 
-/** The rows behind the header, into a file that `loadTextTable` reads. Errors: BAD_USER_INPUT naming the line. */
+/** Writes the rows after the header to a file for `loadTextTable`. Errors: BAD_USER_INPUT, which names the line. */
 export async function writeCsvRows(
   file: FileText,
   head: CsvHead,
@@ -189,22 +191,23 @@ export async function writeCsvRows(
 }
 
 /**
- * Where the scanner is: at the start of a field, in one without quotes, within quotes, behind a quote within quotes.
+ * The state of the scanner: at the start of a field, in a field without quotes, within quotes, after a quote within
+ * quotes.
  */
 type State = 'START' | 'PLAIN' | 'QUOTED' | 'CLOSING';
 
 /**
- * CSV of any line ends and quoting to one form that leaves nothing to guess: commas, line feeds, every value in quotes
- * and missing ones without. All bytes that mean something are ASCII, so that UTF-8 needs no decoding.
+ * Rewrites CSV with any line ends and quotes in one unambiguous form: commas, line feeds, every value in quotes,
+ * missing values without quotes. All bytes with a meaning are ASCII, so UTF-8 needs no decoding.
  */
 class CsvScanner implements WrittenRows {
   rows = 0;
   longestLineBytes = 0;
   blankLines = 0;
   private state: State = 'START';
-  /** Complete ones of the record. */
+  /** Number of complete fields of the record. */
   private fields = 0;
-  /** At the start of a field: they belong to it, unless a quote follows. */
+  /** Spaces at the start of a field. They belong to it, unless a quote follows. */
   private spaces = 0;
   private isBlank = true;
   private afterCr = false;
@@ -221,7 +224,7 @@ class CsvScanner implements WrittenRows {
   }
 
   push(chunk: Buffer): Buffer {
-    // A byte becomes two at most, and a field gets two quotes.
+    // A byte becomes at most two, and a field gets two quotes.
     const out = Buffer.allocUnsafe(chunk.length * 3 + this.spaces + 16);
     const { delimiter } = this;
     let { state } = this;
@@ -312,7 +315,7 @@ class CsvScanner implements WrittenRows {
     return at;
   }
 
-  /** With one column, a blank line is a missing value; with more, it is not a row. */
+  /** With one column, a blank line is a missing value; with more columns, it is not a row. */
   private endRecord(out: Buffer, to: number, lineStart: number, state: State): number {
     if (this.isBlank && this.columns > 1) {
       this.blankLines++;

@@ -4,7 +4,7 @@ import { createGunzip } from 'node:zlib';
 import type { DatasetFormat } from '../../../modules/model-contract/index.js';
 import { AppError, badInput, ErrorCode } from '../../../errors.js';
 
-/** A file's text as chunks of UTF-8, without compression and byte-order mark. It can be read again and again. */
+/** The text of a file as chunks of UTF-8, decompressed and without a byte-order mark. It can be read repeatedly. */
 export interface FileText {
   encoding: string;
   compression: 'gzip' | null;
@@ -14,7 +14,7 @@ export interface FileText {
 const HEAD_BYTES = 65_536;
 const FALLBACK = 'windows-1252';
 
-/** What the first bytes say of files that are no text. */
+/** First bytes of files that are not text. */
 const KINDS: readonly (readonly [bytes: string, kind: string])[] = [
   ['\x1f\x8b', 'a gzip file inside a gzip file: unpack it once'],
   ['PAR1', 'a Parquet file: give the format PARQUET'],
@@ -48,7 +48,7 @@ function kindOf(head: Buffer): string | null {
 
 const BINARY_SHARE = 0.05;
 
-/** Text has few control characters, of which UTF-16 has a zero beside each ASCII letter. */
+/** Text has few control characters. In UTF-16, there is a zero byte beside each ASCII letter. */
 function isBinary(head: Buffer): boolean {
   const controls = head.reduce(
     (count, byte) => count + (byte !== 0 && byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d ? 1 : 0),
@@ -60,7 +60,7 @@ function isBinary(head: Buffer): boolean {
 const asFileError = (expected: string, got: string): AppError =>
   new AppError(ErrorCode.BAD_USER_INPUT, `File: expected ${expected}, got ${got}.`, { field: 'file', expected, got });
 
-/** Errors: BAD_USER_INPUT for a file of another kind, or whose bytes are not text of the encoding. */
+/** Errors: BAD_USER_INPUT for a file of another kind, or with bytes that are not valid in the encoding. */
 export async function openFileText(
   path: string,
   format: DatasetFormat,
@@ -81,7 +81,7 @@ export async function openFileText(
   return { encoding: found, compression, chunks: () => decoded(raw(), found, maxBytes) };
 }
 
-/** What HEAD_BYTES or the whole file begin with; null for an empty one. */
+/** The first HEAD_BYTES of the file, or all of it when it is shorter; null when it is empty. */
 async function firstBytes(stream: Readable): Promise<Buffer | null> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -111,8 +111,8 @@ function labelled(label: string): string {
 }
 
 /**
- * UTF-8 when every byte fits it. Else a few odd bytes in much that is UTF-8 are damage, and without any UTF-8 it is
- * Windows-1252.
+ * UTF-8 when all bytes are valid. Otherwise, a few invalid bytes in much valid UTF-8 mean that the file is damaged;
+ * without any multi-byte UTF-8 it is Windows-1252.
  */
 async function detect(head: Buffer, raw: () => Readable, maxBytes: number): Promise<string> {
   if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le';

@@ -23,9 +23,9 @@ import { type Candidate, candidatesFor } from './candidates.js';
 export interface ImportedColumn {
   name: string;
   physical: PhysicalColumn;
-  /** Of JSON: every value is a text there, so that digits are no number. */
+  /** For JSON: every value is a text in the file, so texts of digits are not numbers. */
   areTexts: boolean;
-  /** Of Parquet: the file says what its columns are. */
+  /** For Parquet: the file itself gives the types of its columns. */
   isTyped: boolean;
 }
 
@@ -37,9 +37,9 @@ export interface Given {
 
 const SAMPLE_ROWS = 2_048;
 const COLUMNS_AT_ONCE = 50;
-/** Candidates that one pass over the table tries: the time to plan it grows with the square of their number. */
+/** Candidates that one pass over the table tests: the time to plan it grows with the square of their number. */
 const TRIED_AT_ONCE = 20;
-/** A note explains why a column is text if this share of its sampled texts are numbers. */
+/** If this fraction of a text column's sampled texts are numbers, a note explains why it is text. */
 const NEARLY = 0.8;
 
 interface Trial {
@@ -48,17 +48,17 @@ interface Trial {
 }
 
 interface Verdict {
-  /** Texts that are not missing. */
+  /** Number of texts that are not missing. */
   present: number;
   failures: number;
-  /** The first that fails, and its row from 0. */
+  /** The first text that fails, and its row from 0. */
   row: number;
   text: string;
 }
 
 /**
- * How each column is read: as given, else as an earlier version was, else as all of its texts can be. Errors:
- * BAD_USER_INPUT.
+ * Decides how each column is read: as given, or as in an earlier version, or in a way that all of its texts allow.
+ * Errors: BAD_USER_INPUT.
  */
 export async function decideReadings(
   connection: DuckDBConnection,
@@ -94,15 +94,15 @@ export async function decideReadings(
 interface Settled {
   column: ImportedColumn;
   reading: ColumnReading;
-  /** An earlier version's, without a word of the user. */
+  /** The reading comes from an earlier version, and not from the user. */
   isEarlier: boolean;
 }
 
-/** What the texts of a column must tell. */
+/** A column whose reading its texts must show. */
 interface OpenColumn {
   column: ImportedColumn;
   nullValues: readonly string[];
-  /** Of a text column too. */
+  /** Also for a text column. */
   areNullValuesGiven: boolean;
   type: ColumnType | undefined;
 }
@@ -157,7 +157,7 @@ function wantedReading(
   return { nullValues: nullValues ?? defaultWords, areNullValuesGiven: correction?.nullValues !== undefined, type };
 }
 
-/** Errors: BAD_USER_INPUT for the first value that a given or an earlier reading does not fit. */
+/** Errors: BAD_USER_INPUT for the first value that cannot be read as given or as in an earlier version. */
 async function checkSettled(
   connection: DuckDBConnection,
   relation: string,
@@ -193,7 +193,7 @@ async function decide(
     const isPossible = (candidate: Candidate): boolean =>
       type !== undefined ? candidate.reading.type === type : !column.areTexts || candidate.reading.type === 'TIMESTAMP';
     const candidates = candidatesFor(column.name, texts[i]!, nullValues).filter(isPossible);
-    // A user who chose the type NUMBER accepts to lose leading zeros.
+    // A user who chose the type NUMBER accepts the loss of leading zeros.
     trials.push(
       candidates.map((candidate) => ({
         candidate: type ? { ...candidate, never: undefined } : candidate,
@@ -234,15 +234,14 @@ async function decide(
   return decided;
 }
 
-/** Another candidate that gives other values. */
+/** Another candidate that would give other values. */
 async function rivalOf(
   connection: DuckDBConnection,
   relation: string,
   { sql }: PhysicalColumn,
   [first, ...others]: readonly Candidate[],
 ): Promise<Candidate | undefined> {
-  // True and false, and numbers as they are written everywhere, need no further thought; nor has ISO 8601 a second
-  // meaning.
+  // Booleans, numbers in the common notation and ISO 8601 are unambiguous.
   const { type, format, decimalSeparator, thousandsSeparator } = first!.reading;
   if (type === 'BOOLEAN' || (type === 'TIMESTAMP' && format === undefined)) return undefined;
   if (type === 'NUMBER' && decimalSeparator === undefined && thousandsSeparator === undefined) return undefined;
@@ -256,7 +255,7 @@ async function rivalOf(
   return undefined;
 }
 
-/** For a column that is nearly of numbers, or of numbers with zeros in front: what keeps it from being one. */
+/** Explains why a column is text when most of its texts are numbers, or when its numbers have leading zeros. */
 async function whyText(
   connection: DuckDBConnection,
   relation: string,
@@ -283,7 +282,7 @@ async function whyText(
   );
 }
 
-/** Of each column the different texts of the sample, trimmed, without missing ones. */
+/** For each column, the different texts of the sample, trimmed and without missing values. */
 async function sampleTexts(
   connection: DuckDBConnection,
   sample: string,
@@ -297,7 +296,7 @@ async function sampleTexts(
   });
 }
 
-/** One verdict for each candidate of each column. */
+/** One result for each candidate of each column. */
 async function tryAll(
   connection: DuckDBConnection,
   relation: string,

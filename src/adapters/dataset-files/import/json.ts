@@ -11,12 +11,14 @@ const refuse = (expected: string, got: string): AppError =>
   new AppError(ErrorCode.BAD_USER_INPUT, `File: expected ${expected}, got ${got}.`, { field: 'file', expected, got });
 
 export interface JsonColumns {
-  /** By the path of their keys, in the order in which they first come; true where each value so far is a text. */
+  /**
+   * Columns by the path of their keys, in the order of their first occurrence. True when every value so far is a text.
+   */
   names: string[];
   areTexts: boolean[];
 }
 
-/** The columns of all rows, from one pass. Errors: BAD_USER_INPUT naming row and line. */
+/** Finds the columns of all rows in one pass. Errors: BAD_USER_INPUT, which names row and line. */
 export async function readJsonColumns(file: FileText): Promise<JsonColumns> {
   const positions = new Map<string, number>();
   const areTexts: boolean[] = [];
@@ -48,7 +50,7 @@ export async function readJsonColumns(file: FileText): Promise<JsonColumns> {
   }
   if (columnar) throw refuse(SHAPE, 'one object of columns');
   const all = [...positions.keys()];
-  // Null where other rows have an object is no column of its own.
+  // A null is not a column of its own when other rows have an object there.
   const objects = new Set(all.flatMap((path) => Array.from(path.matchAll(/\./g), ({ index }) => path.slice(0, index))));
   const kept = all.flatMap((path, i) => (haveValues[i] || !objects.has(path) ? [i] : []));
   const names = kept.map((i) => all[i]!);
@@ -56,7 +58,10 @@ export async function readJsonColumns(file: FileText): Promise<JsonColumns> {
   return { names, areTexts: kept.map((i) => areTexts[i]!) };
 }
 
-/** An object whose members are objects (or lists) of the same keys: columns, as `DataFrame.to_json` writes them. */
+/**
+ * Whether a text is an object whose members are objects (or lists) with the same keys: the columns that
+ * `DataFrame.to_json` writes.
+ */
 function isColumnar(text: string): boolean {
   try {
     const members: unknown[] = Object.values(JSON.parse(text) as object);
@@ -89,7 +94,7 @@ export async function writeJsonRows(
     pendingLength = 0;
   };
   for await (const { text, row, line } of records(file)) {
-    // A line without any sign would be taken for no row.
+    // An empty line would be read as no row.
     const values = new Array<string>(names.length).fill(names.length === 1 ? '""' : '');
     new RecordParser(text, row, line).parse((path, value) => {
       if (value !== null) values[positions.get(path)!] = `"${value.replaceAll('"', '""')}"`;
@@ -107,7 +112,7 @@ export async function writeJsonRows(
 
 interface JsonRecord {
   text: string;
-  /** From 1. */
+  /** Row number from 1. */
   row: number;
   line: number;
   inList: boolean;
@@ -118,7 +123,7 @@ const [LF, QUOTE, BACKSLASH, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, COMMA] = [
 ];
 const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
-/** The objects of a list, or those that follow each other. */
+/** The objects of a list, or objects that follow each other. */
 async function* records(file: FileText): AsyncGenerator<JsonRecord> {
   let depth = 0;
   let inText = false;
@@ -178,10 +183,10 @@ async function* records(file: FileText): AsyncGenerator<JsonRecord> {
   if (inList && wants !== 'NOTHING') throw malformed('the list has no end');
 }
 
-/** A value under the path of its keys, as the file spells it; null for missing ones. */
+/** Called for a value with the path of its keys, as the file spells it; null for a missing value. */
 type Member = (path: string, value: string | null, isText: boolean) => void;
 
-/** Parses one object strictly by RFC 8259 and flattens it. `JSON.parse` would change how numbers are written. */
+/** Parses one object strictly by RFC 8259 and flattens it. `JSON.parse` would change the notation of numbers. */
 class RecordParser {
   private at = 0;
   private readonly seen = new Set<string>();

@@ -2,12 +2,12 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { AppError, badInput, ErrorCode } from '../../../errors.js';
 import { literal } from '../duckdb.js';
 
-/** Far more columns bring the reader itself down. */
+/** With many more columns, DuckDB's reader itself fails. */
 export const MAX_COLUMNS = 2_000;
 const MAX_COLUMN_NAME_LENGTH = 1_000;
 const DEFAULT_LONGEST_LINE_BYTES = 2_000_000;
 
-/** Rows in a file of their own: commas, line feeds, every value in quotes, missing ones without. */
+/** Rows in a separate file: commas, line feeds, every value in quotes, missing values without quotes. */
 export interface WrittenRows {
   rows: number;
   longestLineBytes: number;
@@ -26,7 +26,7 @@ export function checkColumnNames(names: readonly string[]): void {
     throw badInput('file', `column names of at most ${MAX_COLUMN_NAME_LENGTH} characters without NUL`, odd);
 }
 
-/** Renames columns without a name or with a duplicate one, with a note for each; others stay. */
+/** Renames columns without a name or with a repeated one, with a note for each; other names stay. */
 export function uniqueNames(names: readonly string[]): { names: string[]; notes: string[] } {
   const taken = new Set(names);
   const given = new Set<string>();
@@ -54,7 +54,7 @@ export function uniqueNames(names: readonly string[]): { names: string[]; notes:
   return { names: unique, notes };
 }
 
-/** The written rows as Parquet, every column text. */
+/** Writes the rows as Parquet; every column is text. */
 export async function loadTextTable(
   connection: DuckDBConnection,
   {

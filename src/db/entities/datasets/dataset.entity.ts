@@ -24,8 +24,7 @@ export const Dataset = defineEntity({
     /** How the file was read; null for datasets that were registered before this was recorded. */
     reading: p.json<FileReading>().nullable(),
     /**
-     * The table that was made of a CSV or JSON file; null for Parquet, and until the first use of one that was
-     * registered before.
+     * The table that was made from a CSV or JSON file. Null for Parquet, and for older datasets until their first use.
      */
     tableKey: p.text().nullable(),
     tableSizeBytes: p.bigint('number').nullable(),

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** A row that has changed since it was last mirrored to the other tracking server. */
+/** A row that has changed since it was last sent to the other tracking server. */
 export const MirrorTask = defineEntity({
   name: 'MirrorTask',
   tableName: 'mirror_task',

@@ -15,9 +15,9 @@ export const Experiment = defineEntity({
     description: p.text().default(''),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
-    /** Every tenant has one: for runs that name no experiment. */
+    /** Every tenant has one, for runs that name no experiment. */
     isDefault: p.boolean().default(false),
-    /** Where clients put artifacts of its runs themselves; null for this service's store. */
+    /** The folder where clients store artifacts of its runs themselves; null for the store of this service. */
     artifactLocation: p.text().nullable(),
     deletedAt: p.datetime().nullable(),
     createdBy: p.text(),

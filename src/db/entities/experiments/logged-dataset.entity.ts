@@ -20,7 +20,7 @@ export const LoggedDataset = defineEntity({
     schema: p.text().nullable(),
     profile: p.text().nullable(),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
-    /** The registered dataset that it is, when one has this digest. */
+    /** The registered dataset with this digest, when there is one. */
     datasetId: p.uuid().nullable(),
   },
 });

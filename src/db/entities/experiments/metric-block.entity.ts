@@ -1,7 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { double } from '../../columns.js';
 
-/** How far the blocks of a long metric reach; the first read of the metric makes it. */
+/** How much of a long metric the blocks cover; the first read of the metric creates it. */
 export const MetricSummary = defineEntity({
   name: 'MetricSummary',
   tableName: 'metric_summary',
@@ -9,7 +9,7 @@ export const MetricSummary = defineEntity({
     tenant: p.text().primary(),
     runId: p.uuid().primary(),
     key: p.text().primary(),
-    /** Points of one block. */
+    /** Number of points per block. */
     width: p.bigint('number'),
     nextSeq: p.bigint('number'),
   },

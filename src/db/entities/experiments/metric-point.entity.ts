@@ -11,7 +11,7 @@ export const MetricPoint = defineEntity({
     step: p.bigint('number').primary(),
     loggedAt: p.datetime().primary(),
     value: double().primary(),
-    /** The place of the point among all points of its run, in the order of their arrival. */
+    /** The place of the point among all points of its run, in the order of arrival. */
     seq: p.bigint('number'),
   },
 });

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** The number of the last metric point of a run; who adds points holds the lock of this row. */
+/** The number of the last metric point of a run. To add points, a transaction locks this row. */
 export const RunCounter = defineEntity({
   name: 'RunCounter',
   tableName: 'run_counter',

@@ -7,9 +7,9 @@ const PAIR_COLUMNS = {
   runId: p.uuid().primary(),
   key: p.text().primary(),
   value: p.text(),
-  /** Values can be longer than an index takes: what one begins with is indexed. */
+  /** A value can be too long for an index, so its beginning is indexed. */
   valueStart: computedText('left(value, 100)'),
-  /** One number of tenant, key and value: it finds the runs that have the pair. */
+  /** One hash of tenant, key and value: it finds the runs that have the pair. */
   pairHash: computedBigint('hashtextextended(value, hashtextextended(key, hashtextextended(tenant, 0)))'),
 };
 

@@ -21,9 +21,9 @@ export const Run = defineEntity({
     state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
     deletedAt: p.datetime().nullable(),
     createdBy: p.text(),
-    /** The number of the last line of its log; who adds lines holds the lock of the run's row. */
+    /** The number of the last line of its log. To add lines, a transaction locks the run's row. */
     lastLogSeq: p.bigint('number').default(0).lazy(),
-    /** Of a training. */
+    /** Warnings of a training. */
     warnings: p.json<TrainingWarning[]>().onCreate(() => []),
   },
 });

@@ -1,7 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { double } from '../../columns.js';
 
-/** One change of a job: what its followers see, in order. */
+/** One change of a job, which its followers see, in order. */
 export const JobEvent = defineEntity({
   name: 'JobEvent',
   tableName: 'job_event',

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** What a job needs to know and nobody may read; removed when the job ends. */
+/** What a job needs to know and nobody may read; deleted when the job ends. */
 export const JobSecret = defineEntity({
   name: 'JobSecret',
   tableName: 'job_secret',

@@ -6,7 +6,7 @@ export const JobSubject = defineEntity({
   properties: {
     tenant: p.text(),
     jobId: p.uuid().primary(),
-    /** Such as `run` or `modelVersion`. */
+    /** For example `run` or `modelVersion`. */
     type: p.text().primary(),
     subjectId: p.uuid().primary(),
   },

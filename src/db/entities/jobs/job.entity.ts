@@ -17,16 +17,16 @@ export const Job = defineEntity({
     attempt: p.integer().default(1),
     enqueuedAttempt: p.integer().default(0),
     failures: p.integer().default(0),
-    /** The job that had this one done. */
+    /** The job that requested this one. */
     parentId: p.uuid().nullable(),
-    /** -100 to 100; of jobs that wait, the highest is worked on first. */
+    /** -100 to 100. Of the waiting jobs, the one with the highest priority runs first. */
     priority: p.integer().default(0),
-    /** Which workers take it. */
+    /** The queue whose workers take the job. */
     queue: p.text().default('default'),
     cores: double().default(0),
     memoryBytes: p.bigint('number').default(0),
     gpus: p.integer().default(0),
-    /** Work that lives on another machine: where, its id there, and how it stood when somebody last looked. */
+    /** Work on another machine: where it runs, its id there, and its state when it was last checked. */
     externalBackend: p.text().nullable(),
     externalId: p.text().nullable(),
     externalState: p.text().nullable(),
@@ -36,7 +36,7 @@ export const Job = defineEntity({
     alertId: p.uuid().nullable(),
     /** The input of its kind. */
     config: p.json<object>(),
-    /** Large for a training: loaded only on request. */
+    /** Large for a training, so it is loaded only on request. */
     result: p.json<object>().nullable().lazy(),
     progress: double().default(0),
     message: p.text().default(''),
@@ -45,7 +45,7 @@ export const Job = defineEntity({
     eventSeq: p.bigint('number').default(0),
     heartbeatAt: p.datetime().nullable(),
     enqueuedAt: p.datetime().nullable(),
-    /** No attempt begins before. A failed attempt's successor waits, too. */
+    /** No attempt begins before this time. The attempt after a failed one waits, too. */
     notBefore: p.datetime().nullable(),
     startedAt: p.datetime().nullable(),
     endedAt: p.datetime().nullable(),

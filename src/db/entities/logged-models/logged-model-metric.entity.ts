@@ -1,7 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { double } from '../../columns.js';
 
-/** One value of a metric of a logged model; the dataset name is empty when none was given. */
+/** One value of a metric of a logged model. The dataset name is empty when none was given. */
 export const LoggedModelMetric = defineEntity({
   name: 'LoggedModelMetric',
   tableName: 'logged_model_metric',

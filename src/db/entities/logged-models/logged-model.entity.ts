@@ -12,7 +12,7 @@ export const LoggedModel = defineEntity({
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     experimentId: p.uuid(),
-    /** The run that made it. */
+    /** The run that created the model. */
     runId: p.uuid().nullable(),
     name: p.text(),
     status: p.enum(['PENDING', 'READY', 'FAILED']).default('PENDING'),

@@ -2,7 +2,7 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 import { double } from '../../columns.js';
 
-/** A former ground truth that a newer one has replaced. */
+/** An earlier ground truth that a newer one has replaced. */
 export interface FormerTruth {
   label: string | null;
   value: number | null;
@@ -11,7 +11,7 @@ export interface FormerTruth {
   recordedBy: string;
 }
 
-/** What turned out to be true of a row that was predicted. */
+/** The true class or value of a predicted row. */
 export const GroundTruth = defineEntity({
   name: 'GroundTruth',
   tableName: 'ground_truth',
@@ -24,7 +24,7 @@ export const GroundTruth = defineEntity({
     createdAt: p.datetime().onCreate(() => new Date()),
     endpointId: p.uuid(),
     deploymentId: p.uuid(),
-    /** The row of the prediction log, which may be forgotten by now. */
+    /** The row of the prediction log, which may be deleted already. */
     predictionId: p.uuid(),
     requestId: p.text(),
     rowIndex: p.integer(),

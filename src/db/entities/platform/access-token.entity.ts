@@ -1,7 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 
-/** A token that the service has issued; the token itself is not kept. */
+/** A token that the service has issued. The token itself is not stored. */
 export const AccessToken = defineEntity({
   name: 'AccessToken',
   tableName: 'access_token',
@@ -15,7 +15,7 @@ export const AccessToken = defineEntity({
     name: p.text(),
     role: p.enum(['VIEWER', 'ENGINEER', 'ADMIN']),
     scope: p.enum(['EVERYTHING', 'READ', 'PREDICT', 'WRITE_RUN']),
-    /** Of the scope PREDICT. */
+    /** For the scope PREDICT. */
     endpointIds: p.json<string[]>().default([]),
     /** For the scope WRITE_RUN, while the run exists. */
     runId: p.uuid().nullable(),

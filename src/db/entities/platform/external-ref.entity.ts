@@ -11,12 +11,12 @@ export const ExternalRef = defineEntity({
       .onCreate(() => uuidv7()),
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
-    /** Address of the other tracking server. */
+    /** The address of the other tracking server. */
     server: p.text(),
     kind: p.enum(['EXPERIMENT', 'RUN', 'MODEL', 'MODEL_VERSION', 'LOGGED_MODEL']),
     externalId: p.text(),
     localId: p.uuid(),
-    /** How far it has been carried over. */
+    /** How much of it was transferred. */
     synced: p.json<Record<string, unknown>>().onCreate(() => ({})),
   },
 });

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** Up to which number rows of a log may have been forgotten. */
+/** Rows of a log up to this number may have been deleted. */
 export const LogFloor = defineEntity({
   name: 'LogFloor',
   tableName: 'log_floor',

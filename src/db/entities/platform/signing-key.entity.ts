@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** A key that signs access tokens: of all tenants, and no request can read it. */
+/** A key that signs access tokens of all tenants. No request can read it. */
 export const SigningKey = defineEntity({
   name: 'SigningKey',
   tableName: 'signing_key',

@@ -15,14 +15,14 @@ export const WebhookDelivery = defineEntity({
     webhookId: p.uuid(),
     /** Null for a ping. */
     eventId: p.uuid().nullable(),
-    /** 0 for the first delivery, then one more each time that somebody asks for it again. */
+    /** 0 for the first delivery, one more for each redelivery that somebody requests. */
     redelivery: p.integer().default(0),
     status: p.enum(['PENDING', 'DELIVERED', 'FAILED']).default('PENDING'),
     attempts: p.integer().default(0),
-    /** When it is due; while it is being sent, when it is given up for lost. */
+    /** When the delivery is due; while it is being sent, when it counts as lost. */
     nextAttemptAt: p.datetime().onCreate(() => new Date()),
     responseStatus: p.integer().nullable(),
-    /** Its beginning. */
+    /** The beginning of the response. */
     responseBody: p.text().nullable(),
     error: p.text().nullable(),
     durationMs: double().nullable(),

@@ -15,19 +15,21 @@ export const Webhook = defineEntity({
     name: p.text(),
     url: p.text(),
     description: p.text().default(''),
-    /** How its messages are written and signed. */
+    /** The format and the signature of its messages. */
     format: p.enum(['STANDARD', 'MLFLOW']).default('STANDARD'),
     eventTypes: p.json<EventType[]>(),
-    /** Of those events, what MLflow calls by these names; null in the format STANDARD. */
+    /** MLflow's names of the events; null in the format STANDARD. */
     mlflowEvents: p.json<string[]>().nullable(),
-    /** Events of this model alone. */
+    /** Only events of this model. */
     modelId: p.uuid().nullable(),
     /**
-     * `whsec_` and the key in base64; in the format MLFLOW any text, or nothing. Kept in the clear, because it signs;
-     * no query, audit row or log line shows it.
+     * `whsec_` and the key in base64; in the format MLFLOW any text, or nothing. Stored in plain text, because it
+     * signs; no query, audit row or log line shows it.
      */
     secret: p.text().hidden(),
-    /** What it was before it was rotated: signs as well until then, so that receivers can follow. */
+    /**
+     * The secret before the rotation. It signs as well until this time, so that receivers can change to the new one.
+     */
     previousSecret: p.text().nullable().hidden(),
     previousSecretUntil: p.datetime().nullable(),
     enabled: p.boolean().default(true),

@@ -16,9 +16,9 @@ export const GateResult = defineEntity({
     gate: p.enum(['EVALUATION', 'VALIDATION', 'SHADOW']),
     passed: p.boolean(),
     checks: p.json<GateCheck[]>(),
-    /** What the gate's policy demanded then; null for the defaults of a service that had no others. */
+    /** The conditions of the gate when it was decided; null for results from the time before gate policies. */
     demands: p.json<Record<string, unknown>>().nullable(),
-    /** The version that was in production, when it was measured against that. */
+    /** The version in production with which it was compared. */
     comparedWithId: p.uuid().nullable(),
     createdBy: p.text(),
   },

@@ -20,33 +20,33 @@ export const ModelVersion = defineEntity({
     stage: p.enum(['DEVELOPMENT', 'STAGING', 'PRODUCTION', 'ARCHIVED']).default('DEVELOPMENT'),
     status: p.enum(['PENDING', 'READY', 'FAILED']).default('PENDING'),
     description: p.text().default(''),
-    /** Why it FAILED, or why a READY one does not use the model.onnx in its files. */
+    /** Why it FAILED, or why a READY version does not use the model.onnx in its files. */
     error: p.text().nullable(),
     runId: p.uuid().nullable(),
-    /** Where its model.onnx is copied from. This and the next fields are null while a version has none. */
+    /** The source of its model.onnx. This and the next fields are null while a version has none. */
     sourceKey: p.text().nullable(),
     objectKey: p.text().nullable(),
     sizeBytes: p.bigint('number').nullable(),
     sha256: p.text().nullable(),
     signature: p.json<Signature>().nullable(),
-    /** Where the other framework's files are, as the registering client said. */
+    /** Where the files of the other framework are, as the client said at registration. */
     sourceUri: p.text().nullable(),
-    /** Where people look at its run, when that is on another server. */
+    /** A link to its run, when that is on another server. */
     runLink: p.text().nullable(),
     loggedModelId: p.uuid().nullable(),
-    /** The folder with the MLmodel file, when it is here. */
+    /** The folder with the MLmodel file, when it is stored here. */
     sourceFolder: p.json<SourceFolder>().nullable(),
-    /** How the last try to make a model.onnx of those files ended. */
+    /** The outcome of the last conversion of those files. */
     conversion: p.json<Conversion>().nullable(),
-    /** Of the files it came with; null for that of its model. */
+    /** The framework of its files; null for that of its model. */
     framework: p.text().nullable(),
-    /** Gates decided before count no more: its columns or classes were others. */
+    /** Earlier gate results do not count, because its columns or classes were different. */
     evidenceFrom: p.datetime().nullable(),
     metrics: p
       .json<Record<string, number>>()
       .columnType('json')
       .onCreate(() => ({})),
-    /** As large as the rest of a page of versions: loaded only on request. */
+    /** As large as the rest of a page of versions, so it is loaded only on request. */
     reference: p.json<ReferenceProfile>().nullable().lazy(),
     agreementMaxAbsDiff: double().nullable(),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
@@ -59,7 +59,7 @@ export const ModelVersion = defineEntity({
 });
 export type ModelVersion = InferEntity<typeof ModelVersion>;
 
-/** A version that has its model.onnx. */
+/** A version that has a model.onnx. */
 export type OnnxVersion = ModelVersion & { [field in 'sourceKey' | 'objectKey' | 'sha256']: string } & {
   sizeBytes: number;
   signature: Signature;

@@ -12,19 +12,19 @@ export const Model = defineEntity({
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     name: p.text(),
-    /** Where its versions' files are; what it was called first, and of no other model. */
+    /** The folder of its versions' files: its first name, which no other model's folder has. */
     folder: p.text(),
     description: p.text().default(''),
     modelType: p.text(),
     framework: p.text(),
     task: p.enum(['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'OTHER']),
-    /** Whether no user set the task: it is OTHER or derived from its versions' outputs. */
+    /** True while no user has set the task: it is OTHER, or guessed from its versions' outputs. */
     taskGuessed: p.boolean().default(false),
-    /** Gates decided before count no more: the task was another. */
+    /** Earlier gate results do not count, because the task was different. */
     evidenceFrom: p.datetime().nullable(),
-    /** The last version number; none is used twice. */
+    /** The last version number; no number is used twice. */
     lastVersion: p.integer().default(0),
-    /** Where it departs from the default gates; null for those. */
+    /** Its changes to the default gate policy; null when it has none. */
     gatePolicy: p.json<Record<string, unknown>>().nullable(),
     tags: p.json<Record<string, string>>().onCreate(() => ({})),
     createdBy: p.text(),

@@ -1,7 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { double } from '../../columns.js';
 
-/** What a deployment did in one minute. */
+/** The counters of a deployment for one minute. */
 export const DeploymentMinute = defineEntity({
   name: 'DeploymentMinute',
   tableName: 'deployment_minute',
@@ -12,7 +12,7 @@ export const DeploymentMinute = defineEntity({
     requests: p.bigint('number').default(0),
     rows: p.bigint('number').default(0),
     errors: p.bigint('number').default(0),
-    /** Requests per bucket of the latency histogram. */
+    /** Number of requests in each bucket of the latency histogram. */
     latencyCounts: p.bigint('number').array(),
     disagreements: p.bigint('number').default(0),
     comparedRows: p.bigint('number').default(0),

@@ -15,11 +15,11 @@ export const Deployment = defineEntity({
     modelVersionId: p.uuid(),
     mode: p.enum(['LIVE', 'SHADOW']),
     weightBps: p.integer().default(0),
-    /** Whether its requests may run together; its endpoint may say no as well. */
+    /** Whether its requests may run in one batch; its endpoint may forbid it as well. */
     batching: p.enum(['AUTO', 'NEVER']).default('AUTO'),
     /** The stage whose version it was made for, when its endpoint follows one. */
     followedStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
-    /** The same of an alias. */
+    /** The same for an alias. */
     followedAlias: p.text().nullable(),
     engine: p.text(),
     status: p.enum(['PENDING', 'READY', 'FAILED', 'STOPPED']).default('PENDING'),

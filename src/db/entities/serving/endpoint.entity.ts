@@ -15,13 +15,13 @@ export const Endpoint = defineEntity({
     name: p.text(),
     modelId: p.uuid(),
     followStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
-    /** Never beside a stage. */
+    /** Null when a stage is followed. */
     followAlias: p.text().nullable(),
     slaLatencyP95Ms: double().fieldName('sla_latency_p95_ms'),
     logSampleRate: double(),
-    /** What becomes of a request with a category that the model never saw. */
+    /** What happens to a request with an unknown category. */
     unknownCategories: p.enum(['ACCEPT', 'REFUSE']).default('ACCEPT'),
-    /** Whether its requests may run together. */
+    /** Whether its requests may run in one batch. */
     batching: p.enum(['AUTO', 'NEVER']).default('AUTO'),
     createdBy: p.text(),
     updatedAt: p

@@ -3,15 +3,15 @@ import { v7 as uuidv7 } from 'uuid';
 import { double } from '../../columns.js';
 
 /**
- * What was answered, row by row; the value of a regression, and of two classes the second's probability, are the
- * scores.
+ * The answers, row by row. The scores are the values of a regression or, for two classes, the probabilities of the
+ * second one.
  */
 export interface LoggedAnswers {
   kind: 'CLASSES' | 'VALUES' | 'CLUSTERS' | 'OTHER';
   labels?: string[];
-  /** Probabilities per row; 0 when there are none. */
+  /** Number of probabilities per row; 0 when there are none. */
   classCount?: number;
-  /** Of more than two classes. */
+  /** For more than two classes. */
   probabilities?: (number | null)[][];
 }
 
@@ -35,7 +35,7 @@ export const PredictionLog = defineEntity({
     errorCode: p.text().nullable(),
     inputs: p.json<Record<string, unknown[]>>(),
     scores: p.json<(number | null)[]>(),
-    /** Null for one that failed, and for those that earlier versions have logged. */
+    /** Null for a request that failed, and for requests that earlier releases have logged. */
     answers: p.json<LoggedAnswers>().nullable(),
   },
 });

@@ -13,12 +13,12 @@ export const DirectUpload = defineEntity({
     createdAt: p.datetime().onCreate(() => new Date()),
     fileName: p.text(),
     objectKey: p.text(),
-    /** What the object store calls it. */
+    /** The object store's id of the upload. */
     storeUploadId: p.text(),
     partCount: p.integer(),
-    /** As announced; null when it was not. */
+    /** The announced size; null when it was not announced. */
     sizeBytes: p.bigint('number').nullable(),
-    /** Where it goes; all null for an upload that a mutation will use. */
+    /** The destination; all null for an upload that a mutation will use. */
     runId: p.uuid().nullable(),
     loggedModelId: p.uuid().nullable(),
     path: p.text().nullable(),

@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** A file of a few bytes, in the transaction of the row that names it. */
+/** A file of a few bytes, written in the transaction of the row that names it. */
 export const SmallObject = defineEntity({
   name: 'SmallObject',
   tableName: 'small_object',

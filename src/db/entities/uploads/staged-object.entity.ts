@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** A stored file that no row names yet: it is removed when its transaction never commits. */
+/** A stored file that no row names yet; it is removed when its transaction never commits. */
 export const StagedObject = defineEntity({
   name: 'StagedObject',
   tableName: 'staged_object',

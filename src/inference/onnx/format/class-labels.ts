@@ -1,4 +1,4 @@
-/** The classes that an ONNX classifier itself names, in the order of its probabilities. */
+/** Reads the classes that an ONNX classifier itself names, in the order of its probabilities. */
 import { type GraphNode, type OnnxGraph, readGraph } from './rows/graph.js';
 
 const ML = 'ai.onnx.ml';
@@ -9,7 +9,7 @@ const CLASSIFIERS: ReadonlySet<string> = new Set([
   'ZipMap',
 ]);
 const LABEL_ATTRIBUTES = ['classlabels_strings', 'classlabels_int64s', 'classlabels_ints'];
-/** Operators that hand a label or probabilities on as they are, but for their shape and type. */
+/** Operators that do not change a label or probabilities, except for shape and type. */
 const PASSING: ReadonlySet<string> = new Set([
   'Cast',
   'Reshape',
@@ -25,7 +25,7 @@ const PASSING: ReadonlySet<string> = new Set([
 const MAX_STEPS = 50;
 const MAX_CLASSES = 1_000;
 
-/** Null when the graph has no labels or differing ones. The bytes must have passed `inspectOnnxFile`. */
+/** Null when the graph has no labels or contradictory ones. The bytes must have passed `inspectOnnxFile`. */
 export function readClassLabels(bytes: Uint8Array): string[] | null {
   const graph = readGraph(bytes);
   const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
@@ -64,7 +64,7 @@ function labelsBehind(output: string, graph: OnnxGraph, producers: ReadonlyMap<s
     if (!node) return null;
     if (isClassifier(node)) return labelsOf(node);
     if (node.domain === ML && node.opType === 'LabelEncoder') return encodedLabels(node);
-    // A list of classes, of which the position of the highest score picks one.
+    // A list of classes from which the index of the highest score selects one.
     if (node.opType === 'ArrayFeatureExtractor' || node.opType === 'Gather')
       return isHighest(node.inputs[1], producers)
         ? (graph.constants.get(node.inputs[0] ?? '')?.elements?.map(String) ?? null)
@@ -82,7 +82,7 @@ function isHighest(position: string | undefined, producers: ReadonlyMap<string, 
   return node?.opType === 'ArgMax' || node?.opType === 'TopK';
 }
 
-/** Texts or numbers of classes for the positions 0, 1, 2 …; null for an encoder of anything else. */
+/** The texts or numbers of the classes with index 0, 1, 2 …; null for any other encoder. */
 function encodedLabels({ attributes }: GraphNode): string[] | null {
   const keys = attributes.get('keys_int64s')?.ints;
   const texts = attributes.get('values_strings')?.texts() ?? [];

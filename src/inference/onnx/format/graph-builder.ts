@@ -8,14 +8,14 @@ import {
   type ValueInfoProto,
 } from './proto.js';
 
-/** Opsets of every graph built here; ONNX Runtime 1.30 runs them natively. */
+/** The operator set version of every graph that is built here; ONNX Runtime 1.30 runs it natively. */
 const DEFAULT_OPSET = 18;
 const ML_OPSET = 3;
 const IR_VERSION = 8;
 const ML_DOMAIN = 'ai.onnx.ml';
 
 export type ElementType = 'float' | 'double' | 'int32' | 'int64' | 'bool' | 'string';
-/** A number fixes a dimension, a name leaves it open. */
+/** A number is a fixed dimension, a name an open one. */
 export type Dimension = number | string;
 export type ConstantData = Float32Array | Float64Array | Int32Array | BigInt64Array | readonly string[];
 
@@ -70,7 +70,7 @@ export class GraphBuilder {
   private readonly scalars = new Map<string, string>();
   private made = 0;
 
-  /** Names within a subgraph must differ from those of the graph around it, hence the prefix. */
+  /** Names within a subgraph must differ from those of the graph around it; the prefix makes them different. */
   constructor(private readonly prefix = '') {}
 
   private fresh(): string {
@@ -89,7 +89,7 @@ export class GraphBuilder {
     this.outputs.push(valueInfo(name, type, dims));
   }
 
-  /** Gives `value` a name that a subgraph can refer to. */
+  /** Gives `value` a name that a subgraph can use. */
   alias(name: string, value: string): void {
     this.nodes.push({ opType: 'Identity', input: [value], output: [name] });
   }
@@ -148,7 +148,7 @@ export class GraphBuilder {
     return { name, node: this.nodes, initializer: this.initializers, input: this.inputs, output: this.outputs };
   }
 
-  /** The finished file. `metadata` lands in `metadata_props`. */
+  /** The finished file. `metadata` becomes its `metadata_props`. */
   model(name: string, metadata: Record<string, string> = {}): Uint8Array {
     return encodeModel({
       irVersion: IR_VERSION,

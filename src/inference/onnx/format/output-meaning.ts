@@ -1,13 +1,13 @@
-/** What a graph's outputs are, as far as the operators that make them tell. */
+/** Finds the meaning of a graph's outputs from the operators that make them. */
 import type { OutputMeaning, TensorSpec } from '../../../modules/model-contract/index.js';
 import type { GraphNode, OnnxGraph } from './rows/graph.js';
 
-/** Operators that change neither what a number means nor which one it is. */
+/** Operators that change neither the meaning nor the order of the numbers. */
 const PASSES_ON = new Set(['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze']);
-/** Squares and roots of distances are nearest to the same point. */
+/** Squares and roots of distances have the same nearest point. */
 const KEEPS_ORDER = new Set([...PASSES_ON, 'Sqrt']);
 const NORMALISED = new Set(['LOGISTIC', 'SOFTMAX', 'SOFTMAX_ZERO']);
-/** Longer chains than any exporter writes. */
+/** Longer than any exporter's chain of operators. */
 const MAX_STEPS = 50;
 
 class Origins {
@@ -17,7 +17,7 @@ class Origins {
     for (const node of graph.nodes) for (const output of node.outputs) this.makers.set(output, node);
   }
 
-  /** The value before the operators that are passed over, and the node that makes it. */
+  /** The value before the operators that are skipped, and the node that makes it. */
   of(value: string, passes: ReadonlySet<string>): { value: string; node: GraphNode | undefined } {
     let at = value;
     for (let step = 0; step < MAX_STEPS; step += 1) {
@@ -30,7 +30,7 @@ class Origins {
   }
 }
 
-/** The outputs whose operators tell what they are; the others' values must. */
+/** The outputs whose operators show the meaning; for the others, their values must show it. */
 export function outputMeanings(graph: OnnxGraph, outputs: readonly TensorSpec[]): Map<string, OutputMeaning> {
   const origins = new Origins(graph);
   const meanings = new Map<string, OutputMeaning>();

@@ -1,6 +1,6 @@
 import onnxProto from 'onnx-proto';
 
-// The package is CommonJS in one bundle: its namespace is only reachable through the default export.
+// The package is CommonJS in one bundle, so its namespace is only reachable through the default export.
 export const { onnx } = onnxProto;
 
 export type ModelProto = onnxProto.onnx.IModelProto;
@@ -10,7 +10,7 @@ export type TensorProto = onnxProto.onnx.ITensorProto;
 export type ValueInfoProto = onnxProto.onnx.IValueInfoProto;
 export type AttributeProto = onnxProto.onnx.IAttributeProto;
 
-/** Throws what protobufjs throws on bytes that are no model. */
+/** Throws the errors of protobufjs for bytes that are not a model. */
 export function decodeModel(bytes: Uint8Array): ModelProto {
   return onnx.ModelProto.decode(bytes);
 }

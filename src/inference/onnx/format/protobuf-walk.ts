@@ -1,16 +1,16 @@
 /**
- * Walks a protobuf message of a stranger: every length is checked before it is used, nesting is bounded, nothing is
- * copied or built.
+ * Walks through a protobuf message from an unknown source: every length is checked before it is used, nesting is
+ * limited, and nothing is copied or built.
  */
 
-/** The bytes are not the message they should be. */
+/** Thrown for bytes that are not a valid message. */
 export class MalformedMessage extends Error {}
 
 export interface Field {
   number: number;
-  /** The value of a varint or fixed field; imprecise beyond 2^53, which no honest file reaches. */
+  /** The value of a varint or fixed field; imprecise beyond 2^53, which no valid file reaches. */
   value: number;
-  /** Where a length-delimited field's content lies; equal for other fields. */
+  /** Where the content of a length-delimited field begins and ends; equal for other fields. */
   start: number;
   end: number;
   isBytes: boolean;
@@ -26,7 +26,7 @@ const WIRE_FIXED32 = 5;
 
 export class ProtobufWalk {
   private readonly text = new TextDecoder('utf-8', { fatal: true });
-  /** Where the last number ended. */
+  /** The position after the last number. */
   private next = 0;
 
   constructor(readonly bytes: Uint8Array) {}
@@ -78,7 +78,7 @@ export class ProtobufWalk {
     }
   }
 
-  /** Visits the message that the field holds. */
+  /** Visits the message in the field. */
   inner({ isBytes, start, end }: Field, visit: (field: Field) => void): void {
     if (!isBytes) throw new MalformedMessage(`a number where a message belongs at byte ${start}`);
     this.fields(start, end, visit);
@@ -112,7 +112,8 @@ export class ProtobufWalk {
       return first;
     }
     let value = 0;
-    // A negative number comes as its two's complement of 64 bits, which a double cannot hold: its inverse it can.
+    // A negative number is stored as its 64-bit two's complement, which a double cannot hold; a double can hold its
+    // inverse.
     let inverse = 0;
     for (let index = 0; index < MAX_VARINT_BYTES; index += 1) {
       if (at + index >= end) throw new MalformedMessage(`a number that is cut off at byte ${end}`);

@@ -1,4 +1,4 @@
-/** Operators that work element by element, along an axis, or over a window. */
+/** Rules of operators that work element by element, along an axis, or over a window. */
 import { along, type Operator, reshaped, type Rule } from './operator.js';
 import {
   broadcast,
@@ -17,13 +17,13 @@ import {
   wrapAxis,
 } from './value.js';
 
-/** Each element of the first input by itself. */
+/** Each element of the first input separately. */
 export const unary: Rule = (op) => reshaped(op.input(0), op.input(0).dims);
 
-/** Broadcast over all inputs. */
+/** Element by element, with broadcasting over all inputs. */
 const elementwise: Rule = (op) => broadcast(op.present);
 
-/** Calculations with shapes, where the number of rows may pass through unchanged. Undefined: not known. */
+/** Computations with shapes, which may leave the number of rows unchanged. Undefined means unknown. */
 type Fold = (...elements: Element[]) => Element | undefined;
 
 const isNumber = (element: Element | undefined): element is number => typeof element === 'number';
@@ -39,7 +39,7 @@ const FOLDS: Record<string, Fold> = {
   Add: (a, b) => (a === 0 ? b : numeric((x, y) => x + y, 0)(a!, b!)),
   Sub: numeric((x, y) => x - y, 0),
   Mul: (a, b) => (a === 1 ? b : numeric((x, y) => x * y, 1)(a!, b!)),
-  // Whole numbers only: others are rounded or not, by their type.
+  // Whole numbers only: others are rounded or not, depending on their type.
   Div: (a, b) => (isNumber(a) && isNumber(b) && Number.isInteger(a / b) ? a / b : b === 1 ? a : undefined),
   Equal: (a, b) => {
     if (isNumber(a) && isNumber(b)) return Number(a === b);
@@ -62,7 +62,7 @@ const folding =
     return fixed(broadcast(op.present.map(({ dims }) => fixed(dims))).dims, folded as Element[]);
   };
 
-/** float, int32, int64, double */
+/** The types float, int32, int64 and double. */
 const CASTS_THAT_KEEP = new Set([1, 6, 7, 11]);
 
 const cast: Rule = (op) => {
@@ -96,7 +96,7 @@ const argBest: Rule = (op) => {
   return without(x, [op.axisOf(x, 0)], op.int('keepdims', 1) !== 0, 'takes the best of all');
 };
 
-/** Over one axis since operator set 13, over all from an axis on before. */
+/** Since operator set 13 over one axis; before, over all axes from one on. */
 const softmax: Rule = (op) => {
   const x = op.input(0);
   const axis = op.axisOf(x, op.opset < 13 ? 1 : -1);
@@ -106,7 +106,7 @@ const softmax: Rule = (op) => {
 
 const lpNormalization: Rule = (op) => along(op.input(0), op.axisOf(op.input(0), -1), null, 'normalises over');
 
-/** Over all axes from one on; scale and bias are laid over those. */
+/** Over all axes from one on; scale and bias apply to these axes. */
 const layerNormalization: Rule = (op) => {
   const x = op.input(0);
   const axis = op.axisOf(x, -1);
@@ -154,7 +154,7 @@ const dropout: Rule = (op) => {
   return unary(op);
 };
 
-/** Rows before channels: what every operator over channels or windows needs. */
+/** The rows come before the channels, as every operator over channels or windows requires. */
 export function rowsFirst(op: Operator, leastRank: number): Value {
   const x = op.input(0);
   if (isRows(x) && (x.axis !== 0 || x.dims.length < leastRank)) fail('takes the axis of the rows for another');
@@ -171,13 +171,13 @@ const batchNormalization: Rule = (op) => {
   return reshaped(rowsFirst(op, 2), op.input(0).dims);
 };
 
-/** Per channel of each row. */
+/** For each channel of each row. */
 const perChannel: Rule = (op) => {
   requireFixedRest(op);
   return reshaped(rowsFirst(op, 3), op.input(0).dims);
 };
 
-/** Lengths after a window has moved over them; null where it is not simple to say. */
+/** The lengths after a window has moved over them; null when they are not easy to compute. */
 function windowed(op: Operator, sizes: readonly Size[], kernel: readonly Size[]): Size[] {
   if (op.text('auto_pad', 'NOTSET') !== 'NOTSET') return sizes.map(() => null);
   const strides = op.ints('strides');
@@ -217,7 +217,7 @@ const convolutionTranspose: Rule = (op) => {
 
 const pool: Rule = (op) => {
   const x = rowsFirst(op, 3);
-  // Indices of the largest count through the whole batch.
+  // The indices of the largest values count over the whole batch.
   if (op.outputCount > 1) fail('numbers the places of all rows together');
   return reshaped(x, [...x.dims!.slice(0, 2), ...windowed(op, x.dims!.slice(2), op.ints('kernel_shape') ?? [])]);
 };
@@ -242,7 +242,7 @@ const resize: Rule = (op) => {
   );
 };
 
-/** Channels to places within a row, or back. */
+/** Moves channels to places within a row, or back. */
 const depthAndSpace: Rule = (op) => {
   const x = rowsFirst(op, 4);
   return reshaped(
@@ -255,7 +255,7 @@ function contraction(a: Value, b: Value): Value {
   if (countsRows(a) || countsRows(b)) fail('calculates with the number of rows');
   if (!isRows(a) && !isRows(b) && (a.dims === null || b.dims === null)) return fixed();
   const ranks = [rankOf(a), rankOf(b)] as const;
-  // A vector is a matrix of one row, or of one column, that is dropped again.
+  // A vector counts as a matrix with one row or one column; this dimension is removed again.
   const left: Value = ranks[0] === 1 ? { dims: [1, a.dims![0]!], axis: a.axis === null ? null : 1 } : a;
   const right: Value = ranks[1] === 1 ? { dims: [b.dims![0]!, 1], axis: b.axis } : b;
   const [l, r] = [left.dims!.length, right.dims!.length];
@@ -267,7 +267,7 @@ function contraction(a: Value, b: Value): Value {
     const outer = broadcast([fixed(left.dims!.slice(0, -2)), fixed(right.dims!.slice(0, -2))]).dims!;
     result = rows([...outer, ...size], outer.length + (left.axis === null ? 1 : 0));
   } else {
-    // The rows lie among the axes that are broadcast.
+    // The rows are among the broadcast axes.
     const outer = broadcast([left, right].map((value) => ({ dims: value.dims!.slice(0, -2), axis: value.axis })));
     result = { dims: [...outer.dims!, ...size], axis: outer.axis };
   }
@@ -292,7 +292,7 @@ const gemm: Rule = (op) => {
   return added ? broadcast([result, added]) : result;
 };
 
-/** One zero point and scale for all, so that no row's own are mistaken for a channel's. */
+/** One zero point and one scale for all: otherwise a row's own could be mistaken for a channel's. */
 function requireSingles(op: Operator, places: readonly number[]): void {
   for (const place of places) {
     const value = requireFixed(op.inputs[place], 'scale or zero point');
@@ -315,7 +315,7 @@ const qLinearMatMul: Rule = (op) => {
   return contraction(op.input(0), op.input(3));
 };
 
-/** Scales by channel lie along an axis. */
+/** Scales for each channel are along an axis. */
 const quantize: Rule = (op) => {
   const x = op.input(0);
   requireFixedRest(op);
@@ -326,7 +326,7 @@ const quantize: Rule = (op) => {
 };
 
 /**
- * By the letters of its equation: the rows have one of their own, which all inputs with rows share and the output
+ * By the letters of the equation: the rows have their own letter, which all inputs with rows share and the output
  * keeps.
  */
 const einsum: Rule = (op) => {
@@ -353,14 +353,14 @@ const einsum: Rule = (op) => {
   );
 };
 
-/** LSTM, GRU and RNN: the rows are the second axis of x and of every state, or the first by another layout. */
+/** LSTM, GRU and RNN: the rows are the second axis of x and of every state; in the other layout, the first. */
 const recurrent: Rule = (op) => {
   const [x, w, r, bias, lengths, ...states] = op.inputs;
   const batchFirst = op.int('layout', 0) !== 0;
   [w, r, bias].forEach((value) => requireFixed(value, 'weights'));
   if (!x || !isRows(x) || x.axis !== (batchFirst ? 0 : 1)) fail('steps through the rows');
   if (lengths && !(isRows(lengths) && lengths.axis === 0)) fail('takes the lengths of fixed rows');
-  // The last is a weight that cells share; the others hold one state for each row.
+  // The last input is a weight that cells share; the others have one state for each row.
   states.slice(0, 2).forEach((state) => {
     if (state && !(isRows(state) && state.axis === (batchFirst ? 0 : 1))) fail('begins with a state of fixed rows');
   });

@@ -1,11 +1,11 @@
-/** The main graph of an ONNX file as far as the proof of row independence needs it: nothing large is copied. */
+/** Reads the main graph of an ONNX file, as far as the proof of row independence needs it. Nothing large is copied. */
 import { type Field, ProtobufWalk } from '../protobuf-walk.js';
 
-/** A number of the model's own, of which only small ones are read. */
+/** A constant of the model; only small ones are read. */
 export interface Constant {
-  /** Null when the file says it in two ways. */
+  /** Null when the file states it twice. */
   dims: number[] | null;
-  /** Null for text, for more than a few elements, and where the file says them in two ways. */
+  /** Null for text, for more than a few elements, and when the file states them twice. */
   elements: number[] | null;
 }
 
@@ -17,7 +17,10 @@ export interface GraphNode {
   inputs: string[];
   outputs: string[];
   attributes: Map<string, GraphAttribute>;
-  /** Has a graph of its own, which may read any value of this one; or says an attribute in two ways. */
+  /**
+   * True for a node that has its own subgraph, which may read any value of this graph, or that states an attribute
+   * twice.
+   */
   opaque: boolean;
 }
 
@@ -25,10 +28,10 @@ export interface GraphAttribute {
   int?: number;
   float?: number;
   text?: string;
-  /** Null for more than a few. */
+  /** Null when there are more than a few. */
   ints?: number[] | null;
   tensor?: Constant;
-  /** Reads the texts, which may be many. */
+  /** Reads the texts, of which there may be many. */
   texts(): string[];
 }
 
@@ -59,7 +62,7 @@ const ATTRIBUTE = {
   reference: 21,
   sparse: 22,
 };
-/** Of an attribute, by which of its fields is filled. */
+/** The type of an attribute, by the field that is filled. */
 const KIND = { float: 1, int: 2, text: 3, tensor: 4, ints: 7 };
 const TENSOR = { dims: 1, type: 2, floats: 4, int32s: 5, int64s: 7, name: 8, raw: 9, others: [6, 10, 11] };
 const TYPE = { float: 1, int32: 6, int64: 7, bool: 9, double: 11 };
@@ -97,7 +100,7 @@ class GraphReader {
 
   private initializer(field: Field): void {
     const { name, constant } = this.tensor(field);
-    // Two of one name: who knows which one counts.
+    // Two constants with one name: it is unknown which one counts.
     this.graph.constants.set(name, this.graph.constants.has(name) ? { dims: null, elements: null } : constant);
   }
 
@@ -184,7 +187,7 @@ class GraphReader {
         node.opaque = true;
     });
     if (ints !== undefined) attribute.ints = ints;
-    // The runtime takes the default where what is filled is not what the attribute says that it is.
+    // The runtime uses the default when the filled field is not the one that the attribute's type names.
     const wrong = (Object.keys(KIND) as (keyof typeof KIND)[]).some(
       (key) => attribute[key] !== undefined && kind !== KIND[key],
     );
@@ -250,7 +253,7 @@ class GraphReader {
   }
 }
 
-/** The bytes must have passed `inspectOnnxFile`. Throws MalformedMessage for what is no message at all. */
+/** The bytes must have passed `inspectOnnxFile`. Throws MalformedMessage for bytes that are not a message. */
 export function readGraph(bytes: Uint8Array): OnnxGraph {
   return new GraphReader(new ProtobufWalk(bytes)).read();
 }

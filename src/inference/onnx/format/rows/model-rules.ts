@@ -1,9 +1,9 @@
-/** Operators of ai.onnx.ml, and those of com.microsoft that may be used. */
+/** Rules of the operators of ai.onnx.ml, and of those of com.microsoft that are allowed. */
 import { ELEMENT_RULES, rowsFirst, unary } from './element-rules.js';
 import { along, type Operator, reshaped, type Rule } from './operator.js';
 import { broadcast, fail, fixed, isRows, product, rankOf, requireFixed, rows, type Size, type Value } from './value.js';
 
-/** A row of columns each: a list without rows would be taken for a single row. */
+/** Rows with columns: the runtime would treat a list without rows as a single row. */
 function matrix(op: Operator): Value {
   const x = op.input(0);
   if (isRows(x) && (x.axis !== 0 || x.dims.length !== 2)) fail('takes the rows for one row of columns');
@@ -12,7 +12,7 @@ function matrix(op: Operator): Value {
 
 const like = (x: Value, dims: Size[]): Value => (isRows(x) ? rows(dims, 0) : fixed(dims));
 
-/** Column by column, each with a number of its own. */
+/** Column by column, each with its own number. */
 const perColumn: Rule = (op) => reshaped(rowsFirst(op, 2), op.input(0).dims);
 
 const classifier: Rule = (op) => {
@@ -63,25 +63,25 @@ const arrayFeatureExtractor: Rule = (op) => {
 const stringNormalizer: Rule = (op) => {
   if (op.attribute('stopwords')?.texts().length) fail('leaves out texts');
   const x = op.input(0);
-  // A list of texts is taken element by element; a matrix may have one row alone.
+  // A list of texts is treated element by element; a matrix may have only one row.
   if (isRows(x) && x.dims.length !== 1) fail('takes one row alone');
   return unary(op);
 };
 
-/** Counts of n-grams for each row of texts. Padding must not count. */
+/** Counts of n-grams for each row of texts. Padding must not be counted. */
 const tfIdfVectorizer: Rule = (op) => {
   const x = matrix(op);
   if (x.padding !== undefined && op.attribute('pool_strings')?.texts().includes(x.padding)) fail('counts the padding');
   return like(x, [null, null]);
 };
 
-/** Words of each text, padded to the longest of the whole batch. */
+/** The words of each text, padded to the longest text of the batch. */
 const tokenizer: Rule = (op) => {
   const x = op.input(0);
   return { ...reshaped(x, x.dims && [...x.dims, null]), padding: op.text('pad_value', '') };
 };
 
-/** Distances from each row of one input to each of the other. */
+/** Distances from each row of one input to each row of the other. */
 const cdist: Rule = (op) => {
   const x = matrix(op);
   return like(x, [null, requireFixed(op.input(1), 'points')?.dims?.[0] ?? null]);
@@ -92,7 +92,7 @@ const fusedMatMul: Rule = (op) => {
   return turns ? fail('turns its inputs') : ELEMENT_RULES.MatMul!(op);
 };
 
-/** Skips, biases and weights lie over the last axis. */
+/** Skips, biases and weights apply to the last axis. */
 const skipNormalization: Rule = (op) => {
   const x = rowsFirst(op, 3);
   op.inputs.slice(2).forEach((value) => requireFixed(value, 'weights'));
@@ -119,16 +119,16 @@ export const ML_RULES: Record<string, Rule> = {
   TreeEnsembleRegressor: regressor,
 };
 
-/** Standard operators that belong to texts. */
+/** Standard operators for texts. */
 export const TEXT_RULES: Record<string, Rule> = {
   StringNormalizer: stringNormalizer,
   TfIdfVectorizer: tfIdfVectorizer,
 };
 
 /**
- * Operators of com.microsoft that onnxruntime-node runs on a processor, and how they treat rows; null: they may be
- * used, and the model's requests are never joined. Each was tried in the child that checks models. Anything else of
- * that domain is refused.
+ * Operators of com.microsoft that onnxruntime-node runs on a CPU, and their rule for rows. Null: the operator is
+ * allowed, but requests of the model are never joined. Each was tested in the process that checks models. Any other
+ * operator of that domain is refused.
  */
 export const MICROSOFT_RULES: Record<string, Rule | null> = {
   BiasGelu: (op) => broadcast(op.present),

@@ -1,4 +1,6 @@
-/** Follows the rows of a batch through a model's graph, to prove that no row's answer can depend on another row. */
+/**
+ * Follows the rows of a batch through a model's graph, to prove that the answer of a row cannot depend on another row.
+ */
 import type { RowIndependence, TensorSpec } from '../../../../modules/model-contract/index.js';
 import { ELEMENT_RULES } from './element-rules.js';
 import type { GraphNode, OnnxGraph } from './graph.js';
@@ -13,7 +15,7 @@ const RULES = new Map<string, ReadonlyMap<string, Rule | null>>([
   ['com.microsoft', new Map(Object.entries(MICROSOFT_RULES))],
 ]);
 
-/** Random: no run can be compared with a run of the row alone. */
+/** Random operators: a run cannot be compared with a run of the row alone. */
 const RANDOM = new Set([
   'Bernoulli',
   'Multinomial',
@@ -22,11 +24,11 @@ const RANDOM = new Set([
   'RandomUniform',
   'RandomUniformLike',
 ]);
-/** May be given padded texts. */
+/** Operators that accept padded texts. */
 const TAKES_PADDING = new Set(['Flatten', 'TfIdfVectorizer']);
 
 class RowProof {
-  /** A text is the reason why a value's rows may not be independent. */
+  /** A text is the reason why the rows of a value may not be independent. */
   private readonly values = new Map<string, Value | string>();
 
   constructor(
@@ -40,7 +42,7 @@ class RowProof {
     }
   }
 
-  /** Why the rows may meet, or null. */
+  /** Why rows may depend on each other; null when they do not. */
   reason(): string | null {
     for (const node of this.graph.nodes) this.follow(node);
     for (const name of this.graph.outputs) {
@@ -101,7 +103,7 @@ function shown({ opType, name }: GraphNode): string {
   return name === '' ? `The operator ${opType}` : `The operator ${opType} ("${name}")`;
 }
 
-/** `inputs` are the runtime's own account of the model, not the file's. */
+/** `inputs` is what the runtime says about the model, not the file. */
 export function proveRowIndependence(graph: OnnxGraph, inputs: readonly TensorSpec[]): RowIndependence {
   const fixedInput = inputs.find(({ shape }) => shape[0] !== -1);
   const reason =

@@ -1,4 +1,4 @@
-/** Operators that move elements, and those that calculate with shapes. */
+/** Rules of operators that move elements, and of those that compute with shapes. */
 import { along, type Operator, reshaped, type Rule } from './operator.js';
 import {
   broadcast,
@@ -17,7 +17,7 @@ import {
   wrapAxis,
 } from './value.js';
 
-/** "To the end" in the exporters' spelling. */
+/** "To the end", as exporters write it. */
 const TO_THE_END = 2 ** 31 - 1;
 const MAX_ELEMENTS = 64;
 
@@ -29,7 +29,7 @@ const transpose: Rule = (op) => {
   return isRows(x) ? rows(dims, order.indexOf(x.axis)) : fixed(dims);
 };
 
-/** Lengths that the shape asks for, its zeros filled in. */
+/** The lengths that the shape asks for, with its zeros replaced. */
 function target(op: Operator, x: Value): Element[] {
   const shape = op.ints('shape') ?? op.input(1).elements ?? fail('takes a shape that the file does not say');
   if (op.int('allowzero', 0) !== 0) return [...shape];
@@ -138,7 +138,7 @@ const split: Rule = (op) => {
   return Array.from({ length: op.outputCount }, (_, part) => along(x, axis, sizes?.[part] ?? null, 'splits'));
 };
 
-/** An index as slices take it: from the end when negative, never past an end. */
+/** An index as slices use it: from the end when negative, never beyond an end. */
 const clamp = (index: number, size: number): number => Math.min(size, Math.max(0, index < 0 ? index + size : index));
 
 const slice: Rule = (op) => {
@@ -230,7 +230,7 @@ const expand: Rule = (op) => {
   const places = shape.flatMap((size, at) => (size === 'ROWS' ? [at] : []));
   const goal = places.length > 0 ? rows(sizes, places[0]!) : fixed(sizes);
   if (places.length > 1) fail('repeats rows by their number');
-  // Broadcasting where the shape is a value of that shape.
+  // Broadcasts against a value that has the requested shape.
   return broadcast([x, goal]);
 };
 

@@ -1,22 +1,22 @@
-/** What is known of a value in a graph while rows are followed through it. */
+/** What is known about a value in a graph while rows are followed through it. */
 
-/** A length: a number, or null for one that is the same for all requests that may be joined, but is not known here. */
+/** A length: a number, or null when it is the same for all requests that may be joined, but unknown here. */
 export type Size = number | null;
 
 /** An element of a small tensor of numbers; 'ROWS' is the number of rows in the batch. */
 export type Element = number | 'ROWS' | null;
 
 export interface Value {
-  /** Null when the rank is not known. The length at `axis` means nothing. */
+  /** Null when the rank is unknown. The length at `axis` has no meaning. */
   dims: Size[] | null;
   /**
-   * Where the rows lie: the value has one entry per row there, and each depends on its own row alone.
-   * Null: the value is the same for every batch, but for elements that are 'ROWS'.
+   * The axis of the rows: the value has one entry per row there, and each depends only on its own row. Null: the value
+   * is the same for every batch, except for elements that are 'ROWS'.
    */
   axis: number | null;
-  /** Of a small tensor of numbers that depends on no row. */
+  /** For a small tensor of numbers that depends on no row. */
   elements?: Element[];
-  /** Texts that are padded with this one, to a length that depends on all rows. */
+  /** The padding of texts that are padded to a length that depends on all rows. */
   padding?: string;
 }
 
@@ -26,7 +26,7 @@ export interface Rows extends Value {
   axis: number;
 }
 
-/** Why a value's rows may not be independent; completes "the operator X …". */
+/** Why the rows of a value may not be independent; completes "the operator X …". */
 export class RowsMeet extends Error {}
 
 export function fail(reason: string): never {
@@ -51,12 +51,12 @@ export function rankOf({ dims }: Value): number {
   return dims === null ? fail(UNKNOWN_RANK) : dims.length;
 }
 
-/** Holds or follows the number of rows. */
+/** True when an element is the number of rows, or depends on it. */
 export function countsRows({ elements }: Value): boolean {
   return elements !== undefined && elements.includes('ROWS');
 }
 
-/** The value when it depends on nothing that a request sends but its inner shape. */
+/** The value, when it depends on nothing in a request except its inner shape. */
 export function requireFixed(value: Value | undefined, what: string): Value | undefined {
   if (value && (isRows(value) || countsRows(value))) fail(`takes its ${what} from the rows`);
   return value;
@@ -88,8 +88,8 @@ export function product(sizes: readonly Element[]): Size {
 }
 
 /**
- * As NumPy broadcasts: shapes are aligned at their ends, and a length of 1 stretches. The rows of all must lie at one
- * place.
+ * NumPy's broadcasting: shapes are aligned at their ends, and a length of 1 is repeated. The rows of all values must be
+ * at the same axis.
  */
 export function broadcast(values: readonly Value[]): Value {
   const withRows = values.filter(isRows);
@@ -105,7 +105,7 @@ export function broadcast(values: readonly Value[]): Value {
       fail('pairs the rows with a list of fixed length');
   }
   const dims = broadcastDims(values)!;
-  // Before the rows only lengths that all of them have, or that stretch, are left.
+  // Before the rows, only lengths that all values have, or that are repeated, remain.
   return rows(dims, rank - fromEnd);
 }
 
