@@ -1,9 +1,7 @@
 import type { z } from 'zod';
-import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Sequenced } from '../platform/index.js';
 import type { JobKind, Resources } from './job-kind.js';
-
-export type JobStatus = Job['status'];
+import type { JobStatus } from './rules/job-status.js';
 
 export interface NewJob<Kind extends JobKind> {
   input: z.input<Kind['input']>;
@@ -61,4 +59,12 @@ export interface JobEventRow extends Sequenced {
   progress: number;
   message: string;
   loggedAt: Date;
+}
+
+/** What is stored as the result of a job: of one that has not ended well, what its attempts keep for later ones. */
+export interface StoredResult {
+  id: string;
+  kind: string;
+  status: JobStatus;
+  result: object;
 }

@@ -1,4 +1,3 @@
-// one file because a job's life is one state machine: every change of its row is here.
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Logger } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
@@ -12,35 +11,26 @@ import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { sql } from '../../db/sql.js';
 import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { publishRun, requireOwn, audit, EVENTS_WAITING, type Waiter, type Waiting } from '../platform/index.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import { type JobKind, readStored, type Stored } from './job-kind.js';
-import type {
-  ExternalHandle,
-  JobEventRow,
-  JobFilter,
-  JobStatus,
-  JobSubjectRef,
-  NewJob,
-  WaitingJob,
-} from './job-rows.js';
-import { storedResults } from './stored-results.js';
+import type { ExternalHandle, JobEventRow, JobFilter, JobSubjectRef, NewJob, WaitingJob } from './job-rows.js';
+import { hasJobEnded } from './rules/job-status.js';
+import * as store from './store.js';
 
 /** Why an attempt ended. A final failure would happen again, so it is not retried. */
-interface Failure {
-  code: ErrorCode;
-  message: string;
+interface Failure extends store.JobFailure {
   final: boolean;
   /** Time before the next attempt. */
   backoffMs: number;
 }
 
-const ENDED: readonly JobStatus[] = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
 /** A queued job that no worker took for this long is sent to the queue again; the queue ignores jobs it still holds. */
 const REQUEUE_AFTER_MS = 15_000;
 const OFFERED_AT_ONCE = 50;
+const OFFERED_PER_LOOK = 500;
+const LOST_PER_LOOK = 100;
 export const JOBS_WAITING = 'jobs-waiting';
 
 /** The name of the queue that carries jobs of a kind. */
@@ -60,7 +50,7 @@ export class StaleAttempt extends Error {
 export class JobService {
   private readonly kinds: ReadonlyMap<string, JobKind>;
   /** The results that the API shows, by the ids of their jobs. */
-  readonly results: ReturnType<typeof storedResults>;
+  readonly results: ReturnType<typeof store.storedResults>;
 
   constructor(
     private readonly live: LiveEvents,
@@ -71,7 +61,7 @@ export class JobService {
     kinds: readonly JobKind[],
   ) {
     this.kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
-    this.results = storedResults(kinds.flatMap(({ unshown = [] }) => unshown));
+    this.results = store.storedResults(kinds.flatMap(({ unshown = [] }) => unshown));
   }
 
   create<Kind extends JobKind>(
@@ -121,12 +111,9 @@ export class JobService {
 
   /** NOT_FOUND when the job does not exist. */
   async hasEnded(session: Session, id: string): Promise<boolean> {
-    const [row] = await sql<{ status: JobStatus }>(session.em, 'select status from job where id = ? and tenant = ?', [
-      id,
-      session.tenant,
-    ]);
-    if (!row) throw notFound('job', id);
-    return ENDED.includes(row.status);
+    const status = await store.statusOf(session, id);
+    if (status === null) throw notFound('job', id);
+    return hasJobEnded(status);
   }
 
   async list(session: Session, filter: JobFilter, page: PageRequest, order: Order<'createdAt'>): Promise<Page<Job>> {
@@ -145,13 +132,12 @@ export class JobService {
     const job = await this.get(session, id);
     await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
     await session.em.refresh(job);
-    if (ENDED.includes(job.status))
+    const before = { status: job.status };
+    if (!(await store.cancelJob(session.em, job, `Cancelled by ${session.principal.subject}`)))
       throw conflict(`Job ${id} has already ended (${job.status}).`, {
         expected: 'a queued or running job',
         got: job.status,
       });
-    const before = { status: job.status };
-    await this.step(session.em, job.id, { status: 'CANCELLED', message: `Cancelled by ${session.principal.subject}` });
     await this.tellEnd(session.em, job, 'CANCELLED', null);
     audit(session, 'cancelJob', { type: 'job', id }, before, { status: 'CANCELLED' });
     session.afterCommit(() => this.tell(job));
@@ -164,17 +150,11 @@ export class JobService {
     const job = await this.get(session, id, kind);
     await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
     await session.em.refresh(job);
-    if (job.status !== 'FAILED' && job.status !== 'CANCELLED') {
+    const message = `Continued by ${session.principal.subject}`;
+    const isResumed =
+      hasJobEnded(job.status) && (await store.queueNextAttempt(session.em, job, { message, failures: 0 }));
+    if (!isResumed)
       throw conflict(`Job ${id} is ${job.status}.`, { expected: 'a failed or cancelled job', got: job.status });
-    }
-    await sql(
-      session.em,
-      `update job set attempt = attempt + 1, failures = 0, error_code = null, error_message = null, ended_at = null,
-        not_before = null
-       where id = ? and tenant = ?`,
-      [id, session.tenant],
-    );
-    await this.step(session.em, id, { status: 'QUEUED', message: `Continued by ${session.principal.subject}` });
     audit(session, action, { type: 'job', id }, { status: job.status }, { status: 'QUEUED' });
     session.afterCommit(() => {
       this.live.publish(jobTopic(id));
@@ -185,19 +165,8 @@ export class JobService {
   }
 
   /** What must be known of a delivered attempt before a worker takes it; null when there is nothing to do. */
-  async queued(id: string, attempt: number): Promise<WaitingJob | null> {
-    const [row] = await this.db.asSystem((em) =>
-      sql<Omit<WaitingJob, 'waitingSinceMs'> & { waitingSince: Date }>(
-        em,
-        `select priority, cores, memory_bytes::float8 as "memoryBytes", gpus, greatest(created_at,
-          not_before) as "waitingSince"
-         from job where id = ? and attempt = ? and status = 'QUEUED'`,
-        [id, attempt],
-      ),
-    );
-    if (!row) return null;
-    const { waitingSince, ...wanted } = row;
-    return { ...wanted, waitingSinceMs: waitingSince.getTime() };
+  queued(id: string, attempt: number): Promise<WaitingJob | null> {
+    return this.db.asSystem((em) => store.waitingAttempt(em, id, attempt));
   }
 
   /**
@@ -206,14 +175,7 @@ export class JobService {
    */
   async claim(id: string, attempt: number): Promise<Job | null> {
     const claimed = await this.db.asSystem(async (em) => {
-      const [row] = await sql<{ id: string }>(
-        em,
-        `update job set status = 'RUNNING', heartbeat_at = now(), started_at = coalesce(started_at, now())
-         where id = ? and attempt = ? and status = 'QUEUED' returning id`,
-        [id, attempt],
-      );
-      if (!row) return null;
-      await this.step(em, id, { message: attempt === 1 ? 'Started' : `Continued by attempt ${attempt}` });
+      if (!(await store.beginAttempt(em, id, attempt))) return null;
       return em.findOneOrFail(Job, { id }, { populate: ['result'] });
     });
     if (claimed) this.live.publish(jobTopic(id));
@@ -221,59 +183,34 @@ export class JobService {
   }
 
   /** Records that the attempt is alive; false when a later attempt has replaced it. */
-  async heartbeat(id: string, attempt: number): Promise<boolean> {
-    const rows = await this.db.asSystem((em) =>
-      sql<{ id: string }>(
-        em,
-        `update job set heartbeat_at = now() where id = ? and attempt = ? and status = 'RUNNING' returning id`,
-        [id, attempt],
-      ),
-    );
-    return rows.length > 0;
+  heartbeat(id: string, attempt: number): Promise<boolean> {
+    return this.db.asSystem((em) => store.beat(em, id, attempt));
   }
 
   /** Call first in every transaction of an attempt. Locks the job and refuses an attempt that was replaced. */
   async fence(session: Session, id: string, attempt: number): Promise<void> {
-    const rows = await sql<{ id: string }>(
-      session.em,
-      `select id from job where id = ? and tenant = ? and attempt = ? and status = 'RUNNING' for update`,
-      [id, session.tenant, attempt],
-    );
-    if (rows.length === 0) throw new StaleAttempt(id, attempt);
+    if (!(await store.lockRunning(session, id, attempt))) throw new StaleAttempt(id, attempt);
   }
 
   async progress(session: Session, id: string, attempt: number, fraction: number, message: string): Promise<void> {
     await this.fence(session, id, attempt);
-    await this.step(session.em, id, { progress: Math.min(1, Math.max(0, fraction)), message });
+    await store.addStep(session.em, { id, attempt }, Math.min(1, Math.max(0, fraction)), message);
     session.afterCommit(() => this.live.publish(jobTopic(id)));
   }
 
   /** Records progress that survives a crash: earlier failures no longer count against the job. */
-  async forgiveFailures(session: Session, id: string, soFar?: object): Promise<void> {
-    const result = soFar === undefined ? null : JSON.stringify(soFar);
-    await sql(session.em, 'update job set failures = 0, result = coalesce(?, result) where id = ? and tenant = ?', [
-      ...[result, id, session.tenant],
-    ]);
+  forgiveFailures(session: Session, id: string, soFar?: object): Promise<void> {
+    return store.clearFailures(session, id, soFar);
   }
 
   /** Stores where the job's work runs, so that a later attempt can attach to it and does not start again. */
-  async attach(session: Session, id: string, { backend, id: externalId, state }: ExternalHandle): Promise<void> {
-    await sql(
-      session.em,
-      'update job set external_backend = ?, external_id = ?, external_state = ? where id = ? and tenant = ?',
-      [backend, externalId, state, id, session.tenant],
-    );
+  attach(session: Session, id: string, handle: ExternalHandle): Promise<void> {
+    return store.setExternal(session, id, handle);
   }
 
   /** Call in the transaction that stores the job's outcome. */
   async succeed(session: Session, id: string, attempt: number, result: object): Promise<void> {
-    await this.fence(session, id, attempt);
-    await sql(session.em, 'update job set result = ? where id = ? and tenant = ?', [
-      JSON.stringify(result),
-      id,
-      session.tenant,
-    ]);
-    await this.step(session.em, id, { status: 'SUCCEEDED', progress: 1, message: 'Done' });
+    if (!(await store.succeedJob(session.em, id, attempt, result))) throw new StaleAttempt(id, attempt);
     session.afterCommit(() => this.live.publish(jobTopic(id)));
   }
 
@@ -295,10 +232,10 @@ export class JobService {
   /** Ends an attempt because its process stops. Another attempt continues; this does not count as a failure. */
   async handBack({ id, attempt }: Job): Promise<void> {
     await this.db.asSystem(async (em) => {
-      const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const job = await this.lockRunning(em, id, attempt);
       if (!job) return;
-      await sql(em, 'update job set attempt = attempt + 1, not_before = null where id = ?', [id]);
-      await this.step(em, id, { status: 'QUEUED', message: `Its worker stopped; attempt ${attempt + 1} follows` });
+      const message = `Its worker stopped; attempt ${attempt + 1} follows`;
+      await store.queueNextAttempt(em, job, { message, failures: job.failures });
     });
     this.live.publish(jobTopic(id));
     this.live.publish(JOBS_WAITING);
@@ -306,16 +243,7 @@ export class JobService {
 
   /** Sends waiting jobs to the queue. Jobs that were never sent come first, however many others wait. */
   async dispatch(): Promise<void> {
-    const waiting = await this.db.asSystem((em) =>
-      sql<{ id: string; tenant: string; kind: string; attempt: number; queue: string; priority: number }>(
-        em,
-        `select id, tenant, kind, attempt, queue, priority from job where status = 'QUEUED' and (not_before is null
-          or not_before <= now())
-         and (enqueued_attempt < attempt or enqueued_at < now() - ? * interval '1 millisecond')
-         order by enqueued_attempt = attempt, priority desc, created_at limit 500`,
-        [REQUEUE_AFTER_MS],
-      ),
-    );
+    const waiting = await this.db.asSystem((em) => store.jobsToOffer(em, REQUEUE_AFTER_MS, OFFERED_PER_LOOK));
     for (let from = 0; from < waiting.length; from += OFFERED_AT_ONCE) {
       const offered = waiting.slice(from, from + OFFERED_AT_ONCE);
       await Promise.all(
@@ -323,27 +251,14 @@ export class JobService {
           this.queue.enqueue(queueOf(kind, queue), { tenant, jobId: id, attempt }, priority),
         ),
       );
-      await this.db.asSystem((em) =>
-        sql(
-          em,
-          `update job set enqueued_attempt = job.attempt, enqueued_at = now() from unnest(?::uuid[],
-            ?::int[]) as offered(id, attempt)
-           where job.id = offered.id and job.attempt = offered.attempt`,
-          [offered.map(({ id }) => id), offered.map(({ attempt }) => attempt)],
-        ),
-      );
+      await this.db.asSystem((em) => store.markOffered(em, offered));
     }
   }
 
   /** Finds running jobs without a sign of life and gives them another attempt. */
   async reconcile(heartbeatTimeoutMs: number): Promise<void> {
     const lost = await this.db.asSystem(async (em) => {
-      const rows = await sql<{ id: string; attempt: number; runId: string | null }>(
-        em,
-        `select id, attempt, run_id as "runId" from job where status = 'RUNNING' and heartbeat_at < now() - ` +
-          `? * interval '1 millisecond' limit 100 for update skip locked`,
-        [heartbeatTimeoutMs],
-      );
+      const rows = await store.lockSilent(em, heartbeatTimeoutMs, LOST_PER_LOOK);
       for (const { id, attempt } of rows) {
         await this.retryOrEnd(em, id, attempt, {
           code: ErrorCode.UNAVAILABLE,
@@ -363,15 +278,8 @@ export class JobService {
   }
 
   /** The steps of a job after a sequence number; -1 asks for the newest only. */
-  async eventsAfter(session: Session, jobId: string, seq: number, limit: number): Promise<JobEventRow[]> {
-    const order = seq < 0 ? 'desc' : 'asc';
-    return sql<JobEventRow>(
-      session.em,
-      `select e.job_id as "jobId", e.seq::float8 as seq, e.status, e.attempt, e.progress, e.message,
-        e.created_at as "loggedAt"
-       from job_event e where e.tenant = ? and e.job_id = ? and e.seq > ? order by e.seq ${order} limit ?`,
-      [session.tenant, jobId, seq, limit],
-    );
+  eventsAfter(session: Session, jobId: string, seq: number, limit: number): Promise<JobEventRow[]> {
+    return store.eventsAfter(session, jobId, seq, limit);
   }
 
   /** Wakes the followers of a job that may have ended, and those of its run. */
@@ -386,28 +294,21 @@ export class JobService {
     attempt: number,
     { code, message, final, backoffMs }: Failure,
   ): Promise<void> {
-    // Without the lock, a cancellation that is committed meanwhile would be undone.
-    const job = await em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    const job = await this.lockRunning(em, id, attempt);
     if (!job) return;
     const failures = job.failures + 1;
     if (final || failures >= (this.kinds.get(job.kind)?.retry.attempts ?? 1)) {
-      await sql(em, 'update job set failures = ?, error_code = ?, error_message = ? where id = ?', [
-        failures,
-        code,
-        message,
-        id,
-      ]);
-      await this.step(em, id, { status: 'FAILED', message });
+      await store.failJob(em, job, { failures, failure: { code, message } });
       await this.tellEnd(em, job, 'FAILED', { code, message });
     } else {
-      await sql(
-        em,
-        `update job set failures = ?, attempt = attempt + 1, not_before = now() + ? * interval '1 ` +
-          `millisecond' where id = ?`,
-        [failures, backoffMs, id],
-      );
-      await this.step(em, id, { status: 'QUEUED', message: `${message}; attempt ${attempt + 1} follows` });
+      const follows = `${message}; attempt ${attempt + 1} follows`;
+      await store.queueNextAttempt(em, job, { message: follows, failures, backoffMs });
     }
+  }
+
+  /** The job of an attempt that runs; without the lock, a cancellation committed meanwhile would be undone. */
+  private lockRunning(em: EntityManager, id: string, attempt: number): Promise<Job | null> {
+    return em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
   }
 
   /** Lets the module of the job's kind end what depends on a job that did not succeed. */
@@ -421,31 +322,6 @@ export class JobService {
     if (!kind?.ended) return;
     const input = this.inputOf(kind, job);
     await this.db.tellTouched(em, job.tenant, await kind.ended({ em, job, input, status, failure }));
-  }
-
-  /**
-   * Changes a job and appends the step to its log. The job's own row numbers the steps, so that numbers are committed
-   * in order.
-   */
-  private async step(
-    em: EntityManager,
-    id: string,
-    change: { status?: JobStatus; progress?: number; message: string },
-  ): Promise<void> {
-    const ended = change.status !== undefined && ENDED.includes(change.status);
-    await sql(
-      em,
-      `with changed as (
-         update job set event_seq = event_seq + 1, status = coalesce(?, status), progress = coalesce(?, progress),
-           message = ?,
-           ended_at = case when ? then now() else ended_at end
-         where id = ? returning tenant, id, event_seq, status, attempt, progress, message),
-       gone as (delete from job_secret s using changed c where s.job_id = c.id and c.status in ('SUCCEEDED',
-         'FAILED', 'CANCELLED'))
-       insert into job_event (tenant, job_id, seq, status, attempt, progress, message)
-       select tenant, id, event_seq, status, attempt, progress, message from changed`,
-      [change.status ?? null, change.progress ?? null, change.message, ended, id],
-    );
   }
 }
 

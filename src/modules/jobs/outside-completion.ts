@@ -7,6 +7,7 @@ import { Role } from '../core/index.js';
 import type { SigningKeys } from '../platform/index.js';
 import type { JobKind } from './job-kind.js';
 import type { JobService } from './job.service.js';
+import { hasJobEnded } from './rules/job-status.js';
 
 /** What work outside this service can report about a job. */
 export type OutsideReport =
@@ -82,7 +83,7 @@ export class OutsideCompletion {
   /** The job, if this attempt may still report on it. */
   private async current(session: Session, id: string, attempt: number): Promise<Job> {
     const job = await this.jobs.get(session, id);
-    if (job.status === 'SUCCEEDED' || job.status === 'FAILED' || job.status === 'CANCELLED') {
+    if (hasJobEnded(job.status)) {
       throw conflict(`Job ${id} has already ended (${job.status}): stop its work.`, {
         expected: 'a running job',
         got: job.status,

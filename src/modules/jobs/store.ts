@@ -1,0 +1,307 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type RawBuilder, sql, type UpdateObject } from 'kysely';
+import type { Session } from '../../db/database.js';
+import { JobEvent } from '../../db/entities/jobs/job-event.entity.js';
+import { JobSecret } from '../../db/entities/jobs/job-secret.entity.js';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { anyOf, type TablesOf, tablesOf, toJson } from '../../db/tables.js';
+import type { ErrorCode } from '../../errors.js';
+import type { ExternalHandle, JobEventRow, StoredResult, WaitingJob } from './job-rows.js';
+import { ENDED, JOB_STATUS, type JobStatus } from './rules/job-status.js';
+
+const tables = tablesOf(Job, JobEvent, JobSecret);
+
+type Columns = UpdateObject<TablesOf<typeof Job>, 'job'>;
+
+/** Kinds whose jobs are only about their run; they are deleted with it. */
+export const JOBS_OF_RUN = ['TRAINING', 'RUN_ARCHIVE'] as const;
+
+const NOW = sql<Date>`now()`;
+const laterBy = (ms: number) => sql<Date>`now() + ${ms} * interval '1 millisecond'`;
+
+/** A job as it is, or as a change expects it to be. */
+export interface JobPlace {
+  id: string;
+  attempt: number;
+  status: JobStatus;
+}
+
+/** Why a job failed. */
+export interface JobFailure {
+  code: ErrorCode;
+  message: string;
+}
+
+/** Takes a queued attempt. */
+export function beginAttempt(em: EntityManager, id: string, attempt: number): Promise<boolean> {
+  return changeStatus(em, { id, attempt, status: 'QUEUED' }, 'RUNNING', {
+    message: attempt === 1 ? 'Started' : `Continued by attempt ${attempt}`,
+    heartbeat_at: NOW,
+    started_at: sql<Date>`coalesce(started_at, now())`,
+  });
+}
+
+/** Queues the attempt after this one, which begins at once when `backoffMs` is null. */
+export function queueNextAttempt(
+  em: EntityManager,
+  job: JobPlace,
+  { message, failures, backoffMs = null }: { message: string; failures: number; backoffMs?: number | null },
+): Promise<boolean> {
+  return changeStatus(em, job, 'QUEUED', {
+    ...{ message, failures, attempt: job.attempt + 1 },
+    ...{ error_code: null, error_message: null, ended_at: null },
+    not_before: backoffMs === null ? null : laterBy(backoffMs),
+  });
+}
+
+export function succeedJob(em: EntityManager, id: string, attempt: number, result: object): Promise<boolean> {
+  return changeStatus(em, { id, attempt, status: 'RUNNING' }, 'SUCCEEDED', {
+    ...{ message: 'Done', progress: 1, result: toJson(result), ended_at: NOW },
+  });
+}
+
+export function failJob(
+  em: EntityManager,
+  job: JobPlace,
+  { failures, failure: { code, message } }: { failures: number; failure: JobFailure },
+): Promise<boolean> {
+  return changeStatus(em, job, 'FAILED', {
+    ...{ message, failures, error_code: code, error_message: message, ended_at: NOW },
+  });
+}
+
+export function cancelJob(em: EntityManager, job: JobPlace, message: string): Promise<boolean> {
+  return changeStatus(em, job, 'CANCELLED', { message, ended_at: NOW });
+}
+
+/**
+ * The one function that changes the status of a job, by compare and set: false when the rules do not allow the change,
+ * or the job is no longer as expected.
+ */
+async function changeStatus(
+  em: EntityManager,
+  { id, attempt, status }: JobPlace,
+  to: JobStatus,
+  set: Step,
+): Promise<boolean> {
+  if (!JOB_STATUS.can(status, to)) return false;
+  const steps = await withStep(em, { ...set, status: to }, { id, attempt, status }).execute();
+  return steps.length > 0;
+}
+
+/** Progress of an attempt that the transaction has fenced. */
+export async function addStep(
+  em: EntityManager,
+  running: Omit<JobPlace, 'status'>,
+  progress: number,
+  message: string,
+): Promise<void> {
+  await withStep(em, { progress, message }, { ...running, status: 'RUNNING' }).execute();
+}
+
+/** What a step changes. */
+type Step = Columns & { message: string };
+
+/**
+ * Changes a job and appends the step to its log. The job's own row numbers the steps, so that numbers are committed in
+ * order. The secret of a job goes when the job ends.
+ */
+function withStep(em: EntityManager, set: Step, { id, attempt, status }: JobPlace) {
+  return tables(em)
+    .with('changed', (on) =>
+      on
+        .updateTable('job')
+        .set({ ...set, event_seq: sql<number>`event_seq + 1` })
+        .where('id', '=', id)
+        .where('attempt', '=', attempt)
+        .where('status', '=', status)
+        .returning(['tenant', 'id', 'event_seq', 'status', 'attempt', 'progress', 'message']),
+    )
+    .with('gone', (on) =>
+      on
+        .deleteFrom('job_secret')
+        .using('changed')
+        .whereRef('job_secret.job_id', '=', 'changed.id')
+        .where('changed.status', 'in', ENDED),
+    )
+    .insertInto('job_event')
+    .columns(['tenant', 'job_id', 'seq', 'status', 'attempt', 'progress', 'message'])
+    .expression((from) => from.selectFrom('changed').selectAll())
+    .returning('seq');
+}
+
+export async function statusOf({ em, tenant }: Session, id: string): Promise<JobStatus | null> {
+  const job = await tables(em)
+    .selectFrom('job')
+    .select('status')
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .executeTakeFirst();
+  return job?.status ?? null;
+}
+
+/** What must be known of a delivered attempt before a worker takes it; null when it no longer waits. */
+export async function waitingAttempt(em: EntityManager, id: string, attempt: number): Promise<WaitingJob | null> {
+  const row = await tables(em)
+    .selectFrom('job')
+    .select(['priority', 'cores', 'memory_bytes as memoryBytes', 'gpus'])
+    .select(sql<Date>`greatest(created_at, not_before)`.as('waitingSince'))
+    .where('id', '=', id)
+    .where('attempt', '=', attempt)
+    .where('status', '=', 'QUEUED')
+    .executeTakeFirst();
+  if (!row) return null;
+  const { waitingSince, ...wanted } = row;
+  return { ...wanted, waitingSinceMs: waitingSince.getTime() };
+}
+
+/** Records that the attempt is alive; false when a later attempt has replaced it. */
+export async function beat(em: EntityManager, id: string, attempt: number): Promise<boolean> {
+  const rows = await tables(em)
+    .updateTable('job')
+    .set({ heartbeat_at: NOW })
+    .where('id', '=', id)
+    .where('attempt', '=', attempt)
+    .where('status', '=', 'RUNNING')
+    .returning('id')
+    .execute();
+  return rows.length > 0;
+}
+
+/** Locks the job; false when this attempt is not the one that runs. */
+export async function lockRunning({ em, tenant }: Session, id: string, attempt: number): Promise<boolean> {
+  const rows = await tables(em)
+    .selectFrom('job')
+    .select('id')
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .where('attempt', '=', attempt)
+    .where('status', '=', 'RUNNING')
+    .forUpdate()
+    .execute();
+  return rows.length > 0;
+}
+
+/** What failed before no longer counts; `soFar` takes the place of the result. */
+export async function clearFailures({ em, tenant }: Session, id: string, soFar?: object): Promise<void> {
+  await tables(em)
+    .updateTable('job')
+    .set({ failures: 0, ...(soFar && { result: toJson(soFar) }) })
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .execute();
+}
+
+export async function setExternal(
+  { em, tenant }: Session,
+  id: string,
+  { backend, id: externalId, state }: ExternalHandle,
+): Promise<void> {
+  await tables(em)
+    .updateTable('job')
+    .set({ external_backend: backend, external_id: externalId, external_state: state })
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .execute();
+}
+
+/** Jobs to offer to the queue: first those that it was never offered, and others again after `againAfterMs`. */
+export function jobsToOffer(em: EntityManager, againAfterMs: number, limit: number) {
+  return tables(em)
+    .selectFrom('job')
+    .select(['id', 'tenant', 'kind', 'attempt', 'queue', 'priority'])
+    .where('status', '=', 'QUEUED')
+    .where((where) => where.or([where('not_before', 'is', null), where('not_before', '<=', NOW)]))
+    .where((where) =>
+      where.or([
+        where('enqueued_attempt', '<', where.ref('attempt')),
+        where('enqueued_at', '<', laterBy(-againAfterMs)),
+      ]),
+    )
+    .orderBy(sql`enqueued_attempt = attempt`)
+    .orderBy('priority', 'desc')
+    .orderBy('created_at')
+    .limit(limit)
+    .execute();
+}
+
+export async function markOffered(
+  em: EntityManager,
+  offered: readonly { id: string; attempt: number }[],
+): Promise<void> {
+  const attempts = sql<{ id: string; attempt: number }>`unnest(${offered.map(({ id }) => id)}::uuid[],
+    ${offered.map(({ attempt }) => attempt)}::int[])`;
+  await tables(em)
+    .updateTable('job')
+    .from(attempts.as<'offered'>(sql`offered(id, attempt)`))
+    .set((set) => ({ enqueued_attempt: set.ref('job.attempt'), enqueued_at: NOW }))
+    .whereRef('job.id', '=', 'offered.id')
+    .whereRef('job.attempt', '=', 'offered.attempt')
+    .execute();
+}
+
+/** Running jobs without a sign of life for this time, locked. */
+export function lockSilent(em: EntityManager, silentForMs: number, limit: number) {
+  return tables(em)
+    .selectFrom('job')
+    .select(['id', 'attempt', 'run_id as runId'])
+    .where('status', '=', 'RUNNING')
+    .where('heartbeat_at', '<', laterBy(-silentForMs))
+    .limit(limit)
+    .forUpdate()
+    .skipLocked()
+    .execute();
+}
+
+/** The steps of a job after a sequence number; -1 asks for the newest only. */
+export function eventsAfter(
+  { em, tenant }: Session,
+  jobId: string,
+  seq: number,
+  limit: number,
+): Promise<JobEventRow[]> {
+  return tables(em)
+    .selectFrom('job_event')
+    .select(['job_id as jobId', 'seq', 'status', 'attempt', 'progress', 'message', 'created_at as loggedAt'])
+    .where('tenant', '=', tenant)
+    .where('job_id', '=', jobId)
+    .where('seq', '>', seq)
+    .orderBy('seq', seq < 0 ? 'desc' : 'asc')
+    .limit(limit)
+    .execute();
+}
+
+/** Reads results without their unshown keys. Null for a job without a result. */
+export function storedResults(unshown: readonly string[]) {
+  const shown = unshown.reduce<RawBuilder<object>>(
+    (result, key) => sql<object>`${result} - ${sql.lit(key)}`,
+    sql<object>`result`,
+  );
+  return async ({ em, tenant }: Session, ids: readonly string[]): Promise<(StoredResult | null)[]> => {
+    const rows = await tables(em)
+      .selectFrom('job')
+      .select(['id', 'kind', 'status', shown.as('result')])
+      .where('tenant', '=', tenant)
+      .where('id', '=', anyOf('uuid', ids))
+      .where('result', 'is not', null)
+      .execute();
+    const found = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => found.get(id) ?? null);
+  };
+}
+
+/** Deletes the jobs that are only about the run, and clears the run in other jobs that name it. */
+export async function deleteJobsOfRun({ em, tenant }: Session, runId: string): Promise<void> {
+  await tables(em)
+    .deleteFrom('job')
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .where('kind', 'in', JOBS_OF_RUN)
+    .execute();
+  await tables(em)
+    .updateTable('job')
+    .set({ run_id: null })
+    .where('tenant', '=', tenant)
+    .where('run_id', '=', runId)
+    .execute();
+}
