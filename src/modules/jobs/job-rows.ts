@@ -61,7 +61,7 @@ export interface JobEventRow extends Sequenced {
   loggedAt: Date;
 }
 
-/** What is stored as the result of a job: of one that has not ended well, what its attempts keep for later ones. */
+/** The stored result of a job. If the job has not succeeded, it is what its attempts have stored for later ones. */
 export interface StoredResult {
   id: string;
   kind: string;

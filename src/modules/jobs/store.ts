@@ -3,13 +3,14 @@ import { type RawBuilder, sql, type UpdateObject } from 'kysely';
 import type { Session } from '../../db/database.js';
 import { JobEvent } from '../../db/entities/jobs/job-event.entity.js';
 import { JobSecret } from '../../db/entities/jobs/job-secret.entity.js';
+import { JobSubject } from '../../db/entities/jobs/job-subject.entity.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { anyOf, type TablesOf, tablesOf, toJson } from '../../db/tables.js';
 import type { ErrorCode } from '../../errors.js';
 import type { ExternalHandle, JobEventRow, StoredResult, WaitingJob } from './job-rows.js';
 import { ENDED, JOB_STATUS, type JobStatus } from './rules/job-status.js';
 
-const tables = tablesOf(Job, JobEvent, JobSecret);
+const tables = tablesOf(Job, JobEvent, JobSecret, JobSubject);
 
 type Columns = UpdateObject<TablesOf<typeof Job>, 'job'>;
 
@@ -271,7 +272,7 @@ export function eventsAfter(
     .execute();
 }
 
-/** Reads results without their unshown keys. Null for a job without a result. */
+/** Reads results without the keys that the API does not show. Null for a job without a result. */
 export function storedResults(unshown: readonly string[]) {
   const shown = unshown.reduce<RawBuilder<object>>(
     (result, key) => sql<object>`${result} - ${sql.lit(key)}`,
@@ -288,6 +289,18 @@ export function storedResults(unshown: readonly string[]) {
     const found = new Map(rows.map((row) => [row.id, row]));
     return ids.map((id) => found.get(id) ?? null);
   };
+}
+
+/** What each of the jobs is about. */
+export function subjectsOfJobs({ em, tenant }: Session, jobIds: readonly string[]) {
+  return tables(em)
+    .selectFrom('job_subject')
+    .select(['job_id as ownerId', 'type', 'subject_id as id'])
+    .where('tenant', '=', tenant)
+    .where('job_id', '=', anyOf('uuid', jobIds))
+    .orderBy('type')
+    .orderBy('subject_id')
+    .execute();
 }
 
 /** Deletes the jobs that are only about the run, and clears the run in other jobs that name it. */
