@@ -6,7 +6,7 @@ import { serviceSchema } from './composition.js';
 
 const PATH = fileURLToPath(new URL('../schema/schema.graphql', import.meta.url));
 
-/** The schema as text, in an order that does not depend on how the code is written. */
+/** The schema as text, in an order that does not depend on the order of the code. */
 export async function printedSchema(): Promise<string> {
   return `${printSchema(lexicographicSortSchema(await serviceSchema()))}\n`;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A whole number in a range; the message is the same for every invalid value. */
+/** A whole number in a range; every invalid value gives the same message. */
 export const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => {
   const error = max === Number.MAX_SAFE_INTEGER ? `a whole number from ${min}` : `a whole number from ${min} to ${max}`;
   return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
@@ -26,9 +26,9 @@ export const flag = z
 
 export interface Setting<T extends z.ZodType = z.ZodType> {
   schema: T;
-  /** One sentence; units and default included where the name does not say them. */
+  /** One sentence; with units and default when the name does not say them. */
   about: string;
-  /** The default as people read it, where it differs from machine to machine. */
+  /** The default as a text, when it differs between machines. */
   shownDefault?: string;
 }
 
@@ -38,8 +38,8 @@ export const setting = <T extends z.ZodType>(schema: T, about: string, shownDefa
   shownDefault,
 });
 
-/** Names in the environment, how each is read, and what it is for. */
+/** Settings by their environment variables, with schema and purpose. */
 export type Settings = Record<string, Setting>;
 
-/** The values of settings after they are read. */
+/** The values of settings after they were read. */
 export type SettingValues<T extends Settings> = { [Name in keyof T]: z.output<T[Name]['schema']> };

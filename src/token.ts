@@ -56,7 +56,7 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  // The whole line is checked before anything is opened.
+  // The whole command line is checked before anything is opened.
   const run = commandOf(command, id, flags);
   const actor = actorOf(flags.tenant ?? 'default');
   const config = readConfig({ ...process.env, ROLE: 'all', ...NO_OTHER_TOKENS });
@@ -80,12 +80,12 @@ async function main(): Promise<void> {
   }
 }
 
-/** Whose secret signs other tokens is no matter here. */
+/** The secret of other issuers does not matter here. */
 const NO_OTHER_TOKENS = { AUTH_JWKS_URL: undefined, AUTH_JWT_SECRET: 'x'.repeat(32) };
 
 /**
- * That of the settings, that of a service that runs on this data folder, or that folder's own, started for this
- * command.
+ * The database of the settings, or of a service that runs on this data folder, or of that folder itself, started for
+ * this command.
  */
 async function openDatabase({
   DATABASE_URL: url,

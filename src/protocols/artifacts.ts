@@ -15,7 +15,9 @@ export interface ArtifactRoute {
 
 const NEED: Need = { what: 'Downloading', role: Role.VIEWER, scopes: ['READ', 'WRITE_RUN'] };
 
-/** GET /artifacts/:id streams the content of an artifact of the caller's tenant; a single Range is heeded. */
+/**
+ * GET /artifacts/:id streams the content of an artifact of the caller's tenant. A Range header with one range works.
+ */
 export function registerArtifacts(fastify: FastifyInstance, { tokens, db, services }: ArtifactRoute): void {
   fastify.get('/artifacts/:id', { exposeHeadRoute: false }, async (request, reply) => {
     const principal = await callerOf(tokens, request.headers.authorization, NEED);

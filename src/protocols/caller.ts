@@ -10,14 +10,14 @@ import {
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 
 export interface Need {
-  /** The requested action, as it starts a sentence: `Uploading`. */
+  /** The requested action, as a sentence begins with it: `Uploading`. */
   what: string;
   role: Role;
-  /** Scopes besides EVERYTHING; the caller checks what the scope is for. */
+  /** Scopes besides EVERYTHING. The caller of this function checks the object of the scope. */
   scopes: readonly TokenScope['kind'][];
 }
 
-/** Who calls a plain HTTP route, once the token, its role and its scope are enough. */
+/** The caller of a plain HTTP route, after its token, role and scope were checked. */
 export async function callerOf(
   tokens: TokenVerifier,
   authorization: unknown,

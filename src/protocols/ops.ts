@@ -2,7 +2,7 @@ import type { Registry } from '@prometheus-io/client';
 import type { FastifyInstance } from 'fastify';
 
 export interface OpsOptions {
-  /** Names of what is not ready; empty when all is. */
+  /** The names of the parts that are not ready; empty when all are ready. */
   notReady(): Promise<string[]>;
   registry: Registry;
 }

@@ -6,11 +6,11 @@ interface SentFile {
   fileName: string;
   contentType: string;
   sizeBytes: number;
-  /** In place of the one that is made of the name. */
+  /** Replaces the header that is made from the name. */
   disposition?: string;
 }
 
-/** Streams a stored file, or a range of it, as a download, never as a page to display. */
+/** Streams a stored file, or a range of it, as a download; a browser never displays it as a page. */
 export async function sendFile(
   reply: FastifyReply,
   { fileName, contentType, sizeBytes, disposition = attachment(fileName) }: SentFile,
@@ -38,7 +38,7 @@ export async function sendFile(
   return reply.send(content);
 }
 
-/** One range of bytes; several, or another unit, are ignored as RFC 9110 allows. */
+/** One range of bytes. Several ranges, or another unit, are ignored, as RFC 9110 allows. */
 export function rangeOf(header: string | undefined, sizeBytes: number): ByteRange | 'UNSATISFIABLE' | undefined {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '');
   const [, from = '', to = ''] = match ?? [];
@@ -49,7 +49,7 @@ export function rangeOf(header: string | undefined, sizeBytes: number): ByteRang
   return start > end ? 'UNSATISFIABLE' : { start, end };
 }
 
-/** Writes names only in the forms of RFC 6266, so that none can end the header or start another. */
+/** Writes names only in the forms of RFC 6266, so that no name can end the header or start another. */
 function attachment(fileName: string): string {
   const plain = fileName.replace(/[^A-Za-z0-9._-]/g, '_');
   return `attachment; filename="${plain}"; filename*=UTF-8''${encodeURIComponent(fileName)}`;

@@ -10,10 +10,7 @@ export interface SignedObjectsRoute {
   config: Pick<Config, 'MAX_UPLOAD_BYTES'>;
 }
 
-/**
- * PUT of an upload's part and GET of a file, at addresses that the folder store has signed; their signature is all that
- * they need.
- */
+/** PUT of an upload's part and GET of a file, at URLs that the folder store has signed. They need no token. */
 export function registerSignedObjects(fastify: FastifyInstance, { objects, config }: SignedObjectsRoute): void {
   const { signedRequests } = objects;
   if (!signedRequests) return;
@@ -37,7 +34,7 @@ export function registerSignedObjects(fastify: FastifyInstance, { objects, confi
   });
 }
 
-/** The raw address: a signed address is not decoded twice. */
+/** The raw URL, because a signed URL must not be decoded twice. */
 function urlOf({ raw }: FastifyRequest<{ Body: unknown }> & { raw: IncomingMessage }): URL {
   return new URL(raw.url ?? '', 'http://service');
 }

@@ -12,17 +12,17 @@ export interface UploadRoute {
   services: { uploads: UploadService };
 }
 
-/** What is uploaded is nothing yet until a mutation takes it. */
+/** An uploaded file has no effect until a mutation uses it. */
 const NEED: Need = { what: 'Uploading', role: Role.ENGINEER, scopes: ['WRITE_RUN'] };
 
 /**
- * POST /uploads?fileName=… with the file as the body, streamed; answers {uploadId, fileName, sizeBytes, sha256} for a
- * mutation to use.
+ * POST /uploads?fileName=… with the file as the body, which is streamed. Answers {uploadId, fileName, sizeBytes,
+ * sha256} for a mutation to use.
  */
 export function registerUploads(fastify: FastifyInstance, { tokens, services }: UploadRoute): void {
   void fastify.register(async (scope) => {
     scope.removeAllContentTypeParsers();
-    // The body is handed on as the stream that it is.
+    // The body stays a stream.
     scope.addContentTypeParser('*', (_request, payload, done) => done(null, detachedBody(payload)));
     scope.addHook('onError', async (request) => discardRest(request.raw));
     scope.post('/uploads', { bodyLimit: Number.MAX_SAFE_INTEGER }, async (request) => {

@@ -12,16 +12,17 @@ import type { RequestContext } from './request-context.js';
 
 /** Quotes, colon and comma around a name. */
 const PUNCTUATION_BYTES = 4;
-/** Of a number, a boolean or null. */
+/** Size of a number, a boolean or null. */
 const SHORT_VALUE_BYTES = 8;
-/** Longer texts are measured, shorter ones estimated. */
+/** Longer texts are measured, shorter ones are estimated. */
 const SHORT_TEXT_LENGTH = 256;
 
-/** Extension of a field without a resolver of its own: its value came with the object that has it. */
+/** The extension of a field without its own resolver: its value came with its object. */
 export const IS_PROPERTY = 'isProperty';
 
 /**
- * Wraps every field of the schema, introspection included, so that the bytes of an answer are counted while it is made.
+ * Wraps every field of the schema, including introspection, so that the bytes of an answer are counted while it is
+ * made.
  */
 export function meterSchema(schema: GraphQLSchema): GraphQLSchema {
   const types = Object.values(schema.getTypeMap()).filter(isObjectType);
@@ -38,10 +39,10 @@ function meterField(field: GraphQLField<unknown, RequestContext | undefined>): v
     if (!bytes) return resolve(source, args, context, info);
     const { operation } = info.operation;
     const isChange = operation === OperationTypeNode.MUTATION;
-    // Runs every top-level change, even if the answers before it got too large.
+    // Every top-level change runs, even when the answers before it are too large.
     if (bytes.refusal && !(isChange && info.path.prev === undefined)) {
       if (isChange || isNonNullType(info.returnType)) throw bytes.refusal;
-      // The whole answer will be replaced: an error for each field would only cost time.
+      // The whole answer will be replaced, so an error for each field would only cost time.
       return null;
     }
     const nameBytes = String(info.path.key).length + PUNCTUATION_BYTES;
@@ -57,7 +58,7 @@ function meterField(field: GraphQLField<unknown, RequestContext | undefined>): v
   };
 }
 
-/** About as many bytes as the value takes in JSON. */
+/** About the number of bytes that the value needs in JSON. */
 function sizeOf(value: unknown): number {
   if (typeof value === 'string')
     return value.length <= SHORT_TEXT_LENGTH ? value.length + 2 : Buffer.byteLength(JSON.stringify(value));

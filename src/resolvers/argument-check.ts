@@ -11,7 +11,7 @@ import { UUID, checkJson, checkText, checkTimeMs, pathOf, type Place } from '../
 import { badInput } from '../errors.js';
 import { isWithin, rangeOfArgument, rangeOfField, rangeText, type InputRange } from './types/range.js';
 
-/** Items of a list of ids, names or numbers; lists of rows and points have limits of their own. */
+/** Limit of a list of ids, names or numbers; lists of rows and points have their own limits. */
 const MAX_PLAIN_ITEMS = 1_000;
 
 type Check = (value: unknown, parent: Place | null, key: string | number) => void;
@@ -19,8 +19,8 @@ type Check = (value: unknown, parent: Place | null, key: string | number) => voi
 const compiled = new WeakMap<GraphQLInputObjectType, [name: string, check: Check][]>();
 
 /**
- * Checks what the types of a field's arguments cannot say: forms of ids, text that is really text, finite numbers, tame
- * JSON, and the ranges that are declared.
+ * Checks what the GraphQL types of arguments cannot: forms of ids, valid text, finite numbers, limits of JSON, and the
+ * declared ranges.
  */
 export function compileArgumentCheck(field: GraphQLField<unknown, never>): (values: Record<string, unknown>) => void {
   const checks = field.args.map((arg): [string, Check] => [
@@ -89,7 +89,7 @@ function compileNonNull(type: GraphQLInputType): Check {
   }
 }
 
-/** Compiled at the first use: an input type may contain itself. */
+/** Compiled at the first use, because an input type may contain itself. */
 function fieldChecks(type: GraphQLInputObjectType): [string, Check][] {
   let checks = compiled.get(type);
   if (!checks) {

@@ -6,9 +6,9 @@ import type { RequestContext } from './request-context.js';
 import { checkScope } from './scope-rules.js';
 
 /**
- * The one place where requests are authorised and their arguments checked: it wraps every root field of the finished
- * schema, so that a new field cannot be forgotten. Queries and subscriptions need VIEWER, mutations ENGINEER, unless
- * the field's extension `minRole` says otherwise; a token with a scope needs the field to be within it
+ * The only place where requests are authorised and their arguments are checked. It wraps every root field of the
+ * finished schema, so that a new field cannot be forgotten. Queries and subscriptions need VIEWER, mutations ENGINEER,
+ * unless the field's extension `minRole` says otherwise; a token with a scope can use only the fields of its scope
  * (`scope-rules.ts`).
  */
 export function guardSchema(schema: GraphQLSchema): GraphQLSchema {
@@ -19,8 +19,8 @@ export function guardSchema(schema: GraphQLSchema): GraphQLSchema {
 }
 
 /**
- * In place of a method, under the extension `direct`: takes the field's `input` as it came, where type-graphql would
- * first copy each of its thousands of objects into an instance of a class.
+ * Used instead of a method, under the extension `direct`. It takes the field's `input` as it was sent, because
+ * type-graphql would first copy each of its thousands of objects into an instance of a class.
  */
 export type DirectResolver = (context: RequestContext, input: never) => unknown;
 
@@ -65,8 +65,8 @@ function guardField(type: GraphQLObjectType, field: GraphQLField<unknown, Reques
 }
 
 /**
- * The same items. When the source fails or the token ends, the error comes as one last item, which the field's resolver
- * throws: the client gets it in order, with its code, instead of a closed socket.
+ * Yields the same items. When the source fails or the token ends, the error is one last item, which the field's
+ * resolver throws: the client gets it in order, with its code, and the socket stays open.
  */
 function withLastError(
   source: AsyncIterableIterator<unknown>,
@@ -79,7 +79,8 @@ function withLastError(
     failure = unauthenticated();
     void source.return?.();
   };
-  // setTimeout holds 24 days; a token that lives longer is checked again when its client reconnects.
+  // setTimeout can wait at most 24 days. The subscription of a token that lives longer ends then, and its client
+  // connects again.
   const timer = setTimeout(tokenEnded, Math.min(Math.max(0, expiresAt.getTime() - Date.now()), 2 ** 31 - 1));
   timer.unref();
   const unwatch = context.watchToken(tokenEnded);

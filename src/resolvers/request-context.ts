@@ -7,17 +7,17 @@ import type { AppError } from '../errors.js';
 
 /** Counts the bytes of an answer while it is made. */
 export interface AnswerCount {
-  /** Why the answer is no longer made; null while it fits. */
+  /** Why the answer was stopped; null while it is small enough. */
   readonly refusal: AppError | null;
-  /** What to wait for before more is made. Throws `refusal` when the answer becomes too large. */
+  /** Returns what to wait for before more is made. Throws `refusal` when the answer becomes too large. */
   addAnswered(bytes: number, operation: OperationTypeNode): Promise<void> | null;
-  /** Why nothing of the finished answer, whose JSON `text` gives, may be sent. */
+  /** Why the finished answer may not be sent; `text` gives its JSON. Null when it may be sent. */
   refusalOf(operation: OperationTypeNode, text: () => string): AppError | null;
-  /** Called when the answer has been sent, or will never be. */
+  /** Called when the answer was sent, or will never be sent. */
   end(): void;
 }
 
-/** What every resolver is handed. */
+/** What every resolver receives. */
 export interface RequestContext {
   principal: Principal;
   requestId: string;
@@ -25,10 +25,10 @@ export interface RequestContext {
   loaders: Loaders;
   /** Counts the answer to one operation, or to one event of a subscription; null for a subscription itself. */
   bytes: AnswerCount | null;
-  /** Whether the client's connection is gone, so that nobody will read the answer. */
+  /** Whether the client's connection is closed, so that nobody will read the answer. */
   isGone(): boolean;
-  /** Calls `onEnd` when the caller's token is revoked; returns how to stop. */
+  /** Calls `onEnd` when the caller's token is revoked. Returns a function that stops this. */
   watchToken(onEnd: () => void): () => void;
-  /** One use case in one transaction, as the caller's tenant. */
+  /** Runs one use case in one transaction, as the caller's tenant. */
   run<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }

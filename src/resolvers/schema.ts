@@ -6,7 +6,7 @@ import { contributeJobs, type OutcomeDefinition } from './jobs/job-outcome.js';
 import type { JobKind } from '../modules/jobs/index.js';
 import { describeRanges } from './types/range.js';
 
-/** type-graphql demands one; here every subscription brings its own stream, because a replay cannot come from a bus. */
+/** type-graphql requires one. Here every subscription has its own stream, because a bus cannot replay. */
 const NO_PUB_SUB = {
   publish: () => undefined,
   subscribe: () => {

@@ -14,18 +14,18 @@ import { type Principal, outsideScope, requireRun, requireScope, type TokenScope
 type Narrow = 'PREDICT' | 'WRITE_RUN';
 
 interface NarrowRules {
-  /** Root fields, with where their arguments name the run: a field that is not here is refused. */
+  /** Root fields, and where their arguments name the run. A field that is not in this list is refused. */
   fields: Record<string, string[] | null>;
   /**
-   * What may be selected below them, by type; of a type that is not here only if it has nothing but properties of what
-   * holds it.
+   * The fields that may be selected below them, by type. A type that is not in this list is allowed only if all its
+   * values come with its object.
    */
   selectable: Record<string, '*' | string[]>;
 }
 
 const RULES: Record<Narrow, NarrowRules> = {
   PREDICT: {
-    // Which endpoint is the service's to check, which knows it by name and id.
+    // The service itself checks the endpoint, because it knows the endpoint by name and by id.
     fields: { predict: null },
     selectable: { PredictPayload: '*', ModelVersion: ['id', 'version', 'semanticVersion'], Deployment: ['id'] },
   },
@@ -77,13 +77,13 @@ const RULES: Record<Narrow, NarrowRules> = {
   },
 };
 
-/** Every name in the rules, for the test that holds them against the schema. */
+/** Every name in the rules, for the test that compares them with the schema. */
 export const narrowRules: Readonly<Record<Narrow, NarrowRules>> = RULES;
 
-/** What of a call decides whether it is within a scope. */
+/** The parts of a call that decide whether it is within a scope. */
 export type Asked = Pick<GraphQLResolveInfo, 'fieldName' | 'fieldNodes' | 'fragments' | 'returnType'>;
 
-/** Refuses a root field that is outside a token's scope, or that reaches beyond it. */
+/** Refuses a root field that is outside of a token's scope, or a selection that is. */
 export function checkScope(
   { scope }: Principal,
   type: { name: string },
@@ -108,7 +108,7 @@ function checkSelection(
   info: Asked,
 ): void {
   if (!selected || !isObjectType(type)) {
-    // What has several possible types is nowhere in the scopes.
+    // Interfaces and unions are in no scope.
     if (selected) throw outsideScope(scope, String(type));
     return;
   }
@@ -137,7 +137,7 @@ function checkField(
   if (isCompositeType(below)) checkSelection(scope, rules, below, node.selectionSet, info);
 }
 
-/** Its values came with what holds it: nothing is looked up for them. */
+/** All its values come with its object: nothing is looked up for them. */
 function hasOnlyProperties(type: GraphQLObjectType): boolean {
   return Object.values(type.getFields()).every((field) => !field.resolve || field.extensions[IS_PROPERTY]);
 }

@@ -2,34 +2,34 @@ import { OperationTypeNode } from 'graphql';
 import { AppError, ErrorCode } from '../errors.js';
 import { FairBudget, type Release } from './fair-budget.js';
 
-/** The rows behind an answer may be larger by this factor: not every column is shown. */
+/** The rows behind an answer may be larger by this factor, because not every column is shown. */
 const READ_FACTOR = 2;
-/** Answers up to this size, with their rows, are small; their number is not limited. */
+/** Answers up to this size, with their rows, count as small; their number is not limited. */
 const SMALL_BYTES = 1024 ** 2;
-/** Large answers that are made at once; those of one tenant are at most half of them. */
+/** Large answers that are made at the same time; those of one tenant are at most half of them. */
 const LARGE_AT_ONCE = 4;
-/** Longest wait of a large answer for its turn. */
+/** The longest time that a large answer waits for its turn. */
 const WAIT_MS = 10_000;
 const MAX_WAITING = 256;
-/** Of the database's connections: what one tenant's requests take leaves some for others. */
+/** Fraction of the database connections that the requests of one tenant may use; the rest stays free for others. */
 const TENANT_SHARE_OF_CONNECTIONS = 0.75;
 const MAX_WAITING_FOR_CONNECTIONS = 2_000;
-/** Text with escapes, and numbers, may take this many times the counted bytes. */
+/** Text with escapes, and numbers, may need this many times the counted bytes. */
 const ESTIMATE_FACTOR = 6;
 const RETRY_AFTER_SECONDS = 5;
 
 export interface AnswerBudgetOptions {
-  /** Of one answer. */
+  /** Limit of one answer. */
   maxAnswerBytes: number;
-  /** Connections of this process to its database. */
+  /** Number of connections of this process to its database. */
   connections: number;
-  /** Longest wait for one of them. */
+  /** The longest wait for a connection. */
   connectionWaitMs: number;
 }
 
-/** What all answers that are made at the same time may take. */
+/** The limit of all answers that are made at the same time. */
 export class AnswerBudget {
-  /** Turns of large answers. */
+  /** Gives large answers their turns. */
   readonly large: FairBudget;
   readonly connections: FairBudget;
   readonly maxAnswerBytes: number;
@@ -45,19 +45,19 @@ export class AnswerBudget {
     });
   }
 
-  /** `onLarge` is called when the answer becomes large: from then on `end` has to be called. */
+  /** `onLarge` is called when the answer becomes large: from then on `end` must be called. */
   open(tenant: string, onLarge: (bytes: AnswerBytes) => void = () => undefined): AnswerBytes {
     return new AnswerBytes(this, tenant, onLarge);
   }
 }
 
-/** Bytes of one answer and of the rows behind it, counted while they come. */
+/** Counts the bytes of one answer, and of the rows behind it, while they are read and made. */
 export class AnswerBytes {
-  /** Why the answer is no longer made; null while it fits. */
+  /** Why the answer was stopped; null while it is small enough. */
   refusal: AppError | null = null;
   private answered = 0;
   private read = 0;
-  /** Once it is large: null when its turn has come, else the wait for it. */
+  /** For a large answer: null when its turn has come, otherwise the wait for it. */
   private turn: Promise<void> | null | undefined;
   private release: Release | null = null;
   private isOver = false;
@@ -69,7 +69,8 @@ export class AnswerBytes {
   ) {}
 
   /**
-   * What to wait for before more is made. Errors: QUERY_TOO_COMPLEX past the limit, UNAVAILABLE without a turn in time.
+   * Returns what to wait for before more is made. Errors: QUERY_TOO_COMPLEX above the limit, UNAVAILABLE when the turn
+   * does not come in time.
    */
   addAnswered(bytes: number, operation: OperationTypeNode): Promise<void> | null {
     this.answered += bytes;
@@ -77,7 +78,7 @@ export class AnswerBytes {
     return this.wait();
   }
 
-  /** What to wait for before more is read. Errors: as `addAnswered`. */
+  /** Returns what to wait for before more is read. Errors are those of `addAnswered`. */
   addRead(bytes: number): Promise<void> | null {
     if (this.refusal) throw this.refusal;
     const limit = READ_FACTOR * this.budget.maxAnswerBytes;
@@ -86,7 +87,7 @@ export class AnswerBytes {
     return this.wait();
   }
 
-  /** One transaction of the request, when the tenant may have another connection. Errors: UNAVAILABLE. */
+  /** Runs one transaction of the request, when the tenant may use another connection. Errors: UNAVAILABLE. */
   async transact<T>(work: () => Promise<T>): Promise<T> {
     const { connections } = this.budget;
     const release = connections.takeNow(this.tenant, 1) ?? (await connections.take(this.tenant, 1));
@@ -99,7 +100,9 @@ export class AnswerBytes {
     }
   }
 
-  /** Why nothing of the finished answer may be sent. What a mutation could tell of its changes is sent. */
+  /**
+   * Why nothing of the finished answer may be sent. The answer of a mutation, which tells what was changed, is sent.
+   */
   refusalOf(operation: OperationTypeNode, text: () => string): AppError | null {
     const { maxAnswerBytes } = this.budget;
     if (this.refusal && operation !== OperationTypeNode.MUTATION) return this.refusal;
@@ -107,7 +110,7 @@ export class AnswerBytes {
     return mayBeTooLarge && Buffer.byteLength(text()) > maxAnswerBytes ? this.answerTooLarge(operation) : null;
   }
 
-  /** Lets the next large answer have its turn. */
+  /** Gives the next large answer its turn. */
   end(): void {
     this.isOver = true;
     this.release?.();
@@ -119,7 +122,7 @@ export class AnswerBytes {
     const { large } = this.budget;
     this.release = large.takeNow(this.tenant, 1);
     this.turn = this.release ? null : this.takeTurn(large.take(this.tenant, 1));
-    // A waiting caller gets it too.
+    // A waiting caller gets the error too.
     this.turn?.catch(() => undefined);
     this.onLarge(this);
     return this.turn;

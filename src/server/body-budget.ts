@@ -7,36 +7,38 @@ import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 import { FairBudget, type Release } from './fair-budget.js';
 import { tokenOf } from '../protocols/mlflow/credentials.js';
 
-/** Of all bodies that are held at once; what is made of one takes several times its text. */
+/** Limit of all bodies in memory; the objects that are made from a body take several times its size. */
 const BUDGET_BYTES = 96 * 1024 ** 2;
-/** Bodies up to this are never counted: thousands of them fit. */
+/** Bodies up to this size are not counted: thousands of them fit. */
 const FREE_BYTES = 64 * 1024;
 const WAIT_MS = 10_000;
-/** Each has a connection and its first bytes in memory. */
+/** Each waiting body holds a connection and its first bytes in memory. */
 const MAX_WAITING = 256;
 const RETRY_AFTER_SECONDS = 5;
-/** A body must come at this pace, after a start: what waits for its end must not wait for ever. */
+/** After a start, a body must arrive at least this fast, so that no request waits for ever for its end. */
 const SLOWEST_BYTES_PER_MS = 256;
 const START_MS = 10_000;
 const receiveMs = (bytes: number) => START_MS + bytes / SLOWEST_BYTES_PER_MS;
-/** Many small messages may come in one piece. */
+/** Many small messages may arrive in one chunk. */
 const FREE_MESSAGE_BYTES = 2 * FREE_BYTES;
 const MASKED_HEADER_BYTES = 6;
-/** WebSocket's code for it. */
+/** The close code of WebSocket for "try again later". */
 const TRY_AGAIN_LATER = 1013;
 /** Time for a client to answer the closing of its socket. */
 const CLOSE_GRACE_MS = 3_000;
 
 type Done = (error: Error | null, payload?: RequestPayload) => void;
 
-/** Keeps the bodies that are read into memory within one budget for the process; those that are streamed pass. */
+/**
+ * Keeps the bodies that are read into memory within one limit for the process. Bodies that are streamed do not count.
+ */
 export class BodyGate {
   private readonly budget = new FairBudget({ amount: BUDGET_BYTES, waitMs: WAIT_MS, waiting: MAX_WAITING });
   private readonly held = new Map<FastifyRequest, Release>();
 
   constructor(private readonly tokens: TokenVerifier) {}
 
-  /** Fastify's `preParsing`: a small body costs nothing but a look at its length. */
+  /** Fastify's `preParsing`: for a small body only its length is checked. */
   readonly preParsing = (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, done: Done): void => {
     const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
     const bytes = Number(length ?? 0);
@@ -45,7 +47,7 @@ export class BodyGate {
     if (bodyLimit === Number.MAX_SAFE_INTEGER) return done(null, payload);
     if (encoding !== undefined)
       return done(null, Readable.from(this.counted(request, reply, payload, bodyLimit), { objectMode: false }));
-    // One that is larger than its limit is refused unread.
+    // A body that is larger than its limit is refused without reading it.
     if (bytes > bodyLimit) return done(null, payload);
     void this.gated(request, reply, payload, bytes, done);
   };
@@ -58,8 +60,8 @@ export class BodyGate {
   }
 
   /**
-   * A WebSocket message that turns out to be more than small counts as the largest while it comes; one that finds no
-   * room ends its socket.
+   * A WebSocket message that is more than small counts with the largest size while it arrives. If there is no room for
+   * it, its socket is closed.
    */
   watch(socket: WebSocket, stream: Duplex, maxBytes: number, tenantOf: () => string | undefined): void {
     let receivedBytes = 0;
@@ -84,12 +86,12 @@ export class BodyGate {
             TRY_AGAIN_LATER,
             `Other large messages are being read: try again in ${RETRY_AFTER_SECONDS} seconds.`,
           );
-        // Stops reading it.
+        // Stops reading from the socket.
         socket.pause();
         setTimeout(() => socket.terminate(), CLOSE_GRACE_MS).unref();
       }
     });
-    // Frames that are no message, and may come within one.
+    // Frames that are not messages and may arrive within one.
     const without = (data: Buffer) =>
       void (receivedBytes -= Math.min(receivedBytes, data.length + MASKED_HEADER_BYTES));
     socket.on('ping', without).on('pong', without).on('message', ended).once('close', ended);
@@ -111,8 +113,8 @@ export class BodyGate {
   }
 
   /**
-   * A body of unknown length: what is more than small counts as the largest. A refused one is read to its end, or
-   * nobody would see why.
+   * A body of unknown length: if it is more than small, it counts with the largest size. A refused body is read to its
+   * end, because otherwise the client would not see why.
    */
   private async *counted(
     request: FastifyRequest,
@@ -134,7 +136,7 @@ export class BodyGate {
   }
 
   private async admit(request: FastifyRequest, reply: FastifyReply, bytes: number): Promise<void> {
-    // Room is for those who may have it.
+    // Only an authenticated caller gets room.
     const token = tokenOf(request.headers.authorization);
     if (!token) throw unauthenticated();
     const { tenant } = await this.tokens.verify(token);
@@ -151,7 +153,8 @@ export class BodyGate {
     const slow = setTimeout(() => request.raw.destroy(), receiveMs(bytes));
     const closed = () => {
       clearTimeout(slow);
-      // It may have come whole and not be read: its client has left while it waited, and there will be no answer.
+      // The body may have arrived completely without being read: its client has left while it waited, and there will be
+      // no answer.
       if (!request.raw.readableEnded) this.release(request);
     };
     if (request.raw.destroyed) closed();

@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql';
 import type { Logger } from 'pino';
 import { AppError, ErrorCode, type ErrorDetails } from '../errors.js';
 
-/** GraphQL's own refusals (syntax, validation, coercion) and Apollo's, by the code that the client sees. */
+/** Refusals of GraphQL (syntax, validation, coercion) and of Apollo, by the code that the client sees. */
 const KNOWN_CODES: Record<string, ErrorCode> = {
   GRAPHQL_PARSE_FAILED: ErrorCode.BAD_USER_INPUT,
   GRAPHQL_VALIDATION_FAILED: ErrorCode.BAD_USER_INPUT,
@@ -15,7 +15,10 @@ const KNOWN_CODES: Record<string, ErrorCode> = {
 
 const shown = new WeakSet<GraphQLError>();
 
-/** The one error boundary: what a client may see of an error. Everything unknown is logged and masked. */
+/**
+ * The only place that decides what a client may see of an error. Unknown errors are logged, and their messages are not
+ * shown.
+ */
 export function toClientError(error: unknown, logger: Logger, requestId: string): GraphQLError {
   if (error instanceof GraphQLError && shown.has(error)) return error;
   const client = describe(error, logger, requestId);
@@ -73,14 +76,17 @@ function describe(error: unknown, logger: Logger, requestId: string): GraphQLErr
 const STACK_OVERFLOW = 'Maximum call stack size exceeded';
 
 /**
- * The parser and the validation of a document call themselves once per level; an execution has a path. Other range
- * errors are about sizes.
+ * The parser and the validation of a document recurse once per level, and their errors have no path; an execution has
+ * one. Other range errors are about sizes.
  */
 function isTooDeepToRead({ originalError, message, path }: GraphQLError): boolean {
   return path === undefined && (message.endsWith(STACK_OVERFLOW) || originalError?.message === STACK_OVERFLOW);
 }
 
-/** What a client may read of our errors: one line, not much longer than our own text, whatever a caller sent. */
+/**
+ * The parts of an AppError that a client may see: one line, not much longer than the service's own text, whatever a
+ * client sent.
+ */
 export function shownParts({ message, details }: AppError): { message: string; details: ErrorDetails } {
   const entries = Object.entries(details).map(([name, value]) => [
     name,
@@ -103,7 +109,7 @@ function shorten(text: string, length = SHOWN_LENGTH): string {
 const WRONG_VALUE = /^Variable "\$(\w+)" got invalid value ([^]*?)(?: at "([^"]{1,500})")?; ([^]*)$/;
 const NO_VALUE = /^Variable "\$(\w+)" of (?:required|non-null) type "([^"]*)"/;
 
-/** graphql-js says only in words where a variable is wrong, and quotes the whole value before. */
+/** graphql-js names the wrong variable only in its message, after the whole value. */
 function readCoercion(text: string): { message: string; field?: string; expected?: string; got?: string } {
   const [, variable, value = '', path, reason = ''] = WRONG_VALUE.exec(text) ?? [];
   if (variable !== undefined) {
@@ -126,8 +132,8 @@ function findAppError(error: unknown): AppError | null {
 }
 
 /**
- * PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its
- * write.
+ * PostgreSQL's unique and foreign keys, which come after the checks of the services: two requests collided between such
+ * a check and its write.
  */
 const RACE_STATES = ['23505', '23503'];
 

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 
-/** Share of the shutdown time; the rest is for jobs and the database. */
+/** Fraction of the shutdown time; the rest is for jobs and the database. */
 const CONNECTIONS_SHARE = 0.75;
 const LOOK_INTERVAL_MS = 100;
 
 /**
- * Accepts nothing new and lets answers finish. Closes kept connections when they become idle, and cuts stalled ones
- * at the end.
+ * Accepts nothing new and lets answers finish. Closes kept-alive connections when they become idle, and at the end also
+ * those that do not move.
  */
 export async function drain(fastify: FastifyInstance, graceMs: number): Promise<void> {
   // An answer from before the drain did not tell its client to close.

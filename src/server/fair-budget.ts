@@ -1,17 +1,17 @@
-/** Of an amount, and of the places to wait for it: what one tenant takes leaves room for others. */
+/** Fraction of an amount, and of the places to wait for it, that one tenant may take; the rest stays for others. */
 const TENANT_SHARE = 0.5;
 
-/** Gives back what was taken. */
+/** Returns what was taken. */
 export type Release = () => void;
 
 export interface FairBudgetLimits {
-  /** Of bytes, or of places. */
+  /** Bytes or places. */
   amount: number;
-  /** Longest wait for it, in milliseconds. */
+  /** The longest wait for the amount, in milliseconds. */
   waitMs: number;
-  /** Most that wait at once. */
+  /** The maximum number of waiting requests. */
   waiting: number;
-  /** Largest part of both that one tenant may have; half when absent. */
+  /** The largest fraction of both that one tenant may have; half when absent. */
   tenantShare?: number;
 }
 
@@ -21,7 +21,7 @@ interface Waiting {
   start(): void;
 }
 
-/** An amount that requests share, each tenant up to its share; the smallest waiting request goes first. */
+/** An amount that requests share. Each tenant may take up to its fraction; the smallest waiting request comes first. */
 export class FairBudget {
   private used = 0;
   private readonly usedBy = new Map<string, number>();
@@ -33,8 +33,8 @@ export class FairBudget {
   }
 
   /**
-   * Resolves to what gives the amount back; null when there was no room in time. What is larger than a share counts as
-   * one.
+   * Resolves to a function that returns the amount; null when there was no room in time. An amount that is larger than
+   * a tenant's part counts as that part.
    */
   async take(tenant: string, amount: number): Promise<Release | null> {
     const held = this.takeNow(tenant, amount);

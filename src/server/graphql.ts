@@ -39,7 +39,7 @@ export interface GraphQLOptions extends OperationOptions {
   allowedOrigins: string[];
   maxBodyBytes: number;
   bodies: BodyGate;
-  /** `connection` is that of a client who waits for one answer. */
+  /** `connection` is the connection of a client that waits for one answer. */
   newContext(
     principal: Principal,
     requestId: string,
@@ -54,14 +54,14 @@ const MAX_SUBSCRIPTIONS_PER_SOCKET = 100;
 const MAX_OPERATION_ID_LENGTH = 250;
 /** Time for a client to answer the closing of its socket. */
 const CLOSE_GRACE_MS = 3_000;
-/** Time for the last frames of a socket that is closed. */
+/** Time to send the last frames to a socket that is being closed. */
 const LAST_WORDS_MS = 100;
 
 /** GraphQL over HTTP at POST /graphql. */
 export async function registerGraphQL(app: FastifyInstance, options: GraphQLOptions): Promise<void> {
   const contextOf = (request: FastifyRequest, reply: FastifyReply) => {
     const newContext = (principal: Principal) => {
-      // An answer keeps what it holds until it is sent.
+      // An answer keeps its turn until it is sent.
       const bytes = options.answers.open(principal.tenant, (large) => {
         if (reply.raw.closed) large.end();
         else reply.raw.once('close', () => large.end());
@@ -102,7 +102,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   };
   const apollo = new ApolloServer<RequestContext>({
     schema: options.schema,
-    // Cache hints are not used, and for them Apollo would wrap every field of the schema.
+    // Cache hints are not used, and Apollo would wrap every field of the schema for them.
     plugins: [limitsPlugin, ApolloServerPluginCacheControlDisabled()],
     introspection: true,
     includeStacktraceInErrorResponses: false,
@@ -123,7 +123,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
   app.post('/graphql', (request, reply) => repeated.answer(request, reply));
 }
 
-/** Principal of an Authorization header; a refusal carries its HTTP status. */
+/** The principal of an Authorization header; an error has its HTTP status. */
 function authenticate(tokens: TokenVerifier, header: unknown): Principal | Promise<Principal> {
   const token = bearerOf(header);
   if (!token) {
@@ -144,14 +144,14 @@ function refuseToken(error: unknown): never {
 }
 
 /**
- * GraphQL over WebSocket (graphql-transport-ws) on the same address; the token comes in connectionParams.authorization
- * or .token.
+ * GraphQL over WebSocket (graphql-transport-ws) at the same URL; the token is in connectionParams.authorization or
+ * .token.
  */
 export function attachSubscriptions(
   server: Server,
   options: GraphQLOptions,
 ): { close(): Promise<void>; sockets(): number; running(): number } {
-  // One message at a time, so that a flood on one socket waits its turn.
+  // One message at a time, so that many messages on one socket do not block others.
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: options.maxBodyBytes,
@@ -166,7 +166,7 @@ export function attachSubscriptions(
     toClientErrors: (errors, { requestId }) => errors.map((error) => toClientError(error, options.logger, requestId)),
   });
   server.on('upgrade', (request, socket, head) => {
-    // Node's server has let go of this socket: an error that nobody listens to would end the process.
+    // Node's server no longer listens to this socket, and an error without a listener would end the process.
     socket.on('error', () => socket.destroy());
     const [path] = (request.url ?? '/').split('?', 1);
     const origin = request.headers.origin;
@@ -183,20 +183,20 @@ export function attachSubscriptions(
       });
     }
   });
-  /** Operations by their ids; those that have one answer, with its bytes. */
+  /** Operations by their ids; operations with a single answer have its byte count. */
   const perSocket = new WeakMap<object, Map<string, AnswerBytes | null>>();
   const end = ({ socket }: SocketExtra, id: string) => {
     perSocket.get(socket)?.get(id)?.end();
     perSocket.get(socket)?.delete(id);
   };
-  /** Valid documents by their text; each takes some two hundred times its text. */
+  /** Valid documents by their text. Each takes about two hundred times the memory of its text. */
   const documents = new LRUCache<string, DocumentNode>({
     maxSize: 1024 ** 2,
     sizeCalculation: (_document, text) => text.length + 1,
   });
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
     schema: options.schema,
-    // `onSubscribe` below made the arguments.
+    // `onSubscribe` below has made the arguments.
     subscribe: (args) => hub.subscribe(args as SubscriptionArgs),
     connectionInitWaitTimeout: 10_000,
     onConnect: async ({ connectionParams, extra }) => {
@@ -242,7 +242,7 @@ export function attachSubscriptions(
         Object.assign(payload, { variables: variableValues, extensions: null });
         const operation = getOperationAST(document, payload.operationName);
         const isSubscription = operation?.operation === OperationTypeNode.SUBSCRIPTION;
-        // Each event of a subscription is an answer of its own.
+        // Each event of a subscription is a separate answer.
         const bytes = isSubscription ? null : options.answers.open(principal.tenant);
         open.set(id, bytes);
         return {
@@ -292,7 +292,10 @@ export function attachSubscriptions(
   };
 }
 
-/** Closes the socket after its subscriptions reported it: all else on it is refused at once. */
+/**
+ * Closes the socket after its subscriptions have reported the revoked token. Anything else on this socket is refused at
+ * once.
+ */
 function closeWhenRevoked(extra: SocketExtra, tokens: KnownTokens): void {
   const { principal, socket } = extra;
   if (!principal) return;
@@ -323,7 +326,7 @@ function asGraphQLError(check: () => void): void {
     check();
   } catch (error) {
     const refused = wrap(error);
-    // Apollo would call what a plugin throws a fault of the server.
+    // Without this status, Apollo would report an exception of a plugin as a fault of the server.
     refused.extensions['http'] = { status: 400 };
     throw refused;
   }

@@ -4,15 +4,15 @@ import { httpStatus } from './http-status.js';
 
 export interface HttpError {
   status: number;
-  /** Null unless trying again soon may help. */
+  /** Null unless a retry may soon succeed. */
   retryAfterSeconds: number | null;
-  /** What a client may see. */
+  /** What the client may see. */
   body: { code: ErrorCode; message: string; requestId: string; [detail: string]: unknown };
 }
 
 const RETRY_AFTER_SECONDS = 1;
 
-/** An error of a plain HTTP request; what is unknown is masked. */
+/** The error of a plain HTTP request; the message of an unknown error is not shown. */
 export function toHttpError(error: unknown, requestId: string): HttpError {
   if (error instanceof AppError) {
     const status = httpStatus(error.code);

@@ -28,16 +28,13 @@ import { toHttpError } from './http-error.js';
 export interface HttpServer {
   url: string;
   port: number;
-  /** Stops taking requests, lets those in flight finish, closes WebSockets with 1001. */
+  /** Takes no new requests, lets running ones finish, and closes WebSockets with 1001. */
   close(): Promise<void>;
 }
 
-/**
- * A connection without any traffic for this time is closed: bodies that never come end, and answers have time to be
- * made.
- */
+/** A connection without traffic for this time is closed: incomplete bodies end, and answers have enough time. */
 const IDLE_CONNECTION_MS = 10 * 60_000;
-/** MLflow's clients name tags in paths: 250 characters, each of up to four escaped bytes. */
+/** MLflow's clients put tag names into paths: 250 characters, each of up to four escaped bytes. */
 const MAX_PATH_PARAMETER_LENGTH = 3_000;
 const GRAPHIQL_DIR = fileURLToPath(new URL('../../dist/graphiql/', import.meta.url));
 
@@ -49,12 +46,12 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     { part: 'http' },
     { level: config.LOG_LEVEL === 'debug' ? 'debug' : 'warn' },
   );
-  // Nothing logs through a request, and a logger of its own costs each of them.
+  // Nothing logs through a request, and a logger for each request would cost time.
   if (config.LOG_LEVEL !== 'debug') requestLogger.child = () => requestLogger;
   const fastify: FastifyInstance = Fastify({
     loggerInstance: requestLogger,
-    // GraphQL takes the fields that it knows, and the guard refuses such keys in open JSON; looking for them in the
-    // text costs more than reading it.
+    // GraphQL takes only the fields that it knows, and the guard refuses such keys in open JSON; searching for them in
+    // the text costs more than parsing it.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
     genReqId: () => randomUUID(),
@@ -77,7 +74,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     if (status >= 500) logger.error({ err: error, requestId: request.id }, 'request failed');
     void reply.code(status).send({ error: body });
   });
-  // Has both forms: MLflow's clients look for theirs at any path.
+  // In both formats, because MLflow's clients look for theirs at any path.
   fastify.setNotFoundHandler((request, reply) => {
     const missing = noEndpoint(request);
     const error = { code: ErrorCode.NOT_FOUND, message: missing.message, requestId: request.id };
@@ -140,7 +137,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   };
 }
 
-/** Apollo copies it, own fields alone: what is expensive and seldom needed waits behind the prototype. */
+/** Apollo copies the own properties of this object, so expensive and rarely needed values are on the prototype. */
 class OperationContext implements RequestContext {
   readonly services: Services;
   private made: Loaders | undefined;

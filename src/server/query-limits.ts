@@ -23,10 +23,10 @@ export interface QueryLimits {
   maxDirectives: number;
 }
 
-/** Tokens of a document; the parser stops there, before anything else costs time. */
+/** Limit of tokens of a document. The parser stops there, before anything else costs time. */
 export const MAX_TOKENS = 4_000;
 
-/** Characters of a document: a subscription keeps its text as long as it lives. */
+/** Limit of characters of a document, because a subscription keeps its text as long as it lives. */
 const MAX_CHARACTERS = 200_000;
 
 interface Walk {
@@ -41,8 +41,8 @@ interface Walk {
 }
 
 /**
- * Refuses a document before it runs: depth of nesting, aliases, directives, and a cost that multiplies a connection's
- * fields by its page size. Used on HTTP and WebSocket alike.
+ * Refuses a document before it runs, by depth of nesting, aliases, directives, and a cost that multiplies a
+ * connection's fields by its page size. Used for HTTP and WebSocket.
  */
 export function checkQueryLimits(
   schema: GraphQLSchema,
@@ -74,7 +74,7 @@ export function checkQueryLimits(
   }
 }
 
-/** Whether a document that has passed could fail with other variables. */
+/** Whether a document that has passed the limits could exceed them with other variables. */
 export function costsByVariables(document: DocumentNode): boolean {
   let found = false;
   visit(document, {
@@ -105,7 +105,7 @@ function costOf(walk: Walk, selections: SelectionSetNode, type: GraphQLNamedType
 
 function costOfSpread(walk: Walk, name: string, depth: number): number {
   const fragment = walk.fragments.get(name);
-  // Cycles and unknown fragments are the validation's to name; here they only must not run away.
+  // The validation reports cycles and unknown fragments; here they must only not run for ever.
   if (!fragment || walk.open.has(name)) return 0;
   walk.open.add(name);
   const cost = costOf(walk, fragment.selectionSet, walk.schema.getType(fragment.typeCondition.name.value), depth);

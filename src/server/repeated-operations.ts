@@ -19,7 +19,7 @@ export interface OperationOptions {
   schema: GraphQLSchema;
   limits: QueryLimits;
   logger: Logger;
-  /** Gets each operation over HTTP: its first root field, OK or the code of its first error, and how long it took. */
+  /** Gets each HTTP operation: its first root field, OK or the code of its first error, and its duration. */
   observe(field: string, code: string, seconds: number): void;
 }
 
@@ -27,7 +27,7 @@ interface KnownDocument {
   document: DocumentNode;
   /** The same document with variables that are coerced faster; null when it has no such variables. */
   rewritten: DocumentNode | null;
-  /** Whether its limits have to be checked each time. */
+  /** Whether its limits must be checked each time. */
   costsByVariables: boolean;
 }
 
@@ -42,8 +42,8 @@ const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json']);
 
 /**
  * Answers documents that Apollo has parsed and validated before, without Apollo's own steps, which take longer than a
- * prediction: same schema, limits, context and errors. Only what does not depend on the request is kept; the operation
- * is looked up each time. Whatever is unusual, a refusal included, is left to Apollo.
+ * prediction. Schema, limits, context and errors are the same. Only what does not depend on the request is kept; the
+ * operation is looked up each time. Everything unusual, also a refusal, is left to Apollo.
  */
 export class RepeatedOperations {
   private readonly known = new LRUCache<string, KnownDocument>({
@@ -64,14 +64,14 @@ export class RepeatedOperations {
     this.coercion = new VariableCoercion(options.schema);
   }
 
-  /** Takes a document that is valid and within its limits. */
+  /** Stores a document that is valid and within its limits. */
   learn(query: string, document: DocumentNode): void {
     if (this.known.has(query)) return;
     const rewritten = this.coercion.rewrite(document);
     this.known.set(query, { document, rewritten, costsByVariables: costsByVariables(document) });
   }
 
-  /** What to send. Apollo answers what is not known, and what is refused before anything has run. */
+  /** What to send. Apollo answers unknown documents, and requests that are refused before anything has run. */
   async answer(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     const startedAt = performance.now();
     const known = this.find(request);
@@ -123,7 +123,7 @@ export class RepeatedOperations {
 }
 
 /**
- * The first root field: a name of the schema, since the operation is valid; operations that are not have no such name.
+ * The first root field: a name of the schema, because the operation is valid; an invalid operation has no such name.
  */
 export function rootField(operation: OperationDefinitionNode | undefined): string {
   const [first] = operation?.selectionSet.selections ?? [];

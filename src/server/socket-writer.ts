@@ -1,14 +1,16 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 
-/** Above this many unsent bytes, the subscriptions of a socket wait: some hundred events, for any client. */
+/**
+ * Above this many unsent bytes, the subscriptions of a socket wait: some hundred events, which any client can handle.
+ */
 const MAX_BUFFERED_BYTES = 32 * 1024;
-/** A client that reads nothing for this time has stalled. */
+/** A client that reads nothing for this time counts as stalled. */
 const STALLED_AFTER_MS = 10_000;
-/** Frames written in one turn of the event loop before requests get theirs: about ten milliseconds. */
+/** Frames that are written in one turn of the event loop before requests run: about ten milliseconds. */
 const MAX_FRAMES_PER_TURN = 4_000;
 
-/** Shares the event loop between fan-out and everything else. */
+/** Divides the time of the event loop between sending events and everything else. */
 export class TurnBudget {
   private frames = 0;
   private turn: Promise<void> | null = null;
@@ -23,7 +25,7 @@ export class TurnBudget {
     });
   }
 
-  /** The end of this turn when it has written enough, else null. */
+  /** The end of this turn when it has written enough frames, otherwise null. */
   spent(): Promise<void> | null {
     if (this.frames < MAX_FRAMES_PER_TURN) return null;
     this.turn ??= new Promise((resolve) => (this.endTurn = resolve));
@@ -32,8 +34,8 @@ export class TurnBudget {
 }
 
 /**
- * Writes frames of many subscriptions to one socket: those of one turn in one system call, and never more than its
- * client takes.
+ * Writes frames of many subscriptions to one socket: the frames of one turn in one system call, and never more than its
+ * client reads.
  */
 export class SocketWriter {
   private corked = false;
@@ -51,7 +53,7 @@ export class SocketWriter {
     if (!this.corked) {
       this.corked = true;
       this.stream.cork();
-      // Runs when all promises that are ready have been followed, thus after the last frame of this turn.
+      // Runs after all resolved promises were handled, so after the last frame of this turn.
       process.nextTick(() => {
         this.corked = false;
         this.stream.uncork();
@@ -61,12 +63,12 @@ export class SocketWriter {
     else this.socket.send(text, this.block().end);
   }
 
-  /** What to wait for before the next frame; null to go on. */
+  /** What to wait for before the next frame; null when there is nothing to wait for. */
   wait(): Promise<void> | null {
     return this.blocked?.over ?? this.budget.spent();
   }
 
-  /** True while the client takes nothing since ten seconds; the subscriptions that wait are then over. */
+  /** True when the client has read nothing for ten seconds; the waiting subscriptions then end. */
   get isStalled(): boolean {
     return this.stalled;
   }

@@ -20,28 +20,28 @@ export interface SubscriptionArgs extends ExecutionArgs {
   variableValues?: Record<string, unknown> | null;
   /** The text of `document`. */
   query: string;
-  /** Id that the client gave to the operation. */
+  /** The id that the client gave to the operation. */
   id: string;
   writer: SocketWriter;
 }
 
 export interface HubOptions {
-  /** The context for one event, with caches of its own. */
+  /** A context for one event, with its own caches. */
   newContext(of: RequestContext): RequestContext;
   toClientErrors(errors: readonly GraphQLError[], context: RequestContext): GraphQLError[];
 }
 
-/** Subscriptions whose events have the same answers. */
+/** Subscriptions for which events have the same answers. */
 interface Group {
   members: number;
-  /** The answer to an event, as JSON. */
+  /** The answer to each event, as JSON. */
   answers: WeakMap<object, string | Promise<string>>;
 }
 
 /**
- * Executes and serialises an event once for all subscriptions that ask the same as the same tenant and role: a live
- * feed hands one row object to all its followers, and only the operation id of a frame differs. Each subscription still
- * reads its source at its own pace, so that a slow one costs a few kilobytes and misses nothing.
+ * Executes and serialises an event once for all subscriptions with the same operation, tenant and role. A live feed
+ * gives one row object to all its followers, and only the operation id of a frame differs. Each subscription still
+ * reads its source at its own speed, so that a slow one costs a few kilobytes and misses nothing.
  */
 export class SubscriptionHub {
   private readonly groups = new Map<string, Group>();
@@ -49,8 +49,8 @@ export class SubscriptionHub {
   constructor(private readonly options: HubOptions) {}
 
   /**
-   * In place of graphql-js's `subscribe`. What it returns yields nothing and ends with the subscription: frames go
-   * straight to the socket.
+   * Replaces graphql-js's `subscribe`. The returned iterator yields nothing and ends with the subscription: frames are
+   * written directly to the socket.
    */
   async subscribe(args: SubscriptionArgs): Promise<AsyncIterableIterator<never> | ExecutionResult> {
     const source = await createSourceEventStream(args);
@@ -143,7 +143,7 @@ const tooSlow = () =>
       'the last `seq` you have: nothing is lost.',
   );
 
-/** Nothing else decides an answer: fields are authorised by role, rows by tenant. */
+/** Nothing else changes an answer: fields are authorised by role, rows by tenant. */
 function groupKey({
   contextValue: { principal },
   document,

@@ -5,31 +5,31 @@ import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
 import type { Principal } from '../modules/core/index.js';
 
-/** What graphql-ws hands to its hooks. */
+/** What graphql-ws passes to its hooks. */
 export interface SocketExtra {
   socket: WebSocket;
   request: IncomingMessage;
-  /** Since the token was shown. */
+  /** Set after the client has sent its token. */
   principal?: Principal;
   isRevoked?: boolean;
 }
 
-/** A client that does not answer a ping before the next is gone. */
+/** A client that does not answer a ping before the next one counts as disconnected. */
 const PING_INTERVAL_MS = 12_000;
-/** Longest message of a client that has not shown its token yet. */
+/** The longest message of a client that has not sent its token yet. */
 const MAX_OPENING_BYTES = 64 * 1024;
-/** Bytes that a client may leave unread before its own messages wait: answers to a flood are never piled up. */
+/** Bytes that a client may leave unread before its own messages wait, so that answers do not pile up. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /**
- * Carries graphql-transport-ws over one socket. graphql-ws's own carrier keeps reading when the client leaves data
- * unread, sends a ping's payload back, and writes errors to the console.
+ * Carries graphql-transport-ws over one socket. The carrier of graphql-ws would keep reading when the client leaves
+ * data unread, send a ping's payload back, and write errors to the console.
  */
 export function carryProtocol(server: Server<SocketExtra>, extra: SocketExtra, stream: Duplex, logger: Logger): void {
   const { socket } = extra;
   const send = (text: string) =>
     new Promise<void>((resolve) => {
-      // A send that fails comes with the socket's close, which ends all that waits.
+      // A failed send comes together with the socket's close, which ends everything that waits.
       if (socket.readyState === socket.OPEN) socket.send(text, () => resolve());
       else resolve();
     });

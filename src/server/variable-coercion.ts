@@ -17,10 +17,10 @@ const SUFFIX = '__compiled';
 const INTROSPECTION = /\b__(schema|type)\b/;
 
 /**
- * Coerces input objects in variables with functions compiled from their types. graphql-js walks the types again for
- * every value, which is a third of the time of a request with thousands of points. It still executes the document:
- * `schema` has, for each input type, a scalar that coerces it. A value that is not clearly valid is refused without a
- * reason; graphql-js gives the reason.
+ * Coerces input objects in variables with functions that are compiled from their types. graphql-js walks through the
+ * types again for every value, which is a third of the time of a request with thousands of points. graphql-js still
+ * executes the document: `schema` has, for each input type, a scalar that coerces it. A value that is not clearly valid
+ * is refused without a reason; graphql-js then gives the reason.
  */
 export class VariableCoercion {
   readonly schema: GraphQLSchema;
@@ -36,7 +36,7 @@ export class VariableCoercion {
     this.schema = new GraphQLSchema({ ...config, types: [...config.types, ...scalars], assumeValid: true });
   }
 
-  /** The document for `schema`; null when nothing in it is coerced here, or when it asks for the schema itself. */
+  /** The document for `schema`; null when nothing in it is coerced here, or when it is an introspection. */
   rewrite(document: DocumentNode): DocumentNode | null {
     if (INTROSPECTION.test(document.loc?.source.body ?? '__schema')) return null;
     let found = false;
@@ -71,7 +71,7 @@ export class VariableCoercion {
       return (value) =>
         value === null ? null : Array.isArray(value) ? value.map((item: unknown) => coerce(item)) : refuse();
     }
-    // Compiled at the first use: an input type may contain itself.
+    // Compiled at the first use, because an input type may contain itself.
     if (isInputObjectType(type)) return (value) => (value === null ? null : this.coerce(type, value));
     return (value) => {
       if (value === null) return null;

@@ -19,9 +19,9 @@ function runtimeTensor({ datatype, data, shape }: Tensor): RuntimeTensor {
 
 /**
  * The largest difference between the trainer's predictions for these rows and those of the exported model on the raw
- * columns. Probabilities and distances are compared as they are, values in units of the larger of 1, the target's
- * deviation and themselves: single precision holds a price of millions to some tenths only. Errors: INVALID_MODEL above
- * 1e-4.
+ * columns. Probabilities and distances are compared directly; values in units of the largest of 1, the target's
+ * standard deviation and the value itself, because single precision holds a price of millions only to some tenths.
+ * Errors: INVALID_MODEL above 1e-4.
  */
 export async function checkAgreement(
   model: ExportedModel,
@@ -46,7 +46,9 @@ export async function checkAgreement(
   return difference;
 }
 
-/** The label is that of the probabilities, unless they are as near to the border as the two may differ. */
+/**
+ * The label must be that of the probabilities, unless these are nearer to the threshold than the allowed difference.
+ */
 function checkLabels(
   own: Predictions & { kind: 'CLASSES' },
   classes: readonly string[],
@@ -72,7 +74,7 @@ function checkLabels(
 
 function largestDifference(own: Predictions, head: Head, output: (name: string) => Float32Array, rows: number): number {
   let largest = 0;
-  // NaN must not pass as agreement, hence no Math.max.
+  // NaN must not count as agreement, so Math.max cannot be used.
   const see = (difference: number): void => {
     if (!(difference <= largest)) largest = difference;
   };

@@ -4,13 +4,11 @@ import type { LossCurve } from '../modules/algorithms/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 
 /**
- * State of a training after an epoch. Weights and optimiser state are vectors of the same layout for the same config.
+ * State of a training after an epoch. Weights and optimiser state are vectors with the same layout for the same config.
  */
 export interface TrainingState {
   epoch: number;
-  /**
-   * Optimiser steps so far. Shuffles are drawn from (seed, epoch), so that this and `epoch` are the whole random state.
-   */
+  /** Optimiser steps so far. Shuffles depend only on (seed, epoch), so this and `epoch` are the whole random state. */
   step: number;
   bestEpoch: number;
   bestLoss: number | null;
@@ -18,7 +16,7 @@ export interface TrainingState {
   finished: boolean;
   curve?: LossCurve;
   vectors: Record<string, Float32Array>;
-  /** State of a solver in double precision. */
+  /** The state of a solver, in double precision. */
   doubles?: Record<string, Float64Array>;
 }
 
@@ -27,7 +25,7 @@ const DIGEST_BYTES = 32;
 const LENGTH_BYTES = 4;
 
 interface Header extends Omit<TrainingState, 'vectors' | 'doubles'> {
-  /** Of the config and the encoded data: a checkpoint continues only the training that it came from. */
+  /** Of the config and the encoded data: a checkpoint can continue only the training that wrote it. */
   fingerprint: string;
   vectors: VectorEntry[];
   doubles?: VectorEntry[];
@@ -45,8 +43,8 @@ function sha256(...parts: Uint8Array[]): Buffer {
 }
 
 /**
- * One file: magic, header length, header, vectors, SHA-256 of all before. It appears under its name only when whole and
- * on disk.
+ * Writes one file: magic, header length, header, vectors, SHA-256 of all before. It appears under its name only when it
+ * is complete and on disk.
  */
 export async function writeCheckpoint(
   path: string,
@@ -96,7 +94,7 @@ function unusable(reason: string): AppError {
   });
 }
 
-/** Errors: BAD_USER_INPUT for a truncated or altered file, and for one of another config or dataset. */
+/** Errors: BAD_USER_INPUT for an incomplete or changed file, and for a file of another config or dataset. */
 export async function readCheckpoint(path: string, fingerprint: string): Promise<TrainingState> {
   let bytes: Buffer;
   try {

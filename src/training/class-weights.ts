@@ -2,7 +2,7 @@ import type { TrainingConfig } from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 import type { Target } from './port.js';
 
-/** What a row of each class counts; undefined when all count alike. Errors: BAD_USER_INPUT for an unknown class. */
+/** The weight of a row of each class; undefined when all are equal. Errors: BAD_USER_INPUT for an unknown class. */
 export function classWeightsOf(
   { classWeights }: TrainingConfig,
   target: Target | undefined,

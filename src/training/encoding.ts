@@ -1,13 +1,13 @@
 import { type Column, categoryAt } from '../modules/model-contract/index.js';
 import { civilDate, type CyclePart, cyclePartOf, cycleTable, DAY_MS, dayOf } from '../modules/algorithms/index.js';
 
-/** A number as (value − mean) · inverseStd; a missing one counts as `fill`. */
+/** A number as (value − mean) · inverseStd; a missing one is replaced by `fill`. */
 export interface ScaledColumn {
   kind: 'COLUMN';
   column: string;
   /**
-   * FP64 when single precision would lose differences between values: one million and some tenths, seconds since
-   * 1970.
+   * FP64 when single precision would lose differences between values, e.g. one million and some tenths, or seconds
+   * since 1970.
    */
   precision: 'FP32' | 'FP64';
   /** The median of the training rows. */
@@ -17,7 +17,7 @@ export interface ScaledColumn {
 }
 
 /**
- * A number of a timestamp, scaled in double precision; a missing one counts as the mean. AGE is in days since
+ * A number from a timestamp, scaled in double precision; a missing one is replaced by the mean. AGE is in days since
  * 1970-01-01.
  */
 export interface TimeNumber {
@@ -27,7 +27,7 @@ export interface TimeNumber {
   inverseStd: number;
 }
 
-/** Sine and cosine of a part that comes round again: two numbers, both zero for a missing timestamp. */
+/** Sine and cosine of a repeating part: two numbers, both zero for a missing timestamp. */
 export interface TimeCycle {
   kind: 'CYCLE';
   column: string;
@@ -36,16 +36,19 @@ export interface TimeCycle {
 
 export type NumericEncoding = ScaledColumn | TimeNumber | TimeCycle;
 
-/** Indicators of one slot are [offset, offset + size); the last is for a missing value. */
+/** The indicators of one slot are [offset, offset + size); the last one means "missing". */
 export type SlotEncoding = { column: string; offset: number; size: number } & (
-  | { kind: 'CATEGORY'; /** Kept categories; the next indicator is for all others. */ categories: string[] }
+  | {
+      kind: 'CATEGORY';
+      /** The kept categories; the indicator after them means any other category. */ categories: string[];
+    }
   | { kind: 'TIME'; part: CyclePart }
 );
 
-/** How a row of raw columns becomes numbers, learnt only from the training rows. */
+/** How a row of raw columns becomes numbers. It is fitted only on the training rows. */
 export interface Encoding {
   numeric: NumericEncoding[];
-  /** Numbers of a row: a cycle has two. */
+  /** Numbers per row; a cycle has two. */
   numericWidth: number;
   slots: SlotEncoding[];
   indicatorCount: number;
@@ -116,7 +119,7 @@ function writeNumbers(
   }
 }
 
-/** A number as the model takes it in, infinities counting as missing. NaN if missing. */
+/** A number as the model reads it; infinities count as missing. NaN when missing. */
 export function asTaken(value: number, precision: ScaledColumn['precision']): number {
   const taken = precision === 'FP32' ? Math.fround(value) : value;
   return Number.isFinite(taken) ? taken : Number.NaN;

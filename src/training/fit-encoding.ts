@@ -13,13 +13,15 @@ import {
 } from './encoding.js';
 import { categoriesByFrequency } from './input-columns.js';
 
-/** Share of the standard deviation that rounding to single precision may move a value by. */
+/**
+ * The largest change of a value by rounding to single precision that is accepted, as a fraction of the standard
+ * deviation.
+ */
 export const ROUNDING_SHARE = 1e-4;
 const YEAR_DAYS = 365;
 
 /**
- * Learns from the training rows how columns become numbers. Errors: BAD_USER_INPUT for a column that has no value
- * there.
+ * Fits on the training rows how columns become numbers. Errors: BAD_USER_INPUT for a column that has no value there.
  */
 export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string, Column>, train: Int32Array): Encoding {
   const encoding: Encoding = { numeric: [], numericWidth: 0, slots: [], indicatorCount: 0 };
@@ -63,7 +65,7 @@ function fitNumber(column: Column, train: Int32Array, field: string): ScaledColu
 }
 
 function precisionOf(values: Float64Array, train: Int32Array): ScaledColumn['precision'] {
-  // What single precision cannot hold would be refused in the holdout, and later.
+  // A value that single precision cannot hold would be refused later, in the holdout.
   if (values.some((value) => Number.isFinite(value) && !Number.isFinite(Math.fround(value)))) return 'FP64';
   let largest = 0;
   for (const row of train) {
@@ -75,7 +77,10 @@ function precisionOf(values: Float64Array, train: Int32Array): ScaledColumn['pre
   return std > 0 && largest > ROUNDING_SHARE * std ? 'FP64' : 'FP32';
 }
 
-/** Of finite numbers. What does not vary is left as it is: its deviation would be rounding alone. */
+/**
+ * Of the finite numbers. A column that does not vary stays as it is, because its standard deviation would be only
+ * rounding.
+ */
 function scaleOf(values: Float64Array): { mean: number; std: number; inverseStd: number } {
   let [sum, low, high] = [0, Infinity, -Infinity];
   for (const value of values) {
@@ -93,9 +98,9 @@ function scaleOf(values: Float64Array): { mean: number; std: number; inverseStd:
 }
 
 /**
- * The parts of a timestamp that vary between the training rows. A yearly cycle needs a whole year. If later rows
- * judge the model (a split by time), less than a year gives only hours and weekdays: months and age would not repeat,
- * and a trend of some weeks misleads when it is extrapolated.
+ * The parts of a timestamp that vary in the training rows. A yearly cycle needs a whole year. If the holdout has later
+ * rows (a split by time), less than a year gives only hours and weekdays: months and age would not repeat, and a trend
+ * of some weeks is misleading when it is extrapolated.
  */
 function fitTime(
   column: Column,
@@ -129,6 +134,7 @@ function fitTime(
   };
   const trend = wholeYear || !isForLater ? [...scaled('YEAR'), ...scaled('AGE')] : [];
   const numbers = [...trend, ...cycles.map((part): NumericEncoding => ({ kind: 'CYCLE', column: name, part }))];
-  // A single instant leaves no part; its presence still tells something where others are missing.
+  // When all timestamps are the same, no part varies; but the presence of one still says something when others are
+  // missing.
   return numbers.length + slots.length > 0 ? { numbers, slots } : { numbers, slots: ['HOUR'] };
 }

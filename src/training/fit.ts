@@ -12,9 +12,9 @@ import type { TrainingHooks, TrainingRequest } from './port.js';
 import type { Predictor } from './predictor.js';
 import { solverLearner } from './solver-learner.js';
 
-/** Training rows whose metrics every epoch shows. */
+/** Training rows whose metrics are computed in every epoch. */
 const TRAIN_SAMPLE_ROWS = 20_000;
-/** Checkpoints that stay in the folder: the newest, and one to fall back on. */
+/** Checkpoints that stay in the folder: the newest, and one more in case it is damaged. */
 const KEPT_CHECKPOINTS = 2;
 
 export interface Fitted {
@@ -26,8 +26,8 @@ export interface Fitted {
 }
 
 /**
- * Epochs until the last, or until early stopping; from a checkpoint if the request names one. `share` of the whole work
- * is this.
+ * Runs epochs until the last, or until early stopping; continues from a checkpoint if the request names one. `share` is
+ * its fraction of the whole work.
  */
 export async function fit(
   request: TrainingRequest,
@@ -88,7 +88,7 @@ export async function fit(
   };
 }
 
-/** Repeats it on other rows, for `epochs` epochs (a solver or k-means: until convergence); returns the weights. */
+/** Fits again on other rows, for `epochs` epochs (a solver or k-means: until convergence). Returns the weights. */
 export async function fitAgain(
   problem: TrainingProblem,
   predictor: Predictor,

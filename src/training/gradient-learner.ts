@@ -10,23 +10,23 @@ import { encodedFeeds } from './predictor.js';
 import { shuffle } from './split.js';
 import { createSession, floats, integers } from './session.js';
 
-/** What one run of the graph should last: long enough to be efficient, short enough to cancel and to show progress. */
+/** Duration of one run of the graph: long enough to be efficient, short enough to cancel and to show progress. */
 const RUN_MS = 150;
 const FIRST_RUN_STEPS = 8;
 const ADAM_EPSILON = 1e-8;
-/** Differs from the seeds of split, sample, initial weights. */
+/** Makes seeds that differ from those of the split, the sample and the initial weights. */
 const EPOCH_SEED_STRIDE = 1_000_003;
 
 const LARGEST_DEFAULT_BATCH = 128;
 const SMALLEST_DEFAULT_BATCH = 16;
-/** Fewer would make an epoch of few rows learn next to nothing. */
+/** With fewer steps, an epoch with few rows would change almost nothing. */
 const STEPS_PER_EPOCH = 20;
 
 function batchSizeFor(rows: number): number {
   return Math.max(SMALLEST_DEFAULT_BATCH, Math.min(LARGEST_DEFAULT_BATCH, Math.floor(rows / STEPS_PER_EPOCH)));
 }
 
-/** Adam's step size and epsilon for moments that are carried without their factors (1 − β); see train-graph.ts. */
+/** Adam's step size and epsilon for moments without the factor (1 − β); see train-graph.ts. */
 function schedule(learningRate: number, firstStep: number, steps: number): Float32Array {
   const values = new Float32Array(steps * 2);
   for (let i = 0; i < steps; i++) {
@@ -38,7 +38,7 @@ function schedule(learningRate: number, firstStep: number, steps: number): Float
   return values;
 }
 
-/** Multilayer perceptrons, and linear models that ask for it, by Adam over shuffled minibatches. */
+/** Fits multilayer perceptrons, and linear models with this optimizer, by Adam over shuffled minibatches. */
 export async function gradientLearner(problem: TrainingProblem, warn: TrainingHooks['onWarning']): Promise<Learner> {
   const { config, shape, head, train } = problem;
   const { learningRate = LEARNING_RATE, l2 = 0 } = config.hyperparameters;
@@ -50,8 +50,8 @@ export async function gradientLearner(problem: TrainingProblem, warn: TrainingHo
   let stepsPerRun = FIRST_RUN_STEPS;
 
   /**
-   * Steps of `rows` each; adds their losses to `lossSum`, one by one, so that the length of runs leaves no trace in the
-   * sum.
+   * Runs steps of `rows` each and adds their losses to `lossSum` one by one, so that the sum does not depend on the
+   * length of runs.
    */
   const runSteps = async (
     state: TrainingState,
@@ -121,7 +121,7 @@ function initialState({ config, shape, unseenIndicators }: TrainingProblem): Tra
   return { epoch: 0, step: 0, bestEpoch: 0, bestLoss: null, epochsSinceBest: 0, finished: false, vectors };
 }
 
-/** What no training row has shown must not push a prediction anywhere. */
+/** A category that no training row has must not change a prediction. */
 function zeroIndicators(weights: Float32Array, shape: NetworkShape, unseen: readonly number[]): void {
   let offset = 0;
   for (const { name, size, dims } of parametersOf(shape)) {

@@ -22,7 +22,7 @@ export const loadHoldout: LoadHoldout = async (table, config, inputs) => {
   };
 };
 
-/** Of these rows. */
+/** The base rate of these rows. */
 export function baseRateOf(target: Target, rows: Int32Array): BaseRate {
   if (target.kind === 'VALUES')
     return { kind: 'MEAN', mean: rows.reduce((sum, row) => sum + target.values[row]!, 0) / rows.length };

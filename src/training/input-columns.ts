@@ -8,12 +8,13 @@ import {
 import type { TrainingConfig } from '../modules/algorithms/index.js';
 
 /**
- * In a column with more or longer categories, the rarest are not recorded: the answer to a request with one says so.
+ * In a column with more or longer categories, the rarest ones are not recorded; the answer to a request with one of
+ * them says so.
  */
 const MAX_CATEGORIES = 2_000;
 const MAX_CHARACTERS = 500_000;
 
-/** What each feature's column means to the model: how it is read, and which categories the training rows have. */
+/** What the model knows about each feature's column: how it is read, and which categories the training rows have. */
 export function inputColumns(
   config: TrainingConfig,
   readings: readonly ColumnReading[],
@@ -31,7 +32,7 @@ export function inputColumns(
   );
 }
 
-/** The most frequent first. */
+/** The most frequent categories come first. */
 export function categoriesByFrequency(column: Column, rows: Int32Array): string[] {
   const counts = new Map<string, number>();
   for (const row of rows) {

@@ -12,8 +12,8 @@ import { meanLogLoss } from './measure.js';
 import type { TrainingRows } from './rows.js';
 
 /**
- * The threshold that the configuration asks for, by these predictions of the validation rows; undefined for the more
- * probable class.
+ * The threshold that the configuration asks for, from these predictions for the validation rows; undefined when the
+ * more probable class is predicted.
  */
 export function thresholdOf(
   { decisionThreshold }: TrainingConfig,
@@ -25,7 +25,7 @@ export function thresholdOf(
   return chooseThreshold(decisionThreshold, second, (row) => truth.labels[row] === 1);
 }
 
-/** What the holdout says of a model that should not be taken for a success. */
+/** Warnings about a model whose holdout metrics do not show a success. */
 export function holdoutWarnings(
   { target, split }: TrainingRows,
   holdout: LabelledRows,
@@ -52,7 +52,7 @@ export function holdoutWarnings(
     return [];
   const { labels } = truth;
   const { probabilities, classCount, threshold } = predictions;
-  // With weights, the model fits weighted rows and is judged by them.
+  // With class weights, the model is fitted to weighted rows, so it is also measured on weighted rows.
   const weighted = baseRate.shares.map((share, k) => share * (classWeights?.[k] ?? 1));
   const total = weighted.reduce((sum, share) => sum + share, 0);
   const shares = Float32Array.from({ length: rows * classCount }, (_, i) => weighted[i % classCount]! / total);

@@ -5,17 +5,17 @@ import type { NetworkShape } from './graphs/network.js';
 import type { Learner, TrainingProblem } from './learner.js';
 import type { Predictor } from './predictor.js';
 
-/** Rows among which the first centroids are chosen. */
+/** The number of rows from which the first centroids are chosen. */
 const SEEDING_ROWS = 10_000;
 /**
- * Lloyd's iteration has converged when the centroids' summed squared shift is below this share of the mean feature
- * variance.
+ * Lloyd's iteration has converged when the summed squared shift of the centroids is below this fraction of the mean
+ * feature variance.
  */
 const TOLERANCE = 1e-4;
 
 /**
  * k-means by Lloyd's iteration from greedy k-means++ centroids; an epoch is one iteration. The assignment runs as an
- * ONNX graph, the means are summed in double precision.
+ * ONNX graph; the means are summed in double precision.
  */
 export async function kmeansLearner({ config, shape, train }: TrainingProblem, predictor: Predictor): Promise<Learner> {
   const clusters = config.hyperparameters.clusters;
@@ -72,14 +72,14 @@ function nextCentroids(
   let shift = 0;
   for (let i = 0; i < sums.length; i++) {
     const count = counts[i % clusters]!;
-    // A cluster that has lost all its rows stays where it was.
+    // A cluster that has lost all its rows stays in its place.
     weights[i] = count > 0 ? sums[i]! / count : previous[i]!;
     shift += (weights[i]! - previous[i]!) ** 2;
   }
   return { weights, shift };
 }
 
-/** Mean over features of their variance; an indicator with share p has variance p(1 − p). */
+/** The mean of the variances of the features; an indicator with frequency p has variance p(1 − p). */
 function meanVariance(
   rows: EncodedRows,
   { numericWidth: width, indicatorSlots: slots, indicatorCount }: NetworkShape,
@@ -101,7 +101,10 @@ function meanVariance(
   return total / (width + indicatorCount);
 }
 
-/** Greedy k-means++: of several candidates drawn by squared distance, the one that lowers the summed distance most. */
+/**
+ * Greedy k-means++: of several candidates drawn by squared distance, takes the one that lowers the summed distance
+ * most.
+ */
 function seedCentroids(rows: EncodedRows, shape: NetworkShape, clusters: number, seed: number): Float32Array {
   const random = new SeededRandom(seed);
   const pool = sampleIndices(rows.rows, Math.max(SEEDING_ROWS, clusters), seed);

@@ -5,14 +5,14 @@ import type { EncodedRows } from './encoding.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
 
-/** What a model says about rows, in the form that metrics take. */
+/** A model's predictions for rows, in the form that metrics need. */
 export type Predictions =
   /** With a `threshold`, the second of two classes is predicted from that probability on. */
   | { kind: 'CLASSES'; classCount: number; probabilities: Float32Array; threshold?: number }
   | { kind: 'VALUE'; values: Float64Array }
   | { kind: 'CLUSTERS'; clusters: Int32Array; squaredDistances: Float64Array };
 
-/** Encoded rows with their truth: class indices, values, or nothing for clustering. */
+/** Encoded rows with their target: class indices, values, or nothing for clustering. */
 export interface LabelledRows extends EncodedRows {
   truth: { kind: 'CLASSES'; labels: Int32Array } | { kind: 'VALUE'; values: Float64Array } | { kind: 'NONE' };
 }
@@ -25,19 +25,20 @@ export interface TrainingProblem {
   validation: LabelledRows;
   /** Indicators that no training row has: their weights stay zero. */
   unseenIndicators: readonly number[];
-  /** What a row of each class counts; all one when absent. */
+  /** The weight of a row of each class; all 1 when absent. */
   classWeights?: Float64Array;
 }
 
-/** One epoch at a time from a state to the next; `state.vectors.weights` is the model. */
+/** Runs one epoch at a time, from one state to the next; `state.vectors.weights` is the model. */
 export interface Learner {
-  /** Fewer epochs than the configuration allows. */
+  /** A lower maximum of epochs than that of the configuration. */
   maxEpochs?: number;
-  /** Whether it finds the end by itself. */
+  /** Whether it stops by itself. */
   converges: boolean;
   initialState(): TrainingState;
   /**
-   * Advances the state by one epoch, its weights included. `report` hears the done share of the epoch every 100–250 ms.
+   * Runs one epoch and updates the state, including its weights. `report` gets the finished fraction of the epoch every
+   * 100–250 ms.
    */
   runEpoch(state: TrainingState, report: (share: number) => void): Promise<Record<string, number>>;
 }

@@ -1,17 +1,15 @@
 import type { LabelledRows, TrainingProblem } from './learner.js';
 
-/** Time after which a pass over the rows lets the process hear its parent. */
+/** After this time, a pass over the rows lets the process read messages of its parent. */
 const TURN_MS = 100;
-/** Rows between two looks at the clock. */
+/** Rows between two checks of the clock. */
 const CHUNK_ROWS = 8192;
 
 /**
- * A linear model's loss over the training rows, in double precision: the mean loss plus l2/2 · ‖weights‖², biases left
- * out.
- *
- * `theta` is numeric weights (width × outputs), the indicator table (indicators × outputs) and biases (outputs). Two
- * classes have one output, whose halves with either sign are the two columns of the model; its penalty is that of these
- * two columns.
+ * The loss of a linear model over the training rows, in double precision: the mean loss plus l2/2 · ‖weights‖², without
+ * biases. `theta` has the numeric weights (width × outputs), the indicator table (indicators × outputs) and the biases
+ * (outputs). Two classes have one output; half of it with either sign gives the two columns of the model, and its
+ * penalty is that of these two columns.
  */
 export class LinearProblem {
   readonly outputs: number;
@@ -21,7 +19,7 @@ export class LinearProblem {
   private readonly slots: number;
   private readonly biasStart: number;
   private readonly rows: LabelledRows;
-  /** Class numbers, or values in standard units. */
+  /** Class indices, or values in standard units. */
   readonly targets: ArrayLike<number>;
   private readonly weightOfClass: Float64Array | undefined;
 
@@ -34,7 +32,7 @@ export class LinearProblem {
     this.biasStart = (shape.numericWidth + shape.indicatorCount) * this.outputs;
     this.size = this.biasStart + this.outputs;
     this.rows = train;
-    // scikit-learn's C = 1 and alpha = 1 weigh the penalty against the sum of the losses.
+    // scikit-learn's C = 1 and alpha = 1 compare the penalty with the sum of the losses.
     const l2 = config.hyperparameters.l2;
     this.penalty = l2 === undefined ? 1 / train.rows : binary ? l2 / 2 : l2;
     if (train.truth.kind === 'CLASSES') {
@@ -46,7 +44,7 @@ export class LinearProblem {
     } else throw new Error('A linear model needs a target.');
   }
 
-  /** Weights of zero, with the biases that answer every row with the shares of the classes. */
+  /** Weights of zero, and the biases with which every row is predicted with the class frequencies. */
   start(): Float64Array {
     const theta = new Float64Array(this.size);
     const shares = this.classShares();
@@ -67,7 +65,7 @@ export class LinearProblem {
         for (let s = 0; s < slots; s++) squares[width + indicators[row * slots + s]!]! += 1;
       }
     });
-    // Of a softmax p · (1 − p), of half a squared error 1.
+    // For a softmax p · (1 − p), for half a squared error 1.
     const slopes = shares.length === 0 ? [1] : shares.slice(-outputs).map((share) => share * (1 - share));
     return Float64Array.from({ length: this.size }, (_, i) => {
       const slope = slopes[i % outputs]!;
@@ -76,7 +74,7 @@ export class LinearProblem {
     });
   }
 
-  /** The loss at `theta`; its gradient goes into `gradient`. */
+  /** The loss at `theta`; writes its gradient to `gradient`. */
   async evaluate(theta: Float64Array, gradient: Float64Array): Promise<number> {
     const { biasStart, rows, penalty } = this;
     gradient.fill(0);
@@ -95,7 +93,7 @@ export class LinearProblem {
     return sum / rows.rows + (penalty / 2) * squares;
   }
 
-  /** As the network's flat vector has them: the same order, single precision. */
+  /** In the order of the network's flat vector, in single precision. */
   weights(theta: Float64Array): Float32Array {
     if (this.outputs === this.problem.shape.outputs) return Float32Array.from(theta);
     const weights = new Float32Array(this.size * 2);
@@ -135,7 +133,7 @@ export class LinearProblem {
         slope = z - target;
         sum += slope * slope * 0.5;
       } else {
-        // ln(1 + e^−m) without overflow, m being the margin on the side of the row's own class.
+        // ln(1 + e^−m) without overflow; m is the margin on the side of the row's own class.
         const margin = target === 1 ? z : -z;
         const small = Math.exp(-Math.abs(margin));
         const weight = weightOfClass === undefined ? 1 : weightOfClass[target]!;
@@ -150,7 +148,7 @@ export class LinearProblem {
     return sum;
   }
 
-  /** A softmax over three classes or more. */
+  /** A softmax over three or more classes. */
   private addSeveral(theta: Float64Array, gradient: Float64Array, from: number, to: number): number {
     const { width, slots, outputs, biasStart, targets, weightOfClass } = this;
     const { numeric, indicators } = this.rows;
@@ -191,7 +189,10 @@ export class LinearProblem {
     return sum;
   }
 
-  /** Of the training rows, weighted; empty for a value. A class that only other rows have counts half a row. */
+  /**
+   * Weighted class fractions of the training rows; empty for a value. A class that only other rows have counts as half
+   * a row.
+   */
   private classShares(): number[] {
     const { train, head, shape } = this.problem;
     if (head.kind !== 'CLASSES' || train.truth.kind !== 'CLASSES') return [];

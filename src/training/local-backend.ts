@@ -5,7 +5,7 @@ import type { RunningTraining, TrainingBackend, TrainingHooks, TrainingOutcome, 
 import { SystemUsage } from './system-usage.js';
 
 export interface LocalTraining extends RunningTraining {
-  /** Of the training's process; undefined if it could not be started. */
+  /** The process of the training; undefined when it could not be started. */
   pid: number | undefined;
 }
 
@@ -15,7 +15,7 @@ export interface LocalTrainingOptions {
   usageIntervalMs: number;
 }
 
-/** Trains on this machine, each training in a process of its own. */
+/** Trains on this machine, each training in its own child process. */
 export class LocalTrainingBackend implements TrainingBackend {
   readonly name = 'local';
 

@@ -3,11 +3,11 @@ import type { TrainingReport } from './local-program.js';
 import type { TrainingOutcome, TrainingRequest } from './port.js';
 import { train } from './train.js';
 
-/** Entry point of the process that one training runs in; started by local-backend.ts. */
+/** Entry point of the process that runs one training; started by local-backend.ts. */
 
 const PROGRESS_INTERVAL_MS = 100;
 
-/** Short epochs would flood the parent. */
+/** Without it, short epochs would send too many messages to the parent. */
 function throttled(parent: Parent<TrainingReport>): (fraction: number, message: string) => void {
   let sentAt = -Infinity;
   return (fraction, message) => {

@@ -4,7 +4,7 @@ import { anyNumber } from '../child-task/messages.js';
 import type { TrainingWarning } from '../modules/algorithms/index.js';
 import type { CheckpointReport, EpochReport, TrainingOutcome, TrainingRequest } from './port.js';
 
-/** What a training says to the service while it runs. */
+/** Messages of a training to the service while it runs. */
 export type TrainingReport =
   | { type: 'progress'; fraction: number; message: string }
   | { type: 'epoch'; report: EpochReport }
@@ -39,7 +39,7 @@ const outcomeShape = z.looseObject({
   reference: z.looseObject({}),
 });
 
-/** One training, in a process of its own. */
+/** One training in a child process. */
 export const TRAINING_PROGRAM: ChildProgram<TrainingRequest, TrainingReport, TrainingOutcome> = {
   name: 'training',
   entry: 'training/local-child.js',

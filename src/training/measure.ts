@@ -12,30 +12,30 @@ import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
 import type { LabelledRows, Predictions } from './learner.js';
 
-/** Products that a silhouette may take: every pair of rows times every encoded dimension. */
+/** Limit of the multiplications for a silhouette: every pair of rows times every encoded dimension. */
 const SILHOUETTE_WORK = 400_000_000;
 
-/** How wide an encoded row is. */
+/** The width of an encoded row. */
 export type EncodedShape = Pick<NetworkShape, 'numericWidth' | 'indicatorSlots' | 'indicatorCount'>;
 
 export interface MeasureOptions {
-  /** EPOCH: what a curve shows, cheaply. FINAL: all. */
+  /** EPOCH: only the cheap metrics of a curve. FINAL: all metrics. */
   detail: 'EPOCH' | 'FINAL';
   seed: number;
-  /** What a row of each class counts in the loss. */
+  /** The weight of a row of each class in the loss. */
   classWeights?: Float64Array;
 }
 
-/** In nats; with weights the mean of the weighted rows' losses, as training minimises it. */
+/** In nats. With class weights, the mean of the weighted losses, which the training minimises. */
 export function meanLogLoss(input: ClassPredictions, classWeights?: Float64Array): number {
   const losses = logLossRows(input);
   return mean(classWeights ? losses.map((loss, row) => loss * classWeights[input.labels[row]!]!) : losses);
 }
 
 /**
- * Metrics by their short names. `loss` is what training minimises: the log loss in nats (of weighted rows where classes
- * have weights), the mean squared error in units of the target's variance, the mean squared distance to the own
- * centroid. Undefined metrics are left out.
+ * Metrics by their short names. `loss` is what the training minimises: the log loss in nats (of weighted rows when
+ * classes have weights), the mean squared error in units of the target's variance, or the mean squared distance to the
+ * nearest centroid. Undefined metrics are left out.
  */
 export function measure(
   shape: NetworkShape,
@@ -80,7 +80,7 @@ export function prefixed(prefix: string, metrics: Record<string, number>): Recor
   return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${prefix}.${name}`, value]));
 }
 
-/** Of the encoded rows, a seeded sample standing for very many. */
+/** The silhouette of the encoded rows; of a sample drawn with the seed when there are very many. */
 export function sampledSilhouette(
   shape: EncodedShape,
   rows: EncodedRows,
@@ -100,7 +100,7 @@ export function sampledSilhouette(
   );
 }
 
-/** One-hot rows: as the distances see them. */
+/** One-hot rows, as the distances use them. */
 function densePoints(
   { numericWidth: width, indicatorSlots: slots, indicatorCount }: EncodedShape,
   rows: EncodedRows,

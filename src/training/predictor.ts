@@ -6,7 +6,7 @@ import { predictGraph } from './graphs/predict-graph.js';
 import type { Predictions } from './learner.js';
 import { createSession, floats, integers } from './session.js';
 
-/** Values of the widest layer that one run may hold. */
+/** Limit of the values in the widest layer of one run. */
 const RUN_VALUES = 4_000_000;
 const MAX_RUN_ROWS = 65_536;
 

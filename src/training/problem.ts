@@ -9,14 +9,14 @@ import type { LabelledRows, TrainingProblem } from './learner.js';
 import type { Target } from './port.js';
 import type { TrainingRows } from './rows.js';
 
-/** A problem with what was learnt about the columns, and `encode` for any rows. */
+/** A problem with its fitted encoding; `encode` encodes any rows. */
 export interface PreparedProblem {
   problem: TrainingProblem;
   encoding: Encoding;
   encode(positions: Int32Array): LabelledRows;
 }
 
-/** Learns only from `train`. Errors: BAD_USER_INPUT naming the field. */
+/** Fits only on `train`. Errors: BAD_USER_INPUT, which names the field. */
 export function prepareProblem(
   config: TrainingConfig,
   rows: TrainingRows,

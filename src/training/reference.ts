@@ -14,10 +14,10 @@ import type { Predictions } from './learner.js';
 
 export type FeatureReference = NumericReference | CategoricalReference;
 
-/** Training rows that describe a feature; evenly spaced where there are more. */
+/** The maximum number of training rows that describe a feature; they are evenly spaced when there are more. */
 const MAX_REFERENCE_ROWS = 50_000;
 
-/** What monitoring compares live traffic with. Timestamps are left out: time always drifts. */
+/** The reference profile of a training. Timestamps are left out, because time always drifts. */
 export function buildReference(
   config: TrainingConfig,
   columns: ReadonlyMap<string, Column>,
@@ -27,11 +27,11 @@ export function buildReference(
   const features = config.features.flatMap(({ column: name, kind }): [string, FeatureReference][] =>
     kind === 'TIMESTAMP' ? [] : [[name, featureReference(columns.get(name)!, kind, train)]],
   );
-  // fromEntries makes `__proto__` a name like any other.
+  // With `fromEntries`, `__proto__` is an ordinary name.
   return { features: Object.fromEntries(features), prediction: buildPredictionReference(scoresOf(holdout)) };
 }
 
-/** Of the column's values in these rows. */
+/** The reference of the column's values in these rows. */
 export function featureReference(column: Column, kind: 'NUMERIC' | 'CATEGORICAL', all: Int32Array): FeatureReference {
   const stride = Math.max(1, all.length / MAX_REFERENCE_ROWS);
   const rows = Int32Array.from(
@@ -44,8 +44,8 @@ export function featureReference(column: Column, kind: 'NUMERIC' | 'CATEGORICAL'
 }
 
 /**
- * One number per prediction: class 1's probability, or the top class's of several; the value; the distance to the own
- * centroid.
+ * One number per prediction: the probability of class 1 or, for several classes, of the top class; the value; or the
+ * distance to the nearest centroid.
  */
 function scoresOf(predictions: Predictions): Float64Array {
   if (predictions.kind === 'VALUE') return predictions.values;

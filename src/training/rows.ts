@@ -13,21 +13,23 @@ import type { ReadOptions, Table } from '../adapters/dataset-files/port.js';
 import type { Target } from './port.js';
 import { type Split, splitRows } from './split.js';
 
-/** The rows that a training uses: positions of `split` count within them. */
+/** The rows that a training uses. The indexes of `split` refer to these rows. */
 export interface TrainingRows {
   columns: ReadonlyMap<string, Column>;
-  /** How the table's columns were read. */
+  /** How the columns of the table were read. */
   readings: readonly ColumnReading[];
   rowNumbers: Float64Array;
   target: Target | undefined;
   split: Split;
   droppedMissingTarget: number;
   droppedMissingTime: number;
-  /** Of a split by a column: rows without a value there, or with one that names no part. */
+  /** For a split by a column: rows without a value there, or with a value that names no part. */
   droppedWithoutPart: number | undefined;
 }
 
-/** The same config and file always give the same rows, order and split. Errors: BAD_USER_INPUT naming the field. */
+/**
+ * The same config and file always give the same rows, order and split. Errors: BAD_USER_INPUT, which names the field.
+ */
 export async function loadRows(
   table: Table,
   config: TrainingConfig,
@@ -70,12 +72,12 @@ export async function loadRows(
   };
 }
 
-/** Categories as the file spells them; numbers and instants as values. */
+/** Categories as texts of the file; numbers and times as values. */
 export function featureRequests({ features }: TrainingConfig): ColumnRequest[] {
   return features.map(({ column: name, kind }) => ({ name, form: kind === 'CATEGORICAL' ? 'TEXT' : 'VALUE' }));
 }
 
-/** Classes are what the file spells; a threshold and a regression need the value. */
+/** Classes are texts of the file; a threshold and a regression need the value. */
 export function targetRequests(
   task: Task,
   target: { column: string; greaterThan?: number } | undefined,
@@ -86,7 +88,7 @@ export function targetRequests(
   ];
 }
 
-/** A value is held raw and encoded, and while it is read in a copy. */
+/** A value is held raw and encoded, and also in a copy while it is read. */
 const BYTES_PER_VALUE = 24;
 const MEMORY_SHARE = 0.6;
 
@@ -122,7 +124,7 @@ function buildTarget(config: TrainingConfig, column: Column, train: Int32Array):
   return target;
 }
 
-/** A column as a target; its classes are those that occur in it. */
+/** A column as a target; its classes are the values that occur in it. */
 export function targetOf(task: Task, greaterThan: number | undefined, column: Column): Target {
   if (task === 'REGRESSION') {
     if (column.type !== 'NUMBER')
@@ -161,7 +163,7 @@ function classTarget(column: Column): Target & { kind: 'CLASSES' } {
     classes.sort((a, b) => values.get(a)! - values.get(b)!);
   }
   const indexOf = new Map(classes.map((name, index) => [name, index]));
-  // A spelling that no integer has, such as 1.0 or 1e3, is kept as text.
+  // A spelling that no integer has, such as 1.0 or 1e3, stays a text.
   const areIntegers = numeric && classes.every((name) => String(Number(name)) === name);
   return {
     kind: 'CLASSES',

@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
-/** One thread: the same bits on every run, and the other cores stay with the API. */
+/** One thread: the results are exactly the same in every run, and the other cores stay free for the API. */
 export async function createSession(model: Uint8Array): Promise<InferenceSession> {
   return InferenceSession.create(model, {
     intraOpNumThreads: 1,

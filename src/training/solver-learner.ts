@@ -3,17 +3,17 @@ import type { TrainingState } from './checkpoint.js';
 import type { Learner, TrainingProblem } from './learner.js';
 import { LinearProblem } from './linear-problem.js';
 
-/** Multiplications that a closed form may take: some ten seconds. */
+/** Limit of the multiplications of a closed form: about ten seconds. */
 const CLOSED_FORM_WORK = 1e10;
 const CLOSED_FORM_COLUMNS = 2_000;
-/** Past steps that L-BFGS remembers, as far as memory and checkpoints can hold them. */
+/** Past steps that L-BFGS stores, as far as memory and checkpoints can hold them. */
 const MEMORY = 10;
 const MIN_MEMORY = 3;
 const MEMORY_VALUES = 20_000_000;
 
 /**
- * Linear and logistic regression to their optimum, in double precision: a regression of few columns in closed form, as
- * one epoch; everything else by L-BFGS, an epoch being one iteration.
+ * Fits linear and logistic regression to their optimum, in double precision. A regression with few columns uses a
+ * closed form, as one epoch; all others use L-BFGS, and an epoch is one iteration.
  */
 export function solverLearner(problem: TrainingProblem): Learner {
   const { head, shape, train } = problem;
@@ -47,10 +47,10 @@ function closedForm(linear: LinearProblem, problem: TrainingProblem): Learner {
   };
 }
 
-/** Half of what rounding may leave of a singular system's pivot, as a share of the mean diagonal. */
+/** Half of what rounding may leave in the pivot of a singular system, as a fraction of the mean diagonal. */
 const SINGULAR_SHARE = 1e-10;
 
-/** (XᵀX + λI) w = Xᵀy on centred columns, whose solution leaves the bias unpenalised. */
+/** Solves (XᵀX + λI) w = Xᵀy on centred columns, so that the bias is not penalised. */
 async function ridge(linear: LinearProblem, { shape, train }: TrainingProblem): Promise<Float64Array> {
   const { numericWidth: width, indicatorSlots: slots } = shape;
   const columns = width + shape.indicatorCount;

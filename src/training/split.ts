@@ -10,7 +10,7 @@ import {
 } from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 
-/** Positions of rows. */
+/** Indexes of rows. */
 export interface Split {
   train: Int32Array;
   validation: Int32Array;
@@ -20,10 +20,10 @@ export interface Split {
 type ColumnSplit = Extract<SplitConfig, { by: 'COLUMN' }>;
 type Part = keyof Split;
 const PARTS = ['train', 'validation', 'holdout'] as const satisfies Part[];
-/** Values that a refusal lists. */
+/** Number of values that an error lists. */
 const SHOWN_VALUES = 20;
 
-/** `parts` is the column of a split by COLUMN. Errors: BAD_USER_INPUT naming the field. */
+/** `parts` is the column of a split by COLUMN. Errors: BAD_USER_INPUT, which names the field. */
 export function splitRows(
   config: TrainingConfig,
   rows: number,
@@ -65,7 +65,7 @@ function columnSplit(split: ColumnSplit, rows: number, column: Column, seed: num
   const found = new Set<string>();
   for (let row = 0; row < rows; row++) found.add(categoryAt(column, row));
   const partOf = split.values ? givenParts(split.values, found, column.name) : usualParts(found, column.name);
-  // Rows that no value claims are trained on, unless values say which rows are.
+  // Rows whose value names no part are training rows, unless the split names the values of training rows.
   const others = split.values && !split.values.train ? 'train' : undefined;
   const lists: Record<Part, number[]> = { train: [], validation: [], holdout: [] };
   for (let row = 0; row < rows; row++) {

@@ -5,11 +5,11 @@ interface Counters {
   atMs: number;
   busyMs: number;
   totalMs: number;
-  /** Of the process; null where the system does not say. */
+  /** Processor time of the process; null when the system does not give it. */
   processCpuMs: number | null;
 }
 
-/** Measures the machine and one process of it; each look covers the time since the one before. */
+/** Measures the machine and one of its processes. Each measurement covers the time since the last one. */
 export class SystemUsage {
   private last: Counters;
 
@@ -17,10 +17,7 @@ export class SystemUsage {
     this.last = countersOf(pid);
   }
 
-  /**
-   * Named as MLflow's client names what it logs of a machine; what is of the training's process alone has names of its
-   * own.
-   */
+  /** Uses the names of MLflow's client for the machine; the metrics of the training's process have their own names. */
   look(): Record<string, number> {
     const now = countersOf(this.pid);
     const { last } = this;
@@ -53,7 +50,7 @@ function countersOf(pid: number): Counters {
   };
 }
 
-/** What programs could have: unlike `freemem`, with the caches that the system would give up. */
+/** The memory that programs could get: unlike `freemem`, with the caches that the system would release. */
 function freeBytes(): number {
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readIfThere('/proc/meminfo') ?? '')?.[1];
   return available === undefined ? freemem() : Number(available) * 1024;

@@ -16,11 +16,11 @@ import { buildReference } from './reference.js';
 import { loadRows, type TrainingRows } from './rows.js';
 
 const AGREEMENT_ROWS = 4096;
-/** Shares of the work after which it is exported, and after which it is trained once more. */
+/** Fractions of the work at which the export begins, and at which the training is repeated on all rows. */
 const FITTED_SHARE = 0.95;
 const FITTED_SHARE_BEFORE_REFIT = 0.55;
 
-/** A whole training, in this process. Errors: BAD_USER_INPUT, INVALID_MODEL. */
+/** Runs a whole training in this process. Errors: BAD_USER_INPUT, INVALID_MODEL. */
 export async function train(request: TrainingRequest, hooks: TrainingHooks): Promise<TrainingOutcome> {
   const { config, workDir } = request;
   hooks.onProgress(0, 'Reading the dataset');
@@ -74,9 +74,9 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
   };
 }
 
-/** What an exported model is made of. */
+/** The parts from which a model is exported. */
 interface Exported {
-  /** Positions of the training rows. */
+  /** Indexes of the training rows. */
   learntFrom: Int32Array;
   prepared: PreparedProblem;
   predictor: Predictor;
@@ -84,7 +84,7 @@ interface Exported {
   threshold: number | undefined;
 }
 
-/** The same training on all rows, for the best number of epochs of the judged one. */
+/** The same training on all rows, for the best number of epochs of the evaluated one. */
 async function refitted(
   config: TrainingConfig,
   rows: TrainingRows,

@@ -1,8 +1,7 @@
 import { bearerOf } from '../../modules/core/index.js';
 
 /**
- * The token in an Authorization header: `Bearer <token>`, or `Basic` with the token as the password and any user
- * name.
+ * The token in an Authorization header: `Bearer <token>`, or `Basic` with the token as the password and any user name.
  */
 export function tokenOf(header: unknown): string | null {
   const [, basic] = (typeof header === 'string' && /^Basic ([A-Za-z0-9+/=_-]+)$/i.exec(header)) || [];

@@ -6,30 +6,30 @@ import type { Services } from '../../services.js';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** Who calls, and what a handler works with. */
+/** The caller, and what a handler works with. */
 export interface Call {
   principal: Principal;
   requestId: string;
   services: Services;
-  /** Address at which the caller reached this service, for links. */
+  /** The address at which the caller reached this service, for links. */
   origin: string;
-  /** One use case in one transaction, as the caller's tenant. */
+  /** Runs one use case in one transaction, as the caller's tenant. */
   run<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
 interface Route {
   methods: Method[];
-  /** Under /api/2.0 and /ajax-api/2.0, e.g. `/mlflow/runs/get`; `:name` and `*` as Fastify has them. */
+  /** The path below /api/2.0 and /ajax-api/2.0, e.g. `/mlflow/runs/get`; `:name` and `*` work as in Fastify. */
   path: string;
   /** 2.0 when absent; ROOT for a path without a prefix. */
   version?: '2.0' | '3.0' | 'ROOT';
-  /** The least role that may call it. A token that only reads may call what VIEWER may. */
+  /** The least role that may call it. A token that may only read may call what VIEWER may. */
   role: Role;
 }
 
 /**
- * Takes an object (the query of a GET, the body of others, the parameters of the path over both) and answers one, or
- * the text of one as a stream.
+ * Takes an object (the query of a GET, the body of others; parameters of the path replace both). Returns an object, or
+ * a stream of its JSON text.
  */
 export interface JsonEndpoint extends Route {
   kind: 'JSON';
@@ -37,13 +37,13 @@ export interface JsonEndpoint extends Route {
   handle(call: Call, input: unknown): Promise<object>;
 }
 
-/** Takes the body as a stream (`request.body`) and answers as it likes. */
+/** Takes the body as a stream (`request.body`) and sends any answer. */
 export interface StreamEndpoint extends Route {
   kind: 'STREAM';
   handle(call: Call, request: FastifyRequest, reply: FastifyReply): Promise<unknown>;
 }
 
-/** An endpoint as data. Only `registerMlflow` makes routes of them, behind the one check of who calls. */
+/** An endpoint as data. Only `registerMlflow` makes routes of them, after the single check of the caller. */
 export type Endpoint = JsonEndpoint | StreamEndpoint;
 
 export function jsonEndpoint<Schema extends z.ZodObject>(
@@ -54,7 +54,7 @@ export function jsonEndpoint<Schema extends z.ZodObject>(
   handle: (call: Call, input: z.output<Schema>) => Promise<object>,
   version?: Route['version'],
 ): JsonEndpoint {
-  // Erased here alone: the runner parses with this same schema before it calls.
+  // The type is lost only here: the route parses with this same schema before it calls the handler.
   return {
     kind: 'JSON',
     methods,

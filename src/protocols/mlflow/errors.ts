@@ -1,6 +1,6 @@
 import { AppError, ErrorCode } from '../../errors.js';
 
-/** The error codes of MLflow's protocol that this service answers with, and their HTTP statuses. */
+/** The error codes of MLflow's protocol that this service uses, and their HTTP statuses. */
 const HTTP_STATUS = {
   BAD_REQUEST: 400,
   INVALID_PARAMETER_VALUE: 400,
@@ -19,7 +19,10 @@ interface ErrorClass {
   error_class: string;
 }
 
-/** What else clients of MLflow 3.17 show of an error: its SQLSTATE and its class, where MLflow's server gives them. */
+/**
+ * The further parts of an error that clients of MLflow 3.17 show: its SQLSTATE and its class, as far as MLflow's server
+ * gives them.
+ */
 const CLASSES: Partial<Record<MlflowErrorCode, ErrorClass>> = {
   BAD_REQUEST: { sqlstate: 'KAM00', error_class: 'INVALID_PARAMETER_VALUE' },
   INVALID_PARAMETER_VALUE: { sqlstate: 'KAM00', error_class: 'INVALID_PARAMETER_VALUE' },
@@ -31,23 +34,23 @@ const CLASSES: Partial<Record<MlflowErrorCode, ErrorClass>> = {
   TEMPORARILY_UNAVAILABLE: { sqlstate: 'XXM00', error_class: 'CLIENT_INTERNAL_ERROR' },
 };
 
-/** Error for a sort by an attribute that does not exist. */
+/** The error for an order by an attribute that does not exist. */
 const UNKNOWN_ATTRIBUTE: ErrorClass = { sqlstate: 'KAM04', error_class: 'ATTRIBUTE_NOT_FOUND' };
 
 const MAX_MESSAGE_LENGTH = 2_500;
 
-/** A message may quote what a caller sent, as far as somebody reads it. */
+/** A message may quote what a client sent, cut to a readable length. */
 const shorten = (message: string) =>
   message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH).toWellFormed()}…` : message;
 
 export type MlflowErrorCode = keyof typeof HTTP_STATUS;
 
-/** A refusal in the words of MLflow's own server, where its clients know them. */
+/** A refusal with the message of MLflow's own server, when its clients know that message. */
 export class MlflowError extends Error {
   constructor(
     readonly code: MlflowErrorCode,
     message: string,
-    /** The code's own when absent. */
+    /** When absent: the class of the code. */
     private readonly errorClass?: ErrorClass,
   ) {
     super(message);
@@ -68,8 +71,8 @@ export const invalidParameter = (message: string) => new MlflowError('INVALID_PA
 export const doesNotExist = (message: string) => new MlflowError('RESOURCE_DOES_NOT_EXIST', message);
 
 /**
- * What MLflow calls the errors of this service. Clients repeat 429 and 5xx for minutes: a mistake of a caller is never
- * one of those.
+ * MLflow's codes for the errors of this service. Clients repeat 429 and 5xx for minutes, so a mistake of a client never
+ * gets one of these.
  */
 function codeOf(code: ErrorCode): MlflowErrorCode {
   switch (code) {
@@ -81,7 +84,7 @@ function codeOf(code: ErrorCode): MlflowErrorCode {
     case ErrorCode.QUERY_TOO_COMPLEX:
     case ErrorCode.GATE_NOT_PASSED:
     case ErrorCode.RESOURCE_EXHAUSTED:
-    // Where a name is taken, the endpoint itself answers RESOURCE_ALREADY_EXISTS.
+    // When a name is taken, the endpoint itself answers RESOURCE_ALREADY_EXISTS.
     case ErrorCode.CONFLICT:
       return 'INVALID_PARAMETER_VALUE';
     case ErrorCode.UNAUTHENTICATED:
@@ -102,17 +105,17 @@ function codeOf(code: ErrorCode): MlflowErrorCode {
 export const WRONG_CONTENT_TYPE = "Bad Request. Content-Type must be one of ['application/json'].";
 
 /**
- * PostgreSQL's unique and foreign keys, behind the services' own checks: two requests met between such a check and its
- * write.
+ * PostgreSQL's unique and foreign keys, which come after the checks of the services: two requests collided between such
+ * a check and its write.
  */
 const RACES: Record<string, MlflowErrorCode> = {
   '23505': 'RESOURCE_ALREADY_EXISTS',
   '23503': 'RESOURCE_DOES_NOT_EXIST',
-  // A deadlock: clients try again.
+  // A deadlock: clients retry.
   '40P01': 'TEMPORARILY_UNAVAILABLE',
 };
 
-/** Any error as MLflow's protocol tells it; null for one that is a fault of this service. */
+/** Any error in the form of MLflow's protocol; null for a fault of this service. */
 export function toMlflowError(error: unknown): MlflowError | null {
   if (error instanceof MlflowError) return error;
   if (error instanceof AppError) {
@@ -123,13 +126,13 @@ export function toMlflowError(error: unknown): MlflowError | null {
   const race = code === undefined ? undefined : RACES[code];
   if (race)
     return new MlflowError(race, 'What this request depends on was made or removed by another one at the same moment.');
-  // Fastify's own refusals: a body that is too large or cut off.
+  // Fastify's own refusals: a body that is too large or incomplete.
   if (statusCode === 415) return invalidParameter(WRONG_CONTENT_TYPE);
   if (statusCode !== undefined && statusCode < 500) return invalidParameter(message ?? 'The request cannot be read.');
   return null;
 }
 
-/** For `catch`: replaces an error of this code by another one. */
+/** For `catch`: replaces an error with this code by another one. */
 export const instead =
   (code: ErrorCode, tell: (error: AppError) => Error) =>
   (error: unknown): never => {
@@ -138,7 +141,7 @@ export const instead =
 
 export const whenAbsent = (absent: () => Error) => instead(ErrorCode.NOT_FOUND, absent);
 
-/** What our rules refuse because of a state is an invalid parameter in MLflow's terms. */
+/** A refusal because of a state is an invalid parameter in MLflow's protocol. */
 export const refusedState = instead(ErrorCode.CONFLICT, ({ message }) => invalidParameter(message));
 
 export const whenTaken = (tell: (error: AppError) => string) =>

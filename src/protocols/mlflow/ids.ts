@@ -12,7 +12,7 @@ export function runIdOf(text: string): string {
 
 const MODEL_PREFIX = 'm-';
 
-/** Logged models have a letter before theirs. */
+/** Ids of logged models have a prefix. */
 export const toModelId = (id: string) => `${MODEL_PREFIX}${toHexId(id)}`;
 
 export const noLoggedModel = (text: string) => doesNotExist(`Logged model with ID '${text}' not found.`);
@@ -23,7 +23,7 @@ export function loggedModelIdOf(text: string): string {
   return id;
 }
 
-/** For `catch`: replaces our id in an error about an absent thing by the caller's text. */
+/** For `catch`: in an error about an absent object, replaces the UUID by the text that the client gave. */
 const absentAmong = (texts: readonly string[], idOf: (text: string) => string, absent: (text: string) => Error) =>
   instead(ErrorCode.NOT_FOUND, (error) => {
     const missing = texts.find((text) => error.details.got === quote(idOf(text)));
@@ -33,15 +33,15 @@ const absentAmong = (texts: readonly string[], idOf: (text: string) => string, a
 export const absentRuns = (texts: readonly string[]) => absentAmong(texts, runIdOf, noRun);
 export const absentLoggedModels = (texts: readonly string[]) => absentAmong(texts, loggedModelIdOf, noLoggedModel);
 
-/** Each tenant has an experiment that is called by this id. */
+/** The id of the default experiment, the same in each tenant. */
 export const DEFAULT_EXPERIMENT = '0';
 
 export const toExperimentId = ({ id, isDefault }: { id: string; isDefault: boolean }) =>
   isDefault ? DEFAULT_EXPERIMENT : toHexId(id);
 
 /**
- * The default experiment as it is; null for a whole number, which is an id that MLflow's own server gives, and never
- * one of ours.
+ * The id of an experiment; the default one stays as it is. Null for other whole numbers, which are ids of MLflow's own
+ * server and never of this service.
  */
 export function experimentIdOf(text: string): string | null {
   if (text === DEFAULT_EXPERIMENT) return text;

@@ -6,12 +6,12 @@ import { pythonBytes, pythonRepr, pythonStr } from './python-json.js';
 
 const MAX_SHOWN_BYTES = 100;
 
-// Page tokens as MLflow's own server makes them: the place in the list, as JSON in base64.
+// Page tokens in the format of MLflow's own server: the place in the list, as JSON in base64.
 
 export const pageToken = (offset: number, search: object = {}) =>
   Buffer.from(JSON.stringify({ ...search, offset })).toString('base64');
 
-/** Other fields of the page token of logged models, in MLflow's words. */
+/** Other fields of the page token of logged models, with MLflow's names. */
 const SEARCHED = {
   experiment_ids: ['Experiment IDs in the page token do', 'experiment IDs'],
   filter_string: ['Filter string in the page token does', 'filter string'],
@@ -20,7 +20,7 @@ const SEARCHED = {
 
 export type SearchedModels = Record<keyof typeof SEARCHED, unknown>;
 
-/** The place that a token names, which must be one of the same search. */
+/** The place that a token names; it must be a token of the same search. */
 export function offsetInSearch(token: string, search: SearchedModels): number {
   if (token === '') return 0;
   const parsed = parseToken(
@@ -56,14 +56,17 @@ function parseToken(token: string, tell = (bytes: Buffer) => `, decoded value=${
   }
 }
 
-/** A text that is no token is refused in MLflow's words; one of another search, in ours. */
+/**
+ * A text that is not a token is refused with MLflow's message; a token of another search, with a message of this
+ * service.
+ */
 export const refusedToken = (token: string) => (error: unknown) => {
   if (!(error instanceof AppError) || error.details.field !== 'page_token') throw error;
   const parsed = parseToken(token);
   throw Array.isArray(parsed) ? error : invalidParameter(`Invalid page token, parsed value=${pythonRepr(parsed)}`);
 };
 
-/** One page of a list of which one item more than wanted was read. */
+/** One page of a list. The list was read with one item more than requested. */
 export function pageOf<Name extends string, T>(
   name: Name,
   found: T[],
@@ -75,7 +78,7 @@ export function pageOf<Name extends string, T>(
   };
 }
 
-/** A page size of which MLflow's server refuses too large ones before anything else. */
+/** A page size. MLflow's server refuses too large ones before anything else. */
 export const atMost = (largest: number) => integer.refine((value) => value === null || value <= largest);
 
 export function checkMaxResults(value: number, largest: number): void {

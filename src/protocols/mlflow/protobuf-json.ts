@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { invalidParameter } from './errors.js';
 import { compactJson } from './python-json.js';
 
-// Pieces of schemas as protobuf reads JSON: null is absent, an absent field has its type's zero, integers may come as
-// text, unknown fields are ignored.
+// Parts of schemas that read JSON as protobuf does: null is absent, an absent field has the zero of its type, integers
+// may be texts, unknown fields are ignored.
 
-/** A string that must be given and not be empty. */
+/** A string that must be given and must not be empty. */
 export const requiredString = z.string().min(1);
 export const string = z
   .string()
@@ -20,14 +20,14 @@ export const boolean = z
 
 const INTEGER = /^[-+]?\d{1,19}(\.0*)?$/;
 
-/** An int64, as far as a number can hold it exactly. */
+/** An int64, if a number can hold it exactly. */
 export const requiredInteger = z.unknown().transform((value, context) => {
   const number = typeof value === 'string' && INTEGER.test(value) ? Number(value) : value;
   if (typeof number === 'number' && Number.isSafeInteger(number)) return number;
   context.addIssue({ code: 'custom' });
   return z.NEVER;
 });
-/** null when not given. */
+/** Null when not given. */
 export const integer = requiredInteger.nullish().transform((value) => value ?? null);
 
 const NON_FINITE: Record<string, number> = {
@@ -37,7 +37,7 @@ const NON_FINITE: Record<string, number> = {
 };
 const DECIMAL = /^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$/;
 
-/** A double: a number, or text as protobuf writes one. */
+/** A double: a number, or a text as protobuf writes one. */
 export const requiredDouble = z.unknown().transform((value, context) => {
   if (typeof value === 'number') return value;
   const number =
@@ -54,19 +54,19 @@ export const repeated = <Item extends z.ZodType>(item: Item) =>
     .transform((value) => value ?? []);
 
 export const keyValue = z.object({ key: requiredString, value: string });
-/** One whose key is checked by rules that tell an empty one too. */
+/** A key and value whose key is checked later, by rules that also report an empty key. */
 export const checkedKeyValue = z
   .object({ key: string, value: string })
   .nullable()
   .transform((entry) => entry ?? { key: '', value: '' });
 
-/** How MLflow's server ends what it says of a parameter. */
+/** The end of MLflow's messages about a parameter. */
 export const MORE = ' See the API docs for more information about request parameters.';
 
 export const missing = (parameter: string) =>
   invalidParameter(`Missing value for required parameter '${parameter}'.${MORE}`);
 
-/** The checked input of an endpoint; refuses in MLflow's words. */
+/** The checked input of an endpoint; refuses with MLflow's messages. */
 export function parseRequest(schema: z.ZodObject, input: Record<string, unknown>): unknown {
   // A missing run is reported before anything else.
   if ('run_uuid' in schema.shape && !input['run_id'] && !input['run_uuid']) throw missing('run_id');
@@ -100,7 +100,9 @@ function pythonType(value: unknown): string {
   }
 }
 
-/** The query of a GET by the schema's types: a repeated field keeps all its values, others have their first. */
+/**
+ * The query of a GET, by the types of the schema: a field that may repeat keeps all its values, others keep the first.
+ */
 export function fromQuery(schema: z.ZodObject, query: URLSearchParams): Record<string, unknown> {
   const input: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(schema.shape)) {
@@ -126,18 +128,18 @@ function innerType(field: z.ZodType): string {
   return at.def.type;
 }
 
-/** Escapes that text can hold and this service does not keep. */
+/** Escapes that a text can have and this service does not store. */
 const UNSTORABLE = /\\u(?:0000|[dD][89a-fA-F])/;
 /**
- * Python's json writes numbers that JSON lacks. An unclosed text extends to the end of the body: it is read once, not
- * from each of its quotes.
+ * Python's json writes numbers that JSON does not have. An unclosed text ends with the body: it is read once, and not
+ * again from each of its quotes.
  */
 const BARE_NUMBER = /"[^"\\]*(?:\\[^][^"\\]*)*(?:"|\\?$)|-?\b(?:NaN|Infinity)\b/g;
 
-/** The object that a body holds; one that is no JSON counts as empty, as MLflow's server has it. */
+/** The object in a body. A body that is not JSON counts as empty, as in MLflow's server. */
 export function fromBody(text: string): Record<string, unknown> {
   let value = parseJson(text);
-  // Old clients send their JSON as a string of JSON.
+  // Old clients send their JSON as a JSON string.
   if (typeof value === 'string') value = parseJson(value);
   if (value == null) return {};
   if (typeof value !== 'object' || Array.isArray(value))
@@ -158,7 +160,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Text with a NUL or half of a surrogate pair, at any depth: a stack of its own, since nesting may be deep. */
+/**
+ * Finds text with a NUL or half of a surrogate pair at any depth. It uses its own stack, because the nesting may be
+ * deep.
+ */
 export function refuseUnstorable(value: unknown): void {
   const rest: unknown[] = [value];
   while (rest.length > 0) {

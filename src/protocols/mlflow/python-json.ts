@@ -1,15 +1,13 @@
 import { pythonText } from './filters/messages.js';
 
-// JSON as Python's json module writes it: MLflow's server shows it in messages and keeps it in tags.
+// JSON as Python's json module writes it: MLflow's server shows it in messages and stores it in tags.
 
 const SHOWN_LENGTH = 2_000;
 
 const BEYOND_ASCII = /[\u0080-\uffff]/g;
 const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/**
- * As Python's json.dumps(value, sort_keys=True, separators=(',', ':')) writes it, and no longer than somebody reads.
- */
+/** Like Python's json.dumps(value, sort_keys=True, separators=(',', ':')), cut to a readable length. */
 export function compactJson(value: unknown): string {
   try {
     const sorted = JSON.stringify(value, (_key, item: unknown) =>
@@ -19,13 +17,13 @@ export function compactJson(value: unknown): string {
     ).replaceAll(BEYOND_ASCII, escaped);
     return sorted.length > SHOWN_LENGTH ? `${sorted.slice(0, SHOWN_LENGTH)}…` : sorted;
   } catch (error) {
-    // What nests deeper than a stack was parsed all the same.
+    // A value that nests too deep for the stack could still be parsed.
     if (error instanceof RangeError) return '…';
     throw error;
   }
 }
 
-/** As json.dumps(value) writes it: a space after commas and colons. */
+/** Like json.dumps(value): with a space after commas and colons. */
 export function spacedJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(spacedJson).join(', ')}]`;
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
@@ -33,7 +31,7 @@ export function spacedJson(value: unknown): string {
   return `{${entries.join(', ')}}`;
 }
 
-/** What json.loads made of a text, as Python's repr shows it. */
+/** A value of json.loads, as Python's repr shows it. */
 export const pythonRepr = (value: unknown): string => (isDeep(value) ? '…' : reprOf(value));
 
 function reprOf(value: unknown): string {
@@ -46,7 +44,7 @@ function reprOf(value: unknown): string {
   return `{${entries.join(', ')}}`;
 }
 
-/** As Python's str shows it: a text as it is. */
+/** Like Python's str: a text stays as it is. */
 export const pythonStr = (value: unknown): string => (typeof value === 'string' ? value : pythonRepr(value));
 
 /** Bytes as Python's repr shows them. */
@@ -55,10 +53,7 @@ export const pythonBytes = (bytes: Buffer): string =>
 
 const MAX_DEPTH = 200;
 
-/**
- * Whether a value nests deeper than anybody means it: it is parsed all the same, but what writes it again would run out
- * of stack.
- */
+/** Whether a value nests deeper than any real one. It can be parsed, but writing it would overflow the stack. */
 export function isDeep(value: unknown): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; depth <= MAX_DEPTH; depth++) {
@@ -68,7 +63,7 @@ export function isDeep(value: unknown): boolean {
   return true;
 }
 
-/** The list that a tag keeps as JSON; empty when a client wrote something else there. */
+/** The list that a tag has as JSON; empty when a client wrote something else. */
 export function parseList(text: string | null | undefined): unknown[] {
   try {
     const list: unknown = JSON.parse(text ?? '[]');
@@ -78,13 +73,13 @@ export function parseList(text: string | null | undefined): unknown[] {
   }
 }
 
-/** That list with one entry more, as JSON; the oldest go where it grows too long. */
+/** That list with one more entry, as JSON. The oldest entries are dropped when it gets too long. */
 export function addToList(before: string | null, entry: unknown, maxLength: number): string {
   const kept: string[] = [];
   let length = 0;
   for (const item of [...parseList(before), entry].reverse()) {
     const json = spacedJson(item);
-    // Two characters for each separator, and for the brackets around all.
+    // Two characters for each separator, and for the outer brackets.
     length += json.length + 2;
     if (kept.length > 0 && length > maxLength) break;
     kept.push(json);

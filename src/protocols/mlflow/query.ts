@@ -2,8 +2,8 @@ import type { FastifyRequest } from 'fastify';
 import { refuseUnstorable } from './protobuf-json.js';
 
 /**
- * The query of a request whose endpoint has no schema: of a name that comes several times the first, as MLflow's server
- * takes it.
+ * The query of a request whose endpoint has no schema. Of a repeated name the first value counts, as in MLflow's
+ * server.
  */
 export function queryOf({ query }: FastifyRequest): Record<string, string | undefined> {
   refuseUnstorable(query);

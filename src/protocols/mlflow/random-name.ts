@@ -13,7 +13,7 @@ const ANIMALS = (
   'whale wolf worm wren yak'
 ).split(' ');
 
-/** A name for unnamed things, like "brave-lynx-417". */
+/** A name for unnamed objects, like "brave-lynx-417". */
 export function randomName(): string {
   const pick = (words: string[]) => words[randomInt(words.length)];
   return `${pick(MANNERS)}-${pick(ANIMALS)}-${randomInt(1_000)}`;

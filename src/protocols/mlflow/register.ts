@@ -17,7 +17,7 @@ import { requireMlflowScope, requireOwnRun } from './run-scope.js';
 import { fromBody, fromQuery, parseRequest, refuseUnstorable } from './protobuf-json.js';
 
 export interface MlflowParts {
-  /** Every endpoint of the protocol that this service has; what is not here is ENDPOINT_NOT_FOUND. */
+  /** All endpoints of the protocol that this service has; any other one is ENDPOINT_NOT_FOUND. */
   endpoints: readonly Endpoint[];
   tokens: TokenVerifier;
   db: Database;
@@ -27,18 +27,18 @@ export interface MlflowParts {
   logger: Logger;
 }
 
-/** The version of MLflow whose protocol this is: its client asks, and chooses what it sends. */
+/** The version of MLflow that has this protocol. MLflow's client asks for it, and decides by it what it sends. */
 const PROTOCOL_VERSION = '3.17.2';
 const PREFIXES = ['/api', '/ajax-api'];
-/** A log of a thousand metrics has 100 kB; the profiles of many datasets may come in one request. */
+/** A log of a thousand metrics has 100 kB; one request may have the profiles of many datasets. */
 const MAX_JSON_BYTES = 32 * 1024 ** 2;
 
-/** MLflow's REST protocol, so that its clients log straight to this service. */
+/** MLflow's REST protocol, so that its clients can log to this service directly. */
 export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): void {
   registerProbes(fastify, parts.objects);
   void fastify.register(async (scope) => {
     const principals = new WeakMap<FastifyRequest, Principal>();
-    // The one place where callers are known: nothing in this scope answers before it.
+    // The only place that authenticates callers: nothing in this scope answers before it.
     scope.addHook('onRequest', async (request) => {
       const token = tokenOf(request.headers.authorization);
       if (!token) throw unauthenticated();
@@ -78,13 +78,13 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
   });
 }
 
-/** A path where there is nothing, or nothing for this method. */
+/** The error for a path without an endpoint, or without one for this method. */
 export const noEndpoint = ({ method, url }: Pick<FastifyRequest, 'method' | 'url'>) =>
   new MlflowError('ENDPOINT_NOT_FOUND', `This service has no endpoint ${method} ${url.split('?')[0]}.`);
 
 type Open = (request: FastifyRequest, endpoint: Endpoint) => Call;
 
-/** Where an endpoint answers. */
+/** The URLs of an endpoint. */
 export const urlsOf = ({ path, version = '2.0' }: Endpoint) =>
   version === 'ROOT' ? [path] : PREFIXES.map((prefix) => `${prefix}/${version}${path}`);
 
@@ -119,7 +119,7 @@ function registerJson(scope: FastifyInstance, endpoints: readonly Endpoint[], op
   }
 }
 
-/** A page of another site can send forms and plain text with a browser's credentials; JSON it cannot. */
+/** A page of another site can send forms and plain text with a browser's credentials, but not JSON. */
 function checkContentType({ method, headers }: FastifyRequest): void {
   if (method !== 'POST' && method !== 'PUT') return;
   const type = headers['content-type'];
@@ -150,7 +150,7 @@ function registerStreams(scope: FastifyInstance, endpoints: readonly Endpoint[],
   }
 }
 
-/** What clients ask before they say who they are. */
+/** Requests that clients make before they authenticate. */
 function registerProbes(fastify: FastifyInstance, { signedRequests }: ObjectStore): void {
   fastify.get('/version', async (_request, reply) => reply.type('text/plain; charset=utf-8').send(PROTOCOL_VERSION));
   fastify.get('/health', async (_request, reply) => reply.type('text/plain; charset=utf-8').send('OK'));
@@ -160,8 +160,7 @@ function registerProbes(fastify: FastifyInstance, { signedRequests }: ObjectStor
       workspaces_enabled: false,
       trace_archival_enabled: false,
       multipart_uploads_enabled: true,
-      // A signed address costs a small file a second request: it pays where the bytes then come from another server
-      // than this one.
+      // A signed URL costs a second request for a small file: it is worth it only when another server sends the bytes.
       multipart_downloads_enabled: signedRequests === null,
       presigned_upload_run_id_supported: false,
       presigned_upload_model_id_supported: false,

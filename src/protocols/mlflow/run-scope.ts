@@ -2,18 +2,18 @@ import { Role, type Principal, outsideScope, requireRun, requireScope, fromHexId
 import { safePath } from './artifacts/place.js';
 import type { Endpoint } from './endpoint.js';
 
-/** The text that names the run of a request; null when the request is about more than a run. */
+/** The text in a request that names its run; null when the request is about more than one run. */
 type RunOf = (input: Record<string, unknown>) => unknown;
 
 const named: RunOf = ({ run_id: id, run_uuid: old }) => id || old;
 const hasModel = (metric: unknown) => Boolean((metric as { model_id?: unknown } | null)?.model_id);
-/** A metric of a logged model is written to that model as well. */
+/** A metric of a logged model is also written to that model. */
 const withoutModel: RunOf = (input) =>
   hasModel(input) || (input['metrics'] as unknown[] | undefined)?.some(hasModel) ? null : named(input);
 /** `<experiment>/<run>/artifacts/…` */
 const inPath: RunOf = ({ '*': path }) => safePath(`${String(path)}/file`).split('/')[1];
 
-/** What a token that writes one run may call for that run. Everything else is refused. */
+/** The endpoints that a token for one run may call for that run. All others are refused. */
 const RUN_OF: Record<string, RunOf> = {
   'GET /mlflow/runs/get': named,
   'POST /mlflow/runs/update': named,
@@ -35,13 +35,13 @@ const RUN_OF: Record<string, RunOf> = {
 
 const nameOf = ({ methods, path }: Endpoint) => `${methods.join()} ${path}`;
 
-/** Before anything of a request is read: a token that only reads calls what VIEWER may call. */
+/** Called before anything of a request is read: a token that may only read may call what VIEWER may. */
 export function requireMlflowScope({ scope }: Principal, endpoint: Endpoint): void {
   const forOneRun = Object.hasOwn(RUN_OF, nameOf(endpoint)) ? (['WRITE_RUN'] as const) : [];
   requireScope(scope, nameOf(endpoint), [...(endpoint.role === Role.VIEWER ? (['READ'] as const) : []), ...forOneRun]);
 }
 
-/** Of a token that writes one run, that the request is about that one alone. */
+/** For a token for one run: refuses a request that is not only about that run. */
 export function requireOwnRun({ scope }: Principal, endpoint: Endpoint, input: unknown): void {
   if (scope?.kind !== 'WRITE_RUN') return;
   const run = RUN_OF[nameOf(endpoint)]?.(input as Record<string, unknown>);
@@ -49,5 +49,5 @@ export function requireOwnRun({ scope }: Principal, endpoint: Endpoint, input: u
   requireRun(scope, nameOf(endpoint), fromHexId(run));
 }
 
-/** For the test that holds them against the endpoints. */
+/** For the test that compares them with the endpoints. */
 export const scopedEndpoints: readonly string[] = Object.keys(RUN_OF);

@@ -3,7 +3,7 @@ import { AppError, ErrorCode } from '../../errors.js';
 import { toHexId } from '../../modules/core/index.js';
 import { EventType, type ClaimedDelivery, type WebhookFormat } from '../../modules/platform/index.js';
 
-/** The events of MLflow's webhooks that occur here, each with our own event. */
+/** The events of MLflow's webhooks that this service has, each with its event type. */
 export const MLFLOW_WEBHOOK_EVENTS = {
   'registered_model.created': EventType.MODEL_CREATED,
   'model_version.created': EventType.MODEL_REGISTERED,
@@ -15,7 +15,7 @@ export const MLFLOW_WEBHOOK_EVENTS = {
 
 export type MlflowWebhookEvent = keyof typeof MLFLOW_WEBHOOK_EVENTS;
 
-/** As the services write the payloads of these events. */
+/** The payloads that the services write for these events. */
 interface RegistryPayload {
   modelName: string;
   version: number | null;
@@ -33,7 +33,7 @@ interface MlflowMessage {
   data: Record<string, unknown>;
 }
 
-/** One of our events in MLflow's words; null for what MLflow does not tell. */
+/** An event in MLflow's format; null when MLflow has no such event. */
 function toMlflowMessage(type: string, payload: Record<string, unknown>): MlflowMessage | null {
   const {
     modelName: name,
@@ -58,7 +58,7 @@ function toMlflowMessage(type: string, payload: Record<string, unknown>): Mlflow
       };
     }
     case EventType.MODEL_TAG_CHANGED:
-      // MLflow only reports tags of versions.
+      // MLflow reports only tags of versions.
       if (number === null) return null;
       if (value === null) return { event: 'model_version_tag.deleted', data: { name, version, key } };
       return { event: 'model_version_tag.set', data: { name, version, key, value } };
@@ -70,7 +70,7 @@ function toMlflowMessage(type: string, payload: Record<string, unknown>): Mlflow
   }
 }
 
-/** What a test sends: the payload that MLflow's own server sends then. */
+/** The payload of a test message, as MLflow's own server sends it. */
 const MLFLOW_EXAMPLES: Record<string, Record<string, unknown>> = {
   'registered_model.created': {
     name: 'example_model',
@@ -96,7 +96,7 @@ function mlflowBody({ event, data }: MlflowMessage, at: Date): string {
   return JSON.stringify({ entity, action, timestamp: at.toISOString(), data });
 }
 
-/** The same signature as for other webhooks, keyed by the secret's text; none without a secret. */
+/** The same signature as for other webhooks, with the secret's text as the key; none without a secret. */
 function mlflowHeaders(deliveryId: string, sentAt: Date, body: string, secret: string): Record<string, string> {
   const timestamp = String(Math.floor(sentAt.getTime() / 1000));
   const signature = createHmac('sha256', secret).update(`${deliveryId}.${timestamp}.${body}`).digest('base64');
@@ -112,12 +112,12 @@ function bodyOf({ type, payload, mlflowEvents, createdAt, happenedAt }: ClaimedD
   const example = first === undefined ? undefined : MLFLOW_EXAMPLES[first as MlflowWebhookEvent];
   if (type === null && example) return mlflowBody({ event: first as MlflowWebhookEvent, data: example }, createdAt);
   const message = type === null ? null : toMlflowMessage(type, payload ?? {});
-  // Deliveries are made only for events that MLflow tells.
+  // Deliveries are created only for events that MLflow has.
   if (!message) throw new AppError(ErrorCode.INTERNAL, 'MLflow has no webhook message for this event.');
   return mlflowBody(message, happenedAt ?? createdAt);
 }
 
-/** Webhooks that MLflow's clients made get the messages of MLflow's own server. */
+/** Webhooks that MLflow's clients created get the messages of MLflow's own server. */
 export const mlflowWebhooks: WebhookFormat = {
   nameOf: (type, payload) => toMlflowMessage(type, payload)?.event ?? null,
   messageOf: (delivery, sentAt) => {

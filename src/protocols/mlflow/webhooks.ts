@@ -90,7 +90,7 @@ export const webhookEndpoints: Endpoint[] = [
   }),
 ];
 
-/** Of those that were made through this protocol; the others have events without a name in it. */
+/** Finds a webhook that was created through this protocol; others have events that MLflow does not have. */
 async function find(call: Call, id: string): Promise<Webhook> {
   const absent = () => doesNotExist(`Webhook with ID ${id} not found.`);
   if (!UUID.test(id)) throw absent();
@@ -132,7 +132,7 @@ const alreadyExists = (name: string) =>
       : error,
   );
 
-/** A worker sends the message; its answer is waited for. */
+/** A worker sends the message; this waits for the outcome. */
 async function outcomeOf(call: Call, deliveryId: string): Promise<WebhookDelivery> {
   for (
     const deadlineMs = Date.now() + TEST_PATIENCE_MS;

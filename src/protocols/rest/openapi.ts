@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ErrorCode } from '../../errors.js';
 import type { Operation } from './operation.js';
 
-/** What every refusal looks like. */
+/** The body of every error. */
 export const restError = z
   .object({
     code: z.enum(ErrorCode).describe('What kind of error it is; each is explained in docs/errors.md.'),
@@ -18,7 +18,7 @@ const RETRY_AFTER = {
   'retry-after': { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
 };
 
-/** Refusals by their HTTP status. */
+/** Errors by their HTTP status. */
 const REFUSALS: Record<string, { description: string; headers?: object }> = {
   400: { description: 'The body does not fit: BAD_USER_INPUT, INVALID_TENSOR.' },
   401: { description: 'No valid token: UNAUTHENTICATED.' },
@@ -31,7 +31,7 @@ const REFUSALS: Record<string, { description: string; headers?: object }> = {
   504: { description: 'The model took too long: DEADLINE_EXCEEDED.' },
 };
 
-/** The description of the operations, made of the schemas that check what comes and type what goes. */
+/** The OpenAPI description of the operations, made from the schemas that check requests and type answers. */
 export function openApi(operations: readonly Operation[]): object {
   const schemas: Record<string, unknown> = {};
   const refTo = (schema: z.ZodType, io: 'input' | 'output') => {
@@ -84,7 +84,7 @@ export function openApi(operations: readonly Operation[]): object {
   };
 }
 
-/** Definitions of a JSON schema lie elsewhere in OpenAPI. */
+/** OpenAPI has the definitions of a JSON schema in another place. */
 function moved(definition: unknown): unknown {
   return JSON.parse(JSON.stringify(definition).replaceAll('#/$defs/', '#/components/schemas/'));
 }

@@ -4,14 +4,14 @@ import type { Principal } from '../../modules/core/index.js';
 import type { Services } from '../../services.js';
 import type { Need } from '../caller.js';
 
-/** Who calls, and what a handler works with. */
+/** The caller, and what a handler works with. */
 export interface RestCall {
   principal: Principal;
-  /** The bearer token as it came. */
+  /** The bearer token as it was sent. */
   token: string | null;
   requestId: string;
   services: Services;
-  /** One use case in one transaction, as the caller's tenant. */
+  /** Runs one use case in one transaction, as the caller's tenant. */
   run<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
@@ -19,13 +19,13 @@ export interface RestCall {
 export interface Operation {
   id: string;
   method: 'GET' | 'POST';
-  /** Under /v1, e.g. `/endpoints/{name}/predict`. */
+  /** The path below /v1, e.g. `/endpoints/{name}/predict`. */
   path: string;
   summary: string;
   description: string;
-  /** What its caller's token must be good for. ATTEMPT: the token of an attempt at a job, which the service checks. */
+  /** The rights that the caller's token needs. ATTEMPT: the token of an attempt of a job, which the service checks. */
   need: Need | 'ATTEMPT';
-  /** Parameters of the path with what they mean. */
+  /** Parameters of the path, and their meaning. */
   params: Record<string, string>;
   body: z.ZodType | null;
   example: unknown;
@@ -33,7 +33,7 @@ export interface Operation {
   handle(call: RestCall, params: Record<string, string>, body: unknown): Promise<unknown>;
 }
 
-/** Services call what came `input`, as GraphQL does; here it is the body itself. */
+/** Services name fields below `input`, as in GraphQL; here the input is the body itself. */
 export const inWordsOfBody = (text: string) => text.replace(/^input\./, '');
 
 export function operation<Body extends z.ZodType | null, Answer extends z.ZodType>(
@@ -47,6 +47,6 @@ export function operation<Body extends z.ZodType | null, Answer extends z.ZodTyp
     ): Promise<z.input<Answer>>;
   },
 ): Operation {
-  // Erased here alone: the route parses with this same schema before it calls.
+  // The type is lost only here: the route parses with this same schema before it calls the handler.
   return { ...given, handle: (call, params, body) => given.handle(call, params, body as never) };
 }

@@ -10,7 +10,7 @@ import {
 import { DATATYPES } from '../../modules/model-contract/index.js';
 import { operation } from './operation.js';
 
-/** Names of the Open Inference Protocol. */
+/** The names of the Open Inference Protocol. */
 const tensor = <Element extends z.ZodType>(data: Element) =>
   z.strictObject({
     name: z.string().describe('Name of the input or output, as in the model’s signature.'),
@@ -26,7 +26,7 @@ const isObject = (value: unknown): boolean => typeof value === 'object' && value
 const predictBody = z
   .strictObject({
     rows: z
-      // Not a record: Zod leaves a column named __proto__ out of one. The service checks the rows.
+      // Not a record, because Zod would leave out a column named __proto__. The service checks the rows.
       .array(
         z
           .unknown()
@@ -121,7 +121,7 @@ const predictAnswer = z
       .array(tensor(z.union([z.number(), z.string(), z.boolean()])))
       .describe('Every output of the model; NaN and infinities are the texts "NaN", "Infinity" and "-Infinity".'),
   })
-  // What GraphQL tells, REST tells as well.
+  // REST returns everything that GraphQL returns.
   .meta({ id: 'PredictAnswer' }) satisfies z.ZodType<Omit<Prediction, 'target' | 'outputs'>>;
 
 export const predictOperation = operation({

@@ -11,13 +11,13 @@ import { openApi } from './openapi.js';
 import { inWordsOfBody, type Operation } from './operation.js';
 
 export interface RestParts {
-  /** Every operation; what is not here is NOT_FOUND. */
+  /** All operations; any other path is NOT_FOUND. */
   operations: readonly Operation[];
   tokens: TokenVerifier;
   db: Database;
   services: Services;
   logger: Logger;
-  /** What a client may see of an error. */
+  /** The parts of an error that a client may see. */
   toHttpError(
     error: unknown,
     requestId: string,
@@ -46,7 +46,7 @@ export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
         throw new AppError(ErrorCode.NOT_FOUND, `There is no ${method} ${path}; /v1/openapi.json lists what there is.`);
       });
       scope.removeAllContentTypeParsers();
-      // Accepts any type: curl sends every body as a form.
+      // Accepts any content type, because curl sends every body as a form.
       scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
       const description = openApi(operations);
       scope.get('/openapi.json', async () => description);
@@ -76,7 +76,7 @@ export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
   );
 }
 
-/** Who comes with the token of an attempt: can do nothing but report on it. */
+/** The principal of a token of an attempt: it can only report on the attempt. */
 const NOBODY: Principal = { subject: 'attempt', tenant: '', role: Role.VIEWER, expiresAt: new Date(0) };
 
 function readBody(schema: z.ZodType, { body }: FastifyRequest): unknown {
@@ -95,7 +95,7 @@ function readBody(schema: z.ZodType, { body }: FastifyRequest): unknown {
     for (const [key, part] of Object.entries(value)) checkJson(part, null, key);
   const { error } = schema.safeParse(value);
   const [issue] = error?.issues ?? [];
-  // As it came: the schemas only check, and a copy would lose a key such as __proto__.
+  // The value is used as it was sent: the schemas only check, and a copy would lose a key such as __proto__.
   if (!issue) return value;
   const [first = 'body', ...rest] = issue.path as (string | number)[];
   let place: Place = { parent: null, key: first };

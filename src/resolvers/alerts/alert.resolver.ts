@@ -128,7 +128,10 @@ export class DeploymentAlertsResolver {
 
 @Resolver(() => AlertEvent)
 export class AlertEventResolver {
-  /** Not through a loader: those of a subscription live as long as it, and would show the alert as it was long ago. */
+  /**
+   * Without a loader: those of a subscription live as long as the subscription, and would return an old state of the
+   * alert.
+   */
   @FieldResolver(() => AlertType, {
     description: 'The alert in its current state; it may have changed since this event.',
   })

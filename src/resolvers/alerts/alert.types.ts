@@ -73,7 +73,7 @@ export class AlertType {
   })
   resolvedAt?: Date | null;
 
-  /** Shown as objects. */
+  /** The API shows these ids as objects. */
   modelId!: string;
   endpointId!: string;
   deploymentId!: string;
@@ -164,11 +164,11 @@ export class AlertEvent {
   @Field(() => DateTime, { description: 'Time of the event, UTC.' })
   createdAt!: Date;
 
-  /** Shown as `alert`. */
+  /** The API shows this as `alert`. */
   alertId!: string;
 }
 
-/** The events behind `AlertEvent`, and how it names them. */
+/** The events of `AlertEvent`, and their names in the API. */
 export const ALERT_CHANGES = {
   ALERT_OPENED: 'OPENED',
   ALERT_UPDATED: 'UPDATED',

@@ -26,7 +26,7 @@ export class ArtifactResolver {
   }
 }
 
-/** What a run read and wrote. */
+/** The artifacts of a run. */
 @Resolver(() => RunType)
 export class RunFilesResolver {
   @FieldResolver(() => [ArtifactType], { description: 'Files of the run, by path.' })

@@ -141,7 +141,7 @@ export class EvaluationType {
   @Field(() => Json, { description: 'Complete report as stored, as JSON.' })
   report!: EvaluationReport;
 
-  /** Shown as objects. */
+  /** The API shows these ids as objects. */
   modelVersionId!: string;
   baselineVersionId?: string | null;
   datasetId!: string;

@@ -53,7 +53,7 @@ export class ExperimentType {
   @Field(() => DateTime, { description: 'Time of the last change, UTC.' })
   updatedAt!: Date;
 
-  /** Shown as entries. */
+  /** The API shows this as a list of entries. */
   tags!: Record<string, string>;
 }
 

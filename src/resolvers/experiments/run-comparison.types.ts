@@ -264,7 +264,7 @@ export class ComparedDataset {
   })
   usedBy!: boolean[];
 
-  /** Shown as `dataset`. */
+  /** The API shows this as `dataset`. */
   datasetId!: string | null;
 }
 
@@ -290,7 +290,7 @@ export class CurveSeries {
   })
   highs!: (number | null)[];
 
-  /** Shown as `run`. */
+  /** The API shows this as `run`. */
   runId!: string;
 }
 

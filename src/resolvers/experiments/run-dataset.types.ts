@@ -42,9 +42,9 @@ export class LoggedDataset {
   })
   profile?: string | null;
 
-  /** Shown as entries, and as `context`. */
+  /** The API shows this as a list of entries, and as `context`. */
   tags!: Record<string, string>;
-  /** Shown as `dataset`. */
+  /** The API shows this as `dataset`. */
   datasetId?: string | null;
 }
 

@@ -11,7 +11,7 @@ export interface RunFeedArgs {
 export const FOLLOW =
   'True: the subscription stays open after the run has ended, because the run can be resumed. False when absent.';
 
-/** Follows numbered rows of a run after `after`, to its end; NOT_FOUND when no such run exists. */
+/** Follows the numbered rows of a run after `after`, until it ends; NOT_FOUND when the run does not exist. */
 export async function followRun<T extends Sequenced>(
   ctx: RequestContext,
   { runId, after, follow }: RunFeedArgs,
@@ -23,7 +23,7 @@ export async function followRun<T extends Sequenced>(
   await feeds.together(key, () => ctx.run((session) => runs.get(session, runId)));
   const read = (seq: number, limit: number) =>
     ctx.run(async (session) => {
-      // Asked first: what was written before the end is among the rows.
+      // Asked before the rows are read, so that they contain everything that was written before the end.
       const hasEnded = await runs.hasEnded(session, runId);
       return { rows: await readRows(session, seq, limit), hasEnded };
     });

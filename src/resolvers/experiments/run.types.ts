@@ -137,9 +137,9 @@ export class RunType {
   })
   warnings!: RunWarning[];
 
-  /** Shown as `experiment`. */
+  /** The API shows this as `experiment`. */
   experimentId!: string;
-  /** Shown as `parent`. */
+  /** The API shows this as `parent`. */
   parentRunId?: string | null;
 }
 

@@ -4,14 +4,14 @@ import { type JobKind, readStored, type Stored, type StoredResult } from '../../
 import type { NamedMetric } from '../registry/model-version.types.js';
 import { JobKindEnum } from './job.types.js';
 
-/** What came out of a kind of job, as the API shows it. */
+/** The outcome of a kind of job, as the API shows it. */
 export interface OutcomeDefinition {
   kind: JobKind;
   type: ClassType<object>;
   show(stored: StoredResult): object;
 }
 
-/** `result` is the kind's, without what the API does not show. */
+/** `result` is the result of the kind, without the keys that the API does not show. */
 export function defineOutcome<Result extends Stored, Shown extends object>({
   kind,
   result,
@@ -57,7 +57,7 @@ export function outcomeOf(stored: StoredResult): object | null {
   return outcomes.get(stored.kind)?.show(stored) ?? null;
 }
 
-/** Metrics by name; one that is not finite is not shown. */
+/** Metrics by name; those that are not finite are left out. */
 export function finiteMetrics(metrics: Record<string, number | null>): NamedMetric[] {
   return Object.entries(metrics).flatMap(([name, value]) => (value === null ? [] : [{ name, value }]));
 }

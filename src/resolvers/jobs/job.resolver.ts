@@ -147,7 +147,7 @@ export class JobResolver {
   }
 }
 
-/** Shared by `jobs` and the lists of one kind. */
+/** Used by `jobs` and by the lists of one kind. */
 export async function listJobs(
   ctx: RequestContext,
   page: PageArgs,
@@ -168,7 +168,7 @@ async function followJob(
   await feeds.together(key, () => ctx.run((session) => jobs.hasEnded(session, jobId)));
   const read = (seq: number, limit: number) =>
     ctx.run(async (session) => {
-      // Asked first: the last step is among the rows.
+      // Asked before the rows are read, so that they contain the last step.
       const hasEnded = await jobs.hasEnded(session, jobId);
       return { rows: withoutGap(seq, await jobs.eventsAfter(session, jobId, seq, limit)), hasEnded };
     });

@@ -112,7 +112,7 @@ export class JobType {
   @Field(() => DateTime, { nullable: true, description: 'Time of the end, UTC.' })
   endedAt?: Date | null;
 
-  /** Shown as objects. */
+  /** The API shows these ids as objects. */
   parentId?: string | null;
   cores!: number;
   memoryBytes!: number;

@@ -127,7 +127,7 @@ export class LoggedModelMetricResolver {
   }
 }
 
-/** What a run did with logged models. */
+/** The logged models of a run. */
 @Resolver(() => RunType)
 export class RunLoggedModelsResolver {
   @FieldResolver(() => [RunLoggedModel], {

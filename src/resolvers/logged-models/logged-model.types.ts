@@ -54,7 +54,7 @@ export class LoggedModelMetricType {
   })
   datasetDigest?: string | null;
 
-  /** Shown as an object. */
+  /** The API shows this id as an object. */
   runId!: string;
 }
 
@@ -100,7 +100,7 @@ export class LoggedModelType {
   })
   deletedAt?: Date | null;
 
-  /** Shown as objects and entries. */
+  /** The API shows these as objects and as lists of entries. */
   experimentId!: string;
   runId?: string | null;
   params!: Record<string, string>;

@@ -195,9 +195,9 @@ export class LoggedPredictionType {
   })
   createdAt!: Date;
 
-  /** Shown row by row. */
+  /** The API shows these row by row. */
   scores!: (number | null)[];
-  /** Shown as objects. */
+  /** The API shows these ids as objects. */
   deploymentId!: string;
   modelVersionId!: string;
 }

@@ -132,7 +132,7 @@ export class MonitoringWindowType {
   @Field(() => DateTime, { description: 'Time of the analysis, UTC.' })
   windowTo!: Date;
 
-  /** Shown as `drift` and `traffic`. */
+  /** The API shows this as `drift` and `traffic`. */
   report!: WindowReport;
 }
 

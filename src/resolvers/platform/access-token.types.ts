@@ -75,7 +75,7 @@ export class AccessTokenType {
   @Field(() => DateTime, { description: 'Time of issue, UTC.' })
   createdAt!: Date;
 
-  /** Shown as objects. */
+  /** The API shows these ids as objects. */
   endpointIds!: string[];
   runId?: string | null;
 }

@@ -65,7 +65,7 @@ export class EventResolver {
   }
 }
 
-/** Events of the caller's tenant that match, from one log that all its followers share. */
+/** Events of the caller's tenant that match the filter, from one log that all its followers share. */
 export async function followEvents(
   ctx: RequestContext,
   { filter, after }: { filter?: EventFilter | null; after?: number | null },

@@ -25,7 +25,7 @@ import {
   WebhookType,
 } from './webhook.types.js';
 
-/** For admins alone: an address often holds a key of its receiver. */
+/** Only for ADMIN, because an address often contains a key of its receiver. */
 const ADMIN = { minRole: Role.ADMIN };
 
 @Resolver(() => WebhookType)

@@ -77,7 +77,7 @@ export class WebhookType {
   @Field(() => DateTime, { description: 'Time of the last change, UTC.' })
   updatedAt!: Date;
 
-  /** Shown as an object. */
+  /** The API shows this id as an object. */
   modelId?: string | null;
 }
 
@@ -134,7 +134,7 @@ export class WebhookDeliveryType {
   })
   endedAt?: Date | null;
 
-  /** Shown as objects. */
+  /** The API shows these ids as objects. */
   webhookId!: string;
   eventId?: string | null;
   nextAttemptAt!: Date;

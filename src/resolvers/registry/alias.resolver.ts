@@ -64,7 +64,6 @@ export class AliasResolver {
   }
 }
 
-/** Aliases of a model. */
 @Resolver(() => ModelType)
 export class ModelAliasesResolver {
   @FieldResolver(() => [ModelAliasType], { description: 'Aliases of the model’s versions, in code point order.' })
@@ -73,7 +72,6 @@ export class ModelAliasesResolver {
   }
 }
 
-/** Aliases of a version. */
 @Resolver(() => ModelVersionType)
 export class VersionAliasesResolver {
   @FieldResolver(() => [String], { description: 'Aliases that point to this version, in code point order.' })

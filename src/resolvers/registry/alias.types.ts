@@ -20,7 +20,7 @@ export class ModelAliasType {
   @Field(() => DateTime, { description: 'Time when the alias was last set, UTC.' })
   updatedAt!: Date;
 
-  /** Shown as objects. */
+  /** The API shows these ids as objects. */
   modelId!: string;
   modelVersionId!: string;
 }

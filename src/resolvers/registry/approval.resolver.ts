@@ -38,7 +38,7 @@ export class ApprovalResolver {
   }
 }
 
-/** What was decided about a version. */
+/** Approvals of a version. */
 @Resolver(() => ModelVersionType)
 export class VersionApprovalsResolver {
   @FieldResolver(() => [ApprovalType], {

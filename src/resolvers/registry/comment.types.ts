@@ -24,7 +24,7 @@ export class ModelCommentType {
   })
   updatedAt!: Date;
 
-  /** Shown as objects. */
+  /** The API shows these ids as objects. */
   modelId!: string;
   modelVersionId?: string | null;
 }

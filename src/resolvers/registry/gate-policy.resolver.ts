@@ -36,7 +36,7 @@ export class GatePolicyResolver {
   }
 }
 
-/** What a gate's decision was about. */
+/** The conditions of a gate result. */
 @Resolver(() => GateResultType)
 export class GateResultResolver {
   @FieldResolver(() => ModelVersionType, {

@@ -44,6 +44,6 @@ export class GateResultType {
   @Field(() => DateTime, { description: 'Time of the decision, UTC.' })
   createdAt!: Date;
 
-  /** Shown as an object. */
+  /** The API shows this id as an object. */
   comparedWithId?: string | null;
 }

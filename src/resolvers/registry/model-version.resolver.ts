@@ -211,7 +211,7 @@ export class ModelVersionResolver {
   }
 }
 
-/** What jobs tell of versions. */
+/** The versions that jobs refer to. */
 @Resolver(() => JobType)
 export class JobModelVersionResolver {
   @FieldResolver(() => ModelVersionType, {

@@ -224,7 +224,7 @@ export class ModelVersionType {
   })
   signature?: Signature | null;
 
-  /** Shown as an object. */
+  /** The API shows this as an object. */
   conversion?: Conversion | null;
 
   @Field(() => MetricValue, {
@@ -252,7 +252,7 @@ export class ModelVersionType {
   @Field(() => DateTime, { description: 'Time of the last change, stage changes included, UTC.' })
   updatedAt!: Date;
 
-  /** Shown otherwise. */
+  /** The API shows these in another form. */
   framework?: string | null;
   modelId!: string;
   runId?: string | null;

@@ -70,7 +70,7 @@ export class ModelType {
   })
   updatedAt!: Date;
 
-  /** Shown otherwise. */
+  /** The API shows these in another form. */
   gatePolicy?: Record<string, unknown> | null;
   tags!: Record<string, string>;
 }
@@ -229,7 +229,7 @@ export class StageTransitionType {
   @Field(() => DateTime, { description: 'Time, UTC; all stage changes of one mutation have the same time.' })
   createdAt!: Date;
 
-  /** Shown as an object. */
+  /** The API shows this id as an object. */
   modelVersionId!: string;
 }
 

@@ -42,7 +42,7 @@ export class VersionSourceResolver {
   }
 }
 
-/** What a version was made of. */
+/** The source of a version. */
 @Resolver(() => ModelVersionType)
 export class VersionOriginResolver {
   @FieldResolver(() => LoggedModelType, {
@@ -65,7 +65,7 @@ export class VersionOriginResolver {
   }
 }
 
-/** What became of a logged model. */
+/** The versions made from a logged model. */
 @Resolver(() => LoggedModelType)
 export class LoggedModelVersionsResolver {
   @FieldResolver(() => [ModelVersionType], {

@@ -10,7 +10,7 @@ export class VersionSourceType {
   })
   path!: string;
 
-  /** Shown as objects: one of them. */
+  /** The API shows these ids as objects; exactly one is set. */
   runId!: string | null;
   loggedModelId!: string | null;
 }

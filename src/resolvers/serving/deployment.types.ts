@@ -83,7 +83,7 @@ export class DeploymentType {
   })
   endedAt?: Date | null;
 
-  /** Shown as objects. */
+  /** The API shows these ids as objects. */
   endpointId!: string;
   modelVersionId!: string;
 }

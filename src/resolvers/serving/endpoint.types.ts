@@ -103,7 +103,7 @@ export class EndpointType {
   @Field(() => DateTime, { description: 'Time of the last change of settings, UTC.' })
   updatedAt!: Date;
 
-  /** Shown as an object. */
+  /** The API shows this id as an object. */
   modelId!: string;
 }
 

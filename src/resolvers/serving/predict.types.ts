@@ -163,6 +163,6 @@ export class PredictPayload {
   @Field(() => [OutputTensor], { description: 'All outputs of the model, in its order.' })
   outputs!: OutputTensor[];
 
-  /** Shown as objects. */
+  /** The API shows these as objects. */
   prediction!: Prediction;
 }

@@ -27,7 +27,7 @@ function elements(value: unknown): unknown[] {
   return value;
 }
 
-/** One scalar for all elements: a list of a million Floats would cost GraphQL more than the model costs the engine. */
+/** One scalar for all elements: a list of a million Floats would cost GraphQL more time than the model needs. */
 export const TensorData = new GraphQLScalarType<unknown[], unknown[]>({
   name: 'TensorData',
   description:
@@ -72,7 +72,7 @@ export class OutputTensor {
   data!: Tensor;
 }
 
-/** `data` is the tensor itself; its elements are written out only when selected. */
+/** `data` is the tensor itself; its elements are written only when they are selected. */
 export function toOutputTensor(tensor: Tensor): OutputTensor {
   return { name: tensor.name, datatype: tensor.datatype, shape: tensor.shape, data: tensor };
 }

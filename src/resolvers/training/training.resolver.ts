@@ -54,7 +54,7 @@ export class TrainingResolver {
     @Arg('input', () => StartTrainingInput, { description: 'Configuration, dataset and experiment of the training.' })
     input: StartTrainingInput,
   ): Promise<TrainingPayload> {
-    // The service parses it: what a client may leave out or set to null is checked there.
+    // The service parses it, and checks there what a client may leave out or set to null.
     const config = present(input.config) as RawTrainingConfig;
     return withRun(ctx, (session) => ctx.services.trainings.start(session, { ...input, config }));
   }
@@ -99,7 +99,7 @@ function withRun(
   });
 }
 
-/** The same input as plain objects, without what is null, and with instants as text. */
+/** The same input as plain objects, without null values, and with times as texts. */
 function present(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(present);
   if (value instanceof Date) return value.toISOString();

@@ -44,7 +44,7 @@ export function toKeyValues(record: Record<string, string>): KeyValue[] {
   return Object.entries(record).map(([key, value]) => ({ key, value }));
 }
 
-/** Registers a closed set with a description for each of its values. */
+/** Registers an enum with a description for each of its values. */
 export function describeEnum<T extends string>(
   name: string,
   description: string,
@@ -61,7 +61,7 @@ export function describeEnum<T extends string>(
   return enumObject;
 }
 
-/** Registers the orders of a list: the GraphQL name, the entity's property behind it, and a description. */
+/** Registers the orders of a list: the GraphQL name, the property of the entity, and a description. */
 export function describeOrderFields<Field extends string>(
   name: string,
   about: string,

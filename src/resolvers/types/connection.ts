@@ -60,7 +60,7 @@ export function connectionOf<T extends object>(node: ClassType<T>, name: string,
   return PageOf;
 }
 
-/** A page as the connection type shows it. */
+/** A page in the form of the connection type. */
 export function toConnection<T>(page: Page<T>, count: () => Promise<number>): object {
   return {
     edges: page.nodes.map((node, i) => ({ node, cursor: page.cursors[i] })),

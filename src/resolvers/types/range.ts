@@ -2,14 +2,15 @@ import { isInputObjectType, isObjectType, type GraphQLInputField, type GraphQLSc
 import { Extensions } from 'type-graphql';
 
 /**
- * The range of an input: of a number its value, of text its characters, of a list its items. All bounds are allowed.
+ * The range of an input: the value of a number, the characters of a text, the items of a list. All limits are
+ * inclusive.
  */
 export interface InputRange {
   min?: number;
-  /** In place of `min`: a bound that is not allowed itself. */
+  /** A lower limit that is not allowed itself; replaces `min`. */
   above?: number;
   max?: number;
-  /** What is counted: "rows", "milliseconds", "characters". */
+  /** The unit: "rows", "milliseconds", "characters". */
   unit?: string;
 }
 
@@ -17,8 +18,8 @@ const RANGE = 'range';
 const ofArgument = (name: string): string => `range of ${name}`;
 
 /**
- * Declares the range of an input field, once for both: the schema's description says it in its last sentence, and the
- * check of the arguments refuses what lies outside with BAD_USER_INPUT.
+ * Declares the range of an input field in one place: the schema's description ends with it, and the check of arguments
+ * refuses values outside of it with BAD_USER_INPUT.
  */
 export function Range(range: InputRange): PropertyDecorator {
   return Extensions({ [RANGE]: range });
@@ -41,7 +42,7 @@ export function rangeOfArgument(field: { extensions?: Extended }, name: string):
 
 const numberText = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 20 });
 
-/** "1 to 10,000 rows", "above 0, at most 10", "at most 200 characters". */
+/** Examples: "1 to 10,000 rows", "above 0, at most 10", "at most 200 characters". */
 export function rangeText({ min, above, max, unit }: InputRange): string {
   const bounds =
     above !== undefined
@@ -59,7 +60,7 @@ export function isWithin({ min = -Infinity, above, max = Infinity }: InputRange,
   return amount >= min && amount <= max && (above === undefined || amount > above);
 }
 
-/** Ends the description of every input that has a range with the sentence about it. */
+/** Adds a sentence about the range to the description of every input that has one. */
 export function describeRanges(schema: GraphQLSchema): GraphQLSchema {
   const describe = (input: Pick<GraphQLInputField, 'description'>, range: InputRange | undefined) => {
     if (!range) return;

@@ -14,7 +14,7 @@ function safeInteger(value: unknown): number {
   return value;
 }
 
-/** Integers beyond 32 bits: steps, sizes, counts, sequence numbers. */
+/** Integers that need more than 32 bits: steps, sizes, counts, sequence numbers. */
 export const SafeInt = new GraphQLScalarType<number, number>({
   name: 'SafeInt',
   description:
@@ -36,7 +36,7 @@ function metricValue(value: unknown): number {
   return number;
 }
 
-/** Float refuses what a diverging training logs. */
+/** For metrics, because Float refuses NaN and infinity, which a diverging training logs. */
 export const MetricValue = new GraphQLScalarType<number, number | string>({
   name: 'MetricValue',
   description:
@@ -59,8 +59,8 @@ export const MetricValue = new GraphQLScalarType<number, number | string>({
 const PLAIN_UTC = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,3})?Z$/;
 
 /**
- * The usual form, which every month has, is read at once: a bulk request brings thousands. The library checks all
- * others.
+ * The usual form, with a day that every month has, is read at once, because a bulk request has thousands of times. The
+ * library checks all others.
  */
 export const DateTime = new GraphQLScalarType<Date, string>({
   ...GraphQLDateTimeISO.toConfig(),

@@ -16,13 +16,13 @@ export interface ExportedModel {
 
 export interface ExportInput {
   config: TrainingConfig;
-  /** What fills each input. */
+  /** The columns that fill each input. */
   columns: ReadonlyMap<string, InputColumn>;
   encoding: Encoding;
   shape: NetworkShape;
   head: Head;
   weights: Float32Array;
-  /** Of two classes: the probability from which on the label is the second one. */
+  /** For two classes: the probability from which the label is the second one. */
   threshold?: number;
 }
 
@@ -36,10 +36,10 @@ const WIDE_NUMBER = { datatype: 'FP64', semantic: 'NUMERIC', element: 'double' }
 const FLOAT = 1;
 const INT64 = 7;
 
-/** Keeps the graph's own value names different from column names. */
+/** Keeps the names of internal values different from column names. */
 const INTERNAL_PREFIX = 'matih/internal/';
 
-/** The finished model: raw columns in, preprocessing and network folded into one graph. */
+/** The finished model: it takes raw columns, and preprocessing and network are one graph. */
 export function exportGraph(input: ExportInput): ExportedModel {
   const { config, columns, encoding, shape, head, threshold } = input;
   const b = new GraphBuilder(INTERNAL_PREFIX);
@@ -84,8 +84,8 @@ function concatenate(b: GraphBuilder, columns: string[]): string {
 }
 
 /**
- * One value of the graph for every numeric part, in the order of the encoding; neighbours of single precision are
- * scaled together.
+ * One value of the graph with all numeric parts, in the order of the encoding; neighbouring columns of single precision
+ * are scaled together.
  */
 function numbers(b: GraphBuilder, { numeric }: Encoding, times: TimeGraph): string[] {
   const values: string[] = [];
@@ -103,7 +103,7 @@ function numbers(b: GraphBuilder, { numeric }: Encoding, times: TimeGraph): stri
   return values;
 }
 
-/** (x − mean) / std, missing and infinite values standing at the median. */
+/** (x − mean) / std; missing and infinite values are replaced by the median. */
 function scaledColumns(b: GraphBuilder, group: readonly ScaledColumn[]): string {
   const wide = group[0]!.precision === 'FP64';
   const raw = concatenate(
@@ -177,7 +177,7 @@ function writeOutputs(
   ];
 }
 
-/** 1 where the second class's probability reaches the threshold. */
+/** 1 when the probability of the second class reaches the threshold. */
 function atLeast(b: GraphBuilder, shares: string, threshold: number): string {
   const second = b.node('Gather', [shares, b.int64(1n)], { axis: { int: 1 } });
   return b.node('Cast', [b.node('GreaterOrEqual', [second, b.float(threshold)])], { to: { int: INT64 } });

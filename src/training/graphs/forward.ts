@@ -1,15 +1,13 @@
 import type { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
 import type { NetworkShape, Parameter } from './network.js';
 
-/**
- * Names of the values that hold a batch: numbers (rows × width, float) and indicator indices (rows × slots, integer).
- */
+/** Names of the values of a batch: numbers (rows × width, float) and indicator indices (rows × slots, integer). */
 export interface EncodedBatch {
   numeric: string | undefined;
   indicators: string | undefined;
 }
 
-/** Cuts the flat parameter vector into tensors, by name. */
+/** Splits the flat parameter vector into tensors, by name. */
 export function splitParameters(
   builder: GraphBuilder,
   flat: string,
@@ -51,7 +49,7 @@ export function encodedProduct(
   return bias === undefined ? looked : builder.node('Add', [looked, bias]);
 }
 
-/** The value before the output's softmax or identity, and the hidden activations that back-propagation needs. */
+/** The value before the output's softmax or identity, and the hidden activations, which back-propagation needs. */
 export function forwardPass(
   builder: GraphBuilder,
   shape: NetworkShape,

@@ -6,8 +6,8 @@ import { type NetworkShape, type Parameter, parametersOf } from './network.js';
 export type Head =
   | { kind: 'CLASSES'; classes: readonly string[]; datatype: 'INT64' | 'BYTES' }
   /**
-   * The network's own output is in standard units of the target. FP64 when single precision would lose target
-   * differences.
+   * The network's own output is in standard units of the target. FP64 when single precision would lose differences of
+   * the target.
    */
   | { kind: 'VALUE'; mean: number; std: number; precision: 'FP32' | 'FP64' }
   | { kind: 'CLUSTERS' };
@@ -15,7 +15,7 @@ export type Head =
 const DOUBLE = 11;
 const FLOAT = 1;
 
-/** A k-means model is a first layer without biases, its weights being the centroids. */
+/** A k-means model is a first layer without biases; its weights are the centroids. */
 export function parametersFor(shape: NetworkShape, head: Head): Parameter[] {
   const parameters = parametersOf(shape);
   return head.kind === 'CLUSTERS' ? parameters.filter(({ kind }) => kind === 'WEIGHT') : parameters;
@@ -25,7 +25,7 @@ export function probabilities(b: GraphBuilder, logits: string): string {
   return b.node('Softmax', [logits], { axis: { int: -1 } });
 }
 
-/** From standard units back to the target's own, one value per row. */
+/** Converts from standard units to the target's own units, one value per row. */
 export function targetValue(
   b: GraphBuilder,
   logits: string,
@@ -40,8 +40,8 @@ export function targetValue(
 }
 
 /**
- * Squared Euclidean distances to every centroid, rows × clusters, as ‖x‖² − 2x·c + ‖c‖². In double precision: the
- * difference of nearly equal squares would lose the distance of close points.
+ * Squared Euclidean distances to every centroid, rows × clusters, as ‖x‖² − 2x·c + ‖c‖². In double precision, because
+ * the difference of nearly equal squares would lose the distance of close points.
  */
 export function squaredDistances(
   b: GraphBuilder,
@@ -59,7 +59,7 @@ export function squaredDistances(
     .filter((value) => value !== undefined)
     .map((value) => sumOfSquares(b, value, 0));
   const centroidSquares = squares.length === 2 ? b.node('Add', [squares[0]!, squares[1]!]) : squares[0]!;
-  // A row's indicators are as many ones as it has slots.
+  // The indicators of a row are as many ones as there are slots.
   const slots = b.constant(Float64Array.of(shape.indicatorSlots), []);
   const rowSquares = numeric === undefined ? slots : b.node('Add', [sumOfSquares(b, numeric, 1), slots]);
   const twice = b.node('Mul', [product, b.constant(Float64Array.of(-2), [])]);

@@ -3,13 +3,13 @@ import type { SeededRandom } from '../../modules/statistics/index.js';
 /**
  * A feed-forward network over an encoded row: `numericWidth` scaled numbers and, for every indicator slot (a
  * categorical column, an hour, a weekday), the index of its one active indicator. One-hot times weights is a sum of
- * weight rows, so the indicators' share of the first layer is a table lookup and never a dense matrix.
+ * weight rows, so the indicators' part of the first layer is a table lookup and never a dense matrix.
  */
 export interface NetworkShape {
   numericWidth: number;
-  /** Indicator columns that a row names one of, each. */
+  /** Indicator slots; a row names one indicator in each. */
   indicatorSlots: number;
-  /** Indicators of all slots together. */
+  /** Number of indicators in all slots together. */
   indicatorCount: number;
   hiddenLayers: readonly number[];
   outputs: number;
@@ -19,14 +19,17 @@ export interface Parameter {
   name: string;
   dims: readonly number[];
   size: number;
-  /** Weights are penalised by L2, biases are not. */
+  /** L2 applies to weights, not to biases. */
   kind: 'WEIGHT' | 'BIAS';
-  /** Inputs that reach a unit with a non-zero value, and units of the layer: what the initial range depends on. */
+  /**
+   * Inputs with a non-zero value that reach a unit, and units of the layer; the range of the initial weights depends on
+   * both.
+   */
   fanIn: number;
   fanOut: number;
 }
 
-/** All parameters, in the order in which they lie in the flat vector that training carries. */
+/** All parameters, in their order in the flat vector of the training. */
 export function parametersOf(shape: NetworkShape): Parameter[] {
   const parameters: Parameter[] = [];
   const add = (name: string, kind: Parameter['kind'], dims: number[], fanIn: number, fanOut: number): void => {
@@ -50,7 +53,7 @@ export function sizeOf(parameters: readonly Parameter[]): number {
   return parameters.reduce((sum, parameter) => sum + parameter.size, 0);
 }
 
-/** Glorot-uniform weights for hidden layers; zeros where the problem is convex, and for biases. */
+/** Glorot-uniform weights for hidden layers; zeros for biases and when the problem is convex. */
 export function initialWeights(shape: NetworkShape, random: SeededRandom): Float32Array {
   const parameters = parametersOf(shape);
   const weights = new Float32Array(sizeOf(parameters));

@@ -4,9 +4,9 @@ import { type Head, nearest, parametersFor, probabilities, squaredDistances, tar
 import { type NetworkShape, sizeOf } from './network.js';
 
 /**
- * The trainer's own predictions on encoded rows, with the weights as an input. Outputs by head: probabilities [rows,
- * classes]; prediction [rows]; distances [rows, clusters], cluster int64 [rows] and squared float [rows], the squared
- * distance to it.
+ * Makes the graph of the trainer's own predictions on encoded rows, with the weights as an input. Outputs by head:
+ * probabilities [rows, classes]; prediction [rows]; distances [rows, clusters], cluster int64 [rows] and squared float
+ * [rows], the squared distance to that cluster.
  */
 export function predictGraph(shape: NetworkShape, head: Head): Uint8Array {
   const b = new GraphBuilder();

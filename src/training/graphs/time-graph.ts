@@ -24,8 +24,8 @@ interface Civil {
 }
 
 /**
- * The parts of timestamps, by the arithmetic of domain/training/time-parts.ts on 64-bit integers: they agree to the
- * last bit.
+ * The parts of timestamps, with the arithmetic of `time-parts.ts` on 64-bit integers: both give exactly the same
+ * numbers.
  */
 export class TimeGraph {
   private readonly made = new Map<string, string>();
@@ -40,7 +40,7 @@ export class TimeGraph {
     );
   }
 
-  /** rows × 1, from 0 to below the part's number of steps; of a missing timestamp any of them. */
+  /** rows × 1, at least 0 and less than the number of steps of the part; for a missing timestamp any of these. */
   part(column: string, part: CyclePart): string {
     return this.once(`${part} ${column}`, () => {
       switch (part) {
@@ -66,7 +66,7 @@ export class TimeGraph {
     return b.node('Where', [this.absent(column), b.float(0), b.node('Cast', [scaled], { to: { int: FLOAT } })]);
   }
 
-  /** rows × 2, float: sine and cosine, looked up. */
+  /** rows × 2, float: sine and cosine from a table. */
   cycle({ column, part }: TimeCycle): string {
     const { b } = this;
     const table = b.constant(cycleTable(part), [CYCLES[part], 2]);
@@ -78,7 +78,7 @@ export class TimeGraph {
   }
 
   private withinDay(column: string): string {
-    // Mod takes the divisor's sign, so that instants before 1970 fall into their day as well.
+    // Mod has the sign of the divisor, so that times before 1970 also fall into their day.
     return this.once(`within day ${column}`, () => this.remainder(column, DAY_MS));
   }
 
@@ -154,7 +154,7 @@ export class TimeGraph {
     return this.b.node('Mul', [value, this.whole(number)]);
   }
 
-  /** Towards zero: for numbers that are not negative, or divide without a rest. */
+  /** Rounds towards zero: only for numbers that are not negative, or that divide without a remainder. */
   private divided(value: string, number: number): string {
     return this.b.node('Div', [value, this.whole(number)]);
   }

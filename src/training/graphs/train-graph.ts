@@ -8,15 +8,12 @@ export const ADAM_BETA1 = 0.9;
 export const ADAM_BETA2 = 0.999;
 
 /**
- * Many steps of Adam in one graph: a Loop over minibatches that carries the flat weights and both moments.
- *
- * Inputs: numeric [rows, width] and indicators [rows, slots] as far as the shape has them; targets (int32 [rows] of
- * classes, or float [rows, 1]); order int32 [steps, batch], the row numbers of every minibatch; schedule float [steps,
+ * Makes a graph with many steps of Adam: a Loop over minibatches that carries the flat weights and both moments.
+ * Inputs: numeric [rows, width] and indicators [rows, slots], as far as the shape has them; targets (int32 [rows] of
+ * classes, or float [rows, 1]); order int32 [steps, batch], the row indexes of every minibatch; schedule float [steps,
  * 2], Adam's step size and epsilon of every step; weights, moment1, moment2 [parameters]. Outputs: weights, moment1,
- * moment2 and losses [steps], each the mean of its minibatch.
- *
- * The moments are carried without their factors (1 − β), which the schedule holds instead: that saves two passes over
- * all parameters in every step.
+ * moment2 and losses [steps], each the mean of its minibatch. The moments do not include the factor (1 − β); the
+ * schedule includes it, which saves two passes over all parameters in every step.
  */
 export function trainGraph(shape: NetworkShape, loss: Loss, l2: number, classWeights?: Float64Array): Uint8Array {
   const parameters = parametersOf(shape);
@@ -94,7 +91,7 @@ function stepBody(
 
 interface LossAndGradient {
   mean: string;
-  /** Of the mean loss by the logits. */
+  /** The gradient of the mean loss with respect to the logits. */
   gradient: string;
 }
 
@@ -109,7 +106,7 @@ function crossEntropy(
   const truth = b.node('Gather', [b.constant(identity, [classes, classes]), targets]);
   const logProbabilities = b.node('LogSoftmax', [logits], { axis: { int: -1 } });
   const error = b.node('Sub', [b.node('Exp', [logProbabilities]), truth]);
-  // A row's weight multiplies its loss, and with it its gradient.
+  // The weight of a row multiplies its loss, and so also its gradient.
   const weights =
     classWeights && b.node('Gather', [b.constant(Float32Array.from(classWeights), [classes, 1]), targets]);
   const weighted = (value: string): string => (weights === undefined ? value : b.node('Mul', [value, weights]));
@@ -123,8 +120,8 @@ function crossEntropy(
 }
 
 /**
- * The gradient is that of half the squared error, so that `l2` weighs as in ridge regression's ‖y − Xw‖² + α‖w‖², α =
- * l2 · rows.
+ * The gradient is that of half the squared error, so that `l2` has the same meaning as in ridge regression's ‖y − Xw‖²
+ * + α‖w‖², α = l2 · rows.
  */
 function squaredError(b: GraphBuilder, logits: string, targets: string): LossAndGradient {
   const error = b.node('Sub', [logits, targets]);
@@ -147,7 +144,7 @@ function backwardPass(
     gradients.set(`bias_${layer}`, columnSums(b, gradient));
     gradients.set(`weight_${layer}`, b.node('Gemm', [activation, gradient], { transA: { int: 1 } }));
     const back = b.node('Gemm', [gradient, weights.get(`weight_${layer}`)!], { transB: { int: 1 } });
-    // An activation is zero or positive, so that its sign is the derivative of Relu.
+    // An activation is zero or positive, so its sign is the derivative of Relu.
     gradient = b.node('Mul', [back, b.node('Sign', [activation])]);
   }
   gradients.set('bias_0', columnSums(b, gradient));

@@ -1,7 +1,7 @@
-// Type and name of a download as MLflow's server gives them, so that clients and scripts which look at them see no
-// other service.
+// Type and name of a download as MLflow's server gives them, so that clients and scripts that read them see no
+// difference.
 
-/** MLflow shows these as text, whatever their type; the last two are file names without an extension. */
+/** MLflow shows these as text, whatever their type. The last two are file names without an extension. */
 const TEXTS = new Set(
   (
     'txt log err cfg conf cnf cf ini properties prop hocon toml yaml yml xml json js py py3 csv tsv md rst ' +
@@ -9,7 +9,7 @@ const TEXTS = new Set(
   ).split(' '),
 );
 
-/** Of Python's mimetypes, what artifacts of machine learning may be. */
+/** The part of Python's mimetypes that artifacts of machine learning may use. */
 const TYPES = new Map(
   Object.entries({
     'application/javascript': 'js mjs',
@@ -64,12 +64,14 @@ export function mimeTypeOf(name: string): string {
 
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
-/** RFC 6266; non-ASCII names also as in RFC 8187. No name can end the header or start another. */
+/**
+ * By RFC 6266; names with other characters than ASCII also by RFC 8187. No name can end the header or start another.
+ */
 export function dispositionOf(name: string): string {
   const plain = name.normalize('NFKD').replace(/[^ -~]/g, '') || 'download';
   const shown = TOKEN.test(plain) ? plain : `"${plain.replace(/["\\]/g, '\\$&')}"`;
   if (/^[ -~]*$/.test(name)) return `attachment; filename=${shown}`;
-  // What RFC 8187 leaves as it is, and what it does not, where `encodeURIComponent` differs.
+  // Corrects the characters for which `encodeURIComponent` and RFC 8187 differ.
   const encoded = encodeURIComponent(name)
     .replace(/%(?:23|24|26|2B|5E|60|7C)/g, decodeURIComponent)
     .replace(/['()*]/g, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`);

@@ -7,7 +7,7 @@ import { integer, repeated, requiredInteger, requiredString, string } from '../p
 import type { FolderPlace } from '../../../modules/artifacts/index.js';
 import { findFilePlace } from './place.js';
 
-// Uploads in parts: the client PUTs them straight to the object store, or to this service at signed addresses.
+// Uploads in parts: the client PUTs the parts directly to the object store, or to this service at signed URLs.
 
 const ROOT = '/mlflow-artifacts/mpu';
 const PATH = '*';
@@ -66,7 +66,7 @@ export const multipartEndpoints: Endpoint[] = [
   ),
 ];
 
-/** The address names the folder; `path` is the file on the client's disk, of which the name counts. */
+/** The URL names the folder. `path` is the file on the client's disk; only its name is used. */
 function placeOf(call: Call, { [PATH]: folder, path }: { [PATH]: string; path: string }): Promise<FolderPlace> {
   const name = path.split(/[/\\]/).at(-1);
   if (!name) throw invalidParameter('Invalid path');
@@ -75,7 +75,7 @@ function placeOf(call: Call, { [PATH]: folder, path }: { [PATH]: string; path: s
 
 const noUpload = (id: string) => doesNotExist(`No multipart upload ${id} to this path is open.`);
 
-/** Ids of uploads are UUIDs: the database refuses to look for others. */
+/** Ids of uploads are UUIDs, and the database refuses to look up any other text. */
 function requireUploadId(id: string): void {
   if (!z.uuid().safeParse(id).success) throw noUpload(id);
 }

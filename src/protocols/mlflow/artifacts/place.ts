@@ -15,7 +15,7 @@ import {
 import { findExperiment } from '../tracking/lookup.js';
 import { artifactUri } from '../tracking/views.js';
 
-/** A path below an artifact root; '' for the root itself. */
+/** Checks a path below an artifact root; '' is the root itself. */
 export function safePath(text: string): string {
   const path = freeArtifactPath(text);
   if (path === null) throw invalidParameter('Invalid path');
@@ -23,8 +23,8 @@ export function safePath(text: string): string {
 }
 
 /**
- * The place that a proxy path names: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…`;
- * the proxy has no other paths. Its `check` tells whether the caller's tenant has that run or model.
+ * The place that a proxy path names: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…`; the
+ * proxy has no other paths. Its `check` decides whether the caller's tenant has that run or model.
  */
 export function namedPlace(services: Services, text: string): CheckedPlace {
   const segments = safePath(text).split('/');
@@ -42,7 +42,7 @@ export function namedPlace(services: Services, text: string): CheckedPlace {
     if (toExperimentId(experiment) !== given && (await findExperiment(session, services, given)).id !== experiment.id)
       throw noOwner(owner, name);
   };
-  // Once more, for what is only a trap at the begin.
+  // Checked again, because a path can be dangerous only after its beginning was removed.
   const experiment = given === DEFAULT_EXPERIMENT ? 'DEFAULT' : fromHexId(given);
   return { owner, path: safePath(rest.join('/')), check, experiment };
 }
@@ -53,7 +53,7 @@ export async function findPlace(session: Session, services: Services, text: stri
   return { owner, path };
 }
 
-/** Where clients find the artifacts of a run or a logged model. */
+/** The URI at which clients find the artifacts of a run or a logged model. */
 export async function rootOf(session: Session, services: Services, owner: FolderOwner): Promise<string> {
   const experiment = await experimentOf(session, services, owner);
   return artifactUri(experiment, `${'runId' in owner ? '' : 'models/'}${nameOf(owner)}/artifacts`);
@@ -63,7 +63,7 @@ const nameOf = (owner: FolderOwner) => ('runId' in owner ? toHexId(owner.runId) 
 
 const noOwner = (owner: FolderOwner, name: string) => ('runId' in owner ? noRun(name) : noLoggedModel(name));
 
-/** For `catch`: the owner is not there, as its name says it. */
+/** For `catch`: the error for an owner that does not exist, with the name that the client gave. */
 export const whenNoOwner = (owner: FolderOwner) => whenAbsent(() => noOwner(owner, nameOf(owner)));
 
 const experimentOf = (session: Session, services: Services, owner: FolderOwner) =>

@@ -19,7 +19,7 @@ const DOWNLOAD_SECONDS = 60 * 60;
 const PATH = '*';
 const rest = z.object({ [PATH]: z.string() });
 
-/** The part of the address that names the file. */
+/** The part of the URL that names the file. */
 const pathOf = (request: FastifyRequest) => (request.params as Record<string, string>)[PATH] ?? '';
 
 export const proxyEndpoints: Endpoint[] = [
@@ -65,7 +65,7 @@ export const proxyEndpoints: Endpoint[] = [
   }),
 ];
 
-/** Sends a file of a run or logged model; a single Range is heeded. */
+/** Sends a file of a run or a logged model. A Range header with one range works. */
 export async function download(
   call: Call,
   place: (session: Session) => Promise<FolderPlace>,

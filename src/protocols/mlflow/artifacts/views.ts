@@ -1,6 +1,6 @@
 import type { FolderEntry } from '../../../modules/artifacts/index.js';
 
-/** Files and folders as MLflow lists them; `prefix` is the folder that they are in. */
+/** Files and folders in MLflow's list format; `prefix` is their folder. */
 export function toFileInfos(entries: FolderEntry[], prefix = ''): { files?: object[] } {
   if (entries.length === 0) return {};
   const files = entries.map(({ name, isFolder, sizeBytes }) => ({

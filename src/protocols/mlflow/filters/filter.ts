@@ -14,12 +14,12 @@ import {
 import { isWord, MAX_FILTER_LENGTH, tokensOf, type Token } from './lexer.js';
 import type { FoundKey, FilterMessages } from './messages.js';
 
-// Filters and orders as MLflow's server reads them: comparisons joined only by AND. Refusals have MLflow's messages:
-// users know them and find them in answers on the web.
+// Filters and orders as MLflow's server reads them: comparisons that are joined only by AND. Refusals have MLflow's
+// messages, because users know them and find them on the web.
 
 export interface MlflowGrammar<Entity extends string> extends FilterGrammar<Entity> {
   messages: FilterMessages;
-  /** Refuses a comparator that a key lacks before a value of the wrong type. */
+  /** Refuses a comparator that the key does not have before a value of the wrong type. */
   comparatorsFirst?: true;
   /** Texts need no quotes. */
   bareTexts?: true;
@@ -50,7 +50,7 @@ export function parseMlflowFilter<E extends string>(filter: string, grammar: Mlf
   return clauses.map((clause) => comparisonOf(clause, grammar)).map((finish) => finish());
 }
 
-/** Keys to order by, each like `metrics.loss DESC`; ascending by default. */
+/** Reads the keys of an order, such as `metrics.loss DESC`; ascending by default. */
 export function parseMlflowOrder<E extends string>(texts: readonly string[], grammar: MlflowGrammar<E>): OrderKey<E>[] {
   return orderOf('order_by', texts, (text) => {
     const unreadable = `Invalid order_by clause '${text}'. Could not be parsed.`;
@@ -68,7 +68,7 @@ export function parseMlflowOrder<E extends string>(texts: readonly string[], gra
 const isOperand = (token: Token | undefined): token is Token =>
   token !== undefined && token.kind !== 'operator' && token.kind !== 'word' && token.kind !== 'other';
 
-/** The comparisons of a filter, and what is neither a comparison nor an AND. */
+/** The comparisons of a filter, and the parts that are neither a comparison nor an AND. */
 function clausesOf(tokens: readonly Token[]): { clauses: Clause[]; rest: string[] } {
   const [clauses, rest]: [Clause[], string[]] = [[], []];
   for (let i = 0; i < tokens.length;) {
@@ -95,8 +95,8 @@ function clausesOf(tokens: readonly Token[]): { clauses: Clause[]; rest: string[
 }
 
 /**
- * Checks key and value; what is given back checks the comparator, which MLflow's server does once it has read the whole
- * filter.
+ * Checks key and value. The returned function checks the comparator, which MLflow's server does after it has read the
+ * whole filter.
  */
 function comparisonOf<E extends string>(
   { left, operator, right }: Clause,
@@ -164,7 +164,7 @@ function valueOf<E extends string>(
   throw refused();
 }
 
-/** What is in single or double quotes. */
+/** The text in single or double quotes. */
 function textOf(token: Token): string | null {
   if (token.kind === 'string') return token.value;
   return token.kind === 'name' ? token.quoted : null;

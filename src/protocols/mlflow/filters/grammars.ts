@@ -14,7 +14,7 @@ import {
   type FilterMessages,
 } from './messages.js';
 
-/** What MLflow 3.17 takes in the filters and orders of each of its searches. */
+/** What MLflow 3.17 accepts in the filters and orders of each of its searches. */
 
 const NUMERIC = ['=', '!=', '<', '<=', '>', '>='] as const;
 const TEXTUAL = ['=', '!=', 'LIKE', 'ILIKE'] as const;
@@ -124,7 +124,7 @@ const runAttributes: Record<string, ValueRule> = {
   ...TIME_ALIASES,
 };
 
-/** As MLflow 3.17 reads filters of runs. */
+/** The filters of runs in MLflow 3.17. */
 export const MLFLOW_RUN_FILTER: MlflowGrammar<RunEntity> = {
   messages: RUN_MESSAGES,
   bare: 'attribute',
@@ -146,7 +146,7 @@ export const MLFLOW_RUN_ORDER: MlflowGrammar<RunEntity> = {
   entities: {
     ...MLFLOW_RUN_FILTER.entities,
     attribute: { prefixes: RUN_PREFIXES.attribute, keys: runAttributes },
-    // Runs have several datasets, and so no order by them.
+    // A run can have several datasets, so runs cannot be ordered by them.
     dataset: { prefixes: RUN_PREFIXES.dataset },
   },
 };

@@ -1,4 +1,4 @@
-// A filter in tokens, as the SQL parser of MLflow's server cuts it: refusals name them.
+// The tokens of a filter, divided as by the SQL parser of MLflow's server, because refusals name them.
 
 export type Token = { text: string } & (
   | {
@@ -6,14 +6,14 @@ export type Token = { text: string } & (
       /** The part before the first dot. */
       prefix: string | null;
       key: string;
-      /** The text in double quotes: it can be a key or a text; null when there are no quotes. */
+      /** The text in double quotes, which can be a key or a text; null when it has no quotes. */
       quoted: string | null;
     }
   | { kind: 'string'; value: string }
   | { kind: 'number'; value: number }
-  /** What is in parentheses. */
+  /** The content of parentheses. */
   | { kind: 'list'; items: Token[] }
-  /** Of the grammar itself. */
+  /** A keyword of the grammar. */
   | { kind: 'word' }
   | { kind: 'operator' | 'other' }
 );
@@ -29,10 +29,10 @@ const QUOTED = /"(?:""|\\"|[^"])*"/uy;
 const NAME =
   /(?:([\p{L}_][\p{L}\p{N}_]*)|`([^`]*)`)(?:\.(?:`([^`]*)`|"([^"]*)"|'([^']*)'|([\p{L}\p{N}_][\p{L}\p{N}_.]*)?))?/uy;
 const NUMBER = /-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE]-?\d+)?(?![\p{L}\p{N}_])/uy;
-/** What begins with a digit and is no number, e.g. 0x10. */
+/** A text that begins with a digit and is not a number, e.g. 0x10. */
 const OTHER = /[\p{L}\p{N}_]+|[^]/uy;
 
-/** The tokens of a filter, what is between a pair of parentheses as one. */
+/** The tokens of a filter. A pair of parentheses with its content is one token. */
 export function tokensOf(text: string): Token[] {
   const open: { at: number; items: Token[] }[] = [];
   let items: Token[] = [];
@@ -53,7 +53,7 @@ export function tokensOf(text: string): Token[] {
       items = list.items;
     } else items.push(token);
   }
-  // Parentheses without an end are tokens themselves.
+  // An opening parenthesis without an end is a token itself.
   return open.flatMap(({ items: before }): Token[] => [...before, { kind: 'other', text: '(' }]).concat(items);
 }
 

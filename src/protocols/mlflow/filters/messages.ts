@@ -1,7 +1,7 @@
 import type { ValueRule } from '../../../modules/core/index.js';
 import type { Token } from './lexer.js';
 
-// What MLflow's server says of filters and orders that it refuses: each of its searches has messages of its own
+// The messages of MLflow's server for filters and orders that it refuses. Each of its searches has its own messages
 // (mlflow/utils/search_utils.py, search_logged_model_utils.py, and the stores).
 
 export interface FoundKey {
@@ -15,15 +15,15 @@ export interface FoundKey {
 type RuledKey = FoundKey & { rule: ValueRule };
 
 export interface FilterMessages {
-  /** What is there beside comparisons and ANDs. */
+  /** The parts that are neither comparisons nor ANDs. */
   clauses(rest: readonly string[], filter: string): string;
-  /** Several statements, with semicolons between them. */
+  /** Several statements with semicolons between them. */
   statements(filter: string): string;
   entity(name: Token & { kind: 'name' }): string;
   key(found: FoundKey, keys: readonly string[]): string;
   value(found: RuledKey, value: Token): string;
   comparator(found: RuledKey, comparator: string): string;
-  /** IS NULL and IS NOT NULL of a key that is always there. */
+  /** IS NULL and IS NOT NULL for a key that always exists. */
   presence(found: RuledKey, comparator: string): string;
 }
 
@@ -35,7 +35,7 @@ const setOf = (texts: readonly string[]) =>
 
 const LISTED = ['=', '!=', 'LIKE', 'ILIKE', 'IN', 'NOT IN'];
 
-/** As Python's repr shows a text. */
+/** A text as Python's repr shows it. */
 export function pythonText(text: string): string {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text.replaceAll('\\', '\\\\').replaceAll(mark, `\\${mark}`);
@@ -46,8 +46,8 @@ const ENTITY_NAMES: Record<string, string> = { param: 'parameter' };
 const nameOf = (entity: string) => ENTITY_NAMES[entity] ?? entity;
 
 /**
- * `listed`: the attributes that can be compared with a list, as Python shows them; `texts`: what else an attribute is
- * compared with.
+ * `listed`: the attributes that can be compared with a list, in Python's notation. `texts`: the other values that an
+ * attribute can be compared with.
  */
 const valueMessage =
   (listed: string, texts: string): FilterMessages['value'] =>
@@ -79,7 +79,7 @@ export const RUN_MESSAGES: FilterMessages = {
   value: valueMessage("['run_id']", ''),
   comparator: ({ entity, rule }, comparator) => {
     const known = rule.type === 'STRING' && entity === 'attribute' ? LISTED : rule.comparators;
-    // Some of its sentences lack the last quotation mark.
+    // Some of MLflow's sentences lack the last quotation mark.
     const end = rule.type === 'STRING' && (entity === 'param' || entity === 'attribute') ? "'" : '';
     return `Invalid comparator '${comparator.toUpperCase()}' not one of '${setOf(known)}${end}`;
   },
@@ -158,7 +158,7 @@ export const MODEL_VERSION_ORDER_MESSAGES: FilterMessages = {
       : MODEL_VERSION_MESSAGES.entity(key),
 };
 
-/** The entities of logged models have the names of their prefixes. */
+/** The entities of logged models have the same names as their prefixes. */
 const pluralOf = (entity: string) => `${entity}s`;
 const tupleOf = (texts: readonly string[]) => `(${texts.map((text) => `'${text}'`).join(', ')})`;
 

@@ -8,7 +8,7 @@ import { toModelVersion, toRegisteredModel } from './views.js';
 
 const MAX_TAG_VALUE_LENGTH = 100_000;
 
-/** MLflow's rules for the name of a registered model, in its words. */
+/** Checks the name of a registered model by MLflow's rules, with its messages. */
 export function checkModelName(name: string): void {
   if (name.trim() === '') throw invalidParameter("Missing value for required parameter 'name'.");
   if (/[/:]/.test(name)) throw invalidParameter(`Invalid model name '${name}'. Names cannot contain '/' or ':'.`);
@@ -37,7 +37,7 @@ export async function findVersion(
   return { model, version };
 }
 
-/** Of the column that keeps them. */
+/** The limit of its column. */
 const MAX_VERSION = 2 ** 31 - 1;
 
 export function toVersionNumber(text: string): number {

@@ -27,7 +27,7 @@ export const modelEndpoints: Endpoint[] = [
       refusePrompts(tags);
       tags.forEach(checkTag);
       return call.run(async (session) => {
-        // A tag tells its task, or its versions give a guess.
+        // A tag sets its task, or its versions suggest one.
         const model = await call.services.models
           .create(session, { name, description, tags, modelType: 'MLFLOW', framework: 'mlflow' })
           .catch(alreadyExists(name));
@@ -135,7 +135,7 @@ export const modelEndpoints: Endpoint[] = [
   ),
 ];
 
-/** Deleting something absent is no error in MLflow's registry. */
+/** In MLflow's registry, deleting something that does not exist is not an error. */
 export function unlessAbsent(error: unknown): void {
   if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
 }

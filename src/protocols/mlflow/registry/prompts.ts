@@ -10,7 +10,7 @@ export function refusePrompts(tags: readonly { key: string; value: string }[]): 
     throw new MlflowError('ENDPOINT_NOT_FOUND', 'This service keeps no prompts.');
 }
 
-/** The comparisons but the one that clients add to have models alone; null when only prompts are wanted. */
+/** The comparisons without the one that clients add to exclude prompts; null when only prompts are requested. */
 export function withoutPrompts<T extends Comparison>(comparisons: readonly T[]): T[] | null {
   const wantsPrompts = comparisons.some(({ entity, key, comparator, value }) => {
     if (entity !== 'tag' || key !== IS_PROMPT) return false;

@@ -12,7 +12,7 @@ import { loggedModelIdOf, noLoggedModel, noRun, runIdOf } from '../ids.js';
 import { findModel, findVersion } from './lookup.js';
 import { fromStage, sourceOf } from './views.js';
 
-/** Where a client says that the files of a new version are; ids are null when it did not say them. */
+/** The place of a new version's files, as a client names it; ids that it did not name are null. */
 export interface NamedSource {
   source: string;
   run_id?: string | null;
@@ -29,8 +29,8 @@ const notIn = (source: string, parameter: 'run_id' | 'model_id') =>
   );
 
 /**
- * The source by MLflow's rules: files behind the proxy must belong to the named run or logged model, and local paths
- * are refused.
+ * Checks the source by MLflow's rules: files behind the proxy must belong to the named run or logged model, and local
+ * paths are refused.
  */
 export async function resolveSource(session: Session, call: Call, named: NamedSource): Promise<LoggedSource> {
   const { source } = named;
@@ -58,12 +58,12 @@ const rethrow = (error: unknown): never => {
   throw error;
 };
 
-/** What the proxy has no place for, or has it of nobody, is not in what the parameter names. */
+/** A source for which the proxy has no place, or no owner, does not belong to the run or model in the parameter. */
 const notAPlace = (source: string, parameter: 'run_id' | 'model_id') => (error: unknown) => {
   throw error instanceof MlflowError || error instanceof AppError ? notIn(source, parameter) : error;
 };
 
-/** The files of a version, when they are here. */
+/** The place of a version's files, when they are stored here. */
 export async function placeOf(session: Session, call: Call, uri: string): Promise<FolderPlace | null> {
   switch (schemeOf(uri)) {
     case 'models': {
@@ -87,7 +87,7 @@ export async function placeOf(session: Session, call: Call, uri: string): Promis
   }
 }
 
-/** A version of another model, or of the same one: its files, and where they came from. */
+/** A version of another model, or of the same one: its files, and their source. */
 async function copySource(
   session: Session,
   call: Call,
@@ -108,7 +108,7 @@ async function copySource(
   return { uri, runId: version.runId, loggedModelId, folder: place, copyOf: version };
 }
 
-/** Null for escapes that are no valid text. */
+/** Null when its escapes are not valid text. */
 function decoded(text: string): string | null {
   try {
     return decodeURIComponent(text);
@@ -157,7 +157,7 @@ async function loggedModel(
 
 const schemeOf = (uri: string) => /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase() ?? '';
 
-/** Refuses local paths and paths that lead elsewhere, even if encoded several times. */
+/** Refuses local paths and paths that lead elsewhere, also when they are encoded several times. */
 function checkSource(source: string): void {
   const scheme = schemeOf(source);
   if (scheme === '' || scheme === 'file') {

@@ -24,14 +24,14 @@ import { fromStage, sourceOf, toModelVersion } from './views.js';
 const PATH = '/mlflow/model-versions';
 const numbered = { name: requiredString, version: requiredString };
 const MAX_RESULTS = 200_000;
-/** Of one page, also where a client takes more: the next page has the others. */
+/** Limit of one page, also when a client asks for more: the next page has the others. */
 const PAGE_RESULTS = 10_000;
 const NEWEST_FIRST: OrderKey<'attribute'>[] = [
   { entity: 'attribute', key: 'last_updated_timestamp', direction: 'DESC' },
 ];
-/** Tag of a logged model that lists the versions made of it. */
+/** The tag of a logged model that lists the versions made from it. */
 const VERSIONS_TAG = 'mlflow.modelVersions';
-/** As long as a tag of a logged model may be. */
+/** The maximum length of a tag of a logged model. */
 const MAX_LIST_LENGTH = 100_000;
 
 export const versionEndpoints: Endpoint[] = [
@@ -204,12 +204,12 @@ export const versionEndpoints: Endpoint[] = [
   ),
 ];
 
-/** A refused jump to Production says Production, as the caller wrote it. */
+/** When a promotion to Production is refused, the message says Production, as the client wrote it. */
 const inTheirWords = instead(ErrorCode.GATE_NOT_PASSED, ({ message }) =>
   invalidParameter(message.replace('cannot go to PRODUCTION: ', 'cannot go to Production: ')),
 );
 
-/** As MLflow's server does it, so that its client finds the versions of a logged model. */
+/** MLflow's server does the same, so that its client finds the versions of a logged model. */
 async function linkLoggedModel(
   call: Call,
   session: Session,

@@ -5,7 +5,7 @@ import { toHexId } from '../../../modules/core/index.js';
 import { invalidParameter } from '../errors.js';
 import { toEntries } from '../tracking/views.js';
 
-/** What MLflow calls our stages. */
+/** MLflow's names of the stages. */
 const STAGES: Record<Stage, string> = {
   DEVELOPMENT: 'None',
   STAGING: 'Staging',
@@ -24,7 +24,7 @@ export function fromStage(text: string): Stage {
 
 const list = <Name extends string, T>(name: Name, items: T[]) => (items.length > 0 ? { [name]: items } : {});
 
-/** Where a version's files are: what the client named, or our own folder of a model that was made here. */
+/** The place of a version's files: what the client named, or the folder of a model that was trained here. */
 export function sourceOf(version: ListedVersion): string {
   return version.sourceUri ?? `matih:/model-versions/${version.id}`;
 }

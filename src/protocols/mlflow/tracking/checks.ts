@@ -5,7 +5,7 @@ import { instead, invalidParameter } from '../errors.js';
 import { absentRuns, runIdOf } from '../ids.js';
 import { compactJson } from '../python-json.js';
 
-// The rules of MLflow's own server for what is logged, with its messages (mlflow/utils/validation.py).
+// The rules of MLflow's own server for logged values, with its messages (mlflow/utils/validation.py).
 
 const MAX_KEY_LENGTH = 250;
 export const MAX_PARAM_VALUE_LENGTH = 6_000;
@@ -15,12 +15,12 @@ const MAX_PARAMS_AND_TAGS = 100;
 const MAX_ENTITIES = 1_000;
 const MAX_DATASET_LENGTHS = { name: 500, digest: 36, source: 65_535, schema: 1_048_575, profile: 16_777_215 } as const;
 const MAX_INPUT_TAG_LENGTHS = { key: 255, value: 500 } as const;
-/** The end of the year 9999: later years are written in another way. */
+/** The end of the year 9999: later years have another notation. */
 const MAX_TIME_MS = 253_402_300_799_999;
 
 const KEY = /^[/\p{L}\p{N}\p{M}_.\- :]*$/u;
 
-/** A key of a parameter, metric or tag: some clients keep each in a file of that name. */
+/** Checks the key of a parameter, metric or tag: some clients store each in a file of that name. */
 export function checkKey(path: string, key: string): void {
   const refuse = (reason: string) =>
     invalidParameter(`Invalid value ${compactJson(key)} for parameter '${path}' supplied: ${reason}`);
@@ -43,7 +43,7 @@ export function checkAsPath(path: string, name: string): void {
   );
 }
 
-/** As Python has it, which keeps no slash at the end. */
+/** Like Python's normpath, which removes a slash at the end. */
 function normalPath(path: string): string {
   const normal = posix.normalize(path);
   return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
@@ -55,15 +55,15 @@ export function checkLength(name: string, limit: number, text: string): void {
     throw invalidParameter(`'${name}' exceeds the maximum length of ${limit} characters`);
 }
 
-/** MLflow's server cuts long values of parameters and tags rather than refuse them. */
+/** MLflow's server cuts long values of parameters and tags and does not refuse them. */
 function cut(text: string, limit: number): string {
   return text.length > limit ? [...text].slice(0, limit).join('') : text;
 }
 
-/** Tags that a run begins with: MLflow's server takes their keys as they are. */
+/** A tag of a new run: MLflow's server does not check its key. */
 export const cutTag = ({ key, value }: TagEntry): TagEntry => ({ key, value: cut(value, MAX_TAG_VALUE_LENGTH) });
 
-/** The check of tags that are refused when they are too long, rather than cut. */
+/** A check for tags that are refused when they are too long, and not cut. */
 export const uncutTag =
   (maxValueLength: number) =>
   ({ key, value }: TagEntry): void => {
@@ -95,7 +95,7 @@ export function checkMetric(metric: MetricToCheck): void {
   checkTimestamp(metric, 'timestamp');
 }
 
-/** A batch has few keys, and each is looked at once. */
+/** A batch has few different keys, and each is checked once. */
 export function checkMetrics(metrics: MetricToCheck[]): void {
   const known = new Set<string>();
   metrics.forEach((metric, i) => {
@@ -144,7 +144,7 @@ export function checkUniqueKeys(params: TagEntry[]): void {
   );
 }
 
-/** What a metric of a model is kept by: more than this no index takes. */
+/** Limit for the values that identify a metric of a model, because an index cannot hold more. */
 const MAX_MODEL_METRIC_BYTES = 2_000;
 
 export function checkModelMetric(key: string, datasetName: string, datasetDigest: string): void {
@@ -162,7 +162,7 @@ export function checkModelMetric(key: string, datasetName: string, datasetDigest
   }
 }
 
-/** A dataset that a run reads, as MLflow bounds it. */
+/** Checks a dataset that a run reads against the limits of MLflow. */
 export function checkDataset(
   dataset: Partial<Record<keyof typeof MAX_DATASET_LENGTHS, string | null | undefined>>,
   tags: readonly TagEntry[],
@@ -183,7 +183,7 @@ export function toTime(name: string, ms: number): Date {
   return new Date(ms);
 }
 
-/** Work on the run that a text names; refusals because of the run use MLflow's words. */
+/** Works on the run that a text names; refusals because of the run use MLflow's messages. */
 export function onRun<T>(text: string, work: (runId: string) => Promise<T>): Promise<T> {
   const id = runIdOf(text);
   return inWordsOfRuns([text], () => work(id));

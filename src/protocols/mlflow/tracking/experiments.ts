@@ -27,7 +27,7 @@ export const experimentEndpoints: Endpoint[] = [
       tags.forEach(checkTag);
       checkLocation(location ?? '');
       const experiment = await call.run(async (session) => {
-        // It is the oldest of each tenant.
+        // The default experiment is the oldest of each tenant.
         await call.services.experiments.default(session);
         return call.services.experiments
           .create(session, { name, tags, artifactLocation: location || null })
@@ -101,10 +101,10 @@ export const experimentEndpoints: Endpoint[] = [
   ),
 ];
 
-/** A path from the root, on Windows from a drive; a URI of any scheme, of which `file:` can be relative too. */
+/** A path from the root, on Windows from a drive, or a URI of any scheme; `file:` can also be relative. */
 const ABSOLUTE = /^(\/|[a-z]:[\\/]|(?!file:[^/])[a-z][a-z0-9+.-]+:)/i;
 
-/** Only clients go there: what matters is that it stays an address when a run's folder is added to it. */
+/** Only clients use it: it must stay a valid URI when the folder of a run is added to it. */
 function checkLocation(location: string): void {
   if (/[#;]/.test(location)) throw invalidParameter("'artifact_location' URL can't include fragments or params.");
   if (namesHost(location)) {
@@ -115,14 +115,16 @@ function checkLocation(location: string): void {
   }
   if (location.startsWith('runs:'))
     throw invalidParameter(`Artifact location cannot be a runs:/ URI. Given: '${location}'`);
-  // Each client would take it from a folder of its own.
+  // Each client would resolve a relative path in its own folder.
   if (location !== '' && !ABSOLUTE.test(location))
     throw invalidParameter(
       `Artifact location must be an address such as s3://bucket/path, or an absolute path. Given: '${location}'`,
     );
 }
 
-/** Deletes or restores an experiment, which must be in the other state: MLflow's server does not see it otherwise. */
+/**
+ * Deletes or restores an experiment. It must be in the other state, because MLflow's server does not find it otherwise.
+ */
 async function moved(
   call: Call,
   text: string,

@@ -115,7 +115,7 @@ export const loggedModelEndpoints: Endpoint[] = [
   ),
 ];
 
-/** Work on the model that a text names (null for one to be made); a model that it returns is the answer. */
+/** Works on the model that a text names (null for a new one). If the work returns a model, this is the answer. */
 async function onModel(
   call: Call,
   text: string | null,
@@ -139,7 +139,7 @@ function checkName(name: string): void {
   );
 }
 
-/** By the name or the number of MLflow's enum. */
+/** Reads the name or the number of MLflow's enum. */
 function fromStatus(sent: string | number): 'READY' | 'FAILED' {
   const status = typeof sent === 'number' ? STATUSES[sent - 1] : STATUSES.find((known) => toStatus(known) === sent);
   if (status === 'READY' || status === 'FAILED') return status;
@@ -150,13 +150,13 @@ function fromStatus(sent: string | number): 'READY' | 'FAILED' {
 
 const toStatus = (status: Status) => (status === 'FAILED' ? 'LOGGED_MODEL_UPLOAD_FAILED' : `LOGGED_MODEL_${status}`);
 
-/** Logged models with their metrics, as MLflow shows them. */
+/** Logged models with their metrics, in MLflow's format. */
 export async function showLoggedModels(session: Session, services: Services, models: LoggedModel[]): Promise<object[]> {
   const experiments = await services.experiments.placesOf(
     session,
     models.map(({ experimentId }) => experimentId),
   );
-  // What was made in this transaction has its times only once it is written.
+  // Objects that were created in this transaction have their times only after they are written.
   await session.em.flush();
   const metricsOf = await services.loggedModels.metricsOf(
     session,

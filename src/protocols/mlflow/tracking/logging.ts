@@ -43,8 +43,8 @@ type Metric = z.output<typeof metric>;
 const checkedMetrics = repeated(metric);
 
 /**
- * Hundreds of metrics in a request are nearly always plain: then they are taken as they came, at a fraction of what it
- * costs to read each by its schema.
+ * The hundreds of metrics in a request are nearly always simple. Then they are used as they are, which costs much less
+ * than reading each with its schema.
  */
 const metricList = z.unknown().transform((value, context): Metric[] => {
   if (arePlain(value)) return value;
@@ -78,7 +78,7 @@ interface Batch {
   tags: TagEntry[];
 }
 
-/** One transaction for all that a request logs. */
+/** One transaction for everything that a request logs. */
 function log(call: Call, run: string, { metrics, params, tags }: Batch, isBatch = false): Promise<void> {
   const points = metrics.map(({ key, value, timestamp, step }) => ({
     key,
@@ -104,7 +104,7 @@ function log(call: Call, run: string, { metrics, params, tags }: Batch, isBatch 
   );
 }
 
-/** Another value for a parameter that has one, in MLflow's words for one parameter and for a batch. */
+/** The error for another value of an existing parameter, with MLflow's messages for one parameter and for a batch. */
 const asChangedParam = (run: string, isBatch: boolean) => (error: unknown) => {
   if (!(error instanceof AppError) || error.code !== ErrorCode.CONFLICT || !Array.isArray(error.details['changes']))
     throw error;

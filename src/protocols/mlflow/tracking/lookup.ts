@@ -7,7 +7,7 @@ import { doesNotExist, invalidParameter } from '../errors.js';
 import { DEFAULT_EXPERIMENT, experimentIdOf } from '../ids.js';
 import { toRun } from './views.js';
 
-/** The experiment that a text names; the tenant's default one for "0" and for nothing. */
+/** The experiment that a text names; the tenant's default one for "0" and for an empty text. */
 export async function findExperiment(session: Session, services: Services, text: string): Promise<Experiment> {
   if (text === '' || text === DEFAULT_EXPERIMENT) return services.experiments.default(session);
   const id = experimentIdOf(text);
@@ -22,13 +22,13 @@ export async function findActiveExperiment(session: Session, services: Services,
   throw invalidParameter(`The experiment ${text} must be in the 'active' state. Current state is deleted.`);
 }
 
-/** The ids of ours behind experiment ids to search in; those of no experiment find nothing. */
+/** The ids of this service for the experiment ids of a search; ids of no experiment find nothing. */
 export async function fromExperimentIds(session: Session, services: Services, texts: string[]): Promise<string[]> {
   const others = texts.flatMap((text) => (text === DEFAULT_EXPERIMENT ? [] : (experimentIdOf(text) ?? [])));
   return texts.includes(DEFAULT_EXPERIMENT) ? [(await services.experiments.default(session)).id, ...others] : others;
 }
 
-/** Runs with all that was logged to them, as MLflow shows them. */
+/** Runs with all their logged data, in MLflow's format. */
 export async function showRuns(session: Session, services: Services, runs: Run[]): Promise<object[]> {
   const experiments = await services.experiments.placesOf(
     session,

@@ -19,7 +19,7 @@ const MAX_BULK_RESULTS = 25_000;
 const MAX_RUNS_PER_REQUEST = 100;
 const MAX_RESULTS_PER_RUN = 2_500;
 
-/** A longer history is read and sent in steps of this size. */
+/** A longer history is read and sent in parts of this size. */
 const POINTS_IN_MEMORY = 100_000;
 
 export const metricHistoryEndpoints: Endpoint[] = [
@@ -71,7 +71,7 @@ export const metricHistoryEndpoints: Endpoint[] = [
         throw invalidParameter(
           `Invalid value ${count} for parameter 'max_results' supplied. It must be a positive integer.`,
         );
-      // Here alone, runs that do not exist have no points.
+      // Only here, runs that do not exist simply have no points.
       const ids = texts.map(fromHexId).filter((id) => id !== null);
       const points = await call.run((session) => readMetricOfRuns(session, ids, key, count));
       return { metrics: points.map((point) => toMetricOfRun(key, point)) };
@@ -119,7 +119,7 @@ export const metricHistoryEndpoints: Endpoint[] = [
   ),
 ];
 
-/** The answer as text, of a history that is too long to be in memory as a whole. */
+/** The answer as text, for a history that is too long to be held in memory. */
 async function* inSteps(
   call: Call,
   runId: string,

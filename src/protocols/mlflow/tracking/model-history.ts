@@ -2,7 +2,7 @@ import { invalidParameter } from '../errors.js';
 import { addToList, isDeep } from '../python-json.js';
 import { MAX_TAG_VALUE_LENGTH } from './checks.js';
 
-/** Where MLflow keeps, as a list in JSON, which models a run logged. */
+/** The tag in which MLflow stores, as a JSON list, which models a run logged. */
 export const MODEL_HISTORY_TAG = 'mlflow.log-model.history';
 
 const REQUIRED = ['artifact_path', 'flavors', 'utc_time_created', 'run_id'];
@@ -13,7 +13,7 @@ type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json =>
   value !== null && typeof value === 'object' && !Array.isArray(value);
 
-/** What the history keeps of a model, given the JSON of its MLmodel file. */
+/** The entry of the history for a model, made from the JSON of its MLmodel file. */
 export function modelEntry(text: string): Json {
   let model: unknown;
   try {
@@ -36,7 +36,7 @@ export function modelEntry(text: string): Json {
   };
 }
 
-/** The history with one model more; the oldest go where it grows too long for a tag. */
+/** The history with one more model. The oldest entries are dropped when it gets too long for a tag. */
 export function addToModelHistory(before: string | null, entry: Json): string {
   const history = addToList(before, entry, MAX_TAG_VALUE_LENGTH);
   if (history.length > MAX_TAG_VALUE_LENGTH)

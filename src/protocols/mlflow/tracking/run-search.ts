@@ -12,7 +12,7 @@ import { viewType } from './search.js';
 const MAX_RESULTS = 50_000;
 const DEFAULT_RESULTS = 1_000;
 
-/** MLflow's own: runs that are equal in all keys come newest first, and then by id. */
+/** MLflow's own order: runs that are equal in all keys are ordered newest first, and then by id. */
 const TIES: readonly OrderKey<RunEntity>[] = [
   { entity: 'attribute', key: 'start_time', direction: 'DESC' },
   { entity: 'attribute', key: 'run_id', direction: 'ASC' },

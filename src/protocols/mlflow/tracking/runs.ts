@@ -9,10 +9,10 @@ import { cutTag, onRun, toTime } from './checks.js';
 import { findActiveExperiment, showRuns } from './lookup.js';
 import { runStatus, toRunInfo } from './views.js';
 
-/** Old clients call it run_uuid. */
+/** Old clients send run_uuid. */
 export const ofRun = { run_id: optionalString, run_uuid: optionalString };
 
-/** The id that a request names its run by. */
+/** The id of the run in a request. */
 export function runOf(input: { run_id?: string | null | undefined; run_uuid?: string | null | undefined }): string {
   const id = input.run_id || input.run_uuid;
   if (!id) {
@@ -46,7 +46,7 @@ export const runEndpoints: Endpoint[] = [
         });
         return showRuns(session, call.services, [created]);
       });
-      // A new run has no `outputs` field.
+      // A new run has no field `outputs`.
       return { run: { ...run, outputs: undefined } };
     },
   ),

@@ -15,9 +15,9 @@ import { toExperiment } from './views.js';
 
 const MAX_RESULTS = 50_000;
 const DEFAULT_LOGGED_MODELS = 50;
-/** Each is a condition of the query. */
+/** Each of them is a condition of the query. */
 const MAX_METRIC_DATASETS = 100;
-/** As many as other searches take. */
+/** The same limit as in other searches. */
 const MAX_ORDER_KEYS = 10;
 const MAX_DATASET_EXPERIMENTS = 20;
 const MAX_DATASETS = 1_000;
@@ -29,7 +29,7 @@ const VIEWS: Record<string, State[]> = {
   ALL: ['ACTIVE', 'DELETED'],
 };
 
-/** Which states a view shows, by the name or the number of MLflow's enum. */
+/** The states that a view shows, by the name or the number of MLflow's enum. */
 export const viewType = z
   .union([z.string(), z.number()])
   .nullish()

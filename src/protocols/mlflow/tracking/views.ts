@@ -11,11 +11,12 @@ import {
 import { toHexId } from '../../../modules/core/index.js';
 import { toExperimentId, toModelId } from '../ids.js';
 
-// What MLflow's server answers for each thing. Fields that protobuf omits are omitted: empty lists, values never given.
+// The answers of MLflow's server for each kind of object. Fields that protobuf omits are omitted: empty lists, values
+// that were never set.
 
 const LARGEST = Number.MAX_VALUE;
 
-/** As in MLflow's SQL store: infinities become its largest numbers, and NaN becomes text. */
+/** As in MLflow's SQL store: infinities become its largest numbers, and NaN becomes a text. */
 export function toMetricValue(value: number | string): number | 'NaN' {
   const number = Number(value);
   return Number.isNaN(number) ? 'NaN' : Math.min(LARGEST, Math.max(-LARGEST, number));
@@ -23,7 +24,7 @@ export function toMetricValue(value: number | string): number | 'NaN' {
 
 const list = <Name extends string, T>(name: Name, items: T[]) => (items.length > 0 ? { [name]: items } : {});
 
-/** Sorted by key: a stored record has no order of its own. */
+/** Sorted by key, because a stored record has no fixed order. */
 export const toEntries = (record: Record<string, string>) =>
   Object.entries(record)
     .map(([key, value]) => ({ key, value }))
@@ -34,15 +35,15 @@ const toStage = (state: 'ACTIVE' | 'DELETED') => state.toLowerCase();
 const PROXY = 'mlflow-artifacts:';
 
 /**
- * Where clients put the artifacts of an experiment's runs. Behind the proxy each experiment has one place, whatever
- * was requested.
+ * The place where clients store artifacts of an experiment's runs. Behind the proxy each experiment has one place,
+ * whatever was requested.
  */
 function artifactRoot(experiment: ExperimentPlace): string {
   const { artifactLocation: location } = experiment;
   return location && !location.startsWith(PROXY) ? location : `${PROXY}/${toExperimentId(experiment)}`;
 }
 
-/** An address below it; its query string stays at the end. */
+/** A URI below it; its query string stays at the end. */
 export function artifactUri(experiment: ExperimentPlace, below: string): string {
   const [, root = '', query = ''] = /^([^?]*)(.*)$/s.exec(artifactRoot(experiment)) ?? [];
   return `${root.replace(/\/+$/, '')}/${below}${query}`;
@@ -65,7 +66,7 @@ type RunStatus = Run['status'];
 
 const toStatus = (status: RunStatus) => (status === 'QUEUED' ? 'SCHEDULED' : status);
 
-/** By protobuf's numbers, from 1. */
+/** In the order of protobuf's numbers, from 1. */
 const STATUSES: RunStatus[] = ['RUNNING', 'QUEUED', 'FINISHED', 'FAILED', 'KILLED'];
 
 /** A status as clients send it: the name or the number of MLflow's enum; null when absent. */
