@@ -20,6 +20,7 @@ import { Migration0011GroundTruth } from './migrations/0011-ground-truth.js';
 import { Migration0012 } from './migrations/0012-artifact-paths.js';
 import { Migration0013Jobs } from './migrations/0013-jobs.js';
 import { Migration0013 } from './migrations/0013-small-objects.js';
+import { Migration0014 } from './migrations/0014-imported-experiments.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
@@ -104,6 +105,7 @@ const MIGRATIONS = [
   { name: '0012-artifact-paths', class: Migration0012 },
   { name: '0013-small-objects', class: Migration0013 },
   { name: '0013-jobs', class: Migration0013Jobs },
+  { name: '0014-imported-experiments', class: Migration0014 },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

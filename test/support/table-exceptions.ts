@@ -15,15 +15,6 @@ export const FOREIGN_WRITES: readonly TableException[] = [
     why: 'A small file is placed by one statement that is one way to the database.',
   },
   { module: 'evaluation', tables: ['model_version'], why: 'A new evaluation touches its version.' },
-  {
-    module: 'exchange',
-    tables: [
-      ...['external_ref', 'job_secret', 'experiment', 'run', 'run_param', 'run_tag', 'run_counter', 'run_log'],
-      ...['run_model', 'logged_dataset', 'logged_model', 'logged_model_metric', 'metric_point', 'metric_latest'],
-      ...['artifact'],
-    ],
-    why: 'An archive is placed in bulk, with the ids and times that it holds.',
-  },
   { module: 'monitoring', tables: ['prediction_log'], why: 'One sweep forgets old rows of what monitoring reads.' },
   {
     module: 'platform',
@@ -53,12 +44,8 @@ export const FOREIGN_READS: readonly TableException[] = [
   },
   {
     module: 'exchange',
-    tables: [
-      ...['artifact', 'experiment', 'external_ref', 'job', 'job_secret', 'logged_dataset', 'logged_model'],
-      ...['logged_model_metric', 'metric_latest', 'metric_point', 'model', 'model_alias', 'model_version', 'run'],
-      ...['run_counter', 'run_log', 'run_model', 'run_param', 'run_tag', 'dataset'],
-    ],
-    why: 'An archive and a mirror hold all that an experiment has, read in bulk.',
+    tables: ['experiment', 'logged_model', 'model', 'model_alias', 'model_version', 'run'],
+    why: 'A name on another server is of a thing that is here: one statement looks for both.',
   },
   {
     module: 'experiments',
@@ -68,7 +55,7 @@ export const FOREIGN_READS: readonly TableException[] = [
   {
     module: 'garbage',
     tables: [
-      ...['artifact', 'checkpoint', 'dataset', 'direct_upload', 'evaluation', 'experiment', 'external_ref', 'job'],
+      ...['artifact', 'checkpoint', 'dataset', 'direct_upload', 'evaluation', 'experiment', 'job'],
       ...['logged_model', 'metric_point', 'model', 'model_version', 'run', 'run_log'],
       ...['staged_object', 'upload'],
     ],

@@ -9,4 +9,4 @@ export { ArtifactService } from './artifact.service.js';
 export { createArtifactLoaders } from './loaders.js';
 export { RunArchiveService } from './run-archive.service.js';
 export { RUN_ARCHIVE } from './run-archive.job-kind.js';
-export type { FolderOwner } from './store.js';
+export { isStored, storedFiles, type FolderOwner } from './store.js';

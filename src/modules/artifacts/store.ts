@@ -27,6 +27,30 @@ export interface PresentFile {
 
 const BY_CODE_POINT = sql<string>`path collate "C"`;
 
+/** All files of an owner in the order of their paths. */
+export function storedFiles({ em, tenant }: Session, owner: FolderOwner) {
+  const [column, id] = columnOf(owner);
+  return tables(em)
+    .selectFrom('artifact')
+    .select(['path', 'size_bytes as sizeBytes', 'sha256', 'object_key as objectKey', 'created_at as createdAt'])
+    .where('tenant', '=', tenant)
+    .where(column, '=', id)
+    .orderBy('path')
+    .execute();
+}
+
+export async function isStored({ em, tenant }: Session, owner: FolderOwner, path: string): Promise<boolean> {
+  const [column, id] = columnOf(owner);
+  const found = await tables(em)
+    .selectFrom('artifact')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where(column, '=', id)
+    .where('path', '=', path)
+    .execute();
+  return found.length > 0;
+}
+
 /** The direct content of a folder, whose path ends with a slash; '' means all. */
 export function folderEntries(
   { em, tenant }: Session,

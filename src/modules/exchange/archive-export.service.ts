@@ -17,9 +17,9 @@ import {
 } from './archive-format.js';
 import type { Attempt, AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
-import { audit, refuseUnfinished } from '../platform/index.js';
+import { audit } from '../platform/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
-import type { ExperimentService } from '../experiments/index.js';
+import { requireWhole, type ExperimentService } from '../experiments/index.js';
 import { ArchiveRows } from './archive-rows.js';
 import { EXPERIMENT_EXPORT } from './experiment-export.job-kind.js';
 
@@ -40,7 +40,7 @@ export class ArchiveExportService {
 
   async start(session: Session, input: { experimentId: string }): Promise<Job> {
     const experiment = await this.deps.experiments.get(session, input.experimentId);
-    await refuseUnfinished(session, experiment.id);
+    requireWhole(experiment);
     const job = this.deps.jobs.create(session, EXPERIMENT_EXPORT, { input: { experimentId: experiment.id } });
     audit(session, 'exportExperiment', { type: 'experiment', id: experiment.id }, null, { jobId: job.id });
     return job;

@@ -2,15 +2,21 @@ import { v5 as uuidv5, v7 as uuidv7 } from 'uuid';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
-import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import type { Line, LineKind } from './archive-format.js';
 import { fromHexId, toHexId } from '../core/index.js';
-import { RUN_TAGS } from '../experiments/index.js';
+import {
+  addImportedDatasets,
+  addImportedLines,
+  addImportedPairs,
+  addImportedPoints,
+  addImportedRuns,
+  RUN_TAGS,
+} from '../experiments/index.js';
 import type { Attempt, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
-import type { ArtifactService } from '../artifacts/index.js';
+import { type ArtifactService, isStored } from '../artifacts/index.js';
+import { addImportedLinks, addImportedModelMetrics, addImportedModels } from '../logged-models/index.js';
 import type { ArchiveVisitor } from './archive-reader.js';
 
 interface Parts {
@@ -30,10 +36,8 @@ const ROWS_PER_WRITE = 500;
 export class ArchivePlacement implements ArchiveVisitor {
   readonly deletedRuns: string[] = [];
   readonly deletedModels: string[] = [];
-  readonly parents: { id: string; parent: string }[] = [];
+  readonly parents: { id: string; parentId: string }[] = [];
   private awaited: Line<'files'> | null = null;
-  /** Number of new rows in the current transaction. */
-  private added = 0;
 
   constructor(
     private readonly parts: Parts,
@@ -52,11 +56,10 @@ export class ArchivePlacement implements ArchiveVisitor {
     for (let from = 0; from < lines.length; from += ROWS_PER_WRITE) {
       const group = lines.slice(from, from + ROWS_PER_WRITE);
       await this.parts.attempt.write(async (session) => {
-        this.added = 0;
-        await this.place(session, kind, group);
+        const added = await this.place(session, kind, group);
         // After new rows were written, the loss of a worker does not count as a failure; rows that existed before prove
         // no progress.
-        if (this.added > 0) await this.parts.jobs.forgiveFailures(session, this.parts.attempt.job.id);
+        if (added > 0) await this.parts.jobs.forgiveFailures(session, this.parts.attempt.job.id);
       });
     }
   }
@@ -65,10 +68,7 @@ export class ArchivePlacement implements ArchiveVisitor {
     const { attempt, objects, staged, artifacts } = this.parts;
     const { path, run: runId, model } = this.awaited!;
     const owner = runId === null ? { loggedModelId: this.idOf(model!) } : { runId: this.idOf(runId) };
-    const present = await attempt.read((session) =>
-      session.em.count(Artifact, { tenant: session.tenant, ...owner, path }),
-    );
-    if (present > 0) {
+    if (await attempt.read((session) => isStored(session, owner, path))) {
       await finished(Readable.from(bytes).resume());
       return;
     }
@@ -89,79 +89,79 @@ export class ArchivePlacement implements ArchiveVisitor {
     return this.keepIds ? id : uuidv5(id, this.experimentId);
   }
 
-  private async place(session: Session, kind: LineKind, lines: Line<LineKind>[]): Promise<void> {
+  /** Returns how many rows were new. */
+  private async place(session: Session, kind: LineKind, lines: Line<LineKind>[]): Promise<number> {
     switch (kind) {
       case 'runs':
         return this.placeRuns(session, lines as Line<'runs'>[]);
       case 'datasets':
-        return this.insert(session, 'logged_dataset', lines as Line<'datasets'>[], (line) => ({
-          ...{
-            id: uuidv7(),
-            run_id: this.idOf(line.run),
-            direction: line.direction,
-            name: line.name,
-            digest: line.digest,
-          },
-          ...{
-            source_type: line.sourceType,
-            source: line.source,
-            schema: line.schema,
-            profile: line.profile,
-            tags: line.tags,
-          },
-        }));
+        return addImportedDatasets(
+          session,
+          (lines as Line<'datasets'>[]).map(({ run, sourceType, ...rest }) => ({
+            ...{ id: uuidv7(), run_id: this.idOf(run), source_type: sourceType },
+            ...rest,
+          })),
+        );
       case 'points':
-        for (const line of lines as Line<'points'>[]) await this.placePoints(session, line);
-        return;
+        return sumOf(lines as Line<'points'>[], ({ run, points }) =>
+          addImportedPoints(
+            session,
+            this.idOf(run),
+            points.map(([key, step, ms, value]) => ({ key, step, logged_at: atMs(ms), value })),
+          ),
+        );
       case 'logs':
-        for (const line of lines as Line<'logs'>[]) await this.placeLogs(session, line);
-        return;
+        return sumOf(lines as Line<'logs'>[], ({ run, lines: all }) =>
+          addImportedLines(
+            session,
+            this.idOf(run),
+            all.map(([seq, ms, stream, line]) => ({ seq, logged_at: atMs(ms), stream, line })),
+          ),
+        );
       case 'models':
         return this.placeModels(session, lines as Line<'models'>[]);
       case 'model-metrics':
-        return this.insert(session, 'logged_model_metric', lines as Line<'model-metrics'>[], (line) => ({
-          ...{ logged_model_id: this.idOf(line.model), run_id: this.idOf(line.run), key: line.key, step: line.step },
-          ...{
-            logged_at: atMs(line.ms),
-            value: line.value,
-            dataset_name: line.datasetName,
-            dataset_digest: line.datasetDigest,
-          },
-        }));
+        return addImportedModelMetrics(
+          session,
+          (lines as Line<'model-metrics'>[]).map(({ model, run, key, step, ms, value, ...dataset }) => ({
+            ...{ logged_model_id: this.idOf(model), run_id: this.idOf(run), key, step, logged_at: atMs(ms), value },
+            ...{ dataset_name: dataset.datasetName, dataset_digest: dataset.datasetDigest },
+          })),
+        );
       case 'links':
-        return this.insert(session, 'run_model', lines as Line<'links'>[], (line) => ({
-          ...{ id: uuidv7(), run_id: this.idOf(line.run), logged_model_id: this.idOf(line.model) },
-          ...{ direction: line.direction, step: line.step },
-        }));
+        return addImportedLinks(
+          session,
+          (lines as Line<'links'>[]).map(({ run, model, direction, step }) => ({
+            ...{ id: uuidv7(), run_id: this.idOf(run), logged_model_id: this.idOf(model), direction, step },
+          })),
+        );
       case 'files':
         this.awaited = (lines as Line<'files'>[]).at(-1) ?? null;
+        return 0;
     }
   }
 
-  private async placeRuns(session: Session, lines: Line<'runs'>[]): Promise<void> {
+  private async placeRuns(session: Session, lines: Line<'runs'>[]): Promise<number> {
     for (const { id, state, parentRunId } of lines) {
       if (state === 'DELETED') this.deletedRuns.push(this.idOf(id));
       if (parentRunId !== null && this.known.has(parentRunId))
-        this.parents.push({ id: this.idOf(id), parent: this.idOf(parentRunId) });
+        this.parents.push({ id: this.idOf(id), parentId: this.idOf(parentRunId) });
     }
-    await this.insert(session, 'run', lines, (line) => ({
-      ...{ id: this.idOf(line.id), experiment_id: this.experimentId, name: line.name, created_at: line.createdAt },
-      ...{ status: line.status, started_at: line.startedAt, ended_at: line.endedAt, created_by: line.createdBy },
-      ...{ state: 'DELETED', deleted_at: this.hiddenAt.toISOString() },
+    const runs = lines.map(({ id, name, status, startedAt, endedAt, createdAt, createdBy }) => ({
+      ...{ id: this.idOf(id), experiment_id: this.experimentId, name, status },
+      ...{ started_at: startedAt, ended_at: endedAt, created_at: createdAt, created_by: createdBy },
     }));
-    await this.insert(session, 'run_counter', lines, ({ id }) => ({ run_id: this.idOf(id), last_seq: 0 }));
     const pairs = (of: (line: Line<'runs'>) => Record<string, string>) =>
       lines.flatMap((line) =>
         Object.entries(of(line)).map(([key, value]) => ({ run_id: this.idOf(line.id), key, value })),
       );
-    await this.insert(
-      session,
-      'run_param',
-      pairs(({ params }) => params),
-      (pair) => pair,
-    );
+    const params = pairs((line) => line.params);
     const tags = pairs((line) => ({ ...line.tags, ...this.parentTag(line.tags) }));
-    await this.insert(session, 'run_tag', tags, (pair) => pair);
+    return (
+      (await addImportedRuns(session, runs, this.hiddenAt)) +
+      (await addImportedPairs(session, 'run_param', params)) +
+      (await addImportedPairs(session, 'run_tag', tags))
+    );
   }
 
   private parentTag(tags: Record<string, string>): Record<string, string> {
@@ -170,81 +170,22 @@ export class ArchivePlacement implements ArchiveVisitor {
     return id !== null && this.known.has(id) ? { [RUN_TAGS.parent]: toHexId(this.idOf(id)) } : {};
   }
 
-  private placeModels(session: Session, lines: Line<'models'>[]): Promise<void> {
+  private placeModels(session: Session, lines: Line<'models'>[]): Promise<number> {
     for (const { id, state } of lines) if (state === 'DELETED') this.deletedModels.push(this.idOf(id));
-    return this.insert(session, 'logged_model', lines, (line) => ({
-      ...{
-        id: this.idOf(line.id),
-        experiment_id: this.experimentId,
-        run_id: line.runId && this.idOf(line.runId),
-        name: line.name,
-      },
-      ...{
-        status: line.status,
-        status_message: line.statusMessage,
-        model_type: line.modelType,
-        params: line.params,
-        tags: line.tags,
-      },
-      ...{ created_by: line.createdBy, created_at: line.createdAt, updated_at: line.createdAt },
-      ...{ state: 'DELETED', deleted_at: this.hiddenAt.toISOString() },
+    const models = lines.map((line) => ({
+      ...{ id: this.idOf(line.id), experiment_id: this.experimentId, run_id: line.runId && this.idOf(line.runId) },
+      ...{ name: line.name, status: line.status, status_message: line.statusMessage, model_type: line.modelType },
+      ...{ params: line.params, tags: line.tags, created_by: line.createdBy },
+      ...{ created_at: line.createdAt, updated_at: line.createdAt },
     }));
+    return addImportedModels(session, models, this.hiddenAt);
   }
+}
 
-  private async placePoints(session: Session, { run, points }: Line<'points'>): Promise<void> {
-    const runId = this.idOf(run);
-    const [counter] = await sql<{ base: number }>(
-      session.em,
-      'update run_counter set last_seq = last_seq + ?::bigint where tenant = ? and run_id = ? returning ' +
-        '(last_seq - ?::bigint)::float8 as base',
-      [points.length, session.tenant, runId, points.length],
-    );
-    const base = counter?.base ?? 0;
-    await this.insert(
-      session,
-      'metric_point',
-      points.map((point, i) => ({ point, seq: base + i + 1 })),
-      ({ point, seq }) => {
-        const [key, step, ms, value] = point;
-        return { run_id: runId, key, step, logged_at: atMs(ms), value, seq };
-      },
-    );
-  }
-
-  private async placeLogs(session: Session, { run, lines }: Line<'logs'>): Promise<void> {
-    const runId = this.idOf(run);
-    await this.insert(session, 'run_log', lines, ([seq, ms, stream, line]) => ({
-      run_id: runId,
-      seq,
-      logged_at: atMs(ms),
-      stream,
-      line,
-    }));
-    await sql(session.em, 'update run set last_log_seq = greatest(last_log_seq, ?) where tenant = ? and id = ?', [
-      ...[lines.at(-1)?.[0] ?? 0, session.tenant, runId],
-    ]);
-  }
-
-  /** All rows are one JSON parameter; the columns get their types from the table. */
-  private async insert<T>(
-    session: Session,
-    table: string,
-    items: readonly T[],
-    toRow: (item: T) => Record<string, unknown>,
-  ): Promise<void> {
-    if (items.length === 0) return;
-    const rows = items.map((item) => ({ tenant: session.tenant, ...toRow(item) }));
-    const columns = Object.keys(rows[0]!).join(', ');
-    const [done] = await sql<{ added: number }>(
-      session.em,
-      `with added as (
-         insert into ${table} (${columns}) select ${columns} from jsonb_populate_recordset(null::${table}, ?::jsonb)
-           on conflict do nothing returning 1)
-       select count(*)::int as added from added`,
-      [JSON.stringify(rows)],
-    );
-    this.added += done?.added ?? 0;
-  }
+async function sumOf<T>(items: readonly T[], work: (item: T) => Promise<number>): Promise<number> {
+  let sum = 0;
+  for (const item of items) sum += await work(item);
+  return sum;
 }
 
 /** The time with its microseconds. */

@@ -4,7 +4,14 @@ import type { Actor, Session } from '../../db/database.js';
 import { fromHexId } from '../core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { AttemptOf } from '../jobs/index.js';
-import { bind, findByExternal, setSynced, type KnownThing, type ThingKind } from '../platform/index.js';
+import {
+  bind,
+  type ExternalName,
+  findByExternal,
+  setSynced,
+  type KnownThing,
+  type ThingKind,
+} from './stores/external-refs.js';
 import {
   type ImportConfig,
   type ImportTally,
@@ -50,7 +57,11 @@ export class ImportWork {
   }
 
   find<Synced>(kind: ThingKind, externalId: string): Promise<KnownThing<Synced> | null> {
-    return this.attempt.read((session) => findByExternal<Synced>(session, this.config.server, kind, externalId));
+    return this.attempt.read((session) => findByExternal<Synced>(session, this.nameOf(kind, externalId)));
+  }
+
+  nameOf(kind: ThingKind, externalId: string): ExternalName {
+    return { server: this.config.server, kind, externalId };
   }
 
   /**
@@ -69,7 +80,7 @@ export class ImportWork {
       this.attempt.write(async (session) => {
         const localId = await make(session, id);
         await session.em.flush();
-        await bind(session, this.config.server, kind, externalId, localId);
+        await bind(session, this.nameOf(kind, externalId), localId);
         return localId;
       });
     if (own === undefined) return attempt(undefined);
@@ -97,7 +108,7 @@ export class ImportWork {
     const tally = { ...this.tally, [counted]: { ...this.tally[counted], [outcome]: this.tally[counted][outcome] + 1 } };
     await this.attempt.write(async (session) => {
       await work?.(session);
-      await setSynced(session, this.config.server, kind, externalId, synced);
+      await setSynced(session, this.nameOf(kind, externalId), synced);
       await this.attempt.keep(session, tally);
     });
     Object.assign(this.tally, tally);

@@ -2,12 +2,12 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelAlias } from '../../db/entities/registry/model-alias.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { ANSWERS } from './rules/mlflow-records.js';
 import type { Stage } from '../registry/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
 import { ensureRun } from './mirror-runs.js';
+import { unmirroredBefore } from './stores/mirror-refs.js';
 
 interface SyncedModel {
   /** The name on this service. */
@@ -133,8 +133,8 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
 async function ensureVersion(remote: MirrorRemote, name: string, version: ModelVersion): Promise<string> {
   const { ref } = await readVersion(remote, version.id);
   if (ref && !ref.isPending) return numberOf(ref);
-  // Versions are created in the order of their numbers, so that the numbers on the other server have the same order.
-  for (const earlier of await remote.transact((session) => unmirroredBefore(session, version)))
+  // In the order of our numbers, so that theirs are in it too.
+  for (const earlier of await remote.transact((session) => versionsBefore(session, version)))
     await ensureVersion(remote, name, earlier);
   return remote.holding('MODEL_VERSION', version.id, () => makeVersion(remote, name, version));
 }
@@ -152,15 +152,8 @@ async function makeVersion(remote: MirrorRemote, name: string, version: ModelVer
 
 const numberOf = ({ externalId }: { externalId: string }) => externalId.split('/')[1] ?? '';
 
-async function unmirroredBefore(session: Session, { modelId, version }: ModelVersion): Promise<ModelVersion[]> {
-  const found = await sql<{ id: string }>(
-    session.em,
-    `select v.id from model_version v where v.tenant = ? and v.model_id = ? and v.version < ? and v.status = 'READY'
-       and not exists (select from external_ref r where r.tenant = v.tenant and r.kind = 'MODEL_VERSION'
-         and r.local_id = v.id)`,
-    [session.tenant, modelId, version],
-  );
-  const ids = found.map(({ id }) => id);
+async function versionsBefore(session: Session, version: ModelVersion): Promise<ModelVersion[]> {
+  const ids = await unmirroredBefore(session, version);
   return session.em.find(ModelVersion, { tenant: session.tenant, id: { $in: ids } }, { orderBy: { version: 'ASC' } });
 }
 

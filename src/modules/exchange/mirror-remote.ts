@@ -2,30 +2,25 @@ import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { MlflowRefusal, type MlflowMethod, type MlflowServer } from '../../adapters/mlflow-server/port.js';
 import type { Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { Role } from '../core/index.js';
 import type { TagEntry } from '../experiments/index.js';
 import {
+  deleteMirrorRef,
+  deleteModelRefs,
+  findMirrorRef,
+  type MirrorRef,
+  reserveMirrorRef,
+  setMirrorRef,
+} from './stores/mirror-refs.js';
+import {
   claimTask,
   fenceTask,
+  type LeasedTask,
   type MirrorKind,
-  mirrorKey,
-  type MirrorTask,
   postponeTask,
   renewTask,
-} from './mirror-tasks.js';
+} from './stores/mirror-tasks.js';
 
-/** The id of an object on the other server, and how much of it was sent. */
-export interface MirrorRef<Synced> {
-  externalId: string;
-  synced: Partial<Synced>;
-  /** The object may exist on the other server: its creation was requested, but no answer was received. */
-  isPending: boolean;
-  /** The object was imported from that server, so the other one is the original. */
-  isOriginal: boolean;
-}
-
-const PENDING = 'pending:';
 const SESSION_MS = 600_000;
 
 /** Tags that identify a mirrored object. */
@@ -50,14 +45,14 @@ export class Busy extends Error {
  */
 export class MirrorRemote {
   readonly tenant: string;
-  /** The task of the object, and those of the objects that it needs while they are created. */
-  private readonly held: MirrorTask[];
+  /** Tasks of the thing, and of the things it needs while they are created. */
+  private readonly held: LeasedTask[];
 
   constructor(
     private readonly db: Database,
     private readonly server: MlflowServer,
     private readonly address: string,
-    task: MirrorTask,
+    task: LeasedTask,
   ) {
     this.tenant = task.tenant;
     this.held = [task];
@@ -108,64 +103,28 @@ export class MirrorRemote {
     return this.db.transact({ principal, requestId: uuidv7() }, work);
   }
 
-  async ref<Synced>(session: Session, kind: MirrorKind, localId: string): Promise<MirrorRef<Synced> | null> {
-    const [row] = await sql<{ server: string; externalId: string; synced: Partial<Synced> }>(
-      session.em,
-      `select server, external_id as "externalId", synced from external_ref
-       where tenant = ? and kind = ? and local_id = ? and server in (?, ?) order by server limit 1`,
-      [this.tenant, kind, localId, this.address, mirrorKey(this.address)],
-    );
-    return row
-      ? {
-          externalId: row.externalId,
-          synced: row.synced,
-          isPending: row.externalId.startsWith(PENDING),
-          isOriginal: row.server === this.address,
-        }
-      : null;
+  ref<Synced>(session: Session, kind: MirrorKind, localId: string): Promise<MirrorRef<Synced> | null> {
+    return findMirrorRef<Synced>(session, { address: this.address, kind, localId });
   }
 
   /** Call before an object is created on the other server, so that the next attempt notices a crash. */
   reserve(kind: MirrorKind, localId: string): Promise<void> {
-    return this.change(kind, localId, async (session) => {
-      await sql(
-        session.em,
-        `insert into external_ref (id, tenant, server, kind, external_id, local_id) values (?, ?, ?, ?, ?, ?)
-         on conflict (tenant, server, kind, local_id) do nothing`,
-        [uuidv7(), this.tenant, mirrorKey(this.address), kind, `${PENDING}${localId}`, localId],
-      );
-    });
+    return this.change(kind, localId, (session) => reserveMirrorRef(session, { address: this.address, kind, localId }));
   }
 
   remember(kind: MirrorKind, localId: string, externalId: string, synced: object): Promise<void> {
-    return this.change(kind, localId, async (session) => {
-      await sql(
-        session.em,
-        'update external_ref set external_id = ?, synced = ? where tenant = ? and server = ? and kind = ? ' +
-          'and local_id = ?',
-        [...[externalId, JSON.stringify(synced), this.tenant, mirrorKey(this.address), kind, localId]],
-      );
-    });
+    return this.change(kind, localId, (session) =>
+      setMirrorRef(session, { address: this.address, kind, localId }, externalId, synced),
+    );
   }
 
   /** Also forgets the model's versions, whose external ids begin with the model's. */
   forgetModel(id: string): Promise<void> {
-    return this.change('MODEL', id, async (session) => {
-      await sql(
-        session.em,
-        `delete from external_ref where tenant = ? and server = ? and ((kind = 'MODEL' and local_id = ?) or ` +
-          `(kind = 'MODEL_VERSION' and starts_with(external_id, ?)))`,
-        [this.tenant, mirrorKey(this.address), id, `${id}/`],
-      );
-    });
+    return this.change('MODEL', id, (session) => deleteModelRefs(session, this.address, id));
   }
 
   forget(kind: MirrorKind, localId: string): Promise<void> {
-    return this.change(kind, localId, async (session) => {
-      await sql(session.em, 'delete from external_ref where tenant = ? and server = ? and kind = ? and local_id = ?', [
-        ...[this.tenant, mirrorKey(this.address), kind, localId],
-      ]);
-    });
+    return this.change(kind, localId, (session) => deleteMirrorRef(session, { address: this.address, kind, localId }));
   }
 
   private change(kind: MirrorKind, localId: string, work: (session: Session) => Promise<void>): Promise<void> {
@@ -177,7 +136,7 @@ export class MirrorRemote {
     });
   }
 
-  private leaseOf(kind: MirrorKind, localId: string): MirrorTask | undefined {
+  private leaseOf(kind: MirrorKind, localId: string): LeasedTask | undefined {
     return this.held.find((task) => task.kind === kind && task.localId === localId);
   }
 

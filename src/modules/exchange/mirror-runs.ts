@@ -1,9 +1,7 @@
 import { Run } from '../../db/entities/experiments/run.entity.js';
-import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { ANSWERS } from './rules/mlflow-records.js';
 import { fromHexId } from '../core/index.js';
-import { RUN_TAGS, type TagEntry } from '../experiments/index.js';
+import { pairsOf, pointsAfter, RUN_TAGS, type TagEntry } from '../experiments/index.js';
 import { ensureExperiment } from './mirror-experiments.js';
 import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
 
@@ -17,15 +15,7 @@ interface Synced {
   deleted: boolean;
 }
 
-interface PointRow {
-  key: string;
-  value: number;
-  step: number;
-  timestamp: number;
-  seq: number;
-}
-
-/** The maximum that MLflow takes in one call. */
+/** As many as MLflow takes in one call. */
 const PAIRS_PER_CALL = 100;
 const POINTS_PER_CALL = 1_000;
 
@@ -84,29 +74,19 @@ export async function mirrorRun(remote: MirrorRemote, id: string): Promise<void>
  */
 async function mirrorPoints(remote: MirrorRemote, id: string, externalId: string, synced: Synced): Promise<void> {
   for (;;) {
-    const points = await remote.transact((session) => pointsAfter(session, id, synced.seq));
+    const points = await remote.transact((session) => pointsAfter(session, id, synced.seq, POINTS_PER_CALL));
     const last = points.at(-1);
     if (!last) return;
-    const metrics = points.map(({ key, value, step, timestamp }) => ({
+    const metrics = points.map(({ key, value, step, ms }) => ({
       key,
       step,
-      timestamp,
+      timestamp: Math.round(ms),
       value: Number.isFinite(value) ? value : String(value),
     }));
     await remote.ask('POST', 'runs/log-batch', { run_id: externalId, metrics });
     synced.seq = last.seq;
     await remote.remember('RUN', id, externalId, synced);
   }
-}
-
-function pointsAfter(session: Session, id: string, seq: number): Promise<PointRow[]> {
-  return sql<PointRow>(
-    session.em,
-    `select key, value, step::float8 as step, round(extract(epoch from logged_at) * 1000)::float8 as timestamp,
-      seq::float8 as seq
-     from metric_point where tenant = ? and run_id = ? and seq > ? order by seq limit ?`,
-    [session.tenant, id, seq, POINTS_PER_CALL],
-  );
 }
 
 async function create(remote: MirrorRemote, experimentId: string, run: Run): Promise<string> {
@@ -147,17 +127,10 @@ async function inBatches<T>(items: readonly T[], size: number, send: (group: T[]
 }
 
 function read(remote: MirrorRemote, id: string) {
-  return remote.transact(async (session) => {
-    const pairs = (table: string) =>
-      sql<TagEntry>(session.em, `select key, value from ${table} where tenant = ? and run_id = ? order by key`, [
-        session.tenant,
-        id,
-      ]);
-    return {
-      run: await session.em.findOne(Run, { id, tenant: session.tenant }),
-      ref: await remote.ref<Synced>(session, 'RUN', id),
-      params: await pairs('run_param'),
-      tags: await pairs('run_tag'),
-    };
-  });
+  return remote.transact(async (session) => ({
+    run: await session.em.findOne(Run, { id, tenant: session.tenant }),
+    ref: await remote.ref<Synced>(session, 'RUN', id),
+    params: await pairsOf(session, 'run_param', id),
+    tags: await pairsOf(session, 'run_tag', id),
+  }));
 }

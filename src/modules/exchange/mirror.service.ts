@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import { MlflowRefusal, type MlflowServer } from '../../adapters/mlflow-server/port.js';
 import type { Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { mirrorExperiment } from './mirror-experiments.js';
 import { mirrorModel, mirrorVersion } from './mirror-models.js';
@@ -10,13 +9,15 @@ import { Busy, MirrorRemote } from './mirror-remote.js';
 import { mirrorRun } from './mirror-runs.js';
 import {
   claimTasks,
+  countTasks,
   endTask,
+  failedTasks,
+  type LeasedTask,
   markMissing,
   type MirrorKind,
-  type MirrorTask,
   postponeTask,
   StaleLease,
-} from './mirror-tasks.js';
+} from './stores/mirror-tasks.js';
 
 export interface MirrorTarget {
   /** The address without its password. */
@@ -45,7 +46,7 @@ const ERRORS_SHOWN = 20;
 
 /** Sends changes to another tracking server, each at least once. Requests never wait for it. */
 export class MirrorService {
-  private readonly consumer: LeasedConsumer<MirrorTask> | null;
+  private readonly consumer: LeasedConsumer<LeasedTask> | null;
   private pausedUntilMs = 0;
   private pauseMs = FIRST_PAUSE_MS;
   private hasMarked = false;
@@ -82,35 +83,18 @@ export class MirrorService {
 
   /** Reads how many changes wait; none when no mirror is configured. */
   async status(session: Session): Promise<MirrorStatus> {
-    const [counts] = await sql<{ waiting: number; failing: number; oldestChangeAt: Date | null }>(
-      session.em,
-      `select count(*)::int as waiting, (count(*) filter (where failures > 0))::int as failing,
-        min(changed_at) as "oldestChangeAt"
-       from mirror_task where tenant = ?`,
-      [session.tenant],
-    );
-    const errors = await sql<MirrorStatus['errors'][number]>(
-      session.em,
-      `select kind, local_id as id, error, failures, not_before as "nextAttemptAt" from mirror_task
-       where tenant = ? and error is not null order by changed_at desc, local_id limit ${ERRORS_SHOWN}`,
-      [session.tenant],
-    );
-    return {
-      server: this.target?.address ?? null,
-      ...{ waiting: 0, failing: 0, oldestChangeAt: null },
-      ...counts,
-      errors,
-    };
+    const counts = await countTasks(session);
+    return { server: this.target?.address ?? null, ...counts, errors: await failedTasks(session, ERRORS_SHOWN) };
   }
 
-  private async claim({ address }: MirrorTarget, limit: number): Promise<MirrorTask[]> {
+  private async claim({ address }: MirrorTarget, limit: number): Promise<LeasedTask[]> {
     if (Date.now() < this.pausedUntilMs) return [];
     if (!this.hasMarked) await this.db.asSystem((em) => markMissing(em, address));
     this.hasMarked = true;
     return this.db.asSystem((em) => claimTasks(em, limit));
   }
 
-  private async work(target: MirrorTarget, task: MirrorTask): Promise<void> {
+  private async work(target: MirrorTarget, task: LeasedTask): Promise<void> {
     try {
       await this.mirror(target, task);
       await this.db.asSystem((em) => endTask(em, task));
@@ -131,11 +115,11 @@ export class MirrorService {
     }
   }
 
-  private postpone(task: MirrorTask, delayMs: number, reason: string | null, failed: boolean): Promise<void> {
+  private postpone(task: LeasedTask, delayMs: number, reason: string | null, failed: boolean): Promise<void> {
     return this.db.asSystem((em) => postponeTask(em, task, delayMs, reason, failed));
   }
 
-  private mirror(target: MirrorTarget, task: MirrorTask): Promise<void> {
+  private mirror(target: MirrorTarget, task: LeasedTask): Promise<void> {
     const remote = new MirrorRemote(this.db, target.server, target.address, task);
     switch (task.kind) {
       case 'EXPERIMENT':
@@ -149,11 +133,8 @@ export class MirrorService {
     }
   }
 
-  /**
-   * While the server does not answer, one task is tried at a time, with growing pauses. No task counts this as its own
-   * failure.
-   */
-  private async pause(task: MirrorTask, reason: string): Promise<void> {
+  /** One try at a time while the server does not answer, each later than the one before; no task is blamed for it. */
+  private async pause(task: LeasedTask, reason: string): Promise<void> {
     this.logger.warn({ reason, pauseMs: this.pauseMs }, 'the MLflow server that is mirrored to does not answer');
     this.pausedUntilMs = Date.now() + this.pauseMs;
     this.pauseMs = Math.min(this.pauseMs * 2, MAX_PAUSE_MS);

@@ -1,10 +1,10 @@
+import { z } from 'zod';
 import type { ConnectMlflow, MlflowCredentials } from '../../adapters/mlflow-server/port.js';
 import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { Role, checkOutboundUrl, type OutboundPolicy } from '../core/index.js';
 import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
-import type { AttemptOf, JobService } from '../jobs/index.js';
+import { type AttemptOf, type JobService, keepSecret, secretOf } from '../jobs/index.js';
 import { audit } from '../platform/index.js';
 import { ExperimentImport, type ExperimentImportServices } from './experiment-import.js';
 import { ImportWork } from './import-work.js';
@@ -27,6 +27,11 @@ interface Dependencies extends ExperimentImportServices, ModelImportServices {
   policy: OutboundPolicy;
 }
 
+const CREDENTIALS = z.object({
+  token: z.string().nullish(),
+  username: z.string().nullish(),
+  password: z.string().nullish(),
+});
 const MAX_NAMES = 1_000;
 const MAX_SECRET_LENGTH = 8_000;
 /** Part of the progress for experiments; the rest is for models. */
@@ -53,10 +58,8 @@ export class MlflowImportService {
     const credentials = checkCredentials(input);
     const job = this.deps.jobs.create(session, MLFLOW_IMPORT, { input: config });
     await session.em.flush();
-    // The secret is not part of the job, which people and logs see. It is deleted when the job ends.
-    await sql(session.em, 'insert into job_secret (tenant, job_id, secret) values (?, ?, ?)', [
-      ...[session.tenant, job.id, JSON.stringify(credentials)],
-    ]);
+    // Not in the job, which people and logs see.
+    await keepSecret(session, job.id, credentials);
     audit(session, 'importFromMlflow', { type: 'job', id: job.id }, null, config);
     return job;
   }
@@ -65,7 +68,7 @@ export class MlflowImportService {
     const config = attempt.input;
     const { actor, credentials } = await attempt.read(async (session) => ({
       actor: { principal: session.principal, requestId: session.requestId },
-      credentials: await secretOf(session, attempt.job.id),
+      credentials: await credentialsOf(session, attempt.job.id),
     }));
     const server = this.deps.connect(config.server, credentials, attempt.signal);
     try {
@@ -139,16 +142,12 @@ function checkCredentials({ token, username, password }: MlflowCredentials): Mlf
   return { token, username, password };
 }
 
-async function secretOf(session: Session, jobId: string): Promise<MlflowCredentials> {
-  const [row] = await sql<{ secret: MlflowCredentials }>(
-    session.em,
-    'select secret from job_secret where tenant = ? and job_id = ?',
-    [session.tenant, jobId],
-  );
-  if (!row)
+async function credentialsOf(session: Session, jobId: string): Promise<MlflowCredentials> {
+  const secret = await secretOf(session, jobId);
+  if (secret === null)
     throw conflict(
       'The credentials of this import are no longer stored. Start the import again: it continues where it ' +
         'stopped.',
     );
-  return row.secret;
+  return CREDENTIALS.parse(secret);
 }

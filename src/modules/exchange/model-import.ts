@@ -22,8 +22,8 @@ import {
   type StageService,
 } from '../registry/index.js';
 import type { TagEntry } from '../experiments/index.js';
-import { bind } from '../platform/index.js';
 import { inGroups, type ImportWork, printOf } from './import-work.js';
+import { bind } from './stores/external-refs.js';
 
 export interface ModelImportServices {
   models: ModelService;
@@ -144,7 +144,7 @@ export class ModelImport {
         if (theirs.creation_timestamp !== undefined)
           version.createdAt = timeOf('creation_timestamp', theirs.creation_timestamp);
         await session.em.flush();
-        await bind(session, work.config.server, 'MODEL_VERSION', externalId, version.id);
+        await bind(session, work.nameOf('MODEL_VERSION', externalId), version.id);
       },
     );
     return id;

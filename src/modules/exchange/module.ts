@@ -1,3 +1,4 @@
+import { ExternalRef } from '../../db/entities/exchange/external-ref.entity.js';
 import { MirrorTask } from '../../db/entities/exchange/mirror-task.entity.js';
 import { defineModule } from '../../define-module.js';
 import { experimentExportJob } from '../../jobs/exchange/experiment-export.job.js';
@@ -26,7 +27,7 @@ declare module '../../services.js' {
 
 export default defineModule({
   name: 'exchange',
-  entities: [MirrorTask],
+  entities: [ExternalRef, MirrorTask],
   createServices: ({ db, objects, logger, mirrorTarget, connectMlflow, importPolicy, services }): ExchangeServices => {
     const { jobs, staged, uploads, artifacts, artifactFolders, experiments, runs, runLifecycle } = services;
     const { runDatasets, loggedModels, models, modelVersions, sourcedVersions, registryTags, aliases, stages } =

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Session } from '../../db/database.js';
-import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
-import { sql } from '../../db/sql.js';
 import { statusOfTheirs, type TheirPoint, type TheirRun, visibleName } from './rules/mlflow-records.js';
 import {
   ANY_STEP,
@@ -15,9 +13,10 @@ import {
   type RunService,
 } from '../experiments/index.js';
 import { toHexId, freeArtifactPath, timeOf } from '../core/index.js';
-import type { ArtifactFolderService, FolderOwner } from '../artifacts/index.js';
+import { type ArtifactFolderService, type FolderOwner, storedFiles } from '../artifacts/index.js';
 import { inGroups, type ImportWork, printOf } from './import-work.js';
 import type { TheirPlace } from './mlflow-reader.js';
+import { childrenToJoin, forgetParent } from './stores/external-refs.js';
 
 /** For a run or a logged model, after all its files were imported. */
 export interface SyncedFiles {
@@ -107,12 +106,7 @@ export class RunImport {
   /** Done once, so that the next import does not undo a change of the parent here. */
   private async join(session: Session, runId: string, parentId: string): Promise<void> {
     await this.services.runs.setTags(session, runId, [{ key: RUN_TAGS.parent, value: toHexId(parentId) }]);
-    await sql(
-      session.em,
-      `update external_ref set synced = synced - 'parent' where tenant = ? and server = ? and kind = 'RUN' ` +
-        'and local_id = ?',
-      [session.tenant, this.work.config.server, runId],
-    );
+    await forgetParent(session, this.work.config.server, runId);
   }
 
   private create(experimentId: string, { info }: TheirRun): Promise<string> {
@@ -170,24 +164,7 @@ export class RunImport {
 
 const toPoint = ({ key, value, step, timestamp }: TheirPoint) => ({ key, value, step, loggedAt: new Date(timestamp) });
 
-/** Runs of an experiment whose parent has been imported meanwhile. */
-function childrenToJoin(
-  session: Session,
-  server: string,
-  experimentId: string,
-): Promise<{ runId: string; parentId: string }[]> {
-  return sql(
-    session.em,
-    `select child.local_id as "runId", parent.local_id as "parentId" from external_ref child
-     join run r on r.tenant = child.tenant and r.id = child.local_id and r.experiment_id = ? and r.state = 'ACTIVE'
-     join external_ref parent on parent.tenant = child.tenant and parent.server = child.server and parent.kind = 'RUN'
-       and parent.external_id = child.synced ->> 'parent'
-     where child.tenant = ? and child.server = ? and child.kind = 'RUN'`,
-    [experimentId, session.tenant, server],
-  );
-}
-
-/** Imports files that are new or have changed on the other server. Files that were replaced on this service stay. */
+/** Files that are not here yet, or have changed there; those that were replaced here stay as they are. */
 export async function bringFiles(
   folders: ArtifactFolderService,
   work: ImportWork,
@@ -202,13 +179,7 @@ export async function bringFiles(
     work.problem(thing, `they are at ${place.artifactUri.split('?')[0]}, which the server does not hand out`);
     return { brought, synced: {} };
   }
-  const present = await work.attempt.read((session) =>
-    session.em.find(
-      Artifact,
-      { tenant: session.tenant, ...owner },
-      { fields: ['path', 'sizeBytes', 'sha256', 'createdAt'] },
-    ),
-  );
+  const present = await work.attempt.read((session) => storedFiles(session, owner));
   const here = new Map(present.map((file) => [file.path, file]));
   const isOwn = ({ path, createdAt }: { path: string; createdAt: Date }) =>
     filesAt !== undefined && (createdAt > new Date(filesAt) || ownFiles?.includes(path) === true);

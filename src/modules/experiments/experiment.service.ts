@@ -8,7 +8,8 @@ import { changeRecord, type RecordChange } from '../../db/json-record.js';
 import { checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { conflict, notFound, notFoundByName } from '../../errors.js';
-import { refuseUnfinished, audit, takeTurns, containsText } from '../platform/index.js';
+import { audit, takeTurns, containsText } from '../platform/index.js';
+import { moveExperiment, requireActive } from './experiment-moves.js';
 import { makeDefault, placesOf, restoreRuns, unfinishedTrainingIn } from './stores/runs.js';
 
 export interface ExperimentFilter {
@@ -30,6 +31,12 @@ export interface NewExperiment {
   tags?: TagEntry[] | null;
   /** The folder where clients store artifacts themselves; absent for the store of this service. */
   artifactLocation?: string | null;
+}
+
+/** What an archive says of an experiment. */
+export interface ImportedExperiment extends Pick<Experiment, 'name' | 'description' | 'tags' | 'createdAt'> {
+  /** Absent for a new one. */
+  id?: string;
 }
 
 /** The values from which the ids and the artifact addresses of an experiment's runs and models are built. */
@@ -118,7 +125,7 @@ export class ExperimentService {
     const before = changeable(experiment);
     if (input.state === 'ACTIVE' && experiment.state === 'DELETED') await this.restore(session, experiment.id);
     if (input.name != null || input.description != null || input.tags != null) {
-      this.requireActive(experiment);
+      requireActive(experiment);
       if (input.name != null && input.name !== experiment.name)
         experiment.name = await this.freeName(session, input.name);
       const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags, MAX_TAG_LENGTH);
@@ -153,11 +160,11 @@ export class ExperimentService {
    */
   async remove(session: Session, id: string): Promise<Experiment> {
     const experiment = await this.locked(session, id);
-    this.requireActive(experiment);
     const runs: FilterQuery<Run> = { tenant: session.tenant, experimentId: id, state: 'ACTIVE' };
+    requireActive(experiment);
     await this.refuseTrainings(session, id);
     const deletedAt = new Date();
-    Object.assign(experiment, { state: 'DELETED', deletedAt });
+    moveExperiment(experiment, { type: 'DELETE', deletedAt });
     await session.em.nativeUpdate(Run, runs, { state: 'DELETED', deletedAt });
     audit(session, 'deleteExperiment', { type: 'experiment', id }, { state: 'ACTIVE' }, { state: 'DELETED' });
     return experiment;
@@ -166,13 +173,32 @@ export class ExperimentService {
   /** Restores the experiment with the runs that were deleted with it; runs that were deleted before stay deleted. */
   async restore(session: Session, id: string): Promise<Experiment> {
     const experiment = await this.locked(session, id);
-    if (experiment.state === 'ACTIVE')
-      throw conflict(`Experiment ${id} is active.`, { expected: 'a deleted experiment', got: 'ACTIVE' });
-    await refuseUnfinished(session, id);
     const { deletedAt } = experiment;
-    Object.assign(experiment, { state: 'ACTIVE', deletedAt: null });
+    moveExperiment(experiment, { type: 'RESTORE' });
     if (deletedAt) await restoreRuns(session, id, deletedAt);
     audit(session, 'restoreExperiment', { type: 'experiment', id }, { state: 'DELETED' }, { state: 'ACTIVE' });
+    return experiment;
+  }
+
+  /** Creates an experiment that job `jobId` imports: it is deleted until `endImport`. */
+  async beginImport(session: Session, jobId: string, input: ImportedExperiment): Promise<Experiment> {
+    const { id, name, ...rest } = input;
+    const experiment = await this.create(session, { ...(id !== undefined && { id }), name });
+    Object.assign(experiment, rest);
+    moveExperiment(experiment, { type: 'IMPORT', jobId });
+    await session.em.flush();
+    return experiment;
+  }
+
+  /** Job `jobId` goes on with an import that another job left. */
+  takeOverImport(experiment: Experiment, jobId: string): void {
+    moveExperiment(experiment, { type: 'IMPORT', jobId });
+  }
+
+  /** Everything is here: the experiment is what it was in the archive. */
+  async endImport(session: Session, id: string): Promise<Experiment> {
+    const experiment = await this.locked(session, id);
+    moveExperiment(experiment, { type: 'END_IMPORT' });
     return experiment;
   }
 
@@ -242,7 +268,7 @@ export class ExperimentService {
     drop: string[] = [],
   ): Promise<RecordChange> {
     const experiment = await this.locked(session, id);
-    this.requireActive(experiment);
+    requireActive(experiment);
     experiment.updatedAt = new Date();
     if (Object.hasOwn(set, NOTE) || drop.includes(NOTE)) experiment.description = set[NOTE] ?? '';
     await session.em.flush();
@@ -255,14 +281,6 @@ export class ExperimentService {
   /** Locks the row, so that the second of two changes at the same time sees the first. */
   private locked(session: Session, id: string): Promise<Experiment> {
     return this.get(session, id, LockMode.PESSIMISTIC_WRITE);
-  }
-
-  private requireActive({ id, state }: Experiment): void {
-    if (state === 'ACTIVE') return;
-    throw conflict(`Experiment ${id} is deleted; restore it to change it.`, {
-      expected: 'an active experiment',
-      got: state,
-    });
   }
 
   private async refuseTrainings(session: Session, experimentId: string): Promise<void> {

@@ -2,6 +2,7 @@ export { moreChildRuns } from './child-runs.js';
 export { searchExperiments } from './stores/experiment-search.js';
 export { ExperimentService, type ExperimentPlace, type TagEntry } from './experiment.service.js';
 export { beginCollection, deleteExperiment, deleteRun, deleteSome } from './stores/collection.js';
+export { requireWhole } from './experiment-moves.js';
 export { createExperimentLoaders } from './loaders.js';
 export { prepareHistories } from './stores/metric-history.js';
 export {
@@ -48,7 +49,19 @@ export type { ParamChange } from './stores/pairs.js';
 export { RunSearchService } from './run-search.service.js';
 export { RunService, MAX_METRICS_PER_CALL } from './run.service.js';
 export { RUN_PREFIXES, type RunEntity } from './rules/run-filter.js';
+export { exportedDatasets, exportedLines, exportedRuns, pointsAfter, runIdsAfter } from './stores/exported-runs.js';
+export {
+  addImportedDatasets,
+  addImportedLines,
+  addImportedPairs,
+  addImportedPoints,
+  addImportedRuns,
+  findLatestPoints,
+  revealRuns,
+  setParents,
+} from './stores/imported-runs.js';
 export { linesAfter } from './stores/logs.js';
+export { pairsOf } from './stores/pairs.js';
 export { addUsedDataset } from './stores/datasets.js';
 export { lastStepOf, pointsInOrder, type PointPlace } from './stores/metrics.js';
 export { endUnfinishedRun, lockRun } from './stores/runs.js';

@@ -6,13 +6,14 @@ import { checkName, toHexId } from '../core/index.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { isEnded } from './rules/run-status.js';
 import { conflict } from '../../errors.js';
-import { refuseUnfinished, audit } from '../platform/index.js';
+import { audit } from '../platform/index.js';
+import { requireWhole } from './experiment-moves.js';
 import type { TagEntry } from './experiment.service.js';
 import { dropTag, putTags, refuseWrite } from './run-pairs.js';
 import type { RunService, RunStatus } from './run.service.js';
 import { cloneDatasets } from './stores/datasets.js';
 import { pairsOf } from './stores/pairs.js';
-import { changeStatus, hasCounter } from './stores/runs.js';
+import { changeStatus, hasCounter, importOf } from './stores/runs.js';
 
 export interface RunUpdate {
   runId: string;
@@ -123,7 +124,7 @@ export class RunLifecycleService {
   async restore(session: Session, runId: string): Promise<Run> {
     const run = await this.locked(session, runId);
     if (run.state === 'ACTIVE') return run;
-    await refuseUnfinished(session, run.experimentId);
+    requireWhole(await importOf(session, run.experimentId));
     await this.refuseHalfCollected(session, runId);
     Object.assign(run, { state: 'ACTIVE', deletedAt: null });
     audit(session, 'restoreRun', { type: 'run', id: runId }, { state: 'DELETED' }, { state: 'ACTIVE' });

@@ -4,7 +4,6 @@ import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { LoggedModel } from '../../db/entities/logged-models/logged-model.entity.js';
-import { ExternalRef } from '../../db/entities/platform/external-ref.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
@@ -13,13 +12,12 @@ import type { Session } from '../../db/database.js';
 import { anyOf, tablesOf, type TablesOf } from '../../db/tables.js';
 import { toHexId } from '../core/index.js';
 import { deleteExperiment, deleteRun } from '../experiments/index.js';
-import { forgetMirrorTasks } from '../exchange/index.js';
+import { forgetExternal, forgetMirrorTasks } from '../exchange/index.js';
 import { deleteJobsOfRun, JOBS_OF_RUN } from '../jobs/index.js';
 import { deleteLoggedModel } from '../logged-models/index.js';
-import { forgetExternal } from '../platform/index.js';
 
 const ENTITIES = [
-  ...([Run, Experiment, LoggedModel, ExternalRef, Job] as const),
+  ...([Run, Experiment, LoggedModel, Job] as const),
   ...([Model, ModelVersion, Artifact, Checkpoint, DirectUpload] as const),
 ] as const;
 
@@ -42,18 +40,15 @@ export interface Candidate {
 /** Experiments that an archive import is writing. They are marked as deleted until it is done. */
 const beingImported = ({ em, tenant }: Session) =>
   tables(em)
-    .selectFrom('external_ref as r')
+    .selectFrom('experiment as e')
     .innerJoin('job as j', (on) =>
       on
-        .onRef('j.tenant', '=', 'r.tenant')
-        .on('j.id', '=', sql<string>`(r.synced ->> 'jobId')::uuid`)
+        .onRef('j.tenant', '=', 'e.tenant')
+        .onRef('j.id', '=', 'e.import_job_id')
         .on('j.status', 'in', ['QUEUED', 'RUNNING']),
     )
-    .select('r.local_id')
-    .where('r.tenant', '=', tenant)
-    .where('r.kind', '=', 'EXPERIMENT')
-    .where(sql<boolean>`starts_with(r.server, 'archive:')`)
-    .where(sql<boolean>`not (r.synced ->> 'done')::boolean`);
+    .select('e.id')
+    .where('e.tenant', '=', tenant);
 
 /** False when only runs are named. */
 export const takesExperiments = ({ experimentIds, runIds }: GarbageScope) => runIds === null || experimentIds !== null;
@@ -165,7 +160,7 @@ async function lockExperimentOf(session: Session, table: 'run' | 'logged_model',
 }
 
 async function isBeingImported(session: Session, experimentId: string): Promise<boolean> {
-  return (await beingImported(session).where('r.local_id', '=', experimentId).execute()).length > 0;
+  return (await beingImported(session).where('e.id', '=', experimentId).execute()).length > 0;
 }
 
 /** Locks the run. Null when it does not exist, or was restored or deleted again meanwhile. */

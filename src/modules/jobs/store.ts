@@ -7,6 +7,7 @@ import { JobSubject } from '../../db/entities/jobs/job-subject.entity.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { anyOf, type TablesOf, tablesOf, toJson } from '../../db/tables.js';
 import type { ErrorCode } from '../../errors.js';
+import type { JobKind } from './job-kind.js';
 import type { ExternalHandle, JobEventRow, StoredResult, WaitingJob } from './job-rows.js';
 import { ENDED, JOB_STATUS, type JobStatus } from './rules/job-status.js';
 
@@ -317,4 +318,37 @@ export async function deleteJobsOfRun({ em, tenant }: Session, runId: string): P
     .where('tenant', '=', tenant)
     .where('run_id', '=', runId)
     .execute();
+}
+
+/** Whether a job of this kind has succeeded with a result that has these values. */
+export async function hasSucceededWith({ em, tenant }: Session, { kind }: JobKind, values: object): Promise<boolean> {
+  const found = await tables(em)
+    .selectFrom('job')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('kind', '=', kind)
+    .where('status', '=', 'SUCCEEDED')
+    .where(sql<boolean>`result @> ${JSON.stringify(values)}::jsonb`)
+    .limit(1)
+    .execute();
+  return found.length > 0;
+}
+
+/** Stores what a new job needs to know and nobody may read. It is deleted when the job ends. */
+export async function keepSecret({ em, tenant }: Session, jobId: string, secret: object): Promise<void> {
+  await tables(em)
+    .insertInto('job_secret')
+    .values({ tenant, job_id: jobId, secret: toJson({ ...secret }) })
+    .execute();
+}
+
+/** Null when the job does not have one any more. */
+export async function secretOf({ em, tenant }: Session, jobId: string): Promise<Record<string, unknown> | null> {
+  const row = await tables(em)
+    .selectFrom('job_secret')
+    .select('secret')
+    .where('tenant', '=', tenant)
+    .where('job_id', '=', jobId)
+    .executeTakeFirst();
+  return row?.secret ?? null;
 }

@@ -4,17 +4,6 @@ export { Batches, type RunInSession } from './batches.js';
 export { LeasedConsumer } from './leased-consumer.js';
 export { Ticker } from './ticker.js';
 export { EventService, eventTopic, type EventFilter, type EventRow } from './event.service.js';
-export {
-  archiveServer,
-  bind,
-  findByExternal,
-  forgetExternal,
-  refuseUnfinished,
-  setSynced,
-  type KnownThing,
-  type SyncedArchive,
-  type ThingKind,
-} from './external-refs.js';
 export { readFigures } from './figures.js';
 export { firstPages } from './first-pages.js';
 export { InTurn } from './in-turn.js';

@@ -2,7 +2,6 @@ import { SigningKey } from '../../db/entities/platform/signing-key.entity.js';
 import { LogFloor } from '../../db/entities/platform/log-floor.entity.js';
 import { Webhook } from '../../db/entities/platform/webhook.entity.js';
 import { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
-import { ExternalRef } from '../../db/entities/platform/external-ref.entity.js';
 import { Event } from '../../db/entities/platform/event.entity.js';
 import { AccessToken } from '../../db/entities/platform/access-token.entity.js';
 import { AuditLog } from '../../db/entities/platform/audit-log.entity.js';
@@ -55,7 +54,7 @@ const WEBHOOK_FORMATS = { MLFLOW: mlflowWebhooks };
 
 export default defineModule({
   name: 'platform',
-  entities: [Webhook, WebhookDelivery, ExternalRef, Event, AccessToken, AuditLog, LogFloor, SigningKey],
+  entities: [Webhook, WebhookDelivery, Event, AccessToken, AuditLog, LogFloor, SigningKey],
   createServices: ({
     db,
     live,

@@ -6,7 +6,7 @@ export const MirrorTask = defineEntity({
   tableName: 'mirror_task',
   properties: {
     tenant: p.text().primary(),
-    kind: p.text().primary(),
+    kind: p.enum(['EXPERIMENT', 'RUN', 'MODEL', 'MODEL_VERSION']).primary(),
     localId: p.uuid().primary(),
     changedAt: p.datetime().defaultRaw('clock_timestamp()'),
     failures: p.integer().default(0),
