@@ -21,6 +21,7 @@ import { Migration0012 } from './migrations/0012-artifact-paths.js';
 import { Migration0013Jobs } from './migrations/0013-jobs.js';
 import { Migration0013 } from './migrations/0013-small-objects.js';
 import { Migration0014 } from './migrations/0014-imported-experiments.js';
+import { Migration0015BatchInferenceParts } from './migrations/0015-batch-inference-parts.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
@@ -106,6 +107,7 @@ const MIGRATIONS = [
   { name: '0013-small-objects', class: Migration0013 },
   { name: '0013-jobs', class: Migration0013Jobs },
   { name: '0014-imported-experiments', class: Migration0014 },
+  { name: '0015-batch-inference-parts', class: Migration0015BatchInferenceParts },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.
@@ -222,9 +224,9 @@ export class Database {
     }
   }
 
-  /** Migrates down to an empty schema. */
-  async migrateDown(): Promise<void> {
-    await this.orm.migrator.down({ to: 0 });
+  /** Migrates down to an empty schema, or until this migration is the last. */
+  async migrateDown(last: string | 0 = 0): Promise<void> {
+    await this.orm.migrator.down({ to: last });
   }
 
   /** Runs one use case: commits when `work` returns, rolls back when it throws. */

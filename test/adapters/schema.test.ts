@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
@@ -91,6 +92,43 @@ describe('migrations', () => {
     expect(columns.rows.map(({ table_name: table, column_name: column }) => [table, column])).toEqual(
       NAMED.map(([table, column]) => [table, column]).sort(),
     );
+  });
+
+  it('make the parts of batch inferences, which were checkpoints, rows of their own, and back', async () => {
+    const { database, admin } = await newDatabase();
+    const db = await connect(database);
+    const lastBefore = '0013-jobs';
+    await db.migrateDown(lastBefore);
+    const [batch, training] = ['BATCH_INFERENCE', 'TRAINING'].map((kind) => ({ id: randomUUID(), kind }));
+    for (const { id, kind } of [batch!, training!]) {
+      await admin.query(
+        `insert into job (id, tenant, kind, config, created_by) values ($1, 'acme', $2, '{}', 'tess')`,
+        [id, kind],
+      );
+      await admin.query(
+        `insert into checkpoint (id, tenant, created_at, job_id, attempt, epoch, object_key, size_bytes, sha256)
+         select gen_random_uuid(), 'acme', '2026-01-02T03:04:05Z', $1, 2, n, 'part-' || n, 10 * n, 'hash-' || n
+         from generate_series(1, 3) n`,
+        [id],
+      );
+    }
+    const checkpoints = async () =>
+      (
+        await admin.query<{ job_id: string; text: string }>(
+          `select job_id, concat_ws(' ', epoch, attempt, object_key, size_bytes, sha256, created_at) as text
+           from checkpoint order by job_id, epoch`,
+        )
+      ).rows;
+    const all = await checkpoints();
+    await db.migrate();
+    const parts = await admin.query(
+      `select job_id, concat_ws(' ', end_row, attempt, object_key, size_bytes, sha256, created_at) as text
+       from batch_inference_part order by end_row`,
+    );
+    expect(parts.rows).toEqual(all.filter(({ job_id }) => job_id === batch!.id));
+    expect(await checkpoints()).toEqual(all.filter(({ job_id }) => job_id === training!.id));
+    await db.migrateDown(lastBefore);
+    expect(await checkpoints()).toEqual(all);
   });
 
   it('may be run by many processes at once, over nothing', async () => {

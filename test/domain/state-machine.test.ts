@@ -58,7 +58,7 @@ it('says in a sentence from what to what, and what is allowed', () => {
 });
 
 it('brings every state of a deployment, a version and an alert within reach of the first', () => {
-  const reached = <State extends string>(machine: StateMachine<State>, first: State): State[] => {
+  const reached = <Of extends string>(machine: StateMachine<Of>, first: Of): Of[] => {
     const found = new Set([first]);
     for (const state of found) machine.after(state).forEach((next) => found.add(next));
     return [...found].sort();

@@ -60,8 +60,8 @@ async function ended(id: string): Promise<JobView> {
 
 const parts = (id: string) =>
   service.app.context.db.asSystem((em) =>
-    em.execute<{ object_key: string; epoch: number }[]>(
-      `select object_key, epoch from checkpoint where job_id = '${id}' order by epoch`,
+    em.execute<{ object_key: string; end_row: number }[]>(
+      `select object_key, end_row from batch_inference_part where job_id = '${id}' order by end_row`,
     ),
   );
 

@@ -22,7 +22,6 @@ export const FOREIGN_WRITES: readonly TableException[] = [
     why: 'One setting says how long old rows stay, and one sweep forgets them.',
   },
   { module: 'registry', tables: ['deployment'], why: 'With a version go its stopped deployments.' },
-  { module: 'serving', tables: ['checkpoint'], why: 'Parts of a batch inference are kept as checkpoints.' },
   { module: 'training', tables: ['event'], why: 'The end of a training is told in the transaction that ends its job.' },
 ];
 
@@ -55,8 +54,8 @@ export const FOREIGN_READS: readonly TableException[] = [
   {
     module: 'garbage',
     tables: [
-      ...['artifact', 'checkpoint', 'dataset', 'direct_upload', 'evaluation', 'experiment', 'job'],
-      ...['logged_model', 'metric_point', 'model', 'model_version', 'run', 'run_log'],
+      ...['artifact', 'batch_inference_part', 'checkpoint', 'dataset', 'direct_upload', 'evaluation', 'experiment'],
+      ...['job', 'logged_model', 'metric_point', 'model', 'model_version', 'run', 'run_log'],
       ...['staged_object', 'upload'],
     ],
     why: 'What nobody names any more is found by asking all tables at once.',
@@ -91,7 +90,7 @@ export const FOREIGN_READS: readonly TableException[] = [
   },
   {
     module: 'serving',
-    tables: ['checkpoint', 'dataset', 'evaluation', 'job', 'model', 'model_alias', 'model_version', 'stage_transition'],
+    tables: ['dataset', 'evaluation', 'job', 'model', 'model_alias', 'model_version', 'stage_transition'],
     why: 'Deployments are read with the versions that they serve, on the road of every prediction.',
   },
   { module: 'training', tables: ['dataset', 'job', 'model'], why: 'A training is read with its job.' },

@@ -17,6 +17,7 @@ type Sums = Map<number, { rows: number; sum: bigint }>;
 /** All columns that name a file. */
 export const NAMED = [
   ['artifact', 'object_key'],
+  ['batch_inference_part', 'object_key'],
   ['checkpoint', 'object_key'],
   ['dataset', 'object_key'],
   ['dataset', 'table_key'],
@@ -30,6 +31,7 @@ export const NAMED = [
 /** Files that must exist; files that are being stored are left out. */
 const STORED = `
   select object_key as key from artifact where tenant = $1 union select object_key from checkpoint where tenant = $1
+  union select object_key from batch_inference_part where tenant = $1
   union select object_key from dataset where tenant = $1 union select object_key from upload where tenant = $1
   union select table_key from dataset where tenant = $1 and table_key is not null
   union select object_key from model_version where tenant = $1 and status = 'READY' and object_key is not null`;

@@ -8,9 +8,7 @@ import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
-import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import type { Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import {
   columnNames,
   neededColumns,
@@ -30,6 +28,7 @@ import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { requireOnnx, requireReady } from '../registry/index.js';
 import { BATCH_INFERENCE } from './batch-inference.job-kind.js';
+import { addPart, endedWithParts, partsOf, removeParts, type BatchPart } from './stores/batch-parts.js';
 import type { LoadedModels } from './loaded-models.js';
 
 export interface BatchInferenceInput {
@@ -104,21 +103,13 @@ export class BatchInferenceService {
 
   /** Removes parts of jobs that ended without a result. */
   async sweep(): Promise<number> {
-    const ended = await this.deps.db.asSystem((em) =>
-      sql<{ id: string; tenant: string; createdBy: string }>(
-        em,
-        `select id, tenant, created_by as "createdBy" from job where kind = 'BATCH_INFERENCE'
-          and status in ('FAILED', 'CANCELLED')
-           and exists (select 1 from checkpoint where checkpoint.job_id = job.id) limit ?`,
-        [SWEEP_JOBS],
-      ),
-    );
+    const ended = await this.deps.db.asSystem((em) => endedWithParts(em, SWEEP_JOBS));
     for (const { id, tenant, createdBy } of ended) {
       const actor = {
         principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date() },
         requestId: id,
       };
-      await this.deps.db.transact(actor, async (session) => this.release(session, await partsOf(session, id)));
+      await this.deps.db.transact(actor, async (session) => this.release(session, id, await partsOf(session, id)));
     }
     return ended.length;
   }
@@ -132,9 +123,9 @@ export class BatchInferenceService {
       sound++;
     }
     const damaged = parts.slice(sound);
-    if (damaged.length > 0) await attempt.write((session) => this.release(session, damaged));
+    if (damaged.length > 0) await attempt.write((session) => this.release(session, attempt.job.id, damaged));
     if (parts.length > 0) attempt.logger.info({ sound, damaged: damaged.length }, 'batch inference resumed');
-    return parts[sound - 1]?.epoch ?? 0;
+    return parts[sound - 1]?.endRow ?? 0;
   }
 
   private async predictFrom(
@@ -184,15 +175,7 @@ export class BatchInferenceService {
     const stored = await objects.put(objectKey, createReadStream(local));
     await attempt.write(async (session) => {
       await staged.settle(session, [objectKey]);
-      session.em.create(Checkpoint, {
-        tenant: job.tenant,
-        jobId: job.id,
-        attempt: number,
-        epoch: endRow,
-        objectKey,
-        ...stored,
-      });
-      await session.em.flush();
+      await addPart(session, { id: job.id, attempt: number }, { endRow, objectKey, ...stored });
       await attempt.forgiveFailures(session);
     });
   }
@@ -227,7 +210,7 @@ export class BatchInferenceService {
     };
     await attempt.succeed(result, async (session) => {
       await artifacts.record(session, { jobId: job.id }, RESULT_PATH, objectKey, stored, artifactId);
-      await this.release(session, parts);
+      await this.release(session, job.id, parts);
       const payload = { modelVersionId: version.id, datasetId: dataset.id, ...result };
       emitEvent(session, live, EventType.BATCH_INFERENCE_COMPLETED, { type: 'job', id: job.id }, payload, {
         modelId: version.modelId,
@@ -235,8 +218,8 @@ export class BatchInferenceService {
     });
   }
 
-  private async release(session: Session, parts: readonly Checkpoint[]): Promise<void> {
-    await session.em.nativeDelete(Checkpoint, { tenant: session.tenant, id: { $in: parts.map(({ id }) => id) } });
+  private async release(session: Session, jobId: string, parts: readonly BatchPart[]): Promise<void> {
+    await removeParts(session, jobId, parts);
     await this.deps.staged.release(
       session,
       parts.map(({ objectKey }) => objectKey),
@@ -259,11 +242,6 @@ async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T
 
 function folderOf({ tenant, id }: Job): string {
   return `${tenant}/batch-inference/${id}`;
-}
-
-/** Sorted by row, without gaps: each attempt continues after the last stored part. */
-function partsOf(session: Session, jobId: string): Promise<Checkpoint[]> {
-  return session.em.find(Checkpoint, { tenant: session.tenant, jobId }, { orderBy: { epoch: 'ASC' } });
 }
 
 function checkKeys(keyColumns: string[], dataset: Dataset): string[] {

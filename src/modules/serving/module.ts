@@ -1,3 +1,4 @@
+import { BatchInferencePart } from '../../db/entities/serving/batch-inference-part.entity.js';
 import { DeploymentMinute } from '../../db/entities/serving/deployment-minute.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
@@ -50,7 +51,7 @@ const MINUTE_MS = 60_000;
 
 export default defineModule({
   name: 'serving',
-  entities: [Endpoint, Deployment, PredictionLog, DeploymentMinute],
+  entities: [Endpoint, Deployment, PredictionLog, DeploymentMinute, BatchInferencePart],
   createServices: ({
     db,
     live,
