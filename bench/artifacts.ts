@@ -1,6 +1,6 @@
-// The same files up and down with MLflow's own Python client: 60 files of one byte, and one of 100 MB, to this service
-// and to MLflow's own server on the same machine, in turn. ratio = the lesser of MLflow's time over ours for the small
-// files, up and down.
+// Uploads and downloads the same files with MLflow's own Python client: 60 files of one byte, and one of 100 MB, with
+// this service and with MLflow's own server on the same machine, in turn. ratio = the smaller of MLflow's time divided
+// by ours, for uploading and downloading the small files.
 import { artifactClient, withMlflow, type ArtifactClient } from './support/mlflow-server.ts';
 import { median, report } from './support/report.ts';
 
@@ -17,7 +17,7 @@ async function measure(client: ArtifactClient, times: Times, round: number): Pro
     largeUpMs: await client({ do: 'up', folder: `large-${round}`, ...LARGE }),
     largeDownMs: await client({ do: 'down', folder: `large-${round}` }),
   };
-  // Round 0 warms up and does not count.
+  // Round 0 warms up and is not counted.
   if (round > 0) for (const name of Object.keys(took) as (keyof Times)[]) times[name].push(took[name]);
 }
 

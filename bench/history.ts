@@ -1,6 +1,6 @@
-// One run with a metric of 1,000,000 points, read as a chart of 1,000: through GraphQL, thinned by least and greatest,
-// and from MLflow's own server on the same PostgreSQL, which samples every thousandth. ratio = our p95 ÷ 300 ms, to be
-// at most 1.
+// One run with a metric of 1,000,000 points, read as a chart of 1,000 points: through GraphQL, which keeps the least
+// and greatest values, and from MLflow's own server on the same PostgreSQL, which takes every thousandth point. ratio =
+// our p95 ÷ 300 ms, which must be at most 1.
 import pg from 'pg';
 import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { percentile, report } from './support/report.ts';
@@ -27,7 +27,7 @@ async function execute(url: string, statements: string[]): Promise<void> {
   await client.end();
 }
 
-/** Milliseconds of some reads one after the other. */
+/** Durations in milliseconds of several reads, one after the other. */
 async function times(read: () => Promise<number>, count: number): Promise<number[]> {
   const all: number[] = [];
   for (let i = 0; i < count; i++) {

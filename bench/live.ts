@@ -1,6 +1,6 @@
-// Live metrics: the time from a logMetrics call to its delivery, and the fan-out of one run to many subscribers,
-// against raw WebSockets that serialise once (ratio) and against plain graphql-ws. The peers have no database: their
-// events are made on the spot.
+// Live metrics: the time from a logMetrics call to its delivery, and sending one run to many subscribers, compared with
+// raw WebSockets that serialise once (ratio) and with plain graphql-ws. These two peers have no database and create
+// their events themselves.
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 import { median, percentile, report } from './support/report.ts';
@@ -21,7 +21,7 @@ const QUERY = 'subscription ($runId: ID!) { runMetrics(runId: $runId) { key valu
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Milliseconds from the beginning of a call to the delivery of its point, one point at a time. */
+/** Milliseconds from the start of a call to the delivery of its point, one point at a time. */
 async function latencies(service: Service): Promise<number[]> {
   const runId = await newRun(service);
   const client = createClient({
@@ -84,14 +84,14 @@ async function peerSide(
   return { subscribers, emit: () => fetch(`http://127.0.0.1:${port}/emit`, { method: 'POST', body }) };
 }
 
-/** Deliveries per second of each side, in turns. */
+/** Deliveries per second of each side; the sides take turns. */
 async function fanOut(sides: Record<string, Side>): Promise<Record<string, number[]>> {
   const rates: Record<string, number[]> = {};
   const events = BATCHES * BATCH_SIZE;
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [name, { subscribers, emit }] of Object.entries(sides)) {
       const elapsedMs = await subscribers.receive(events, emit);
-      // Round 0 warms up and does not count.
+      // Round 0 warms up and is not counted.
       if (round > 0) (rates[name] ??= []).push((events * SUBSCRIBERS) / (elapsedMs / 1000));
     }
   }

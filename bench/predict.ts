@@ -1,6 +1,6 @@
-// `predict` through GraphQL, against a minimal Fastify server over the same inference pool and batching: requests of
-// one row and of sixteen, 64 clients. ratio = the worse of the two. Beside it: the bare runtime in a loop, and how long
-// the event loop was held.
+// `predict` through GraphQL, compared with a minimal Fastify server with the same inference runtime and batching:
+// requests of one row and of sixteen, 64 clients. ratio = the worse of the two. Also measured: the runtime alone in a
+// loop, and how long the event loop was blocked.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { load, postRequest } from './support/http-load.ts';
@@ -15,15 +15,15 @@ const ROUNDS = 5;
 const ROUND_MS = 2_000;
 const ROWS_PER_REQUEST = [1, 16];
 const HOSTS = 2;
-/** A busy endpoint logs a sample for its monitoring. */
+/** A busy endpoint logs only a sample for its monitoring. */
 const LOG_SAMPLE_RATE = 0.01;
 const EVENT_LOOP_GOAL_MS = 10;
-/** The delay histogram samples every ten milliseconds and counts them in. */
+/** The delay histogram samples every ten milliseconds and includes this interval. */
 const EVENT_LOOP_SAMPLING_MS = 10;
 
 const PREDICT = 'mutation ($input: PredictInput!) { predict(input: $input) { outputs { name datatype shape data } } }';
 
-/** An endpoint that serves the model; its id. */
+/** Creates an endpoint that serves the model; returns its id. */
 async function deploy(service: Service, model: Uint8Array): Promise<string> {
   const uploaded = await fetch(`${service.url}/uploads?fileName=model.onnx`, {
     method: 'POST',
@@ -98,12 +98,12 @@ async function compare(
   const latenciesMs: number[] = [];
   const delaysMs: number[] = [];
   for (let round = 0; round <= ROUNDS; round++) {
-    // Reading it begins a new measurement.
+    // Reading the metric begins a new measurement.
     await service.metric('nodejs_eventloop_lag_p99_seconds');
     const ours = await load({ port: Number(new URL(service.url).port), requests: graphql, ...options });
     const delayMs = (await service.metric('nodejs_eventloop_lag_p99_seconds')) * 1000 - EVENT_LOOP_SAMPLING_MS;
     const theirs = await load({ port: peerPort, requests: plain, ...options });
-    // Round 0 warms up and does not count.
+    // Round 0 warms up and is not counted.
     if (round === 0) continue;
     rates.graphql.push(ours.requestsPerSecond);
     rates.fastify.push(theirs.requestsPerSecond);

@@ -1,7 +1,7 @@
-// What LINEAR_REGRESSION and LOGISTIC_REGRESSION learn without a hyperparameter, and tuned, on eight real data sets
-// that nothing else here uses, beside scikit-learn (median imputation, StandardScaler, OneHotEncoder, Ridge() and
-// LogisticRegression(max_iter=1000)) on the same ten splits. ratio is the largest shortfall of the means: of accuracy
-// or R², or of log loss the other way. `--markdown` prints the table of docs/training.md.
+// What LINEAR_REGRESSION and LOGISTIC_REGRESSION learn without hyperparameters, and tuned, from eight real data sets
+// that nothing else here uses, compared with scikit-learn (median imputation, StandardScaler, OneHotEncoder, Ridge()
+// and LogisticRegression(max_iter=1000)) on the same ten splits. ratio is the largest shortfall of the means: of
+// accuracy or R², or of log loss with the opposite sign. `--markdown` prints the table of docs/training.md.
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -37,7 +37,7 @@ interface DataSet {
   splits: { default: Scores; tuned: Scores }[];
 }
 
-/** As registering the file makes it readable. */
+/** A file as it is readable after registration. */
 interface ReadySet extends DataSet {
   table: Table;
 }
@@ -70,7 +70,7 @@ async function trained(
     ],
     split: { by: 'COLUMN', column: `split ${split}` },
     hyperparameters,
-    // Nothing here is resumed.
+    // Nothing is resumed in this benchmark.
     checkpointEveryEpochs: 10_000,
   });
   await rm(workDir, { recursive: true, force: true });
@@ -81,7 +81,7 @@ async function trained(
     {
       onProgress: () => undefined,
       async onEpoch({ metrics }) {
-        // Networks keep their best epoch, solvers end at theirs.
+        // Networks keep their best epoch; solvers use their last one.
         const loss = metrics['validation.loss'] ?? Infinity;
         validationLoss = modelType.startsWith('MLP') ? Math.min(validationLoss, loss) : loss;
       },
@@ -95,7 +95,8 @@ async function trained(
 }
 
 /**
- * Default: nothing said. Tuned: the penalty that scikit-learn may choose as well, or a network, by the validation loss.
+ * Default: no hyperparameters. Tuned: the penalty, which scikit-learn may choose too, or a network, by the validation
+ * loss.
  */
 async function measure(
   set: ReadySet,
@@ -108,7 +109,7 @@ async function measure(
   for (let split = 0; split < set.splits.length; split++) {
     const plain = await trained(set, split, linear, {}, workDir);
     let best = plain;
-    // Of two columns for two classes, each has half of scikit-learn's one.
+    // For two classes there are two columns, and each has half of scikit-learn's only coefficient.
     const isBinary = set.name === 'breast cancer';
     for (const strength of strengths.filter((one) => one !== 1)) {
       const tried = await trained(
@@ -139,7 +140,7 @@ interface Row {
   theirs: number;
   oursTuned: number;
   theirsTuned: number;
-  /** Above 0 where ours is worse. */
+  /** Above 0 when ours is worse. */
   shortfall: number;
 }
 
@@ -185,7 +186,7 @@ try {
   const script = fileURLToPath(new URL('quality/scikit_learn.py', import.meta.url));
   const { stdout } = await promisify(execFile)(python, [script, VEGA, folder], {
     maxBuffer: 2 ** 26,
-    // Small matrices: more threads would wait for each other.
+    // The matrices are small, and more threads would wait for each other.
     env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
   });
   const { strengths, sets } = JSON.parse(stdout) as { strengths: number[]; sets: DataSet[] };

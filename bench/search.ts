@@ -1,6 +1,6 @@
-// Run search over 100,000 runs with 10 metrics each: the same 20 searches of MLflow's protocol, one after the other, to
-// MLflow's own server and to this service, whose databases are on one PostgreSQL and hold the same rows; and through
-// GraphQL. ratio = MLflow's p95 over ours.
+// Run search over 100,000 runs with 10 metrics each: the same 20 searches of MLflow's protocol, one after the other, on
+// MLflow's own server and on this service, whose databases are on one PostgreSQL and have the same rows; and through
+// GraphQL. ratio = MLflow's p95 divided by ours.
 import pg from 'pg';
 import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { percentile, report, type Figures } from './support/report.ts';
@@ -10,7 +10,7 @@ const RUNS = Number(process.env['BENCH_RUNS'] ?? 100_000);
 const METRICS = 10;
 const PAGE = 50;
 const ROUNDS = 2;
-/** Of each search in a round: MLflow's server takes far longer for one. */
+/** How often each search runs in a round: MLflow's server takes far longer for one. */
 const TIMES = { mlflow: 1, rest: 5, graphql: 5 };
 
 interface Search {
@@ -18,7 +18,7 @@ interface Search {
   orderBy: string[];
   /** The same order in GraphQL. */
   order: { field: string; key?: string; direction: string }[];
-  /** The second page and not the first. */
+  /** The second page instead of the first. */
   next?: true;
 }
 
@@ -56,7 +56,7 @@ const SEARCHES: Search[] = [
   { filter: 'metrics.m2 < 0.05', orderBy: ['attributes.run_name ASC'], order: [{ field: 'NAME', direction: 'ASC' }] },
 ];
 
-/** The same number from 0 to 1 for a run and a name in both databases. */
+/** A number from 0 to 1 that is the same for a run and a name in both databases. */
 const random = (name: string) => `((hashtext(n::text || '${name}')::bigint + 2147483648) / 4294967296.0)::float8`;
 const pick = (name: string, values: string[]) =>
   `(array[${values.map((value) => `'${value}'`).join(', ')}])[1 + floor(${random(name)} * ${values.length})::int]`;
@@ -73,7 +73,7 @@ async function seed(url: string, statements: (rows: string) => string[]): Promis
   await client.connect();
   for (const statement of statements(`generate_series(1, ${RUNS}) n`)) await client.query(statement);
   await client.query('vacuum analyze');
-  // Or the server would write what was seeded while the searches are measured.
+  // Without it, the server would write the seeded rows to disk while the searches are measured.
   await client.query('checkpoint');
   await client.end();
 }
@@ -82,7 +82,7 @@ const pairs = (record: Record<string, string>) => Object.entries(record).map(([k
 const metricKeys = Array.from({ length: METRICS }, (_, i) => `m${i}`);
 
 function seedService(url: string, experimentId: string): Promise<void> {
-  // As the service makes them, by time (UUIDv7); those of MLflow are random.
+  // Ids as the service creates them, by time (UUIDv7); the ids of MLflow are random.
   const id =
     `(lpad(to_hex(${START_MS} + n * 1000), 12, '0') || '7' || substr(md5(n::text), 1, 3) || '8' || ` +
     'substr(md5(n::text), 4, 15))::uuid';
@@ -127,7 +127,7 @@ function seedMlflow(url: string, experimentId: string): Promise<void> {
   ]);
 }
 
-/** Sends one search; its answer are the names of the runs found. */
+/** Sends one search; returns the names of the runs found. */
 type Send = (search: Search) => Promise<{ ms: number; names: string[] }>;
 
 interface RestPage {
@@ -180,8 +180,8 @@ function overGraphql(service: Service, experimentId: string): Send {
 type Side = keyof typeof TIMES;
 
 /**
- * Milliseconds of each search by each side, which take turns so that what else the machine does meets all; the first
- * round does not count.
+ * Milliseconds of each search on each side. The sides take turns, so that other load of the machine affects all; the
+ * first round is not counted.
  */
 async function measure(sends: Record<Side, Send>): Promise<Record<Side, number[][]>> {
   const times: Record<Side, number[][]> = { mlflow: [], rest: [], graphql: [] };

@@ -1,4 +1,4 @@
-// Warm start: from the start of the process to ready, embedded database included. ratio = seconds / 5.
+// Warm start: from the start of the process until it is ready, including the embedded database. ratio = seconds / 5.
 import { median, report } from './support/report.ts';
 import { startService, withDataDir } from './support/service.ts';
 

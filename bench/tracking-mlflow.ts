@@ -1,6 +1,7 @@
-// The same log-batch calls of MLflow's protocol, 500 metrics each, by 20 clients with a run each: to this service and
-// to MLflow's own server on the same PostgreSQL; and a raw bulk insert of as many rows. ratio = our metrics per second
-// over MLflow's, or, where MLflow is faster than the 8,400 per second that it publishes, over half the raw insert's.
+// The same log-batch calls of MLflow's protocol, 500 metrics each, by 20 clients with one run each: to this service and
+// to MLflow's own server on the same PostgreSQL; and a raw bulk insert of the same number of rows. ratio = our metrics
+// per second divided by MLflow's; if MLflow is faster than the 8,400 per second that it publishes, divided by half of
+// the raw insert's.
 import pg from 'pg';
 import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { median, report } from './support/report.ts';
@@ -77,7 +78,7 @@ await withMlflow(async ({ service, ours, mlflow }) => {
     await pool.query('create table bench_metric_point (like metric_point including all)');
     const [theirRuns, ourRuns] = [await newRuns(mlflow), await newRuns(ours)];
     const rates: Record<keyof typeof CALLS, number[]> = { service: [], mlflow: [], raw: [] };
-    // Round 0 warms up and does not count.
+    // Round 0 warms up and is not counted.
     for (let round = 0; round <= ROUNDS; round++) {
       const measured = {
         service: await rate(overRest(ours), ourRuns, CALLS.service, round),

@@ -1,6 +1,6 @@
-// Metrics logged through GraphQL by several clients, against a raw bulk insert of the same rows into a table of the
-// same layout in the same database, from the same process with as many connections. ratio = the worse of the two batch
-// sizes.
+// Metrics logged through GraphQL by several clients, compared with a raw bulk insert of the same rows into a table with
+// the same layout in the same database, from the same process with the same number of connections. ratio = the worse of
+// the two batch sizes.
 import pg from 'pg';
 import { median, report, type Figures } from './support/report.ts';
 import { LOG_METRICS, newRun } from './support/runs.ts';
@@ -31,7 +31,7 @@ function makePoints(count: number, firstStep: number): Point[] {
   }));
 }
 
-/** Rows per second of all clients together, each with a run of its own. */
+/** Rows per second of all clients together; each has its own run. */
 async function rate(log: Log, runIds: string[], batchSize: number, firstStep: number): Promise<number> {
   const perClient = Array.from({ length: ROWS_PER_ROUND / CLIENTS / batchSize }, (_, i) =>
     makePoints(batchSize, firstStep + i * batchSize),
@@ -76,7 +76,7 @@ const raw =
 async function compare(service: Service, pool: pg.Pool, batchSize: number): Promise<Figures & { ratio: number }> {
   const runIds = await Promise.all(Array.from({ length: CLIENTS }, () => newRun(service)));
   const rates: { api: number[]; raw: number[] } = { api: [], raw: [] };
-  // Round 0 warms up and does not count.
+  // Round 0 warms up and is not counted.
   for (let round = 0; round <= ROUNDS; round++) {
     const firstStep = round * ROWS_PER_ROUND;
     const measured = {

@@ -1,7 +1,7 @@
-// Training through `startTraining`, against TensorFlow.js on its WebAssembly backend: same network, batch size,
+// Training through `startTraining`, compared with TensorFlow.js on its WebAssembly backend: same network, batch size,
 // learning rate, rows and epochs. ratio compares rows per second between the end of the first epoch and the end of the
-// last; wholeJobRatio everything from the call to the stored, evaluated and exported model, against TensorFlow.js's fit
-// alone.
+// last; wholeJobRatio compares everything from the call to the stored, evaluated and exported model with
+// TensorFlow.js's fit alone.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -23,14 +23,15 @@ const TRAIN_ROWS = ROWS - 2 * ROWS * SHARE_APART;
 const PEER_DIR = fileURLToPath(new URL('tensorflow/', import.meta.url));
 
 interface Trained {
-  /** Between the end of the first epoch and the end of the last. */
+  /** Between the end of the first epoch and the end of the last one. */
   rowsPerSecond: number;
   wholeSeconds: number;
   validationLogLoss: number;
 }
 
 /**
- * Rows of normal features; the class is the strongest of five random directions, so that there is something to learn.
+ * Rows of normally distributed features. The class is the strongest of five random directions, so that a model can
+ * learn it.
  */
 function makeRows(): Float32Array {
   let state = 12_345;
@@ -147,7 +148,7 @@ async function trainThere(file: string): Promise<Trained & { backend: string }> 
   };
 }
 
-/** TensorFlow.js is a dependency of this benchmark alone. */
+/** Only this benchmark needs TensorFlow.js. */
 async function installPeer(): Promise<void> {
   const lock = (path: string) =>
     existsSync(path)

@@ -5,7 +5,7 @@ import { createClient, type Client } from 'graphql-ws';
 import WebSocket from 'ws';
 import type { TypedDocument, VariablesOf } from '../schema/typed-document.ts';
 
-/** A client of the public API, with nothing but addresses and a token. */
+/** A client of the public API; it gets only URLs and a token. */
 export class ApiClient {
   private readonly url: string;
   private readonly token: string;
@@ -40,7 +40,7 @@ export class ApiClient {
     return data;
   }
 
-  /** Items of a subscription; `handle` returns true when it has seen enough. */
+  /** Follows a subscription; `handle` returns true when it has received enough. */
   async follow<Item, Variables extends Record<string, unknown>>(
     document: TypedDocument<Record<string, Item>, Variables>,
     variables: Variables,

@@ -8,10 +8,10 @@ export interface Flight {
   destination: string;
 }
 
-/** Airports that the first model never sees taking off: the small ones far from the big hubs. */
+/** Departure airports that the first model does not know: small ones, far from the big hubs. */
 const OTHER_AIRPORTS = ['HNL', 'OGG', 'LIH', 'KOA', 'ITO', 'ANC', 'SJU', 'FAI', 'JNU', 'GUM', 'STT', 'STX'];
 
-/** Three million real US flights of January to June 2001, as the npm package vega-datasets ships them. */
+/** Three million real US flights of January to June 2001, from the npm package vega-datasets. */
 export class Flights {
   private readonly connection: DuckDBConnection;
 
@@ -25,7 +25,7 @@ export class Flights {
     return new Flights(connection);
   }
 
-  /** Writes the known stretch [from, to) to a Parquet file; returns its rows. */
+  /** Writes the known flights of [from, to) to a Parquet file; returns the number of rows. */
   async export(
     folder: string,
     name: string,
@@ -46,7 +46,7 @@ export class Flights {
     return { path, rows: Number(rows.getRows()[0]?.[0]) };
   }
 
-  /** Real flights drawn across a stretch, in random but repeatable order. */
+  /** Real flights of a period, in a random order that is always the same. */
   async traffic(options: { from: string; to: string; others: boolean; rows: number; seed: number }): Promise<Flight[]> {
     const airports = `origin ${options.others ? '' : 'not '}in (${quoted(OTHER_AIRPORTS)})`;
     const result = await this.connection.runAndReadAll(

@@ -10,7 +10,7 @@ import { duration, Terminal } from './terminal.ts';
 import { Walk } from './walk.ts';
 
 const FLIGHTS = fileURLToPath(new URL('../node_modules/vega-datasets/data/flights-3m.parquet', import.meta.url));
-/** Beside the data of `npm start`, never in them. */
+/** Beside the data of `npm start`, never in the same folder. */
 const DEMO_DATA_DIR = '.data-demo';
 const FLAGS = ['--once', '--json', '--help'];
 const HELP = `npm run demo -- [--once] [--json]

@@ -14,7 +14,7 @@ import { must, type Figures } from './walk.ts';
 
 /** Windows, alerts, retraining. */
 export class MonitoringPart extends Part {
-  /** The window of traffic since the last one; null while there is not enough. */
+  /** Analyses the traffic since the last window; null when it is not enough. */
   async monitor(): Promise<{ drifted: boolean; table: string[][] } | null> {
     const { runMonitoring } = await this.options.api.request(RunMonitoringDocument, {
       deploymentId: this.state.deploymentId,

@@ -12,16 +12,16 @@ export interface ScenarioOptions {
   walk: Walk;
   /** An empty folder for the files that are uploaded. */
   folder: string;
-  /** Apart from earlier demos on the same data folder. */
+  /** Separates the names from those of earlier demos in the same data folder. */
   suffix: string;
 }
 
-/** What one step finds out and another needs. */
+/** Results of one step that another step needs. */
 export interface State {
   experimentId: string;
   modelId: string;
   endpointId: string;
-  /** The live deployment that is watched. */
+  /** The live deployment that is monitored. */
   deploymentId: string;
   modelName: string;
   endpointName: string;

@@ -14,7 +14,7 @@ import { Part } from './part.ts';
 import { interval, round, type Version } from './views.ts';
 import { must, type Figures } from './walk.ts';
 
-/** Versions, their evidence and their stages. */
+/** Versions, their gates and their stages. */
 export class RegistryPart extends Part {
   async registerModel(runId: string): Promise<Version> {
     const { api, terminal } = this.options;

@@ -8,7 +8,7 @@ import { TrainingPart } from './training-part.ts';
 import { present, type Version } from './views.ts';
 import { must, type Figures } from './walk.ts';
 
-/** Will this flight be more than 15 minutes late? A model's whole life, through the public API alone. */
+/** Will this flight be more than 15 minutes late? The whole life of a model, only through the public API. */
 export class Scenario {
   private readonly options: ScenarioOptions;
   private readonly state: State;
@@ -132,7 +132,7 @@ export class Scenario {
     await walk.step('Read back what happened', () => this.registry.readHistory());
   }
 
-  /** Addresses and documents for a person to go on with. */
+  /** URLs and documents with which a person can continue. */
   closingQueries(): { title: string; query: string }[] {
     return [
       {

@@ -8,11 +8,11 @@ const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 export interface ServiceProcess {
   url: string;
   token: string;
-  /** Ends it as an operator would, and waits. */
+  /** Stops it as an operator would, and waits. */
   stop(): Promise<void>;
 }
 
-/** Starts the service as its own process, exactly as `npm start -- --json` does. */
+/** Starts the service in its own process, exactly as `npm start -- --json` does. */
 export async function startService(env: Record<string, string>): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [MAIN, '--json'], {
     env: { ...process.env, ...env },

@@ -15,7 +15,7 @@ import { must, type Figures } from './walk.ts';
 const ROWS_PER_REQUEST = 5;
 const REQUESTS_AT_ONCE = 8;
 
-/** Endpoints, traffic, shadows, batches. */
+/** Endpoints, traffic, shadows, batch inference. */
 export class ServingPart extends Part {
   private seed = 0;
 
@@ -69,7 +69,7 @@ export class ServingPart extends Part {
     return { latencyMs: predict.latencyMs, version: predict.modelVersion.version, late };
   }
 
-  /** Two flights of one route, as a person would ask. */
+  /** Predicts two flights of one route, as a person would ask. */
   async askForTwo(): Promise<Figures> {
     const { terminal } = this.options;
     const route = { origin: 'ORD', destination: 'LGA', distance: 733 };

@@ -1,4 +1,4 @@
-/** What a person sees: steps with their times, curves, tables. Silent when the output is for a script. */
+/** The output for a person: steps with their durations, curves, tables. Silent when the output is for a script. */
 export class Terminal {
   private readonly fancy = process.stdout.isTTY === true;
   private liveLines = 0;
@@ -35,7 +35,7 @@ export class Terminal {
     this.line(`   ${text}`);
   }
 
-  /** Lines that the next call replaces; on a plain output only the last state is printed. */
+  /** Prints lines that the next call replaces; without a terminal only the last state is printed. */
   live(lines: string[]): void {
     if (this.silent || !this.fancy) return;
     const up = this.liveLines > 0 ? `\x1b[${this.liveLines}A` : '';
@@ -64,7 +64,7 @@ export class Terminal {
 
 const BLOCKS = '▁▂▃▄▅▆▇█';
 
-/** A curve as one line of blocks, lowest value lowest. */
+/** A curve as one line of block characters. */
 export function sparkline(values: number[], width = 48): string {
   const shown = values.slice(-width);
   const low = Math.min(...shown);

@@ -39,7 +39,7 @@ const FITTING = {
 
 /** Datasets, trainings with live curves, comparison. */
 export class TrainingPart extends Part {
-  /** Exports the stretch [from, to) to a file, uploads it, registers it. */
+  /** Exports the flights of [from, to) to a file, uploads it, and registers it. */
   async registerDataset(
     name: string,
     from: string,
@@ -93,7 +93,7 @@ export class TrainingPart extends Part {
           split: { by: 'TIME', column: 'date', validation: 0.15, holdout: 0.15 },
           sampleRows: 300_000,
           ...FITTING[modelType],
-          // One flight in five is late: from one half on, hardly any would be called so.
+          // One flight in five is late: with a threshold of one half, hardly any would be predicted as late.
           decisionThreshold: { by: 'F1' },
           seed: 7,
         },

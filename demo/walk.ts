@@ -9,7 +9,7 @@ export interface StepResult {
   figures: Figures;
 }
 
-/** The steps of the demo, each timed; the first that does not hold ends it. */
+/** The steps of the demo, each with its duration. The first step that fails ends the demo. */
 export class Walk {
   readonly steps: StepResult[] = [];
 
@@ -36,7 +36,7 @@ export class Walk {
   }
 }
 
-/** A condition of the demo, told in words when it does not hold. */
+/** A condition of the demo; the sentence is the error when it is false. */
 export function must(condition: boolean, sentence: string): asserts condition {
   if (!condition) throw new Error(sentence);
 }

@@ -1,5 +1,5 @@
 // Checks the import rules of .dependency-cruiser.mjs. dependency-cruiser reads TypeScript through the compiler's
-// JavaScript API, which TypeScript 7 does not have yet, so it is handed the version 6 that @ts-morph/common carries.
+// JavaScript API, which TypeScript 7 does not have yet, so this passes it the release 6 that @ts-morph/common contains.
 import { registerHooks } from 'node:module';
 
 const api = new URL('typescript-api.mjs', import.meta.url).href;

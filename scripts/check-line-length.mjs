@@ -1,5 +1,5 @@
-// A line over 120 characters fails, unless what is too long is one literal that the formatter cannot break: a template,
-// a regular expression or the title of a test.
+// A line with more than 120 characters is an error, unless it has one long literal that the formatter cannot break: a
+// template, a regular expression, or the title of a test.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -13,7 +13,7 @@ const files = FOLDERS.flatMap((folder) =>
     .map((entry) => join(entry.parentPath, entry.name)),
 );
 for (const file of files) {
-  // Migrations that were released do not change; generated files are nobody's to format.
+  // Released migrations do not change, and nobody formats generated files.
   if (/\/migrations\/|\/generated\//.test(file)) continue;
   const isTemplate = insideTemplates(readFileSync(file, 'utf8'));
   for (const { line, number, within } of isTemplate) {

@@ -1,4 +1,4 @@
-// Prints the path of a Chromium for browser tests, installing Debian's when there is none: node scripts/chromium.mjs
+// Prints the path of a Chromium for browser tests; installs Debian's when there is none: node scripts/chromium.mjs
 import { findOrInstall } from './debian.mjs';
 
 export function chromiumPath() {

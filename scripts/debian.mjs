@@ -1,4 +1,4 @@
-// Finds a program, or installs the Debian package that brings it. Only the tests against real engines need this.
+// Finds a program, or installs the Debian package that contains it. Only the tests against real engines need this.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -17,7 +17,8 @@ function onPath(names, moreFolders) {
 }
 
 /**
- * Path of the first of `names` on this machine, `moreFolders()` included; installs `debianPackage` when there is none.
+ * The path of the first of `names` on this machine, also searched in `moreFolders()`. Installs `debianPackage` when
+ * none is found.
  */
 export function findOrInstall(names, debianPackage, moreFolders = () => []) {
   const found = onPath(names, moreFolders);
@@ -29,7 +30,7 @@ export function findOrInstall(names, debianPackage, moreFolders = () => []) {
   return installed;
 }
 
-/** False when it cannot be installed here. */
+/** False when it cannot be installed on this machine. */
 export function installPackage(debianPackage) {
   if (process.getuid?.() !== 0 || !onPath(['apt-get'], () => [])) return false;
   console.error(`Installing ${debianPackage} …`);
@@ -38,7 +39,7 @@ export function installPackage(debianPackage) {
     spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], { env, encoding: 'utf8' })
       .status === 0;
   if (install()) return true;
-  // The package lists of a fresh machine are empty or old.
+  // The package lists of a new machine are empty or old.
   spawnSync('apt-get', ['update'], { env });
   return install();
 }

@@ -1,5 +1,5 @@
-// The real engines of the tests: each found or installed, started on a free port of this machine, and ended with its
-// data.
+// The real engines of the tests: each is found or installed, started on a free port of this machine, and removed with
+// its data at the end.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ import { findOrInstall, installPackage } from './debian.mjs';
 
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 5_000;
-/** Built once and kept outside the checkout, so that another checkout finds it. */
+/** Built once and kept outside the checkout, so that other checkouts find it. */
 export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'matih-engines');
 
 async function freePort() {
@@ -60,11 +60,11 @@ async function end(server) {
   clearTimeout(killer);
 }
 
-/** Redis from Debian, with the settings that production needs: nothing is evicted, every write is on disk. */
+/** Starts Debian's Redis with the settings that production needs: nothing is evicted, and every write goes to disk. */
 export async function startRedis(folder) {
   const port = await freePort();
   const program = findOrInstall(['redis-server'], 'redis-server');
-  // A database for every service that the tests start beside each other.
+  // Enough databases for all services that the tests start at the same time.
   const settings = {
     port,
     bind: '127.0.0.1',
@@ -133,7 +133,7 @@ export function startMinio(folder) {
   }));
 }
 
-/** Debian keeps PostgreSQL's server programs off the PATH. */
+/** On Debian, PostgreSQL's server programs are not in the PATH. */
 function postgresFolders() {
   const root = '/usr/lib/postgresql';
   return existsSync(root)
@@ -143,7 +143,7 @@ function postgresFolders() {
     : [];
 }
 
-/** PostgreSQL from Debian, as a user has it; its superuser is for the tests alone. */
+/** Starts Debian's PostgreSQL, as users have it; only the tests use its superuser. */
 export async function startPostgres(folder) {
   const port = await freePort();
   const initdb = findOrInstall(['initdb'], 'postgresql', postgresFolders);
@@ -193,7 +193,7 @@ export function pythonVersion(python) {
   return spawnSync(python, ['--version'], { encoding: 'utf8' }).stdout;
 }
 
-/** A virtual environment; Debian has what makes one in a package apart. */
+/** Creates a virtual environment; on Debian this needs a separate package. */
 export function makeVenv(system, folder) {
   const run = (args) => spawnSync(system, args, { encoding: 'utf8' });
   if (run(['-m', 'ensurepip', '--version']).status !== 0) installPackage('python3-venv');
@@ -202,11 +202,11 @@ export function makeVenv(system, folder) {
 }
 
 /**
- * A Python with MLflow and the frameworks whose models it logs: the one of MATIH_PYTHON, or a virtual environment made
- * once.
+ * A Python with MLflow and the frameworks whose models it logs: that of MATIH_PYTHON, or a virtual environment that is
+ * created once.
  */
 export function startPython() {
-  // What a model is kept in that must be unpickled.
+  // Models that must be unpickled are converted in this sandbox.
   findOrInstall(['bwrap'], 'bubblewrap');
   if (process.env.MATIH_PYTHON) return { env: {}, stop: () => undefined };
   const system = findOrInstall(['python3'], 'python3');

@@ -1,5 +1,5 @@
-// Writes the typed form of GraphQL documents: schema/generated/operations.ts of schema/operations, which tests, demo
-// and benchmarks share, and test/generated/operations.ts of the documents that only tests send. Run by prepare.mjs.
+// Writes the types of GraphQL documents: schema/generated/operations.ts for schema/operations, which tests, demo and
+// benchmarks share, and test/generated/operations.ts for documents that only tests send. Called by prepare.mjs.
 import { readFileSync, readdirSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { codegen } from '@graphql-codegen/core';
@@ -11,7 +11,7 @@ const OUTPUTS = [
   { documents: 'test/operations', file: 'test/generated/operations.ts' },
 ];
 
-/** The scalars of the schema as JSON carries them. */
+/** The scalars of the schema as they are in JSON. */
 const CONFIG = {
   documentMode: 'string',
   useTypeImports: true,
@@ -40,7 +40,7 @@ for (const { documents: folder, file } of OUTPUTS) {
       const rawSDL = readFileSync(location, 'utf8');
       return { location, rawSDL, document: parse(rawSDL) };
     });
-  // The preset also offers a function that finds a document by its text; documents are imported by name here.
+  // The preset also has a function that finds a document by its text; here documents are imported by name.
   const [output] = await preset.buildGeneratesSection({
     baseOutputDir: `${dirname(file)}/`,
     schema,

@@ -1,7 +1,6 @@
-// Makes the checkout ready to run: installs what the lockfile names, compiles src/, writes the types of the GraphQL
-// documents, builds the GraphiQL page.
-// Plain JavaScript for Node 20 without dependencies, because it runs before there are any. A check that finds nothing
-// to do takes < 150 ms.
+// Makes the checkout ready to run: installs the packages of the lockfile, compiles src/, writes the types of the
+// GraphQL documents, and builds the GraphiQL page. Plain JavaScript for Node 20 without dependencies, because it runs
+// before any are installed. When there is nothing to do, it takes less than 150 ms.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -17,7 +16,7 @@ const BUILDS = [
     command: ['tsc', '-p', 'tsconfig.json'],
     sources: ['src', 'tsconfig.json', 'package-lock.json'],
     stamp: at('dist', '.service-sources'),
-    // A compiled file whose source is gone would still be found by imports and by migration lists.
+    // Imports and the lists of migrations would still find a compiled file whose source was deleted.
     before: () => removeOrphans(at('dist')),
   },
   {
@@ -50,9 +49,7 @@ function readJson(path) {
 
 const isForThisMachine = ({ optional, devOptional, link }) => !optional && !devOptional && !link;
 
-/**
- * npm writes node_modules/.package-lock.json last, so that an interrupted or older install differs from the lockfile.
- */
+/** npm writes node_modules/.package-lock.json last, so an interrupted or older install differs from the lockfile. */
 function isInstalled() {
   const wanted = readJson(at('package-lock.json'))?.packages ?? {};
   const present = readJson(at('node_modules', '.package-lock.json'))?.packages;
@@ -88,7 +85,7 @@ function removeOrphans(dist) {
   }
 }
 
-/** Runs a command and gives its exit code and the output it would have printed. */
+/** Runs a command and returns its exit code and its output. */
 function run(command, args, environment = {}) {
   const path = [at('node_modules', '.bin'), process.env.PATH].join(delimiter);
   return new Promise((resolve) => {
@@ -111,10 +108,10 @@ const INSTALL_FAULTS = [
   [/EUSAGE|in sync/i, 'package-lock.json does not match package.json; run npm install'],
 ];
 
-/** How often a line of progress is written: over the line before on a terminal, as a new line elsewhere. */
+/** How often a line of progress is written: on a terminal it replaces the line before, elsewhere it is a new line. */
 const PROGRESS_MS = process.stderr.isTTY ? 500 : 10_000;
 
-/** Runs `work` under a line that says what is done and for how long, with what `detail` counts. */
+/** Runs `work` and shows a line that says what is done and for how long, and what `detail` counts. */
 async function withProgress(what, work, detail = () => '') {
   const startedAt = Date.now();
   const line = (end) => {
@@ -140,9 +137,9 @@ function installedPackages() {
 }
 
 async function install() {
-  // Inside an npm script, npm_execpath is the npm that runs us, which need not be on the PATH.
+  // In an npm script, npm_execpath is the npm that runs this script; it need not be in the PATH.
   const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];
-  // ONNX Runtime's own install script would download CUDA libraries; the CPU runtime is in the package.
+  // ONNX Runtime's install script would download CUDA libraries; the CPU runtime is in the package.
   const flags = [
     '--no-audit',
     '--no-fund',
@@ -188,7 +185,7 @@ async function build({ name, command, sources, stamp, before }) {
 
 const lock = at('.cache', 'prepare.lock');
 
-/** Two first starts at once must not install into each other; the second waits for the first. */
+/** Two first starts at the same time must not install into the same folder; the second waits for the first. */
 async function locked(work) {
   mkdirSync(dirname(lock), { recursive: true });
   for (;;) {

@@ -1,5 +1,5 @@
-// A Python with PyTorch and TensorFlow for processors, made once and kept outside the checkout. A test bed, not a way
-// to install them.
+// A Python with PyTorch and TensorFlow for CPUs, created once and kept outside the checkout. This is only for tests,
+// not a way to install them.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { CACHE, makeVenv, pythonVersion } from './engines.mjs';
 
 const FOLDER = fileURLToPath(new URL('../test/engines/frameworks/', import.meta.url));
 const UV = 'uv==0.13.9';
-/** Libraries that PyTorch's CUDA build is linked with, besides libcudart, which is small and real. */
+/** Libraries to which PyTorch's CUDA build is linked, except libcudart, which is small and is really installed. */
 const EMPTY_LIBRARIES = [
   'libcublas.so.13',
   'libcublasLt.so.13',
@@ -36,9 +36,9 @@ function run(program, args, options = {}) {
   return stdout.trim();
 }
 
-/** As startPython of engines.mjs, with other packages. */
+/** Like startPython in engines.mjs, with other packages. */
 export function startFrameworks() {
-  // What a model is kept in that must be unpickled.
+  // Models that must be unpickled are converted in this sandbox.
   findOrInstall(['bwrap'], 'bubblewrap');
   if (process.env.MATIH_PYTHON) return { env: {}, stop: () => undefined };
   const system = findOrInstall(['python3'], 'python3');
@@ -57,7 +57,7 @@ export function startFrameworks() {
     makeVenv(system, folder);
     run(python, ['-m', 'pip', 'install', '--quiet', UV]);
     const files = ['--requirement', join(FOLDER, 'requirements.txt'), '--override', join(FOLDER, 'overrides.txt')];
-    // Its cache would keep all of it a second time.
+    // Its cache would store everything a second time.
     run(join(folder, 'bin', 'uv'), ['pip', 'install', '--quiet', '--no-cache', '--python', python, ...files]);
     const packages = run(python, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']);
     const libraries = join(packages, 'torch', 'lib');

@@ -1,6 +1,6 @@
-// Fails when schema/schema.graphql is not what the code gives, and names what would break clients of the committed
-// schema. SCHEMA_BASE=<git revision> compares with another commit than HEAD; SCHEMA_BREAKING=allowed lets a breaking
-// change pass.
+// Fails when schema/schema.graphql differs from the schema of the code, and names changes that would break clients of
+// the committed schema. SCHEMA_BASE=<git revision> compares with another commit than HEAD; SCHEMA_BREAKING=allowed
+// accepts a breaking change.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { CriticalityLevel, diff } from '@graphql-inspector/core';

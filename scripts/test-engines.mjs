@@ -36,7 +36,7 @@ let isStopped = false;
 
 async function runFamily({ starts, projects, files = [] }) {
   const folder = await mkdtemp(join(tmpdir(), 'matih-engines-'));
-  // PostgreSQL runs as another user than root, who must come through.
+  // PostgreSQL does not run as root; its user must be able to enter the folder.
   await chmod(folder, 0o755);
   const running = [];
   try {

@@ -86,7 +86,7 @@ def pipeline(of, strength):
 def measured(of, model, x, y):
     if of["task"] == "REGRESSION":
         return {"r2": r2_score(y, model.predict(x))}
-    # A class of these rows that the training rows lack has no probability.
+    # A class that the training rows do not have gets no probability.
     probabilities = model.predict_proba(x)
     known = np.isin(y, model.classes_)
     return {

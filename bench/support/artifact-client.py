@@ -1,4 +1,4 @@
-"""Files up and down with MLflow's own client: a command in JSON on each line of stdin, the milliseconds that it took on stdout."""
+"""Uploads and downloads files with MLflow's own client: each line of stdin is a command in JSON; stdout gets its milliseconds."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ import mlflow
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 
-# MLflow itself prints where a run can be seen.
+# MLflow itself prints the URL of a run.
 answers, sys.stdout = sys.stdout, sys.stderr
 
 with tempfile.TemporaryDirectory() as home:

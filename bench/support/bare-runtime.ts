@@ -1,5 +1,5 @@
-// What the runtime alone does: one session, one thread, one call after the other. Arguments: path of the model, inputs,
-// rows per call, seconds. Prints {rowsPerSecond}.
+// The speed of the runtime alone: one session, one thread, one call after the other. Arguments: path of the model,
+// inputs, rows per call, seconds. Prints {rowsPerSecond}.
 import * as ort from 'onnxruntime-node';
 
 const [path = '', width = '1', rows = '1', seconds = '1'] = process.argv.slice(2);

@@ -10,7 +10,7 @@ export interface Point {
   seq: number;
 }
 
-/** An event with the fields and sizes of a metric point of the service. */
+/** An event with the fields and the size of a metric point of the service. */
 export function point(seq: number): Point {
   return { key: 'loss', value: Math.random(), step: seq, loggedAt: new Date().toISOString(), seq };
 }

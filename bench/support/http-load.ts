@@ -8,15 +8,15 @@ export interface LoadResult {
 
 export interface LoadOptions {
   port: number;
-  /** Whole requests, as bytes; each connection sends them in turn. */
+  /** Complete requests as bytes; each connection sends them in turn. */
   requests: Buffer[];
   connections: number;
   durationMs: number;
-  /** Throws when an answer's body is wrong; it sees one in a hundred. */
+  /** Throws when the body of an answer is wrong; it checks one in a hundred. */
   check(body: string): void;
 }
 
-/** A POST of JSON as it goes over the wire. */
+/** The bytes of a POST request with JSON. */
 export function postRequest(path: string, body: string, headers: Record<string, string> = {}): Buffer {
   const lines = [
     `POST ${path} HTTP/1.1`,
@@ -29,8 +29,8 @@ export function postRequest(path: string, body: string, headers: Record<string, 
 }
 
 /**
- * Keep-alive connections with one request each at a time, on bare sockets: a whole HTTP client would use more of the
- * machine than the server that is measured.
+ * Keep-alive connections with one request at a time each, on bare sockets: a complete HTTP client would use more CPU
+ * than the measured server.
  */
 export async function load({ port, requests, connections, durationMs, check }: LoadOptions): Promise<LoadResult> {
   const latenciesMs: number[] = [];

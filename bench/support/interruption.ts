@@ -1,12 +1,12 @@
 const endings: (() => Promise<unknown>)[] = [];
 
-/** Has `end` run when the benchmark is interrupted, the newest first: what it started must not outlive it. */
+/** Calls `end` when the benchmark is interrupted, the newest first, so that nothing that it started keeps running. */
 export function onInterruption(end: () => Promise<unknown>): void {
   endings.push(end);
 }
 
 async function endAll(exitCode: number): Promise<void> {
-  // What the benchmark itself was at fails now, as its servers end.
+  // The running requests of the benchmark fail now, because its servers end.
   for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, () => undefined);
   for (const end of endings.toReversed()) {
     await end().catch((error: unknown) => {

@@ -18,12 +18,12 @@ const REQUIREMENTS = ['mlflow==3.17.2', 'psycopg2-binary==2.9.13'];
 const WORKERS = 4;
 const STARTS_WITHIN_MS = 120_000;
 
-/** The REST protocol of MLflow, as this service or MLflow's own server speaks it. */
+/** MLflow's REST protocol, on this service or on MLflow's own server. */
 export interface Tracker {
   name: string;
   pid: number;
   post<T>(path: string, body: object): Promise<T>;
-  /** The same with the time from the call to the answer's last byte, before the client has read it as JSON. */
+  /** The same, with the time from the call to the last byte of the answer, before the client parses it as JSON. */
   timedPost<T>(path: string, body: object): Promise<Timed<T>>;
   get<T>(path: string, query: Record<string, string>): Promise<T>;
 }
@@ -35,24 +35,27 @@ interface Timed<T> {
 
 interface MlflowServer extends Tracker {
   url: string;
-  /** Its own database, on the server of this service's. */
+  /** Its own database, on the PostgreSQL of this service. */
   databaseUrl: string;
   stop(): Promise<void>;
 }
 
-/** MLFLOW_PYTHON, or a virtual environment with MLflow from PyPI that is made once. */
+/** The Python of MLFLOW_PYTHON, or of a virtual environment with MLflow from PyPI that is created once. */
 async function python(): Promise<string> {
   return process.env['MLFLOW_PYTHON'] || (await pythonWith('mlflow-server', REQUIREMENTS));
 }
 
 export interface Servers {
   service: Service;
-  /** The service, spoken to as MLflow's clients do. */
+  /** This service, called as MLflow's clients call it. */
   ours: Tracker;
   mlflow: MlflowServer;
 }
 
-/** This service and MLflow's own server on one PostgreSQL, both new and empty; ended with `work`, whatever comes. */
+/**
+ * Starts this service and MLflow's own server on one PostgreSQL, both new and empty; ends them after `work`, whatever
+ * happens.
+ */
 export async function withMlflow(work: (servers: Servers) => Promise<void>): Promise<void> {
   await withDataDir(async (dataDir) => {
     const service = await startService(dataDir);
@@ -69,11 +72,11 @@ export async function withMlflow(work: (servers: Servers) => Promise<void>): Pro
   });
 }
 
-/** `mlflow server` with four workers, its usual number, on a new database beside the service's. */
+/** Starts `mlflow server` with four workers, its default, on a new database beside the service's. */
 async function startMlflow(service: Service, dataDir: string): Promise<MlflowServer> {
   const program = await python();
   const databaseUrl = await createDatabase(await service.databaseUrl());
-  // The driver by name: SQLAlchemy's usual one changes with its version.
+  // Names the driver, because SQLAlchemy's default changes with its release.
   const storeUri = databaseUrl.replace('postgresql:', 'postgresql+psycopg2:');
   const port = await freePort();
   const folder = join(dataDir, 'mlflow');
@@ -99,12 +102,12 @@ async function startMlflow(service: Service, dataDir: string): Promise<MlflowSer
         ...process.env,
         MLFLOW_DISABLE_TELEMETRY: 'true',
         MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
-        // Of its own accord it has 15 connections, and clients of a benchmark wait for one until they are refused.
+        // Its default is 15 connections, and clients of a benchmark would wait for one until they are refused.
         MLFLOW_SQLALCHEMYSTORE_POOL_SIZE: '20',
         MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW: '20',
       },
       stdio: ['ignore', 'ignore', 'pipe'],
-      // A group of its own, so that its workers end with it.
+      // In its own process group, so that its workers end with it.
       detached: true,
     },
   );
@@ -131,10 +134,10 @@ async function startMlflow(service: Service, dataDir: string): Promise<MlflowSer
 
 type ArtifactCommand = { do: 'up'; folder: string; files: number; bytes: number } | { do: 'down'; folder: string };
 
-/** Does a command and answers with the milliseconds that it took. */
+/** Runs a command and returns how many milliseconds it took. */
 export type ArtifactClient = (command: ArtifactCommand) => Promise<number>;
 
-/** MLflow's Python client in a process of its own, which `env` tells where its server is. */
+/** Runs MLflow's Python client in its own process; `env` tells it where its server is. */
 export async function artifactClient(
   env: Record<string, string>,
   work: (client: ArtifactClient) => Promise<void>,
@@ -158,13 +161,13 @@ export async function artifactClient(
   }
 }
 
-/** This service behind the same protocol. */
+/** This service as a tracker. */
 function asTracker(service: Service): Tracker {
   return tracker('service', service.url, { authorization: `Bearer ${service.token}` }, service.pid);
 }
 
 function tracker(name: string, url: string, headers: Record<string, string>, pid: number): Tracker {
-  // Node's plain client: fetch takes half a millisecond of its own for an answer of 80 kB.
+  // Node's plain HTTP client: fetch itself takes half a millisecond for an answer of 80 kB.
   const agent = new Agent({ keepAlive: true });
   const call = async <T>(
     method: string,
@@ -234,7 +237,7 @@ async function stopGroup(child: ChildProcess): Promise<void> {
   }
 }
 
-/** Resident memory of a process and all that it started, PostgreSQL's processes aside, in MiB. */
+/** Resident memory of a process and all processes that it started, except those of PostgreSQL, in MiB. */
 export function memoryMib(pid: number): number {
   const children = new Map<number, number[]>();
   for (const entry of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {

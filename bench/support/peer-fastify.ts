@@ -1,5 +1,5 @@
-// The least that can answer the same requests: Fastify, JSON, and the service's own inference pool with its batching.
-// No tokens, no checks, no routing, no log. Arguments: path of the model, number of hosts.
+// The smallest server that can answer the same requests: Fastify, JSON, and the service's own inference runtime with
+// its batching. No tokens, no checks, no routing, no log. Arguments: path of the model, number of hosts.
 import Fastify from 'fastify';
 import { fromDist } from './dist.ts';
 

@@ -1,6 +1,6 @@
-// Plain graphql-ws: the same subscription over an in-process source, executed and serialised per subscriber as the
-// library does. POST /emit {batches, batchSize} sends that many events; a first line on standard output says where it
-// listens.
+// Plain graphql-ws: the same subscription with an in-process source, executed and serialised per subscriber, as the
+// library does it. POST /emit {batches, batchSize} sends that many events; the first line on standard output says where
+// it listens.
 import { createServer } from 'node:http';
 import { buildSchema } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';

@@ -1,5 +1,5 @@
-// The limit: a WebSocket server that serialises each event once and writes the same text to every client.
-// POST /emit {batches, batchSize} sends that many events; a first line on standard output says where it listens.
+// The upper limit: a WebSocket server that serialises each event once and writes the same text to every client. POST
+// /emit {batches, batchSize} sends that many events; the first line on standard output says where it listens.
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { answerEmit, point } from './emit.ts';

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A virtual environment with these packages of PyPI, made once in `.cache/<name>`. */
+/** A virtual environment with these packages from PyPI, created once in `.cache/<name>`. */
 export async function pythonWith(name: string, requirements: readonly string[]): Promise<string> {
   const folder = fileURLToPath(new URL(`../../.cache/${name}`, import.meta.url));
   const program = join(folder, 'bin', 'python');

@@ -2,7 +2,7 @@ export function median(values: number[]): number {
   return percentile(values, 0.5);
 }
 
-/** The smallest value that a share `p` of the values does not exceed. */
+/** The smallest value that is not exceeded by a fraction `p` of the values. */
 export function percentile(values: number[], p: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const value = sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(p * sorted.length) - 1))];
@@ -13,8 +13,8 @@ export function percentile(values: number[], p: number): number {
 export type Figures = { [name: string]: number | string | boolean | number[] | Figures };
 
 /**
- * Prints what was measured: one JSON line with `--json`, else a table. `ratio` is compared with `goal`; `better` says
- * which side of it is the good one.
+ * Prints the results: one JSON line with `--json`, otherwise a table. `ratio` is compared with `goal`; `better` says
+ * whether a higher or a lower ratio is good.
  */
 export function report(bench: string, ratio: number, goal: number, better: 'higher' | 'lower', figures: Figures): void {
   const ok = better === 'higher' ? ratio >= goal : ratio <= goal;

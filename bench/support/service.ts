@@ -15,11 +15,11 @@ export interface Service {
   wsUrl: string;
   token: string;
   pid: number;
-  /** From the start of the process to its line that says it is ready, in milliseconds. */
+  /** Milliseconds from the start of the process to its line that says it is ready. */
   readyMs: number;
-  /** GraphQL over HTTP; throws on any error in the answer. */
+  /** GraphQL over HTTP; throws when the answer has an error. */
   send<T>(query: string, variables: Record<string, unknown>): Promise<T>;
-  /** Superuser's address of its embedded database. */
+  /** The superuser's URL of its embedded database. */
   databaseUrl(): Promise<string>;
   /** The value of one line of /metrics. */
   metric(name: string): Promise<number>;
@@ -32,10 +32,10 @@ export interface ServiceOptions {
   execArgv?: string[];
 }
 
-/** A data folder that is gone when `work` ends. */
+/** Calls `work` with a data folder, which is removed when `work` ends. */
 export async function withDataDir<T>(work: (dataDir: string) => Promise<T>): Promise<T> {
   const dataDir = await mkdtemp(join(tmpdir(), 'matih-bench-'));
-  // Root's database runs as another user, who must come through.
+  // If root runs this, the database runs as another user, who must be able to enter the folder.
   await chmod(dataDir, 0o755);
   const remove = () => rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   onInterruption(remove);
@@ -46,7 +46,7 @@ export async function withDataDir<T>(work: (dataDir: string) => Promise<T>): Pro
   }
 }
 
-/** The real service as a process of its own, with its embedded database in `dataDir`. */
+/** The real service in its own process, with its embedded database in `dataDir`. */
 export async function startService(
   dataDir: string,
   { settings = {}, execArgv = [] }: ServiceOptions = {},
@@ -90,7 +90,7 @@ export async function startService(
   };
 }
 
-/** A server of the bench itself, the peer that the service is measured against; its first line is what it reports. */
+/** Starts a server of the benchmark, the peer with which the service is compared; it reports with its first line. */
 export async function startPeer<T>(
   script: URL,
   args: string[] = [],

@@ -1,7 +1,8 @@
 import WebSocket from 'ws';
 
 /**
- * Many sockets with one subscription each, which count what arrives; every fiftieth also reads it and checks the order.
+ * Many sockets with one subscription each, which count messages; every fiftieth also parses them and checks their
+ * order.
  */
 export class Subscribers {
   private readonly sockets: WebSocket[] = [];
@@ -10,7 +11,7 @@ export class Subscribers {
   private done: (() => void) | null = null;
   private fault: Error | null = null;
 
-  /** `operation` absent: raw sockets, which are subscribed by being open. */
+  /** Without `operation`: raw sockets, which get events as soon as they are open. */
   static async open(
     url: string,
     count: number,
@@ -21,7 +22,7 @@ export class Subscribers {
     return subscribers;
   }
 
-  /** Milliseconds until every socket has got `events` more. */
+  /** Milliseconds until every socket has received `events` more. */
   async receive(events: number, send: () => Promise<unknown>): Promise<number> {
     this.expected = this.received + events * this.sockets.length;
     const started = performance.now();

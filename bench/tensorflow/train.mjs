@@ -1,5 +1,5 @@
-// Trains the network of the train benchmark with TensorFlow.js on its WebAssembly backend. Arguments: file of float32
-// rows (inputs, then the class), JSON of the settings. Prints one JSON line.
+// Trains the network of the train benchmark with TensorFlow.js on its WebAssembly backend. Arguments: a file of float32
+// rows (inputs, then the class), and JSON of the settings. Prints one JSON line.
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createRequire } from 'node:module';

@@ -15,7 +15,7 @@ const tabOf = ({ query, variables }: Example) => ({
 });
 
 const linked = linkedExample(location.hash);
-// A link followed in this very page changes its fragment alone.
+// A link that is followed on this page changes only its fragment.
 addEventListener('hashchange', () => linkedExample(location.hash) && location.reload());
 
 const OPENING_TABS = [
@@ -24,7 +24,7 @@ const OPENING_TABS = [
     tabOf(index === 0 ? { ...example, query: `${GREETING}\n${example.query}` } : example),
   ),
 ];
-/** Beside the tabs that the browser has kept. */
+/** In addition to the tabs that the browser has stored. */
 const LINKED_TAB = linked && { initialQuery: tabOf(linked).query, initialVariables: tabOf(linked).variables ?? '' };
 
 const plugins = [HISTORY_PLUGIN, guide];

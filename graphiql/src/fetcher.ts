@@ -7,14 +7,14 @@ const httpUrl = new URL('../graphql', location.href);
 const wsUrl = Object.assign(new URL(httpUrl), { protocol: httpUrl.protocol === 'https:' ? 'wss:' : 'ws:' });
 const uploadsUrl = new URL('../uploads', location.href);
 
-/** Ids that answers on this page had, by what they are ids of; the quickstart's operations take them. */
+/** Ids from answers on this page, by kind of object; the operations of the quickstart use them. */
 export const knownIds = new Map<string, string>();
 
 function headersFor(token: string): Record<string, string> {
   return token === '' ? {} : { authorization: `Bearer ${token}` };
 }
 
-/** Queries and mutations go by POST, subscriptions by WebSocket (graphql-transport-ws); both carry the token. */
+/** Sends queries and mutations by POST, subscriptions by WebSocket (graphql-transport-ws), both with the token. */
 export function createFetcher(token: string): Fetcher {
   const fetcher = createGraphiQLFetcher({
     url: httpUrl.href,
@@ -24,7 +24,7 @@ export function createFetcher(token: string): Fetcher {
   return recording(fetcher, (data) => rememberIds(knownIds, data));
 }
 
-/** Sends a file and keeps its upload id. Throws with the service's own sentence. */
+/** Sends a file and stores its upload id. Throws with the sentence of the service. */
 export async function uploadFile(token: string, file: File): Promise<void> {
   const url = `${uploadsUrl}?fileName=${encodeURIComponent(file.name)}`;
   const response = await fetch(url, {

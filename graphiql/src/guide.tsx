@@ -58,7 +58,7 @@ function Guide() {
     tabCount: state.tabs.length,
   }));
   const [wanted, setWanted] = useState('');
-  // A new tab becomes the editor's content one render later, so the text waits for it here.
+  // A new tab becomes the content of the editor one render later, so the text waits here.
   const [pending, setPending] = useState<{ card: Card; tabCount: number } | null>(null);
   useEffect(() => {
     if (pending === null || tabCount <= pending.tabCount) return;
@@ -147,7 +147,7 @@ function CardButton({ card, open }: { card: Card; open: (card: Card) => void }) 
   );
 }
 
-/** A file goes by plain HTTP: from here, or by the command of the quickstart. */
+/** A file is sent by plain HTTP: from this page, or with the command of the quickstart. */
 function UploadCard({ step }: { step: Step }) {
   const [state, setState] = useState('');
   async function send(file: File | undefined): Promise<void> {

@@ -7,7 +7,7 @@ const CHART = { width: 560, height: 120, margin: 4 };
 const COLOURS = ['#0f9488', '#d97706', '#2563eb', '#db2777', '#65a30d', '#7c3aed'];
 const STATES: Record<Subscription['state'], string> = { LIVE: 'live', ENDED: 'ended', FAILED: 'failed' };
 
-/** Below the answer: all messages of the newest subscription, and its numbers as curves. */
+/** Shown below the answer: all messages of the newest subscription, and its numbers as curves. */
 export function Messages() {
   const subscription = useSyncExternalStore(newestSubscription.subscribe, newestSubscription.get);
   const end = useRef<HTMLTableRowElement>(null);
@@ -64,7 +64,7 @@ function shown(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** Each curve in its own range, since a loss and a count share no axis. */
+/** Each curve has its own range, because a loss and a count cannot share an axis. */
 function Chart({ curves }: { curves: Series[] }) {
   if (curves.length === 0) return null;
   const { width, height, margin } = CHART;

@@ -1,8 +1,8 @@
 import type { Example } from './welcome.js';
 
 /**
- * Of MLflow's clients: "View run … at: <this service>/#/experiments/<experiment>/runs/<run>". Ids are hexadecimal, or
- * 0.
+ * Links of MLflow's clients: "View run … at: <this service>/#/experiments/<experiment>/runs/<run>". Ids are
+ * hexadecimal, or 0.
  */
 const LINK = /^#\/experiments\/(0|[0-9a-f]{32})(?:\/(runs|models)\/(?:m-)?([0-9a-f]{32}))?(?:[/?]|$)/;
 
@@ -74,10 +74,10 @@ query LinkedExperiment {
 }
 `;
 
-/** A UUID of its 32 digits. */
+/** The UUID of 32 hexadecimal digits. */
 const toId = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
-/** The query that shows what a link of MLflow's clients names; null for any other fragment of an address. */
+/** The query that shows the object of a link of MLflow's clients; null for any other fragment of a URL. */
 export function linkedExample(hash: string): Example | null {
   const [, experiment, kind, id] = LINK.exec(hash) ?? [];
   if (experiment === undefined) return null;

@@ -1,14 +1,14 @@
-/** Numbers of a subscription's messages as curves. */
+/** Numbers in the messages of a subscription, as curves. */
 export interface Series {
   name: string;
   points: { x: number; y: number }[];
 }
 
 const MAX_SERIES = 6;
-/** They count; nobody wants their curve. */
+/** Counters, for which a curve is useless. */
 const COUNTERS = new Set(['seq', 'step', 'epoch', 'timestamp', 'version', 'sizeBytes']);
 
-/** The fields of a message, those of objects in it by their path. */
+/** The fields of a message; fields of nested objects by their path. */
 export function fieldsOf(data: Record<string, unknown>): Record<string, unknown> {
   const [only, ...others] = Object.values(data);
   return others.length === 0 && isRecord(only) ? flattened(only) : flattened(data);
@@ -27,8 +27,8 @@ function flattened(value: Record<string, unknown>, path = ''): Record<string, un
 }
 
 /**
- * One curve per `key` where messages have key and value, as metrics do; else one per numeric field. Over `step` where
- * there is one.
+ * One curve per `key` when messages have key and value, as metrics do; otherwise one per numeric field. Over `step`
+ * when it exists.
  */
 export function seriesOf(messages: readonly Record<string, unknown>[]): Series[] {
   const curves = new Map<string, Series>();

@@ -1,12 +1,12 @@
-/** One thing to do on a page of the documents: an operation with its variables, or a command for the terminal. */
+/** A step on a page of the documents: an operation with its variables, or a command for the terminal. */
 export interface Step {
-  /** Of its section, such as "3. Train". */
+  /** The title of its section, such as "3. Train". */
   section: string;
   language: 'graphql' | 'bash';
   /** The last paragraph before it. */
   about: string;
   text: string;
-  /** The JSON below an operation; ids that an earlier answer gives stand in it as `<id of the run>`. */
+  /** The JSON below an operation; ids from an earlier answer are written as `<id of the run>`. */
   variables: string;
 }
 
@@ -32,7 +32,7 @@ export function stepsOf(markdown: string): Step[] {
 /** modelVersion → model version. */
 export const inWords = (name: string): string => name.replace(/([A-Z])/g, ' $1').toLowerCase();
 
-/** Ids in an answer by what they are ids of; the last one counts. */
+/** Ids in an answer by kind of object; the last one counts. */
 export function rememberIds(ids: Map<string, string>, value: unknown, name = ''): void {
   if (value === null || typeof value !== 'object') return;
   for (const [key, item] of Object.entries(value)) {
@@ -41,7 +41,7 @@ export function rememberIds(ids: Map<string, string>, value: unknown, name = '')
   }
 }
 
-/** The text with the ids that are known in their places. */
+/** The text with the known ids in their places. */
 export function fillIds(text: string, ids: ReadonlyMap<string, string>): string {
   return text.replace(/<id of the ([^>]+)>/g, (place, name: string) => ids.get(name) ?? place);
 }

@@ -3,11 +3,11 @@ import { getOperationAST } from 'graphql';
 
 type Answer = Awaited<ReturnType<Fetcher>>;
 
-/** A subscription and what came of it, newest last. */
+/** A subscription and its messages, newest last. */
 export interface Subscription {
   name: string;
   startedAt: number;
-  /** Of all that came, those that are shown. */
+  /** The messages that are shown. */
   messages: { at: number; data: Record<string, unknown> }[];
   received: number;
   state: 'LIVE' | 'ENDED' | 'FAILED';
@@ -18,7 +18,7 @@ const KEPT_MESSAGES = 2_000;
 let current: Subscription | null = null;
 const listeners = new Set<() => void>();
 
-/** The newest subscription of this page, as React's useSyncExternalStore takes it. */
+/** The newest subscription of this page, in the form of React's useSyncExternalStore. */
 export const newestSubscription = {
   get: (): Subscription | null => current,
   subscribe(listener: () => void): () => void {
@@ -40,8 +40,8 @@ const isStream = (answer: Answer): answer is Extract<Answer, AsyncIterable<unkno
   typeof answer === 'object' && Symbol.asyncIterator in answer;
 
 /**
- * Writes down what a subscription brings, and shows each other answer to `onData`. GraphiQL itself shows the last
- * message alone.
+ * Records the messages of subscriptions, and passes every other answer to `onData`. GraphiQL itself shows only the last
+ * message.
  */
 export function recording(fetcher: Fetcher, onData: (data: unknown) => void): Fetcher {
   return async (params, options) => {
@@ -64,7 +64,7 @@ interface Observer {
   end(state: 'ENDED' | 'FAILED'): void;
 }
 
-/** Begins a new record; an older one is no longer kept up. */
+/** Begins a new record; an older one is no longer updated. */
 function record(name: string): Observer {
   let mine: Subscription = { name, startedAt: Date.now(), messages: [], received: 0, state: 'LIVE' };
   const update = (next: Partial<Subscription>): void => {
@@ -86,7 +86,7 @@ function record(name: string): Observer {
   };
 }
 
-/** The same stream, seen by an observer. */
+/** The same stream, with an observer. */
 function observed<T>(stream: AsyncIterable<T>, observer: Observer): AsyncIterableIterator<T> {
   const source = stream[Symbol.asyncIterator]();
   return {

@@ -25,7 +25,7 @@ function Identity({ token, nowMs }: { token: string; nowMs: number }) {
   );
 }
 
-/** The strip above GraphiQL: what this is, who you are, and the place for the token. */
+/** The bar above GraphiQL: what this page is, who you are, and the field for the token. */
 export function TokenBar({ token, onToken }: { token: string; onToken: (token: string) => void }) {
   const [editing, setEditing] = useState(token === '');
   const [draft, setDraft] = useState(token);
@@ -37,7 +37,7 @@ export function TokenBar({ token, onToken }: { token: string; onToken: (token: s
 
   function submit(event: FormEvent) {
     event.preventDefault();
-    // People paste the whole header as often as the token alone.
+    // People paste the whole header as often as only the token.
     const cleaned = draft.trim().replace(/^(authorization:\s*)?bearer\s+/i, '');
     setDraft(cleaned);
     onToken(cleaned);

@@ -1,6 +1,6 @@
 const STORAGE_KEY = 'matih.token';
 
-/** What the page shows of a token. The server alone verifies it. */
+/** The parts of a token that the page shows. Only the server verifies the token. */
 export interface TokenClaims {
   subject: string;
   tenant: string;
@@ -9,8 +9,8 @@ export interface TokenClaims {
 }
 
 /**
- * The token of this browser tab. One in the address (`/graphiql#token=…`) wins and is then taken out of the address,
- * so that it does not stay in the history or in a shared link. Fragments are never sent to a server.
+ * The token of this browser tab. A token in the URL (`/graphiql#token=…`) has priority and is then removed from the
+ * URL, so that it is not in the history or in a shared link. Fragments are never sent to a server.
  */
 export function loadToken(): string {
   const fragment = new URLSearchParams(location.hash.slice(1));
@@ -29,9 +29,9 @@ export function saveToken(token: string): void {
 }
 
 /**
- * Gives the token to pages of this service that open in other tabs, and takes theirs while this one has none: a link
- * from a terminal opens a tab of its own. What nobody keeps open any more is forgotten, as before. Only pages of the
- * same origin can listen.
+ * Gives the token to pages of this service in other tabs, and takes their token while this page has none: a link from a
+ * terminal opens a new tab. When no tab is open, the token is forgotten, as before. Only pages of the same origin can
+ * listen.
  */
 export function shareToken(token: string, onToken: (token: string) => void): () => void {
   const channel = new BroadcastChannel(STORAGE_KEY);
@@ -47,7 +47,7 @@ export function shareToken(token: string, onToken: (token: string) => void): () 
   return () => channel.close();
 }
 
-/** The payload of a JWT, or null when the text is not one. */
+/** The payload of a JWT; null when the text is not a JWT. */
 export function readClaims(token: string): TokenClaims | null {
   const payload = token.split('.')[1];
   if (payload === undefined) return null;

@@ -1,1 +1,1 @@
-"""What the MATIH ML Service runs in Python."""
+"""The Python code that the MATIH ML Service runs."""

@@ -53,7 +53,7 @@ describe('the reads of one turn', () => {
     expect(statements.filter((text) => text.includes('unnest'))).toHaveLength(2);
   });
 
-  it('fail each by itself', async () => {
+  it('fail separately', async () => {
     const { twice, thrice, broken } = loaders();
     const outcomes = await Promise.allSettled([twice.load(1), broken.load(1), thrice.load(1)]);
     expect(outcomes).toMatchObject([

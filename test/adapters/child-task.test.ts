@@ -30,7 +30,7 @@ const PROGRAM: ChildProgram<Deed, Report, unknown> = {
   result: z.union([z.string(), z.number(), z.array(z.string()), z.instanceof(Float64Array), z.instanceof(Map)]),
 };
 const MEBIBYTE = 1024 ** 2;
-/** Longer than a start takes on a machine with much else to do. */
+/** Longer than a start takes on a busy machine. */
 const SILENCE_MS = 5_000;
 
 const options = (limits: Partial<ProcessLimits> = {}, more: Partial<ChildOptions> = {}): ChildOptions => ({
@@ -41,7 +41,7 @@ const options = (limits: Partial<ProcessLimits> = {}, more: Partial<ChildOptions
 const once = (deed: Deed, limits: Partial<ProcessLimits> = {}, ask: AskOptions<Report> = {}) =>
   askOnce(PROGRAM, options(limits), deed, ask);
 
-/** Of processes that are gone or wait to be buried. */
+/** True for processes that have ended, and for zombies. */
 const isGone = (pid: number): boolean => {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.startsWith('Z');
@@ -57,7 +57,7 @@ function folder(): string {
 }
 
 describe('a child process', () => {
-  it('answers one thing after the other, with typed arrays and maps', async () => {
+  it('answers one request after the other, with typed arrays and maps', async () => {
     const task = new ChildTask(PROGRAM, options());
     const values = [Float64Array.of(1, Number.NaN), new Map([['a', [1]]]), 'x'.repeat(20 * MEBIBYTE)];
     for (const value of values) expect(await task.ask({ deed: 'echo', value })).toEqual(value);
@@ -72,9 +72,9 @@ describe('a child process', () => {
     await expect(task.ask({ deed: 'echo', value: 1 })).rejects.toMatchObject({ reason: 'CLOSED' });
   });
 
-  it('has nothing of the environment of the service', async () => {
+  it('gets no environment variables of the service', async () => {
     expect(process.env['PATH']).toBeDefined();
-    // The shell that sets the limits names the folder.
+    // The shell that sets the limits has the folder in its command line.
     expect(await once({ deed: 'environment' })).toEqual(['PWD']);
   });
 
@@ -127,7 +127,7 @@ describe('a child process', () => {
       {},
       { reason: 'PROTOCOL' },
     ],
-  ])('that %s is told of', async (_, deed, limits, expected) => {
+  ])('that %s is reported', async (_, deed, limits, expected) => {
     await expect(once(deed, limits)).rejects.toMatchObject({ name: 'ChildLost', ...expected });
   });
 
@@ -149,22 +149,22 @@ describe('a child process', () => {
     expect(await once({ deed: 'write a file', path, bytes: MEBIBYTE }, limits)).toBe('written');
   });
 
-  it('is ended past its time, though its loop turns', async () => {
+  it('is ended after its time limit, even when its event loop still turns', async () => {
     const begun = performance.now();
     await expect(once({ deed: 'wait' }, {}, { timeLimitMs: 500 })).rejects.toMatchObject({ reason: 'TIME' });
     expect(performance.now() - begun).toBeLessThan(5_000);
   });
 
-  it('lives while it works or waits, however long it says nothing', async () => {
+  it('lives while it works or waits, however long it sends nothing', async () => {
     const limits = { silenceMs: 1_000 };
     expect(await once({ deed: 'spin', ms: 3_000 }, limits)).toBe('spun');
     await expect(once({ deed: 'wait' }, limits, { timeLimitMs: 4_000 })).rejects.toMatchObject({ reason: 'TIME' });
-    // Its receiver is slow, which is not its fault.
+    // The receiver is slow, which is not the fault of the child.
     const onReport = () => sleep(3_000);
     expect(await once({ deed: 'report', count: 1 }, limits, { onReport })).toBe(1);
   });
 
-  it('is cancelled with the reason of who cancels, with all that it started', async () => {
+  it('is cancelled with the reason of the caller, with all processes that it started', async () => {
     const cancelling = new AbortController();
     let started = 0;
     const answer = once(
@@ -187,7 +187,7 @@ describe('a child process', () => {
   });
 
   it.each(['wait', 'spin', 'stop', 'start another'])(
-    'does not outlive a parent that is killed with -9, though it does: %s',
+    'ends with a parent that is killed with -9, even when it %s',
     async (deed) => {
       const script = join(folder(), 'parent.mjs');
       const module = new URL('../../dist/child-task/child-task.js', import.meta.url).href;
@@ -217,7 +217,7 @@ describe('a child process', () => {
     expect(answers).toEqual([...answers.keys()]);
   });
 
-  it('that says 200,000 things leaves the service its memory', async () => {
+  it('that sends 200,000 messages does not use up the memory of the service', async () => {
     const before = process.memoryUsage.rss();
     let heard = 0;
     const onReport = () => void heard++;
@@ -228,7 +228,7 @@ describe('a child process', () => {
     expect(grownMiB).toBeLessThan(300);
   });
 
-  it('is explained to users in one sentence', async () => {
+  it('that was lost is explained to users in one sentence', async () => {
     const explained = await once({ deed: 'exit', code: 3 }).catch((error: unknown) => explainLoss(error, 'test'));
     expect(explained).toMatchObject({
       code: 'UNAVAILABLE',

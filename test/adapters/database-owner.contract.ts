@@ -7,11 +7,11 @@ import { startTestService } from '../support/service.js';
 const PASSWORD = 'secret-of-the-owner';
 
 /**
- * The service on a PostgreSQL where it is not a superuser; `adminUrl` is the superuser's, of a server without the
- * service's roles.
+ * Tests the service on a PostgreSQL where it is not a superuser; `adminUrl` is the superuser's URL of a server without
+ * the service's roles.
  */
 export function databaseOwnerContract(name: string, adminUrl: () => string): void {
-  describe(`a user who is no superuser: ${name}`, () => {
+  describe(`a user who is not a superuser: ${name}`, () => {
     const users: string[] = [];
     const databases: string[] = [];
 
@@ -27,7 +27,7 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
       }
     }
 
-    /** A login and a database; the login owns it unless told otherwise. */
+    /** Creates a login and a database; the login owns the database unless told otherwise. */
     async function user(
       attributes: string,
       { owns = true, options = '' } = {},
@@ -55,7 +55,7 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
       }
     }
 
-    /** The whole service works there: rows, metrics, events, and tenants kept apart. */
+    /** The whole service works: rows, metrics, events, and tenants are separate. */
     async function works(url: string): Promise<void> {
       const service = await startTestService({}, { url, drop: async () => undefined });
       try {
@@ -82,7 +82,7 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
       }
     }
 
-    /** The sentence of a refusal, and what it tells the superuser to run. */
+    /** The sentence of the error, and the statement that it tells the superuser to run. */
     async function refusal(url: string): Promise<{ sentence: string; remedy: string }> {
       const error = await migrate(url).then(
         () => null,
@@ -101,19 +101,19 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
         await admin(`drop role if exists "${role}"`);
     });
 
-    it('with CREATEROLE makes the roles itself, and starts again with them there', async () => {
+    it('with CREATEROLE creates the roles itself, and starts again when they exist', async () => {
       const { url } = await user('createrole');
       await works(url);
       await works(url);
     });
 
-    it('with CREATEROLE beside another one who made the roles', async () => {
+    it('with CREATEROLE works beside another user who created the roles', async () => {
       const first = await user('createrole');
       await migrate(first.url);
       const second = await user('createrole');
       const [{ version } = {}] = await admin(`select current_setting('server_version_num')::int as version`);
       if (Number(version) >= 160_000) {
-        // Since 16, who made a role alone may hand it on.
+        // Since PostgreSQL 16, only the creator of a role may grant it.
         const { sentence, remedy } = await refusal(second.url);
         expect(sentence).toMatch(/may not set up the roles of the service/);
         await admin(remedy);
@@ -121,7 +121,7 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
       await works(second.url);
     });
 
-    it('without CREATEROLE gets one sentence, and what it says to run is enough', async () => {
+    it('without CREATEROLE gets one sentence, and the statements that it names are enough', async () => {
       const { url } = await user('nocreaterole');
       const { sentence, remedy } = await refusal(url);
       expect(sentence).toMatch(
@@ -131,7 +131,7 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
       await works(url);
     });
 
-    it('who may not create tables gets one sentence, and what it says to run is enough', async () => {
+    it('who may not create tables gets one sentence, and the statements that it names are enough', async () => {
       const { url } = await user('createrole', { owns: false });
       const { sentence, remedy } = await refusal(url);
       expect(sentence).toMatch(
@@ -141,7 +141,7 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
       await works(url);
     });
 
-    it('who may create tables but no schema gets one sentence, and what it says to run is enough', async () => {
+    it('who may create tables but no schema gets one sentence, and the statements that it names are enough', async () => {
       const { url, login, database } = await user('createrole', { owns: false });
       await admin(`grant all on schema public to "${login}"`, database);
       const error = await works(url).then(

@@ -8,7 +8,7 @@ import { databaseOwnerContract } from './database-owner.contract.js';
 let dataDir: string;
 let server: EmbeddedPostgres;
 
-// A server of its own: roles belong to the whole server, and here they must be missing at first.
+// Its own server: roles belong to the whole server, and must be missing at first.
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'matih-owner-'));
   await chmod(dataDir, 0o755);

@@ -25,7 +25,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const server of running) await server.stop();
-  // An owner that a test killed leaves its server behind; the next owner takes it over and ends it.
+  // When a test kills an owner, its server keeps running; the next owner adopts it and stops it.
   if (existsSync(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'))) await (await start()).stop();
   await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
@@ -40,7 +40,7 @@ async function serverPid(): Promise<number> {
   return Number((await readFile(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'), 'utf8')).split('\n')[0]);
 }
 
-/** An owner in a process of its own that has started, with one acknowledged row. */
+/** An owner in its own process that has started, with one acknowledged row. */
 async function ownerWithRow() {
   const owner = await startOwner(dataDir);
   if (!('url' in owner.answer)) throw new Error(owner.answer.message);
@@ -52,7 +52,7 @@ async function ownerWithRow() {
 const sentence = (text: RegExp) =>
   expect.objectContaining({ code: 'UNAVAILABLE', message: expect.stringMatching(text) });
 
-describe('life', () => {
+describe('lifecycle', () => {
   it('keeps data, port and password over a restart', async () => {
     const startedMs = performance.now();
     const first = await start();
@@ -69,7 +69,7 @@ describe('life', () => {
     expect(await sql(second.url, 'SELECT n FROM kept')).toEqual([{ n: 42 }]);
   });
 
-  it('lets nobody in without the password, and keeps that readable by its owner alone', async () => {
+  it('requires the password, and only its owner can read it', async () => {
     const server = await start();
     await expect(sql(server.url.replace(/:[^:@]+@/, ':guess@'), 'SELECT 1')).rejects.toThrow(
       /password authentication failed/,
@@ -107,7 +107,7 @@ describe('life', () => {
 });
 
 describe('one owner', () => {
-  it('tells a second starter who has the folder and what to do', async () => {
+  it('tells a second process who owns the folder and what to do', async () => {
     const { child } = await ownerWithRow();
     await expect(start()).rejects.toEqual(
       sentence(new RegExp(`already in use by process ${child.pid}: .*ROLE=api.*DATABASE_URL`)),
@@ -116,7 +116,7 @@ describe('one owner', () => {
     await start();
   });
 
-  it('takes over the server of a killed owner without dropping its other clients', async () => {
+  it('adopts the server of a killed owner without closing its other connections', async () => {
     const owner = await ownerWithRow();
     const pid = await serverPid();
     const client = new Client({ connectionString: owner.url });
@@ -129,7 +129,7 @@ describe('one owner', () => {
     await client.end();
   });
 
-  it('restarts the server of a killed owner when another port is wanted', async () => {
+  it('restarts the server of a killed owner when another port is requested', async () => {
     const owner = await ownerWithRow();
     await end(owner.child, 'SIGKILL');
     const port = owner.port === 45_123 ? 45_124 : 45_123;
@@ -148,7 +148,7 @@ describe('one owner', () => {
     console.log(`embedded PostgreSQL: start after both were killed ${(performance.now() - startedMs).toFixed(0)} ms`);
   });
 
-  it('is not fooled by a pid file whose number now belongs to another program', async () => {
+  it('ignores a pid file whose process id now belongs to another program', async () => {
     const first = await start();
     const pidFile = await readFile(join(dataDir, 'postgres', 'cluster', 'postmaster.pid'), 'utf8');
     await first.stop();
@@ -160,7 +160,7 @@ describe('one owner', () => {
     expect(await sql((await start()).url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  it('is not stopped by an initdb that was killed half-way', async () => {
+  it('starts after an initdb that was killed in the middle', async () => {
     const pending = startOwner(dataDir).catch((error: unknown) => error);
     const base = join(dataDir, 'postgres');
     const isBusy = async () =>
@@ -175,8 +175,8 @@ describe('one owner', () => {
   });
 });
 
-describe('faults, each one sentence', () => {
-  it('a port that is taken', async () => {
+describe('faults, each with one sentence', () => {
+  it('a port that is in use', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     const address = await new Promise<{ port: number }>((resolve) =>
       other.once('listening', () => resolve(other.address() as { port: number })),
@@ -228,7 +228,7 @@ describe('faults, each one sentence', () => {
     expect(existsSync(join(dataDir, 'postgres', 'owner.json'))).toBe(false);
   });
 
-  it('library links that npm did not make are made at the start', async () => {
+  it('library links that npm did not create are created at the start', async () => {
     const list = [{ source: 'native/lib/libpq.so.5.18', target: 'native/lib/libpq.so.5' }];
     await mkdir(join(dataDir, 'native', 'lib'), { recursive: true });
     await writeFile(join(dataDir, 'native', 'pg-symlinks.json'), JSON.stringify(list));

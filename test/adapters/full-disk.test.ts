@@ -17,8 +17,8 @@ afterAll(() => {
 });
 
 describe('a full disk', () => {
-  // Only who may mount a small disk can fill one.
-  it.skipIf(!mounted)('of the artifacts is told as one, and leaves what is stored', async () => {
+  // Filling a disk needs the right to mount a small one.
+  it.skipIf(!mounted)('for artifacts is reported, and keeps the stored files', async () => {
     const store = new FolderObjectStore(join(folder, 'artifacts'));
     await store.prepare();
     await store.put('acme/small', Buffer.from('kept'));
@@ -30,7 +30,7 @@ describe('a full disk', () => {
     await store.put('acme/after', Buffer.from('written'));
   });
 
-  it('of the database is told as one; readiness looks again by writing', async () => {
+  it('for the database is reported; readiness checks again by writing', async () => {
     const database = await createDatabaseFromTemplate();
     const db = await Database.connect({ url: database.url, entities: [], poolSize: 2 });
     try {

@@ -16,7 +16,7 @@ export interface QueueUnderTest {
   name: string;
   engine: 'postgres' | 'redis';
   url(): string;
-  /** One process's connection to the queues. */
+  /** A connection to the queues, as one process has it. */
   connect(url: string, timings?: Timings): Promise<JobQueue>;
 }
 
@@ -32,7 +32,7 @@ function only<T>(items: T[]): T {
   return items[0] as T;
 }
 
-/** A handler that runs until it is told to end. */
+/** A handler that runs until the test ends it. */
 function held() {
   let end: () => void = () => undefined;
   const ended = new Promise<void>((resolve) => (end = resolve));
@@ -98,7 +98,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       await expect.poll(() => got, { timeout: 5_000 }).toEqual([high, plain, alsoPlain, low]);
     });
 
-    it('gives a job back that its process cannot work on now, and a paused process takes none', async () => {
+    it('takes back a job that its process cannot run now, and a paused process takes none', async () => {
       const [busy, other] = [await member(), await member()];
       const mine = kind();
       const job = only(jobs(1));
@@ -123,7 +123,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       await expect.poll(() => got, { timeout: 5_000 }).toEqual([job, more]);
     });
 
-    it('takes a job once that is enqueued again while it waits or runs, and again once it has ended', async () => {
+    it('delivers a job once that is enqueued again while it waits or runs, and again after it has ended', async () => {
       const queue = await member();
       const mine = kind();
       const job = only(jobs(1));
@@ -148,7 +148,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       hold.end();
     });
 
-    it('runs no more jobs at once than it may', async () => {
+    it('runs no more jobs at the same time than allowed', async () => {
       const queue = await member();
       const mine = kind();
       let [running, most, done] = [0, 0, 0];
@@ -163,7 +163,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       expect(most).toBe(3);
     });
 
-    it('goes on after a handler that threw, and forgets that job', async () => {
+    it('continues after a handler that threw, and forgets that job', async () => {
       const queue = await member();
       const mine = kind();
       const [bad, good] = jobs(2) as [QueuedJob, QueuedJob];
@@ -224,7 +224,7 @@ export function jobQueueContract({ name, engine, url, connect }: QueueUnderTest)
       );
     });
 
-    it('does not give away a job that runs longer than its lock', async () => {
+    it('does not give a job that runs longer than its lock to another worker', async () => {
       const [first, second] = [await member(QUICK), await member(QUICK)];
       const mine = kind();
       let deliveries = 0;

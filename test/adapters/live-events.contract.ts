@@ -6,13 +6,13 @@ import { startTcpProxy } from '../support/tcp-proxy.js';
 export interface LiveEventsUnderTest {
   name: string;
   url(): string;
-  /** One process's connection to the others. */
+  /** A connection for wake-ups, as one process has it. */
   connect(url: string): Promise<LiveEvents>;
-  /** Ends every connection of live events at the server. */
+  /** Closes every connection of live events at the server. */
   cutAll(): Promise<void>;
 }
 
-/** What every carrier of wake-ups must do. */
+/** What every transport of wake-ups must do. */
 export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnderTest): void {
   describe(`live events: ${name}`, () => {
     const cleanups: (() => Promise<unknown>)[] = [];
@@ -29,7 +29,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
       for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
     });
 
-    it('wake every process once, the own one too, and nobody on another topic', async () => {
+    it('wake every process once, including the sender, and nobody on another topic', async () => {
       const processes = [await member(), await member(), await member()] as const;
       const heard = processes.map((live) => listen(live, 'run:1'));
       const others = processes.map((live) => listen(live, 'run:10'));
@@ -42,7 +42,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
       expect(others.map(({ count }) => count)).toEqual([0, 0, 0]);
     });
 
-    it('are coalesced: a topic published over and over wakes few times', async () => {
+    it('are combined: a topic that is published repeatedly wakes only a few times', async () => {
       const [sender, receiver] = [await member(), await member()];
       const heard = listen(receiver, 'hot');
       for (let i = 0; i < 1_000; i++) sender.publish('hot');
@@ -65,7 +65,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
       await expect.poll(() => heard.filter(({ count }) => count === 1).length, { timeout: 5_000 }).toBe(topics.length);
     });
 
-    it('are not heard any more by who has stopped listening', async () => {
+    it('do not reach a listener that has stopped', async () => {
       const [sender, receiver] = [await member(), await member()];
       const [first, second] = [listen(receiver, 'topic'), listen(receiver, 'topic')];
       first.stop();
@@ -85,7 +85,7 @@ export function liveEventsContract({ name, url, connect, cutAll }: LiveEventsUnd
       await expect.poll(() => heard.count).toBe(1);
     });
 
-    it('come again after the server cut every connection, and everybody looks once more', async () => {
+    it('arrive again after the server cut every connection, and every follower reads once more', async () => {
       const [sender, receiver] = [await member(), await member()];
       const heard = listen(receiver, 'cut');
       await cutAll();

@@ -8,7 +8,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('one wake-up brings a row to every follower of a log, with one reading and without the poll', async () => {
+test('one wake-up brings a row to every follower of a log, with one read and without the poll', async () => {
   vi.useFakeTimers({ toFake: ['setInterval'] });
   const topics = new Topics(async () => undefined);
   const feeds = new LiveFeeds({
@@ -28,7 +28,7 @@ test('one wake-up brings a row to every follower of a log, with one reading and 
   const followers = Array.from({ length: FOLLOWERS }, () => feeds.follow('log', 'topic', read, 0, stop.signal));
   for (const seq of [1, 2]) {
     const next = followers.map((follower) => follower.next());
-    // All have read to the end and sleep.
+    // All have read to the end and wait.
     await new Promise((resolve) => setTimeout(resolve, 50));
     readings = 0;
     log.push({ seq });

@@ -9,7 +9,7 @@ import { LocalCache } from '../../src/adapters/object-store/local-cache.js';
 
 const nameOf = (text: string) => createHash('sha256').update(text).digest('hex');
 
-/** Memory, on Linux: no file of it is a link to one of a disk. */
+/** A file system in memory, on Linux: hard links to it from a disk are impossible. */
 const ANOTHER_DISK = '/dev/shm';
 
 let folder: string;
@@ -33,11 +33,11 @@ const kept = async (...texts: string[]) => {
   return texts.filter((text) => names.has(nameOf(text)));
 };
 
-/** As it would be had nobody used it for an hour. */
+/** As if nobody had used it for an hour. */
 const age = (text: string) => utimes(join(folder, nameOf(text)), new Date(Date.now() - 3_600_000), new Date());
 
 describe('a cache of local files', () => {
-  it('downloads once what is asked for twice, and again only when it is gone', async () => {
+  it('downloads a file once for two requests, and again only when it was removed', async () => {
     const cache = new LocalCache(folder, 100);
     const [a, b] = await Promise.all([open(cache, 'a'), open(cache, 'a')]);
     expect(await readFile(a.path, 'utf8')).toBe('a'.padEnd(10));
@@ -64,7 +64,7 @@ describe('a cache of local files', () => {
         (await open(cache, text))[Symbol.dispose]();
         await age(text);
       }
-      // Used last of all, though it came first.
+      // It was opened first but used last.
       (await open(cache, 'a'))[Symbol.dispose]();
       using held = await open(other, 'b');
       await age('b');
@@ -77,7 +77,7 @@ describe('a cache of local files', () => {
     },
   );
 
-  it('hands out what is larger than all of it, and a failed download leaves nothing', async () => {
+  it('returns a file that is larger than its limit, and a failed download leaves nothing', async () => {
     const cache = new LocalCache(folder, 5);
     using file = await open(cache, 'a');
     expect(await readFile(file.path, 'utf8')).toBe('a'.padEnd(10));
@@ -89,7 +89,7 @@ describe('a cache of local files', () => {
     expect((await readdir(folder)).toSorted()).toEqual([nameOf('a'), 'held'].toSorted());
   });
 
-  it('does not download for ever when its folder is removed meanwhile', async () => {
+  it('does not repeat a download for ever when its folder is removed meanwhile', async () => {
     const cache = new LocalCache(folder, 100);
     using file = await cache.open(nameOf('a'), async (path) => {
       if (downloads.push('a') === 1) await rm(join(folder, 'held'), { recursive: true });
@@ -101,7 +101,7 @@ describe('a cache of local files', () => {
   });
 
   it.skipIf(!existsSync(ANOTHER_DISK))(
-    'copies where no hard link can be made, and knows all the same what was used last',
+    'copies files when hard links are impossible, and still knows which was used last',
     async () => {
       const elsewhere = await mkdtemp(join(ANOTHER_DISK, 'matih-held-'));
       try {
@@ -126,7 +126,7 @@ describe('a cache of local files', () => {
     },
   );
 
-  it('takes back at its start what ended processes held, and leaves files alone that are not its own', async () => {
+  it('removes at its start what ended processes held, and does not touch foreign files', async () => {
     const { pid } = spawnSync(process.execPath, ['-e', '']);
     const theirs = join(folder, 'held', `${hostname()}.${pid}.11111111-1111-4111-8111-111111111111`);
     const elsewhere = join(folder, 'held', `another-host.${pid}.11111111-1111-4111-8111-111111111111`);

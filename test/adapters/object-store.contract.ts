@@ -1,4 +1,4 @@
-// one file because it is one contract: every store passes all of it, on one store that is opened once.
+// One file because it is one contract: every store passes all of it, on one store that is opened once.
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
@@ -12,9 +12,9 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
-/** Megabytes of the file that must stream with flat memory; 2000 for the full test. */
+/** Size in megabytes of the file that must be streamed without holding it in memory; 2000 for the full test. */
 const LARGE_MB = Number(process.env['MATIH_LARGE_FILE_MB'] ?? 200);
-/** A few parts in flight, far from the file's size. */
+/** A few parts at the same time, far less than the file's size. */
 const RSS_GROWTH_MB = 160;
 const MIB = 1024 ** 2;
 
@@ -27,7 +27,7 @@ export async function keysOf(store: ObjectStore, folder: string): Promise<string
   return keys.toSorted();
 }
 
-/** Bytes that differ from chunk to chunk, made as they are read. */
+/** Bytes that differ from chunk to chunk, made while they are read. */
 async function* chunks(count: number, chunkBytes = MIB): AsyncGenerator<Buffer> {
   const base = randomBytes(chunkBytes);
   for (let i = 0; i < count; i++) {
@@ -37,7 +37,7 @@ async function* chunks(count: number, chunkBytes = MIB): AsyncGenerator<Buffer> 
   }
 }
 
-/** How far the process grew while `work` ran, in megabytes. */
+/** By how many megabytes the process grew while `work` ran. */
 async function rssGrowthMb(work: () => Promise<void>): Promise<number> {
   const before = process.memoryUsage.rss();
   let peak = before;
@@ -46,9 +46,7 @@ async function rssGrowthMb(work: () => Promise<void>): Promise<number> {
   return (peak - before) / MIB;
 }
 
-/**
- * Sends a request to a signed address: over HTTP, or as the service hands it to a store without a server of its own.
- */
+/** Sends a request to a signed URL: over HTTP, or directly, as the service does for a store without its own server. */
 async function put(store: ObjectStore, url: string, content: Buffer): Promise<{ status: number; etag: string }> {
   if (!store.signedRequests) {
     const response = await fetch(url, { method: 'PUT', body: new Uint8Array(content) });
@@ -76,7 +74,7 @@ async function get(store: ObjectStore, url: string): Promise<Buffer | null> {
 
 const HOUR_SECONDS = 3_600;
 
-/** What every object store must do; `open` gives an empty one. */
+/** What every object store must do; `open` returns an empty one. */
 export function objectStoreContract(name: string, open: () => Promise<OpenStore>): void {
   describe(`object store: ${name}`, () => {
     let opened: OpenStore;
@@ -88,7 +86,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
     });
     afterAll(() => opened?.close());
 
-    it('keeps what it was given, from a buffer or a stream, and replaces it whole', async () => {
+    it('stores the given content, from a buffer or a stream, and replaces all of it', async () => {
       const first = randomBytes(100_000);
       expect(await store.put('acme/models/a/1/model.onnx', first)).toEqual({
         sizeBytes: first.length,
@@ -112,7 +110,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       expect(await buffer(await store.get('empty'))).toEqual(Buffer.alloc(0));
     });
 
-    it('writes a small file that is there once it is flushed, and nothing of one that is too large', async () => {
+    it('writes a small file that exists after its flush, and nothing of one that is too large', async () => {
       for (const content of [randomBytes(70_000), Buffer.from('x'), Buffer.alloc(0)]) {
         const key = `acme/written/${content.length}`;
         const { stored, flushed } = await store.write(key, content, { maxBytes: 70_000 });
@@ -138,7 +136,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       }
     });
 
-    it(`streams ${LARGE_MB} MB in and out with flat memory`, async () => {
+    it(`streams ${LARGE_MB} MB in and out without using more memory`, async () => {
       const started = performance.now();
       const written = { sizeBytes: 0, sha256: '' };
       const growingIn = await rssGrowthMb(
@@ -162,7 +160,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       await store.delete('large');
     });
 
-    it('reads ranges, clipped at the end, and refuses one that begins past it', async () => {
+    it('reads ranges, up to the end of the file, and refuses one that begins after it', async () => {
       const content = Buffer.from('0123456789');
       await store.put('ranged', content);
       const read = async (start: number, end: number) =>
@@ -175,7 +173,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       await expect(store.get('ranged', { start: -1, end: 4 })).rejects.toEqual(failure('BAD_USER_INPUT'));
     });
 
-    it('has no key after an upload that broke, at its begin or after many parts, and keeps what was there', async () => {
+    it('has no key after an upload that broke, at the beginning or after many parts, and keeps the old content', async () => {
       const broken = (count: number) =>
         Readable.from(
           (async function* () {
@@ -196,7 +194,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       expect((await buffer(await store.get('broken/file'))).toString()).toBe('kept');
     });
 
-    it('ends an upload whose source is destroyed half-way', async () => {
+    it('ends an upload whose source is destroyed in the middle', async () => {
       const source = Readable.from(chunks(1000), { objectMode: false });
       const putting = store.put('destroyed', source);
       setTimeout(() => source.destroy(), 50);
@@ -212,7 +210,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       expect((await store.put('limited', Buffer.alloc(3 * MIB), { maxBytes: 3 * MIB })).sizeBytes).toBe(3 * MIB);
     });
 
-    it('holds one whole content when two put the same key at once', async () => {
+    it('has one complete content when two clients put the same key at the same time', async () => {
       const contents = [1, 2].map((fill) => Buffer.alloc(20 * MIB, fill));
       await Promise.allSettled(contents.map((content) => store.put('raced', Readable.from([content]))));
       const kept = sha256(await buffer(await store.get('raced')));
@@ -242,7 +240,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       `${'x/'.repeat(500)}x`,
       'ü'.repeat(126),
     ];
-    it(`refuses ${hostile.length} hostile keys in every call, without a trace`, async () => {
+    it(`refuses ${hostile.length} hostile keys in every call, and leaves nothing`, async () => {
       const before = await keysOf(store, '');
       for (const key of hostile) {
         await expect(store.put(key, Buffer.from('x')), key).rejects.toEqual(failure('INVALID_PATH'));
@@ -257,7 +255,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       expect(await keysOf(store, '')).toEqual(before);
     });
 
-    it('takes the letters that names may have', async () => {
+    it('accepts the letters that names may have', async () => {
       for (const key of ['größe/模型 v1+2/a=b@c,(d)[e].json', 'ü'.repeat(125)]) {
         await store.put(key, Buffer.from(key));
         expect((await buffer(await store.get(key))).toString()).toBe(key);
@@ -265,7 +263,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       }
     });
 
-    it('says NOT_FOUND for what is not there, folders and keys below a key included', async () => {
+    it('gives NOT_FOUND for what does not exist, including folders and keys below a key', async () => {
       await store.put('folder/key', Buffer.from('x'));
       for (const key of ['missing', 'folder', 'folder/other', 'folder/key/below']) {
         await expect(store.get(key), key).rejects.toEqual(failure('NOT_FOUND'));
@@ -274,7 +272,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       }
     });
 
-    it('lists a folder at any depth, and not its neighbours', async () => {
+    it('lists a folder at any depth, without its neighbours', async () => {
       for (const key of ['lists/a/1', 'lists/a/b/2', 'lists/ab/3']) await store.put(key, Buffer.from(key));
       expect(await keysOf(store, 'lists/a')).toEqual(['lists/a/1', 'lists/a/b/2']);
       expect(await keysOf(store, 'lists/a/')).toEqual(['lists/a/1', 'lists/a/b/2']);
@@ -283,21 +281,21 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       expect(await keysOf(store, '')).toEqual(expect.arrayContaining(['lists/a/1', 'lists/ab/3']));
     });
 
-    it('lists more keys than one page of a remote store holds', async () => {
+    it('lists more keys than one page of a remote store has', async () => {
       for (let from = 0; from < 1_100; from += 50) {
         await Promise.all(Array.from({ length: 50 }, (_, i) => store.put(`many/${from + i}`, Buffer.from('x'))));
       }
       expect(await keysOf(store, 'many')).toHaveLength(1_100);
     });
 
-    it('deletes, once or twice, and what never was', async () => {
+    it('deletes a key once or twice, and a key that never existed', async () => {
       await store.put('deleted/key', Buffer.from('x'));
       for (const key of ['deleted/key', 'deleted/key', 'deleted/none', 'never/was']) await store.delete(key);
       await expect(store.get('deleted/key')).rejects.toEqual(failure('NOT_FOUND'));
       expect(await keysOf(store, 'deleted')).toEqual([]);
     });
 
-    it('takes an upload in parts, in any order and again, and has no key before it is complete', async () => {
+    it('accepts parts in any order and repeatedly, and has no key before the upload is complete', async () => {
       const key = 'parts/file';
       const uploadId = await store.beginParts(key);
       const contents = [randomBytes(5 * MIB), randomBytes(5 * MIB), randomBytes(1000)];
@@ -315,16 +313,16 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       await store.completeParts(key, uploadId, parts);
       expect(sha256(await buffer(await store.get(key)))).toBe(sha256(Buffer.concat(contents)));
       await expect(store.listParts(key, uploadId)).rejects.toEqual(failure('NOT_FOUND'));
-      // Some stores say yes once more; nothing changes either way.
+      // Some stores answer with success again; in both cases nothing changes.
       await store
         .completeParts(key, uploadId, parts)
         .catch((error: unknown) => expect(error).toEqual(failure('NOT_FOUND')));
-      // Whoever kept an address changes nothing with it any more.
+      // A URL that somebody kept changes nothing any more.
       expect((await put(store, urls[0]!, randomBytes(10))).status).toBe(404);
       expect(sha256(await buffer(await store.get(key)))).toBe(sha256(Buffer.concat(contents)));
     });
 
-    it('takes an upload of one part, even an empty one', async () => {
+    it('accepts an upload of one part, also an empty one', async () => {
       for (const content of [Buffer.from('x'), Buffer.alloc(0)]) {
         const uploadId = await store.beginParts('parts/one');
         expect((await put(store, await store.partUrl('parts/one', uploadId, 1, HOUR_SECONDS), content)).status).toBe(
@@ -335,7 +333,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       }
     });
 
-    it('has nothing left of an aborted upload, and takes no more of it', async () => {
+    it('keeps nothing of an aborted upload, and accepts no more of it', async () => {
       const uploadId = await store.beginParts('parts/aborted');
       const url = await store.partUrl('parts/aborted', uploadId, 1, HOUR_SECONDS);
       await put(store, url, randomBytes(100));
@@ -345,7 +343,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       expect(await keysOf(store, 'parts')).not.toContain('parts/aborted');
     });
 
-    it('signs each address for one method, key, part and time', async () => {
+    it('signs each URL for one method, key, part and time', async () => {
       const key = 'parts/größe +1.bin';
       const uploadId = await store.beginParts(key);
       const url = await store.partUrl(key, uploadId, 1, HOUR_SECONDS);
@@ -373,7 +371,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       await expect(store.downloadUrl('parts/none', HOUR_SECONDS)).rejects.toEqual(failure('NOT_FOUND'));
     });
 
-    it(`takes ${LARGE_MB} MB in parts with flat memory`, async () => {
+    it(`receives ${LARGE_MB} MB in parts without using more memory`, async () => {
       const partMb = 16;
       const uploadId = await store.beginParts('large-parts');
       const started = performance.now();
@@ -408,7 +406,7 @@ export function objectStoreContract(name: string, open: () => Promise<OpenStore>
       again[Symbol.dispose]();
       expect(await readFile(file.path, 'utf8')).toBe('first');
       file[Symbol.dispose]();
-      // Entity tags of one second may be told apart by size alone.
+      // Within one second, ETags may differ only by size.
       await sleep(10);
       await store.put('local/file', Buffer.from('second'));
       using changed = await store.localFile('local/file');

@@ -11,7 +11,7 @@ objectStoreContract('folder', async () => {
   return { store: new FolderObjectStore(root), close: () => rm(root, { recursive: true }) };
 });
 
-it('clears unfinished uploads of long ago at its start, and no others', async () => {
+it('removes old unfinished uploads at its start, and no others', async () => {
   const root = await mkdtemp(join(tmpdir(), 'matih-objects-'));
   await mkdir(join(root, 'incoming'));
   for (const name of ['old', 'new']) await writeFile(join(root, 'incoming', name), 'x');

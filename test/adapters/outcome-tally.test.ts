@@ -6,7 +6,7 @@ const BOUNDS_SECONDS = [0.0025, 0.5, 10];
 const counter = { name: 'things_total', help: 'How things ended.' };
 const histogram = { name: 'thing_duration_seconds', help: 'How long things took.' };
 
-it('shows what the client library shows', async () => {
+it('shows the same as the client library', async () => {
   const tally = new OutcomeTally('kind', BOUNDS_SECONDS);
   const ours = new Registry();
   tally.register(ours, counter, histogram);
@@ -32,7 +32,7 @@ it('shows what the client library shows', async () => {
   expect(await ours.metrics()).toContain('thing_duration_seconds_bucket{le="10",kind="a"} 3\n');
 });
 
-/** Of counts the library keeps the order of first use, the tally that of names. */
+/** The library lists counts in the order of first use, the tally in the order of names. */
 function sorted(text: string): string[] {
   return text.split('\n').toSorted();
 }

@@ -34,7 +34,7 @@ async function connect(database: TestDatabase, poolSize = 2): Promise<Database> 
 
 const IN_SCHEMA = `n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg_toast%'`;
 
-/** Everything that a migration makes, from the catalogue. */
+/** Everything that a migration creates, read from the catalogue. */
 async function describeSchema(admin: Client): Promise<Record<string, unknown[]>> {
   const queries = {
     columns:
@@ -82,7 +82,7 @@ describe('migrations', () => {
     );
   });
 
-  it('name every column that holds the key of a stored file, so that the check of the storage knows them all', async () => {
+  it('name every column that has the key of a stored file, so that the check of the storage knows them all', async () => {
     const { database, admin } = await newDatabase();
     await connect(database);
     const columns = await admin.query<{ table_name: string; column_name: string }>(
@@ -131,14 +131,14 @@ describe('migrations', () => {
     expect(await checkpoints()).toEqual(all);
   });
 
-  it('may be run by many processes at once, over nothing', async () => {
+  it('may be run by many processes at the same time on an empty database', async () => {
     const { database } = await newDatabase();
     await (await connect(database)).migrateDown();
     const processes = await Promise.all(Array.from({ length: 4 }, () => connect(database)));
     await Promise.all(processes.map((db) => db.migrate()));
   });
 
-  it('refuse a database of a newer version', async () => {
+  it('refuse a database of a newer release', async () => {
     const { database, admin } = await newDatabase();
     await admin.query(`insert into schema_migration (name) values ('9999-from-the-future')`);
     await expect((await connect(database)).migrate()).rejects.toThrow(
@@ -147,7 +147,7 @@ describe('migrations', () => {
   });
 });
 
-/** What the migrator keeps for itself. */
+/** The migrator's own tables. */
 const WITHOUT_ENTITY = ['schema_migration'];
 
 interface ColumnDescription {
@@ -158,7 +158,7 @@ interface ColumnDescription {
 }
 
 describe('entities', () => {
-  it('are there for every table, with the columns, types and nullability that the database has', async () => {
+  it('exist for every table, with the columns, types and nullability of the database', async () => {
     const { database, admin } = await newDatabase();
     const { rows } = await admin.query<ColumnDescription & { table: string; hasDefault: boolean }>(
       `select c.relname as table, a.attname as column, format_type(a.atttypid, null) as type,
@@ -195,13 +195,13 @@ describe('entities', () => {
       }
     }
     expect(inEntities).toEqual(inDatabase);
-    // A column that an insert may leave out has a value from the database.
+    // A column that an insert may leave out gets its value from the database.
     expect(withoutDefault).toEqual([]);
     console.log(`${Object.keys(inEntities).length} entities agree with ${rows.length} columns`);
   });
 });
 
-/** What PostgreSQL calls the type of an entity's column. */
+/** PostgreSQL's name of the type of an entity's column. */
 function columnType(declared: string): string {
   const names: Record<string, string> = {
     int: 'integer',
@@ -211,13 +211,13 @@ function columnType(declared: string): string {
   return `${names[name] ?? name}${array}`;
 }
 
-/** No request may touch these: a policy that lets nothing through stands behind the missing grants. */
+/** No request may use these tables: in addition to the missing grants, a policy allows nothing. */
 const SYSTEM_ONLY = ['signing_key'];
 
 interface Table {
   name: string;
   isForced: boolean;
-  /** A role of the service may do something with it. */
+  /** A role of the service has some right on it. */
   isReachable: boolean;
   hasPolicy: boolean;
 }
@@ -236,14 +236,14 @@ async function tablesOf(admin: Client): Promise<Table[]> {
   return rows;
 }
 
-/** Tables that a role of the service can reach without forced row-level security. */
+/** Tables that a role of the service can use without forced row-level security. */
 async function leaks(admin: Client): Promise<string[]> {
   return (await tablesOf(admin))
     .filter(({ isReachable, isForced, hasPolicy }) => isReachable && !(isForced && hasPolicy))
     .map(({ name }) => name);
 }
 
-/** A value that fits a column of this type; `n` tells rows apart. */
+/** A value that fits a column of this type; `n` makes rows different. */
 function valueFor(type: string, n: number): string {
   const values: Record<string, string> = {
     text: `'v${n}'`,
@@ -274,7 +274,7 @@ async function insertInto(admin: Client, table: string, tenant: string, n: numbe
 }
 
 describe('row-level security', () => {
-  it('is forced on every table that the roles of the service can reach, and a new table without it is found', async () => {
+  it('is forced on every table that the roles of the service can use, and a new table without it is found', async () => {
     const { admin } = await newDatabase();
     expect(await leaks(admin)).toEqual([]);
     const tables = await tablesOf(admin);
@@ -287,7 +287,7 @@ describe('row-level security', () => {
     expect(await leaks(admin)).toEqual(['forgotten']);
   });
 
-  it('stands behind roles that cannot get around it', async () => {
+  it('applies to roles that cannot bypass it', async () => {
     const { admin } = await newDatabase();
     const { rows } = await admin.query(
       'select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcanlogin from pg_roles where rolname like ' +
@@ -318,12 +318,12 @@ describe('row-level security', () => {
     expect(rows.filter(({ is }) => !/^FOREIGN KEY \(tenant, [^)]+\) REFERENCES \w+\(tenant, /.test(is))).toEqual([]);
   });
 
-  it('shows no row of another tenant in any table, and lets none be written, changed, moved or removed', async () => {
+  it('shows no row of another tenant in any table, and does not let one be written, changed, moved or removed', async () => {
     const { admin } = await newDatabase();
     const tables = (await tablesOf(admin))
       .filter(({ name, isReachable }) => isReachable && !SYSTEM_ONLY.includes(name))
       .map(({ name }) => name);
-    // Row-level security alone must hold: other rules go, which would want rows that make sense.
+    // Row-level security alone must refuse: other constraints are removed, because they would need meaningful rows.
     const { rows: rules } = await admin.query<{ drop: string }>(
       `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as drop from ` +
         `pg_constraint where contype in ('c', 'f') and connamespace = 'public'::regnamespace`,
@@ -333,7 +333,7 @@ describe('row-level security', () => {
       await admin.query(await insertInto(admin, table, 'acme', 1));
       await admin.query(await insertInto(admin, table, 'other', 2));
     }
-    /** Rows touched, or the SQL state of the refusal; everything is undone. */
+    /** The number of changed rows, or the SQL state of the refusal; everything is rolled back. */
     const as = async (tenant: string | null, statement: string): Promise<number | string> => {
       await admin.query('begin');
       try {
@@ -428,7 +428,7 @@ describe('row-level security', () => {
   });
 });
 
-it('the connections of transactions are as the address says', async () => {
+it('the connections of transactions use the options of the URL', async () => {
   const { database } = await newDatabase();
   const open = (query: string) => connect({ ...database, url: `${database.url}?${query}` });
   // The server of these tests has no certificate.

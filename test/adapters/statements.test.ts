@@ -10,7 +10,9 @@ interface Field {
   dataTypeID: number;
 }
 
-/** Asks the server which columns a statement gives, without running it: Parse and Describe of PostgreSQL's protocol. */
+/**
+ * Asks the server which columns a statement returns, without running it: Parse and Describe of PostgreSQL's protocol.
+ */
 class Describe {
   private fields: Field[] = [];
   private error: Error | null = null;
@@ -45,7 +47,7 @@ function describeStatement(client: Client, text: string): Promise<Field[]> {
   });
 }
 
-it('every statement that is written as SQL gives the columns that it states, by name, type and order', async () => {
+it('every statement that is written as SQL returns the columns that it states, by name, type and order', async () => {
   for await (const file of glob('src/**/*.ts')) {
     if (/^(?:export )?const \w+ = statement\(/m.test(await readFile(file, 'utf8')))
       await import(pathToFileURL(file).href);

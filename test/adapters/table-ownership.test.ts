@@ -27,7 +27,7 @@ it('finds the tables that a statement writes and reads, in all its parts', async
   );
 });
 
-it('tells whose table a module has written or read', async () => {
+it('finds the owner of the tables that a module has written or read', async () => {
   const owners = await tableOwners();
   expect(owners.size).toBeGreaterThan(50);
   const sent = [
@@ -41,7 +41,7 @@ it('tells whose table a module has written or read', async () => {
   ]);
 });
 
-it('lists no exception that no code needs any more', async () => {
+it('has no exception that the code no longer needs', async () => {
   const entities = new Map<string, string>();
   for await (const file of glob('src/db/entities/*/*.entity.ts')) {
     const text = await readFile(file, 'utf8');
@@ -60,7 +60,7 @@ it('lists no exception that no code needs any more', async () => {
   expect(unused).toEqual([]);
 });
 
-it('finds the columns of rows that exist which a statement sets', async () => {
+it('finds the columns of existing rows that a statement sets', async () => {
   const text = `with a as (update run r set status = $1 where r.status = $2 returning id),
     b as (insert into job (id, status) values ($3, $4) on conflict (id) do update set status = excluded.status)
     merge into alert using deployment on true when matched then update set status = '' when not matched then insert
@@ -72,7 +72,7 @@ it('finds the columns of rows that exist which a statement sets', async () => {
   ]);
 });
 
-it('tells who changes a state past the one function that may', async () => {
+it('reports who changes a state without its only transition function', async () => {
   const functions = { 'run.status': ['experiments/stores/runs.ts#changeRunStatus'] };
   const set = 'update run set status = $1 where id = $2';
   const sent = [

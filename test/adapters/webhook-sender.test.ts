@@ -45,7 +45,7 @@ async function refusal(work: Promise<unknown>): Promise<string> {
 }
 
 describe('a sender of webhooks', () => {
-  it('connects to the address that was checked, and asks for it anew each time', async () => {
+  it('connects to the address that was checked, and resolves it again each time', async () => {
     const receiver = await startReceiver();
     const resolve = namesOf(['127.0.0.1']);
     const sender = new HttpWebhookSender({ policy: LOCAL, resolve });
@@ -65,11 +65,11 @@ describe('a sender of webhooks', () => {
     });
   });
 
-  it('refuses a name that was rebound to an inner address, and one that has both kinds', async () => {
+  it('refuses a name that was changed to an internal address, and one that has both kinds', async () => {
     const receiver = await startReceiver();
     const policy = { allowHttp: true, allowedHosts: ['127.0.0.2'] };
     const url = `http://hooks.example.com:${receiver.port}/`;
-    // Public when it was saved, as far as anyone could see; then this machine.
+    // The address was public when the webhook was saved; now the name leads to this machine.
     const rebound = namesOf(
       ['127.0.0.1'],
       ['8.8.8.8', '127.0.0.1'],
@@ -88,7 +88,7 @@ describe('a sender of webhooks', () => {
     expect(receiver.received).toEqual([]);
   });
 
-  it('refuses addresses that no resolver is asked for', async () => {
+  it('refuses addresses without asking a resolver', async () => {
     const receiver = await startReceiver();
     const sender = new HttpWebhookSender({ policy: { allowHttp: true, allowedHosts: [] } });
     for (const host of ['127.0.0.1', 'localhost', '[::1]', '0x7f.1', '2130706433', '[::ffff:7f00:1]']) {
@@ -108,7 +108,7 @@ describe('a sender of webhooks', () => {
     expect(receiver.received.map(({ path }) => path)).toEqual(['/from']);
   });
 
-  it('speaks TLS with receivers whose certificate is right, and with no others', async () => {
+  it('uses TLS with receivers whose certificate is valid, and with no others', async () => {
     const receiver = await startReceiver(PEM);
     const sender = new HttpWebhookSender({
       policy: { allowHttp: false, allowedHosts: ['127.0.0.1'] },
@@ -128,7 +128,7 @@ describe('a sender of webhooks', () => {
     expect(receiver.received).toHaveLength(1);
   });
 
-  it('gives up after its time, wherever a receiver hangs', async () => {
+  it('gives up after its time limit, wherever a receiver hangs', async () => {
     const receiver = await startReceiver();
     const hang: Record<string, () => void> = {};
     receiver.answer = (path) => (_, response) => {
@@ -177,7 +177,7 @@ describe('a sender of webhooks', () => {
     expect(written).toBeLessThan(50_000_000);
   });
 
-  it('says in a sentence why no answer came', async () => {
+  it('explains in a sentence why no answer came', async () => {
     const closed = await Receiver.start();
     const url = closed.url('/');
     await closed.close();

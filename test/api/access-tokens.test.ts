@@ -1,5 +1,5 @@
-// one file because its tests share one running service and one process beside it, which take longer to start than most
-// of them to run.
+// One file because its tests share one running service and one more process, which take longer to start than most of
+// the tests.
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -74,7 +74,7 @@ async function newRun(): Promise<string> {
 const EXPERIMENTS = '{ experiments { totalCount } }';
 
 describe('a token of the service', () => {
-  it('works in every process with its role, and stands in the list without itself', async () => {
+  it('works in every process with its role, and the list does not show the token itself', async () => {
     const name = `list-${randomUUID()}`;
     const issued = await issue({ name, lifeSeconds: 3_600 });
     for (const caller of [here(issued), there(issued)]) {
@@ -146,7 +146,7 @@ describe('a token of the service', () => {
     },
   );
 
-  it('is told when it was last used, within a minute', async () => {
+  it('shows when it was last used, within a minute', async () => {
     const issued = await issue({ name: 'used' });
     const before = Date.now();
     await there(issued).ok(EXPERIMENTS);
@@ -161,7 +161,7 @@ describe('a token of the service', () => {
   });
 });
 
-it('tokens that ended 90 days ago are forgotten', async () => {
+it('tokens that ended 90 days ago are deleted', async () => {
   const [old, recent] = [await issue({ name: 'old' }), await issue({ name: 'recent' })];
   const ended = `update access_token set expires_at = now() - $2 * interval '1 day' where id = $1`;
   await db.query(ended, [old.accessToken.id, 91]);
@@ -172,7 +172,7 @@ it('tokens that ended 90 days ago are forgotten', async () => {
   expect(await admin.ok(FIND, { id: recent.accessToken.id })).toEqual({ accessToken: { name: 'recent' } });
 });
 
-describe('a token that is not what it says', () => {
+describe('a token that is not what it claims', () => {
   const own = () => issue({ name: 'model' });
   const parts = (token: string) =>
     token.split('.').map((part) => Buffer.from(part, 'base64url').toString()) as [string, string, string];
@@ -237,7 +237,7 @@ describe('a token that is not what it says', () => {
     },
   };
   for (const [what, make] of Object.entries(hostile)) {
-    it(`${what} is refused alike`, async () => {
+    it(`${what} is refused with the same error`, async () => {
       const caller = new Caller(service.url, await make());
       const { status, errors } = await caller.send(EXPERIMENTS);
       expect(status).toBe(401);
@@ -264,7 +264,7 @@ describe('revoking a token', () => {
     await there(issued).ok(EXPERIMENTS);
     const endings = [here(issued), there(issued)].map(async (caller) => {
       const closed = Promise.withResolvers<number>();
-      // One that stays open without subscriptions, so that it is the service that closes it.
+      // A socket that stays open without subscriptions, so that the service must close it.
       const client = createClient({
         url: `${caller.url.replace('http', 'ws')}/graphql`,
         webSocketImpl: WebSocket,
@@ -306,7 +306,7 @@ describe('revoking a token', () => {
         `${allMs.toFixed(0)} ms`,
     );
     expect(allMs).toBeLessThan(5_000);
-    // Once more changes nothing.
+    // A second time changes nothing.
     await admin.ok(REVOKE, { id: issued.accessToken.id });
     const { rows } = await db.query(`select action from audit_log where subject_id = $1 order by created_at`, [
       issued.accessToken.id,
@@ -314,7 +314,7 @@ describe('revoking a token', () => {
     expect(rows.map(({ action }: { action: string }) => action)).toEqual(['issueAccessToken', 'revokeAccessToken']);
   });
 
-  it('ends it also where no wake-up arrives', async () => {
+  it('ends it also when no wake-up arrives', async () => {
     const issued = await issue({ name: 'quietly-revoked' });
     await there(issued).ok(EXPERIMENTS);
     await db.query('update access_token set revoked_at = now() where id = $1', [issued.accessToken.id]);
@@ -327,7 +327,7 @@ describe('revoking a token', () => {
 });
 
 describe('a scope', () => {
-  it('names only fields, types and endpoints that there are', async () => {
+  it('names only fields, types and endpoints that exist', async () => {
     const schema = await serviceSchema();
     const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].flatMap((type) =>
       Object.keys(type!.getFields()),
@@ -345,7 +345,7 @@ describe('a scope', () => {
     for (const name of scopedEndpoints) expect(endpoints).toContain(name);
   });
 
-  it('refuses every root field that its rules do not name, a new one too', async () => {
+  it('refuses every root field that its rules do not name, also a new one', async () => {
     const schema = await serviceSchema();
     const runId = randomUUID();
     const scopes: [TokenScope, (type: string, field: string) => boolean][] = [
@@ -467,7 +467,7 @@ describe('a scope', () => {
       });
       expect(status, path).toBe(403);
     }
-    // Another endpoint of the same name is not the one that was meant.
+    // Another endpoint with the same name is not the one in the scope.
     await admin.ok(`mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }`, { id: mine.endpointId });
     await serve(service, admin, model, { name: own });
     const late = async () =>
@@ -475,7 +475,7 @@ describe('a scope', () => {
     await expect.poll(late, { timeout: 5_000, interval: 50 }).toBe('FORBIDDEN');
   });
 
-  it('WRITE_RUN logs to its run and reads it, over GraphQL and MLflow, and reaches no other', async () => {
+  it('WRITE_RUN logs to its run and reads it, over GraphQL and MLflow, and reaches no other run', async () => {
     const [runId, foreignId] = [await newRun(), await newRun()];
     const issued = await issue({ scope: 'WRITE_RUN', runId });
     const caller = here(issued);
@@ -587,8 +587,8 @@ describe('a scope', () => {
   });
 });
 
-describe('beside AUTH_JWKS_URL', () => {
-  it('tokens of the service and of others work, each verified by its own keys alone', async () => {
+describe('together with AUTH_JWKS_URL', () => {
+  it('tokens of the service and of other issuers work, each verified only with its own keys', async () => {
     const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true });
     const jwks = JSON.stringify({
       keys: [{ ...(await exportJWK(publicKey)), kid: 'theirs', alg: 'EdDSA', use: 'sig' }],
@@ -618,7 +618,7 @@ describe('beside AUTH_JWKS_URL', () => {
       expect(await status(await sign({}))).toBe(200);
       const own = await issue({ name: 'federated' });
       expect(await status(own.token)).toBe(200);
-      // One that says it is ours is nobody else's, whoever signed it.
+      // A token that claims to be of this service is accepted by no other verifier, whoever signed it.
       const [header] = own.token.split('.').map((part) => Buffer.from(part, 'base64url').toString());
       expect(await status(await sign(JSON.parse(header!) as object, { jti: own.accessToken.id }))).toBe(401);
       expect(await status(await sign({ typ: 'matih+jwt' }, { jti: own.accessToken.id, scope: 'EVERYTHING' }))).toBe(
@@ -669,7 +669,7 @@ describe('npm run token', () => {
     expect((await cli('--help')).stdout).toContain('issue --name');
   });
 
-  it('says in one sentence what is wrong', async () => {
+  it('explains in one sentence what is wrong', async () => {
     const refusal = async (...args: string[]) =>
       cli(...args).then(
         () => 'accepted',
@@ -684,7 +684,7 @@ describe('npm run token', () => {
     expect(await refusal('list', '--nothing')).toMatch(/--nothing/);
   });
 
-  it('rotates the key: old tokens hold on until their key is given up', async () => {
+  it('rotates the key: old tokens stay valid until their key is removed', async () => {
     const before = await issue({ name: 'old-key' });
     await cli('rotate-key');
     const after = await issue({ name: 'new-key' });

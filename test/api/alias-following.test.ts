@@ -66,7 +66,7 @@ async function serves(endpointId: string, versionId: string): Promise<void> {
 }
 
 describe('an endpoint that follows an alias', () => {
-  it('moves its traffic with the alias, there and back, with no request failing', async () => {
+  it('moves its traffic with the alias and back, and no request fails', async () => {
     const first = await makeVersion(service, times(1));
     const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
     await setAlias(first.modelId, first.versionId);
@@ -110,7 +110,7 @@ describe('an endpoint that follows an alias', () => {
     console.log(`three moves of an alias under traffic: ${seen.length} answers, ${failures.length} failures`);
   });
 
-  it('waits for an alias that is not there, and keeps what serves when it goes, saying so', async () => {
+  it('waits for an alias that does not exist, and keeps its deployment when the alias is deleted, and says so', async () => {
     const first = await makeVersion(service, times(1));
     const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
     const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followAlias: 'champion' });
@@ -141,12 +141,12 @@ describe('an endpoint that follows an alias', () => {
       message: expect.stringContaining('follows alias "champion"'),
       extensions: { code: 'CONFLICT' },
     });
-    // The version that serves stays undeletable, and the alias can come back.
+    // The version that serves cannot be deleted, and the alias can be set again.
     await setAlias(first.modelId, second.versionId);
     await serves(endpointId, second.versionId);
   });
 
-  it('goes over to a stage and back, follows one thing alone, and can stop following', async () => {
+  it('changes to a stage and back, follows only one, and can stop following', async () => {
     const first = await makeVersion(service, { ...times(1), stage: 'STAGING' });
     const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
     await setAlias(first.modelId, second.versionId);
@@ -186,7 +186,7 @@ describe('an endpoint that follows an alias', () => {
     expect((await predict(tess, { endpointId: id, rows: [{ x: 1 }] })).modelVersion.id).toBe(second.versionId);
   });
 
-  it('waits for the files of a version, and goes to it when they are stored', async () => {
+  it('waits for the files of a version, and serves it when they are stored', async () => {
     const first = await makeVersion(service, times(1));
     const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
     await setAlias(first.modelId, first.versionId);
@@ -201,7 +201,7 @@ describe('an endpoint that follows an alias', () => {
     expect((await following(endpointId)).followProblem).toBeNull();
   });
 
-  it('misses no version, however its alias and its files come at once', async () => {
+  it('misses no version, also when its alias and its files come at the same time', async () => {
     const { modelId, versionId: first } = await makeVersion(service, times(1));
     await setAlias(modelId, first);
     const { id: endpointId } = await createEndpoint(tess, { modelId, followAlias: 'champion' });
@@ -218,7 +218,7 @@ describe('an endpoint that follows an alias', () => {
     }
   });
 
-  it('keeps what serves while its alias leads to a version that cannot be loaded', async () => {
+  it('keeps its deployment while its alias points to a version that cannot be loaded', async () => {
     const first = await makeVersion(service, times(1));
     const broken = await makeVersion(service, {
       ...times(2),
@@ -239,13 +239,13 @@ describe('an endpoint that follows an alias', () => {
     expect((await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id).toBe(first.versionId);
   });
 
-  it('is told with its version in a number of statements that does not grow with the list', async () => {
+  it('is listed with its version in a number of statements that does not grow with the list', async () => {
     const once = async (first: number) => {
       service.statements.length = 0;
       await tess.ok(`{ endpoints(first: ${first}) { nodes { followProblem followedVersion { id version } } } }`);
       return service.statements.length;
     };
-    // The least of several: what works in the background has statements too.
+    // The smallest of several counts, because background work sends statements too.
     const cost = async (first: number) => {
       const counts: number[] = [];
       for (let i = 0; i < 5; i++) counts.push(await once(first));

@@ -43,7 +43,7 @@ const page = (first: number, fields = 'description tags { value }') =>
 const aliased = (count: number, field: string) =>
   `{ ${Array.from({ length: count }, (_, i) => `a${i}: ${field}`).join(' ')} }`;
 
-/** Its whole answer is one error; the second time it goes another way than the first. */
+/** The whole answer is one error. The second time, the document is known and takes another path. */
 async function expectRefused(query: string, message: RegExp): Promise<void> {
   for (let time = 1; time <= 3; time++) {
     const { data, errors } = await viewer.send(query);
@@ -56,8 +56,8 @@ async function expectRefused(query: string, message: RegExp): Promise<void> {
   }
 }
 
-describe('an answer past the limit', () => {
-  it('is refused, and one below it is not', async () => {
+describe('an answer above the limit', () => {
+  it('is refused, and one below the limit is not', async () => {
     for (let time = 1; time <= 2; time++) await viewer.ok(`{ ${page(20)} }`);
     await expectRefused(`{ ${page(28)} }`, SENTENCE);
   });
@@ -71,7 +71,7 @@ describe('an answer past the limit', () => {
     await expectRefused(`{ ${edges} }`, SENTENCE);
   });
 
-  it('is refused where the rows alone are too large', async () => {
+  it('is refused when the rows alone are too large', async () => {
     await expectRefused(`{ ${page(100, 'name')} }`, /^The rows behind this answer are larger than 2000000 bytes/);
   });
 
@@ -86,7 +86,7 @@ describe('an answer past the limit', () => {
     }
   });
 
-  it('is refused when it is about the schema', async () => {
+  it('is refused when it is an introspection', async () => {
     const types = '__schema { types { name description fields { name description type { name } } } }';
     await viewer.ok(`{ ${types} }`);
     await expectRefused(aliased(20, types), SENTENCE);
@@ -134,8 +134,8 @@ it('only a full call stack means that a document is nested too deep', () => {
   expect(codeOf(new RangeError('Array buffer allocation failed'))).toBe('INTERNAL');
 });
 
-describe('many large answers at once', () => {
-  it('of one tenant come one after the other, and nobody else waits for them', async () => {
+describe('many large answers at the same time', () => {
+  it('of one tenant run one after the other, and no other tenant waits for them', async () => {
     const query = aliased(4, page(15));
     let isOver = false;
     const waitsMs: number[] = [];
@@ -161,7 +161,7 @@ describe('many large answers at once', () => {
     expect(answers.map(({ errors }) => errors)).toEqual(answers.map(() => undefined));
   });
 
-  it('give their room back when their clients leave', async () => {
+  it('return their room when their clients disconnect', async () => {
     const leave = async () => {
       const abort = new AbortController();
       const sent = fetch(`${service.url}/graphql`, {

@@ -24,7 +24,7 @@ describe('artifacts of a run', () => {
   const get = (path: string, headers: Record<string, string> = {}, caller = tess) =>
     fetch(`${service.url}${path}`, { headers: { authorization: `Bearer ${caller.token}`, ...headers } });
 
-  it('are kept with size and hash, and downloaded whole or in part', async () => {
+  it('are stored with size and hash, and downloaded completely or in part', async () => {
     const runId = await newRun();
     const bytes = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 256));
     const { uploadId } = await tess.upload('x', bytes);
@@ -68,7 +68,7 @@ describe('artifacts of a run', () => {
           range,
         ).toBe(true);
     }
-    // The same again changes nothing; other bytes there are refused.
+    // The same file again changes nothing; other bytes at this path are refused.
     const again = await tess.ok(LogArtifactDocument, { input });
     expect(again.logArtifact.artifact.id).toBe(artifact.id);
     const different = await tess.upload('x', 'other');
@@ -81,7 +81,7 @@ describe('artifacts of a run', () => {
     expect(run.artifacts).toEqual([{ id: artifact.id, path: input.path }]);
   });
 
-  it('logged twice at once are one', async () => {
+  it('that are logged twice at the same time are one', async () => {
     const runId = await newRun();
     const { uploadId } = await tess.upload('x', 'same');
     const both = await Promise.all(
@@ -90,7 +90,7 @@ describe('artifacts of a run', () => {
     expect(new Set(both.map(({ logArtifact }) => logArtifact.artifact.id)).size).toBe(1);
   });
 
-  it('refuse paths that lead elsewhere, and the ids of others', async () => {
+  it('refuse paths that lead elsewhere, and ids of other tenants', async () => {
     const runId = await newRun();
     const { uploadId } = await tess.upload('x', 'content');
     for (const path of [

@@ -10,7 +10,7 @@ let service: TestService;
 let traffic: TrafficWriter;
 let world: World;
 
-/** Mutations that leave no row, and why. */
+/** Mutations that write no audit row, and why. */
 const WITHOUT_AUDIT: Record<string, string> = {
   appendRunLogs: 'thousands of lines; each is itself a record with its time',
   logMetrics: 'thousands of points a second; each point is itself a record with its time',
@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 describe('the audit log', () => {
-  it('has a row of every mutation that was made, with its request', async () => {
+  it('has a row for every mutation that was made, with its request', async () => {
     const mutations = Object.values((await serviceSchema()).getMutationType()!.getFields());
     const wrong: string[] = [];
     let audited = 0;

@@ -47,7 +47,7 @@ const proofOf = async (id: string) =>
     )
   ).modelVersion.signature;
 
-it('requests run together where that is proven, until the endpoint or the deployment says never', async () => {
+it('requests run in one batch when this is proven safe, until the endpoint or the deployment forbids it', async () => {
   const { modelId, id } = await register(linear([1, 10], 0));
   expect((await proofOf(id)).rowIndependence).toEqual({ proven: true, reason: null });
   const auto = await createEndpoint(tess, { modelId });
@@ -76,12 +76,12 @@ it('requests run together where that is proven, until the endpoint or the deploy
     },
   );
   expect(updateEndpoint.endpoint).toEqual({ batching: 'NEVER', deployments: [{ batching: 'AUTO' }] });
-  // Every process hears of it within a second.
+  // Every process learns of it within a second.
   await new Promise((resolve) => setTimeout(resolve, 1100));
   expect(await widest(auto.id)).toBe(1);
 });
 
-it('callers at once of a model whose rows interact are answered as each alone', async () => {
+it('requests at the same time to a model whose rows interact get the same answers as alone', async () => {
   const b = new GraphBuilder('t');
   const x = b.input('x', 'int64', ['N', 2]);
   b.output('y', b.node('Sub', [x, b.node('ReduceMax', [x, b.ints(0)])]), 'int64');
@@ -100,7 +100,7 @@ it('callers at once of a model whose rows interact are answered as each alone', 
   );
 });
 
-it('an SVM without probabilities and a KMeans are answered with scores and clusters', async () => {
+it('an SVM without probabilities and a KMeans answer with scores and clusters', async () => {
   const fixture = (name: string) => readFileSync(new URL(`../fixtures/models/${name}`, import.meta.url));
   const { rows, svc, kmeans } = JSON.parse(fixture('exported.json').toString()) as {
     rows: number[][];

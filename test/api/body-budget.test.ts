@@ -8,14 +8,14 @@ import { BodyGate } from '../../src/server/body-budget.js';
 import { FairBudget } from '../../src/server/fair-budget.js';
 import { SECRET, tokenFor } from '../support/service.js';
 
-/** All that is held at once. */
+/** The limit of all bodies that are held at the same time. */
 const WHOLE_BYTES = 96 * 1024 ** 2;
 
 describe('a budget of bytes', () => {
-  // A tenant may hold 100 of it.
+  // One tenant may hold 100 of it.
   const budget = (waitMs = 60_000) => new FairBudget({ amount: 200, waitMs, waiting: 6 });
 
-  it('is shared, and who waits goes on by size when there is room', async () => {
+  it('is shared, and waiting requests continue by size when there is room', async () => {
     const shared = budget();
     const first = await shared.take('a', 60);
     const second = await shared.take('a', 40);
@@ -35,7 +35,7 @@ describe('a budget of bytes', () => {
     await expect.poll(() => order).toEqual(['small', 'middle', 'large']);
   });
 
-  it('refuses who has waited too long, and who comes when too many wait', async () => {
+  it('refuses a request that has waited too long, and one that comes when too many wait', async () => {
     const brief = budget(30);
     const release = await brief.take('a', 100);
     const waiting = [1, 2, 3].map(() => brief.take('a', 10));
@@ -45,7 +45,7 @@ describe('a budget of bytes', () => {
     expect(await brief.take('a', 100)).not.toBeNull();
   });
 
-  it('counts what is larger than a share as a share', async () => {
+  it('counts an amount that is larger than a tenant’s part as that part', async () => {
     const shared = budget(30);
     const release = await shared.take('a', 500);
     expect(await shared.take('a', 1)).toBeNull();
@@ -54,7 +54,7 @@ describe('a budget of bytes', () => {
     expect(await shared.take('a', 500)).toBeNull();
   });
 
-  it('keeps room for other tenants, to hold and to wait, whatever one takes', async () => {
+  it('keeps room for other tenants, to hold and to wait, however much one takes', async () => {
     const shared = budget();
     const held = await shared.take('a', 500);
     const order: string[] = [];
@@ -68,7 +68,7 @@ describe('a budget of bytes', () => {
     const other = await shared.take('b', 80);
     expect(other).not.toBeNull();
     const third = wait('c', 40);
-    // What is smaller waits for its tenant's own share: it is in nobody else's way.
+    // A smaller body waits for its tenant's own limit, so it delays no other tenant.
     other?.();
     await expect.poll(() => order).toEqual(['c']);
     held?.();
@@ -112,7 +112,7 @@ describe('a gate for bodies', () => {
     return String(answer);
   }
 
-  it('gets back what was meant for a client that left while its whole body waited', async () => {
+  it('gets back the room of a client that disconnected while its whole body waited', async () => {
     const token = await tokenFor();
     const first = await send(token, WHOLE_BYTES, Buffer.alloc(1));
     const leaving = await Promise.all(Array.from({ length: 5 }, () => send(token, 70_000, Buffer.alloc(70_000))));
@@ -123,7 +123,7 @@ describe('a gate for bodies', () => {
     expect(await answerOf(await send(token, WHOLE_BYTES, Buffer.alloc(WHOLE_BYTES)))).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  it('reads the bodies of one tenant while those of another stand still', async () => {
+  it('reads the bodies of one tenant while those of another do not move', async () => {
     const token = await tokenFor();
     const still = await Promise.all(Array.from({ length: 3 }, () => send(token, WHOLE_BYTES / 3, Buffer.alloc(1))));
     const largest = await send(token, WHOLE_BYTES, Buffer.alloc(1));

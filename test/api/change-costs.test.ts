@@ -64,7 +64,7 @@ const asRefusal = async (answer: Promise<{ status: number; body: { message?: str
   return status === 200 ? null : String(body.message);
 };
 
-/** Each sets tags, and says in which words it was refused; null when it was not. */
+/** Each sets tags, and returns the message of the refusal; null when it was accepted. */
 const SETS: Record<string, { of(): Promise<string>; set(id: string, tags: Tag[]): Promise<string | null> }> = {
   'a model': { of: newModel, set: (modelId, tags) => setBy('setModelTags', { modelId, tags }) },
   'a version': {
@@ -89,7 +89,7 @@ async function setBy(name: string, input: object): Promise<string | null> {
   return errors?.[0]?.message ?? null;
 }
 
-/** Bytes that went to PostgreSQL while the work ran. */
+/** Bytes that were sent to PostgreSQL while the work ran. */
 async function bytesSent(work: () => Promise<unknown>): Promise<number> {
   const { statements, queries } = service;
   [statements.length, queries.length] = [0, 0];
@@ -99,10 +99,10 @@ async function bytesSent(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe.each(Object.entries(SETS))('the tags of %s', (what, { of, set }) => {
-  // As long as the protocol takes them everywhere.
+  // The longest text that the protocol accepts everywhere.
   const value = 'x'.repeat(4_900);
 
-  it('cost what is changed, and have a limit in bytes together', async () => {
+  it('cost what is changed, and have a common limit in bytes', async () => {
     const id = await of();
     const empty = await bytesSent(() => set(id, [{ key: 'small', value: 'a' }]));
     let refusal: string | null = null;
@@ -132,7 +132,7 @@ it('100 tags of 80,000 characters are refused at once', async () => {
   expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.tags' });
 });
 
-it('tags are set and taken off one by one like those of a map', async () => {
+it('tags are set and deleted one by one', async () => {
   const modelId = await newModel();
   const map = new Map<string, string>();
   const keys = ['a', 'b', '__proto__', 'ü'];
@@ -168,11 +168,11 @@ it('the parameters and tags of a run have a limit', async () => {
   const { extensions } = await refused(tess, 'logParams', { runId, params: many(0, 'v') });
   expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.params' });
   await mutate(tess, 'logParams', { runId, params: many(0, 'v').slice(0, 50) }, '__typename');
-  // The same again is nothing new.
+  // The same again changes nothing.
   await mutate(tess, 'logParams', { runId, params: many(0, 'v').slice(0, 50) }, '__typename');
 });
 
-it('a new name of an experiment with a long description leaves a short audit row', async () => {
+it('a new name of an experiment with a long description writes a short audit row', async () => {
   const id = await createExperiment(tess);
   await mutate(tess, 'updateExperiment', { id, description: 'x'.repeat(90_000) }, '__typename');
   const sent = await bytesSent(() => mutate(tess, 'updateExperiment', { id, name: `n ${id}` }, '__typename'));

@@ -10,7 +10,10 @@ let service: TestService;
 let tess: Caller;
 let datasetId: string;
 
-/** Which of three columns is the largest. The model's order is third, first, second, as that of no sorting. */
+/**
+ * The target is which of three columns is the largest. The model's class order is third, first, second, which no
+ * sorting gives.
+ */
 const ROWS = Array.from({ length: 300 }, (_, i) => ({
   a: Math.sin(i) * 3,
   b: Math.cos(i * 5) * 3,
@@ -103,7 +106,7 @@ it(
 
     const result = await columnsOf(service, tess, await batchOf(tess, { modelVersionId: id, datasetId }));
     expect(result['prediction_label']).toEqual(ROWS.map((row) => NAMES[largestOf(row)]));
-    // Tables know no capitals apart, and no line feeds in a header.
+    // Tables do not distinguish upper and lower case in names, and a header has no line feeds.
     const suffixes = ['the third (a test)', 'First', 'first_2'];
     expect(Object.keys(result)).toEqual(
       expect.arrayContaining(suffixes.map((suffix) => `prediction_probability_${suffix}`)),
@@ -158,7 +161,7 @@ it.each([
   [['yes', 'no', 'maybe', 'never'], 'input.classes'],
   [['yes', 'no', 'yes'], 'input.classes[2]'],
   [['yes', '', 'no'], 'input.classes[1]'],
-])('classes that cannot be are refused: %j', async (classes, field) => {
+])('impossible classes are refused: %j', async (classes, field) => {
   const { uploadId } = await tess.upload('model.onnx', Buffer.from(network('Softmax')));
   const refused = await tess.fails(
     'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
@@ -169,7 +172,7 @@ it.each([
   expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
 });
 
-it('an answer that is not finite is null as a value and told as it is among the outputs', async () => {
+it('an answer that is not finite is null as a value and correct among the outputs', async () => {
   const logarithm = model({
     input: [float('x', ['N', 1])],
     output: [float('y', ['N', 1])],

@@ -17,7 +17,8 @@ import {
   ModelVersionClassesNameCategoriesDocument,
 } from '../generated/operations.js';
 
-// What a column means is recorded once, when a model is trained on it: online, batch and monitoring read it so.
+// The meaning of a column is recorded once, when a model is trained on it: online prediction, batch inference and
+// monitoring read it in the same way.
 
 let service: TestService;
 let tess: Caller;
@@ -32,7 +33,7 @@ afterAll(() => service?.close());
 
 type Cell = string | null;
 
-/** A CSV file: every text in quotes that needs them, an empty field for null. */
+/** A CSV file: texts have quotes when needed, an empty field is null. */
 function csv(columns: Record<string, readonly Cell[]>): string {
   const names = Object.keys(columns);
   const field = (text: Cell): string =>
@@ -55,7 +56,7 @@ interface Served {
   deploymentId: string;
 }
 
-/** Trains on the columns but the target, registers and serves. */
+/** Trains on all columns except the target, registers and serves the model. */
 async function serve(
   columns: Record<string, readonly Cell[]>,
   features: FeatureInput[],
@@ -93,7 +94,7 @@ interface Answer {
 const ask = async (endpointId: string, rows: Record<string, unknown>[]): Promise<Answer> =>
   (await tess.ok(PredictForColumnMeaningDocument, { input: { endpointId, rows } })).predict as Answer;
 
-/** Row objects of these columns. */
+/** Row objects with these columns. */
 const rowsOf = (columns: Record<string, readonly unknown[]>): Record<string, unknown>[] =>
   Object.values(columns)[0]!.map((_, row) =>
     Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[row]])),
@@ -104,7 +105,7 @@ const featuresOf = <T>(columns: Record<string, T>): Record<string, T> =>
 
 const CATEGORY = 'CATEGORICAL' as const;
 
-describe('a category that the model never saw', () => {
+describe('a category that the model was not trained with', () => {
   const city = ['Ulm', 'Köln', 'ulm', '__proto__', null] as const;
   const table = (rows: number): Record<string, Cell[]> => ({
     constructor: Array.from({ length: rows }, (_, i) => city[i % 5]!),
@@ -189,7 +190,7 @@ describe('a category that the model never saw', () => {
 });
 
 describe('long categories', () => {
-  it('are told apart, and the traffic of the training is no drift', async () => {
+  it('are different categories, and the traffic of the training shows no drift', async () => {
     const name = (i: number): string => `${'long name '.repeat(30)}${i}`;
     const rows = (count: number): Record<string, string[]> => ({
       c: Array.from({ length: count }, (_, i) => name(i % 6)),
@@ -209,7 +210,7 @@ describe('long categories', () => {
   });
 });
 
-/** Texts that a column may be made of; every reader of a file is tempted to make something else of some. */
+/** Texts that a column may have, some of which every reader of a file could misread. */
 const SPELLINGS: readonly (readonly string[])[] = [
   ['t', 'f'],
   ['T', 'F'],
@@ -274,45 +275,48 @@ function randomTable(
 
 describe('the same rows', () => {
   const seeds = [1, 2, 3, 4];
-  it.each(seeds)('get the same answer online and in batch, in the spelling of the file: seed %i', async (seed) => {
-    const random = new SeededRandom(seed);
-    const { columns, classes } = randomTable(random, 240);
-    const features = Object.keys(featuresOf(columns)).map((column) => ({ column, kind: CATEGORY }));
-    const { modelVersionId, endpointId, datasetId } = await serve(columns, features);
-    const about = JSON.stringify(Object.entries(columns).map(([name, values]) => [name, [...new Set(values)]]));
+  it.each(seeds)(
+    'get the same answer online and in batch inference, in the spelling of the file: seed %i',
+    async (seed) => {
+      const random = new SeededRandom(seed);
+      const { columns, classes } = randomTable(random, 240);
+      const features = Object.keys(featuresOf(columns)).map((column) => ({ column, kind: CATEGORY }));
+      const { modelVersionId, endpointId, datasetId } = await serve(columns, features);
+      const about = JSON.stringify(Object.entries(columns).map(([name, values]) => [name, [...new Set(values)]]));
 
-    const online = await ask(endpointId, rowsOf(featuresOf(columns)));
-    const batch = await columnsOf(service, tess, await batchOf(tess, { modelVersionId, datasetId }));
-    expect(batch['prediction_label']!.map(String), about).toEqual(online.predictions.map(({ label }) => label));
-    const probability = Object.keys(batch).find((name) => name.startsWith('prediction_probability_'))!;
-    expect(batch[probability], about).toEqual(online.predictions.map(({ probabilities }) => probabilities[0]));
-    const unknown = Map.groupBy(online.unknownCategories, ({ row }) => row);
-    expect(batch['prediction_unknown_columns'], about).toEqual(
-      online.predictions.map(
-        (_, row) =>
-          unknown
-            .get(row)
-            ?.map(({ column }) => column)
-            .join(', ') ?? null,
-      ),
-    );
-    // What the file spells comes back, and was learnt.
-    const right = online.predictions.filter(({ label }, row) => label === columns['target']![row]).length;
-    expect(right / 240, about).toBeGreaterThan(0.8);
-    expect(new Set(online.predictions.map(({ label }) => label)), about).toEqual(new Set(classes));
+      const online = await ask(endpointId, rowsOf(featuresOf(columns)));
+      const batch = await columnsOf(service, tess, await batchOf(tess, { modelVersionId, datasetId }));
+      expect(batch['prediction_label']!.map(String), about).toEqual(online.predictions.map(({ label }) => label));
+      const probability = Object.keys(batch).find((name) => name.startsWith('prediction_probability_'))!;
+      expect(batch[probability], about).toEqual(online.predictions.map(({ probabilities }) => probabilities[0]));
+      const unknown = Map.groupBy(online.unknownCategories, ({ row }) => row);
+      expect(batch['prediction_unknown_columns'], about).toEqual(
+        online.predictions.map(
+          (_, row) =>
+            unknown
+              .get(row)
+              ?.map(({ column }) => column)
+              .join(', ') ?? null,
+        ),
+      );
+      // Categories are returned as the file spells them, and the model has learned them.
+      const right = online.predictions.filter(({ label }, row) => label === columns['target']![row]).length;
+      expect(right / 240, about).toBeGreaterThan(0.8);
+      expect(new Set(online.predictions.map(({ label }) => label)), about).toEqual(new Set(classes));
 
-    // A later file that happens to hold other values means the same by them.
-    const kept = [...columns['c0']!.keys()].filter((row) => columns['c0']![row] === columns['c0']![0]).slice(0, 20);
-    const later = Object.fromEntries(
-      Object.entries(featuresOf(columns)).map(([name, values]) => [name, kept.map((row) => values[row]!)]),
-    );
-    const others = await columnsOf(
-      service,
-      tess,
-      await batchOf(tess, { modelVersionId, datasetId: await dataset(later) }),
-    );
-    expect(others[probability], about).toEqual(kept.map((row) => online.predictions[row]!.probabilities[0]));
-  });
+      // A later file with other values gives its texts the same meaning.
+      const kept = [...columns['c0']!.keys()].filter((row) => columns['c0']![row] === columns['c0']![0]).slice(0, 20);
+      const later = Object.fromEntries(
+        Object.entries(featuresOf(columns)).map(([name, values]) => [name, kept.map((row) => values[row]!)]),
+      );
+      const others = await columnsOf(
+        service,
+        tess,
+        await batchOf(tess, { modelVersionId, datasetId: await dataset(later) }),
+      );
+      expect(others[probability], about).toEqual(kept.map((row) => online.predictions[row]!.probabilities[0]));
+    },
+  );
 });
 
 describe('a later file', () => {
@@ -334,7 +338,7 @@ describe('a later file', () => {
   const batch = async (columns: Record<string, readonly Cell[]>, status?: string) =>
     batchOf(tess, { modelVersionId: (await served()).modelVersionId, datasetId: await dataset(columns) }, status);
 
-  it('of truth values alone is read as the training read it', async () => {
+  it('with only booleans is read as the training read it', async () => {
     const rows = {
       size: ['1', '39', '', '2'],
       member: ['TRUE', 'False', 'TRUE', ''],
@@ -376,7 +380,7 @@ describe('a later file', () => {
       { size: ['2020-01-02', '2020-01-03'], member: ['TRUE', 'False'], plan: ['yes', 'no'] },
       /size.*row 1.*2020-01-02/s,
     ],
-  ])('with %s is refused with column, row and value', async (_what, columns, message) => {
+  ])('with %s is refused, naming column, row and value', async (_what, columns, message) => {
     const job = await batch(columns, 'FAILED');
     expect(job).toMatchObject({ errorCode: expect.stringMatching(/BAD_USER_INPUT|INVALID_TENSOR/) as unknown });
     expect(job.errorMessage).toMatch(message);
@@ -398,7 +402,7 @@ describe('a later file', () => {
 });
 
 describe('every spelling', () => {
-  it('of a category is one category in training, online and batch', async () => {
+  it('of a category is one category in training, online and in batch inference', async () => {
     const rows = 180;
     const columns: Record<string, Cell[]> = Object.fromEntries(
       SPELLINGS.map((spellings, i) => [
@@ -419,7 +423,7 @@ describe('every spelling', () => {
       id: modelVersionId,
     });
     expect(modelVersion.signature!.classes).toEqual(['F', 'T']);
-    // Words that the file means no value by are the only ones that are no categories.
+    // Only the words with which the file means "no value" are not categories.
     const missing = new Set(['NA', '?', 'NaN']);
     for (const [i, { columns: filled }] of modelVersion.signature!.inputs.entries())
       expect(new Set(filled![0]!.categories!), JSON.stringify(SPELLINGS[i])).toEqual(

@@ -19,7 +19,7 @@ let service: TestService;
 let tess: Caller;
 
 beforeAll(async () => {
-  // No worker takes the jobs: they stay as they are.
+  // No worker runs the jobs, so their state does not change.
   service = await startTestService({ ROLE: 'api' });
   tess = await service.as();
 });
@@ -59,7 +59,7 @@ it('a version is converted by one job at a time', async () => {
   expect(await tess.ok(ConvertModelVersionDetailsDocument, { input: { modelVersionId: id } })).toBeDefined();
 });
 
-/** A program in the place of Python that says of any model that this is its conversion. */
+/** A program in place of Python that returns this file as the conversion of any model. */
 async function convertsTo(folder: string, name: string, onnx: Uint8Array): Promise<string> {
   const measured = {
     framework: 'sklearn',
@@ -86,7 +86,7 @@ async function convertsTo(folder: string, name: string, onnx: Uint8Array): Promi
   return path;
 }
 
-it('what a worker that was frozen sends late replaces no conversion of a later attempt', async () => {
+it('files that a frozen worker sends late do not replace the conversion of a later attempt', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'matih-conversion-test-'));
   const [late, sound] = [linear([1, 2], 3), linear([4, 5], 6)];
   const settings = { CONVERSION_SANDBOX: 'process', PYTHON_PATH: await convertsTo(folder, 'late', late) };
@@ -131,7 +131,7 @@ it('what a worker that was frozen sends late replaces no conversion of a later a
   }
 });
 
-it('a conversion lies where the platform looks for it', async () => {
+it('a converted file is stored under the documented path', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'matih-conversion-test-'));
   const PYTHON_PATH = await convertsTo(folder, 'python', linear([1, 2], 3));
   const own = await startTestService({ CONVERSION_SANDBOX: 'process', PYTHON_PATH });

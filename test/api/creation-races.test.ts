@@ -18,8 +18,8 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-describe(`${AT_ONCE} who make the same at once`, () => {
-  it('make one webhook of a name, and the others are told that it is taken', async () => {
+describe(`${AT_ONCE} callers that create the same at the same time`, () => {
+  it('create one webhook of a name, and the others get an error that the name is taken', async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const name = `hook-${round}`;
       const answers = await all(() =>
@@ -38,7 +38,7 @@ describe(`${AT_ONCE} who make the same at once`, () => {
     }
   });
 
-  it('make no more webhooks than there may be', async () => {
+  it('create no more webhooks than allowed', async () => {
     const { webhooks } = await ada.ok(WebhooksDetailsDocument);
     for (let i = webhooks.totalCount; i < 97; i++)
       await ada.ok(CreateWebhookDocument, {
@@ -53,7 +53,7 @@ describe(`${AT_ONCE} who make the same at once`, () => {
     expect((await ada.ok(WebhooksDetailsDocument)).webhooks.totalCount).toBe(100);
   });
 
-  it('give a tenant one default experiment, once in its audit log', async () => {
+  it('give a tenant one default experiment, with one audit entry', async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const tenant = `tenant-${round}`;
       const client = await MlflowCaller.of(service, { tenant });

@@ -96,7 +96,7 @@ describe('a registered dataset', () => {
     expect(await stored('penguins', 1, 'csv')).toBe(true);
   });
 
-  it('reads JSON and Parquet under an allowed folder', async () => {
+  it('reads JSON and Parquet below an allowed folder', async () => {
     const cars = await register({ name: 'cars', source: { path: vegaPath('cars.json') } });
     expect(cars).toMatchObject({ format: 'JSON', rowCount: 406 });
     expect(cars.columns.find(({ name }) => name === 'Year')).toMatchObject({ type: 'TIMESTAMP' });
@@ -109,7 +109,7 @@ describe('a registered dataset', () => {
     );
   });
 
-  it('gets the next version under the same name, however many come at once', async () => {
+  it('gets the next version under the same name, however many come at the same time', async () => {
     await writeFile(join(folder, 'numbers.csv'), 'a,b\n1,x\n2,y\n');
     await writeFile(join(folder, 'numbers.json'), '[{ "a": 1 }]');
     const files = ['numbers.csv', 'numbers.json', 'numbers.csv', 'numbers.csv', 'numbers.json', 'numbers.csv'];
@@ -145,7 +145,7 @@ describe('a registered dataset', () => {
     ).toBe(0);
   });
 
-  it('is a copy: later changes to the file do not reach it, and damage to the copy is noticed', async () => {
+  it('is a copy: later changes of the file do not affect it, and a changed copy is noticed', async () => {
     const path = join(folder, 'changing.csv');
     await writeFile(path, 'a\n1\n');
     const { id } = await register({ name: 'changing', source: { path } });
@@ -164,7 +164,7 @@ describe('a registered dataset', () => {
     });
   });
 
-  it('knows the runs that used it, and they know it', async () => {
+  it('shows the runs that used it, and they show the dataset', async () => {
     const datasetId = await registerDataset(tess, { name: 'lineage', path: vegaPath('cars.json') });
     const { runId } = await startTraining(tess, {
       experimentId: await createExperiment(tess),
@@ -207,7 +207,7 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
     });
   }
 
-  it('names, sources and paths that are not allowed', async () => {
+  it('with a name, a source or a path that is not allowed', async () => {
     await writeFile(join(outside, 'secret.csv'), 'password\nhunter2\n');
     await writeFile(join(folder, 'fine.csv'), 'a\n1\n');
     await symlink(join(outside, 'secret.csv'), join(folder, 'link.csv'));
@@ -233,7 +233,7 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
       expect(error.extensions, path).toMatchObject({ code: 'INVALID_PATH', field: 'input.source.path' });
       messages.add(error.message);
     }
-    // Absent and forbidden look the same.
+    // An id that does not exist and a forbidden one give the same error.
     expect(messages.size).toBe(1);
     const path = join(folder, 'fine.csv');
     for (const name of ['', '..', 'a/b', 'ünder', ' x', 'a'.repeat(129), 'x\u200b', "x'; drop table dataset; --"]) {
@@ -267,7 +267,7 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
     }
   });
 
-  it('the uploads and datasets of other tenants, which look like none', async () => {
+  it('from an upload of another tenant, which gives the same error as an absent one', async () => {
     const other = await service.as({ tenant: 'other' });
     const { uploadId } = await other.upload('theirs.csv', 'a\n1\n');
     expect(
@@ -307,14 +307,14 @@ describe('files that a crash left', () => {
     await objects.put(key, Buffer.from('a\n1\n'));
     expect(await staged.sweep()).toBe(0);
     await context.db.asSystem((em) => em.execute(`update staged_object set created_at = now() - interval '25 hours'`));
-    // Others are those of the registrations refused above.
+    // The other keys belong to the refused registrations above.
     expect(await staged.sweep()).toBeGreaterThanOrEqual(1);
     await expect(objects.sizeBytes(key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     // As after a commit whose answer was lost.
     await staged.discard('acme/datasets/penguins/1/data.csv');
     const { datasets } = await tess.ok(DatasetsDetailsDocument, { first: 1, filter: { name: 'penguins' } });
     expect(datasets.nodes[0]?.preview.length).toBeGreaterThan(0);
-    // One who comes back after the sweep is told.
+    // A caller that returns after the sweep gets an error.
     await expect(context.db.transact(actor, (session) => staged.settle(session, [key]))).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     });
@@ -340,7 +340,7 @@ describe('how columns are read', () => {
   const read = async (input: object): Promise<Shown> =>
     (await tess.ok<{ registerDataset: { dataset: Shown } }>(READ, { input })).registerDataset.dataset;
 
-  it('is shown: encoding, delimiter, words for "no value", formats and doubts', async () => {
+  it('is shown: encoding, delimiter, words for "no value", formats and decisions', async () => {
     const text =
       'name;price;day;either\r\nÅsa;1.234,50 €;31/01/2024;01/02/2024\r\nBo;NA;01/02/2024;02/03/2024\r\n;12,5 ' +
       '€;;03/04/2024\r\n';
@@ -391,7 +391,7 @@ describe('how columns are read', () => {
     ]);
   });
 
-  it('stays that of the version before, unless columns say otherwise', async () => {
+  it('stays as in the version before, unless columns are given', async () => {
     await read({ name: 'versions', ...(await upload('a.csv', 'c,x\n1,a\n2,b\n')) });
     const second = await read({ name: 'versions', ...(await upload('b.csv', 'c,x,y\n-,a,true\n4,1,false\n')) });
     expect(second.columns.map(({ name, type }) => `${String(name)} ${String(type)}`)).toEqual([
@@ -407,7 +407,7 @@ describe('how columns are read', () => {
     expect(corrected).toMatchObject({ version: 3, columns: [{ name: 'c', type: 'STRING', distinctCount: 2 }, {}] });
   });
 
-  it('is refused where it cannot be, naming the field', async () => {
+  it('is refused when it is impossible, naming the field', async () => {
     const given = await upload('given.csv', 'a,b\n1,x\n2,y\n');
     const cases: [object, string][] = [
       [{ columns: [{ name: 'none' }] }, 'input.columns[0].name'],
@@ -432,7 +432,7 @@ describe('how columns are read', () => {
     }
   });
 
-  it('of a file registered before this was recorded is found out at its first use', async () => {
+  it('is found at the first use of a file that was registered before this was recorded', async () => {
     const { id } = await read({ name: 'old', ...(await upload('old.csv', 'a,b\n1,yes\n2,no\n')) });
     const { db, objects } = service.app.context;
     await db.asSystem((em) =>

@@ -33,7 +33,7 @@ async function weights(endpointId: string): Promise<Record<string, number>> {
 }
 
 describe('traffic', () => {
-  it('follows the weights, keeps keys where they are, and moves them only towards what grew', async () => {
+  it('follows the weights, keeps each key at its deployment, and moves keys only to a larger weight', async () => {
     const first = await serve(service, tess, times(1));
     const { endpointId, modelId } = first;
     const second = await makeVersion(service, { ...times(2), modelId });
@@ -80,7 +80,7 @@ describe('traffic', () => {
     expect(new Set(await route())).toEqual(new Set([b, c]));
   });
 
-  it('weights must be all, whole and of ready live deployments', async () => {
+  it('needs weights for all deployments, as whole numbers, and only for ready live ones', async () => {
     const { endpointId, deploymentId, modelId, versionId } = await serve(service, tess, times(1));
     const second = await makeVersion(service, { ...times(2), modelId });
     const b = await deploy(tess, { endpointId, modelVersionId: second.versionId, weightBps: 5_000 });
@@ -162,12 +162,12 @@ describe('traffic', () => {
     expect(listed.deployments.nodes).toEqual([{ status: 'FAILED' }]);
   });
 
-  it('never goes to a file that is not what was registered', async () => {
+  it('never goes to a file that is not the registered one', async () => {
     const { endpointId, deploymentId, modelId } = await serve(service, tess, times(1));
     const { versionId } = await makeVersion(service, { ...times(2), modelId });
     const { db, objects } = service.app.context;
     const version = await db.asSystem((em) => em.findOneOrFail(ModelVersion, { id: versionId }));
-    // A model of the same shape, which the runtime would take.
+    // A model with the same shapes, which the runtime would accept.
     await objects.put(version.objectKey!, Buffer.from(linear([3], 0)));
     const { deployModelVersion } = await tess.ok(DeployModelVersionDetailsDocument, {
       input: { endpointId, modelVersionId: versionId, mode: 'LIVE', weightBps: 10_000 },
@@ -182,7 +182,7 @@ describe('traffic', () => {
     expect(await weights(endpointId)).toEqual({ [deploymentId]: 10_000 });
   });
 
-  it('holds the files of loaded models no longer than the process serves', async () => {
+  it('holds the files of loaded models only as long as the process serves', async () => {
     const own = await startTestService();
     const { objects } = own.app.context;
     const localFile = objects.localFile.bind(objects);
@@ -227,7 +227,7 @@ describe('traffic', () => {
           /^(select|with)/i.test(sql) && /\b(endpoint|deployment|model|model_version|deployment_minute)\b/.test(sql),
       ).length;
     };
-    // The least of several: what works in the background reads too.
+    // The smallest of several counts, because background work reads too.
     const count = async (n: number) => Math.min(await once(n), await once(n), await once(n));
     const one = await count(1);
     expect(one).toBeLessThanOrEqual(8);

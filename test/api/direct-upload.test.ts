@@ -29,7 +29,7 @@ async function create(sizeBytes: number, fileName = 'table.csv'): Promise<{ uplo
   return (await caller.ok(CreateUploadDocument, { input: { fileName, sizeBytes } })).createUpload;
 }
 
-/** As a client without any token does it. */
+/** As a client without a token does it. */
 const send = (part: Part, content: Buffer) =>
   fetch(new URL(part.url, service.url), {
     method: 'PUT',
@@ -43,7 +43,7 @@ async function traces(): Promise<unknown[]> {
   ];
 }
 
-it('goes part by part to addresses without a token, and becomes one file with its SHA-256', async () => {
+it('goes part by part to URLs without a token, and becomes one file with its SHA-256', async () => {
   const content = randomBytes(130 * MIB);
   const { uploadId, parts } = await create(content.length);
   expect(
@@ -67,11 +67,11 @@ it('goes part by part to addresses without a token, and becomes one file with it
   });
   expect(await caller.ok(CompleteUploadDocument, { input: { uploadId } })).toEqual({ completeUpload });
   expect(await traces()).toEqual([]);
-  // Nobody changes it any more with an address that he kept.
+  // A URL that somebody kept cannot change it any more.
   expect((await send(parts[0]!, randomBytes(10))).status).toBe(404);
 });
 
-it('is used like any upload, and completed once when two ask at once', async () => {
+it('is used like any upload, and completed once by two calls at the same time', async () => {
   const content = Buffer.from('a,b\n1,2\n');
   const { uploadId, parts } = await create(content.length, 'folder/table.csv');
   await send(parts[0]!, content);
@@ -86,7 +86,7 @@ it('is used like any upload, and completed once when two ask at once', async () 
   expect(registerDataset.dataset.rowCount).toBe(1);
 });
 
-it('is completed by two at once though the store forgets the parts before it shows the file, as S3 does', async () => {
+it('is completed by two calls at the same time although the store forgets the parts before it shows the file, as S3 does', async () => {
   const content = Buffer.from('a,b\n1,2\n');
   const { uploadId, parts } = await create(content.length);
   await send(parts[0]!, content);
@@ -112,14 +112,14 @@ it('is completed by two at once though the store forgets the parts before it sho
   expect(await traces()).toEqual([]);
 });
 
-it('takes an empty file', async () => {
+it('accepts an empty file', async () => {
   const { uploadId, parts } = await create(0);
   expect(parts).toHaveLength(1);
   await send(parts[0]!, Buffer.alloc(0));
   await caller.ok(CompleteUploadDocument, { input: { uploadId } });
 });
 
-it('refuses what was not announced, is too large, or is another tenant’s', async () => {
+it('refuses what was not announced, is too large, or belongs to another tenant', async () => {
   const { uploadId, parts } = await create(100);
   await send(parts[0]!, randomBytes(99));
   expect((await caller.fails(CompleteUploadDocument, { input: { uploadId } })).message).toBe(
@@ -146,7 +146,7 @@ it('refuses what was not announced, is too large, or is another tenant’s', asy
   await caller.ok(CompleteUploadDocument, { input: { uploadId } });
 });
 
-it('leaves nothing of one that is never completed', async () => {
+it('leaves nothing of an upload that is never completed', async () => {
   const { uploadId, parts } = await create(100);
   await send(parts[0]!, randomBytes(100));
   await sql(
@@ -159,7 +159,7 @@ it('leaves nothing of one that is never completed', async () => {
   expect((await caller.fails(CompleteUploadDocument, { input: { uploadId } })).extensions.code).toBe('NOT_FOUND');
 });
 
-it('answers nothing at addresses that it has not signed', async () => {
+it('answers nothing at URLs that it has not signed', async () => {
   const { parts } = await create(100);
   const url = new URL(parts[0]!.url, service.url);
   for (const [name, value] of [

@@ -42,7 +42,7 @@ const wordsOf = (text: string): string[] => text.toLowerCase().match(/[a-z0-9]+/
 
 const nameOf = (document: string): string => getOperationAST(parse(document))?.name?.value ?? '';
 
-/** The committed text must say what was produced; with UPDATE_DOCS=1 it is made to. */
+/** Compares the committed text with the generated one; with UPDATE_DOCS=1 writes it. */
 function expectDocument(path: string, produced: string): void {
   const committed = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const difference = firstDifference(committed, produced);
@@ -62,11 +62,11 @@ describe('the documents', () => {
   }, 300_000);
   afterAll(() => service?.close());
 
-  it('show what the service answers', () => {
+  it('show the answers of the service', () => {
     expectDocument(GUIDE, guide.markdown);
   });
 
-  it('show GraphQL that runs', async () => {
+  it('show GraphQL that works', async () => {
     const byName = new Map([...operations.values()].map((document) => [nameOf(document), document]));
     for (const page of PAGES) {
       const markdown = readFileSync(page, 'utf8');
@@ -83,7 +83,7 @@ describe('the documents', () => {
     }
   });
 
-  it('and GraphiQL offer operations that run', async () => {
+  it('and GraphiQL offer operations that work', async () => {
     for (const { title, query, variables } of EXAMPLES) await guide.try(query, `GraphiQL’s "${title}"`, variables);
   });
 
@@ -95,7 +95,7 @@ describe('the documents', () => {
     expect(predict.predictions.map(({ label }) => label)).toEqual(['Adelie', 'Gentoo']);
   });
 
-  it('and the operations that they share are all used', () => {
+  it('use all operations that they share', () => {
     const demo = readdirSync('demo')
       .map((file) => readFileSync(join('demo', file), 'utf8'))
       .join('\n');
@@ -106,7 +106,7 @@ describe('the documents', () => {
   });
 });
 
-it('every query behind a link of MLflow fits the schema', async () => {
+it('every query of a link of MLflow is valid in the schema', async () => {
   const [experiment, id] = ['a'.repeat(32), '0123456789abcdef'.repeat(2)];
   const schema = await serviceSchema();
   for (const hash of ['', '/runs/' + id, '/models/m-' + id].flatMap((end) => [
@@ -123,11 +123,11 @@ it('every query behind a link of MLflow fits the schema', async () => {
   }
 });
 
-it('every shared operation fits the schema', async () => {
+it('every shared operation is valid in the schema', async () => {
   for (const [name, document] of operations) expect(validate(await serviceSchema(), parse(document)), name).toEqual([]);
 });
 
-it('the table of settings is that of the code', () => {
+it('the table of settings matches the code', () => {
   const path = 'docs/configuration.md';
   const page = readFileSync(path, 'utf8');
   const rows = describeSettings().map(
@@ -138,7 +138,7 @@ it('the table of settings is that of the code', () => {
   expect(readFileSync(path, 'utf8')).toContain(`${table}\n\n`);
 });
 
-it('the numbers of gates and alerts are those of the code', () => {
+it('the numbers of gates and alerts match the code', () => {
   const page = readFileSync('docs/concepts.md', 'utf8');
   const { evaluation, validation, shadow } = DEFAULT_GATE_POLICY;
   const { psi, alpha, predictionSigmas } = DEFAULT_DRIFT_THRESHOLDS;
@@ -167,7 +167,7 @@ it('every error code is explained', () => {
   expect(Object.values(ErrorCode).filter((code) => !page.includes(`| \`${code}\` |`))).toEqual([]);
 });
 
-it('every part of the schema is described by more than its name', async () => {
+it('every part of the schema has a description that says more than its name', async () => {
   const bare: string[] = [];
   let parts = 0;
   const look = (path: string, name: string, description: string | null | undefined) => {
@@ -194,7 +194,7 @@ it('every part of the schema is described by more than its name', async () => {
   expect(bare).toEqual([]);
 });
 
-it('links and paths lead to files that are there', () => {
+it('links and paths lead to files that exist', () => {
   for (const page of [...PAGES, ...readdirSync('docs/adr').map((file) => join('docs/adr', file))]) {
     const markdown = readFileSync(page, 'utf8');
     for (const [, target = ''] of markdown.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {

@@ -1,4 +1,4 @@
-// One file because all its tests send the same bad values through every door of the same service.
+// One file because all its tests send the same bad values through every interface of the same service.
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -40,7 +40,7 @@ let tess: Caller;
 let mlflow: MlflowCaller;
 let peer: Server;
 let trackingUri: string;
-/** What the other tracking server has. */
+/** The content of the other tracking server. */
 let theirs: { experiment: Json; runs: Json[]; models: Json[]; history: Json[] };
 let experimentId: string;
 let runId: string;
@@ -143,9 +143,9 @@ interface BadValue {
   what: string;
   graphql?: () => [mutation: TypedDocument<object, never>, input: object];
   mlflow?: () => [path: string, body: object];
-  /** What is changed in a sound archive, and where the refusal says that it is. */
+  /** The change to a valid archive, and the place that the refusal must name. */
   archive?: [change: (parts: ArchiveParts) => void, place: RegExp];
-  /** What another tracking server says. */
+  /** The answers of another tracking server. */
   theirs?: (things: ReturnType<typeof theirThings>) => void;
 }
 
@@ -161,7 +161,7 @@ const BAD: BadValue[] = [
   ].map(([what, name]): BadValue => ({
     what: what!,
     graphql: () => [CreateRunDocument, { experimentId, name }],
-    // An empty name is none there.
+    // There, an empty name means no name.
     ...(name !== '' && { mlflow: () => ['runs/create', { experiment_id: hexOf(experimentId), run_name: name }] }),
     archive: [({ runs }) => void (runs[1]!['name'] = name), /runs\/00001\.ndjson line 2: name: /],
   })),
@@ -183,7 +183,7 @@ const BAD: BadValue[] = [
         kind === 'params' ? LogParamsDetailsDocument : SetRunTagsDetailsDocument,
         { runId, [kind]: [pair(key!, value)] },
       ],
-      // Long values are cut there, as MLflow's server does.
+      // Long values are cut there, as in MLflow's server.
       ...(value === 'v' && { mlflow: () => ['runs/log-batch', { run_id: hexOf(runId), [kind]: [pair(key!, value)] }] }),
       archive: [
         ({ runs }) => void (runs[0]![kind] = { [key!]: value }),
@@ -393,13 +393,13 @@ const rows = async () => {
   return counts;
 };
 
-it('a sound archive and a sound server are taken', async () => {
+it('a valid archive and a valid server are accepted', async () => {
   expect(await importOf(() => undefined)).toMatchObject({ status: 'SUCCEEDED', result: { runs: 2 } });
   const brought = await importFrom(() => undefined);
   expect(brought).toMatchObject({ status: 'SUCCEEDED', result: { problems: [] } });
 });
 
-/** The values that can come through one door. */
+/** The values that can come through one interface. */
 const through = <K extends 'graphql' | 'mlflow' | 'archive' | 'theirs'>(door: K) =>
   BAD.flatMap(({ what, [door]: bad }) => (bad === undefined ? [] : [{ what, bad: bad as NonNullable<BadValue[K]> }]));
 
@@ -434,7 +434,7 @@ describe('an archive is refused at once, with the place of', () => {
   });
 });
 
-describe('an import from another server lists as a problem, and brings the rest,', () => {
+describe('an import from another server lists as a problem, and imports the rest,', () => {
   it.each(through('theirs'))('$what', async ({ bad }) => {
     const { status, attempt, result, errorMessage } = await importFrom(bad);
     expect({ status, attempt }, errorMessage ?? '').toEqual({ status: 'SUCCEEDED', attempt: 1 });

@@ -37,7 +37,7 @@ async function april(): Promise<Flight[]> {
     distance: distance!.values[row] as number,
     origin: origin!.values[row] as string,
   }));
-  // A stride that shares no factor with the count visits each row once.
+  // A step that shares no factor with the count visits each row once.
   return flights.map((_, i) => flights[(i * 7_919) % flights.length]!);
 }
 
@@ -134,7 +134,7 @@ it(
       (items) => items.some(({ change }) => change === 'RESOLVED'),
       60_000,
     );
-    /** Sends flights, and waits until each of them has been judged. */
+    /** Sends flights, and waits until all of them have been analysed. */
     const judge = async (rows: readonly Flight[]) => {
       const before = (await windows(deployment.id)).reduce((sum, { drift }) => sum + drift!.rows, 0);
       await predict(endpoint.id, rows);

@@ -33,7 +33,7 @@ async function weights(endpointId: string): Promise<Record<string, number>> {
 }
 
 describe('endpoints', () => {
-  it('are created, listed, changed and deleted with all they served', async () => {
+  it('are created, listed, changed and deleted with all their data', async () => {
     const { endpointId, modelId } = await serve(service, tess, times(1), {
       name: 'life-cycle',
       slaLatencyP95Ms: 40,
@@ -66,7 +66,7 @@ describe('endpoints', () => {
       (await tess.fails(PredictDetailsDocument, { input: { endpointName: 'life-cycle', rows: [{ x: 1 }] } })).extensions
         .code,
     ).toBe('NOT_FOUND');
-    // What was counted of it has nowhere to go and stops nobody.
+    // Its counters have no endpoint any more, and this stops nothing.
     await service.app.context.services.traffic.flush();
     const { events } = await tess.ok(EventsDetailsDocument, { filter: { modelId } });
     expect(events.nodes.map(({ type }) => type)).toEqual(['MODEL_UNDEPLOYED', 'MODEL_DEPLOYED']);
@@ -97,7 +97,7 @@ describe('endpoints', () => {
     expect(infinite.extensions.code).toBe('BAD_USER_INPUT');
   });
 
-  it('and everything about them are not there for another tenant', async () => {
+  it('do not exist for another tenant', async () => {
     const { endpointId, deploymentId, modelId, versionId } = await serve(service, tess, times(1));
     const other = await service.as({ tenant: 'other' });
     const own = await makeVersion(service, { ...times(1), tenant: 'other' });

@@ -1,4 +1,4 @@
-// one file because its tests share one running service, which takes longer to start than most of them to run.
+// One file because its tests share one running service, which takes longer to start than most of the tests.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { hangsAbove1000, linear, multilayer } from '../fixtures/models/build.js';
@@ -94,7 +94,7 @@ const metricOf = (evaluation: EvaluationView, name: string): Metric =>
   evaluation.metrics.find((metric) => metric.name === name)!;
 
 describe('an evaluation', () => {
-  it('rebuilds the training’s holdout, measures the stored file there and tells it as data, gate and page', async () => {
+  it('rebuilds the training’s holdout, measures the stored file on it, and stores report, gate and page', async () => {
     const modelId = await createModel(tess, { name: 'tumours' });
     const version = await register(tess, { modelId, runId: tumours.runId });
     const job = await evaluate(tess, { modelVersionId: version.id });
@@ -106,7 +106,7 @@ describe('an evaluation', () => {
       baselineVersion: null,
       dataset: { id: tumours.datasetId },
     });
-    // The same rows and the same model as in the training: the same metrics.
+    // The same rows and the same model as in the training give the same metrics.
     for (const { name, value } of found.modelVersion.metrics) {
       const metric =
         name.startsWith('holdout.') && name !== 'holdout.loss'
@@ -167,7 +167,7 @@ describe('an evaluation', () => {
     expect((await evaluationOf((await evaluate(tess, { modelVersionId: first.id })).id)).againstBaseline).toBeNull();
   });
 
-  it('goes without a baseline that cannot answer, unless that one was asked for', async () => {
+  it('runs without a baseline that cannot answer, unless that baseline was requested', async () => {
     const modelId = await createModel(tess);
     const other = await registerUpload(tess, modelId, linear([1, 1], 0));
     const version = await register(tess, { modelId, runId: tumours.runId });
@@ -179,7 +179,7 @@ describe('an evaluation', () => {
     expect(failed.errorCode).toBe('BAD_USER_INPUT');
   });
 
-  it('judges regression, with slices by category, and by all rows of another dataset', async () => {
+  it('measures a regression, with slices by category, and all rows of another dataset', async () => {
     const modelId = await createModel(tess, { task: 'REGRESSION' });
     const { runId } = await trainOn(tess, cars, {
       ...CARS_CONFIG,
@@ -206,7 +206,7 @@ describe('an evaluation', () => {
     expect(foreign.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.datasetId' });
   });
 
-  it('judges clusters by their silhouette, as the training did', async () => {
+  it('measures clusters by their silhouette, as the training did', async () => {
     const modelId = await createModel(tess, { task: 'CLUSTERING', modelType: 'KMEANS' });
     const { uploadId } = await tess.upload('iris.csv', fixtureBytes('iris.csv'));
     const datasetId = await registerDataset(tess, { name: 'iris', uploadId });
@@ -233,7 +233,7 @@ describe('an evaluation', () => {
     expect(metricOf(onAll, 'silhouette').value).toBeCloseTo(metricOf(found, 'silhouette').value, 1);
   });
 
-  it('of an uploaded version needs dataset and target, and its outputs must fit them', async () => {
+  it('of an uploaded version needs dataset and target, and its outputs must match them', async () => {
     const modelId = await createModel(tess, { task: 'REGRESSION', modelType: 'LINEAR_REGRESSION' });
     const { uploadId } = await tess.upload(
       'points.csv',
@@ -275,7 +275,7 @@ describe('an evaluation', () => {
     expect(wrong).toMatchObject({ errorCode: 'INVALID_TENSOR', errorMessage: expect.stringContaining('2 classes') });
   });
 
-  it('refuses what it cannot judge before a job is made', async () => {
+  it('refuses what it cannot measure before a job is created', async () => {
     const modelId = await createModel(tess);
     const version = await register(tess, { modelId, runId: tumours.runId });
     const elsewhere = await register(tess, { modelId: await createModel(tess), runId: tumours.runId });
@@ -306,7 +306,7 @@ describe('an evaluation', () => {
 });
 
 describe('the validation pipeline', () => {
-  it('records every check, and a failed one keeps the version where it is', async () => {
+  it('records every check, and a failed one keeps the version in its stage', async () => {
     const modelId = await createModel(tess);
     const version = await register(tess, { modelId, runId: tumours.runId });
     expect(await validate(tess, version.id)).toMatchObject({ result: { passed: true, sampleRows: 200 } });
@@ -322,7 +322,7 @@ describe('the validation pipeline', () => {
     console.log(`validation: p95 of single-row predictions ${gate!.checks[2]!.got} ms`);
   });
 
-  it('notices a file and a signature that are not what was registered', async () => {
+  it('notices a file and a signature that differ from the registered ones', async () => {
     const modelId = await createModel(tess);
     const version = await register(tess, { modelId, runId: tumours.runId });
     const { db, objects } = service.app.context;
@@ -336,7 +336,7 @@ describe('the validation pipeline', () => {
     expect(gate!.checks[0]!.got).toMatch(/SHA-256 .*inputs radius: absent.*inputs x: FP32 \[-1, 2\], not recorded/);
   });
 
-  it('fails an upload without any holdout metric, and says what to do', async () => {
+  it('fails for an upload without any holdout metric, and says what to do', async () => {
     const version = await registerUpload(tess, await createModel(tess), linear([1, 2], 0));
     expect((await validate(tess, version.id)).result).toMatchObject({
       passed: false,
@@ -345,7 +345,7 @@ describe('the validation pipeline', () => {
     });
   });
 
-  it('is cancelled at once, and a model that hangs does not outlive it', async () => {
+  it('is cancelled at once, and ends a model that hangs', async () => {
     const modelId = await createModel(tess, { task: 'REGRESSION' });
     const version = await registerUpload(tess, modelId, hangsAbove1000());
     const { uploadId } = await tess.upload('huge.csv', `x,y\n${'5000,1\n'.repeat(50)}`);
@@ -359,7 +359,7 @@ describe('the validation pipeline', () => {
     await tess.ok(CancelJobDetailsDocument, { input: { jobId: id } });
     await jobEnd(tess, id, 'CANCELLED');
     expect(performance.now() - startedAt).toBeLessThan(2_000);
-    // The worker is free for the next.
+    // The worker is free for the next job.
     const next = await register(tess, { modelId: await createModel(tess), runId: tumours.runId });
     await validate(tess, next.id);
   });

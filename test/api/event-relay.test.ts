@@ -40,7 +40,7 @@ it(
     expect(followed.map(({ payload }) => (payload as { n: number }).n)).toEqual(
       Array.from({ length: EVENTS }, (_, i) => i + 1),
     );
-    // What one transaction has written has its number.
+    // The events of one transaction have their numbers.
     const [event] = await admin.query<{ most: number }>(
       `select max(count)::int as most from (select count(*) from event group by xmin::text) by_transaction`,
     );

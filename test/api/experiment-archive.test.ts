@@ -1,4 +1,4 @@
-// one file because all its tests read the archive that the first of them makes.
+// One file because all its tests read the archive that the first test makes.
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { extract, pack, type Header } from 'tar-stream';
@@ -45,7 +45,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-/** A mutation that starts a job. */
+/** Sends a mutation that starts a job. */
 type Start<Input> = TypedDocument<Record<string, { job: { id: string } }>, { input: Input }>;
 
 const begin = async <Input>(caller: Caller, document: Start<Input>, input: Input): Promise<string> =>
@@ -89,7 +89,7 @@ const put = (path: string, body: string | Buffer) =>
 const hexOf = (id: string) => id.replaceAll('-', '');
 const uuidOf = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
-/** Everything of a run, as its clients see it. */
+/** All data of a run, as its clients see it. */
 async function runOf(client: MlflowCaller, id: string) {
   const { run } = await client.get<{ run: MlflowRun }>('runs/get', { run_id: id });
   const histories: Record<string, unknown> = {};
@@ -107,7 +107,7 @@ let childId: string;
 let modelId: string;
 let before: unknown[];
 
-it('puts an experiment with all that is in it into one archive', async () => {
+it('writes an experiment with all its data to one archive', async () => {
   experimentId = (
     await mlflow.post<{ experiment_id: string }>('experiments/create', {
       name: 'archived',
@@ -176,7 +176,7 @@ it('puts an experiment with all that is in it into one archive', async () => {
   expect(archive.length).toBe(result['sizeBytes']);
 });
 
-it('and brings it back as it was after it was collected as garbage, once', async () => {
+it('restores it completely after it was collected as garbage, once', async () => {
   await mlflow.post('experiments/delete', { experiment_id: experimentId });
   await succeeded(root, CollectGarbageDocument, { olderThanDays: 0 });
   expect(await query(service, 'select 1 from run where id = $1', [uuidOf(parentId)])).toEqual([]);
@@ -219,7 +219,7 @@ it('and brings it back as it was after it was collected as garbage, once', async
   expect(await query(service, `select 1 from experiment where name like 'archived%'`)).toHaveLength(1);
 });
 
-it('in another tenant everything has ids of its own', async () => {
+it('gives everything new ids in another tenant', async () => {
   const other = await service.as({ tenant: 'other', role: Role.ENGINEER });
   const { uploadId } = await other.upload('experiment.tar', archive);
   const result = await succeeded(other, ImportExperimentDocument, { uploadId, name: 'a copy' });
@@ -253,7 +253,7 @@ function tarOf(all: Entry[]): Promise<Buffer> {
   return buffer(tar);
 }
 
-it('refuses whatever is not such an archive, and writes nothing of it', async () => {
+it('refuses everything that is not such an archive, and writes nothing of it', async () => {
   const all = await entries();
   const changed = (name: string | RegExp, change: (body: string) => string): Entry[] =>
     all.map(([header, body]) => [
@@ -311,7 +311,7 @@ it('refuses whatever is not such an archive, and writes nothing of it', async ()
   expect((await refused(stranger, ImportExperimentDocument, { uploadId })).extensions.code).toBe('NOT_FOUND');
 });
 
-it('one that is here only in part is neither restored nor exported nor collected while its import is at it', async () => {
+it('an experiment that is imported only in part is not restored, exported or collected while its import runs', async () => {
   const half = await service.as({ tenant: 'half', role: Role.ADMIN });
   const client = await MlflowCaller.of(service, { tenant: 'half', role: Role.ADMIN });
   const { uploadId } = await half.upload('experiment.tar', archive);
@@ -345,7 +345,7 @@ it('one that is here only in part is neither restored nor exported nor collected
     kept: [{ type: 'experiment', id: experiment!.id, reason: 'an import is writing it' }],
   });
   expect(await rows()).toEqual(runsBefore);
-  // What another import of the same archive would write, this one is writing.
+  // Another import of the same archive would write what this one is writing.
   const worker = await startTestService(
     { ROLE: 'worker', DATA_DIR: service.app.context.config.DATA_DIR },
     service.database,
@@ -373,7 +373,7 @@ it('one that is here only in part is neither restored nor exported nor collected
 });
 
 it('an archive stays while an import waits for it, however long', async () => {
-  // Nobody works here.
+  // No worker runs.
   const idle = await startTestService({ ROLE: 'api' });
   try {
     const caller = await idle.as();
@@ -397,10 +397,10 @@ it('an archive stays while an import waits for it, however long', async () => {
   }
 });
 
-it('ids of another tenant and ids of nobody look the same to who sends them', async () => {
+it('ids of another tenant and ids that do not exist give the same answer', async () => {
   const curious = await service.as({ tenant: 'curious' });
   const [taken, free] = [smallArchive(), smallArchive()];
-  // A run that another tenant has.
+  // A run of another tenant.
   taken.runs[1]!['id'] = uuidOf(childId);
   const outcomes = [];
   for (const parts of [taken, free]) {

@@ -55,15 +55,15 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-/** The data of a query, which has no error whatever the values are. */
+/** The data of a query; it has no error, whatever the values are. */
 async function whole<T>(query: string, variables: Record<string, unknown>): Promise<T> {
   const { data, errors } = await tess.send<T>(query, variables);
   expect(errors ?? []).toEqual([]);
   return data as T;
 }
 
-describe('extreme metrics, long texts and names of JavaScript', () => {
-  it('are compared and drawn', async () => {
+describe('extreme metrics, long texts and names of JavaScript properties', () => {
+  it('are compared and shown as curves', async () => {
     const query = `query ($input: CompareRunsInput!) { compareRuns(input: $input) {
       params { differing { key values } equal { key value } } tags { differing { key } equal { key } }
       metrics { key direction values { value step delta relativeDelta isBest } significance { mean baselineMean reason
@@ -91,7 +91,7 @@ describe('extreme metrics, long texts and names of JavaScript', () => {
     }
   });
 
-  it('stand on parallel axes', async () => {
+  it('are shown on parallel axes', async () => {
     const { parallelCoordinates } = await whole<{ parallelCoordinates: { axes: { key: string }[] } }>(
       `query ($input: ParallelCoordinatesInput!) { parallelCoordinates(input: $input) {
         axes { source key kind low high categories direction } lines { positions texts } } }`,
@@ -108,7 +108,7 @@ describe('extreme metrics, long texts and names of JavaScript', () => {
     );
   });
 
-  it('are explained by their parameters, by ranks where squares do not hold', async () => {
+  it('are explained by their parameters, with ranks when squares are not exact', async () => {
     const query = `query ($input: ParameterImportanceInput!) { parameterImportance(input: $input) { method runCount runsLeftOut outOfBagR2 rest
       params { key kind importance standardDeviation permutation } interactions { keys importance standardDeviation } leftOut { key reason } } }`;
     for (const metricKey of ['end', 'huge', 'constructor', '__proto__']) {
@@ -119,7 +119,7 @@ describe('extreme metrics, long texts and names of JavaScript', () => {
     }
   });
 
-  it('are thinned, searched, ordered and shown', async () => {
+  it('are reduced, searched, ordered and shown', async () => {
     const query = `query ($filter: RunFilterInput, $orderBy: [RunOrderInput!], $where: String) {
       runs(first: 50, filter: $filter, orderBy: $orderBy, where: $where) { totalCount nodes { params { key value } metrics { key value step }
         few: metricHistory(key: "course", maxPoints: 4) { value } odd: metricHistory(key: "__proto__", maxPoints: 10) { value } } } }`;
@@ -139,7 +139,7 @@ describe('extreme metrics, long texts and names of JavaScript', () => {
     }
   });
 
-  it('come back over the MLflow protocol', async () => {
+  it('are returned by the MLflow protocol', async () => {
     const experiments = [experimentId.replaceAll('-', '')];
     for (const name of NAMES) {
       const { run } = await mlflow.post<{ run: MlflowRun }>('runs/create', { experiment_id: '0', start_time: 1 });

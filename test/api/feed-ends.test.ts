@@ -58,7 +58,7 @@ const finish = (runId: string, status: FinalRunStatus = 'FINISHED') =>
 const toEnd = (query: string, variables: object) => tess.collect<Row>(query, { ...variables }, never);
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => ({ seq: i + 1 }));
 
-/** A feed that the test looks at while it is open. */
+/** A feed that the test can observe while it is open. */
 function open(query: string, variables: Record<string, unknown>) {
   const client = tess.socket();
   const seen: Row[] = [];
@@ -96,7 +96,7 @@ describe('the metrics and the log of a run', () => {
     await Promise.all([metrics.close(), logs.close()]);
   });
 
-  it('complete at once for a run that has ended, with what is after `after`', async () => {
+  it('complete at once for a run that has ended, with the rows after `after`', async () => {
     const runId = await newRun(tess);
     await log(runId, 1_203);
     await print(runId, 3);
@@ -109,7 +109,7 @@ describe('the metrics and the log of a run', () => {
     expect(await toEnd(LOGS, { runId, after: 0 })).toEqual(upTo(3));
   });
 
-  it(`lose nothing and repeat nothing in ${ROUNDS} runs that end at any moment of the following`, async () => {
+  it(`lose nothing and repeat nothing in ${ROUNDS} runs that end at any moment`, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const runId = await newRun(tess);
       const before = Math.floor(Math.random() * 1_500);
@@ -128,7 +128,7 @@ describe('the metrics and the log of a run', () => {
     }
   }, 120_000);
 
-  it('stay open with `follow: true`, over a late write and a resumed run', async () => {
+  it('stay open with `follow: true`, during a late write and a resumed run', async () => {
     const runId = await newRun(tess);
     await log(runId, 2);
     await finish(runId);
@@ -136,10 +136,10 @@ describe('the metrics and the log of a run', () => {
     await expect.poll(() => staying.seen.length).toBe(2);
     await log(runId, 1);
     await expect.poll(() => staying.seen.length).toBe(3);
-    // Who comes after the late write gets it, and the end.
+    // A follower that comes after the late write gets the row and the end.
     expect(await toEnd(METRICS, { runId, after: 0 })).toEqual(upTo(3));
     await mutate(tess, ResumeRunDetailsDocument, { runId });
-    // The end that others have read does not end those who come after the resumption.
+    // The end that earlier followers have read does not end those that come after the resumption.
     const resumed = toEnd(METRICS, { runId, after: 0 });
     await log(runId, 2);
     await pause(300);

@@ -73,7 +73,7 @@ async function collect(input: object, caller = root): Promise<Collection['result
   return result;
 }
 
-/** Rows of a run that are left anywhere. */
+/** All remaining rows of a run. */
 async function rowsOf(runId: string): Promise<Record<string, number>> {
   const tables = [
     'run_param',
@@ -120,7 +120,7 @@ async function fullRun(experimentId: string): Promise<{ runId: string; key: stri
 }
 
 describe('collecting garbage', () => {
-  it('removes a deleted run with everything that is its, and nothing else', async () => {
+  it('removes a deleted run with all its data, and nothing else', async () => {
     const experimentId = await createExperiment(root);
     const { runId, key } = await fullRun(experimentId);
     const kept = await fullRun(experimentId);
@@ -150,7 +150,7 @@ describe('collecting garbage', () => {
     expect(run).toEqual({ state: 'ACTIVE', parent: null });
   });
 
-  it('removes a deleted experiment and makes its name free', async () => {
+  it('removes a deleted experiment, whose name is then free', async () => {
     const input = { name: 'to be collected' };
     const { experiment } = await mutate(root, CreateExperimentDetailsDocument, input);
     await fullRun(experiment.id);
@@ -167,7 +167,7 @@ describe('collecting garbage', () => {
     );
   });
 
-  it('takes a training with its checkpoints, but not one that a registered version came from', async () => {
+  it('removes a training with its checkpoints, but not one that is the source of a registered version', async () => {
     const experimentId = await createExperiment(root);
     const datasetId = await registerDataset(root, { name: 'cars', path: vegaPath('cars.json') });
     const config = {
@@ -201,12 +201,12 @@ describe('collecting garbage', () => {
     expect(await rowsOf(used.runId)).toMatchObject({ run: 1 });
   });
 
-  it('goes on after a cancellation, and a run that is half gone is not restored', async () => {
+  it('continues after a cancellation, and a run that is half removed is not restored', async () => {
     const experimentId = await createExperiment(root);
     const { runId } = await fullRun(experimentId);
     const other = await createRun(root, { experimentId });
     await mutate(root, DeleteExperimentDetailsDocument, { id: experimentId });
-    // As a collection leaves it that was killed in the middle of the points.
+    // The state that a collection leaves when it is killed between points.
     await query(service, 'delete from run_counter where run_id = $1', [runId]);
     await query(service, 'delete from metric_point where run_id = $1 and step = 1', [runId]);
     await mutate(root, RestoreExperimentDetailsDocument, { id: experimentId });
@@ -217,7 +217,7 @@ describe('collecting garbage', () => {
     expect(await rowsOf(runId)).toEqual({});
   });
 
-  it('reports orphans both ways, and none in a sound store', async () => {
+  it('reports orphans in both directions, and none in a complete store', async () => {
     const tenant = await service.as({ tenant: 'orphans', role: Role.ADMIN });
     const experimentId = await createExperiment(tenant);
     const runId = await createRun(tenant, { experimentId });
@@ -258,7 +258,7 @@ describe('collecting garbage', () => {
     expect(looks).toBe(1);
   });
 
-  it('tells its progress by what it may take', async () => {
+  it('reports its progress by what it may remove', async () => {
     const experimentId = await createExperiment(root);
     const runIds = await Promise.all([1, 2, 3].map(() => createRun(root, { experimentId })));
     for (const runId of runIds) await mutate(root, DeleteRunDetailsDocument, { runId });
@@ -268,7 +268,7 @@ describe('collecting garbage', () => {
     expect(await query(service, told, [jobId])).toEqual([{ progress: 1 }]);
   });
 
-  it('is for administrators, and refuses what makes no sense', async () => {
+  it('is for ADMIN, and refuses invalid requests', async () => {
     const engineer = await service.as({ role: Role.ENGINEER });
     expect((await refused(engineer, CollectGarbageDocument, {})).extensions.code).toBe('FORBIDDEN');
     for (const [input, field] of [
@@ -286,7 +286,7 @@ describe('collecting garbage', () => {
     expect((await refused(root, CollectGarbageDocument, { runIds: [foreign] })).extensions.code).toBe('NOT_FOUND');
   });
 
-  it('leaves others their turn while it removes many points', async () => {
+  it('lets other requests run while it removes many points', async () => {
     const points = Number(process.env['MATIH_FAULT_POINTS'] ?? 100_000);
     const experimentId = await createExperiment(root);
     const [runId, busy] = [await createRun(root, { experimentId }), await createRun(root, { experimentId })];

@@ -1,4 +1,4 @@
-// one file because its tests share one running service, which takes longer to start than most of them to run.
+// One file because its tests share one running service, which takes longer to start than most of the tests.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
@@ -76,7 +76,7 @@ const TWO = classifier(['no', 'yes'], [[-1], [1]], [0, 0]);
 const THREE = classifier(['a', 'b', 'c'], [[-1], [0], [1]], [0, 0.5, 0]);
 
 describe('predictions', () => {
-  it('are read back by their request id at once, with inputs, answers and, once told, truths', async () => {
+  it('are returned by their request id at once, with inputs, answers and, when recorded, ground truth', async () => {
     const name = newName();
     const { deploymentId, versionId } = await serve(service, tess, TWO, { name });
     const answer = await predict(tess, { endpointName: name, rows: [{ X: 2 }, { X: -1 }], requestId: 'first' });
@@ -145,7 +145,7 @@ describe('predictions', () => {
     expect(predictions.nodes).toEqual([{ requestId: 'r3', answers: [{ value: 7 }] }]);
   });
 
-  it('say why they cannot be read: not sampled, never made, failed, used twice', async () => {
+  it('explain why they cannot be read: not sampled, never made, failed, used twice', async () => {
     const [sampled, name] = [newName(), newName()];
     await serve(service, tess, LINE, { name: sampled, logSampleRate: 0 });
     const { endpointId, deploymentId } = await serve(service, tess, LINE, { name });
@@ -156,7 +156,7 @@ describe('predictions', () => {
     const absent = await tess.fails(PredictionDetailsDocument, { endpointName: name, requestId: 'never' });
     expect(absent.extensions.code).toBe('NOT_FOUND');
     expect(absent.message).toContain('was made more than 30 days ago');
-    // In this process the second one is told at once; another process would answer it, and log it.
+    // This process refuses the second request at once; another process would answer it, and log it.
     await predict(tess, { endpointName: name, rows: [{ x: 1 }], requestId: 'twice' });
     const second = await tess.fails(PredictDetailsDocument, {
       input: { endpointName: name, rows: [{ x: 2 }], requestId: 'twice' },
@@ -179,7 +179,7 @@ describe('predictions', () => {
     }
     // The same id at another endpoint is another request.
     await predict(tess, { endpointName: sampled, rows: [{ x: 1 }], requestId: 'twice' });
-    // A request that was refused has used nothing up.
+    // A refused request does not use up its id.
     const refused = await tess.send(PredictDetailsDocument, {
       input: { endpointName: name, rows: [{ x: 'one' }], requestId: 'again' },
     });
@@ -204,7 +204,7 @@ describe('predictions', () => {
 });
 
 describe('ground truth', () => {
-  it('takes the good records of a batch and names each bad one', async () => {
+  it('accepts the good records of a batch and names each bad one', async () => {
     const name = newName();
     await serve(service, tess, TWO, { name });
     await predict(tess, { endpointName: name, rows: [{ X: 2 }, { X: -1 }], requestId: 'a' });
@@ -251,7 +251,7 @@ describe('ground truth', () => {
     expect((await refusal(name, [])).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.records' });
   });
 
-  it('may be sent again, and replaces what was said before, with its history', async () => {
+  it('may be sent again, and replaces the earlier value, with its history', async () => {
     const name = newName();
     await serve(service, tess, TWO, { name });
     await predict(tess, { endpointName: name, rows: [{ X: 2 }], requestId: 'a' });
@@ -290,7 +290,7 @@ describe('ground truth', () => {
         label: classes[label],
       }));
       expect(await record(name, records)).toEqual({ added: 200, replaced: 0, unchanged: 0, rejected: [] });
-      // Half of it was yesterday.
+      // Half of the traffic was yesterday.
       await traffic.query(
         `update ground_truth set predicted_at = predicted_at - interval '1 day' where endpoint_id = $1 and ` +
           `request_id in (select 'r' || n from generate_series(0, 9) n)`,
@@ -350,7 +350,7 @@ describe('ground truth', () => {
     });
   });
 
-  it('takes ten thousand records at once', async () => {
+  it('accepts ten thousand records at once', async () => {
     const name = newName();
     await serve(service, tess, LINE, { name });
     const rows = Array.from({ length: 1_000 }, (_, x) => ({ x }));
@@ -368,7 +368,7 @@ describe('ground truth', () => {
       code: 'BAD_USER_INPUT',
       field: 'input.records',
     });
-    // Of a longer request only the first thousand rows are in the log.
+    // Only the first thousand rows of a longer request are in the log.
     await predict(tess, { endpointName: name, rows: [...rows, { x: 1 }], requestId: 'long' });
     expect((await refusal(name, [{ requestId: 'long', row: 1_000, value: 1 }])).message).toContain(
       'a row from 0 to 999',
@@ -386,7 +386,7 @@ describe('over REST', () => {
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
 
-  it('truths are recorded and predictions read back', async () => {
+  it('ground truth is recorded and predictions are read', async () => {
     const name = newName();
     const { deploymentId, versionId } = await serve(service, tess, TWO, { name });
     const predicted = await call('POST', `${name}/predict`, { rows: [{ X: 2 }, { X: -2 }] });

@@ -1,4 +1,4 @@
-// one file because its tests share one running service, which takes longer to start than most of them to run.
+// One file because its tests share one running service, which takes longer to start than most of the tests.
 import { randomBytes } from 'node:crypto';
 import {
   getNullableType,
@@ -32,16 +32,16 @@ afterAll(async () => {
   await service?.close();
 });
 
-/** JSON has no infinity, but `1e400` parses as one. */
+/** JSON has no infinity, but `1e400` is parsed as infinity. */
 const INFINITE = '@1e400@';
 const NUL = 'a\0b';
 const SURROGATE = 'a\ud800b';
 const nested = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth));
-/** What PostgreSQL cannot compress into an index. */
+/** A text that PostgreSQL cannot compress enough for an index. */
 const NOISE = randomBytes(3_000).toString('hex').slice(0, 5_000);
 const PROTO: unknown = JSON.parse('{"__PROTO__": 1}');
 
-/** Values that a place of this type must always refuse. */
+/** Values that an argument of this type must always refuse. */
 const WRONG: Record<string, unknown[]> = {
   ID: [
     '',
@@ -80,7 +80,7 @@ const WRONG: Record<string, unknown[]> = {
   TensorData: ['x', 7, {}, true, nested(1000)],
 };
 
-/** Values that some places take and others do not; none may be a fault of the service. */
+/** Values that some arguments accept and others refuse; none may cause a fault of the service. */
 const ODD: Record<string, unknown[]> = {
   String: [
     '',
@@ -113,10 +113,7 @@ interface Try {
   mustFail: boolean;
 }
 
-/**
- * Every place below an argument, with its type. An input type is entered once, wherever it stands: its check is
- * compiled with it.
- */
+/** Every place within an argument, with its type. An input type is visited once, because its check is compiled once. */
 function places(
   type: GraphQLInputType,
   path: string[],
@@ -133,7 +130,7 @@ function places(
   ];
 }
 
-/** The least that satisfies a type, where no fixture fills a place. */
+/** The smallest value that a type accepts, for places without a fixture. */
 function sample(type: GraphQLInputType): unknown {
   const bare = getNullableType(type);
   if (isListType(bare)) return [sample(bare.ofType)];
@@ -159,7 +156,7 @@ function sample(type: GraphQLInputType): unknown {
   return scalars[(bare as { name: string }).name];
 }
 
-/** Makes the way to a place, so that a value can be put there. */
+/** Creates the objects on the way to a place, so that a value can be set there. */
 function withWay(
   args: Record<string, unknown>,
   path: readonly string[],
@@ -269,7 +266,7 @@ async function judge({ site, args, what, mustFail }: Try): Promise<string[]> {
 
 describe('one hostile value at every place of every argument', () => {
   for (const operation of ['query', 'mutation'] as const) {
-    it(`gives one clear error of the caller's, in every ${operation}`, async () => {
+    it(`gives one clear error of the client, in every ${operation}`, async () => {
       const all = await tries(operation);
       const startedAt = performance.now();
       const faults: string[] = [];
@@ -307,7 +304,7 @@ describe('a forged cursor', () => {
     [],
   ];
 
-  /** Orders that name a key besides. */
+  /** Orders that also need a key. */
   const KEYED = ['METRIC', 'PARAM', 'TAG'];
 
   it('is refused by every list, or only says where to begin', async () => {
@@ -356,7 +353,7 @@ describe('a forged cursor', () => {
   });
 });
 
-describe('calls at once', () => {
+describe('calls at the same time', () => {
   const call = <T>(name: string, type: string, input: object, selection: string) =>
     world.caller.send<Record<string, T>>(`mutation ($input: ${type}!) { ${name}(input: $input) { ${selection} } }`, {
       input,
@@ -374,7 +371,7 @@ describe('calls at once', () => {
     expect(answers.flatMap(({ errors }) => errors ?? [])).toEqual([]);
   });
 
-  it('that deploy a version and delete it leave it or refuse it, never both', async () => {
+  it('that deploy and delete a version either keep it or refuse the deployment, never both', async () => {
     const modelId = await world.newModel();
     const outcomes: string[] = [];
     for (let i = 0; i < 4; i++) {

@@ -68,7 +68,7 @@ describe('a dataset file', () => {
     });
   }
 
-  it('of a few hundred columns is read in passes', async () => {
+  it('with a few hundred columns is read in several passes', async () => {
     const { uploadId } = await tess.upload('columns.csv', wide(120));
     const { registerDataset } = await tess.ok<{
       registerDataset: { dataset: { rowCount: number; columns: { name: string }[] } };
@@ -91,7 +91,7 @@ describe('a document', () => {
     });
     return { status: response.status, body: (await response.json()) as { errors: { extensions: { code: string } }[] } };
   };
-  it('that costs too much is the caller’s mistake for HTTP too', async () => {
+  it('that costs too much is the client’s mistake over HTTP too', async () => {
     const documents = [
       `{ runs(first: ${nested(1_900)}) { totalCount } }`,
       `{ __typename } #${'x'.repeat(300_000)}`,

@@ -1,4 +1,4 @@
-// one file because it is one table: what a call of each endpoint looks like, and what strangers make of it.
+// One file because it is one table: a call of each endpoint, and hostile variations of it.
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
@@ -9,7 +9,7 @@ import { sql } from '../support/embedded.js';
 import { MlflowCaller } from '../support/mlflow.js';
 import { startTestService, tokenFor, type TestService } from '../support/service.js';
 
-/** What a tenant has, by the ids that the protocol calls it by. */
+/** The objects of a tenant, with the ids that the protocol uses. */
 interface Things {
   experiment: string;
   run: string;
@@ -19,7 +19,7 @@ interface Things {
   alias: string;
   webhook: string;
   upload: string;
-  /** In names of what calls make, so that two series of calls do not meet. */
+  /** Part of the names of created objects, so that two series of calls do not collide. */
   label: string;
 }
 
@@ -44,7 +44,7 @@ const folder = ({ experiment, run }: Things) => `${experiment}/${run}/artifacts`
 const event = { entity: 'REGISTERED_MODEL', action: 'CREATED' };
 const dataset = { name: 'k', digest: 'd', source_type: 'local', source: 's' };
 
-/** A call of every endpoint with an id at every place that takes one. Parameters of the path stand among the others. */
+/** A call of every endpoint, with an id at every place that takes one. Parameters of the path are among the others. */
 const CALLS: Record<string, (things: Things) => Input> = {
   'GET /mlflow-artifacts/artifacts/*': (t) => ({ '*': `${folder(t)}/a/b.txt` }),
   'PUT /mlflow-artifacts/artifacts/*': (t) => ({ '*': `${folder(t)}/a/b.txt` }),
@@ -205,7 +205,7 @@ let tess: MlflowCaller;
 let mallory: MlflowCaller;
 let own: Things;
 
-/** Sends what stands in the call: parameters of the path in the address, the others where the method has them. */
+/** Sends the call: parameters of the path in the URL, the others in the query or the body, by method. */
 async function send(
   as: MlflowCaller,
   endpoint: Endpoint,
@@ -236,12 +236,12 @@ async function send(
 }
 
 interface Sent {
-  /** Values of some fields as they stand in JSON, or in the address. */
+  /** Values of some fields, as they are written in JSON or in the URL. */
   raw?: Record<string, string>;
   method?: Endpoint['methods'][number];
 }
 
-/** Everything that a tenant has in the database, as one text for each table, and its files. */
+/** Everything that a tenant has in the database, as one text per table, and its files. */
 async function everythingOf(tenant: string): Promise<Record<string, unknown>> {
   const tables = (await sql(
     service.database.url,
@@ -325,7 +325,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-/** A request as it stands, which no client library tidies; the answer's status and all of it. */
+/** A raw request, which no client library corrects; returns the status and the whole answer. */
 function exchange(request: string): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(service.url);
@@ -344,7 +344,7 @@ describe('every endpoint of the MLflow protocol', () => {
     expect(ENDPOINTS.map(nameOf).sort()).toEqual(Object.keys(CALLS).sort());
   });
 
-  it('writes for no VIEWER', () => {
+  it('lets no VIEWER write', () => {
     const reads = ENDPOINTS.filter(
       ({ role, methods }) => role === Role.VIEWER && methods.some((method) => method !== 'GET'),
     );
@@ -353,7 +353,7 @@ describe('every endpoint of the MLflow protocol', () => {
     );
   });
 
-  it('answers a stranger as it answers for what there is not, and changes nothing', async () => {
+  it('gives another tenant the same answers as for absent objects, and changes nothing', async () => {
     const before = await everythingOf('acme');
     for (const endpoint of ENDPOINTS) {
       for (const method of endpoint.methods) {
@@ -373,7 +373,7 @@ describe('every endpoint of the MLflow protocol', () => {
     expect(await everythingOf('acme')).toEqual(before);
   });
 
-  it('takes no file and no call from who has no token, an expired one, or too small a role', async () => {
+  it('accepts no file and no call without a token, with an expired one, or with a too small role', async () => {
     const before = await everythingOf('acme');
     const expired = await tokenFor({ lifetimeSeconds: -10 });
     const viewer = await MlflowCaller.of(service, { role: Role.VIEWER });
@@ -387,7 +387,7 @@ describe('every endpoint of the MLflow protocol', () => {
     expect(await everythingOf('acme')).toEqual(before);
   });
 
-  it('meets no fault of its own, whatever stands in a field', async () => {
+  it('never fails with an internal error, whatever value a field has', async () => {
     const base = await MlflowCaller.of(service, { tenant: 'initech', role: Role.ADMIN });
     const things = await makeThings(base);
     const problems: string[] = [];
@@ -411,9 +411,9 @@ describe('requests that no client sends', () => {
   const post = (path: string, body: string) =>
     tess.send<{ error_code: string; message: string }>('POST', path, { body });
 
-  it('are read in no more time than their length takes', async () => {
-    // Quotes after quotes in a text without an end: each was once tried as the begin of a text, half a second for each
-    // 30 kB.
+  it('are read in a time that is proportional to their length', async () => {
+    // Many quotes in a text without an end: each was once tried as the beginning of a text, half a second for each 30
+    // kB.
     const bodies = {
       quotes: `x"${'\\"'.repeat(500_000)}`,
       'numbers that are none': `[${'NaN,'.repeat(500_000)}`,
@@ -440,7 +440,7 @@ describe('requests that no client sends', () => {
     }
   });
 
-  it('with a hundred thousand items in a list are refused or done, and never half done', async () => {
+  it('with a hundred thousand items in a list are refused or done, and never done in part', async () => {
     const many = (item: unknown) =>
       `[${Array.from({ length: 100_000 }, (_, i) => JSON.stringify(item).replaceAll('"k"', `"k${i}"`)).join(',')}]`;
     const problems: string[] = [];
@@ -462,7 +462,7 @@ describe('requests that no client sends', () => {
     expect(problems).toEqual([]);
   });
 
-  it('keep a deep tag or model from breaking what reads it', async () => {
+  it('with a deep tag or model do not break later reads of it', async () => {
     const run = await tess.newRun();
     const history = { key: 'mlflow.log-model.history', value: deep(4_000) };
     await tess.post('runs/set-tag', { run_id: run, ...history });
@@ -481,7 +481,7 @@ describe('requests that no client sends', () => {
     await tess.post('model-versions/create', { name: 'deep', source: `models:/${id}`, model_id: id });
   });
 
-  it('with names that are written wrongly, twice, or hold what no text can, are refused', async () => {
+  it('with wrong or repeated names, or with characters that no text may have, are refused', async () => {
     for (const source of ['models:/%E0%A4%A/1', 'models:/%/1', 'models:/%ED%A0%80@a', 'models:/a/99999999999999999999'])
       expect([400, 404], source).toContain(
         (await post('model-versions/create', JSON.stringify({ name: own.name, source }))).status,
@@ -501,7 +501,7 @@ describe('requests that no client sends', () => {
     }
   });
 
-  it('find no way around the one check of who calls', async () => {
+  it('cannot avoid the check of the caller', async () => {
     const target = `/api/2.0/mlflow/experiments/get?experiment_id=${own.experiment}`;
     const [path, query] = target.split('?');
     const shapes = [
@@ -552,7 +552,7 @@ describe('requests that no client sends', () => {
           expect(text).not.toContain('secret');
         }
       }
-      // With a token no shape leads to a fault, nor to what the role may not do.
+      // With a valid token, no request causes a fault, or does what the role may not do.
       for (const method of ['GET', 'HEAD', 'OPTIONS', 'DELETE', 'PUT']) {
         const { status } = await exchange(
           head(`${method} ${shape}`, `authorization: Bearer ${viewer}`, 'content-length: 0'),
@@ -562,7 +562,7 @@ describe('requests that no client sends', () => {
     }
   });
 
-  it('are not heard with credentials that are written wrongly', async () => {
+  it('are refused with malformed credentials', async () => {
     const { token } = tess;
     const base64 = (text: string) => Buffer.from(text).toString('base64');
     const refused = [
@@ -590,7 +590,7 @@ describe('requests that no client sends', () => {
     }
   });
 
-  it('with forged tokens of pages, and numbers beyond reason, are refused or find nothing', async () => {
+  it('with forged page tokens, and with huge numbers, are refused or find nothing', async () => {
     const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64');
     const tokens = [
       'x',
@@ -622,7 +622,7 @@ describe('requests that no client sends', () => {
         ).toBe(true);
       }
       for (const max_results of [0, -1, 1e9, 1e300, 0.5]) {
-        // Of logged models, nothing stands for as many as usual, and there are never more than 50,000 on a page.
+        // For logged models, an absent limit means the default, and a page never has more than 50,000.
         const isTaken = path.startsWith('logged') && (max_results === 0 || max_results === 1e9);
         const { status } = await tess.send('POST', path, { body: { ...given, max_results } });
         expect(status, `${path} ${max_results}`).toBe(isTaken ? 200 : 400);
@@ -642,7 +642,7 @@ describe('requests that no client sends', () => {
     }
   });
 
-  it('name no host that others would send their token to', async () => {
+  it('cannot name a host to which others would send their token', async () => {
     const where = '/0/models/x/artifacts';
     for (const uri of [
       'http://evil.example',
@@ -665,7 +665,7 @@ describe('requests that no client sends', () => {
       await tess.post('experiments/create', { name: artifact_location, artifact_location });
   });
 
-  it('at a host of no name make no upload that nobody can send', async () => {
+  it('to an invalid host name create no upload that nobody can send', async () => {
     const path = `/api/2.0/mlflow-artifacts/mpu/create/${folder(own)}`;
     const body = JSON.stringify({ path: 'hosted.bin', num_parts: 1 });
     for (const host of ['[', 'a b', 'x@evil.example', 'evil.example/x?', '%', '\\', '']) {
@@ -684,7 +684,7 @@ describe('requests that no client sends', () => {
 
 const isRefusal = (text: string) => /^\{"error_code":"[A-Z_]+","message":/.test(text);
 
-/** An answer without what differs between two calls for good reason. */
+/** An answer without the parts that always differ between two calls. */
 function tidy({ status, text }: { status: number; text: string }, things: Things): object {
   let shown = text;
   for (const [key, value] of Object.entries(things)) if (value.length > 1) shown = shown.replaceAll(value, `<${key}>`);

@@ -1,4 +1,4 @@
-// one file because its tests share one running service, whose store and rows the last of them looks over.
+// One file because its tests share one running service, and the last test checks its store and its rows.
 import { createHash, randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -83,7 +83,7 @@ async function collect(input: object): Promise<Record<string, unknown>> {
   }
 }
 
-/** A transaction that another one meets half way: what it has done is not seen until it is committed. */
+/** A transaction that pauses in the middle: nobody sees its changes until it is committed. */
 async function beside(statement: string, values: unknown[], meanwhile: () => Promise<void>): Promise<void> {
   const client = new Client({ connectionString: service.database.url });
   await client.connect();
@@ -159,8 +159,8 @@ describe('an MLmodel file that any client may have written', () => {
   });
 });
 
-describe('files that several clients handle at once', () => {
-  it('are there whole or not at all, whoever is the last', async () => {
+describe('files that several clients change at the same time', () => {
+  it('are complete or absent, whoever is last', async () => {
     const run = await mlflow.newRun({ experiment_id: experiment });
     const at = (path: string) => `${experiment}/${run}/artifacts/${path}`;
     const contents = ['', 'a', 'bb'.repeat(70_000)];
@@ -183,7 +183,7 @@ describe('files that several clients handle at once', () => {
     }
   });
 
-  it('leave nothing of an upload that is cut, or is not as long as it says', async () => {
+  it('leave nothing of an upload that is broken or shorter than announced', async () => {
     const run = await mlflow.newRun({ experiment_id: experiment });
     const { hostname, port } = new URL(service.url);
     const send = (headers: string[], body: string, end: boolean) =>
@@ -241,7 +241,7 @@ describe('files that several clients handle at once', () => {
     for (let round = 0; round < 4; round++) {
       const { upload_id: uploadId, credentials } = await begin();
       const [first, second] = [randomBytes(5 * MIB), randomBytes(10)];
-      // Out of order, and one of them twice: what came last counts.
+      // Out of order, and one part twice: the last one counts.
       const late = await sendPart(credentials[1]!.url, second);
       await sendPart(credentials[0]!.url, randomBytes(100));
       const parts = [
@@ -266,7 +266,7 @@ describe('files that several clients handle at once', () => {
   });
 });
 
-describe('one part that is sent several times at once', () => {
+describe('one part that is sent several times at the same time', () => {
   it('is one of them', async () => {
     const run = await mlflow.newRun({ experiment_id: experiment });
     const at = (verb: string) => `${PROXY}/mpu/${verb}/${experiment}/${run}/artifacts`;
@@ -292,7 +292,7 @@ describe('one part that is sent several times at once', () => {
 });
 
 describe('a part that is replaced while its upload is completed', () => {
-  it('leaves a file that is what its row says', async () => {
+  it('leaves a file that matches its row', async () => {
     const run = await mlflow.newRun({ experiment_id: experiment });
     const at = (verb: string) => `${PROXY}/mpu/${verb}/${experiment}/${run}/artifacts`;
     const hash = (name: string, bytes: Uint8Array) => createHash(name).update(bytes).digest('hex');
@@ -312,7 +312,7 @@ describe('a part that is replaced while its upload is completed', () => {
       const [second, ...answers] = await Promise.all([put(two), complete(one), complete(two), complete(one)]);
       expect([200, 404]).toContain(second.status);
       for (const answer of answers) expect([200, 400, 404], JSON.stringify(answer.body)).toContain(answer.status);
-      // Where each asked for what was not there just then, the upload can still be completed.
+      // When each call asked for what did not exist at that moment, the upload can still be completed.
       if (answers.every(({ status }) => status !== 200)) expect((await complete(two)).status).toBe(200);
       const rows = await query<{ object_key: string; sha256: string }>(
         service,
@@ -327,8 +327,8 @@ describe('a part that is replaced while its upload is completed', () => {
   });
 });
 
-describe('garbage that somebody still wants', () => {
-  it('is not a model whose experiment is restored while it is collected', async () => {
+describe('garbage that is needed again', () => {
+  it('does not include a model whose experiment is restored while it is collected', async () => {
     const { experiment_id: id } = await mlflow.post<{ experiment_id: string }>('experiments/create', {
       name: 'restored in time',
     });
@@ -344,7 +344,7 @@ describe('garbage that somebody still wants', () => {
     expect(await fileCall('GET', `${id}/models/${model}/artifacts/f.txt`)).toBe(200);
   });
 
-  it('is not a model or a run that a version is made of meanwhile', async () => {
+  it('does not include a model or a run from which a version is made meanwhile', async () => {
     const { experiment_id: id } = await mlflow.post<{ experiment_id: string }>('experiments/create', {
       name: 'registered in time',
     });
@@ -373,7 +373,7 @@ describe('garbage that somebody still wants', () => {
     expect(await fileCall('GET', `${id}/models/${model}/artifacts/f.txt`)).toBe(200);
   });
 
-  it('takes the parts of an upload that was never completed along', async () => {
+  it('includes the parts of an upload that was never completed', async () => {
     const run = await mlflow.newRun({ experiment_id: experiment });
     const model = await newLoggedModel();
     const addresses: string[] = [];
@@ -395,7 +395,7 @@ describe('garbage that somebody still wants', () => {
     expect(await query(service, `select object_key from staged_object where object_key like '%never'`)).toEqual([]);
   });
 
-  it('is not what is logged while a run is deleted, restored and collected', async () => {
+  it('does not include what is logged while a run is deleted, restored and collected', async () => {
     const { experiment_id: id } = await mlflow.post<{ experiment_id: string }>('experiments/create', { name: 'storm' });
     const run = await mlflow.newRun({ experiment_id: id });
     const storm = Array.from({ length: 40 }, (_, i) =>
@@ -416,7 +416,7 @@ describe('garbage that somebody still wants', () => {
 });
 
 describe('stages that a client of MLflow sets', () => {
-  it('go through gates and approvals, and end with one version in PRODUCTION', async () => {
+  it('need gates and approvals, and end with one version in PRODUCTION', async () => {
     const name = await newModelName();
     for (let i = 0; i < 3; i++) {
       const id = await newLoggedModel({
@@ -457,7 +457,7 @@ describe('stages that a client of MLflow sets', () => {
 });
 
 describe('runs', () => {
-  it('that become each other’s parents at once make no circle', async () => {
+  it('that become each other’s parents at the same time make no cycle', async () => {
     const runs = await Promise.all(Array.from({ length: 3 }, () => mlflow.newRun({ experiment_id: experiment })));
     for (let round = 0; round < 5; round++) {
       const nest = (i: number) =>
@@ -475,8 +475,8 @@ describe('runs', () => {
   });
 });
 
-describe('questions that cost', () => {
-  it('are answered in bounded time, and others beside them', async () => {
+describe('expensive searches', () => {
+  it('are answered in limited time, and others beside them', async () => {
     const run = await mlflow.newRun({ experiment_id: experiment });
     await query(
       service,
@@ -530,7 +530,7 @@ describe('questions that cost', () => {
 });
 
 describe('after all of this', () => {
-  it('rows and files agree', async () => {
+  it('rows and files match', async () => {
     await expect.poll(() => query(service, 'select object_key from staged_object'), { timeout: 20_000 }).toEqual([]);
     const { storage } = await collect({ checkStorage: true });
     expect(storage).toMatchObject({

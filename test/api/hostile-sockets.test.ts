@@ -22,7 +22,7 @@ interface Message {
   payload?: unknown;
 }
 
-/** A WebSocket that says what it likes. */
+/** A WebSocket that sends any text. */
 class Hostile {
   readonly got: Message[] = [];
   readonly closed: Promise<number>;
@@ -65,7 +65,7 @@ async function waitOfOthers(): Promise<number> {
   return performance.now() - startedAt;
 }
 
-/** What comes back for bytes sent by hand. */
+/** The answer to bytes that were sent by hand. */
 function raw(text: string, { thenReset = false } = {}): Promise<string> {
   const { port } = new URL(service.url);
   return new Promise((resolve) => {
@@ -88,13 +88,13 @@ const upgrade = (path: string) =>
   'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n';
 
 describe('an upgrade', () => {
-  it('to an address that is none is refused, and the service lives on', async () => {
+  it('to a wrong path is refused, and the service continues', async () => {
     for (const path of ['//', '//:99999999', 'http://', '*', '/nope', '/%00'])
       expect(await raw(upgrade(path)), path).toContain('404 Not Found');
     await waitOfOthers();
   });
 
-  it('whose client vanishes hurts nobody', async () => {
+  it('whose client disconnects harms nobody', async () => {
     const text = 'x'.repeat(100_000);
     await Promise.all(
       ['/nope', '/graphql'].flatMap((path) =>
@@ -165,7 +165,7 @@ describe('an operation', () => {
     hostile.end();
   });
 
-  it('with a long id, a long document or a negative `after` is refused by name', async () => {
+  it('with a long id, a long document or a negative `after` is refused with the field', async () => {
     const hostile = await Hostile.open();
     const id = 'x'.repeat(300);
     hostile.send({ id, type: 'subscribe', payload: { query: EVENTS } });
@@ -190,8 +190,8 @@ describe('an operation', () => {
   });
 });
 
-describe('a flood', () => {
-  it('of pings whose answers nobody reads is no longer read itself', async () => {
+describe('very many messages', () => {
+  it('with pings whose answers the client does not read: the service stops reading too', async () => {
     const hostile = await Hostile.open();
     hostile.socket.pause();
     const ping = JSON.stringify({ type: 'ping', payload: { x: 'x'.repeat(200) } });
@@ -205,7 +205,7 @@ describe('a flood', () => {
     hostile.end();
   });
 
-  it('of operations that are wrong leaves others their turn', async () => {
+  it('with wrong operations let other clients have their turn', async () => {
     const hostile = await Hostile.open();
     const count = 3_000;
     for (let i = 0; i < count; i++) hostile.send({ id: `a${i}`, type: 'subscribe', payload: { query: '{ nope }' } });
@@ -217,7 +217,7 @@ describe('a flood', () => {
   });
 });
 
-describe('a service that leaves', () => {
+describe('a service that shuts down', () => {
   it('does not wait for a client that never answers', async () => {
     const own = await startTestService({}, service.database);
     const socket = new WebSocket(`${own.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');

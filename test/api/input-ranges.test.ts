@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-/** Every place of the arguments of root fields, an input type once. */
+/** Every place in the arguments of root fields; an input type is visited once. */
 function places(): Place[] {
   const entered = new Set<string>();
   const found: Place[] = [];
@@ -55,7 +55,7 @@ function places(): Place[] {
   return found;
 }
 
-/** The least that satisfies a type. */
+/** The smallest value that a type accepts. */
 function sample(type: GraphQLInputType, range?: InputRange): unknown {
   const bare = getNullableType(type);
   if (isListType(bare)) return Array.from({ length: range?.min ?? 1 }, () => sample(bare.ofType));
@@ -70,7 +70,7 @@ function sample(type: GraphQLInputType, range?: InputRange): unknown {
   return scalars[String(bare)] ?? (['String'].includes(String(bare)) ? 'x' : 1);
 }
 
-/** Arguments with a value at a place, and what is needed on the way to it. */
+/** Arguments with a value at a place, and the objects on the way to it. */
 function argumentsWith({ field, path }: Place, value: unknown): Record<string, unknown> {
   const base: Record<string, unknown> = Object.fromEntries(
     field.args

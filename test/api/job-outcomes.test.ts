@@ -82,7 +82,7 @@ const begin = async <Input>(
   input: Input,
 ) => (await mutate(admin, document, input)).job.id;
 
-describe('what came out of a job is typed and selected', () => {
+describe('the outcome of a job is typed and selectable', () => {
   it('of a training', async () => {
     expect(await outcomeOf(trained.jobId)).toMatchObject({
       __typename: 'TrainingOutcome',
@@ -122,7 +122,7 @@ describe('what came out of a job is typed and selected', () => {
     });
   });
 
-  it('of an archive that goes out and comes in, of a run’s files and of garbage', async () => {
+  it('of an export, an import, a run’s files and a garbage collection', async () => {
     const runId = await newRun(admin);
     await admin.ok(LogMetricsDocument, { input: { runId, metrics: [{ key: 'loss', value: 1, step: 1 }] } });
     await mutate(admin, FinishRunDocument, { runId, status: 'FINISHED' });
@@ -176,7 +176,7 @@ describe('what came out of a job is typed and selected', () => {
 });
 
 describe('a page of jobs', () => {
-  it('is small, and the database is not asked for results that nobody selects', async () => {
+  it('is small, and the database does not read results that are not selected', async () => {
     const document = readFileSync('schema/operations/job.graphql', 'utf8');
     const { data } = await admin.send(document, { id: trained.jobId });
     const documentBytes = Buffer.byteLength(JSON.stringify(data));

@@ -21,7 +21,7 @@ let actor: Actor;
 let allJobs: JobDefinition<Services>[];
 beforeAll(async () => {
   allJobs = (await loadModules()).flatMap((module) => module.jobs);
-  // No worker: the attempts are the tests' own.
+  // No worker: the tests run the attempts themselves.
   service = await startTestService({ ROLE: 'api' });
   actor = {
     principal: { subject: 'tess', tenant: 'acme', role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
@@ -45,10 +45,10 @@ const TRAINING_CONFIG: z.input<typeof TRAINING.input>['training'] = {
   split: { by: 'RATIO', validation: 0.1, holdout: 0.2 },
 };
 
-/** Room for two jobs, whatever they need. */
+/** Room for two jobs, whatever resources they need. */
 const MACHINE = { slots: 2, cores: 1000, memoryBytes: Number.MAX_SAFE_INTEGER, gpus: 0, queues: ['default'] };
 
-/** What `consumeJobs` works with in a process of its own. */
+/** The parts that `consumeJobs` needs, as in a separate process. */
 function runtimeOf({ app: { context } }: TestService, leaving: AbortSignal) {
   const { services } = context;
   return {
@@ -73,14 +73,14 @@ describe('a job', () => {
     await db().transact(actor, async (session) => {
       await jobs().cancel(session, id);
       failed = jobs().attemptFailed(job, new Error('boom'));
-      // Time for the failure to read the job before the cancellation commits.
+      // Time for the failure to read the job before the cancellation is committed.
       await new Promise((resolve) => setTimeout(resolve, 200));
     });
     await failed;
     expect(await statusOf(id)).toEqual({ status: 'CANCELLED', attempt: 1 });
   });
 
-  it('that has ended ends the subscription of a client that knows its last step', async () => {
+  it('that has ended ends the subscription of a client that has received its last step', async () => {
     const id = await newJob();
     const { eventSeq } = await db().transact(actor, (session) => jobs().cancel(session, id));
     const tess = await service.as();
@@ -126,7 +126,7 @@ describe('a job', () => {
     }
   });
 
-  it('that failed tells of the model that its training was for', async () => {
+  it('that failed shows the model for which its training ran', async () => {
     const modelId = randomUUID();
     const input = { training: TRAINING_CONFIG, registerModelId: modelId };
     const id = await db().transact(actor, async (session) => jobs().create(session, TRAINING, { input }).id);
@@ -140,7 +140,7 @@ describe('a job', () => {
     expect(event).toEqual({ type: 'MODEL_TRAINING_FAILED', modelId });
   });
 
-  it('that is new is offered to the queue before those that wait there already', async () => {
+  it('that is new is sent to the queue before those that wait there already', async () => {
     await db().asSystem((em) =>
       sql(
         em,
@@ -155,7 +155,7 @@ describe('a job', () => {
     expect(enqueuedAttempt).toBe(1);
   });
 
-  it('waits for its time, and of those that wait the one of the highest priority is taken first', async () => {
+  it('waits for its time, and the waiting job with the highest priority runs first', async () => {
     const worker = await startTestService({ ROLE: 'api', RECONCILE_INTERVAL_MS: '60000' });
     const leaving = new AbortController();
     try {
@@ -200,7 +200,7 @@ describe('a job', () => {
     }
   }, 40_000);
 
-  it('is one of two at once in a process with room for two, whatever their kinds, and none waits for ever', async () => {
+  it('is one of two at the same time in a process with room for two, whatever their kinds, and none waits for ever', async () => {
     const worker = await startTestService({ ROLE: 'api', RECONCILE_INTERVAL_MS: '60000' });
     const leaving = new AbortController();
     try {
@@ -222,7 +222,7 @@ describe('a job', () => {
       const ids = await context.db.transact(actor, async (session) =>
         Array.from({ length: 13 }, (_, i) => {
           const kind = working[i % working.length]!;
-          // The third needs the whole machine.
+          // The third job needs the whole machine.
           return context.services.jobs.create(session, kind, { input: {}, ...(i === 2 && { resources: whole }) }).id;
         }),
       );

@@ -23,7 +23,7 @@ let tess: Caller;
 beforeAll(async () => {
   service = await startTestService({ MONITORING_INTERVAL_MS: '3600000' });
   traffic = await TrafficWriter.connect(service.database.url);
-  // Trained on cars, registered, promoted, deployed, evaluated, predicted in a batch, alerted.
+  // Trained on cars, registered, promoted, deployed, evaluated, used for batch inference, with an alert.
   world = await World.create(service, traffic, 'acme');
   tess = world.caller;
 });
@@ -62,7 +62,7 @@ async function logDatasets(runId: string, direction: DatasetDirection, datasets:
 }
 
 describe('lineage', () => {
-  it('leads from the data of a training to what its model served and wrote', async () => {
+  it('leads from the data of a training to the deployments and predictions of its model', async () => {
     const { datasetId, runId, jobId, versionId, deploymentId, endpointId, batchJobId, alertId } = world.things;
     const batchStatus = async () => (await tess.ok(JobDocument, { id: batchJobId })).job.status;
     await expect.poll(batchStatus, { timeout: 20_000 }).toBe('SUCCEEDED');
@@ -99,7 +99,7 @@ describe('lineage', () => {
     expect(nodes.get(`JOB:${batchJobId}`)).toMatchObject({ name: 'batch inference', status: 'SUCCEEDED', distance: 1 });
     expect(nodes.get(`PREDICTION_LOG:${deploymentId}`)!.id).toBe(deploymentId);
     expect(graph.isCut).toBe(false);
-    // Every end of an edge is a node.
+    // Both ends of each edge are nodes.
     for (const { from, to } of graph.edges) expect(nodes.has(from) && nodes.has(to)).toBe(true);
     console.log(`lineage of a dataset: ${graph.nodes.length} nodes, ${graph.edges.length} edges`);
   });
@@ -120,7 +120,7 @@ describe('lineage', () => {
     }
   });
 
-  it('goes both ways from the middle, and no farther than asked', async () => {
+  it('goes in both directions from the middle, and no farther than requested', async () => {
     const { datasetId, versionId, runId } = world.things;
     const both = await lineageOf({ id: versionId, type: 'MODEL_VERSION' });
     const up = await lineageOf({ id: versionId, type: 'MODEL_VERSION', direction: 'UPSTREAM' });
@@ -155,7 +155,7 @@ describe('lineage', () => {
       ['DATASET', 'cars v1', -4],
     ]);
     expect(up.edges.map(({ kind }) => kind).sort()).toEqual(['INPUT', 'INPUT', 'OUTPUT', 'SAME_DATA']);
-    // The row of either run is the same node.
+    // The rows of both runs are the same node.
     const rows = await traffic.query<{ id: string }>(
       `select id from logged_dataset where name = 'features' and digest = 'abc' order by id`,
       [],
@@ -168,7 +168,7 @@ describe('lineage', () => {
     }
   });
 
-  it('closes the circle of a retraining', async () => {
+  it('includes the whole cycle of a retraining', async () => {
     const { modelId, deploymentId, versionId } = world.things;
     await tess.ok(ResolveAlertDetailsDocument, { input: { alertId: world.things.alertId, reason: 'next' } });
     await tess.ok(SetRetrainingPolicyDocument, {
@@ -200,7 +200,7 @@ describe('lineage', () => {
       expect(links).toContain(link);
   });
 
-  it('takes a fixed number of statements, however many things hang together', async () => {
+  it('needs a fixed number of statements, however many objects are linked', async () => {
     const datasetId = await registerDataset(tess, { name: 'many', path: vegaPath('cars.json') });
     const once = async () => {
       service.statements.length = 0;
@@ -211,7 +211,7 @@ describe('lineage', () => {
         graph,
       };
     };
-    // The least of several: what works in the background reads too.
+    // The smallest of several counts, because background work reads too.
     const count = async () => {
       const counts = [await once(), await once(), await once()];
       return counts.reduce((least, other) => (other.statements < least.statements ? other : least));
@@ -234,7 +234,7 @@ describe('lineage', () => {
     expect(cut.graph.edges.length).toBe(999);
   });
 
-  it('knows only what is there', async () => {
+  it('contains only what exists', async () => {
     const { runId } = world.things;
     const refused = async (input: object) => (await tess.fails(LineageDetailsDocument, { input })).extensions;
     expect((await refused({ id: runId, type: 'DATASET' })).code).toBe('NOT_FOUND');

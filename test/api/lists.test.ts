@@ -43,7 +43,7 @@ afterAll(async () => {
   await service?.close();
 });
 
-/** The plan of the newest statement that begins so, as the request's role and tenant get it. */
+/** The plan of the newest statement with this beginning, for the role and the tenant of the request. */
 async function planOf(pattern: RegExp): Promise<string> {
   const { text, params } = service.queries.findLast((query) => pattern.test(query.text))!;
   await admin.query('begin');
@@ -75,7 +75,7 @@ describe('runs of an experiment with 100,000', () => {
     });
   }
 
-  it('walk the index of a metric from where a page ended', async () => {
+  it('use the index of a metric from where a page ended', async () => {
     const page = (after: string | null) =>
       tess.ok(RunsEndCursorDocument, {
         first: 50,

@@ -49,7 +49,7 @@ const list = async (variables: object) => (await tess.ok(LoggedModelsDetailsDocu
 const idsOf = async (filter: object) => (await list({ filter })).nodes.map(({ id }) => id);
 
 describe('logged models', () => {
-  it('are shown with all that their code told, and with what became of them', async () => {
+  it('are shown with all their logged data, and with the versions made from them', async () => {
     const runId = await newRun();
     const id = await logModel({
       source_run_id: hex(runId),
@@ -117,7 +117,7 @@ describe('logged models', () => {
     });
   });
 
-  it('show the folder of a run that a version came from', async () => {
+  it('show the folder of a run from which a version was made', async () => {
     const runId = await newRun();
     for (const path of ['model/MLmodel', 'model/data/w.bin', 'modelling.txt'])
       await put(hex(runId), path, 'flavors:\n  sklearn: {}\n');
@@ -140,7 +140,7 @@ describe('logged models', () => {
     });
   });
 
-  it('are told by the run that made or read them', async () => {
+  it('are shown by the run that created or read them', async () => {
     const [maker, reader] = [await newRun(), await newRun()];
     const made = await logModel({ source_run_id: hex(maker) });
     const steps = await logModel();
@@ -157,7 +157,7 @@ describe('logged models', () => {
       { direction: 'OUTPUT', step: 2, loggedModel: { id: steps } },
     ];
     expect(await of(maker)).toEqual(all);
-    // What its code says twice is one making.
+    // If its code says it twice, there is still one link.
     await link('runs/outputs', maker, [{ model_id: `m-${hex(made)}`, step: 0 }]);
     expect(await of(maker)).toEqual(all);
     expect(await of(reader)).toEqual([{ direction: 'INPUT', step: 0, loggedModel: { id: made } }]);

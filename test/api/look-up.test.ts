@@ -41,7 +41,7 @@ async function named(field: string, id: string): Promise<Named> {
   return answer[field]!;
 }
 
-describe('a thing is found by its name', () => {
+describe('an object is found by its name', () => {
   it.each(['experiment', 'model', 'endpoint', 'dataset'] as const)('%s', async (kind) => {
     const { id, name } = await named(kind, world.things[`${kind}Id`]);
     const query = `query ($id: ID, $name: String) { ${kind}(id: $id, name: $name) { id name } }`;
@@ -124,7 +124,7 @@ describe('a thing is found by its name', () => {
 });
 
 describe('get or create', () => {
-  it(`gives ${AT_ONCE} who ask at once the same experiment and model, which one of them made`, async () => {
+  it(`gives ${AT_ONCE} callers at the same time the same experiment and model, which one of them created`, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const name = `shared-${round}`;
       const all = <T>(query: string, input: object) =>
@@ -142,7 +142,7 @@ describe('get or create', () => {
     }
   });
 
-  it('and beside those who create: one makes it, and who must be first is told that the name is taken', async () => {
+  it('and create at the same time: one creates it, and the others get an error that the name is taken', async () => {
     const create = `mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id } } }`;
     for (let round = 0; round < ROUNDS; round++) {
       const input = { name: `mixed-${round}` };
@@ -157,7 +157,7 @@ describe('get or create', () => {
     }
   });
 
-  it('leaves what is there as it is, and refuses another task', async () => {
+  it('does not change what exists, and refuses another task', async () => {
     const input = { name: 'as-it-is', task: 'REGRESSION', modelType: 'x', description: 'first' };
     const made = (await owner.ok<{ getOrCreateModel: object }>(GET_MODEL, { input })).getOrCreateModel;
     const again = (

@@ -22,13 +22,13 @@ let service: TestService;
 let tess: Caller;
 let datasetId: string;
 
-/** Length, width and weight in a file whose columns stand in another order than the model's. */
+/** Length, width and weight in a file whose column order differs from that of the model. */
 const ROWS = Array.from({ length: 400 }, (_, i) => {
   const [length, width, weight] = [Math.sin(i) * 2, Math.cos(i * 3), Math.sin(i * 7) * 3];
   const score = 2 * length - 3 * width + weight;
   return { length, width, weight, kind: score > 0 ? 'big' : 'small' };
 });
-/** Probability of big by hand. */
+/** The probability of "big", computed by hand. */
 const bigOf = ({ length, width, weight }: { length: number; width: number; weight: number }) =>
   1 / (1 + Math.exp(-2 * (2 * length - 3 * width + weight)));
 
@@ -51,7 +51,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-it('a matrix of numbers is filled by named columns on the whole way to production', async () => {
+it('a matrix of numbers is filled by named columns from registration to production', async () => {
   const modelId = await createModel(tess);
   const { id } = await registerUpload(tess, modelId, MODEL, { inputColumns: [{ input: 'X', columns: COLUMNS }] });
   const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id });
@@ -79,7 +79,7 @@ it('a matrix of numbers is filled by named columns on the whole way to productio
     expect(label).toBe(ROWS[i]!.kind);
     expect(probabilities![0]).toBeCloseTo(bigOf(ROWS[i]!), 5);
   }
-  // The flat array of before goes on working, in the model's order.
+  // The flat array still works, in the order of the model.
   expect(await predict(rows.map(({ length, width, weight }) => ({ X: [length, width, weight] })))).toEqual(named);
 
   const result = await columnsOf(service, tess, await batchOf(tess, { modelVersionId: id, datasetId }));
@@ -94,7 +94,7 @@ it('a matrix of numbers is filled by named columns on the whole way to productio
   expect(Object.keys(logged[0]!.inputs).sort()).toEqual([...COLUMNS].sort());
   expect(logged[0]!.inputs['width']![1]).toBeCloseTo(ROWS[1]!.width, 5);
 
-  // The rows that it was judged by are what its traffic is compared with: the same ones, then others in one column.
+  // Its traffic is compared with the rows of its evaluation: first the same rows, then rows that differ in one column.
   const driftedColumns = async () => {
     await service.app.context.services.traffic.flush();
     const { runMonitoring } = await tess.ok(RunMonitoringDetailsDocument, { input: { deploymentId } });
@@ -106,7 +106,7 @@ it('a matrix of numbers is filled by named columns on the whole way to productio
   await predict(rows.map((row) => ({ ...row, width: row.width + 3 })));
   expect(await driftedColumns()).toEqual(['width']);
 });
-it('without a mapping every way refuses, and the call that it names is the way on', async () => {
+it('without column names every use is refused, and the call in the error solves it', async () => {
   const modelId = await createModel(tess);
   const { id } = await registerUpload(tess, modelId, MODEL);
   const target = { column: 'kind' };
@@ -129,7 +129,7 @@ it('without a mapping every way refuses, and the call that it names is the way o
   await validate(tess, id);
   await promote(tess, id, 'STAGING');
 
-  // Another mapping makes another model of it: what was measured counts no more.
+  // With other column names it is another model: earlier results no longer count.
   await tess.ok(UpdateModelVersionDetailsDocument, {
     input: { id, inputColumns: [{ columns: ['weight', 'width', 'length'] }] },
   });
@@ -147,7 +147,7 @@ it.each([
   [[{ columns: ['length', 'width'] }], 'input.inputColumns[0].columns'],
   [[{ columns: ['length', 'width', 'width'] }], 'input.inputColumns[0].columns[2]'],
   [[{ columns: COLUMNS }, { input: 'X', acceptsMissing: true }], 'input.inputColumns[1].input'],
-])('a mapping that does not fit is refused: %j', async (inputColumns, field) => {
+])('column names that do not fit are refused: %j', async (inputColumns, field) => {
   const modelId = await createModel(tess);
   const { uploadId } = await tess.upload('model.onnx', Buffer.from(MODEL));
   const refused = await tess.fails(RegisterModelVersionDetailsDocument, {

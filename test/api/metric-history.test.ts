@@ -35,8 +35,7 @@ async function newRun(experimentId: string): Promise<string> {
 }
 
 /**
- * Points `first` to `last` of a wave with a peak, a NaN and an infinity in it, and of a key that is logged once in ten
- * times.
+ * Points `first` to `last` of a wave with a peak, a NaN and an infinity, and of a key that is logged every tenth time.
  */
 async function seed(first: number, last: number): Promise<void> {
   await admin.query(
@@ -68,7 +67,7 @@ async function history(key: string, maxPoints: number): Promise<Point[]> {
 const steps = (points: Point[]) => points.map(({ step }) => step);
 
 describe('the history of a long metric', () => {
-  it('is thinned to a chart that shows its peaks, its gaps and both ends, from blocks that grow with it', async () => {
+  it('is reduced to a chart that shows its peaks, its gaps and both ends, from blocks that grow with it', async () => {
     await seed(1, LONG);
     const first = await history('wave', 1_000);
     expect(first.length).toBeLessThanOrEqual(1_000);
@@ -83,7 +82,7 @@ describe('the history of a long metric', () => {
     expect(service.statements.filter((text) => /metric_/.test(text) && /insert|update/.test(text))).toEqual([]);
     expect(service.statements.filter((text) => /group by/.test(text))).toEqual([]);
 
-    // Points past the blocks are seen at once, few or many.
+    // Points after the blocks are visible at once, whether few or many.
     await seed(LONG + 1, LONG + 1_000);
     expect((await history('wave', 500)).at(-1)?.step).toBe(LONG + 1_000);
     await seed(LONG + 1_001, LONG + 50_000);
@@ -100,14 +99,14 @@ describe('the history of a long metric', () => {
     expect(next).toBeGreaterThan(LONG + 50_000 - width);
   });
 
-  it('holds the least and the greatest of each of its stretches, as all its points have them', async () => {
+  it('has the least and the greatest value of each interval, exactly as all its points have them', async () => {
     const shown = await history('wave', 200);
     const { rows } = await admin.query<{ step: number; value: number }>(
       "select step::int as step, value from metric_point where run_id = $1 and key = 'wave' and value < " +
         "'NaN' order by step",
       [runId],
     );
-    // Whatever lies between two shown points lies within the extremes of the stretches around it.
+    // Every point between two shown points is within the extremes of the intervals around it.
     const numbers = shown
       .filter(({ value }) => value !== 'NaN')
       .map(({ step, value }) => ({ step, value: Number(value) }));
@@ -120,7 +119,7 @@ describe('the history of a long metric', () => {
     }
   });
 
-  it('is read whole where it is short, several in few statements', async () => {
+  it('is read as a whole when it is short, several in few statements', async () => {
     const rare = await history('rare', 300);
     expect(rare.length).toBeGreaterThan(250);
     expect(rare[0]?.step).toBe(11);
@@ -132,7 +131,7 @@ describe('the history of a long metric', () => {
     expect(service.statements.filter((text) => /metric_/.test(text)).length).toBeLessThan(8);
   });
 
-  it('is compared by the points that show it, beside one that is read whole', async () => {
+  it('is compared by the points that show it, beside one that is read as a whole', async () => {
     const { run } = await tess.ok(RunDetailsDocument, {
       id: runId,
     });
@@ -148,7 +147,7 @@ describe('the history of a long metric', () => {
     expect(wave?.series.map(({ run: { id } }) => id)).toEqual([short, runId]);
     const [whole, long] = wave!.series;
     expect(whole?.values.filter((value) => value !== null)).toEqual([100_000, 300_000]);
-    // The long one ends at 250,000 of 300,000 steps, and has a value in each of the stretches before.
+    // The long one ends at step 250,000 of 300,000, and has a value in each interval before.
     const filled = wave!.places.filter((_place, i) => long!.values[i] !== null);
     expect(filled.length).toBeGreaterThanOrEqual(125);
     expect(filled.length).toBeLessThanOrEqual(126);
@@ -157,7 +156,7 @@ describe('the history of a long metric', () => {
     expect(long!.highs.filter((value) => value === 'Infinity')).toHaveLength(1);
   });
 
-  it('is made into blocks once by readers at the same time', async () => {
+  it('is divided into blocks once by readers at the same time', async () => {
     await admin.query('delete from metric_summary');
     const all = await Promise.all(Array.from({ length: 6 }, () => history('wave', 100)));
     for (const one of all) expect(one).toEqual(all[0]);
@@ -167,7 +166,7 @@ describe('the history of a long metric', () => {
     expect(rows[0]).toMatchObject({ n: (rows[0] as { blocks: number }).blocks });
   });
 
-  it('refuses numbers of points that no chart has', async () => {
+  it('refuses numbers of points that no chart can have', async () => {
     for (const n of [1, 10_001, -5]) {
       const error = await tess.fails(
         'query ($id: ID!, $n: Int!) { run(id: $id) { metricHistory(key: "x", maxPoints: $n) { step } } }',

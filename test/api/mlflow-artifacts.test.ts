@@ -1,4 +1,4 @@
-// one file because its tests share one running service, which takes longer to start than most of them to run.
+// One file because its tests share one running service, which takes longer to start than most of the tests.
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -58,7 +58,7 @@ async function stored(folder = ''): Promise<string[]> {
   return keys;
 }
 
-/** A request whose path no client library tidies. */
+/** A request whose path no client library corrects. */
 function raw(method: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(service.url);
@@ -95,11 +95,11 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-/** S3 keeps small files as files: its clients fetch them there. */
+/** On S3, small files stay files, because clients download them from there. */
 const inFolder = !process.env['MATIH_ON_ENGINES'];
 
 describe('the artifact proxy', () => {
-  it('keeps files of runs and logged models under the paths that users have', async () => {
+  it('stores files of runs and logged models under the paths of users', async () => {
     const paths = [
       'plots/roc curve.png',
       '.gitattributes',
@@ -170,7 +170,7 @@ describe('the artifact proxy', () => {
       '234',
       'bytes 2-4/10',
     ]);
-    // Type and name are those of MLflow's server; that no browser shows it as a page of this service is said besides.
+    // Type and name are those of MLflow's server; a further header prevents browsers from showing it as a page.
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': 'text/html',
       'content-disposition': 'attachment; filename=ranged.html',
@@ -179,7 +179,7 @@ describe('the artifact proxy', () => {
     });
   });
 
-  it('replaces and deletes with nothing left behind in the store', async () => {
+  it('replaces and deletes files, and leaves nothing in the store', async () => {
     const own = await newRun();
     const folder = `acme/runs/${own.split('/')[1]!.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')}`;
     const tenant = (await stored()).find((key) => key.includes('/runs/'))!.split('/')[0]!;
@@ -193,7 +193,7 @@ describe('the artifact proxy', () => {
     await expect.poll(keys).toHaveLength(1);
     await put('a/b/other', 'x', own);
     await put('ab', 'x', own);
-    // A file is no folder, on no disk.
+    // A file cannot be a folder, on no disk.
     for (const path of ['a', 'a/file/below'])
       expect(await put(path, 'x', own), path).toMatchObject({
         status: 400,
@@ -208,7 +208,7 @@ describe('the artifact proxy', () => {
     expect(await sql(service.database.url, 'select * from staged_object')).toEqual([]);
   });
 
-  it.runIf(inFolder)('keeps a file of a few bytes in the database, where all that reads files finds it', async () => {
+  it.runIf(inFolder)('stores a file of a few bytes in the database, and all reads find it', async () => {
     const own = await newRun();
     const runId = own.split('/')[1]!.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
     const { objects } = service.app.context;
@@ -241,7 +241,7 @@ describe('the artifact proxy', () => {
     const ranged = await fetch(presigned.url, { headers: { range: 'bytes=10-19' } });
     expect([ranged.status, Buffer.from(await ranged.arrayBuffer())]).toEqual([206, longest.subarray(10, 20)]);
 
-    // From the database to the disk and back: nothing stays behind on either side.
+    // From the database to the disk and back: neither keeps an old copy.
     for (const content of [randomBytes(20_000), Buffer.from('short'), Buffer.from('other')]) {
       await put('longest', content, own);
       expect((await get('longest', own)).bytes).toEqual(content);
@@ -254,7 +254,7 @@ describe('the artifact proxy', () => {
     expect(await sql(service.database.url, 'select * from staged_object')).toEqual([]);
   });
 
-  it.runIf(inFolder)('places a new small file in one way to the database', async () => {
+  it.runIf(inFolder)('stores a new small file in one round trip to the database', async () => {
     const own = await newRun();
     const runId = own.split('/')[1]!.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
     for (const name of ['first', 'second']) await put(name, 'x', own);
@@ -286,14 +286,14 @@ describe('the artifact proxy', () => {
     expect(
       await sql(service.database.url, `select path from artifact where run_id = '${runId}' order by path`),
     ).toEqual(['many-more/x', 'many.txt'].map((path) => ({ path })));
-    // Some go at once, and those that are left at the next turn of the sweeper.
+    // Some are deleted at once, the others at the next turn of the sweeper.
     const staged = () => sql(service.database.url, 'select object_key from staged_object');
     await service.app.context.services.staged.sweep();
     await expect.poll(staged, { timeout: 20_000 }).toEqual([]);
     expect(await stored(`acme/runs/${runId}`)).toHaveLength(2);
   });
 
-  it('refuses every path that leads elsewhere, whoever encoded it', async () => {
+  it('refuses every path that leads elsewhere, however it is encoded', async () => {
     const runId = run.split('/')[1];
     const hostile = [
       '../x',
@@ -355,7 +355,7 @@ describe('the artifact proxy', () => {
     expect(await stored()).toEqual(before);
   });
 
-  it('knows neither runs of others nor runs under another experiment', async () => {
+  it('finds neither runs of other tenants nor runs under another experiment', async () => {
     const stranger = (await service.as({ tenant: 'globex' })).token;
     const viewer = (await service.as({ role: Role.VIEWER })).token;
     const path = `${PROXY}/artifacts/${run}/artifacts/.gitattributes`;
@@ -384,7 +384,7 @@ describe('the artifact proxy', () => {
     });
   });
 
-  it('refuses a file that is too large, and leaves none of it', async () => {
+  it('refuses a file that is too large, and stores nothing of it', async () => {
     const before = await stored();
     const answer = await put('large', Buffer.alloc(41 * MIB));
     expect(answer).toMatchObject({ status: 400, json: { error_code: 'INVALID_PARAMETER_VALUE' } });
@@ -408,7 +408,7 @@ describe('multipart', () => {
     return parts;
   }
 
-  it('takes the parts at addresses without a token, and puts the file in its place', async () => {
+  it('accepts the parts at URLs without a token, and puts the file at its path', async () => {
     const content = randomBytes(13 * MIB);
     const created = (await create('/deep', 3)).json as unknown as Created;
     expect(created.credentials.map(({ part_number: number }) => number)).toEqual([1, 2, 3]);
@@ -442,7 +442,7 @@ describe('multipart', () => {
     expect(await sql(service.database.url, 'select * from direct_upload')).toEqual([]);
   });
 
-  it('that is aborted leaves nothing, and one to another path is not there', async () => {
+  it('that is aborted leaves nothing, and an upload to another path does not exist', async () => {
     const created = (await create('', 1)).json as unknown as Created;
     await send(created, randomBytes(100), 100);
     const abort = (path: string, upload_id = created.upload_id) =>
@@ -455,7 +455,7 @@ describe('multipart', () => {
     expect(await sql(service.database.url, 'select * from staged_object')).toEqual([]);
   });
 
-  it('refuses numbers of parts that there are not', async () => {
+  it('refuses invalid numbers of parts', async () => {
     for (const parts of [0, -1, 10_001])
       expect((await create('', parts)).json['error_code'], String(parts)).toBe('INVALID_PARAMETER_VALUE');
     expect((await create('', 1, '')).json['error_code']).toBe('INVALID_PARAMETER_VALUE');

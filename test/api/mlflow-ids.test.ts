@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 describe('ids of the MLflow protocol', () => {
-  it('of any shape that are none, and those of another tenant, do not exist', async () => {
+  it('that are invalid, or belong to another tenant, do not exist', async () => {
     const { experiment_id: experimentId } = await tess.post<{ experiment_id: string }>('experiments/create', {
       name: 'secret',
     });
@@ -68,7 +68,7 @@ describe('ids of the MLflow protocol', () => {
         const named = (id: string) => ({ experiment_id: id, run_id: id, ...given });
         for (const id of none) {
           const error = await tess.fails(method, path(encodeURIComponent(id)), named(id));
-          // An experiment's id that can be none, here or on MLflow's own server, is a mistake of another kind.
+          // A text that cannot be an experiment's id, here or on MLflow's own server, gives another error.
           const isMistake = own === experimentId && !/^-?\d+$|^f+$/.test(id);
           expect(error, `${path(id)} ${id}`).toMatchObject(
             isMistake
@@ -99,7 +99,7 @@ describe('ids of the MLflow protocol', () => {
       ['runs/outputs', { run_id: mine, models: [{ model_id: modelId }] }],
       ['runs/log-metric', { run_id: mine, key: 'k', value: 1, timestamp: 1, model_id: modelId }],
     ] as const) {
-      // By the ids that the caller knows, not by those of our rows.
+      // With the ids that the caller knows, not with the UUIDs of the rows.
       const message =
         path === 'logged-models' ? `Run with id=${runId} not found` : `Logged model with ID '${modelId}' not found.`;
       const error = { status: 404, error_code: 'RESOURCE_DOES_NOT_EXIST', message };

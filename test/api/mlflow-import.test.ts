@@ -28,7 +28,7 @@ let answers: Answers = nothing;
 beforeAll(async () => {
   service = await startTestService({ MLFLOW_IMPORT_ALLOW_HTTP: 'true', MLFLOW_IMPORT_ALLOWED_HOSTS: '127.0.0.1' });
   tess = await service.as();
-  // A server that nobody should trust.
+  // A hostile server.
   peer = createServer((request, response) => {
     asked.push(request.url ?? '');
     request.resume().on('end', () => {
@@ -57,7 +57,7 @@ async function bring(answer: Answers, input: object = {}) {
   }
 }
 
-/** One run whose artifacts are as its server says. */
+/** One run with the artifacts that its server lists. */
 const withFiles =
   (files: object[]): Answers =>
   (path) => {
@@ -79,7 +79,7 @@ const withFiles =
     return path.includes('mlflow-artifacts/artifacts/') ? { status: 200, body: 'content' } : nothing(path);
   };
 
-it('files that would leave their folder stay out, and the rest comes', async () => {
+it('files that would leave their folder are not imported, and the rest is', async () => {
   const paths = ['../../x', '/etc/passwd', '%252e%252e/x', 'a\\..\\b', 'C:/x', 'sound.txt'];
   const { status, result } = await bring(withFiles(paths.map((path) => ({ path, is_dir: false, file_size: 7 }))));
   expect(status).toBe('SUCCEEDED');
@@ -90,7 +90,7 @@ it('files that would leave their folder stay out, and the rest comes', async () 
   ]);
 });
 
-it('redirects are not followed, and a refusal of the credentials ends it at once', async () => {
+it('redirects are not followed, and refused credentials end the import at once', async () => {
   const redirected = await bring(() => ({
     status: 302,
     body: '',
@@ -120,7 +120,7 @@ it.each([
   ['the same token again', () => 'again', 'the same pages of mlflow/experiments/search again', 2],
   ['tokens in a ring', (page: number) => `token-${page % 3}`, 'the same pages of mlflow/experiments/search again', 4],
   ['a token of a megabyte', () => 'x'.repeat(2 ** 20), 'a page token of 1048576 characters', 1],
-] as const)('a server that lists for ever is not read for ever: %s', async (_, tokenAt, message, most) => {
+] as const)('a server whose lists never end is not read for ever: %s', async (_, tokenAt, message, most) => {
   let pages = 0;
   const { status, errorCode, errorMessage } = await bring((path) => {
     if (!path.includes('experiments/search')) return nothing(path);
@@ -133,7 +133,7 @@ it.each([
   expect(pages).toBeLessThanOrEqual(most);
 });
 
-it('nor is one that has ever another page with nothing on it: its other things come', async () => {
+it('nor is a server with endless empty pages: its other objects are imported', async () => {
   let pages = 0;
   const { status, result } = await bring((path) => {
     if (path.includes('runs/search')) return ok({ next_page_token: `token-${pages++}` });
@@ -149,7 +149,7 @@ it('nor is one that has ever another page with nothing on it: its other things c
 it.each([
   ['mlflow-artifacts:/7/x/artifacts', 'more than 50 deep'],
   ['/a/folder/of/the/server', '"deep" as one in "deep"'],
-])('a folder that contains itself ends, and what lies beside it comes: %s', async (artifactUri, reason) => {
+])('a folder that contains itself ends, and the files beside it are imported: %s', async (artifactUri, reason) => {
   const run = {
     run_id: randomUUID().replaceAll('-', ''),
     run_name: 'r',
@@ -171,7 +171,7 @@ it.each([
   expect(await query(service, 'select path from artifact where path = $1', [files[1]!.path])).toHaveLength(1);
 });
 
-it('a file that has changed there is brought again, of the same size too; one that was replaced here stays', async () => {
+it('a file that has changed on the other server is imported again, also with the same size; one that was replaced here stays', async () => {
   const runId = randomUUID();
   const run = {
     run_id: runId.replaceAll('-', ''),

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 describe('what is logged through the MLflow protocol', () => {
-  it('comes back as MLflow answers it', async () => {
+  it('is returned as MLflow answers it', async () => {
     const runId = await tess.newRun();
     await tess.post('runs/log-metric', { run_id: runId, key: 'loss', value: 0.5, timestamp: 5, step: '-2' });
     await tess.post('runs/log-batch', {
@@ -50,7 +50,7 @@ describe('what is logged through the MLflow protocol', () => {
     });
   });
 
-  it('may bear names that mean something to an object', async () => {
+  it('may have the names of JavaScript properties', async () => {
     const keys = ['__proto__', 'constructor', 'hasOwnProperty', 'prototype', 'toString'];
     const pairs = keys.map((key) => ({ key, value: `of ${key}` }));
     const runId = await tess.newRun();
@@ -122,7 +122,7 @@ describe('what is logged through the MLflow protocol', () => {
       step: i,
     }));
     await tess.post('runs/log-batch', { run_id: runId, metrics });
-    // The same again, as a client that lost the answer sends it.
+    // The same again, as a client sends it after it lost the answer.
     await tess.post('runs/log-batch', { run_id: runId, metrics });
     interface Page {
       metrics?: { step: number; value: number; timestamp: number }[];
@@ -163,7 +163,7 @@ describe('what is logged through the MLflow protocol', () => {
     expect(bulk.metrics).toHaveLength(4);
   });
 
-  it('answers a very long history whole, and never has all of it in memory', async () => {
+  it('answers a very long history completely, without holding it in memory', async () => {
     const runId = await tess.newRun();
     const count = 120_000;
     await sql(
@@ -218,7 +218,7 @@ describe('what is logged through the MLflow protocol', () => {
     });
   });
 
-  it('remembers models logged the old way', async () => {
+  it('shows models that were logged in the old way', async () => {
     const runId = await tess.newRun();
     const model = {
       artifact_path: 'm',
@@ -251,7 +251,7 @@ describe('logged models', () => {
     data: { params?: unknown[]; metrics?: unknown[] };
   }
 
-  it('are made, finished, tagged, measured and deleted', async () => {
+  it('are created, finished, tagged, measured and deleted', async () => {
     const runId = await tess.newRun();
     const { model } = await tess.post<{ model: ModelShape }>('logged-models', {
       experiment_id: '0',

@@ -22,11 +22,11 @@ let release: () => void = () => undefined;
 let held = Promise.withResolvers<void>();
 
 beforeAll(async () => {
-  // The tracking server is another service of this kind: it speaks MLflow's protocol.
+  // The tracking server is another service of this kind, because it speaks MLflow's protocol.
   there = await startTestService({ ROLE: 'api' });
   theirs = await MlflowCaller.of(there, { role: Role.ADMIN });
   const { port } = new URL(there.url);
-  // Passes everything on, and keeps one request or one answer back.
+  // Passes everything on, and holds back one request or one answer.
   gate = createServer((asked, answer) => {
     void (async () => {
       const { method, url = '', headers } = asked;
@@ -63,7 +63,7 @@ function kept(): Promise<void> {
   return promise;
 }
 
-/** Keeps back the next such request, or the answer to it. */
+/** Holds back the next such request, or its answer. */
 function hold(which: Held): Promise<void> {
   held = Promise.withResolvers<void>();
   holds = which;
@@ -75,7 +75,7 @@ async function settled(): Promise<void> {
   await expect.poll(tasks, { timeout: 20_000 }).toEqual([]);
 }
 
-/** Those that became of a run of ours. */
+/** The runs there that were made from a run here. */
 async function twins(runId: string): Promise<MlflowRun[]> {
   const { experiments } = await theirs.post<{ experiments: { experiment_id: string }[] }>('experiments/search', {
     max_results: 100,
@@ -88,10 +88,10 @@ async function twins(runId: string): Promise<MlflowRun[]> {
 }
 
 const tagOf = (run: MlflowRun | undefined, wanted: string) => run?.data.tags?.find(({ key }) => key === wanted)?.value;
-/** As when the worker was frozen for so long. */
+/** As if the worker had been frozen for this long. */
 const loseLeases = () => query(here, `update mirror_task set not_before = now()`);
 
-it('a worker that was frozen and taken for lost sends nothing more', async () => {
+it('a worker that was frozen and considered lost sends nothing more', async () => {
   const runId = await ours.newRun({ run_name: 'first' });
   await settled();
   const frozen = hold((path, body) => path.endsWith('runs/log-batch') && body.includes('second') && 'answer');
@@ -112,7 +112,7 @@ it('a worker that was frozen and taken for lost sends nothing more', async () =>
     await sleep(1_000);
     const [twin] = await twins(runId);
     expect([twin?.info['run_name'], tagOf(twin, 'owner')]).toEqual(['third', 'third']);
-    // What is remembered of it is right, too: it can be undone.
+    // The stored ids are right too, so that it can be undone.
     await ours.post('runs/delete-tag', { run_id: runId, key: 'owner' });
     await ours.post('runs/update', { run_id: runId, run_name: 'second' });
     await settled();
@@ -123,7 +123,7 @@ it('a worker that was frozen and taken for lost sends nothing more', async () =>
   }
 });
 
-it('two workers that need the same parent make it once', async () => {
+it('two workers that need the same parent create it once', async () => {
   const frozen = hold((path, body) => path.endsWith('runs/create') && body.includes('the-parent') && 'request');
   const parent = await ours.newRun({ run_name: 'the-parent' });
   await frozen;
@@ -147,7 +147,7 @@ it('two workers that need the same parent make it once', async () => {
   }
 });
 
-it('a process that stops does not wait for an answer that does not come', async () => {
+it('a process that stops does not wait for an answer that never comes', async () => {
   const silent = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const { port } = silent.address() as AddressInfo;

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const ENDPOINTS = (await loadModules()).flatMap((module) => module.mlflowEndpoints);
-/** Every endpoint under every prefix, with something in the place of its parameters. */
+/** Every endpoint under every prefix, with example values for its parameters. */
 const URLS = ENDPOINTS.flatMap((endpoint) =>
   urlsOf(endpoint).flatMap((url) =>
     endpoint.methods.map((method) => ({
@@ -26,8 +26,8 @@ const URLS = ENDPOINTS.flatMap((endpoint) =>
   ),
 );
 
-describe('who calls', () => {
-  it('is asked at every endpoint, known or not', async () => {
+describe('the caller', () => {
+  it('is checked at every endpoint, known or not', async () => {
     const unknown = ['/api/2.0/mlflow/nothing', '/ajax-api/3.0/mlflow/traces', '/api/4.0/mlflow/x'].map((url) => ({
       method: 'POST',
       url,
@@ -68,14 +68,14 @@ describe('who calls', () => {
     }
   });
 
-  it('may say so by Basic, with the token as the password', async () => {
+  it('can use Basic, with the token as the password', async () => {
     const response = await fetch(`${service.url}/api/2.0/mlflow/experiments/get?experiment_id=0`, {
       headers: { authorization: `Basic ${btoa(`anyone:${tess.token}`)}` },
     });
     expect(response.status).toBe(200);
   });
 
-  it('is not asked by the probes', async () => {
+  it('is not checked by the probes', async () => {
     const version = await fetch(`${service.url}/version`);
     expect([version.status, await version.text()]).toEqual([200, expect.stringMatching(/^3\.\d+\.\d+$/)]);
     expect(await (await fetch(`${service.url}/health`)).text()).toBe('OK');
@@ -89,7 +89,7 @@ describe('who calls', () => {
 });
 
 describe('errors of the MLflow protocol', () => {
-  it('name endpoints that there are not', async () => {
+  it('name endpoints that do not exist', async () => {
     for (const path of [
       'nothing',
       '/api/3.0/mlflow/traces',
@@ -113,7 +113,7 @@ describe('errors of the MLflow protocol', () => {
     });
   });
 
-  it('say what is missing or of another type, as MLflow does', async () => {
+  it('name fields that are missing or of another type, as MLflow does', async () => {
     const docs = ' See the API docs for more information about request parameters.';
     for (const [path, body, message] of [
       ['experiments/create', {}, "Missing value for required parameter 'name'."],
@@ -152,7 +152,7 @@ describe('errors of the MLflow protocol', () => {
     });
   });
 
-  it('are told for bodies that are no JSON object, and for other content types', async () => {
+  it('are given for bodies that are not a JSON object, and for other content types', async () => {
     for (const body of ['', 'nonsense', '{"name":', 'null']) {
       expect(await tess.fails('POST', 'experiments/create', body)).toMatchObject({
         status: 400,
@@ -183,13 +183,13 @@ describe('errors of the MLflow protocol', () => {
 describe('requests of the MLflow protocol', () => {
   it('are read by the rules of protobuf', async () => {
     const runId = await tess.newRun();
-    // A string of JSON, as old clients send it; what is unknown is ignored; null is absent.
+    // A JSON string with JSON, as old clients send it; unknown fields are ignored; null means absent.
     await tess.post('runs/set-tag', { run_id: runId, key: 'a', value: null, unknown: { deep: [1] } });
     const { status } = await tess.send('POST', 'runs/set-tag', {
       body: JSON.stringify(JSON.stringify({ run_uuid: runId, key: 'b', value: '1' })),
     });
     expect(status).toBe(200);
-    // Python writes what JSON lacks.
+    // Python writes numbers that JSON does not have.
     const loose =
       `{"run_id": "${runId}", "metrics": [{"key": "NaN", "value": NaN, "timestamp": 1}, {"key": "i", ` +
       '"value": -Infinity, "timestamp": "2.0"}]}';
@@ -236,7 +236,7 @@ describe('requests of the MLflow protocol', () => {
     expect((await refused({ metrics: [{ key: 'k', value: 1, timestamp: -1 }] })).message).toContain(
       'Timestamp must be a nonnegative long',
     );
-    // Longer values are cut, as MLflow's own server does.
+    // Longer values are cut, as in MLflow's own server.
     await tess.post('runs/log-batch', {
       run_id: runId,
       metrics: metrics(900),

@@ -1,4 +1,4 @@
-// one file because its tests share one running service, which takes longer to start than most of them to run.
+// One file because its tests share one running service, which takes longer to start than most of the tests.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
@@ -83,7 +83,7 @@ const HOSTILE_ONNX = Buffer.from(
 const SKLEARN =
   'flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    pickled_model: model.pkl\n';
 
-/** A logged model with its files; the answer is its id. */
+/** Logs a model with its files; returns its id. */
 async function logModel(files: Record<string, Buffer | string>): Promise<string> {
   const { model: logged } = await ok<{ model: { info: { model_id: string } } }>(
     'POST',
@@ -152,7 +152,7 @@ describe('registered models', () => {
     );
   });
 
-  it('refuse names that MLflow refuses, and those that nobody can see', async () => {
+  it('refuse names that MLflow refuses, and names that are invisible', async () => {
     await create('taken');
     expect(await refused('POST', 'registered-models/create', { name: 'taken' })).toEqual([
       'RESOURCE_ALREADY_EXISTS',
@@ -225,7 +225,7 @@ describe('registered models', () => {
       );
   });
 
-  it('never share files with another that had the same name', async () => {
+  it('never share files with another model that had the same name', async () => {
     const onnx = { 'model.onnx': ONNX, MLmodel: 'flavors:\n  onnx:\n    data: model.onnx\n' };
     await create('shared');
     const id = await logModel(onnx);
@@ -255,7 +255,7 @@ describe('model versions', () => {
   const name = 'versions';
   let first: string;
 
-  it('made of one logged model at once are all told by its tag', async () => {
+  it('made from one logged model at the same time are all listed in its tag', async () => {
     const id = await logModel({ MLmodel: SKLEARN });
     const names = ['at-once-1', 'at-once-2', 'at-once-3', 'at-once-4'];
     for (const one of names) await create(one);
@@ -270,7 +270,7 @@ describe('model versions', () => {
     expect(told.map(({ name: of }) => of).sort()).toEqual(names);
   });
 
-  it('are made of a logged model’s files, with what their MLmodel says', async () => {
+  it('are made from a logged model’s files, with what their MLmodel file says', async () => {
     await create(name);
     first = await logModel({ MLmodel: `${SKLEARN}${SIGNATURE('a', 'b')}`, 'model.pkl': 'not looked into' });
     const version = await register(name, {
@@ -325,7 +325,7 @@ describe('model versions', () => {
     ]);
   });
 
-  it('come in pages of ten thousand, also where a client takes more', async () => {
+  it('are listed in pages of ten thousand, also when a client asks for more', async () => {
     await create('very-many');
     await register('very-many', { source: 's3://bucket/model' });
     const count = 10_500;
@@ -353,7 +353,7 @@ describe('model versions', () => {
     expect(rest.next_page_token).toBeUndefined();
   });
 
-  it('are made of a run’s files too, of what is elsewhere, and of other versions', async () => {
+  it('are made from a run’s files too, from files elsewhere, and from other versions', async () => {
     await create('sources');
     await put(`${experimentId}/${runId}/artifacts/model/MLmodel`, SKLEARN);
     const made = await register('sources', { source: `runs:/${runId}/model`, run_id: runId });
@@ -381,7 +381,7 @@ describe('model versions', () => {
     expect((await getVersion('sources', '4')).source).toBe(`runs:/${runId}/model`);
   });
 
-  it('take a model.onnx among the files as theirs, after the check of an upload', async () => {
+  it('use a model.onnx among the files, after the same check as an upload', async () => {
     await create('with onnx');
     const MLmodel = 'flavors:\n  onnx:\n    data: model.onnx\n    onnx_version: 1.20\n';
     const good = await logModel({ MLmodel, 'model.onnx': ONNX });
@@ -462,7 +462,7 @@ describe('model versions', () => {
     }
   });
 
-  it('refuse sources that are of nobody, of this machine, or lead elsewhere', async () => {
+  it('refuse sources that have no owner, are on this machine, or lead elsewhere', async () => {
     await create('refused');
     const other = '0'.repeat(32);
     const bad: Record<string, unknown>[] = [
@@ -487,7 +487,7 @@ describe('model versions', () => {
         (await refused('POST', 'model-versions/create', { name: 'refused', ...input }))[0],
         JSON.stringify(input),
       ).toBe('INVALID_PARAMETER_VALUE');
-    // Absent ones and those of others are refused alike.
+    // Ids that do not exist and ids of others give the same error.
     const refusal = /^(INVALID_PARAMETER_VALUE|RESOURCE_DOES_NOT_EXIST)$/;
     for (const input of [
       { source: `runs:/${other}/model`, run_id: other },
@@ -570,7 +570,7 @@ describe('model versions', () => {
     );
   });
 
-  it('go from stage to stage through the gates alone', async () => {
+  it('change their stage only through the gates', async () => {
     const move = (version: string, stage: string, archive = false) =>
       ({ name, version, stage, archive_existing_versions: archive }) satisfies Record<string, unknown>;
     const [code, message] = await refused('POST', 'model-versions/transition-stage', move('1', 'Staging'));
@@ -600,7 +600,7 @@ describe('model versions', () => {
       await stage('1', 'none'),
     ]).toEqual(['None', 'Archived', 'Archived', 'None']);
     await passGates(name);
-    // As MLflow's: the model changes when a version moves or goes, and not by a tag.
+    // As in MLflow: a model's time changes when a version changes or is deleted, but not when a tag changes.
     const changedAt = async () =>
       Number(
         (await ok<{ registered_model: Model }>('GET', 'registered-models/get', { name })).registered_model[
@@ -632,7 +632,7 @@ describe('model versions', () => {
     await ok('DELETE', 'registered-models/delete', { name: 'shrinks' });
     expect([await stage('1', 'Staging'), await stage('2', 'Staging', true)]).toEqual(['Staging', 'Staging']);
     expect((await getVersion(name, '1')).current_stage).toBe('Archived');
-    // In as many steps as our rules have, all or none.
+    // In as many steps as the rules need, all or none.
     expect(await stage('1', 'Production')).toBe('Production');
     expect((await refused('POST', 'model-versions/transition-stage', move('2', 'Production')))[1]).toMatch(
       /gate SHADOW has no result yet/,
@@ -653,7 +653,7 @@ describe('model versions', () => {
     expect((await refused('DELETE', 'registered-models/delete', { name }))[0]).toBe('INVALID_PARAMETER_VALUE');
   });
 
-  /** Evidence, as evaluations would leave it. */
+  /** Results as evaluations would leave them. */
   async function passGates(modelName: string): Promise<void> {
     for (const gate of ['VALIDATION', 'EVALUATION'])
       for (const version of [1, 2])

@@ -92,7 +92,7 @@ describe('runs/search', () => {
     });
   }
 
-  it('shows runs of the asked experiments and states, with all that was logged', async () => {
+  it('shows runs of the requested experiments and states, with all their logged data', async () => {
     expect(await search('', [], { experiment_ids: [other] })).toBe('e');
     expect(await search('', [], { experiment_ids: [] })).toBe('');
     expect(await search('', [], { experiment_ids: ['f'.repeat(32), '77'] })).toBe('');
@@ -142,7 +142,7 @@ describe('runs/search', () => {
       ).length;
     };
     expect(await count(4, 'run_name')).toBe(await count(1, 'run_name'));
-    // Where the page reaches the runs whose metric is NaN, and those without it, each is a statement more.
+    // When the page reaches runs whose metric is NaN, or runs without it, each needs one more statement.
     expect(await count(5, 'metrics.acc')).toBe((await count(1, 'metrics.acc')) + 2);
   });
 });

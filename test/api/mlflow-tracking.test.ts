@@ -23,7 +23,7 @@ const experiment = async (id: string) =>
   (await tess.get<{ experiment: ExperimentShape }>('experiments/get', { experiment_id: id })).experiment;
 
 describe('experiments of the MLflow protocol', () => {
-  it('begin with the default one of each tenant', async () => {
+  it('begin with the default experiment of each tenant', async () => {
     expect(await experiment('0')).toMatchObject({
       name: 'Default',
       lifecycle_stage: 'active',
@@ -58,7 +58,7 @@ describe('experiments of the MLflow protocol', () => {
     }
   });
 
-  it('are made, found by name, renamed, tagged, deleted and restored with their runs', async () => {
+  it('are created, found by name, renamed, tagged, deleted and restored with their runs', async () => {
     const { experiment_id: id } = await tess.post<{ experiment_id: string }>('experiments/create', {
       name: 'churn',
       tags: [{ key: 'team', value: 'growth' }],
@@ -94,7 +94,7 @@ describe('experiments of the MLflow protocol', () => {
     expect(await tess.fails('POST', 'experiments/restore', { experiment_id: id })).toMatchObject({ status: 404 });
   });
 
-  it('have names of their own', async () => {
+  it('have unique names', async () => {
     expect(await tess.fails('POST', 'experiments/create', { name: 'Default' })).toMatchObject({
       status: 400,
       error_code: 'RESOURCE_ALREADY_EXISTS',
@@ -107,8 +107,8 @@ describe('experiments of the MLflow protocol', () => {
   });
 });
 
-describe('requests at the same moment', () => {
-  it('make one experiment of a name, and one default experiment', async () => {
+describe('requests at the same time', () => {
+  it('create one experiment of a name, and one default experiment', async () => {
     const team = await MlflowCaller.of(service, { tenant: 'racers' });
     const made = await Promise.all(
       Array.from({ length: 8 }, () =>
@@ -125,7 +125,7 @@ describe('requests at the same moment', () => {
     expect(experiments.map(({ name }) => name).sort()).toEqual(['Default', 'same']);
   });
 
-  it('log to one run, nothing lost', async () => {
+  it('log to one run, and nothing is lost', async () => {
     const runId = await tess.newRun();
     await Promise.all(
       Array.from({ length: 12 }, (_, i) =>
@@ -144,7 +144,7 @@ describe('requests at the same moment', () => {
 });
 
 describe('runs of the MLflow protocol', () => {
-  it('keep what a client says of them', async () => {
+  it('store what a client says about them', async () => {
     const { run } = await tess.post<{ run: MlflowRun }>('runs/create', {
       experiment_id: '0',
       start_time: 1_700_000_000_123,
@@ -189,7 +189,7 @@ describe('runs of the MLflow protocol', () => {
     expect((await tess.run(info.run_id)).info['run_name']).toBe('third');
   });
 
-  it('get a name when they are given none, and refuse two', async () => {
+  it('get a name when none is given, and refuse two', async () => {
     const runId = await tess.newRun();
     expect((await tess.run(runId)).info['run_name']).toMatch(/^[a-z]+-[a-z]+-\d+$/);
     expect(

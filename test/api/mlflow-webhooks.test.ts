@@ -82,14 +82,14 @@ async function newWebhook(input: object = {}): Promise<MlflowWebhook> {
   return webhook!;
 }
 
-/** As the documentation of MLflow tells receivers to check. */
+/** The check that MLflow's documentation tells receivers to make. */
 function isSigned({ headers, body }: Received, secret: string): boolean {
   const signed = `${headers['x-mlflow-delivery-id']}.${headers['x-mlflow-timestamp']}.${body}`;
   return headers['x-mlflow-signature'] === `v1,${createHmac('sha256', secret).update(signed).digest('base64')}`;
 }
 
 describe('webhooks of MLflow’s protocol', () => {
-  it('are made, changed, listed in pages and deleted', async () => {
+  it('are created, changed, listed in pages and deleted', async () => {
     const made = await newWebhook({ description: 'of a bot' });
     expect(made).toMatchObject({
       name: 'hook',
@@ -123,7 +123,7 @@ describe('webhooks of MLflow’s protocol', () => {
     expect(webhooks.nodes).toEqual([{ name: 'hook', format: 'MLFLOW', eventTypes: ['MODEL_REGISTERED'] }]);
   });
 
-  it('send what MLflow’s server would send, and nothing that was not asked for', async () => {
+  it('send the messages of MLflow’s server, and only the requested events', async () => {
     const { webhook_id: id } = await newWebhook();
     const { createModel } = await admin.ok(CreateModelDocument, {
       input: { name: 'hooked', task: 'OTHER', modelType: 'x', tags: [{ key: 'a', value: 'b' }] },
@@ -174,7 +174,7 @@ describe('webhooks of MLflow’s protocol', () => {
     expect(webhook).toEqual({ deliveries: { totalCount: 4 } });
   });
 
-  it('are tried out with the example of their first event, and say how it went', async () => {
+  it('are tested with the example of their first event, and report the result', async () => {
     const { webhook_id: id } = await newWebhook({ secret: undefined });
     const { result } = await ask('POST', `/${id}/test`, {});
     expect(result).toEqual({ success: true, response_status: 204, response_body: '' });
@@ -199,7 +199,7 @@ describe('webhooks of MLflow’s protocol', () => {
     });
   });
 
-  it('refuse what is wrong in MLflow’s words, and change nothing', async () => {
+  it('refuse wrong input with MLflow’s messages, and change nothing', async () => {
     const { webhook_id: id } = await newWebhook();
     const before = await ask('GET', '');
     const wrong: [object, string][] = [

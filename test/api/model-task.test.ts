@@ -55,7 +55,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-/** As `mlflow.onnx.log_model` with a signature of columns, and `mlflow.register_model`, do it. */
+/** As `mlflow.onnx.log_model` with a signature of columns and `mlflow.register_model` do it. */
 async function logAndRegister(
   name: string,
   onnx: Uint8Array,
@@ -104,7 +104,7 @@ it('a model registered by MLflow has the columns of its signature and a guessed 
   expect((await promote(tess, versionId, 'PRODUCTION')).stage).toBe('PRODUCTION');
 });
 
-it('a tag of MLflow says the task, of the model or of a version, and a wrong one is refused', async () => {
+it('a tag of MLflow on the model or a version sets the task, and a wrong one is refused', async () => {
   const tagged = await logAndRegister('tagged', linear([2, 1], 0), 'double', [
     { key: 'matih.task', value: 'regression' },
   ]);
@@ -130,7 +130,7 @@ it('a tag of MLflow says the task, of the model or of a version, and a wrong one
   expect(odd.body.message).toContain('CLASSIFICATION, REGRESSION, CLUSTERING, OTHER');
 });
 
-it('another task takes the evidence with it, and is refused where a training or a stage stands on the first', async () => {
+it('another task makes earlier gate results invalid, and is refused when a training or a stage depends on the first one', async () => {
   const modelId = await createModel(tess, { task: 'CLASSIFICATION' });
   const { id } = await registerUpload(tess, modelId, CLASSIFIER, {
     inputColumns: [{ columns: ['height', 'age'] }],

@@ -20,7 +20,7 @@ let world: FlightWorld;
 let usualAt = 0;
 
 beforeAll(async () => {
-  // The regular look stays away, so that each test decides when to look.
+  // Monitoring does not run by itself, so that each test decides when it runs.
   [service, world] = await Promise.all([startTestService({ MONITORING_INTERVAL_MS: '3600000' }), flightWorld()]);
   traffic = await TrafficWriter.connect(service.database.url);
   tess = await service.as();
@@ -60,7 +60,7 @@ async function look({ deploymentId }: ServedModel): Promise<Look> {
   return (await tess.ok(RunMonitoringForMonitoringDocument, { input: { deploymentId } })).runMonitoring as Look;
 }
 
-/** The next flights that no window has had. */
+/** The next flights that are in no window. */
 function usual(rows: number): Flight[] {
   usualAt += rows;
   return world.usual.slice(usualAt - rows, usualAt);
@@ -69,7 +69,7 @@ function usual(rows: number): Flight[] {
 const kinds = ({ alerts }: Look) => alerts.map(({ kind, status }) => `${kind} ${status}`);
 
 describe('drift of real flights', () => {
-  it('stays quiet on the same distribution, opens one alert on other airports, updates it and resolves it', async () => {
+  it('opens no alert for the same distribution, opens one alert for other airports, updates it and resolves it', async () => {
     const served = await traffic.serve(world.reference);
     const events = tess.collect(FollowAlertsDocument, { modelId: served.modelId, after: 0 }, (items) =>
       items.some(({ change }) => change === 'RESOLVED'),
@@ -113,7 +113,7 @@ describe('drift of real flights', () => {
     );
   });
 
-  it('waits and adds up until there are rows enough, and judges each row once', async () => {
+  it('waits until there are enough rows, and analyses each row once', async () => {
     const served = await traffic.serve(world.reference);
     await traffic.log(served, usual(150));
     const waiting = await look(served);
@@ -131,15 +131,15 @@ describe('drift of real flights', () => {
     expect((await look(served)).window).toBeNull();
   });
 
-  it('judges nothing without a reference profile', async () => {
+  it('gives no result without a reference profile', async () => {
     const served = await traffic.serve(null);
     await traffic.log(served, world.elsewhere.slice(0, 300));
     expect((await look(served)).reason).toContain('no reference profile');
   });
 });
 
-describe('what is long judged', () => {
-  it('is forgotten: log after 30 days, windows after 90', async () => {
+describe('old monitoring data', () => {
+  it('is deleted: the log after 30 days, windows after 90', async () => {
     const served = await traffic.serve(world.reference);
     await traffic.log(served, usual(400));
     await look(served);
@@ -171,7 +171,7 @@ describe('what is long judged', () => {
 });
 
 describe('latency and errors', () => {
-  it('raise alerts from their least count on, beside one another', async () => {
+  it('open alerts from their least number of requests on, independently', async () => {
     const served = await traffic.serve(null, { slaMs: 50 });
     await traffic.count(served, { requests: 49, errors: 49, latencyMs: 400 });
     expect((await look(served)).reason).toContain('49 new requests of the 50');
@@ -180,7 +180,7 @@ describe('latency and errors', () => {
     expect(kinds(breached)).toEqual(['LATENCY OPEN', 'ERROR_RATE OPEN']);
     expect(breached.window!.traffic).toMatchObject({ requests: 60, errors: 49 });
     expect(breached.window!.traffic!.latencyP95Ms / 400).toBeCloseTo(1, 0);
-    // Slow no more, failing still.
+    // No longer slow, but still failing.
     await traffic.count(served, { requests: 100, errors: 10, latencyMs: 5 });
     await look(served);
     await traffic.count(served, { requests: 100, errors: 10, latencyMs: 5 });
@@ -192,7 +192,7 @@ describe('latency and errors', () => {
     expect(kinds(await look(served))).toEqual(['ERROR_RATE RESOLVED']);
   });
 
-  it('count each request in one window, minutes that still grow included', async () => {
+  it('count each request in one window, including minutes that still grow', async () => {
     const served = await traffic.serve(null);
     let counted = 0;
     for (const requests of [70, 80, 90]) {
@@ -205,7 +205,7 @@ describe('latency and errors', () => {
 });
 
 describe('alerts', () => {
-  it('are opened once by looks at the same time, in two processes', async () => {
+  it('are opened once by two processes that monitor at the same time', async () => {
     const other = await startTestService({ MONITORING_INTERVAL_MS: '3600000' }, service.database);
     try {
       const services = [service.app.context.services, other.app.context.services];
@@ -236,7 +236,7 @@ describe('alerts', () => {
     }
   });
 
-  it('are resolved by hand with a reason, once, and open again when it goes on', async () => {
+  it('are resolved by hand with a reason, once, and open again when the problem continues', async () => {
     const served = await traffic.serve(null, { slaMs: 1 });
     const breach = () => traffic.count(served, { requests: 60, latencyMs: 90 });
     await breach();
@@ -267,7 +267,7 @@ describe('alerts', () => {
     expect(next!.id).not.toBe(alert!.id);
   });
 
-  it('end with the deployment that they are about', async () => {
+  it('end with their deployment', async () => {
     const served = await traffic.serve(null, { slaMs: 1 });
     await traffic.count(served, { requests: 60, latencyMs: 90 });
     const [alert] = (await look(served)).alerts;
@@ -285,7 +285,7 @@ describe('alerts', () => {
     expect(after.alert).toMatchObject({ status: 'RESOLVED', details: { resolution: { by: 'monitoring' } } });
   });
 
-  it('are listed by state, kind and what they are about, and not to others', async () => {
+  it('are listed by state, kind and subject, and not to other tenants', async () => {
     const served = await traffic.serve(null, { slaMs: 1 });
     await traffic.count(served, { requests: 60, errors: 60, latencyMs: 90 });
     await look(served);
@@ -316,7 +316,7 @@ describe('alerts', () => {
 });
 
 describe('the audit log', () => {
-  it('shows who looked, to administrators alone', async () => {
+  it('shows who started monitoring, only to ADMIN', async () => {
     const served = await traffic.serve(null);
     await look(served);
     const filter = {

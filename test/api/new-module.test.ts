@@ -16,9 +16,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-/**
- * A copy of the service with the example of CONTRIBUTING.md in it, under the checkout, where the packages are found.
- */
+/** A copy of the service with the example of CONTRIBUTING.md, within the checkout, so that it finds the packages. */
 function copyWithNotes(): string {
   mkdirSync('.cache', { recursive: true });
   const copy = mkdtempSync(join('.cache', 'new-module-'));

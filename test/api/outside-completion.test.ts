@@ -22,7 +22,7 @@ const CLUSTER_WORK = defineJobKind({
   completesOutside: true,
 });
 
-/** Tokens that the cluster was given, by job, one for each attempt. */
+/** Tokens that the cluster got, by job, one for each attempt. */
 const handedOver = new Map<string, string[]>();
 
 const clusterModule = defineModule({
@@ -114,7 +114,7 @@ describe('work outside the service', () => {
     expect(await jobOf(id)).toMatchObject({ status: 'SUCCEEDED', progress: 1, result: { loss: 0.25 } });
   });
 
-  it('is a kind of the API although no outcome is defined for it', async () => {
+  it('is a kind of the API although it has no outcome', async () => {
     const { id, token } = await begin();
     await report(id, token, { result: { loss: 0.5 } });
     expect(await jobOf(id)).toMatchObject({ kind: 'CLUSTER_WORK', outcome: null });
@@ -141,7 +141,7 @@ describe('work outside the service', () => {
     expect(await jobOf(id)).toMatchObject({ status: 'RUNNING' });
   });
 
-  it('that failed is tried again, or not, as it says', async () => {
+  it('that failed is retried, or not, as it says', async () => {
     const { id, token } = await begin();
     expect(await report(id, token, { failure: { message: 'A node was lost.', retry: true } })).toMatchObject({
       body: { status: 'QUEUED', attempt: 2 },
@@ -170,7 +170,7 @@ describe('work outside the service', () => {
     });
   });
 
-  it('needs the token of this very job, which is good for nothing else', async () => {
+  it('needs the token of exactly this job, which is valid for nothing else', async () => {
     const [mine, other] = [await begin(), await begin()];
     const forged = mine.token.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
     const altered = mine.token.split('.').with(1, other.token.split('.')[1]!).join('.');
@@ -189,7 +189,7 @@ describe('work outside the service', () => {
     expect(await jobOf(mine.id)).toMatchObject({ status: 'RUNNING' });
   });
 
-  it('has no token for a kind that a worker of the service completes', async () => {
+  it('gets no token for a kind that a worker of the service completes', async () => {
     const job = await service.app.context.db.transact(actor, async (session) =>
       jobs().create(session, VALIDATION, { input: {} }),
     );

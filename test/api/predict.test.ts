@@ -1,4 +1,4 @@
-// one file because its tests share one running service, which takes longer to start than most of them to run.
+// One file because its tests share one running service, which takes longer to start than most of the tests.
 import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
@@ -42,7 +42,7 @@ afterAll(() => service?.close());
 const y = ({ outputs }: Answer) => outputs[0]!.data;
 
 describe('predict', () => {
-  it('answers as the runtime itself does, by tensors and by named rows, by id and by name', async () => {
+  it('answers like the runtime itself, for tensors and for named rows, by id and by name', async () => {
     const bytes = multilayer([3, 16, 2]);
     const { endpointId, versionId, deploymentId } = await serve(service, tess, { bytes, signature: xToY(3, 2) });
     const values = Array.from({ length: 30 }, (_, i) => Math.sin(i));
@@ -74,7 +74,7 @@ describe('predict', () => {
     expect(y(literal.predict)).toHaveLength(2);
   });
 
-  it('joins requests that come together into batches, each with its own rows', async () => {
+  it('joins requests that come together into batches, and each gets its own rows', async () => {
     const { endpointId } = await serve(service, tess, { bytes: linear([2], 1), signature: xToY(1) });
     const answers = await Promise.all(
       Array.from({ length: 60 }, (_, i) => predict(tess, { endpointId, tensors: [x([i, i + 0.5])] })),
@@ -85,7 +85,7 @@ describe('predict', () => {
     expect(answers[3]!.predictions[0]).toEqual({ label: null, value: 7, probabilities: null });
   });
 
-  it('refuses what does not fit the signature, naming the field', async () => {
+  it('refuses input that does not match the signature, naming the field', async () => {
     const { endpointId } = await serve(service, tess, { bytes: linear([1, 1], 0), signature: xToY(2) });
     const cases: [Record<string, unknown>, string, string][] = [
       [{ tensors: [{ ...x([1, 2, 3, 4], 2), shape: [4] }] }, 'inputs[0].shape', 'rank'],
@@ -204,7 +204,7 @@ describe('predict', () => {
     expect(y(await predict(tess, { endpointName: 'shared-name', rows: [{ x: 1 }] }))).toEqual([1]);
   });
 
-  it('needs no statement of the database once the endpoint is known', async () => {
+  it('needs no database statement when the endpoint is known', async () => {
     const { endpointId } = await serve(
       service,
       tess,
@@ -251,7 +251,7 @@ describe('predict', () => {
     expect(deployments[0]!.traffic.errors).toBeGreaterThanOrEqual(1);
   });
 
-  it('a model that eats memory fails alone', async () => {
+  it('a model that uses too much memory fails alone', async () => {
     const hog = await serve(service, tess, { bytes: allocatesAbove1000(2 ** 32), signature: xToY(1) });
     const healthy = await serve(service, tess, { bytes: linear([2], 0), signature: xToY(1) });
     const beside = Array.from({ length: 20 }, (_, i) =>
@@ -310,7 +310,7 @@ describe('predict', () => {
     expect(sums!.score_sum).toBe(2 * ((39 * 40) / 2 + 40));
   });
 
-  it('keeps the log bounded in memory and in rows, counts what it drops, and writes odd texts', async () => {
+  it('keeps the log limited in memory and in rows, counts what it drops, and writes unusual texts', async () => {
     const { endpointId, deploymentId, versionId } = await serve(service, tess, {
       bytes: linear([1], 0),
       signature: xToY(1),
@@ -381,7 +381,7 @@ async function rowsOf<T extends object>(sql: string): Promise<T[]> {
   return service.app.context.db.asSystem((em) => em.execute(sql));
 }
 
-it('goes on while the database is cut off or hangs, also when told that something changed', async () => {
+it('continues while the database is disconnected or hangs, also when a change was reported', async () => {
   const database = await createDatabaseFromTemplate();
   const url = new URL(database.url);
   const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });

@@ -40,7 +40,7 @@ function start(
   cleanups.push(() => child.kill('SIGKILL'));
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
   const ready = Promise.race([firstLine, ended.then(({ stderr: text }) => Promise.reject(new Error(text)))]);
-  // Who waits for the end alone does not look here.
+  // A call that waits only for the end does not check here.
   ready.catch(() => undefined);
   return { child, ended, firstLine: ready };
 }
@@ -52,7 +52,7 @@ async function dataFolder(): Promise<string> {
   return dir;
 }
 
-describe('a start that cannot work is one clear sentence and an exit code', () => {
+describe('a start that cannot work ends with one clear sentence and an exit code', () => {
   const own = { DATABASE_URL: 'postgresql://nobody:wrong@127.0.0.1:1/none', AUTH_JWT_SECRET: SECRET };
   const cases: [string, Record<string, string>, string[], RegExp][] = [
     ['an unknown flag', {}, ['--jsno'], /^Unknown flag "--jsno"; there are --help and --json\./],
@@ -96,7 +96,7 @@ describe('a start that cannot work is one clear sentence and an exit code', () =
     });
   }
 
-  it('a busy port', async () => {
+  it('when the port is in use', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     cleanups.push(() => taken.close());

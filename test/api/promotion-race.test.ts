@@ -36,7 +36,8 @@ it(
     const others: string[] = [];
     const startedAt = performance.now();
     for (let race = 0; race < RACES; race++) {
-      // The third is in production from the first race on; the other two, back in DEVELOPMENT, run for its place.
+      // The third version is in production from the first race on; the other two, back in DEVELOPMENT, compete for its
+      // place.
       const rivals: string[] = ids.filter((id) => id !== production).slice(0, 2);
       for (const id of rivals) {
         const { modelVersion } = await ada.ok(ModelVersionDocument, {

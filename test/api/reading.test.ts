@@ -43,8 +43,8 @@ async function register(caller: Caller, name: string, fileName: string, content:
   });
 }
 
-describe('a damaged Parquet file is refused as such', () => {
-  it('wherever a byte or a length of it is changed', async () => {
+describe('a damaged Parquet file is refused with a clear error', () => {
+  it('wherever one of its bytes or its length is changed', async () => {
     const sound = await parquet('sound', "SELECT i, 'text ' || i % 7 AS t, i / 3 AS x FROM range(2000) AS r(i)");
     const footerBytes = sound.readUInt32LE(sound.length - 8);
     const footerAt = sound.length - 8 - footerBytes;
@@ -60,7 +60,7 @@ describe('a damaged Parquet file is refused as such', () => {
       const { errors } = await register(tess, 'damaged', 'damaged.parquet', damaged);
       const code = errors?.[0]?.extensions.code ?? 'taken';
       counts[`${part}: ${code}`] = (counts[`${part}: ${code}`] ?? 0) + 1;
-      // Some bytes say nothing that must be so: a value of a row, a statistic.
+      // Some bytes can have any value: the value of a row, a statistic.
       const allowed = ['BAD_USER_INPUT', 'RESOURCE_EXHAUSTED', ...(part === 'footer length' ? [] : ['taken'])];
       expect(allowed, `${part} at ${at}: ${errors?.[0]?.message}`).toContain(code);
       expect(errors?.[0]?.message ?? '').not.toMatch(/\/(tmp|work|home)\/|Assertion|could not be read/);
@@ -88,17 +88,17 @@ it('cells of 10 MB are cut in a preview, and this process does not hold them', a
   expect(most - before).toBeLessThan(300 * 2 ** 20);
 }, 120_000);
 
-describe('fair shares', () => {
+describe('fair turns', () => {
   const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
 
-  it('JSON of 600 levels is refused with a sentence, at once', async () => {
+  it('JSON with 600 levels is refused at once with a sentence', async () => {
     const startedAt = performance.now();
     const { errors } = await register(tess, 'deep', 'deep.json', nested(600));
     expect(errors![0]!.extensions).toMatchObject({ code: 'BAD_USER_INPUT', expected: 'objects of at most 100 levels' });
     console.log(`600 levels: refused after ${Math.round(performance.now() - startedAt)} ms`);
   });
 
-  it('files of one tenant do not hold up those of another', async () => {
+  it('files of one tenant do not delay those of another', async () => {
     const small = async (caller: Caller) => {
       const startedAt = performance.now();
       const { errors } = await register(caller, 'small', 'small.csv', 'a,b\n1,2\n');
@@ -107,7 +107,7 @@ describe('fair shares', () => {
     };
     await small(other);
     const alone = await small(other);
-    // Many columns and levels: slow for their size.
+    // Many columns and levels, so that it is slow for its size.
     const rows = Array.from(
       { length: 3_000 },
       (_, row) =>
@@ -127,7 +127,7 @@ describe('fair shares', () => {
     await Promise.all(slow);
   }, 240_000);
 
-  it('previews of one tenant do not hold up those of another', async () => {
+  it('previews of one tenant do not delay those of another', async () => {
     const content = await parquet(
       'slow',
       'SELECT repeat(chr(97 + (i % 26)::INT), 10000000) AS c FROM range(60) AS r(i)',
@@ -162,7 +162,7 @@ describe('a token', () => {
     ['a tenant with a NUL', { tenant: 'ac\0me' }],
     ['a tenant of 100 characters', { tenant: 'a'.repeat(100) }],
     ['a role that there is not', { role: 'ROOT' as never }],
-  ])('with %s is none', async (_, claims) => {
+  ])('with %s is invalid', async (_, claims) => {
     const token = await tokenFor(claims);
     for (const query of [
       '{ experiments { totalCount } }',

@@ -36,7 +36,7 @@ const set = async (modelId: string, modelVersionId: string, alias: string) =>
   (await tess.ok(SetModelAliasDetailsDocument, { input: { modelId, modelVersionId, alias } })).setModelAlias.modelAlias;
 
 describe('aliases', () => {
-  it('point to one version at a time, move, and are told by model, version, id and name', async () => {
+  it('point to one version at a time, can be moved, and are found by model, version, id and name', async () => {
     const { modelId, ids } = await modelWith(2);
     const [first, second] = ids as [string, string];
     const made = await set(modelId, first, 'champion');
@@ -64,13 +64,13 @@ describe('aliases', () => {
     expect(await tess.ok(ModelVersionByAliasDetailsDocument, { alias: 'champion', modelName: model.name })).toEqual({
       modelVersionByAlias: { id: second },
     });
-    // Case matters.
+    // Upper and lower case are different.
     expect((await tess.fails(ModelVersionByAliasDetailsDocument, { alias: 'Champion', modelId })).extensions.code).toBe(
       'NOT_FOUND',
     );
   });
 
-  it('are events and audit rows, once per change', async () => {
+  it('write events and audit rows, once per change', async () => {
     const { modelId, ids } = await modelWith(2);
     const [first, second] = ids as [string, string];
     await set(modelId, first, 'live');
@@ -100,7 +100,7 @@ describe('aliases', () => {
     expect(auditLog.nodes).toEqual([{ before: { alias: 'live', modelVersionId: second }, after: null }]);
   });
 
-  it('keep MLflow’s rules', async () => {
+  it('follow MLflow’s rules', async () => {
     const { modelId, ids } = await modelWith(1);
     for (const alias of [
       '',
@@ -125,7 +125,7 @@ describe('aliases', () => {
     for (const alias of ['v', 'v1x', 'latest2', '-', '_', '0', 'x'.repeat(255)]) await set(modelId, ids[0]!, alias);
   });
 
-  it('stay within their model and tenant, and go with their version', async () => {
+  it('stay within their model and tenant, and are deleted with their version', async () => {
     const { modelId, ids } = await modelWith(2);
     const other = await modelWith(1);
     expect(
@@ -153,7 +153,7 @@ describe('aliases', () => {
     await tess.ok(DeleteModelDetailsDocument, { input: { id: modelId } });
   });
 
-  it('set by many at once are one row', async () => {
+  it('set by many callers at the same time are one row', async () => {
     const { modelId, ids } = await modelWith(2);
     const made = await Promise.all(Array.from({ length: 12 }, (_, i) => set(modelId, ids[i % 2]!, 'raced')));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);

@@ -58,7 +58,7 @@ async function add(caller: Caller, input: CreateModelCommentInput): Promise<{ id
 }
 
 describe('comments', () => {
-  it('are written on models and versions, paged newest first, and told', async () => {
+  it('are written on models and versions, listed newest first, and write events', async () => {
     const modelId = await createModel(tess, { task: 'OTHER' });
     const { id: modelVersionId } = await registerUpload(tess, modelId, linear([1], 0));
     const general = await add(tess, { modelId, body: 'Who owns this?' });
@@ -112,7 +112,7 @@ describe('comments', () => {
     ]);
   });
 
-  it('are changed by their author, and removed by him or an ADMIN', async () => {
+  it('are changed by their author, and removed by the author or an ADMIN', async () => {
     const modelId = await createModel(tess);
     const { id, createdAt } = await add(tess, { modelId, body: 'firts' });
     expect(
@@ -145,7 +145,7 @@ describe('comments', () => {
     ]);
   });
 
-  it('refuse what is no text, and other tenants', async () => {
+  it('refuse invalid text, and other tenants', async () => {
     const modelId = await createModel(tess, { task: 'OTHER' });
     const { id: modelVersionId } = await registerUpload(tess, modelId, linear([1], 0));
     for (const body of ['', ' \n\t ', 'x'.repeat(10_001), 'a\0b', '\ud800'])
@@ -184,7 +184,7 @@ describe('comments', () => {
   });
 });
 
-describe('what a model leaves behind', () => {
+describe('the deletion of a model', () => {
   async function commented(): Promise<{ modelId: string; id: string }> {
     const modelId = await createModel(tess, { task: 'OTHER' });
     const { id } = await registerUpload(tess, modelId, linear([1], 0));
@@ -201,7 +201,7 @@ describe('what a model leaves behind', () => {
       return (await em.execute<{ n: number }[]>(`select count(*)::int as n from ${table} where ${where}`))[0]!.n;
     });
 
-  it('a version goes with its aliases, approvals and comments, and who follows an alias hears of it', async () => {
+  it('deletes a version with its aliases, approvals and comments, and tells followers of an alias', async () => {
     const { modelId, id } = await commented();
     await tess.ok(DeleteModelVersionDetailsDocument, { input: { id } });
     expect(await left('approval', modelId, id)).toBe(0);
@@ -216,7 +216,7 @@ describe('what a model leaves behind', () => {
     expect(events.nodes).toMatchObject([{ payload: { alias: 'champion', version: null, previousVersionId: id } }]);
   });
 
-  it('a version that goes while people write about it leaves nothing half done', async () => {
+  it('of a version while people comment on it leaves nothing in part', async () => {
     for (let round = 0; round < 5; round++) {
       const { modelId, id } = await commented();
       const answers = await Promise.all([
@@ -234,7 +234,7 @@ describe('what a model leaves behind', () => {
     }
   });
 
-  it('a model goes with all of that; one whose version is deployed or was in production stays', async () => {
+  it('deletes all of that; a model with a version that is deployed or was in production stays', async () => {
     const { modelId, id } = await commented();
     const endpoint = await tess.ok(CreateEndpointDocument, {
       input: { name: `e-${Math.random().toString(36).slice(2)}`, modelId },

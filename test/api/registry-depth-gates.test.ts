@@ -68,7 +68,7 @@ const missingOf = async (caller: Caller, input: Record<string, unknown>) => {
 };
 
 describe('the gate policy of a model', () => {
-  it('is the default one until an ADMIN sets another, shown with its effective values, and audited', async () => {
+  it('is the default until an ADMIN sets another, is shown with its effective values, and audited', async () => {
     const modelId = await createModel(tess);
     const { model } = await tess.ok(ModelForRegistryDepthGatesDocument, { id: modelId });
     const { staging, production, shadow, evaluation } = DEFAULT_GATE_POLICY;
@@ -91,7 +91,7 @@ describe('the gate policy of a model', () => {
       validation: { maxLatencyP95Ms: 5, maxDisagreement: 1e-4, metrics: [{ name: 'log_loss', min: null, max: 0.4 }] },
       evaluation,
     });
-    // The next one is in place of it, not beside it.
+    // The next policy replaces it.
     expect(await setPolicy(modelId, { shadow: { minRequests: 7 } })).toMatchObject({
       production: { approvals: 0 },
       shadow: { minRequests: 7 },
@@ -108,7 +108,7 @@ describe('the gate policy of a model', () => {
     expect((await tess.fails(SetGatePolicyDetailsDocument, { input: { modelId } })).extensions.code).toBe('FORBIDDEN');
   });
 
-  it('refuses what makes no sense, naming the field', async () => {
+  it('refuses invalid values, naming the field', async () => {
     const modelId = await createModel(tess);
     const wrong: [Record<string, unknown>, string][] = [
       [{ production: { approvals: 21 } }, 'input.policy.production.approvals'],
@@ -137,7 +137,7 @@ describe('the gate policy of a model', () => {
       const error = await admin.fails(SetGatePolicyDetailsDocument, { input: { modelId, policy } });
       expect(error.extensions, JSON.stringify(policy)).toMatchObject({ code: 'BAD_USER_INPUT', field });
     }
-    // A version that is alone has nothing to run beside.
+    // A version without another one in production cannot run beside one.
     expect(
       (
         await admin.fails(SetGatePolicyDetailsDocument, {
@@ -164,7 +164,7 @@ describe('the gate policy of a model', () => {
     await validate(tess, id);
     expect(await promote(tess, id, 'STAGING')).toMatchObject({ stage: 'STAGING' });
 
-    // Another section leaves it as it is.
+    // A change of another section does not change it.
     await setPolicy(modelId, {
       validation: { metrics: [{ name: 'roc_auc', min: 0.6 }] },
       evaluation: { minImprovement: 50 },
@@ -174,12 +174,12 @@ describe('the gate policy of a model', () => {
     expect(await promote(tess, id, 'PRODUCTION')).toMatchObject({ stage: 'PRODUCTION' });
   });
 
-  it('says which gates a stage asks for; evidence counts against the version in production now', async () => {
+  it('says which gates a stage requires; results count against the version in production now', async () => {
     const { modelId, id: first } = await newVersion({ staging: { gates: [] }, production: { gates: ['EVALUATION'] } });
     const second = (await register(tess, { modelId, runId })).id;
     const third = (await register(tess, { modelId, runId })).id;
     await promote(tess, second, 'STAGING');
-    // Against the base rate, as nothing is in production.
+    // Against the base rate, because nothing is in production.
     await evaluate(tess, { modelVersionId: second });
     await forceToProduction(admin, first, null);
     const input = { modelVersionId: second, toStage: 'PRODUCTION', expectedProductionVersionId: first };
@@ -187,7 +187,7 @@ describe('the gate policy of a model', () => {
       { gate: 'EVALUATION', problem: 'was measured against no version, and version 1 is in PRODUCTION now' },
     ]);
     await evaluate(tess, { modelVersionId: second });
-    // The same model is no better than itself.
+    // The same model is not better than itself.
     expect((await missingOf(tess, input))[0]!.problem).toContain('log_loss_below_baseline');
     const { modelVersion } = await tess.ok(ModelVersionGateIdDocument, { id: second });
     expect(modelVersion).toEqual({ gates: [{ gate: 'EVALUATION', comparedWith: { id: first } }] });
@@ -198,8 +198,8 @@ describe('the gate policy of a model', () => {
   });
 });
 
-describe('what a list shows of gates', () => {
-  it('costs the same statements however many models there are', async () => {
+describe('the gates in a list', () => {
+  it('need the same number of statements however many models there are', async () => {
     const counts: number[] = [];
     for (const models of [2, 4]) {
       for (let i = 0; i < models; i++) {
@@ -218,7 +218,7 @@ describe('what a list shows of gates', () => {
 });
 
 describe('approvals', () => {
-  it('are counted by person, the author’s own apart, and a promotion says what is missing', async () => {
+  it('are counted by person, without the author’s own, and a promotion says how many are missing', async () => {
     const { id } = await newVersion({ staging: { gates: [], approvals: 2 } });
     const input = { modelVersionId: id, toStage: 'STAGING' } as const;
     expect((await tess.fails(ApproveModelVersionDetailsDocument, { input })).extensions).toMatchObject({
@@ -276,7 +276,7 @@ describe('approvals', () => {
     ]);
   });
 
-  it('are given up when the version leaves the stage, and are for its next stage alone', async () => {
+  it('end when the version leaves the stage, and are only for its next stage', async () => {
     const { id } = await newVersion({ staging: { gates: [] }, production: { firstGates: [], approvals: 1 } });
     const early = await bob.fails(ApproveModelVersionDetailsDocument, {
       input: { modelVersionId: id, toStage: 'PRODUCTION' },
@@ -306,7 +306,7 @@ describe('approvals', () => {
       const input = { modelVersionId: id, toStage: 'STAGING' } as const;
       await tess.ok(ApproveModelVersionDetailsDocument, { input });
       expect(await stateOf(id)).toMatchObject({ approvedBy: ['tess'], missing: 0 });
-      // What counted no longer does once the policy says otherwise.
+      // A result that counted no longer counts after the policy has changed.
       await setPolicy(modelId, { staging: { gates: [], approvals: 1 } });
       expect(await stateOf(id)).toMatchObject({ approvedBy: [], missing: 1 });
       await setPolicy(modelId, { staging: { gates: [] } });
@@ -320,7 +320,7 @@ describe('approvals', () => {
     },
   );
 
-  it('are refused to viewers and other tenants, and without a reason for a no', async () => {
+  it('are refused to viewers and other tenants, and a rejection needs a reason', async () => {
     const { id } = await newVersion();
     const input = { modelVersionId: id, toStage: 'STAGING' } as const;
     expect(
@@ -335,7 +335,7 @@ describe('approvals', () => {
       ).toBe('input.reason');
   });
 
-  it('given by many at once and a promotion beside them leave one truth', async () => {
+  it('of many people at the same time as a promotion give one consistent state', async () => {
     const { id } = await newVersion({ staging: { gates: [], approvals: 3 } });
     const input = { modelVersionId: id, toStage: 'STAGING' } as const;
     const people = await Promise.all(['p1', 'p2', 'p3', 'p4'].map((subject) => service.as({ subject })));

@@ -46,7 +46,7 @@ async function mirror(endpointId: string, shadow: string, requests: number, all:
   await expect.poll(counted, { timeout: 20_000 }).toBe(all);
 }
 
-it('a shadow proves something beside the version in production alone, and since that one is there', async () => {
+it('a shadow is compared only with the version in production, and only since that version is there', async () => {
   const version = { bytes: linear([1], 0), signature: xToY(1) };
   const live = await serve(service, tess, { ...version, stage: 'PRODUCTION' }, { slaLatencyP95Ms: 5_000 });
   const { modelId, endpointId } = live;
@@ -61,7 +61,7 @@ it('a shadow proves something beside the version in production alone, and since 
   expect(failing(first)).toEqual([]);
   expect(first).toMatchObject({ passed: true, comparedWith: { id: live.versionId } });
 
-  // Another comes to production meanwhile: what was proven was proven beside the one before.
+  // Another version enters production meanwhile: the result was about the version before it.
   await promote(admin, other.versionId, 'PRODUCTION', {
     expectedProductionVersionId: live.versionId,
     override: true,
@@ -76,7 +76,7 @@ it('a shadow proves something beside the version in production alone, and since 
   expect(refused.extensions).toMatchObject({ code: 'GATE_NOT_PASSED', missing: [{ gate: 'SHADOW' }] });
   expect(refused.message).toMatch(/was measured against version \d+, and version \d+ is in PRODUCTION now/);
 
-  // Neither do the requests from before it count, nor those that another version answers.
+  // Requests from before that do not count either, nor those that another version answers.
   await service.app.context.db.asSystem((em) =>
     em.execute(`update deployment_minute set minute = minute - interval '1 hour'`),
   );

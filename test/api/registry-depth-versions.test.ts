@@ -44,7 +44,7 @@ describe('tags', () => {
     },
   } as const;
 
-  it.each(['model', 'modelVersion'] as const)('of a %s are set and taken off one by one', async (kind) => {
+  it.each(['model', 'modelVersion'] as const)('of a %s are set and deleted one by one', async (kind) => {
     const modelId = await createModel(tess, { tags: [tag('team', 'risk')] });
     const version = await register(tess, { modelId, runId, tags: [tag('team', 'risk')] });
     const { set, unset, field } = OF[kind];
@@ -65,12 +65,12 @@ describe('tags', () => {
     expect(tagsOf(await tess.ok(unset, { input: { [field]: id, key: 'team' } }))).toEqual({ a: '2', b: '' });
     expect((await tess.fails(unset, { input: { [field]: id, key: 'team' } })).extensions.code).toBe('NOT_FOUND');
     expect((await tess.fails(unset, { input: { [field]: id, key: '__proto__' } })).extensions.code).toBe('NOT_FOUND');
-    // Names that mean something to an object are names like any other.
+    // Names of an object's own properties are ordinary names.
     const odd = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
     const named = tagsOf(await tess.ok(set, { input: { [field]: id, tags: odd.map((key) => tag(key, `of ${key}`)) } }));
     for (const key of odd) expect(Object.getOwnPropertyDescriptor(named, key)?.value, key).toBe(`of ${key}`);
     for (const key of odd) await tess.ok(unset, { input: { [field]: id, key } });
-    // Many at once keep each other's.
+    // Many changes at the same time do not lose each other.
     await Promise.all(
       Array.from({ length: 10 }, (_, i) => tess.ok(set, { input: { [field]: id, tags: [tag(`k${i}`, 'v')] } })),
     );
@@ -97,7 +97,7 @@ describe('tags', () => {
 });
 
 describe('semantic versions', () => {
-  it('may be set by hand; the rule goes on from the greatest', async () => {
+  it('may be set by hand; the service continues from the greatest', async () => {
     const modelId = await createModel(tess);
     const semantic = async (input: Record<string, unknown> = {}) =>
       (await register(tess, { modelId, runId, ...input })).semanticVersion;
@@ -135,7 +135,7 @@ describe('semantic versions', () => {
     expect(await semantic({ semanticVersion: '999999999.0.0' })).toBe('999999999.0.0');
   });
 
-  it('change later only where nobody can have relied on them', async () => {
+  it('can be changed only while nobody can depend on them', async () => {
     const modelId = await createModel(tess);
     const first = await register(tess, { modelId, runId });
     const second = await register(tess, { modelId, runId });
@@ -143,7 +143,7 @@ describe('semantic versions', () => {
     expect(await tess.ok(UpdateModelVersionSemanticVersionDocument, change(second.id, '3.0.0'))).toEqual({
       updateModelVersion: { modelVersion: { semanticVersion: '3.0.0' } },
     });
-    // Its own again is no change.
+    // Setting its own version again is not a change.
     await tess.ok(UpdateModelVersionDetailsDocument, change(second.id, '3.0.0'));
     expect((await tess.fails(UpdateModelVersionDetailsDocument, change(first.id, '3.0.0'))).extensions.code).toBe(
       'CONFLICT',
@@ -158,7 +158,7 @@ describe('semantic versions', () => {
     await tess.ok(UpdateModelVersionDetailsDocument, change(first.id, '1.0.0'));
   });
 
-  it('are one per number, however many register at once', async () => {
+  it('are unique, however many versions are registered at the same time', async () => {
     const modelId = await createModel(tess);
     const made = await Promise.allSettled(
       Array.from({ length: 8 }, (_, i) =>

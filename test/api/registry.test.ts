@@ -1,4 +1,4 @@
-// one file because its tests share one running service, which takes longer to start than most of them to run.
+// One file because its tests share one running service, which takes longer to start than most of the tests.
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
@@ -63,7 +63,7 @@ async function download(caller: Caller, url: string): Promise<Buffer> {
   return Buffer.from(await response.arrayBuffer());
 }
 
-/** Statements of the list, and not of what works in the background. */
+/** Statements of the list, without those of background work. */
 const OF_THE_LIST = /^select[^]* from "?(model|model_version|gate_result|stage_transition|artifact|evaluation|run)\b/;
 const deleteVersion = 'mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }';
 const deleteModel = 'mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }';
@@ -117,7 +117,7 @@ describe('models', () => {
     expect(again.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
   });
 
-  it('of one name are made once, however many ask at the same moment', async () => {
+  it('of one name are created once, however many callers at the same time', async () => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, () =>
         tess.send(CreateModelIdDocument, { input: { name: 'at-once', task: 'OTHER', modelType: 'x' } }),
@@ -161,14 +161,14 @@ describe('models', () => {
     );
   });
 
-  it('refuse names that nobody can see, or that have a part in addresses', async () => {
+  it('refuse names that are invisible, or that cannot be a part of URLs', async () => {
     for (const name of ['', ' ', ' a', '.', '..', '../x', 'a/b', 'a:b', 'a\u200bb', 'a\nb', 'x'.repeat(257)]) {
       const error = await tess.fails(CreateModelDocument, { input: { name, task: 'OTHER', modelType: 'x' } });
       expect(error.extensions, JSON.stringify(name)).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
     }
   });
 
-  it('keep their files under safe keys, whatever they are called', async () => {
+  it('store their files under safe keys, whatever their names are', async () => {
     const names = [
       '.hidden',
       'a\\b',
@@ -199,7 +199,7 @@ describe('models', () => {
 });
 
 describe('a version from a run', () => {
-  it('has its files, signature, metrics and card at the platform’s paths', async () => {
+  it('has its files, signature, metrics and card at the documented paths', async () => {
     const modelId = await createModel(tess, { name: 'tumours', description: 'Benign? <script>alert(1)</script>' });
     const version = await register(tess, {
       modelId,
@@ -272,7 +272,7 @@ describe('a version from a run', () => {
     ]);
   });
 
-  it('gets numbers of its own however many are registered at once, and a semantic version by what changed', async () => {
+  it('gets its own number however many are registered at the same time, and a semantic version by what changed', async () => {
     const modelId = await createModel(tess);
     const versions = await Promise.all(Array.from({ length: 5 }, () => register(tess, { modelId, runId })));
     expect(versions.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4, 5]);
@@ -333,7 +333,7 @@ describe('a version from a run', () => {
     });
   });
 
-  it('and everything about it is NOT_FOUND for another tenant', async () => {
+  it('is NOT_FOUND for another tenant, with everything about it', async () => {
     const other = await service.as({ tenant: 'globex' });
     const modelId = await createModel(tess);
     const { id } = await register(tess, { modelId, runId });
@@ -406,7 +406,7 @@ describe('an uploaded file', () => {
 });
 
 describe('deletion', () => {
-  it('takes versions of DEVELOPMENT with their files, and never a number twice', async () => {
+  it('deletes versions in DEVELOPMENT with their files, and never uses a number twice', async () => {
     const modelId = await createModel(tess, { name: 'short-lived' });
     const first = await register(tess, { modelId, runId });
     const second = await register(tess, { modelId, runId });
@@ -425,7 +425,7 @@ describe('deletion', () => {
     expect(await register(tess, { modelId: reborn, runId })).toMatchObject({ status: 'READY', version: 1 });
   });
 
-  it('is refused for what belongs to production or its history', async () => {
+  it('is refused for versions in production or in its history', async () => {
     const modelId = await createModel(tess);
     const first = await register(tess, { modelId, runId });
     const second = await register(tess, { modelId, runId });
@@ -464,7 +464,7 @@ describe('a crash between the row and its files', () => {
     return version;
   }
 
-  it('is finished by the sweeper', async () => {
+  it('is completed by the sweeper', async () => {
     const modelId = await createModel(tess);
     const left = await leavePending(modelId);
     expect(
@@ -483,7 +483,7 @@ describe('a crash between the row and its files', () => {
     expect(await versionStorage.sweep(0)).toBe(0);
   });
 
-  it('is given up with a reason when the source is gone or altered', async () => {
+  it('ends with a reason when the source is missing or changed', async () => {
     const { versionStorage } = service.app.context.services;
     const { db, objects } = service.app.context;
     for (const [source, reason] of [

@@ -66,7 +66,7 @@ async function newVersion(policy?: object): Promise<{ modelId: string; id: strin
 }
 
 describe('a release', () => {
-  it('brings a first version to production, and does nothing twice', async () => {
+  it('moves a first version to production, and does nothing twice', async () => {
     const { id } = await newVersion();
     const first = await release({ modelVersionId: id, datasetId });
     expect(first).toMatchObject({
@@ -88,7 +88,7 @@ describe('a release', () => {
     );
   });
 
-  it('goes no further than asked, and on from there without a second validation; other rows are judged anew', async () => {
+  it('stops at the requested stage, and continues from there without a second validation; other rows are evaluated again', async () => {
     const { id } = await newVersion();
     expect((await release({ modelVersionId: id, targetStage: 'STAGING' })).result).toMatchObject({
       stage: 'STAGING',
@@ -103,7 +103,7 @@ describe('a release', () => {
     expect(await workOf(id)).toEqual({ RELEASE: 2, VALIDATION: 1, EVALUATION: 1 });
   });
 
-  it('stops before a gate that it cannot pass, and says what can', async () => {
+  it('stops before a gate that it cannot pass, and says what to do', async () => {
     const { modelId, id: first } = await newVersion();
     await release({ modelVersionId: first });
     const second = (await register(tess, { modelId, runId })).id;
@@ -120,7 +120,7 @@ describe('a release', () => {
         'had 200 requests of the endpoint',
     );
     expect(await workOf(second)).toEqual({ RELEASE: 1, EVALUATION: 1, VALIDATION: 1 });
-    // The step that it names is taken, and the next one is told.
+    // The named step is done, and the next one is named.
     const endpoint = { name: `e-${Math.random().toString(36).slice(2)}`, modelId, followStage: 'PRODUCTION' } as const;
     const { endpoint: made } = await mutate(tess, CreateEndpointDocument, endpoint);
     const again = await release(input);
@@ -135,7 +135,7 @@ describe('a release', () => {
     expect(await workOf(second)).toEqual({ RELEASE: 3, EVALUATION: 1, VALIDATION: 1 });
   });
 
-  it('keeps to the version that is expected in production, when it begins and when it comes there', async () => {
+  it('requires the expected version in production, at its start and at its promotion', async () => {
     const { modelId, id: first } = await newVersion({ production: { gates: ['EVALUATION'], approvals: 1 } });
     const second = (await register(tess, { modelId, runId })).id;
     const third = (await register(tess, { modelId, runId })).id;
@@ -148,14 +148,14 @@ describe('a release', () => {
         got: first,
       });
     }
-    // Another version comes to production while the release is at work.
+    // Another version enters production while the release runs.
     const begun = await release({ modelVersionId: second, expectedProductionVersionId: first, waitMs: 0 });
     await forceToProduction(admin, third, first);
     expect(await jobEnd(tess, begun.id, 'FAILED')).toMatchObject({ errorCode: 'CONFLICT' });
     expect(await release({ modelVersionId: first, targetStage: 'STAGING' }).catch(String)).toContain('ARCHIVED');
   });
 
-  it('waits for no approval, and goes on when it is there', async () => {
+  it('does not wait for an approval, and continues when it was given', async () => {
     const { id } = await newVersion({ staging: { approvals: 1 } });
     const kept = await release({ modelVersionId: id });
     expect(kept.result).toMatchObject({
@@ -180,7 +180,7 @@ describe('a release', () => {
     expect(stopped.result!.firstMissing!.next).toMatch(/^register a better version/);
   });
 
-  it('judges an uploaded version by the dataset and the target that are named', async () => {
+  it('evaluates an uploaded version with the given dataset and target', async () => {
     const modelId = await createModel(tess, { task: 'REGRESSION' });
     const { uploadId } = await tess.upload(
       'points.csv',
@@ -202,7 +202,7 @@ describe('a release', () => {
     expect(await workOf(id)).toEqual({ RELEASE: 1, VALIDATION: 1, EVALUATION: 1 });
   });
 
-  it('of several at once is one, and another that wants otherwise is told', async () => {
+  it('of several requests at the same time is one, and a different request is refused', async () => {
     const { id } = await newVersion();
     const all = await Promise.all(Array.from({ length: 5 }, () => release({ modelVersionId: id, waitMs: 0 })));
     expect(new Set(all.map(({ id: jobId }) => jobId)).size).toBe(1);
@@ -217,7 +217,7 @@ describe('a release', () => {
     expect(await workOf(id)).toEqual({ RELEASE: 1, VALIDATION: 1, EVALUATION: 1 });
   });
 
-  it('tells of work that failed or was cancelled', async () => {
+  it('reports work that failed or was cancelled', async () => {
     const { id } = await newVersion();
     const begun = await release({ modelVersionId: id, waitMs: 0 });
     const { jobs } = await expect

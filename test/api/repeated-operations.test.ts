@@ -30,7 +30,7 @@ async function post(body: unknown, headers: Record<string, string> = {}): Promis
   const text = (await response.text())
     .trim()
     .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<request>');
-  // The order of `data` and `errors` says nothing.
+  // The order of `data` and `errors` has no meaning.
   const parts = text.startsWith('{')
     ? Object.entries(JSON.parse(text) as object).toSorted(([a], [b]) => a.localeCompare(b))
     : text;
@@ -54,7 +54,7 @@ const TWO = 'query A { __typename } query B($id: ID!) { run(id: $id) { name } }'
 const CHOICE =
   'query ($id: ID!, $isShown: Boolean!) { run(id: $id) { id @include(if: $isShown) name @skip(if: $isShown) } }';
 
-/** What comes after the same document has been answered well by Apollo. */
+/** From the second time on, Apollo has answered the same document before. */
 const cases: Record<
   string,
   { body: Record<string, unknown>; headers?: () => Promise<Record<string, string>>; code?: string; status?: number }
@@ -264,7 +264,7 @@ const cases: Record<
   },
 };
 
-describe('a document that has been answered before is answered alike:', () => {
+describe('a document that has been answered before is answered in the same way:', () => {
   for (const [what, { body, headers, code, status }] of Object.entries(cases)) {
     it(what, async () => {
       const filled = JSON.parse(JSON.stringify(body).replaceAll('"RUN"', JSON.stringify(runId))) as Record<
@@ -316,7 +316,7 @@ describe('a document that has been answered before is answered alike:', () => {
     );
   });
 
-  it('and by POST of JSON alone', async () => {
+  it('only when it is sent by POST as JSON', async () => {
     const query = '{ experiments { totalCount } }';
     const body = JSON.stringify({ query });
     const headers = { authorization: `Bearer ${token}` };

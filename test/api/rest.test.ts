@@ -39,10 +39,10 @@ const predict = (body: unknown, headers?: Record<string, string>) =>
   post(`/v1/endpoints/${name}/predict`, body, headers);
 
 describe('POST /v1/endpoints/{name}/predict', () => {
-  it('answers as GraphQL does, by rows and by tensors, whatever content type curl names', async () => {
+  it('answers like GraphQL, for rows and for tensors, whatever content type curl sends', async () => {
     const { endpointId } = await serve(service, tess, { bytes: linear([2], 1), signature: xToY(1) }, { name });
     const schema = await serviceSchema();
-    // All that GraphQL tells: what is added there is missed here.
+    // Everything that GraphQL returns: a field that is added there must be added here.
     const selection = (type: string): string =>
       Object.values((schema.getType(type) as GraphQLObjectType).getFields())
         .map((field) => {
@@ -68,7 +68,7 @@ describe('POST /v1/endpoints/{name}/predict', () => {
     expect((await predict({ tensors: [x([3, 4])] })).body['outputs']).toEqual(graphql['outputs']);
   });
 
-  it('refuses with a status, a code, the field, what was expected and what came', async () => {
+  it('refuses with a status, a code, the field, what was expected and what was given', async () => {
     const cases: [unknown, number, string, string | undefined][] = [
       ['{"rows": [', 400, 'BAD_USER_INPUT', 'body'],
       ['', 400, 'BAD_USER_INPUT', 'body'],
@@ -102,7 +102,7 @@ describe('POST /v1/endpoints/{name}/predict', () => {
     }
   });
 
-  it('tells an absent endpoint and one of another tenant alike, and asks for a token and a role', async () => {
+  it('gives the same error for an absent endpoint and one of another tenant, and requires a token and a role', async () => {
     const foreign = await service.as({ tenant: 'other' });
     const other = await fetch(`${service.url}/v1/endpoints/${name}/predict`, {
       method: 'POST',
@@ -126,7 +126,7 @@ describe('POST /v1/endpoints/{name}/predict', () => {
     expect(await post('/v1/endpoints', {})).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } });
   });
 
-  it('says when to try again while nothing is live', async () => {
+  it('says when to retry while nothing is live', async () => {
     const idle = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1) }, { name: 'idle' });
     await tess.ok(`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, {
       id: idle.deploymentId,
@@ -158,7 +158,7 @@ interface OpenApi {
 }
 
 describe('GET /v1/openapi.json', () => {
-  it('describes what is checked and what is answered, with every reference in it', async () => {
+  it('describes what is checked and what is answered, with every reference resolved', async () => {
     const response = await fetch(`${service.url}/v1/openapi.json`);
     const text = await response.text();
     const description = JSON.parse(text) as OpenApi;

@@ -28,7 +28,7 @@ const prune = () => service.app.context.services.retention.prune();
 const idFrom = (daysAgo: number) => uuidv7({ msecs: Date.now() - daysAgo * DAY_MS });
 const seqs = (rows: { seq: number | null }[]) => rows.map(({ seq }) => seq);
 
-/** Numbered events as they would be after so many days, oldest first. */
+/** Numbered events as they would be after this many days, oldest first. */
 async function addEvents(tenant: string, ...daysAgo: number[]): Promise<number[]> {
   const numbers: number[] = [];
   for (const days of daysAgo) {
@@ -43,8 +43,8 @@ async function addEvents(tenant: string, ...daysAgo: number[]): Promise<number[]
   return numbers;
 }
 
-describe('what is older than it shall be kept', () => {
-  it('goes from the events with their deliveries, and who would miss some is told', async () => {
+describe('data that is older than its retention', () => {
+  it('is deleted from the events with their deliveries, and a client that would miss some gets an error', async () => {
     const [first, second, third, fourth] = (await addEvents('acme', 30, 20, 5, 0)) as [number, number, number, number];
     const [quiet] = await addEvents('quiet', 40);
     const webhookId = uuidv7();
@@ -79,14 +79,14 @@ describe('what is older than it shall be kept', () => {
     expect(
       await admin.query(`select count(*)::int as count from webhook_delivery where webhook_id = $1`, [webhookId]),
     ).toEqual([{ count: 2 }]);
-    // A tenant to which nothing happens keeps its newest event, and misses nothing.
+    // A tenant without new events keeps its newest event, and misses nothing.
     const still = await service.as({ tenant: 'quiet' });
     expect(seqs(await still.collect(FollowEventsDocument, { after: 0 }, (found) => found.length === 1))).toEqual([
       quiet,
     ]);
   });
 
-  it('goes from the steps of ended jobs, but for the last', async () => {
+  it('is deleted from the steps of ended jobs, except the last step', async () => {
     const [old, recent] = [idFrom(30), idFrom(30)];
     for (const [id, endedDaysAgo] of [
       [old, 29],
@@ -114,7 +114,7 @@ describe('what is older than it shall be kept', () => {
     await expect(steps(old, 1)).rejects.toThrow(/after: expected 0 for all that is still kept, or 2 or more.*got 1/);
   });
 
-  it('goes from the steps of a job in bounded pieces, the oldest first', async () => {
+  it('is deleted from the steps of a job in limited batches, oldest first', async () => {
     const id = idFrom(30);
     await admin.query(
       `insert into job (id, tenant, kind, status, config, event_seq, created_by, ended_at)
@@ -135,7 +135,7 @@ describe('what is older than it shall be kept', () => {
     expect(await kept()).toEqual([{ first: 21_500, count: 1 }]);
   });
 
-  it('goes from the minutes of traffic', async () => {
+  it('is deleted from the minutes of traffic', async () => {
     const { deploymentId, endpointId } = await admin.serve(null);
     await admin.query(
       `insert into deployment_minute (tenant, deployment_id, minute, requests, latency_counts)
@@ -148,7 +148,7 @@ describe('what is older than it shall be kept', () => {
     expect(endpoint.deployments).toEqual([{ traffic: { requests: 1500 } }]);
   });
 
-  it('stays in the audit log for ever, unless a setting says how long', async () => {
+  it('stays in the audit log for ever, unless a setting limits it', async () => {
     await newExperiment(tess);
     await admin.query(
       `insert into audit_log (id, tenant, created_at, actor, role, action, subject_type, subject_id, request_id)

@@ -58,7 +58,7 @@ async function jobsOf(alertId: string): Promise<{ id: string; dataset_id: string
   return traffic.query('select id, dataset_id, config from job where alert_id = $1', [alertId]);
 }
 
-it('an alert trains once on the newest data, however many processes look, and the version awaits its gates', async () => {
+it('an alert starts one training on the newest data, however many processes check it, and the version must pass its gates', async () => {
   const other = await startTestService({ MONITORING_INTERVAL_MS: '3600000', ROLE: 'api' }, service.database);
   const { deploymentId, modelId, jobId } = world.things;
   await setPolicy({ cooldownMs: 3_600_000, budgetPer30Days: 1 });
@@ -89,7 +89,7 @@ it('an alert trains once on the newest data, however many processes look, and th
   await resolve(alertId);
 });
 
-it('the cool-down, the budget and the switch hold it back, each told once', async () => {
+it('the cool-down, the budget and the switch prevent it, each reported once', async () => {
   const alertId = await world.newAlert(world.things.deploymentId);
   await tick();
   await tick();
@@ -106,7 +106,7 @@ it('the cool-down, the budget and the switch hold it back, each told once', asyn
     /cool-down until .* \| .*budget of 1 .* \| .*switched off.* \| .*only on DRIFT/,
   );
   expect(await jobsOf(alertId)).toEqual([]);
-  // Past the cool-down the same alert, still open, gets its training.
+  // After the cool-down, the same alert, still open, starts its training.
   await setPolicy({ cooldownMs: 0, budgetPer30Days: 9 });
   await tick();
   expect((await eventsOf(alertId)).at(-1)!.type).toBe('RETRAINING_STARTED');
@@ -114,7 +114,7 @@ it('the cool-down, the budget and the switch hold it back, each told once', asyn
   await resolve(alertId);
 });
 
-it('a dataset without the columns starts nothing and says which is missing', async () => {
+it('a dataset without the columns starts nothing and the event names the missing one', async () => {
   await registerDataset(world.caller, { name: 'other', uploadId: await world.newUpload() });
   await setPolicy({ datasetName: 'other', cooldownMs: 0, budgetPer30Days: 9 });
   const alertId = await world.newAlert(world.things.deploymentId);
@@ -171,7 +171,7 @@ it('a policy is checked, shown with its model, changed and deleted', async () =>
   ).toBe('NOT_FOUND');
 });
 
-it('alerts show what they are about, in as many statements for many as for one', async () => {
+it('alerts show their subject, in as many statements for many as for one', async () => {
   const count = async (n: number) => {
     service.statements.length = 0;
     const { alerts } = await world.caller.ok(AlertsDetailsDocument, { first: n });
@@ -181,7 +181,7 @@ it('alerts show what they are about, in as many statements for many as for one',
         /^select/i.test(sql) && /from "?(alert|model|endpoint|deployment|model_version|retraining_policy)"?/i.test(sql),
     ).length;
   };
-  // The service's own looks at its tables may fall in between.
+  // The smallest of several counts, because background work may read in between.
   const least = async (n: number) => Math.min(await count(n), await count(n), await count(n));
   expect(await least(4)).toBe(await least(1));
 });

@@ -35,8 +35,8 @@ afterAll(() => service?.close());
 
 const newName = () => `e-${Math.random().toString(36).slice(2)}`;
 
-describe('an endpoint that is waited for', () => {
-  it('serves when the answer says so, for everybody at once', async () => {
+describe('waiting for an endpoint', () => {
+  it('returns when it serves, for all callers at the same time', async () => {
     const made = await mutate(tess, CreateEndpointDetailsDocument, {
       name: newName(),
       modelId,
@@ -53,7 +53,7 @@ describe('an endpoint that is waited for', () => {
     expect(predict.predictions).toHaveLength(1);
   });
 
-  it('says at once what is missing when waiting cannot help', async () => {
+  it('returns at once with what is missing when waiting cannot help', async () => {
     const startedMs = performance.now();
     const other = await createModel(tess);
     const input = { name: newName(), modelId: other, followStage: 'PRODUCTION', waitMs: 60_000 } as const;
@@ -71,7 +71,7 @@ describe('an endpoint that is waited for', () => {
     expect((await tess.fails(EndpointDetailsDocument, { name: 'x' })).extensions.code).toBe('NOT_FOUND');
   });
 
-  it('is deployed to by hand, live and as a shadow', async () => {
+  it('works for deployments by hand, live and as a shadow', async () => {
     const { endpoint } = await mutate(tess, CreateEndpointDetailsDocument, { name: newName(), modelId });
     const deploy = (rest: Pick<DeployModelVersionInput, 'modelVersionId' | 'mode'>) =>
       mutate(tess, DeployModelVersionDetailsDocument, { endpointId: endpoint.id, waitMs: 60_000, ...rest });
@@ -102,7 +102,7 @@ describe('an endpoint that is waited for', () => {
     });
   });
 
-  it(`is got or created: ${AT_ONCE} at once get the same, and another one of its name is refused`, async () => {
+  it(`gets or creates it: ${AT_ONCE} calls at the same time get the same, and another one with its name is refused`, async () => {
     const input = { name: newName(), modelId, followStage: 'PRODUCTION', waitMs: 60_000 } as const;
     const all = await Promise.all(
       Array.from({ length: AT_ONCE }, () => tess.ok(GetOrCreateEndpointDocument, { input })),
@@ -125,7 +125,7 @@ describe('an endpoint that is waited for', () => {
     }
   });
 
-  it('is told when its model cannot be loaded', async () => {
+  it('reports that its model cannot be loaded', async () => {
     const broken = (await register(tess, { modelId, runId, description: 'will lose its file' })).id;
     const { db, objects } = service.app.context;
     const [row] = await db.asSystem((em) =>

@@ -31,7 +31,7 @@ describe('many runs', () => {
     }
   });
 
-  it('are lines through parallel axes', async () => {
+  it('are lines on parallel axes', async () => {
     const { parallelCoordinates } = await tess.ok(ParallelCoordinatesDetailsDocument, {
       input: {
         filter: { experimentIds: [experimentId] },
@@ -55,7 +55,7 @@ describe('many runs', () => {
     }
   });
 
-  it('tell which parameters moved a metric, the same every time', async () => {
+  it('show which parameters influenced a metric, the same every time', async () => {
     const input = { filter: { experimentIds: [experimentId] }, metricKey: 'loss' };
     const startedMs = performance.now();
     const answer = await tess.ok(ParameterImportanceDetailsDocument, { input });

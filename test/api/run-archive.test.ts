@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-/** The files of a run once its archive jobs have ended. */
+/** The files of a run after its archive jobs have ended. */
 async function archived(runId: string, jobs = 1): Promise<Map<string, string>> {
   const deadline = Date.now() + 30_000;
   for (;;) {
@@ -53,7 +53,7 @@ const finish = (runId: string) => mutate(tess, FinishRunDetailsDocument, { runId
 const keysOf = (runId: string) =>
   query<{ object_key: string }>(service, 'select object_key from artifact where run_id = $1 order by path', [runId]);
 
-describe('a run of outside code that ends', () => {
+describe('a run of external code that ends', () => {
   it('has its log and its histories as files, and again after it was resumed', async () => {
     const runId = await createRun(tess);
     const loggedAt = '2026-01-01T00:00:00.000Z';
@@ -112,7 +112,7 @@ describe('a run of outside code that ends', () => {
     expect([...files]).toEqual([['logs/run.log', 'my own']]);
   });
 
-  it('with many points: written in a stream', async () => {
+  it('with many points: the file is written as a stream', async () => {
     const points = Number(process.env['MATIH_FAULT_POINTS'] ?? 50_000);
     const runId = await createRun(tess);
     await query(
@@ -156,7 +156,7 @@ describe('a run of outside code that ends', () => {
     expect(made).toEqual([{ key: 'long', blocks: expect.closeTo(70_000 / 64, -1) as number }]);
   });
 
-  it('and whose worker was frozen: what it sends late replaces nothing and leaves nothing', async () => {
+  it('and whose worker was frozen: a file that is sent late replaces nothing and leaves nothing', async () => {
     const runId = await createRun(tess);
     await mutate(tess, AppendRunLogsDocument, { runId, lines: [{ line: 'early' }] });
     const frozen = holdPut(service, new RegExp(`${runId}/logs/`));

@@ -39,7 +39,7 @@ async function curvesOf(runIds: string[], options: { axis?: string; maxPoints?: 
   return compareRuns.curves[0]!;
 }
 
-describe('runs side by side', () => {
+describe('compared runs', () => {
   it('show what differs, against the baseline, and which is best', async () => {
     const experimentId = await newExperiment(tess);
     const first = await newRunOf(tess, experimentId, {
@@ -124,7 +124,7 @@ describe('runs side by side', () => {
     });
   });
 
-  it('are tested for chance where seeds were repeated', async () => {
+  it('are tested for significance when seeds were repeated', async () => {
     const experimentId = await newExperiment(tess);
     const losses = { adam: [0.41, 0.39, 0.4, 0.42], sgd: [0.55, 0.52, 0.57, 0.53] };
     const runIds: string[] = [];
@@ -166,7 +166,7 @@ describe('runs side by side', () => {
     expect(loss!.result!.pValue).toBeLessThan(0.001);
     expect(loss!.result!.hedgesGInterval.low).toBeGreaterThan(0.8);
     expect(loss!.result!.hedgesGInterval.high).toBeGreaterThan(loss!.result!.hedgesG);
-    // With another idea of what a seed is, every run stands for itself.
+    // With other seed parameters, every run is a group of its own.
     const alone = await tess.ok(CompareRunsDetailsDocument, { input: { runIds, seedParams: ['nothing'] } });
     expect(alone.compareRuns.groups.length).toBe(8);
   });
@@ -192,7 +192,7 @@ describe('runs side by side', () => {
 });
 
 describe('curves of compared runs', () => {
-  it('share their steps, and have nothing where nothing was logged', async () => {
+  it('have common steps, and null where nothing was logged', async () => {
     const experimentId = await newExperiment(tess);
     const loss = (values: [number, number | string][]) => ({
       metrics: values.map(([step, value]) => ({ key: 'loss', value, step })),
@@ -228,7 +228,7 @@ describe('curves of compared runs', () => {
     });
   });
 
-  it('are thinned on one grid, peaks and all', async () => {
+  it('are reduced on one grid, and keep their peaks', async () => {
     const experimentId = await newExperiment(tess);
     const points = (count: number, every: number, peak: number) => ({
       metrics: Array.from({ length: count }, (_, i) => ({
@@ -249,7 +249,7 @@ describe('curves of compared runs', () => {
     expect(places[peak - 1]! < 3333 && 3333 <= places[peak]!).toBe(true);
   });
 
-  it('lie along the time since each run began', async () => {
+  it('can be shown over the time since each run began', async () => {
     const experimentId = await newExperiment(tess);
     const run = async () => {
       const id = await newRunOf(tess, experimentId, {});

@@ -22,8 +22,8 @@ afterAll(() => service?.close());
 const read = async <T>(id: string, selection: string): Promise<T> =>
   (await tess.ok<{ run: T }>(`query ($id: ID!) { run(id: $id) { ${selection} } }`, { id })).run;
 
-describe('data of a run', () => {
-  it('is logged once, with its context, and linked by its digest', async () => {
+describe('datasets of a run', () => {
+  it('are logged once, with their context, and linked by their digest', async () => {
     const runId = await createRun(tess);
     const datasetId = await registerDataset(tess, { name: 'linked', path: vegaPath('cars.json') });
     const { dataset } = await tess.ok(DatasetDetailsDocument, {
@@ -73,7 +73,7 @@ describe('data of a run', () => {
     ]);
   });
 
-  it('is refused with the field that is wrong', async () => {
+  it('are refused with the field that is wrong', async () => {
     const runId = await createRun(tess);
     const good = { name: 'd', digest: '1', sourceType: 'local', source: '' };
     for (const [dataset, field] of [

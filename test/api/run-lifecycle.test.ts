@@ -97,7 +97,7 @@ describe('nested runs', () => {
     expect(await count(8)).toBe(await count(2));
   });
 
-  it('follow MLflow’s tag, and are never in a circle', async () => {
+  it('use MLflow’s tag, and never make a cycle', async () => {
     const [a, b] = [await createRun(tess, { name: 'a' }), await createRun(tess, { name: 'b' })];
     const hex = (id: string) => id.replaceAll('-', '');
     const tag = (runId: string, value: string) =>
@@ -142,7 +142,7 @@ describe('nested runs', () => {
 });
 
 describe('a run that has ended', () => {
-  it('goes on after resumeRun and ends again', async () => {
+  it('continues after resumeRun and ends again', async () => {
     const id = await createRun(tess);
     expect((await refused(tess, ResumeRunDetailsDocument, { runId: id })).extensions).toMatchObject({
       code: 'CONFLICT',
@@ -156,7 +156,7 @@ describe('a run that has ended', () => {
     expect(updated.run).toEqual({ status: 'FINISHED', endedAt });
   });
 
-  it('is not resumed when a training of this service made it', async () => {
+  it('is not resumed when it is a training of this service', async () => {
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
     const config = {
@@ -180,7 +180,7 @@ describe('a run that has ended', () => {
     await mutate(tess, CancelJobDetailsDocument, { jobId });
   });
 
-  it('is cloned with parameters, tags, notes, source and data, not with what came out', async () => {
+  it('is cloned with parameters, tags, notes, source and datasets, not with results', async () => {
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars-too', path: vegaPath('cars.json') });
     const id = await createRun(tess, {
@@ -236,7 +236,7 @@ describe('notes', () => {
     expect(byTag.experiment).toEqual({ description: 'by tag', tags: [] });
   });
 
-  it('of an experiment take tags one by one, the others staying', async () => {
+  it('of an experiment accept tags one by one, and keep the others', async () => {
     const experimentId = await createExperiment(tess);
     const set = (key: string, value: string) =>
       mutate(tess, SetExperimentTagsDetailsDocument, { experimentId, tags: [{ key, value }] });
@@ -254,7 +254,7 @@ describe('notes', () => {
 });
 
 describe('deleted runs', () => {
-  it('are left out of lists, refuse every write with CONFLICT, and come back whole', async () => {
+  it('are not in lists, refuse every write with CONFLICT, and are restored completely', async () => {
     const experimentId = await createExperiment(tess);
     const runId = await createRun(tess, { experimentId, tags: [{ key: 'k', value: 'v' }] });
     const { uploadId } = await tess.upload('a.txt', 'a');
@@ -296,7 +296,7 @@ describe('deleted runs', () => {
 });
 
 describe('deleted experiments', () => {
-  it('take their active runs with them and bring exactly those back', async () => {
+  it('are deleted with their active runs, and exactly these are restored', async () => {
     const { experiment } = await mutate(tess, CreateExperimentDetailsDocument, { name: 'taken' });
     const { id } = experiment;
     const before = await createRun(tess, { experimentId: id });
@@ -325,7 +325,7 @@ describe('deleted experiments', () => {
     expect(await listed({ experimentIds: [id] })).toEqual(kept);
   });
 
-  it('get no new run, however the two calls meet', async () => {
+  it('get no new run, whatever the order of the two calls', async () => {
     for (let i = 0; i < 10; i++) {
       const id = await createExperiment(tess);
       const create = tess.send(CreateRunDocument, { input: { experimentId: id } });

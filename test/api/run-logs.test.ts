@@ -98,7 +98,7 @@ describe('logs of a run', () => {
     expect(service.statements.filter((text) => text.includes('from "run_log"'))).toHaveLength(1);
   });
 
-  it('refuse what is no line, and nothing of that call is kept', async () => {
+  it('refuse invalid lines, and store nothing of that call', async () => {
     const runId = await createRun(tess);
     for (const [line, expected] of [
       ['two\nlines', 'one line, without line breaks'],

@@ -1,5 +1,4 @@
-// one file because all its searches look through the same few runs of one service, which take longer to make than to
-// search.
+// One file because all its searches use the same few runs of one service, which take longer to create than to search.
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
@@ -138,12 +137,12 @@ describe('a filter string', () => {
     ['', 'abcdefg'],
   ];
   for (const [where, expected] of cases) {
-    it(`finds what it says: ${where}`, async () => {
+    it(`finds what it describes: ${where}`, async () => {
       expect(await names({ where, orderBy: byName })).toBe(expected);
     });
   }
 
-  it('knows ids with dashes and without', async () => {
+  it('accepts ids with dashes and without', async () => {
     const list = `'${ids['a']}', '${ids['b']?.replaceAll('-', '')}'`;
     expect(await names({ where: `run_id IN (${list})`, orderBy: byName })).toBe('ab');
     expect(await names({ where: `run_id NOT IN (${list})`, orderBy: byName })).toBe('cdefg');
@@ -167,7 +166,7 @@ describe('a filter string', () => {
 });
 
 describe('a typed filter', () => {
-  it('says the same', async () => {
+  it('gives the same result', async () => {
     const by = (filter: object) => names({ filter, orderBy: byName });
     expect(await by({ metrics: [{ key: 'loss', min: 0.2 }] })).toBe('bcf');
     expect(await by({ metrics: [{ key: 'loss', isSet: false }] })).toBe('e');
@@ -184,7 +183,7 @@ describe('a typed filter', () => {
     expect(await names({ filter: { search: 'a' }, where: "name = 'b'" })).toBe('');
   });
 
-  it('has no condition in an empty list, but nothing is one of no texts', async () => {
+  it('has no condition for an empty list, but nothing is equal to one of no texts', async () => {
     const by = (filter: object) => names({ filter, orderBy: byName });
     const empty = {
       status: [],
@@ -203,7 +202,7 @@ describe('a typed filter', () => {
     expect(await by({ not: { tagsMatching: [{ key: 'team', in: [] }] } })).toBe('abcdefg');
   });
 
-  it('tells texts apart that begin alike, whatever their length', async () => {
+  it('distinguishes texts with the same beginning, whatever their length', async () => {
     const long: Record<string, string> = {
       a: 'x'.repeat(99),
       b: 'x'.repeat(100),
@@ -268,19 +267,19 @@ describe('orders', () => {
     ],
   ];
   for (const [what, orderBy, expected] of cases) {
-    it(`hold over all pages: ${what}`, async () => {
+    it(`are the same over all pages: ${what}`, async () => {
       expect(await names({ orderBy })).toBe(expected);
     });
   }
 
-  it('take one object for a list of one', async () => {
+  it('accept one object in place of a list of one', async () => {
     const { runs } = await tess.ok<{ runs: { nodes: object[] } }>(
       '{ runs(orderBy: { field: NAME, direction: DESC }, first: 1) { nodes { name } } }',
     );
     expect(runs.nodes).toEqual([{ name: 'g' }]);
   });
 
-  it('need a key where one is meant, and only there', async () => {
+  it('need a key for some fields, and only for these', async () => {
     const order = (orderBy: object[]) => tess.fails(SearchRunsDocument, { orderBy });
     expect((await order([{ field: 'METRIC', direction: 'ASC' }])).extensions).toMatchObject({
       field: 'orderBy[0].key',
@@ -325,7 +324,7 @@ describe('hostile searches', () => {
     });
   }
 
-  it('cannot forge values that a column does not hold', async () => {
+  it('cannot forge values that a column does not have', async () => {
     const orders: [RunOrderInput[], unknown[]][] = [
       [[{ field: 'CREATED_AT', direction: 'ASC' }], ['99999999999999999999', '1e5', 'x', 5, null]],
       [[{ field: 'METRIC', key: 'loss', direction: 'ASC' }], ['1e999', 'NaN', '0x1', "1'::text", 'Infinity5']],
@@ -354,7 +353,7 @@ describe('hostile searches', () => {
     }
   });
 
-  it("see nothing of another tenant's", async () => {
+  it('find nothing of another tenant', async () => {
     const stranger = await service.as({ tenant: 'other' });
     const seen = await stranger.ok(SearchRunsDocument, {
       where: `run_id = '${ids['a']}' OR metrics.loss < 1 OR name LIKE '%'`,
@@ -364,7 +363,7 @@ describe('hostile searches', () => {
 });
 
 describe('statements', () => {
-  it('touch only the tables that a search needs, the same few for one run as for many', async () => {
+  it('use only the tables that a search needs, the same few for one run as for many', async () => {
     const run = async (query: string) => {
       service.statements.length = 0;
       await tess.ok(query);

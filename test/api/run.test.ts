@@ -63,7 +63,7 @@ describe('metrics of a run', () => {
     ]);
   });
 
-  it('stream to a subscriber, past ones first, and go on after a sequence number', async () => {
+  it('are sent to a subscriber, past ones first, and continue after a sequence number', async () => {
     const runId = await newRun();
     await tess.ok(LogMetricsDocument, {
       input: { runId, metrics: [1, 2, 3].map((step) => ({ key: 'loss', value: 1 / step, step })) },
@@ -76,7 +76,7 @@ describe('metrics of a run', () => {
     expect((await following).map((point) => point.step)).toEqual([2, 3, 4, 5, 6]);
   });
 
-  it('keep the peaks when thinned in the database', async () => {
+  it('keep the peaks when reduced in the database', async () => {
     const runId = await newRun();
     const metrics = Array.from({ length: 5000 }, (_, step) => ({
       key: 'm',
@@ -93,7 +93,7 @@ describe('metrics of a run', () => {
     expect(run.metricHistory.find((point) => point.value === 99)?.step).toBe(3333);
   });
 
-  it('refuse wrong input with the field, what was expected and what came', async () => {
+  it('refuse wrong input with the field, what was expected and what was given', async () => {
     const runId = await newRun();
     const negative = await tess.fails(LogMetricsDocument, {
       input: { runId, metrics: [{ key: 'loss', value: 1, step: -1 }] },
@@ -115,8 +115,8 @@ describe('metrics of a run', () => {
   });
 });
 
-describe('an experiment that is put aside', () => {
-  it('takes no new runs, leaves the list, and comes back', async () => {
+describe('a deleted experiment', () => {
+  it('accepts no new runs, is not in the list, and can be restored', async () => {
     const { createExperiment } = await tess.ok(CreateExperimentDetailsDocument, { input: { name: 'aside' } });
     const { id } = createExperiment.experiment;
     const put = (state: ExperimentState) => tess.ok(UpdateExperimentStateDocument, { input: { id, state } });

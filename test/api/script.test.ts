@@ -19,7 +19,7 @@ interface Said {
   labels: string[];
 }
 
-/** As somebody would run it, who has a token of an ENGINEER. */
+/** As somebody with a token of an ENGINEER would run it. */
 async function runScript(): Promise<Said> {
   const { stdout } = await promisify(execFile)(process.execPath, ['docs/examples/penguins.mjs'], {
     env: { SERVICE_URL: service.url, TOKEN: tess.token },
@@ -27,7 +27,7 @@ async function runScript(): Promise<Said> {
   return JSON.parse(stdout) as Said;
 }
 
-it('the script of the documents leads to a prediction, and to the same one when it runs again', async () => {
+it('the script of the documents ends with a prediction, and with the same one when it runs again', async () => {
   const first = await runScript();
   expect(first).toMatchObject({ stage: 'PRODUCTION', labels: ['Adelie', 'Gentoo'] });
   const startedMs = performance.now();

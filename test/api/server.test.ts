@@ -86,7 +86,7 @@ describe('tokens', () => {
     'that is no token': () => 'abc.def.ghi',
   };
   for (const [what, make] of Object.entries(hostile)) {
-    it(`${what} is refused alike on HTTP and WebSocket`, async () => {
+    it(`${what} is refused in the same way over HTTP and WebSocket`, async () => {
       const token = await make();
       const caller = new Caller(service.url, token);
       const { status, errors } = await caller.send('{ experiments { nodes { id } } }');
@@ -111,7 +111,7 @@ describe('tokens', () => {
     await viewer.ok('{ experiments { nodes { id } } }');
   });
 
-  it('end a subscription when they end', async () => {
+  it('end a subscription when they expire', async () => {
     const brief = new Caller(service.url, await tokenFor({ lifetimeSeconds: 2 }));
     const started = Date.now();
     await expect(brief.collect('subscription { lifecycleEvents { id } }', {}, () => false, 10_000)).rejects.toThrow(
@@ -157,7 +157,7 @@ describe('documents that cost too much', () => {
     });
   }
 
-  it('count page sizes of variables, given, by default or not at all', async () => {
+  it('count page sizes in variables: given, by default or absent', async () => {
     const code = async (fields: number, variable: string, variables: object) => {
       const document = `query (${variable}) { models(first: $n) { nodes { versions(first: $n) { nodes { ...V } } } } }
         fragment V on ModelVersion { ${Array.from({ length: fields }, (_, i) => `f${i}: version`).join(' ')} }`;
@@ -171,7 +171,7 @@ describe('documents that cost too much', () => {
     expect(await code(25, '$n: Int = 20', { n: null })).toBe('QUERY_TOO_COMPLEX');
   });
 
-  it('a subscription over HTTP is told where to go', async () => {
+  it('a subscription over HTTP gets an error that names the WebSocket', async () => {
     expect((await tess.fails('subscription { lifecycleEvents { id } }')).message).toContain('WebSocket');
   });
 
@@ -216,7 +216,7 @@ describe('browsers', () => {
     expect(workbench.headers.get('access-control-allow-origin')).toBe('http://localhost:3001');
   });
 
-  it('let pages of allowed origins call, and read what they got', async () => {
+  it('let pages of allowed origins call, and read the answers', async () => {
     const cors = async (method: string, headers: Record<string, string>) => {
       const body = method === 'POST' ? JSON.stringify({ query: '{ __typename }' }) : null;
       const authorization = `Bearer ${tess.token}`;
@@ -271,7 +271,7 @@ describe('browsers', () => {
 });
 
 describe('a socket', () => {
-  it('carries at most a hundred operations at once', async () => {
+  it('has at most a hundred operations at the same time', async () => {
     const client = createClient({
       url: `${service.url.replace('http', 'ws')}/graphql`,
       webSocketImpl: WebSocket,
@@ -302,7 +302,7 @@ describe('hostile text', () => {
     'a megabyte': 'x'.repeat(120_000),
   };
   for (const [what, name] of Object.entries(names)) {
-    it(`in a name is named: ${what}`, async () => {
+    it(`in a name is refused with the field: ${what}`, async () => {
       expect((await tess.fails(CREATE, { name })).extensions).toMatchObject({
         code: 'BAD_USER_INPUT',
         field: 'input.name',
@@ -310,7 +310,7 @@ describe('hostile text', () => {
     });
   }
 
-  it('in other places is named too', async () => {
+  it('in other fields is refused too', async () => {
     expect((await tess.fails(CREATE, { name: 'p', tags: [{ key: 'a\u200bb', value: 'x' }] })).extensions).toMatchObject(
       {
         code: 'BAD_USER_INPUT',
@@ -345,7 +345,7 @@ describe('hostile text', () => {
 });
 
 describe('an unexpected error', () => {
-  it('is masked, and quotes the request by which it is found in the log', async () => {
+  it('is not shown, and its answer has the request id that finds it in the log', async () => {
     const admin = new pg.Client({ connectionString: service.database.url });
     await admin.connect();
     await admin.query('alter table run_tag rename to run_tag_away');

@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-/** Production's values have a standard deviation of about 5.8: values within 2.9 agree. */
+/** Production's values have a standard deviation of about 5.8: values within 2.9 count as equal. */
 const reference = {
   features: {},
   prediction: buildPredictionReference(Float64Array.from({ length: 1_000 }, (_, i) => (i % 20) + 0.5)),
@@ -70,7 +70,8 @@ async function decide(deploymentId: string): Promise<Gate> {
 const failing = ({ checks }: Gate) => checks.filter(({ passed }) => !passed).map(({ name }) => name);
 
 /**
- * An evaluation of the candidate against production, the candidate's errors being `factor` times those of production.
+ * An evaluation of the candidate against production, in which the candidate's errors are `factor` times those of
+ * production.
  */
 async function evaluate(candidate: MadeVersion, baselineVersionId: string, factor: number): Promise<void> {
   const actor = {
@@ -113,7 +114,7 @@ async function evaluate(candidate: MadeVersion, baselineVersionId: string, facto
 }
 
 describe('a shadow', () => {
-  it('gets every answered request, its answers are compared and never returned', async () => {
+  it('gets every answered request; its answers are compared and never returned', async () => {
     const live = await serve(service, tess, production);
     const candidate = await makeVersion(service, {
       ...production,
@@ -193,7 +194,7 @@ describe('a shadow', () => {
     expect(failing(await decide(shadow))).toContain('errors');
   });
 
-  it('of another signature only fails by itself', async () => {
+  it('with another signature only fails by itself', async () => {
     const live = await serve(service, tess, production);
     const candidate = await makeVersion(service, {
       ...production,
@@ -212,7 +213,7 @@ describe('a shadow', () => {
     expect(await traffic(shadow)).toMatchObject({ errors: 1 });
   });
 
-  it('that falls behind loses copies, which are counted, and no answer', async () => {
+  it('that is too slow loses copies, which are counted, and delays no answer', async () => {
     const live = await serve(service, tess, production);
     const candidate = await makeVersion(service, {
       ...production,
@@ -302,7 +303,7 @@ describe('the shadow gate', () => {
     expect(events.nodes[0]).toMatchObject({ subjectId: candidate.versionId, payload: { gateResultId: passed.id } });
   });
 
-  it('is not for live deployments', async () => {
+  it('is not decided for live deployments', async () => {
     const live = await serve(service, tess, production);
     const refused = await tess.fails(DecideShadowDetailsDocument, { input: { deploymentId: live.deploymentId } });
     expect(refused.extensions).toMatchObject({ code: 'CONFLICT', field: 'input.deploymentId', got: 'LIVE' });

@@ -37,7 +37,7 @@ async function weights(endpointId: string): Promise<Record<string, number>> {
 }
 
 describe('an endpoint that follows a stage', () => {
-  /** Past the gates, which are not the matter here. */
+  /** Without the gates, which are not tested here. */
   const promote = (modelVersionId: string, toStage: PromotionStage, expectedProductionVersionId?: string) =>
     ada.ok(PromoteModelVersionStageDocument, {
       input: {
@@ -50,7 +50,7 @@ describe('an endpoint that follows a stage', () => {
     });
   const rollback = (modelId: string) => ada.ok(RollbackModelStageDocument, { input: { modelId } });
 
-  it('moves its traffic on promotion and back on rollback, with no request failing, for viewers too', async () => {
+  it('moves its traffic on promotion and back on rollback, and no request fails, for viewers too', async () => {
     const first = await makeVersion(service, { ...times(1), stage: 'PRODUCTION' });
     const second = await makeVersion(service, { ...times(2), stage: 'STAGING', modelId: first.modelId });
     const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId, followStage: 'PRODUCTION' });
@@ -104,7 +104,7 @@ describe('an endpoint that follows a stage', () => {
     console.log(`promotion, rollback and promotion under traffic: ${seen.length} answers, ${failures} failures`);
   });
 
-  it('takes no live deployment by hand, catches up when it begins to follow, and stops with its stage', async () => {
+  it('accepts no live deployment by hand, updates when it begins to follow, and stops when its stage becomes empty', async () => {
     const first = await makeVersion(service, { ...times(1), stage: 'STAGING' });
     const second = await makeVersion(service, { ...times(2), modelId: first.modelId });
     const { id: endpointId } = await createEndpoint(tess, { modelId: first.modelId });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { startTestService } from '../support/service.js';
 
 describe('files that a crash left', () => {
-  it('however many, keep no process from stopping', async () => {
+  it('do not prevent a process from stopping, however many there are', async () => {
     const own = await startTestService();
     const { db, objects, services } = own.app.context;
     await db.asSystem((em) =>
@@ -25,7 +25,7 @@ describe('files that a crash left', () => {
     expect(await swept).toBeLessThan(300);
   });
 
-  it('are swept past those that the store does not let go, and these are tried again', async () => {
+  it('are swept also after those that the store refuses to remove, and these are retried', async () => {
     const own = await startTestService();
     const { db, objects, services } = own.app.context;
     const left = async () => {
@@ -58,14 +58,14 @@ describe('files that a crash left', () => {
       refuseBelow(3);
       await services.staged.sweep();
       expect(await left()).toEqual(['01', '02']);
-      // They are due again after an hour, and not before.
+      // They are due again after an hour, not earlier.
       refuseBelow(0);
       await services.staged.sweep();
       expect(asked).toBe(0);
       await db.asSystem((em) => em.execute(`update staged_object set created_at = created_at - interval '1 hour'`));
       expect(await services.staged.sweep()).toBe(2);
       expect(await left()).toEqual([]);
-      // A store that lets nothing go is left alone for this time.
+      // A store that refuses every removal is not asked again for this time.
       await db.asSystem((em) =>
         em.execute(
           `insert into staged_object (tenant, object_key, created_at)

@@ -61,7 +61,7 @@ async function passShadow(modelVersionId: string, comparedWithId: string): Promi
 }
 
 describe('promotion', () => {
-  it('is refused without evidence, naming each gate and what to call next, and goes on once it is there', async () => {
+  it('is refused without evidence, naming each gate and the next call, and succeeds with it', async () => {
     const { modelId, ids } = await newModel(2);
     const [first, second] = ids as [string, string];
     const refused = await tess.fails(PromoteModelVersionDetailsDocument, {
@@ -120,7 +120,7 @@ describe('promotion', () => {
     ]);
   });
 
-  it('takes one stage at a time, and nothing from PRODUCTION', async () => {
+  it('moves one stage at a time, and nowhere from PRODUCTION', async () => {
     const { ids } = await newModel(1);
     const [id] = ids as [string];
     expect(
@@ -145,7 +145,7 @@ describe('promotion', () => {
     ).toBe('CONFLICT');
   });
 
-  it('over something that changed meanwhile is CONFLICT', async () => {
+  it('of something that changed meanwhile is CONFLICT', async () => {
     const { ids } = await newModel(3);
     const [first, second, third] = ids as [string, string, string];
     await forceToProduction(admin, first, null);
@@ -165,7 +165,7 @@ describe('promotion', () => {
     expect(await stageOf(first)).toBe('PRODUCTION');
   });
 
-  it('past the gates is for ADMIN alone, with a reason, and audited', async () => {
+  it('without the gates is only for ADMIN, with a reason, and audited', async () => {
     const { ids } = await newModel(1);
     const [id] = ids as [string];
     const input = { modelVersionId: id, toStage: 'STAGING', override: true };
@@ -199,7 +199,7 @@ describe('promotion', () => {
     ]);
   });
 
-  it('leaves a history that is filtered and ordered', async () => {
+  it('writes a history that can be filtered and ordered', async () => {
     const { modelId, ids } = await newModel(1);
     const [id] = ids as [string];
     await forceToProduction(admin, id, null);
@@ -244,7 +244,7 @@ describe('promotion', () => {
 });
 
 describe('rollback', () => {
-  it('goes there and back again on the earlier evidence', async () => {
+  it('returns to the previous version and back again, with the earlier gate results', async () => {
     const { modelId, ids } = await newModel(2);
     const [first, second] = ids as [string, string];
     expect((await tess.fails(RollbackModelDetailsDocument, { input: { modelId } })).extensions.code).toBe('CONFLICT');
@@ -271,11 +271,11 @@ describe('rollback', () => {
     ).toEqual({
       rollbackModel: { restored: { id: first, stage: 'PRODUCTION' }, replaced: { id: second, stage: 'DEVELOPMENT' } },
     });
-    // Forward again by the front door: its gates still count.
+    // A normal promotion again: its gates still count.
     await promote(tess, second, 'STAGING');
     await promote(tess, second, 'PRODUCTION', { expectedProductionVersionId: first });
     expect(await stageOf(first)).toBe('ARCHIVED');
-    // And by two rollbacks.
+    // Also after two rollbacks.
     for (const [restored, replaced] of [
       [first, second],
       [second, first],
@@ -291,7 +291,7 @@ describe('rollback', () => {
 });
 
 describe('history', () => {
-  it('tells who was in production at any instant', async () => {
+  it('shows which version was in production at any time', async () => {
     const { modelId, ids } = await newModel(2);
     const [first, second] = ids as [string, string];
     const before = new Date();
@@ -317,7 +317,7 @@ describe('history', () => {
     expect(await at(new Date(Date.now() + 1000))).toBeNull();
   });
 
-  it('puts the change into events and leaves one PRODUCTION version by an index of the database', async () => {
+  it('writes the change as an event, and an index of the database keeps one PRODUCTION version', async () => {
     const { modelId, ids } = await newModel(2);
     const [first, second] = ids as [string, string];
     await forceToProduction(admin, first, null);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-it('subscriptions that ask the same share answers, and all others get their own', async () => {
+it('subscriptions with the same operation share answers, and all others get their own', async () => {
   const runId = await newRun(tess);
   const metrics = (from: number) => [0, 1, 2].map((i) => ({ key: 'loss', value: 0.5, step: from + i }));
   await tess.ok(LogMetricsDocument, { input: { runId, metrics: metrics(1) } });

@@ -15,7 +15,7 @@ let owner: World;
 let stranger: World;
 
 const ARGUMENTS = { ...READ_ARGUMENTS, ...MUTATION_ARGUMENTS };
-/** How long a subscription that must be refused is waited for, and one that must not. */
+/** How long to wait for a subscription that must be refused, and for one that must not. */
 const REFUSED_WITHIN_MS = 10_000;
 const RUNS_FOR_MS = 300;
 
@@ -35,7 +35,7 @@ afterAll(async () => {
   await service?.close();
 });
 
-/** The same call with things of each of the two tenants. */
+/** The same call with objects of each of the two tenants. */
 interface Call {
   owner: Record<string, unknown>;
   stranger: Record<string, unknown>;
@@ -50,7 +50,7 @@ async function callsOf(field: string): Promise<Call[]> {
   );
 }
 
-/** Code and sentence of the errors that a call gives; none when it works. */
+/** Code and message of the errors of a call; empty when it succeeds. */
 async function errorsOf(
   caller: Caller,
   site: IdSite,
@@ -90,8 +90,8 @@ async function subscriptionErrors(
   }
 }
 
-describe('another tenant’s ids', () => {
-  it('give NOT_FOUND at every id argument of the schema, as absent ones do, and their owner gets through', async () => {
+describe('ids of another tenant', () => {
+  it('give NOT_FOUND at every id argument of the schema, like absent ones, and work for their owner', async () => {
     const sites = idSites(schema);
     const wrong: string[] = [];
     const calls = new Map<string, Call[]>();
@@ -112,7 +112,7 @@ describe('another tenant’s ids', () => {
       }
       if (tried === 0) wrong.push(`${siteName(site)}: no arguments for it in test/support/world.ts`);
     }
-    // The very things that strangers tried to reach, which therefore must be as they were.
+    // The objects that other tenants tried to reach, which must be unchanged.
     const fields = [...new Map(sites.map((site) => [site.field, site])).values()];
     for (const site of fields) {
       for (const call of calls.get(site.field)!) {
@@ -128,7 +128,7 @@ describe('another tenant’s ids', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('can be given to root fields alone, which one guard covers', () => {
+  it('are only arguments of root fields, which one guard checks', () => {
     expect(nestedIdSites(schema)).toEqual([]);
   });
 });

@@ -32,7 +32,7 @@ interface Served {
   session: ort.InferenceSession;
 }
 
-/** Trains, registers and serves, all through the API; and the same file in a session of its own. */
+/** Trains, registers and serves through the API; also runs the same file in a separate session. */
 async function serveTrained(task: ModelTask, config: Omit<TrainingConfigInput, 'split'>): Promise<Served> {
   const { runId, jobId } = await startTraining(tess, {
     experimentId,
@@ -74,7 +74,7 @@ const features: FeatureInput[] = [
   { column: 'sex', kind: 'CATEGORICAL' },
 ];
 
-/** The birds as the runtime takes them. */
+/** The birds in the form that the runtime takes. */
 function feeds(columns = Object.keys(BIRDS[0]!) as (keyof (typeof BIRDS)[number])[]): Record<string, ort.Tensor> {
   return Object.fromEntries(
     columns.map((name) => {
@@ -94,7 +94,7 @@ function feeds(columns = Object.keys(BIRDS[0]!) as (keyof (typeof BIRDS)[number]
 }
 
 describe('a model trained here', () => {
-  it('classifies named rows as the runtime does, missing and unknown values included', async () => {
+  it('classifies named rows like the runtime, including missing and unknown values', async () => {
     const { endpointId, session } = await serveTrained('CLASSIFICATION', {
       modelType: 'MLP_CLASSIFIER',
       target: { column: 'species' },

@@ -159,7 +159,7 @@ describe('a configuration that is wrong', () => {
     expect(message).toContain(`input.config.${field}`);
   });
 
-  it('and ids of nobody or of another tenant start nothing', async () => {
+  it('and ids that do not exist or belong to another tenant start nothing', async () => {
     const other = await service.as({ tenant: 'other' });
     const theirs = {
       experimentId: await createExperiment(other),

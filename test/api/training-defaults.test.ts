@@ -47,7 +47,7 @@ async function warningsOf(runId: string): Promise<Warning[]> {
   return run.warnings;
 }
 
-it('a linear regression needs no hyperparameter, and none of a minibatch', async () => {
+it('a linear regression needs no hyperparameter, and ignores those of minibatches', async () => {
   const rows = Array.from({ length: 400 }, (_, i) => `${i / 10},${100 * i}`);
   const { uploadId } = await tess.upload('line.csv', ['x,y', ...rows].join('\n'));
   const datasetId = await registerDataset(tess, { name: 'line', uploadId });
@@ -85,7 +85,7 @@ it('a linear regression needs no hyperparameter, and none of a minibatch', async
   expect((await warningsOf(adam.runId)).map(({ code }) => code)).toEqual(['LOSS_STILL_FALLING']);
 });
 
-it('a training that fails by diverging leaves its warning', async () => {
+it('a training that fails because it diverges stores its warning', async () => {
   const hyperparameters = { epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) };
   const { jobId, runId } = await startTraining(tess, {
     experimentId,
@@ -98,7 +98,7 @@ it('a training that fails by diverging leaves its warning', async () => {
   ]);
 });
 
-it('an optimizer that the model does not have is refused', async () => {
+it('an optimizer that the algorithm does not have is refused', async () => {
   const config: TrainingConfigInput = { ...CARS_CONFIG, hyperparameters: { optimizer: 'SOLVER' } };
   const { extensions } = await tess.fails(StartTrainingDocument, {
     input: { experimentId, datasetId: cars, config },
@@ -110,7 +110,7 @@ it('an optimizer that the model does not have is refused', async () => {
   });
 });
 
-it('features that nobody named are the columns that can help', async () => {
+it('without given features, the columns that can help are used', async () => {
   const config: TrainingConfigInput = {
     modelType: 'LINEAR_REGRESSION',
     target: { column: 'Miles_per_Gallon' },
@@ -132,7 +132,7 @@ it('features that nobody named are the columns that can help', async () => {
   expect(run.metrics.find(({ key }) => key === 'holdout.r2')!.value).toBeGreaterThan(0.8);
 });
 
-it('a version of a training on all rows is judged by the model before; the signature has its threshold', async () => {
+it('a version of a training on all rows is evaluated with the model before; the signature has its threshold', async () => {
   const birds = await registerDataset(tess, {
     name: 'birds',
     uploadId: (await tess.upload('birds.csv', fixtureBytes('penguins.csv'))).uploadId,
@@ -185,7 +185,7 @@ async function jobEnd(id: string): Promise<{ metrics: Record<string, number> }> 
   }
 }
 
-it('a wrong decision or split is named', async () => {
+it('a wrong decision or split is refused with the field', async () => {
   const refused = async (change: object): Promise<object> => {
     const config: TrainingConfigInput = { ...CARS_CONFIG, ...change };
     return (
@@ -232,7 +232,7 @@ it('a wrong decision or split is named', async () => {
   });
 });
 
-it('numbers and targets that single precision cannot hold are evaluated and validated as they are', async () => {
+it('numbers and targets that single precision cannot hold are evaluated and validated exactly', async () => {
   const rows = Array.from({ length: 300 }, (_, i) => `${1_700_000_000 + i},${1_600_000_000.5 + 2 * i}`);
   const { uploadId } = await tess.upload('seconds.csv', ['at_second,y', ...rows].join('\n'));
   const datasetId = await registerDataset(tess, { name: 'seconds', uploadId });

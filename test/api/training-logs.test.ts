@@ -34,7 +34,7 @@ async function seen(id: string): Promise<Seen> {
 }
 
 describe('a training', () => {
-  it('tells in the log of its run what it does, and what the machine is at', async () => {
+  it('writes to the log of its run what it does, and the load of the machine', async () => {
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
     const config = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 150 } };
@@ -44,7 +44,7 @@ describe('a training', () => {
     expect(live[1]!.line).toMatch(/^epoch 1 of 150: train\.loss=/);
     await trainingEnd(tess, jobId);
     const { logs, metrics } = await seen(runId);
-    // After the last line stand the warnings of the training, which its run shows too.
+    // After the last line come the warnings of the training, which its run shows too.
     const said = logs.nodes.filter(({ line }) => !line.startsWith('warning '));
     expect(
       said
@@ -72,7 +72,7 @@ describe('a training', () => {
     }
   });
 
-  it('that fails says why in the log of its run', async () => {
+  it('that fails writes the reason to the log of its run', async () => {
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars-again', path: vegaPath('cars.json') });
     const config = {

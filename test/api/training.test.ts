@@ -40,7 +40,7 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 describe('a training', () => {
-  it('runs from the mutation to the stored model, its epochs streaming live', async () => {
+  it('runs from the mutation to the stored model, and its epochs are sent live', async () => {
     const upload = await tess.upload('penguins.csv', fixtureBytes('penguins.csv'));
     const datasetId = await registerDataset(tess, { name: 'penguins', uploadId: upload.uploadId });
     const epochs = 15;
@@ -86,7 +86,7 @@ describe('a training', () => {
     console.log(`penguins: ${epochs} epochs, holdout accuracy ${Number(accuracy?.value).toFixed(3)}`);
   });
 
-  it('learns regression from JSON, and keeps its parameters, files and history with the run', async () => {
+  it('learns a regression from JSON, and stores its parameters, files and history with the run', async () => {
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId: cars, config: CARS_CONFIG });
     const job = await trainingEnd(tess, jobId);
     expect(job.run.metrics.find(({ key }) => key === 'holdout.r2')!.value).toBeGreaterThan(0.6);
@@ -122,7 +122,7 @@ describe('a training', () => {
       'MODEL_TRAINING_COMPLETED',
       'MODEL_TRAINING_STARTED',
     ]);
-    // What a training keeps is its own.
+    // The folders that a training fills are only its own.
     const { uploadId } = await tess.upload('x', 'mine');
     expect(
       (await tess.fails(LogArtifactDocument, { input: { runId, path: 'model/model.onnx', uploadId } })).extensions.code,
@@ -130,7 +130,7 @@ describe('a training', () => {
     await tess.ok(LogArtifactDocument, { input: { runId, path: 'plots/mine.txt', uploadId } });
   });
 
-  it('splits by time, so that the holdout lies after all it learns from', async () => {
+  it('splits by time, so that the holdout is later than all training rows', async () => {
     const datasetId = await registerDataset(tess, { name: 'seattle-weather', path: vegaPath('seattle-weather.csv') });
     const { jobId } = await startTraining(tess, {
       experimentId,
@@ -149,7 +149,7 @@ describe('a training', () => {
     expect(result!.metrics['holdout.roc_auc']).toBeGreaterThan(0.7);
   });
 
-  it('registers a version when asked to, and is no failure when its model is gone by then', async () => {
+  it('registers a version when requested, and still succeeds when its model was deleted meanwhile', async () => {
     const [kept, deleted] = await Promise.all(
       ['kept', 'deleted'].map((name) =>
         tess.ok(CreateModelIdDocument, { input: { name, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' } }),
@@ -234,7 +234,7 @@ describe('a training that is interrupted', () => {
     console.log(`cancelled after ${logged} epochs; the worker took the next training after ${Math.round(freeMs)} ms`);
   });
 
-  it('continues after a cancellation from the last sound checkpoint, to the same model', async () => {
+  it('continues after a cancellation from the last intact checkpoint, to the same model', async () => {
     const config = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 120 } };
     const whole = await startTraining(tess, { experimentId, datasetId: cars, config });
     const { result } = await trainingEnd(tess, whole.jobId);
@@ -243,7 +243,7 @@ describe('a training that is interrupted', () => {
     await cancel(jobId);
     const { checkpoints, status } = await trainingJob(tess, jobId);
     expect(status).toBe('CANCELLED');
-    // The newest is cut short, the one before it altered: the third serves.
+    // The newest checkpoint is cut, the one before is changed: the third is used.
     const { objects } = service.app.context;
     const key = (epoch: number) => `acme/runs/${runId}/checkpoints/epoch-${epoch}-attempt-1.ckpt`;
     const [newest, second, third] = checkpoints.map(({ epoch }) => epoch) as [number, number, number];
@@ -259,7 +259,7 @@ describe('a training that is interrupted', () => {
       { jobId, after: 0 },
       (items) => items.at(-1)?.status === 'SUCCEEDED',
     );
-    // The cancellation is in the middle of the log, not its end.
+    // The cancellation is in the middle of the log, not at its end.
     expect(steps.some((step) => step.status === 'CANCELLED')).toBe(true);
     expect(steps.map(({ seq }) => seq)).toEqual(steps.map((_, i) => i + 1));
     const job = await trainingEnd(tess, jobId);
@@ -275,7 +275,7 @@ describe('a training that is interrupted', () => {
     console.log(`checkpoints of epochs ${newest} and ${second} damaged: continued from ${third}, same model`);
   });
 
-  it('by poison gives up after three attempts with a readable reason, while others go on', async () => {
+  it('by repeated crashes fails after three attempts with a readable reason, while others continue', async () => {
     const datasetId = await registerDataset(tess, { name: 'poison', path: vegaPath('cars.json') });
     await service.app.context.objects.delete('acme/datasets/poison/1/data.json');
     const poison = await startTraining(tess, { experimentId, datasetId, config: CARS_CONFIG });
@@ -293,14 +293,14 @@ describe('a training that is interrupted', () => {
       { payload: { runId: poison.runId, errorCode: 'UNAVAILABLE' } },
     ]);
     console.log(`poison job: FAILED after ${job.attempt} attempts, another training done meanwhile`);
-    // Mended, it can be resumed.
+    // After a repair, it can be resumed.
     await service.app.context.objects.put('acme/datasets/poison/1/data.json', await readFile(vegaPath('cars.json')));
     await tess.ok(ResumeTrainingDetailsDocument, { input: { jobId: poison.jobId } });
     const mended = await trainingEnd(tess, poison.jobId);
     expect(mended).toMatchObject({ attempt: 4, errorCode: null, errorMessage: null });
   });
 
-  it('by its own configuration is not tried again', async () => {
+  it('by its own configuration is not retried', async () => {
     const config = {
       ...CARS_CONFIG,
       hyperparameters: { epochs: 50, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) },

@@ -27,7 +27,7 @@ async function send(
   return { status: response.status, error: ((await response.json()) as { error: Record<string, unknown> }).error };
 }
 
-it('that is refused while it is still coming in gets its answer, and leaves nothing behind', async () => {
+it('that is refused while it is still arriving gets its answer, and leaves nothing', async () => {
   const viewer = await service.as({ role: Role.VIEWER });
   const bearer = (of: string) => ({ authorization: `Bearer ${of}` });
   for (let i = 0; i < 3; i++) {
@@ -59,7 +59,7 @@ it('that is refused while it is still coming in gets its answer, and leaves noth
   expect(await sql(service.database.url, 'select id from upload')).toEqual([]);
 });
 
-it('is known to the sweeper before its first byte is stored, so that a crash leaves nothing for ever', async () => {
+it('is known to the sweeper before its first byte is stored, so that a crash leaves no file for ever', async () => {
   const staged = () => sql(service.database.url, 'select object_key from staged_object');
   const headers = { 'content-type': 'application/octet-stream', authorization: `Bearer ${token}` };
   const upload = request(`${service.url}/uploads?fileName=a.csv`, { method: 'POST', headers });
@@ -70,7 +70,7 @@ it('is known to the sweeper before its first byte is stored, so that a crash lea
   await expect.poll(staged, { timeout: 10_000 }).toHaveLength(0);
 });
 
-it('that was refused does not keep the server from ending', async () => {
+it('that was refused does not prevent the server from stopping', async () => {
   const begun = performance.now();
   await service.app.http?.close();
   const tookMs = performance.now() - begun;

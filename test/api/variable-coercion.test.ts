@@ -42,7 +42,7 @@ const BY_NAME: Record<string, fc.Arbitrary<unknown>> = {
   TensorData: fc.array(fc.integer()),
 };
 
-/** Mostly values that the type takes. */
+/** Mostly values that the type accepts. */
 function valuesOf(type: GraphQLInputType, depth = 0): fc.Arbitrary<unknown> {
   const right = plainValuesOf(isNonNullType(type) ? type.ofType : type, depth);
   const values = fc.oneof({ weight: 100, arbitrary: right }, { weight: 1, arbitrary: JUNK });
@@ -78,7 +78,7 @@ function coerce(of: GraphQLSchema, document: DocumentNode, value: unknown) {
   return getVariableValues(of, operation.variableDefinitions ?? [], { value });
 }
 
-describe('variables are coerced as graphql-js coerces them', () => {
+describe('variables are coerced in the same way as by graphql-js', () => {
   it('for values of every input type, right and wrong', () => {
     const counts = { taken: 0, refused: 0, left: 0 };
     for (const type of Object.values(schema.getTypeMap()).filter(isInputObjectType)) {
@@ -88,7 +88,7 @@ describe('variables are coerced as graphql-js coerces them', () => {
         fc.property(plainValuesOf(type, 0), (value) => {
           const expected = coerce(schema, document, value);
           const got = coerce(coercion.schema, rewritten, value);
-          // Errors are told by graphql-js alone.
+          // Only graphql-js gives errors.
           if (expected.errors) expect(got.errors, JSON.stringify(value)).toBeDefined();
           else if (!got.errors) expect(plain(got.coerced)).toEqual(plain(expected.coerced));
           counts[expected.errors ? 'refused' : got.errors ? 'left' : 'taken']++;
@@ -96,7 +96,7 @@ describe('variables are coerced as graphql-js coerces them', () => {
         { numRuns: VALUES_PER_TYPE },
       );
     }
-    // Not all of them are of one kind, and little that is right is left to graphql-js.
+    // The values are of several kinds, and few valid ones are left to graphql-js.
     expect(counts.taken).toBeGreaterThan(5_000);
     expect(counts.refused).toBeGreaterThan(500);
     expect(counts.left).toBeLessThan(counts.taken / 10);

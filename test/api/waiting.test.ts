@@ -11,14 +11,14 @@ import {
 
 const JOB = 'query ($id: ID!, $waitMs: Int) { job(id: $id, waitMs: $waitMs) { status endedAt } }';
 const MOST = 200;
-/** The service looks again after so long, however few wake-ups come. */
+/** The service checks again after this time, however few wake-ups come. */
 const POLL_MS = 2_000;
 
 interface JobAnswer {
   job: { status: string; endedAt: string | null };
 }
 
-/** No worker: jobs end when the tests want it. */
+/** No worker: the tests end the jobs. */
 let api: TestService;
 let tess: Caller;
 let datasetId: string;
@@ -40,13 +40,13 @@ async function timed<T>(work: Promise<T>): Promise<{ answer: T; ms: number }> {
   return { answer: await work, ms: performance.now() - startedMs };
 }
 
-describe('a job that is waited for', () => {
-  it('answers when it ends, for all who wait, while nobody asks the database again and again', async () => {
+describe('waiting for a job', () => {
+  it('returns when it ends, for all who wait, without polling the database', async () => {
     const id = await newTraining();
     const waiting = Array.from({ length: 20 }, () => timed(tess.ok(JobDetailsDocument, { id, waitMs: 30_000 })));
     await pause(1_000);
     const before = jobStatements();
-    // Four connections of the database, twenty who wait: others are served at once.
+    // Four database connections and twenty waiting calls: others are served at once.
     const { ms: otherMs } = await timed(tess.ok(ExperimentsDetailsDocument));
     await tess.ok(CancelJobDetailsDocument, { input: { jobId: id } });
     const cancelledAtMs = performance.now();
@@ -61,7 +61,7 @@ describe('a job that is waited for', () => {
     expect(otherMs).toBeLessThan(1_000);
   });
 
-  it('answers at once when it has ended, and no later than asked when it has not', async () => {
+  it('returns at once when it has ended, and at the requested time when it has not', async () => {
     const id = await newTraining();
     const late = await timed(tess.ok(JobStatusEndedAtDocument, { id, waitMs: 400 }));
     expect(late.answer.job).toEqual({ status: 'QUEUED', endedAt: null });
@@ -73,7 +73,7 @@ describe('a job that is waited for', () => {
     expect(ended.ms).toBeLessThan(1_000);
   });
 
-  it('is refused for a time that nobody may wait, and for a job of others', async () => {
+  it('is refused for a too long time, and for a job of another tenant', async () => {
     const id = await newTraining();
     for (const waitMs of [-1, 60_001]) {
       expect(await tess.fails(JOB, { id, waitMs })).toMatchObject({
@@ -86,7 +86,7 @@ describe('a job that is waited for', () => {
     expect(ms).toBeLessThan(1_000);
   });
 
-  it('is told over a WebSocket too', async () => {
+  it('works over a WebSocket too', async () => {
     const id = await newTraining();
     const client = tess.socket();
     const answer = new Promise<string>((resolve, reject) =>
@@ -101,7 +101,7 @@ describe('a job that is waited for', () => {
     await client.dispose();
   });
 
-  it(`lets ${MOST} calls of a tenant wait, refuses one more, and forgets those whose client has gone`, async () => {
+  it(`is possible for ${MOST} calls of a tenant, refused for one more, and ends when a client disconnects`, async () => {
     const id = await newTraining();
     const gone = new AbortController();
     const ask = (signal?: AbortSignal) =>
@@ -123,7 +123,7 @@ describe('a job that is waited for', () => {
         'without waitMs.',
       extensions: { code: 'RESOURCE_EXHAUSTED', field: 'waitMs' },
     });
-    // Who does not wait is answered, and another tenant waits on its own account.
+    // A call that does not wait is answered, and each tenant has its own limit.
     expect((await tess.ok(JobDetailsDocument, { id })).job.status).toBe('QUEUED');
     const other = await api.as({ tenant: 'other' });
     expect((await other.fails(JOB, { id, waitMs: 50 })).extensions.code).toBe('NOT_FOUND');
@@ -133,7 +133,7 @@ describe('a job that is waited for', () => {
     expect((await tess.ok(JobDetailsDocument, { id, waitMs: 50 })).job.status).toBe('QUEUED');
   }, 30_000);
 
-  it('is told by another process that works on it', async () => {
+  it('ends by a wake-up of another process that runs the job', async () => {
     const { jobId: id } = await startTraining(tess, { experimentId, datasetId, config: CARS_CONFIG });
     const waiting = timed(tess.ok(JobDetailsDocument, { id, waitMs: 60_000 }));
     const worker = await startTestService(
@@ -151,7 +151,7 @@ describe('a job that is waited for', () => {
     }
   }, 90_000);
 
-  it('does not hold up a service that stops', async () => {
+  it('does not delay a service that stops', async () => {
     const stopping = await startTestService({ ROLE: 'api', DATA_DIR: api.app.context.config.DATA_DIR }, api.database);
     const caller = await stopping.as();
     const id = await newTraining();

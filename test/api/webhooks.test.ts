@@ -1,4 +1,4 @@
-// one file because it is one service with one receiver: what is sent, what is not taken, and the log of both.
+// One file because it is one service with one receiver: what is sent, what is refused, and the log of both.
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -96,7 +96,7 @@ async function newWebhook(
   return { id: webhook.id, secret };
 }
 
-/** An event as a use case leaves it in its transaction. */
+/** An event as a use case writes it in its transaction. */
 async function emit({
   tenant = 'acme',
   type = 'MODEL_REGISTERED',
@@ -120,7 +120,7 @@ async function log(webhookId: string, status?: string): Promise<Delivery[]> {
   return webhook.deliveries.nodes;
 }
 
-/** The newest delivery, once it is as wanted. */
+/** The newest delivery, after it has the expected state. */
 async function newest(
   webhookId: string,
   wanted: (delivery: Delivery) => boolean,
@@ -139,7 +139,7 @@ const ended = ({ status }: Delivery) => status !== 'PENDING';
 const idOf = ({ headers }: Received) => headers['webhook-id'];
 
 describe('a webhook', () => {
-  it('is told of what happens, in signed messages that say what the API says', async () => {
+  it('gets events as signed messages with the same values as the API', async () => {
     const webhook = await newWebhook('/real', { eventTypes: ['MODEL_TRAINING_STARTED', 'MODEL_TRAINING_COMPLETED'] });
     const tess = await service.as();
     const experimentId = await createExperiment(tess);
@@ -179,7 +179,7 @@ describe('a webhook', () => {
     expect(delivery.durationMs).toBeGreaterThan(0);
   });
 
-  it('is verified by what its documentation shows', async () => {
+  it('can be verified as its documentation shows', async () => {
     const { secret } = await newWebhook('/documented');
     await emit({ payload: { ü: '€ "quoted" \u2028' } });
     const [message] = await receiver.wait('/documented', 1);
@@ -195,7 +195,7 @@ describe('a webhook', () => {
     ).toBeNull();
   });
 
-  it('gets each event that it asked for exactly once, and nothing else', async () => {
+  it('gets each event that it subscribes to exactly once, and nothing else', async () => {
     const [modelId] = await Promise.all([
       mutate(admin, CreateModelDocument, { name: `m-${names++}`, task: 'OTHER', modelType: 'x' }).then(
         ({ model }) => model.id,
@@ -222,7 +222,7 @@ describe('a webhook', () => {
     console.log('webhooks: 61 events to 5 webhooks made 80 messages, each once');
   });
 
-  it('hands out its secret once; no query, list or audit row shows it', async () => {
+  it('returns its secret once; no query, list or audit row shows it', async () => {
     const { id, secret } = await newWebhook('/secret');
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
     const rotated = await mutate(admin, RotateWebhookSecretDetailsDocument, { id });
@@ -242,7 +242,7 @@ describe('a webhook', () => {
     expect(__type.fields.map(({ name }) => name)).not.toContain('secret');
   });
 
-  it('signs with both secrets after a rotation, so that no message is lost between', async () => {
+  it('signs with both secrets after a rotation, so that no message is lost in between', async () => {
     const { id, secret } = await newWebhook('/rotate');
     const { secret: second } = await mutate(admin, RotateWebhookSecretDetailsDocument, { id });
     await emit();
@@ -257,7 +257,7 @@ describe('a webhook', () => {
     expect(signaturesBy(second, later!)).toEqual([true]);
   });
 
-  it('is for admins alone', async () => {
+  it('is only for ADMIN', async () => {
     const engineer = await service.as();
     expect(await engineer.fails(WebhooksDetailsDocument)).toMatchObject({ extensions: { code: 'FORBIDDEN' } });
     const input = { name: 'x', url: 'https://hooks.example.com/', eventTypes: ['MODEL_REGISTERED'] };
@@ -270,7 +270,7 @@ describe('a webhook', () => {
     });
   });
 
-  it('says what it is for', async () => {
+  it('has a description', async () => {
     const given: CreateWebhookInput = {
       name: `w-${names++}`,
       url: receiver.url('/told'),
@@ -325,8 +325,8 @@ describe('a webhook', () => {
   });
 });
 
-describe('a message that a receiver does not take', () => {
-  it('is sent again under the same id, until it is taken', async () => {
+describe('a message that a receiver does not accept', () => {
+  it('is sent again under the same id until it is accepted', async () => {
     receiver.answer = (_, count) => [500, 429, 200][count - 1] ?? 200;
     const { id, secret } = await newWebhook('/retry');
     await emit();
@@ -342,7 +342,7 @@ describe('a message that a receiver does not take', () => {
     });
   });
 
-  it('is given up after eight attempts, and can be delivered again by hand', async () => {
+  it('fails after eight attempts, and can be sent again by hand', async () => {
     receiver.answer = () => (_, response) => void response.writeHead(503).end(`busy\0${'x'.repeat(5_000)}`);
     const { id } = await newWebhook('/dead');
     const eventId = await emit();
@@ -366,7 +366,7 @@ describe('a message that a receiver does not take', () => {
     expect((JSON.parse(last!.body) as { id: string }).id).toBe(eventId);
     expect(await newest(id, ended)).toMatchObject({ id: again.delivery.id, status: 'DELIVERED' });
     expect((await log(id, 'FAILED')).map((delivery) => delivery.id)).toEqual([dead.id]);
-    // Two more at once get a number each.
+    // Two more at the same time get different numbers.
     const [one, two] = await Promise.all(
       [1, 2].map(() => mutate(admin, RedeliverWebhookDeliveryRedeliveryDocument, { deliveryId: dead.id })),
     );
@@ -374,7 +374,7 @@ describe('a message that a receiver does not take', () => {
     await receiver.wait('/dead', 11);
   });
 
-  it('is not carried on to where a redirect points', async () => {
+  it('is not sent to the target of a redirect', async () => {
     receiver.answer = (path) =>
       path === '/from' ? (_, response) => response.writeHead(302, { location: receiver.url('/to') }).end() : 204;
     const { id } = await newWebhook('/from');
@@ -411,7 +411,7 @@ describe('a message that a receiver does not take', () => {
     expect(refused.extensions.code).toBe('CONFLICT');
   });
 
-  it('is given up when its webhook is disabled, and never goes to an address that is not allowed any more', async () => {
+  it('fails when its webhook is disabled, and is never sent to an address that is no longer allowed', async () => {
     receiver.answer = () => 500;
     const { id } = await newWebhook('/disabled');
     await emit();
@@ -429,7 +429,7 @@ describe('a message that a receiver does not take', () => {
 });
 
 describe('a ping', () => {
-  it('tries a webhook out, even a disabled one, once', async () => {
+  it('tests a webhook, also a disabled one, once', async () => {
     const { id, secret } = await newWebhook('/ping');
     await mutate(admin, UpdateWebhookDetailsDocument, { id, enabled: false });
     const { delivery } = await mutate(admin, TestWebhookDetailsDocument, { id });
@@ -453,7 +453,7 @@ describe('a ping', () => {
 });
 
 describe('receivers that hang', () => {
-  it('hold up neither the database nor other receivers', async () => {
+  it('delay neither the database nor other receivers', async () => {
     const hanging: (() => void)[] = [];
     receiver.answer = (path) =>
       path === '/quick' ? 204 : (_, response) => void hanging.push(() => response.writeHead(204).end());
@@ -465,7 +465,7 @@ describe('receivers that hang', () => {
     await emit({ type: 'MODEL_DEPLOYED' });
     await receiver.wait('/quick', 1, 5_000);
     const quickMs = performance.now() - startedMs;
-    // Others look into the database now and then; whoever waited for a receiver would hold on.
+    // Other work also uses the database now and then; a delivery that waited for a receiver would hold its connection.
     await expect.poll(async () => (await service.app.context.db.poolUse()).inUse).toBe(0);
     const held = receiver.at('/slow').length;
     expect(held).toBeLessThanOrEqual(7);
@@ -480,13 +480,13 @@ describe('receivers that hang', () => {
   });
 });
 
-describe('a worker that is lost between sending and its note of it', () => {
+describe('a worker that is lost between sending and recording the result', () => {
   it('leaves a message that is sent again under the same id', async () => {
     const { id } = await newWebhook('/lost');
     await emit();
     const [first] = await receiver.wait('/lost', 1);
     const delivered = await newest(id, ended);
-    // As the row is while a message is under way, and stays when the process is killed: until the lease ends, nobody
+    // The state of the row while a message is being sent, and after the process is killed: until the lease ends, nobody
     // else takes it.
     const underWay =
       `update webhook_delivery set status = 'PENDING', ended_at = null, next_attempt_at = now() + $2 * ` +
@@ -501,7 +501,7 @@ describe('a worker that is lost between sending and its note of it', () => {
 });
 
 describe('the log of deliveries', () => {
-  it('is paged, read in few statements for many webhooks, and forgets what is old', async () => {
+  it('is paged, read in few statements for many webhooks, and old entries are deleted', async () => {
     const webhooks = [];
     for (let i = 0; i < 3; i++) webhooks.push(await newWebhook('/log'));
     for (let i = 0; i < 5; i++) await emit();

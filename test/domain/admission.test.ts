@@ -11,7 +11,7 @@ const job = (of: Partial<Candidate> = {}): Candidate => ({
 });
 
 describe('jobs begin', () => {
-  it('as many as there are places, by priority and then by how long they have waited', () => {
+  it('as many as there are places, by priority and then by waiting time', () => {
     const waiting = [
       job({ waitingSinceMs: 3 }),
       job({ waitingSinceMs: 2 }),
@@ -29,13 +29,13 @@ describe('jobs begin', () => {
     ).toEqual([]);
   });
 
-  it('of one kind no more than that kind allows', () => {
+  it('of one kind, no more than that kind allows', () => {
     const one = (kind: string) => job({ kind, maxAtOnce: 1 });
     const waiting = [one('TRAINING'), one('TRAINING'), one('EVALUATION')];
     expect(admitted(MACHINE, [], waiting, 0)).toEqual([waiting[0], waiting[2]]);
   });
 
-  it('as long as cores, memory and GPUs are left', () => {
+  it('as long as cores, memory and GPUs are free', () => {
     const waiting = [job({ cores: 3 }), job({ cores: 2 }), job({ cores: 1 })];
     expect(admitted(MACHINE, [], waiting, 0)).toEqual([waiting[0], waiting[2]]);
     expect(admitted(MACHINE, [job({ memoryBytes: 7.5 * GIB })], [job()], 0)).toEqual([]);
@@ -44,7 +44,7 @@ describe('jobs begin', () => {
     expect(admitted(withGpu, [], [job({ gpus: 1 }), job({ gpus: 1 })], 0)).toHaveLength(1);
   });
 
-  it('alone when they want more than the machine has', () => {
+  it('alone when they need more than the machine has', () => {
     const huge = job({ cores: 64, memoryBytes: 1024 * GIB });
     expect(admitted(MACHINE, [], [huge], 0)).toEqual([huge]);
     expect(admitted(MACHINE, [job({ cores: 0.1, memoryBytes: 1 })], [huge], 0)).toEqual([]);
@@ -64,7 +64,7 @@ describe('jobs begin', () => {
     ).toHaveLength(4);
   });
 
-  it('and nothing that runs ever takes more than there is', () => {
+  it('and running jobs never use more than the machine has', () => {
     const candidate = fc.record({
       kind: fc.constantFrom('A', 'B', 'C'),
       maxAtOnce: fc.integer({ min: 1, max: 3 }),
@@ -88,15 +88,15 @@ describe('jobs begin', () => {
   });
 });
 
-describe('nobody waits for ever', () => {
-  it('a job is passed for a while, then keeps others back for as long, and so on in spans that double', () => {
+describe('no job waits for ever', () => {
+  it('a job is overtaken for a while, then blocks others for as long, in periods that double', () => {
     const spans = [0, 29_999, 30_000, 59_999, 60_000, 119_999, 120_000, 239_999, 240_000, 479_999, 480_000];
     expect(spans.map(keepsOthersBack)).toEqual([
       ...[false, false, true, true, false, false, true, true, false, false, true],
     ]);
   });
 
-  /** Minutes until each job has begun, where every small job takes `minutes` and a new one comes each minute. */
+  /** Minutes until each job has begun, when every small job takes `minutes` and a new one comes each minute. */
   function play(minutes: number, untilMinute: number): { bigBeganAt: number | null; smallBegan: number[] } {
     const running: { job: Candidate; endsAt: number }[] = [];
     const big = job({ kind: 'BIG', cores: 4 });
@@ -107,7 +107,7 @@ describe('nobody waits for ever', () => {
       for (const one of running.filter(({ endsAt }) => endsAt <= minute)) running.splice(running.indexOf(one), 1);
       if (Number.isInteger(minute)) waiting.push(job({ waitingSinceMs: minute * 60_000 }));
       const now = running.map((one) => one.job);
-      // The first small one is there before the big one can begin.
+      // The first small job is there before the big one can begin.
       if (minute === 0) waiting.splice(waiting.indexOf(big), 1);
       for (const one of admitted(MACHINE, now, waiting, minute * 60_000)) {
         waiting.splice(waiting.indexOf(one), 1);
@@ -120,7 +120,7 @@ describe('nobody waits for ever', () => {
     return { bigBeganAt, smallBegan };
   }
 
-  it('neither one that needs the whole machine behind small ones, nor they behind it', () => {
+  it('neither one that needs the whole machine behind small ones, nor small ones behind it', () => {
     for (const minutes of [2, 5, 30]) {
       const { bigBeganAt, smallBegan } = play(minutes, 10_000);
       console.log(

@@ -16,7 +16,7 @@ const signal = (verdict: Signal['verdict']): Signal => ({
   message: '',
 });
 
-/** The alert after a window; what the service would store. */
+/** The alert after a window, as the service would store it. */
 function advance(open: OpenAlert | null, verdict: Signal['verdict']): OpenAlert | null {
   const step = advanceAlert(open, signal(verdict));
   switch (step.action) {
@@ -53,7 +53,7 @@ describe('alerts', () => {
     expect(actions).toEqual(['NONE', 'OPEN', 'UPDATE', 'WAIT', 'UPDATE', 'WAIT', 'NONE', 'RESOLVE', 'NONE']);
   });
 
-  it('an OPEN comes only without an open alert, a RESOLVE only after one, and they alternate', () => {
+  it('OPEN comes only without an open alert, RESOLVE only after one, and they alternate', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom<Signal['verdict']>('BREACHED', 'CLEAN', 'TOO_FEW')), (verdicts) => {
         let open: OpenAlert | null = null;
@@ -68,7 +68,7 @@ describe('alerts', () => {
     );
   });
 
-  it('latency: p95 against the SLA, with requests enough', () => {
+  it('latency: p95 against the limit, with enough requests', () => {
     expect(latencySignal({ requests: 100, p95Ms: 95, slaP95Ms: 94 })).toMatchObject({
       kind: 'LATENCY',
       verdict: 'BREACHED',
@@ -94,7 +94,7 @@ describe('alerts', () => {
     expect(errorRateSignal({ requests: 0, errors: 0 })).toMatchObject({ verdict: 'TOO_FEW', value: 0 });
   });
 
-  it('drift: breached, clean, or too few to say', () => {
+  it('drift: breached, clean, or too few rows', () => {
     const ramp = (count: number, offset = 0) =>
       Float64Array.from({ length: count }, (_, i) => ((i * 7919) % count) / count + offset);
     const profile = {
@@ -121,7 +121,7 @@ describe('retraining', () => {
   const decide = (startedAtMs: number[], running = false) =>
     decideRetraining(DEFAULT_RETRAINING_POLICY, { alertKind: 'DRIFT', startedAtMs, running }, now);
 
-  it('starts on its alerts, outside the cool-down, within the budget, one at a time', () => {
+  it('starts for its alerts, outside the cool-down, within the budget, one at a time', () => {
     expect(decide([])).toEqual({ start: true, reason: 'DRIFT alert; retraining 1 of 4 in 30 days.' });
     expect(decide([], true).reason).toContain('under way');
     expect(decide([now - day / 2])).toEqual({
@@ -161,8 +161,8 @@ describe('retraining', () => {
   });
 });
 
-describe('job catalogue', () => {
-  it('has sane limits, and payloads of ids alone', async () => {
+describe('kinds of jobs', () => {
+  it('have sensible limits, and messages with ids only', async () => {
     const kinds = (await loadModules()).flatMap(({ jobs }) => jobs);
     expect(kinds.length).toBeGreaterThan(10);
     const payload = { tenant: 'acme', jobId: '018f4c6e-0000-7000-8000-000000000001', attempt: 2 };

@@ -12,7 +12,7 @@ describe('the difference that an audit row holds', () => {
     });
   });
 
-  it('has all of what is new or gone', () => {
+  it('has everything of a new or deleted object', () => {
     expect(auditDifference(null, { name: 'a', tags: { k: 'v' } })).toEqual({
       before: null,
       after: { name: 'a', tags: { k: 'v' } },
@@ -20,7 +20,7 @@ describe('the difference that an audit row holds', () => {
     expect(auditDifference({ name: 'a' }, null)).toEqual({ before: { name: 'a' }, after: null });
   });
 
-  it('has long texts by beginning, size and SHA-256', () => {
+  it('has long texts as beginning, size and SHA-256', () => {
     const { after } = auditDifference(null, { description: 'ä'.repeat(50_000), tags: { note: 'x'.repeat(3_000) } });
     expect(after).toEqual({
       description: { begins: 'ä'.repeat(100), sizeBytes: 100_000, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
@@ -28,7 +28,7 @@ describe('the difference that an audit row holds', () => {
     });
   });
 
-  it('is small whatever is the same, and empty where nothing changed', () => {
+  it('is small whatever is the same, and empty when nothing changed', () => {
     const record = fc.dictionary(fc.string(), fc.string());
     fc.assert(
       fc.property(record, fc.string(), fc.string(), (tags, key, value) => {

@@ -40,7 +40,7 @@ describe('Ticker', () => {
     for (const gap of gapsMs) expect(gap).toBeGreaterThan(15);
   });
 
-  it('makes one more turn of all kicks during a turn, and never two at once', async () => {
+  it('makes one more turn for all kicks during a turn, and never two at the same time', async () => {
     let [turns, atOnce, most] = [0, 0, 0];
     const ticker = new Ticker({
       name: 'kicked',
@@ -61,7 +61,7 @@ describe('Ticker', () => {
     expect({ turns, most }).toEqual({ turns: 2, most: 1 });
   });
 
-  it('logs a failed turn and goes on', async () => {
+  it('logs a failed turn and continues', async () => {
     let turns = 0;
     started(
       new Ticker({
@@ -111,7 +111,7 @@ describe('LeasedConsumer', () => {
   const itemsOf = (count: number, group: string) =>
     Array.from({ length: count }, (_, i) => ({ id: `${group}${i}`, group }));
 
-  /** A queue in memory that leases as a table does: an item is out until its handler has ended. */
+  /** A queue in memory with leases, like a table: an item is taken until its handler has ended. */
   function consumer(queue: Item[], options: Partial<LeasedConsumerOptions<Item>>) {
     const seen: string[] = [];
     const busy = new Map<string, number>();
@@ -155,7 +155,7 @@ describe('LeasedConsumer', () => {
     expect(Math.max(...asked)).toBe(3);
   });
 
-  it('leaves places to other groups when one is slow', async () => {
+  it('leaves places for other groups when one is slow', async () => {
     const slow = Promise.withResolvers<void>();
     const queue = [...itemsOf(10, 'slow'), ...itemsOf(5, 'quick')];
     const seen: string[] = [];
@@ -164,7 +164,7 @@ describe('LeasedConsumer', () => {
       perGroup: 2,
       groupOf: ({ group }) => group,
       claim: async (limit, busyGroups) => {
-        // As the statement of the webhooks does: at most two of a group in one claim.
+        // Like the statement of the webhooks: at most two items of a group in one claim.
         const due: Item[] = [];
         for (const item of queue) {
           const ofGroup = due.filter(({ group }) => group === item.group).length;
@@ -185,7 +185,7 @@ describe('LeasedConsumer', () => {
     await until(() => seen.length === 15);
   });
 
-  it('skips an item that is in work here already', async () => {
+  it('skips an item that it works on already', async () => {
     const held = Promise.withResolvers<void>();
     let handled = 0;
     let claims = 0;
@@ -205,7 +205,7 @@ describe('LeasedConsumer', () => {
     held.resolve();
   });
 
-  it('logs an item that failed, and stops only when nothing is in work', async () => {
+  it('logs an item that failed, and stops only when no item is being worked on', async () => {
     let ended = 0;
     const { one } = consumer(itemsOf(3, 'a'), {
       handle: async ({ id }) => {

@@ -25,7 +25,7 @@ describe('seeded random numbers', () => {
     for (const bin of bins) expect(Math.abs(bin - 10_000)).toBeLessThan(400);
   });
 
-  it('samples are ascending, different and in range', () => {
+  it('give ascending, different samples in range', () => {
     fc.assert(
       fc.property(fc.nat(200), fc.nat(250), fc.nat(), (size, count, seed) => {
         const picked = [...sampleIndices(size, count, seed)];
@@ -87,7 +87,7 @@ describe('bootstrap', () => {
     );
   });
 
-  it('is null for no rows and covers the truth about 95 times in 100', () => {
+  it('is null without rows, and covers the truth about 95 times in 100', () => {
     expect(bootstrapMean(new Float64Array(0), { seed: 1 })).toBeNull();
     let covered = 0;
     const random = new SeededRandom(77);
@@ -128,7 +128,7 @@ describe('calibration', () => {
     expect(expectedCalibrationError).toBeCloseTo(byHand, 6);
   });
 
-  it('never parts equal scores and counts every row once', () => {
+  it('never separates equal scores and counts every row once', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.integer({ min: 0, max: 8 }), fc.boolean()), { minLength: 1, maxLength: 60 }),
@@ -148,7 +148,7 @@ describe('calibration', () => {
     expect(calibrate(Float32Array.of(NaN), Uint8Array.of(1))).toBeNull();
   });
 
-  it('orders any scores, negative zero included', () => {
+  it('orders any scores, including negative zero', () => {
     fc.assert(
       fc.property(fc.array(fc.float({ noNaN: true }), { maxLength: 50 }), (values) => {
         const scores = Float32Array.from(values);

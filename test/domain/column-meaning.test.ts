@@ -21,7 +21,7 @@ function columnOf(name: string, value: Plain): Column {
   return { name, type: 'NUMBER', values: Float64Array.of(value ?? NaN) };
 }
 
-/** The element that came of it, or the code of the refusal. */
+/** The element that was made from it, or the code of the refusal. */
 function outcome(make: () => { data: TensorData }[]): unknown {
   try {
     return Array.from(make()[0]!.data as ArrayLike<unknown>);
@@ -68,7 +68,7 @@ const value = fc.oneof(
 );
 
 describe('a value of a row and of a dataset', () => {
-  it('is taken by both or refused by both, and becomes the same element', () => {
+  it('is accepted by both or refused by both, and becomes the same element', () => {
     fc.assert(
       fc.property(spec, value, (input: TensorSpec, plain) => {
         // A text input reads any column as text.
@@ -169,7 +169,7 @@ const knowing = (categories: string[], reading = {}): Signature => ({
   outputs: [],
 });
 
-/** What the model is given for a value, and whether it knows it. */
+/** What the model gets for a value, and whether it knows the category. */
 function given(signature: Signature, plain: Plain): [string, boolean] {
   const tensors = rowsToTensors(signature, [{ c: plain }], { maxRows: 1 });
   let isKnown = true;
@@ -182,14 +182,14 @@ function given(signature: Signature, plain: Plain): [string, boolean] {
 
 describe('a category', () => {
   it.each<[string[], Plain, string, boolean]>([
-    // A text is the category as it stands.
+    // A text is used as the category without changes.
     [['Yes', 'yes'], 'yes', 'yes', true],
     [['Yes', 'yes'], 'YES', 'YES', false],
     [['1.1', '1.10'], '1.10', '1.10', true],
     [['t', 'f'], 't', 't', true],
     [['1.0'], '1', '1', false],
     [['9007199254740993'], '9007199254740993', '9007199254740993', true],
-    // A number is the one that is spelt so, else the only one that is equal.
+    // A number means the category with its spelling, else the only one that is equal.
     [['1', '1.0'], 1, '1', true],
     [['1.0', '2.0'], 1, '1.0', true],
     [['1.0', '1.00'], 1, '1', false],
@@ -199,7 +199,7 @@ describe('a category', () => {
     [['007'], 7, '007', true],
     [['0x10', '1 2', ''], 16, '16', false],
     [['1', '2'], 3, '3', false],
-    // A truth value likewise, whatever the case of its letters.
+    // The same for a boolean; upper or lower case does not matter.
     [['true', 'TRUE'], true, 'true', true],
     [['True', 'False'], true, 'True', true],
     [['TRUE', 'True'], true, 'true', false],
@@ -218,7 +218,7 @@ describe('a category', () => {
     expect(given(knowing(['1.234,5 €', '2,0 €'], reading), 2)).toEqual(['2,0 €', true]);
   });
 
-  it('that the file means no value by is a missing one', () => {
+  it('that means "no value" in the file is a missing one', () => {
     const reading = { type: 'BOOLEAN', nullValues: ['NA', '?'] };
     expect(given(knowing(['TRUE', 'FALSE'], reading), 'NA')).toEqual(['', true]);
     expect(given(knowing(['TRUE', 'FALSE'], reading), ' ? ')).toEqual(['', true]);
@@ -232,7 +232,7 @@ describe('a category', () => {
     );
   });
 
-  it('any text that is among the known is known, and no other', () => {
+  it('is known for every text of the known categories, and for no other', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.string({ minLength: 1 })), fc.string({ minLength: 1 }), (categories, text) => {
         expect(given(knowing(categories), text)).toEqual([text, categories.includes(text)]);

@@ -17,7 +17,7 @@ describe('a decision threshold', () => {
     { by: 'F1' },
     { by: 'COST', falsePositive: 1, falseNegative: 7 },
     { by: 'COST', falsePositive: 3, falseNegative: 0.1 },
-  ])('by %o is as good as any', (rule) => {
+  ])('by %o is as good as any other', (rule) => {
     fc.assert(
       fc.property(rows, (list) => {
         const labels = Int32Array.from(list, ({ isSecond }) => (isSecond ? 1 : 0));
@@ -43,7 +43,7 @@ describe('a decision threshold', () => {
     );
   });
 
-  it('stays at one half where that is as good', () => {
+  it('stays at one half when that is equally good', () => {
     expect(chooseThreshold({ by: 'F1' }, Float32Array.of(0.1, 0.2, 0.8, 0.9), (row) => row >= 2)).toBe(0.5);
     expect(chooseThreshold({ by: 'FIXED', value: 0.3 }, Float32Array.of(0.1), () => true)).toBe(Math.fround(0.3));
   });

@@ -14,7 +14,7 @@ const config = {
   split: { by: 'COLUMN', column: 'part', validation: 0.1 },
 } as const;
 
-describe('features that nobody named', () => {
+describe('features that were not given', () => {
   it('are the columns that can help, each by its type', () => {
     const { features, warnings } = defaultFeatures(config, {
       rowCount: ROWS,
@@ -59,7 +59,7 @@ describe('features that nobody named', () => {
     ]);
   });
 
-  it('must not be none', () => {
+  it('must not be empty', () => {
     const columns = [column('y', 'STRING', 2), column('name', 'STRING', 400)];
     expect(() => defaultFeatures(config, { rowCount: ROWS, columns })).toThrow(
       'config.features: expected a dataset with a column that can help',

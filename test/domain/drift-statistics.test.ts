@@ -83,19 +83,19 @@ describe('chi-square', () => {
 
   it('tail agrees with scipy chi2.sf', () => {
     for (const { x, dof, pValue } of fixture<{ x: number; dof: number; pValue: number }>('chi-square-tail')) {
-      // The series computes small tails as 1 − sum: absolute there, relative in the far tail.
+      // The series computes small tails as 1 − sum: the error is absolute there, and relative in the far tail.
       expect(Math.abs(chiSquareTail(x, dof) - pValue)).toBeLessThan(1e-9 * Math.max(pValue, 1e-3));
     }
     expect(logGamma(0.5)).toBeCloseTo(Math.log(Math.PI) / 2, 12);
     expect(logGamma(11)).toBeCloseTo(Math.log(3_628_800), 12);
   });
 
-  it('has nothing to say about one cell or none', () => {
+  it('gives no result for one cell or none', () => {
     expect(chiSquareTwoSample([10], [20])).toMatchObject({ statistic: 0, pValue: 1 });
     expect(chiSquareTwoSample([10, 5], [0, 0])).toMatchObject({ statistic: 0, pValue: 1 });
   });
 
-  it('pooling keeps the totals and leaves no thin cell but the pooled one', () => {
+  it('pooling keeps the totals and leaves only the pooled cell small', () => {
     const pairs = fc.array(fc.tuple(fc.nat(200), fc.nat(200)), { minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(pairs, (cells) => {
@@ -129,7 +129,7 @@ describe('population stability index', () => {
     );
   });
 
-  it('by hand, and finite with an empty bin', () => {
+  it('agrees with a computation by hand, and is finite with an empty bin', () => {
     expect(psi([0.5, 0.5], [0.4, 0.6])).toBeCloseTo(0.1 * Math.log(0.5 / 0.4) + 0.1 * Math.log(0.6 / 0.5), 12);
     expect(psi([1, 0], [0.5, 0.5])).toBeCloseTo(-0.5 * Math.log(0.5) + 0.4999 * Math.log(0.5 / 0.0001), 10);
   });

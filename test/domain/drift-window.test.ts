@@ -42,7 +42,7 @@ const usual = (rows: number, seed: number) => ({
 });
 
 describe('references', () => {
-  it('a numeric one has shares that sum to 1 and ascending edges', () => {
+  it('a numeric one has fractions with the sum 1 and ascending edges', () => {
     fc.assert(
       fc.property(
         fc.array(fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constant(NaN)), { minLength: 1, maxLength: 80 }),
@@ -60,7 +60,7 @@ describe('references', () => {
     );
   });
 
-  it('deciles of distinct values hold a tenth each, and the sample follows the column', () => {
+  it('deciles of distinct values have a tenth each, and the sample follows the column', () => {
     const reference = buildNumericReference(Float64Array.from({ length: 5000 }, (_, i) => (i * 7919) % 5000));
     expect(reference.shares).toEqual(Array(10).fill(0.1));
     expect(reference).toMatchObject({ mean: 2499.5, rows: 5000, missingShare: 0 });
@@ -69,7 +69,7 @@ describe('references', () => {
     expect(countBins(Float64Array.of(-1, 499, 499.5, 1e9), reference.edges)).toEqual([2, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
   });
 
-  it('a categorical one keeps the 200 most frequent and any name', () => {
+  it('a categorical one keeps the 200 most frequent categories, with any name', () => {
     const values = [
       ...Array.from({ length: 300 }, (_, i) => `c${i}`),
       '__proto__',
@@ -93,7 +93,7 @@ describe('references', () => {
     expect(unknown.features[0]).toMatchObject({ rows: 100 });
   });
 
-  it('predictions come in full blocks, the latest of very many', () => {
+  it('predictions are in full blocks, the latest of very many', () => {
     expect(buildPredictionReference(Float64Array.of(1, 2, 3, 4, 5), 2)).toMatchObject({
       blockRows: 2,
       blockMeans: [1.5, 3.5],
@@ -111,7 +111,7 @@ describe('references', () => {
 });
 
 describe('compareWindow', () => {
-  it('stays quiet on the same distribution: false alarms over 200 windows', () => {
+  it('finds no drift in the same distribution: false alarms over 200 windows', () => {
     let features = 0;
     let predictions = 0;
     for (let seed = 0; seed < 200; seed++) {
@@ -150,7 +150,7 @@ describe('compareWindow', () => {
     expect(later.prediction.sigmas).toBeGreaterThan(5);
   });
 
-  it('notices values gone missing, and a constant that changes', () => {
+  it('notices new missing values, and a constant that changes', () => {
     const window = usual(500, 11);
     const holes = window.features.distance.map((value, row) => (row % 2 === 0 ? NaN : value));
     const comparison = compareWindow(profile, { ...window, features: { ...window.features, distance: holes } });
@@ -166,7 +166,7 @@ describe('compareWindow', () => {
     expect(at(2).features[0]).toMatchObject({ drifted: true, statistic: 1 });
   });
 
-  it('judges nothing on few rows, and is plain JSON', () => {
+  it('gives no result for few rows, and is plain JSON', () => {
     const few = compareWindow(profile, {
       features: { distance: normals(50, 1, 9), origin: Array<string>(50).fill('OAK') },
       scores: normals(50, 1, 9),
@@ -178,7 +178,7 @@ describe('compareWindow', () => {
     expect(none).toMatchObject({ rows: 0, features: [], drifted: false });
   });
 
-  it('reads text as numbers and numbers as categories where the caller has the other kind', () => {
+  it('reads text as numbers and numbers as categories when the client sends the other kind', () => {
     const codes = buildCategoricalReference(Array.from({ length: 1000 }, (_, i) => String(i % 2)));
     const numbers = buildNumericReference(Float64Array.from({ length: 1000 }, (_, i) => i % 7));
     const comparison = compareWindow(
@@ -205,8 +205,8 @@ describe('predictionShift', () => {
     }
   });
 
-  it('widens where the reference itself swings, and longer windows than it holds keep that width', () => {
-    // Twenty days of 500 rows, each day with a level of its own.
+  it('widens when the reference itself varies, also for longer windows than it has', () => {
+    // Twenty days of 500 rows; each day has its own level.
     const days = normals(40, 21, 0, 0.5);
     const noise = normals(20_000, 22);
     const swinging = buildPredictionReference(noise.map((value, row) => value + days[Math.floor(row / 500)]!));
@@ -232,7 +232,7 @@ describe('predictionShift', () => {
     expect(sigmas).toBeCloseTo((0.3 - reference.mean) / deviation, 8);
   });
 
-  it('has no shift from itself, stays finite, and mirrors', () => {
+  it('has no shift from itself, stays finite, and changes its sign with the direction', () => {
     const constant = buildPredictionReference(new Float64Array(1000).fill(0.5));
     expect(predictionShift(constant, new Float64Array(100).fill(0.5)).sigmas).toBe(0);
     expect(Math.abs(predictionShift(constant, new Float64Array(100).fill(0.6)).sigmas)).toBe(1e6);

@@ -48,7 +48,7 @@ describe('evaluation of a classifier', () => {
     },
   });
 
-  it('beats the base rate and the worse version, each by an interval', () => {
+  it('is better than the base rate and the worse version, each by an interval', () => {
     expect(report.baseRate).toMatchObject({
       against: 'BASE_RATE',
       metric: 'log_loss',
@@ -61,7 +61,7 @@ describe('evaluation of a classifier', () => {
     expect(report.baselineMetrics!['log_loss']).toBeCloseTo(report.baseline!.reference, 9);
   });
 
-  it('finds no difference to itself, and the worse one worse', () => {
+  it('finds no difference to itself, and that the worse one is worse', () => {
     const same = evaluateClassification({
       labels: good.labels,
       probabilities: poor.probabilities,
@@ -93,7 +93,7 @@ describe('evaluation of a classifier', () => {
     expect(report.calibration!.expectedCalibrationError).toBeLessThan(0.05);
   });
 
-  it('slices by value, the missing ones too, and leaves the small ones out', () => {
+  it('makes slices by value, also for missing ones, and leaves out small ones', () => {
     const carriers = report.slices.slices.filter(({ column }) => column === 'carrier');
     expect(carriers.map(({ value }) => value).sort()).toEqual(
       ['<script>alert(1)</script>', 'AA', 'WN|`x`', null].sort(),
@@ -102,14 +102,14 @@ describe('evaluation of a classifier', () => {
     expect(report.slices.omitted).toEqual([{ column: 'tail', tooSmall: 900, tooMany: 0 }]);
   });
 
-  it('is plain JSON, and the same twice', () => {
+  it('is plain JSON, and the same in a second run', () => {
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
     const { labels, probabilities } = good;
     const input = { labels, probabilities, classCount: 2 };
     expect(classificationIntervals(input, 4)).toEqual(classificationIntervals(input, 4));
   });
 
-  it('reads as Markdown in which names can do nothing', () => {
+  it('is readable as Markdown, in which names have no effect', () => {
     const page = renderEvaluationMarkdown(report, meta);
     expect(page).toContain('# Evaluation of late &lt;b&gt;\\*flights\\*&lt;/b&gt; \\# forged, version 3 \\(1.2.0\\)');
     expect(page).toContain('4,000 holdout rows of flights-3m · 2001-04-02 10:20 UTC');
@@ -124,7 +124,7 @@ describe('evaluation of a classifier', () => {
 });
 
 describe('evaluation of others', () => {
-  it('a class without rows leaves the ranking metrics out', () => {
+  it('a class without rows has no ranking metrics', () => {
     const labels = new Int32Array(100);
     const probabilities = Float32Array.from({ length: 300 }, (_, at) => [0.8, 0.15, 0.05][at % 3]!);
     const report = evaluateClassification({
@@ -168,7 +168,7 @@ describe('evaluation of others', () => {
     expect(constant.metrics['r2']).toBeUndefined();
   });
 
-  it('a clustering has metrics alone', () => {
+  it('a clustering has only metrics', () => {
     const report = evaluateClustering({ rows: 500, silhouette: 0.4, inertia: 12_345.6 });
     expect(renderEvaluationMarkdown(report, meta)).toContain('| Inertia | 12,346 | – |');
     expect(evaluateClustering({ rows: 500, silhouette: null, inertia: 1 }).metrics['silhouette']).toBeUndefined();

@@ -13,7 +13,7 @@ const EXTREMES = [
 const finite = fc.oneof(fc.constantFrom(...EXTREMES), fc.double({ noNaN: true, noDefaultInfinity: true }));
 const any = fc.oneof(finite, fc.constantFrom(NaN, Infinity, -Infinity));
 
-/** Every number in a value, at any depth, with the path to it. */
+/** Every number in a value, at any depth, with its path. */
 function numbers(value: unknown, path = ''): [string, number][] {
   if (typeof value === 'number') return [[path, value]];
   if (typeof value !== 'object' || value === null) return [];
@@ -32,7 +32,7 @@ describe('extreme values', () => {
     );
   });
 
-  it('stand along an axis from 0 to 1, in their order', () => {
+  it('are on an axis from 0 to 1, in their order', () => {
     fc.assert(
       fc.property(fc.array(any, { minLength: 1, maxLength: 30 }), (values) => {
         const positions = axisPositions(numberAxis(values));
@@ -106,7 +106,7 @@ describe('extreme values', () => {
     );
   });
 
-  it('differ by a number or by nothing', () => {
+  it('have a difference that is a number or null', () => {
     fc.assert(
       fc.property(fc.array(fc.option(any), { minLength: 2, maxLength: 8 }), (values) => {
         for (const one of compareValues(values, 0, 'MINIMIZE')) {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Cases written by scripts/fixtures/domain.py. */
+/** Cases that scripts/fixtures/domain.py has written. */
 export function fixture<Case>(name: string): Case[] {
   const text = readFileSync(new URL(`../fixtures/domain/${name}.json`, import.meta.url), 'utf8');
   return (JSON.parse(text) as { cases: Case[] }).cases;

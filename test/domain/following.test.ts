@@ -3,8 +3,8 @@ import { type Followed, followProblem } from '../../src/modules/serving/rules/fo
 
 const served: Followed['version'] = { version: 3, status: 'READY', hasOnnx: true, deploymentStatus: 'READY' };
 
-describe('what keeps an endpoint from what it follows', () => {
-  it('is nothing when it follows nothing, and when that serves', () => {
+describe('what prevents an endpoint from serving what it follows', () => {
+  it('is null when it follows nothing, and when that serves', () => {
     expect(followProblem({ stage: null, alias: null, version: null })).toBeNull();
     expect(followProblem({ stage: 'PRODUCTION', alias: null, version: served })).toBeNull();
     expect(followProblem({ stage: null, alias: 'champion', version: served })).toBeNull();
@@ -25,7 +25,7 @@ describe('what keeps an endpoint from what it follows', () => {
     ['no deployment yet', { deploymentStatus: null }, /is being loaded/, /is being loaded/],
   ];
   for (const [what, change, ofStage, ofAlias] of cases) {
-    it(`is told with what to do: ${what}`, () => {
+    it(`is named with what to do: ${what}`, () => {
       const version = change && { ...served, ...change };
       expect(followProblem({ stage: 'PRODUCTION', alias: null, version })).toMatch(ofStage);
       expect(followProblem({ stage: null, alias: 'champion', version })).toMatch(ofAlias);

@@ -10,11 +10,11 @@ const segment = fc
   );
 const path = fc.array(segment, { minLength: 1, maxLength: 6 }).map((segments) => segments.join('/'));
 
-/** Percent-encodes everything, as often as wanted. */
+/** Percent-encodes everything, several times. */
 const encode = (text: string, times: number): string =>
   times === 0 ? text : encode(encodeURIComponent(text), times - 1);
 
-it('a path that users have stays as it is, however often it was encoded', () => {
+it('a path of a user stays as it is, however often it was encoded', () => {
   fc.assert(
     fc.property(path, fc.nat(4), (text, times) => void expect(freeArtifactPath(encode(text, times))).toBe(text)),
   );
@@ -49,7 +49,7 @@ it(
   },
 );
 
-it('refuses what is absolute, of another scheme or too long, and more encodings than anybody makes', () => {
+it('refuses absolute paths, other schemes, too long paths, and too many encodings', () => {
   for (const text of ['/x', '//x', 'file:x', 'FILE:///x', 'C:/x', 'a\\b', 'a\nb', 'x'.repeat(1_001), encode('/', 14)])
     expect(freeArtifactPath(text), text.slice(0, 50)).toBeNull();
   expect(freeArtifactPath('')).toBe('');

@@ -29,14 +29,14 @@ describe('evaluation gate', () => {
       trainingShares: [0.75, 0.25],
     });
 
-  it('passes what is below the base rate by its interval', () => {
+  it('passes a version whose interval is below the base rate', () => {
     expect(decide({ gate: 'EVALUATION', report: classifier(0.9) })).toMatchObject({ passed: true });
     const refused = decide({ gate: 'EVALUATION', report: classifier(0.5) });
     expect(failed(refused)).toEqual(['log_loss_below_baseline']);
     expect(refused.checks[1]!.message).toContain('of the base rate');
   });
 
-  it('compares with a version where there is one', () => {
+  it('compares with a version when there is one', () => {
     const report = evaluateRegression({
       actual: Float64Array.from({ length: 300 }, (_, row) => row),
       predicted: Float64Array.from({ length: 300 }, (_, row) => row + 2),
@@ -47,7 +47,7 @@ describe('evaluation gate', () => {
     expect(failed(decide({ gate: 'EVALUATION', report }))).toEqual(['rmse_below_baseline']);
   });
 
-  it('needs an evaluation and rows enough, and takes the silhouette of clusters', () => {
+  it('needs an evaluation and enough rows, and uses the silhouette of clusters', () => {
     expect(failed(decide({ gate: 'EVALUATION', report: null }))).toEqual(['evaluated']);
     expect(
       decide({ gate: 'EVALUATION', report: evaluateClustering({ rows: 500, silhouette: 0.3, inertia: 1 }) }).passed,
@@ -68,7 +68,7 @@ describe('validation gate', () => {
     holdoutMetrics: { roc_auc: 0.7, log_loss: 0.5 },
   };
 
-  it('passes a sound version and names every fault', () => {
+  it('passes a good version and names every fault', () => {
     expect(failed(decide(good))).toEqual([]);
     expect(failed(decide({ ...good, signatureProblems: ['input age is missing'] }))).toEqual(['signature']);
     expect(failed(decide({ ...good, sample: { rows: 0, failures: 0 } }))).toEqual(['sample_predictions']);
@@ -80,7 +80,7 @@ describe('validation gate', () => {
     expect(failed(decide({ ...good, holdoutMetrics: {} }))).toEqual(['holdout_metrics']);
   });
 
-  it('takes an uploaded model without a trainer, and other bounds', () => {
+  it('accepts an uploaded model without a trainer, and other limits', () => {
     expect(decide({ ...good, agreementMaxAbsDiff: null }).checks.map((check) => check.name)).not.toContain(
       'agreement_max_abs_diff',
     );
@@ -113,7 +113,7 @@ describe('shadow gate', () => {
     comparison,
   };
 
-  it('passes a sound shadow and names every fault', () => {
+  it('passes a good shadow and names every fault', () => {
     expect(failed(decide(good))).toEqual([]);
     expect(failed(decide({ ...good, requests: 199 }))).toEqual(['requests']);
     expect(failed(decide({ ...good, besideProduction: false }))).toEqual(['beside_production']);
@@ -156,7 +156,7 @@ describe('shadow gate', () => {
     );
   });
 
-  it('the default policy is the parsed empty one and refuses unknown names', () => {
+  it('the default policy is the parsed empty one, and unknown names are refused', () => {
     expect(DEFAULT_GATE_POLICY.shadow.minRequests).toBe(200);
     expect(DEFAULT_GATE_POLICY.validation.maxDisagreement).toBe(1e-4);
     expect(() => gatePolicySchema.parse({ shadow: { minRequest: 3 } })).toThrow();
@@ -164,7 +164,7 @@ describe('shadow gate', () => {
 });
 
 describe('disagreement of two answers', () => {
-  it('by class, by value, and by which rows are together', () => {
+  it('by class, by value, and by which rows are in one cluster', () => {
     const ints = (...values: number[]) => Int32Array.from(values);
     expect(disagreeingRows({ task: 'CLASSIFICATION', production: ints(0, 1, 1), candidate: ints(0, 0, 1) })).toBe(1);
     expect(disagreeingRows({ task: 'CLUSTERING', production: ints(0, 0, 1, 1), candidate: ints(5, 5, 2, 5) })).toBe(1);

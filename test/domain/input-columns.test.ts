@@ -7,7 +7,7 @@ import { type Column, toTensors } from '../../src/modules/model-contract/rules/d
 
 const limits = { maxRows: 100 };
 
-/** A matrix of numbers, one of texts and a number of its own. */
+/** A matrix of numbers, one of texts, and a separate number. */
 const signatureOf = (numbers: number, texts: number): Signature => ({
   inputs: [
     { name: 'X', datatype: 'FP64', shape: [-1, numbers], acceptsMissing: true },
@@ -17,7 +17,7 @@ const signatureOf = (numbers: number, texts: number): Signature => ({
   outputs: [],
 });
 
-it('named rows and columns of a dataset fill the same elements, whatever the order of either', () => {
+it('named rows and columns of a dataset fill the same elements, whatever their order', () => {
   const name = fc
     .string({ minLength: 1, maxLength: 8, unit: 'grapheme' })
     .filter((text) => !['X', 'alone', 'T'].includes(text) && !text.includes('\0'));
@@ -80,7 +80,7 @@ it('named rows and columns of a dataset fill the same elements, whatever the ord
   );
 });
 
-it('the columns that a training names go to the one matrix that they fill, and to none by guess', () => {
+it('the columns of a training go to the only matrix that they fill, and to none by guess', () => {
   const column = (name: string, type: 'NUMBER' | 'STRING' = 'NUMBER') => ({ name, type });
   const signature = signatureOf(2, 1);
   const known = withKnownColumns(signature, [column('b'), column('alone'), column('a')]);
@@ -100,7 +100,7 @@ it('the columns that a training names go to the one matrix that they fill, and t
   expect(withKnownColumns(both, [column('a'), column('b')])).toBe(both);
 });
 
-it('a refusal names the call, with the columns of the dataset where they are as many', () => {
+it('a refusal names the call, with the columns of the dataset when their number is right', () => {
   const versionId = 'v';
   const refuse = (candidates: string[]) => () => requireMapped(signatureOf(3, 1), { versionId, candidates });
   expect(refuse(['a', 'b', 'c'])).toThrow(

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { hasJobEnded, JOB_STATUS } from '../../src/modules/jobs/rules/job-status.js';
 
-it('lets a job wait, run and end, and go on after an end that was no success', () => {
+it('lets a job wait, run and end, and continue after an end without success', () => {
   const allowed = JOB_STATUS.states.flatMap((from) => JOB_STATUS.after(from).map((to) => `${from} → ${to}`));
   expect(allowed).toEqual([
     'QUEUED → RUNNING',

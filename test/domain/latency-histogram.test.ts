@@ -9,7 +9,7 @@ import {
 } from '../../src/modules/model-contract/rules/latency-histogram.js';
 
 describe('latency histogram', () => {
-  it('puts every latency between the edges of its bucket, hostile ones included', () => {
+  it('puts every latency between the edges of its bucket, including hostile values', () => {
     for (const [bucket, edge] of LATENCY_EDGES_MS.entries()) {
       expect(latencyBucket(edge * 0.999)).toBe(bucket);
       expect(latencyBucket(edge * 1.001)).toBe(bucket + 1);

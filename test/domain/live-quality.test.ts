@@ -20,7 +20,7 @@ function grouped(rows: readonly { label: string; predictedLabel: string; logLoss
 }
 
 describe('live quality from grouped rows', () => {
-  it('is what the statistics say of the single rows of a classification', () => {
+  it('is what the statistics give for the single rows of a classification', () => {
     const row = (k: number) =>
       fc.record({
         label: fc.nat(k - 1),
@@ -60,14 +60,14 @@ describe('live quality from grouped rows', () => {
         expect(found.labelledRows).toBe(rows.length);
         expect(found.accuracy).toBeCloseTo(expected.accuracy!, 12);
         expect(found.f1).toBeCloseTo(expected.f1!, 12);
-        // Of two classes one probability is logged, in single precision: the other is off by up to 6e-8, and here at
-        // least 1e-3.
+        // For two classes, one probability is logged, in single precision: the other one is wrong by up to 6e-8, and is
+        // at least 1e-3 here.
         expect(Math.abs(found.logLoss! - expected.logLoss!)).toBeLessThan(1e-4);
       }),
     );
   });
 
-  it('is what the statistics say of the single rows of a regression, over any split into windows', () => {
+  it('is what the statistics give for the single rows of a regression, over any division into windows', () => {
     const value = fc.double({ min: -1e6, max: 1e6, noNaN: true });
     fc.assert(
       fc.property(fc.array(fc.tuple(value, value, fc.nat(3)), { minLength: 1, maxLength: 60 }), (rows) => {
@@ -96,11 +96,11 @@ describe('live quality from grouped rows', () => {
   });
 });
 
-describe('a truth', () => {
+describe('ground truth', () => {
   const classes = ['no', 'yes'];
   const answer = { kind: 'CLASSES', label: 'yes', score: 0.75, probabilities: null };
 
-  it('is a class of the model, whose spelling it takes', () => {
+  it('is a class of the model, and gets its spelling', () => {
     expect(judgeAnswer('r', { label: 'yes' }, answer, classes).logLoss).toBeCloseTo(-Math.log(0.75), 6);
     expect(judgeAnswer('r', { label: 'no' }, answer, classes).logLoss).toBeCloseTo(-Math.log(0.25), 6);
     expect(() => judgeAnswer('r', { label: 'Yes' }, answer, classes)).toThrow(
@@ -120,7 +120,7 @@ describe('a truth', () => {
     });
   });
 
-  it('is of the kind of the answer', () => {
+  it('is of the same kind as the answer', () => {
     expect(() => judgeAnswer('r', { value: 1 }, answer, classes)).toThrow('r.label');
     expect(() => judgeAnswer('r', { label: 'no', value: 1 }, answer, classes)).toThrow('r.label');
     expect(() => judgeAnswer('r', { label: 'no' }, { ...answer, kind: 'VALUES' }, undefined)).toThrow('r.value');

@@ -7,7 +7,7 @@ import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 
 const SHARES = ['accuracy', 'precision', 'recall', 'f1', 'rocAuc', 'averagePrecision'] as const;
 
-/** Good and perfect models, for whom sums of rounded shares end beside 1. */
+/** Good and perfect models, for which sums of rounded fractions are not exactly 1. */
 const problems = fc.record({
   classCount: fc.integer({ min: 2, max: 12 }),
   rows: fc.integer({ min: 1, max: 130 }),
@@ -40,7 +40,7 @@ function predictions({
 }
 
 describe('metrics stay in their ranges', () => {
-  it('of classes, their intervals too', () => {
+  it('for classes, also their intervals', () => {
     fc.assert(
       fc.property(problems, (problem) => {
         const input = predictions(problem);
@@ -62,7 +62,7 @@ describe('metrics stay in their ranges', () => {
     );
   });
 
-  it('of values: r2 is at most 1, whatever the offset', () => {
+  it('for values: r2 is at most 1, whatever the offset', () => {
     const values = fc.record({
       offset: fc.constantFrom(0, 1e6, 1e9, -1e12),
       rows: fc.integer({ min: 2, max: 60 }),
@@ -87,7 +87,7 @@ describe('metrics stay in their ranges', () => {
   });
 });
 
-it('a comparison called rmse is in the units of rmse, its interval too', () => {
+it('a comparison called rmse is in the units of rmse, also its interval', () => {
   fc.assert(
     fc.property(fc.double({ min: 1e-3, max: 1e6, noNaN: true }), fc.nat(), (unit, seed) => {
       const random = new SeededRandom(seed);
@@ -108,7 +108,7 @@ it('a comparison called rmse is in the units of rmse, its interval too', () => {
         expect(difference.high).toBeGreaterThanOrEqual(difference.mean);
         expect(Math.abs(difference.mean)).toBeLessThanOrEqual(candidate + reference);
       }
-      // In other units everything scales alike: squares would scale by 100.
+      // In other units everything scales in the same way; squares would scale by 100.
       const scaled = of(10);
       expect(scaled.baseRate.difference.low / report.baseRate.difference.low).toBeCloseTo(10, 6);
       expect(scaled.baseRate.difference.high / report.baseRate.difference.high).toBeCloseTo(10, 6);

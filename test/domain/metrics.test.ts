@@ -36,7 +36,7 @@ describe('classification metrics', () => {
   it.each(fixture<ClassificationCase>('classification'))('agree with scikit-learn: $name', (example) => {
     const metrics = classificationMetrics(input(example)) as unknown as Record<string, number>;
     for (const [name, value] of Object.entries(example.expected)) {
-      // scikit-learn sums single-precision log losses in single precision.
+      // scikit-learn adds single-precision log losses in single precision.
       expect(metrics[name]).toBeCloseTo(value, name === 'logLoss' || name === 'brier' ? 5 : 12);
     }
     expect(confusionMatrix(input(example))).toEqual(example.confusion);
@@ -54,7 +54,7 @@ describe('classification metrics', () => {
     expect(broken).toMatchObject({ rocAuc: null, logLoss: null, brier: null });
   });
 
-  it('count a class that neither occurs nor is predicted out of the macro mean', () => {
+  it('leave a class that neither occurs nor is predicted out of the macro mean', () => {
     const metrics = classificationMetrics(
       input({ labels: [0, 1], probabilities: [0.9, 0.1, 0, 0.1, 0.9, 0], classCount: 3 }),
     );
@@ -74,7 +74,7 @@ const rank = (rows: { score: number; positive: boolean }[], of = (score: number)
   );
 
 describe('ranking metrics', () => {
-  it('do not change under a monotone transform', () => {
+  it('do not change under a monotonic transformation', () => {
     const transform = (score: number): number => Math.exp(score / 4) * 3 - 7;
     fc.assert(
       fc.property(scoredRows, (rows) => {
@@ -94,7 +94,7 @@ describe('ranking metrics', () => {
     );
   });
 
-  it('AUC is the share of ordered pairs', () => {
+  it('AUC is the fraction of ordered pairs', () => {
     fc.assert(
       fc.property(scoredRows, (rows) => {
         const positives = rows.filter((row) => row.positive);
@@ -142,7 +142,7 @@ describe('silhouette', () => {
     },
   );
 
-  it('is null for one cluster, 0 for all alone, and near the whole on a sample', () => {
+  it('is null for one cluster, 0 when all points are alone, and close to the whole for a sample', () => {
     expect(silhouette(Float32Array.of(1, 2, 3), 1, Int32Array.of(0, 0, 0))).toBeNull();
     expect(silhouette(Float32Array.of(1, 2, 3), 1, Int32Array.of(0, 1, 2))).toBe(0);
     const rows = 3000;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { dispositionOf, mimeTypeOf } from '../../src/protocols/mlflow/artifacts/file-headers.js';
 
-/** What MLflow 3.17's server answers: _guess_mime_type and _content_disposition_attachment. */
+/** The answers of MLflow 3.17's server: _guess_mime_type and _content_disposition_attachment. */
 const THEIRS: [name: string, type: string, disposition: string][] = [
   ['a.csv', 'text/plain', 'a.csv'],
   ['a.csv.gz', 'text/csv', 'a.csv.gz'],

@@ -36,7 +36,7 @@ describe("MLflow's filters are read as its server reads them", () => {
     ]);
   });
 
-  it('an AND is a gap between comparisons, wherever it stands', () => {
+  it('an AND is a gap between comparisons, wherever it is', () => {
     const [a, b] = [term('metric', 'a', '<', 1), term('metric', 'b', '>', 2)];
     for (const filter of [
       'metrics.a < 1 AND metrics.b > 2',
@@ -203,7 +203,7 @@ const REFUSED: [string, MlflowGrammar<string>, [string, string][]][] = [
   ],
 ];
 
-describe("what MLflow's server refuses in a filter is refused in its words", () => {
+describe("what MLflow's server refuses in a filter is refused with its messages", () => {
   for (const [search, grammar, filters] of REFUSED) {
     for (const [filter, message] of filters) {
       it(`${search}: ${filter.slice(0, 60)}`, () => {
@@ -213,7 +213,7 @@ describe("what MLflow's server refuses in a filter is refused in its words", () 
   }
 });
 
-describe("what MLflow's server refuses in an order is refused in its words", () => {
+describe("what MLflow's server refuses in an order is refused with its messages", () => {
   const refused: [MlflowGrammar<string>, string, string][] = [
     [MLFLOW_RUN_ORDER, '', "Invalid order_by clause ''. Could not be parsed."],
     [MLFLOW_RUN_ORDER, 'metrics.a, metrics.b', "Invalid order_by clause 'metrics.a, metrics.b'. Could not be parsed."],
@@ -256,13 +256,13 @@ it.each([
   ['quoted keys without an end', 'a.`'.repeat(21_000)],
   ['nested parentheses', '('.repeat(32_000) + ')'.repeat(32_000)],
   ['words before operators', 'NOT '.repeat(16_000)],
-])('%s are read in no time', (_what, text) => {
+])('%s are read quickly', (_what, text) => {
   const startedAt = performance.now();
   expect(() => runs(text)).toThrow();
   expect(() => parseMlflowOrder([text], MLFLOW_RUN_ORDER)).toThrow();
   expect(performance.now() - startedAt).toBeLessThan(1_000);
 });
 
-it("texts are shown as by Python's repr", () => {
+it("texts are shown as in Python's repr", () => {
   expect(['a', "it's", `'"`, '\\\n'].map(pythonText)).toEqual(["'a'", `"it's"`, `'\\'"'`, "'\\\\\\n'"]);
 });

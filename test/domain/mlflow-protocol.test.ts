@@ -21,7 +21,7 @@ const refused = (work: () => unknown) =>
   expect(work).toThrow(expect.objectContaining({ code: 'INVALID_PARAMETER_VALUE' }));
 
 describe('protobuf JSON', () => {
-  it('reads any object as JSON has it, and once more encoded the same', () => {
+  it('reads any object of JSON, and the same when it is encoded once more', () => {
     fc.assert(
       fc.property(
         fc.dictionary(
@@ -37,7 +37,7 @@ describe('protobuf JSON', () => {
     );
   });
 
-  it('takes the bare numbers of Python and leaves texts alone', () => {
+  it('accepts the bare numbers of Python and does not change texts', () => {
     fc.assert(
       fc.property(storable, fc.constantFrom('NaN', 'Infinity', '-Infinity'), (before, number) => {
         const key = `${before} NaN -Infinity`;
@@ -49,7 +49,7 @@ describe('protobuf JSON', () => {
     );
   });
 
-  it('reads integers as numbers and as text, and refuses what no number holds', () => {
+  it('reads integers as numbers and as text, and refuses what no number can hold', () => {
     const schema = z.object({ n: integer, d: requiredDouble });
     fc.assert(
       fc.property(fc.maxSafeInteger(), fc.double(), (n, d) => {
@@ -70,7 +70,7 @@ describe('protobuf JSON', () => {
     );
   });
 
-  it('asks for the run first, and knows what is missing from what is of a wrong type', () => {
+  it('asks for the run first, and distinguishes missing values from values of a wrong type', () => {
     const message = (schema: z.ZodObject, input: Record<string, unknown>) => {
       try {
         return JSON.stringify(parseRequest(schema, input));
@@ -93,7 +93,7 @@ describe('protobuf JSON', () => {
 });
 
 describe('page tokens', () => {
-  it('that are none are told as Python shows what they hold', () => {
+  it('that are invalid are refused with their content in Python’s notation', () => {
     const told: [string, string][] = [
       ['nonsense', "decoded value=b'\\x9e\\x89\\xecz{\\x1e'"],
       ['J1wn', `decoded value=b"'\\\\'"`],
@@ -107,7 +107,7 @@ describe('page tokens', () => {
     for (const [token, message] of told) expect(() => offsetOf(token)).toThrow(`Invalid page token, ${message}`);
   });
 
-  it('stand for a place in the list, whoever made them', () => {
+  it('mean a place in the list, whoever made them', () => {
     fc.assert(fc.property(fc.maxSafeNat(), (offset) => void expect(offsetOf(pageToken(offset))).toBe(offset)));
     fc.assert(
       fc.property(
@@ -130,7 +130,7 @@ describe('page tokens', () => {
 });
 
 describe('credentials', () => {
-  it('are the token, however it is sent', () => {
+  it('are the token, in whatever form it is sent', () => {
     const tokens = fc.stringMatching(/^[A-Za-z0-9._-]{1,100}$/);
     fc.assert(
       fc.property(
@@ -147,7 +147,7 @@ describe('credentials', () => {
 });
 
 describe('keys', () => {
-  it('never lead out of the folder that a client keeps them in', () => {
+  it('never lead out of the folder in which a client stores them', () => {
     const parts = fc
       .array(fc.constantFrom('a', 'b c', '.', '..', '', 'x.y', '-'), { maxLength: 5 })
       .map((path) => path.join('/'));

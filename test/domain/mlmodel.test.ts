@@ -34,7 +34,7 @@ it('reads the library, the columns and the tensors', () => {
   });
 });
 
-it('knows a model.onnx, Python code alone, and a library that it has no name for', () => {
+it('recognizes a model.onnx, Python code alone, and a library without a known name', () => {
   expect(readMlmodel({ flavors: { onnx: { data: 'model.onnx' }, python_function: {} } })).toMatchObject({
     framework: 'onnx',
     onnxPath: 'model.onnx',
@@ -43,7 +43,7 @@ it('knows a model.onnx, Python code alone, and a library that it has no name for
   expect(readMlmodel({ flavors: { python_function: {}, prophet: {} } }).framework).toBe('prophet');
 });
 
-it('finds nothing in what has another form, and never fails', () => {
+it('finds nothing in other forms, and never fails', () => {
   for (const parsed of [null, 7, 'text', [], { flavors: [] }, { flavors: { onnx: 'x' } }, { signature: 'x' }])
     expect(readMlmodel(parsed)).toEqual(NOTHING);
   expect(

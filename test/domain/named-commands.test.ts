@@ -12,7 +12,7 @@ function textsOf(path: string): [string, string][] {
   return readdirSync(path).flatMap((name) => (name === 'node_modules' ? [] : textsOf(join(path, name))));
 }
 
-it('every command that a message, a comment or a document names is there', () => {
+it('every command that a message, a comment or a document names exists', () => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
   const texts = [...FOLDERS, ...FILES].flatMap(textsOf).filter(([path]) => !path.endsWith('named-commands.test.ts'));
   const unknown: string[] = [];

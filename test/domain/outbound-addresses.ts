@@ -11,7 +11,7 @@ export const GOOD = [
   'https://a.b.c.d.example.org/%2f%2e/x',
 ];
 
-/** Addresses that may not, by what is wrong with them. */
+/** Addresses that may not be called, by what is wrong with them. */
 export const HOSTILE: Record<string, string[]> = {
   'other protocols': [
     'http://hooks.example.com/',

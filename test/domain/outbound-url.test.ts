@@ -13,7 +13,7 @@ import { GOOD, HOSTILE } from './outbound-addresses.js';
 const STRICT: OutboundPolicy = { allowHttp: false, allowedHosts: [] };
 const HTTP = { ...STRICT, allowHttp: true };
 
-/** The code of the refusal; the address as it would be called where there is none. */
+/** The code of the refusal, or the address that would be called. */
 function outcome(url: string, policy = STRICT): string {
   try {
     return checkOutboundUrl('input.url', url, policy).href;
@@ -35,7 +35,7 @@ describe('an address that a user names', () => {
     });
   }
 
-  it('never shows credentials in the refusal', () => {
+  it('never shows credentials in the error', () => {
     const refusal = (() => {
       try {
         checkOutboundUrl('input.url', 'https://user:hunter2@hooks.example.com/', STRICT);
@@ -47,14 +47,14 @@ describe('an address that a user names', () => {
     expect(JSON.stringify([refusal.message, refusal.details])).not.toContain('hunter2');
   });
 
-  it('may be http where the installation allows it, and then nothing else more', () => {
+  it('may be http when the installation allows it, and nothing else changes', () => {
     expect(outcome('http://hooks.example.com/', HTTP)).toBe('http://hooks.example.com/');
     for (const url of ['http://127.0.0.1/', 'http://localhost/', 'ftp://hooks.example.com/', 'http://0x7f.1/']) {
       expect(outcome(url, HTTP), url).toBe('URL_NOT_ALLOWED');
     }
   });
 
-  it('may be private where the installation lists its host or network', () => {
+  it('may be private when the installation lists its host or network', () => {
     const policy = {
       allowHttp: false,
       allowedHosts: ['hooks.cluster.local', 'ci', '10.1.0.0/16', '192.168.7.7', 'fd12::/16'],
@@ -92,7 +92,7 @@ describe('an address that a user names', () => {
 });
 
 describe('an address that a name resolves to', () => {
-  it('is called only if every one of them may be', () => {
+  it('is called only if all of them may be', () => {
     expect(() => checkResolved('a.example', ['8.8.8.8', '2606:4700::1111'], STRICT)).not.toThrow();
     for (const bad of [
       '127.0.0.1',
@@ -108,13 +108,13 @@ describe('an address that a name resolves to', () => {
     }
   });
 
-  it('is not allowed by its name unless that very name is listed', () => {
+  it('is not allowed by its name unless exactly this name is listed', () => {
     const policy = { allowHttp: false, allowedHosts: ['ci.internal'] };
     expect(() => checkResolved('ci.internal', ['10.0.0.1'], policy)).not.toThrow();
     expect(() => checkResolved('xci.internal', ['10.0.0.1'], policy)).toThrow();
   });
 
-  it('in IPv4 is judged the same in every IPv6 form that leads to it', () => {
+  it('in IPv4 gets the same decision in every IPv6 form that leads to it', () => {
     fc.assert(
       fc.property(fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255)), ([a, b, c, d]) => {
         const plain = addressProblem(`${a}.${b}.${c}.${d}`, STRICT);

@@ -45,7 +45,7 @@ function sharesOf(rows: number[][], f: (row: number[]) => number) {
   };
 }
 
-/** Runs whose metric is a function of parameters drawn on ranges. */
+/** Runs whose metric is a function of parameters drawn from ranges. */
 function request(
   rows: number,
   texts: (random: SeededRandom) => Record<string, string | null>,
@@ -71,14 +71,14 @@ describe('functional ANOVA of a forest', () => {
     }
   });
 
-  it('finds the Sobol indices of an additive function to 0.03, and nothing where nothing is', () => {
+  it('finds the Sobol indices of an additive function to 0.03, and nothing without an effect', () => {
     // Variances of 4a, 2b and c over the unit cube are as 16 : 4 : 1.
     const { main, pairs } = sharesOf(drawn(600, 3, 7), ([a, b, c]) => 4 * a! + 2 * b! + c!);
     [16 / 21, 4 / 21, 1 / 21].forEach((share, c) => expect(Math.abs(main[c]! - share)).toBeLessThan(0.03));
     pairs.forEach((share) => expect(share).toBeLessThan(0.03));
   });
 
-  it('finds a product to be an interaction', () => {
+  it('finds that a product is an interaction', () => {
     // (a − ½)(b − ½) has no main effect at all.
     const { main, pairs, r2 } = sharesOf(drawn(600, 3, 8), ([a, b]) => (a! - 0.5) * (b! - 0.5));
     expect(r2).toBeGreaterThan(0.8);
@@ -99,7 +99,7 @@ describe('functional ANOVA of a forest', () => {
 });
 
 describe('parameter importance', () => {
-  it('names what moved the metric, whatever its scale or type', () => {
+  it('names what influenced the metric, whatever its scale or type', () => {
     const answer = parameterImportance(
       request(
         200,
@@ -132,7 +132,7 @@ describe('parameter importance', () => {
     expect(total).toBeCloseTo(1, 9);
   });
 
-  it('takes absence as a value of its own', () => {
+  it('treats absence as a separate value', () => {
     const answer = parameterImportance(
       request(
         120,
@@ -144,7 +144,7 @@ describe('parameter importance', () => {
     expect(answer.params[0]!.importance).toBeGreaterThan(0.95);
   });
 
-  it('gives a parameter that does nothing about nothing, and the same for the same seed', () => {
+  it('gives a parameter without effect about nothing, and the same for the same seed', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e6 }), fc.double({ min: 0.1, max: 1000, noNaN: true }), (seed, scale) => {
         const rows = drawn(80, 3, seed);
@@ -166,7 +166,7 @@ describe('parameter importance', () => {
     );
   });
 
-  it('does not claim to know what pure noise came from', () => {
+  it('does not explain pure noise', () => {
     const answer = parameterImportance(
       request(
         100,
@@ -200,7 +200,7 @@ describe('parameter importance', () => {
     expect(() => parameterImportance(constant)).toThrow(/a parameter that differs/);
   });
 
-  it('is bounded: 1,000 runs of 50 parameters', () => {
+  it('is limited: 1,000 runs of 50 parameters', () => {
     const rows = drawn(1000, 50, 9);
     const params = rows[0]!.map((_, c) => ({ key: `p${c}`, texts: rows.map((row) => String(row[c])) }));
     const startedMs = performance.now();
@@ -217,7 +217,7 @@ describe('parameter importance', () => {
 });
 
 describe('axes of parameters', () => {
-  it('are logarithmic where the values are', () => {
+  it('are logarithmic when the values are', () => {
     expect(paramAxis(['1e-4', '1e-3', '1e-2', '1e-1']).kind).toBe('LOG');
     expect(paramAxis(['1', '50', '100']).kind).toBe('LINEAR');
     expect(paramAxis(['0', '0.001', '10']).kind).toBe('LINEAR');

@@ -31,7 +31,7 @@ function codeOf(action: () => unknown): ErrorCode | null {
 }
 
 describe('aliases', () => {
-  it('are taken exactly as MLflow’s own rules take them, in ASCII', () => {
+  it('follow MLflow’s own rules exactly, in ASCII', () => {
     const anyText = fc.oneof(
       fc.string(),
       fc.string({ unit: 'binary' }),
@@ -91,12 +91,12 @@ describe('gate policies', () => {
     expect(gatePolicyOf({})).toEqual(DEFAULT_GATE_POLICY);
   });
 
-  it('take null for what stays at its default', () => {
+  it('accept null for values that keep their default', () => {
     const stored = parseGatePolicy('policy', { validation: { metrics: null }, shadow: null } as object);
     expect(gatePolicyOf({ gatePolicy: stored })).toEqual(DEFAULT_GATE_POLICY);
   });
 
-  it('name the gates of each step, and none of a step back', () => {
+  it('name the gates of each step, and none for a step back', () => {
     fc.assert(
       fc.property(
         policy,
@@ -116,7 +116,7 @@ describe('gate policies', () => {
           else if (to === 'PRODUCTION')
             expect(gates).toEqual(firstProduction ? effective.production.firstGates : effective.production.gates);
           else expect(gates).toEqual([]);
-          // Nothing to run beside.
+          // There is no other version to run beside.
           if (firstProduction || to === 'STAGING') expect(gates).not.toContain('SHADOW');
         },
       ),
@@ -137,7 +137,7 @@ describe('approvals', () => {
   const policyFor = (approvals: number, authorMayApprove: boolean) =>
     gatePolicySchema.parse({ staging: { approvals }, authorMayApprove });
 
-  it('count the newest word of each person, in whatever order they come', () => {
+  it('count the newest decision of each person, in whatever order they come', () => {
     fc.assert(
       fc.property(
         words,
@@ -169,7 +169,7 @@ describe('approvals', () => {
     );
   });
 
-  it('never turn a yes into a no by one more approval, nor a no into a yes by one more rejection', () => {
+  it('never turn approved into missing by one more approval, nor rejected into approved by one more rejection', () => {
     fc.assert(
       fc.property(words, fc.constantFrom(...people), fc.nat(4), (given, createdBy, needed) => {
         const options = {
@@ -189,7 +189,7 @@ describe('approvals', () => {
     );
   });
 
-  it('are for the next stage, and not for the author unless the policy lets him', () => {
+  it('are for the next stage, and not by the author unless the policy allows it', () => {
     expect(STAGES.map(nextApprovalStage)).toEqual(['STAGING', 'PRODUCTION', null, null]);
     expect(codeOf(() => requireApprover('ann', { author: 'ann', policy: policyFor(1, false) }))).toBe(
       ErrorCode.FORBIDDEN,
@@ -200,7 +200,7 @@ describe('approvals', () => {
 });
 
 describe('tags', () => {
-  it('are at most a thousand, and of a mebibyte together', () => {
+  it('are at most a thousand, and a mebibyte together', () => {
     const sizeOf = (count: number, length: number) =>
       setSizeOf(Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'ä'.repeat(length)])));
     const code = (count: number, length: number) => codeOf(() => checkSetSize('tags', sizeOf(count, length)));
@@ -210,12 +210,12 @@ describe('tags', () => {
 });
 
 describe('semantic versions by hand', () => {
-  it('end where nothing can follow them', () => {
+  it('end when nothing can follow them', () => {
     expect(nextSemanticVersion('999999999.0.0', 'TRAINING')).toBe('999999999.1.0');
     expect(codeOf(() => nextSemanticVersion('999999999.0.0', 'SIGNATURE'))).toBe(ErrorCode.CONFLICT);
   });
 
-  it('are those that the rule can go on from', () => {
+  it('are those from which the service can continue', () => {
     const part = fc.nat(999_999_998);
     fc.assert(
       fc.property(part, part, part, (a, b, c) => {

@@ -21,7 +21,7 @@ const state = fc
   }));
 
 describe('a release', () => {
-  it('never promotes past what is missing, and does each work once', () => {
+  it('never promotes when something is missing, and does each work once', () => {
     fc.assert(
       fc.property(state, (before) => {
         const action = nextAction(before);
@@ -32,7 +32,7 @@ describe('a release', () => {
     );
   });
 
-  it('does nothing again that has passed for the rows that were asked for', () => {
+  it('does not repeat what has passed for the requested rows', () => {
     fc.assert(
       fc.property(state, (before) => {
         const passed = { ...before, missing: [], done: new Set<never>(), isEvaluated: true };
@@ -41,7 +41,7 @@ describe('a release', () => {
     );
   });
 
-  it('comes to an end', () => {
+  it('always ends', () => {
     fc.assert(
       fc.property(state, (before) => {
         const done = new Set(before.done);
@@ -55,7 +55,7 @@ describe('a release', () => {
     );
   });
 
-  it('goes by STAGING, and stays where it is when it is there', () => {
+  it('goes through STAGING, and stops when it has reached its target', () => {
     expect(
       STAGES.map((stage) => [stage, nextStageTowards(stage, 'STAGING'), nextStageTowards(stage, 'PRODUCTION')]),
     ).toEqual([

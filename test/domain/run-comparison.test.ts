@@ -34,7 +34,7 @@ const number = fc.double({ min: -1e6, max: 1e6, noNaN: true });
 const group = fc.array(number, { minLength: 2, maxLength: 10 });
 
 describe('two groups of runs', () => {
-  it('are tested as scipy does, with the interval of the noncentral t distribution', () => {
+  it('are tested like in scipy, with the interval of the noncentral t distribution', () => {
     for (const { a, b, ...expected } of fixture<Case>('two-groups')) {
       const test = compareGroups(a, b);
       if (!('result' in test)) throw new Error(test.reason);
@@ -50,7 +50,7 @@ describe('two groups of runs', () => {
     }
   });
 
-  it('turn their signs when they change places', () => {
+  it('change the sign when they are exchanged', () => {
     fc.assert(
       fc.property(group, group, (a, b) => {
         const [there, back] = [compareGroups(a, b), compareGroups(b, a)];
@@ -120,10 +120,10 @@ describe('directions of metrics', () => {
   });
 });
 
-describe('runs side by side', () => {
+describe('comparison of runs', () => {
   const entries = (record: Record<string, string>) => Object.entries(record).map(([key, value]) => ({ key, value }));
 
-  it('part what differs from what is the same', () => {
+  it('separates what differs from what is the same', () => {
     expect(compareTexts([entries({ lr: '0.1', depth: '3', a: '1' }), entries({ lr: '0.2', depth: '3' })])).toEqual({
       differing: [
         { key: 'a', values: ['1', null] },
@@ -133,7 +133,7 @@ describe('runs side by side', () => {
     });
   });
 
-  it('lose no key and invent none', () => {
+  it('loses no key and adds none', () => {
     const anyRun = fc.dictionary(fc.constantFrom('a', 'b', 'c', '__proto__'), fc.constantFrom('1', '2')).map(entries);
     fc.assert(
       fc.property(fc.array(anyRun, { minLength: 1, maxLength: 5 }), (runs) => {
@@ -151,7 +151,7 @@ describe('runs side by side', () => {
     );
   });
 
-  it('differ from the baseline by what they say, and the best is marked', () => {
+  it('gives the difference to the baseline, and marks the best', () => {
     expect(compareValues([0.5, 0.25, null, NaN], 0, 'MINIMIZE')).toEqual([
       { delta: 0, relativeDelta: 0, isBest: false },
       { delta: -0.25, relativeDelta: -0.5, isBest: true },
@@ -163,7 +163,7 @@ describe('runs side by side', () => {
     expect(compareValues([Infinity, 1], 0, 'MAXIMIZE').map(({ isBest }) => isBest)).toEqual([false, false]);
   });
 
-  it('of repeated seeds are groups, which are tested', () => {
+  it('groups repeated seeds, and tests the groups', () => {
     const runs = [1, 2, 3, 1, 2, 3].map((seed, i) =>
       entries({ lr: i < 3 ? '0.1' : '0.2', Random_State: String(seed), depth: '3' }),
     );

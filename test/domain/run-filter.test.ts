@@ -90,8 +90,8 @@ const filters = fc.letrec<{ tree: Filter<RunEntity> }>((tie) => ({
   ),
 })).tree;
 
-describe('filters of our own', () => {
-  it('are what they are printed from', () => {
+describe('filters of this service', () => {
+  it('are read as they were printed', () => {
     fc.assert(
       fc.property(filters, (filter) => {
         expect(ours(print(filter))).toEqual(filter);
@@ -113,7 +113,7 @@ describe('filters of our own', () => {
     expect(ours('  ')).toBeNull();
   });
 
-  it('know keys, texts, numbers and times as people write them', () => {
+  it('accept keys, texts, numbers and times as people write them', () => {
     expect(ours("params.train/lr-max = 'it''s'")).toEqual(term('param', 'train/lr-max', '=', "it's"));
     expect(ours('metrics."a b" <= -1.5E+3')).toEqual(term('metric', 'a b', '<=', -1500));
     expect(ours("metrics.loss = 'NaN'")).toEqual(term('metric', 'loss', '=', NaN));
@@ -159,7 +159,7 @@ describe('filters of our own', () => {
     });
   }
 
-  it('refuse floods at once, and never throw anything but an AppError', () => {
+  it('refuse huge filters at once, and never throw anything except an AppError', () => {
     const started = performance.now();
     const floods = [
       Array.from({ length: 10_000 }, (_, i) => `metrics.m${i} > ${i}`).join(' AND '),
@@ -222,7 +222,7 @@ describe('filters of our own', () => {
 });
 
 describe('orders', () => {
-  it('are several keys, each once', () => {
+  it('have several keys, each once', () => {
     expect(parseOrderBy('orderBy', ['metrics.`a b` DESC', 'start_time', 'params.lr asc'], RUN_ORDER)).toEqual([
       { entity: 'metric', key: 'a b', direction: 'DESC' },
       { entity: 'attribute', key: 'start_time', direction: 'ASC' },

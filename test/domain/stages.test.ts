@@ -30,7 +30,9 @@ function codeOf(action: () => unknown): ErrorCode | null {
   }
 }
 
-/** Applies the changes one statement at a time, as the database would, and counts production after each. */
+/**
+ * Applies the changes one statement at a time, as the database would, and counts the versions in production after each.
+ */
 function apply(versions: StagedVersion[], changes: StageChange[]): void {
   for (const { versionId, from, to } of changes) {
     const version = versions.find(({ id }) => id === versionId)!;
@@ -71,7 +73,7 @@ describe('stages', () => {
     expect(stepsTo('ARCHIVED', 'PRODUCTION')).toEqual(['DEVELOPMENT', 'STAGING', 'PRODUCTION']);
   });
 
-  it('demand their gates', () => {
+  it('require their gates', () => {
     expect(requiredGates('DEVELOPMENT', 'STAGING', { firstProduction: true, policy })).toEqual(['VALIDATION']);
     expect(requiredGates('STAGING', 'PRODUCTION', { firstProduction: true, policy })).toEqual(['EVALUATION']);
     expect(requiredGates('STAGING', 'PRODUCTION', { firstProduction: false, policy })).toEqual(['SHADOW']);
@@ -81,13 +83,13 @@ describe('stages', () => {
     );
   });
 
-  it('let go only what never served', () => {
+  it('allow deletion only for versions that never served', () => {
     expect(STAGES.filter(canDelete)).toEqual(['DEVELOPMENT', 'STAGING']);
     expect(codeOf(() => requireDeletable('ARCHIVED'))).toBe(ErrorCode.CONFLICT);
     expect(codeOf(() => requireDeletable('STAGING'))).toBeNull();
   });
 
-  it('are overridden by administrators alone, with a reason', () => {
+  it('are overridden only by ADMIN, with a reason', () => {
     expect(codeOf(() => requireOverride({ isAdmin: false, reason: 'outage in the evaluation job' }))).toBe(
       ErrorCode.FORBIDDEN,
     );
@@ -114,7 +116,7 @@ describe('stages', () => {
     );
   });
 
-  it('roll back and forward again', () => {
+  it('can be rolled back and forward again', () => {
     const versions: StagedVersion[] = [
       { id: 'v1', stage: 'PRODUCTION' },
       { id: 'v2', stage: 'STAGING' },
@@ -131,7 +133,7 @@ describe('stages', () => {
 });
 
 describe('semantic versions', () => {
-  it('count what changed', () => {
+  it('count by what changed', () => {
     expect(nextSemanticVersion(null, 'EXPORT')).toBe('1.0.0');
     expect(nextSemanticVersion('1.4.2', 'SIGNATURE')).toBe('2.0.0');
     expect(nextSemanticVersion('1.4.2', 'TRAINING')).toBe('1.5.0');
@@ -156,7 +158,7 @@ describe('semantic versions', () => {
     );
   });
 
-  it('see a change of signature, not of order', () => {
+  it('find a change of the signature, but not of its order', () => {
     const age = { name: 'age', datatype: 'FP32' as const, shape: [-1, 1] };
     const city = { name: 'city', datatype: 'BYTES' as const, shape: [-1, 1] };
     const outputs = [{ name: 'p', datatype: 'FP32' as const, shape: [-1, 2] }];

@@ -43,7 +43,7 @@ it('allows what its table says, and names what is allowed when it refuses', () =
   );
 });
 
-it('says in a sentence from what to what, and what is allowed', () => {
+it('says in a sentence from which state to which, and what is allowed', () => {
   const machine = new StateMachine<'PENDING' | 'READY' | 'FAILED'>('A deployment', {
     PENDING: ['READY', 'FAILED'],
     READY: ['FAILED'],
@@ -57,7 +57,7 @@ it('says in a sentence from what to what, and what is allowed', () => {
   );
 });
 
-it('brings every state of a deployment, a version and an alert within reach of the first', () => {
+it('lets every state of a deployment, a version and an alert be reached from the first', () => {
   const reached = <Of extends string>(machine: StateMachine<Of>, first: Of): Of[] => {
     const found = new Set([first]);
     for (const state of found) machine.after(state).forEach((next) => found.add(next));

@@ -45,7 +45,7 @@ const changed = (index: number, change: Partial<Tensor>): Tensor[] =>
   good().map((tensor, at) => (at === index ? { ...tensor, ...change } : tensor));
 
 describe('checkTensors', () => {
-  it('accepts what agrees with the signature, in any order', () => {
+  it('accepts what matches the signature, in any order', () => {
     expect(checkTensors(signature, good().reverse(), limits)).toEqual({ rows: 2 });
   });
 
@@ -88,7 +88,7 @@ describe('checkTensors', () => {
 describe('rowsToTensors', () => {
   const row = { distance: 100.5, origin: 'SFO', date: '2001-01-02T03:04:05Z', embedding: [1, 2, 3] };
 
-  it('turns named rows into tensors, null meaning missing', () => {
+  it('turns named rows into tensors; null means missing', () => {
     const tensors = rowsToTensors(signature, [row, { ...row, distance: null, origin: null, date: 5 }], limits);
     expect(tensors).toEqual([
       { name: 'distance', datatype: 'FP32', shape: [2, 1], data: Float32Array.of(100.5, Number.NaN) },
@@ -149,7 +149,7 @@ describe('plain values', () => {
     );
   });
 
-  it('keeps every value that fits, there and back', () => {
+  it('keeps every value that fits, in both directions', () => {
     fc.assert(
       fc.property(fc.array(fc.maxSafeInteger()), (values) => {
         expect(plainValues(tensorFromValues('d', 'x', 'INT64', [values.length], values))).toEqual(values);

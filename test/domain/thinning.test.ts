@@ -10,7 +10,7 @@ const history = fc.array(value, { minLength: 1, maxLength: 300 });
 
 const seqsOf = (values: number[]) => values.map((_value, i) => i + 1);
 
-/** Blocks of `size` points each, by the plainest means. */
+/** Blocks of `size` points each, made in the simplest way. */
 function blocksOf(values: number[], size: number): Blocks {
   const blocks = { lows: [], lowSeqs: [], highs: [], highSeqs: [], nanSeqs: [] } as Record<keyof Blocks, number[]>;
   for (let start = 0; start < values.length; start += size) {
@@ -27,7 +27,7 @@ function blocksOf(values: number[], size: number): Blocks {
   return blocks;
 }
 
-/** What must be kept of stretches of equally many blocks. */
+/** The points that must be kept of intervals with equally many blocks. */
 function reference(values: number[], size: number, maxPoints: number): number[] {
   const count = Math.ceil(values.length / size);
   const stretches = Math.min(count, Math.floor(maxPoints / (values.some(Number.isNaN) ? 3 : 2)));
@@ -48,7 +48,7 @@ function reference(values: number[], size: number, maxPoints: number): number[] 
 const sorted = (seqs: Iterable<number>) => [...new Set(seqs)].sort((a, b) => a - b);
 
 describe('thinning', () => {
-  it('keeps the least and the greatest of every stretch, and NaN, whatever the blocks', () => {
+  it('keeps the least and the greatest value of every interval, and NaN, whatever the blocks are', () => {
     fc.assert(
       fc.property(
         history,
@@ -64,7 +64,7 @@ describe('thinning', () => {
     );
   });
 
-  it('never loses the least and the greatest of all', () => {
+  it('never loses the least and the greatest value of all', () => {
     fc.assert(
       fc.property(
         history,
@@ -83,7 +83,7 @@ describe('thinning', () => {
     );
   });
 
-  it('takes points after blocks as blocks of one', () => {
+  it('treats points after blocks as blocks of one', () => {
     fc.assert(
       fc.property(history, fc.nat(300), (values, cut) => {
         const head = values.slice(0, cut);

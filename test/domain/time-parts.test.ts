@@ -10,12 +10,12 @@ import {
   dayOf,
 } from '../../src/modules/algorithms/rules/time-parts.js';
 
-/** Nearly all that a JavaScript date can be: the first of January of its year is one too. */
+/** Nearly the whole range of a JavaScript date: the first of January of its year is in it too. */
 const MOST_MS = 8_600_000_000_000_000;
 const instants = fc.oneof(
   fc.integer({ min: -MOST_MS, max: MOST_MS }),
   fc.integer({ min: Date.UTC(1890, 0), max: Date.UTC(2110, 0) }),
-  // Around the turns of years and the ends of February.
+  // Around the ends of years and of Februaries.
   fc
     .record({
       year: fc.integer({ min: 1580, max: 2420 }),
@@ -26,7 +26,7 @@ const instants = fc.oneof(
     .map(({ year, month, day, ms }) => Date.UTC(year, month, day) + ms),
 );
 
-describe('parts of an instant', () => {
+describe('parts of a time', () => {
   it('are those of Date', () => {
     fc.assert(
       fc.property(instants, (instantMs) => {
@@ -47,7 +47,7 @@ describe('parts of an instant', () => {
     );
   });
 
-  it('go round a circle', () => {
+  it('repeat in cycles', () => {
     for (const part of Object.keys(CYCLES) as CyclePart[]) {
       const table = cycleTable(part);
       expect(table).toHaveLength(CYCLES[part] * 2);

@@ -26,7 +26,7 @@ const profile: ReferenceProfile = {
 };
 
 describe('logged traffic as a window', () => {
-  it('shows no drift where single precision is all that differs', () => {
+  it('shows no drift when only single precision differs', () => {
     const log = Array.from({ length: 400 }, (_, i) => ({
       rows: 1,
       inputs: { rating: [Math.fround(tenths(1)[0]!)], fee: [Math.fround(19.99)], origin: [i % 3 === 0 ? '' : 'SFO'] },
@@ -44,7 +44,7 @@ describe('logged traffic as a window', () => {
     }
   });
 
-  it('takes absent columns, short ones and values of other kinds as missing', () => {
+  it('treats absent columns, short ones and values of other kinds as missing', () => {
     const log: LoggedRequest[] = [
       { rows: 3, inputs: { rating: [1, null, 'x'], origin: ['SFO'] }, scores: [0.5, null, 0.25] },
       { rows: 1, inputs: { fee: [true], origin: [7] }, scores: [1] },
@@ -56,7 +56,7 @@ describe('logged traffic as a window', () => {
     expect(scores).toEqual(Float64Array.of(0.5, NaN, 0.25, 1));
   });
 
-  it('says nothing about a part without a judgement, and counts no request twice', () => {
+  it('gives no signal for a part without a result, and counts no request twice', () => {
     expect(windowSignals({ traffic: null, drift: null }, 50)).toEqual([]);
     const traffic = { from: '2026-01-01T00:00:00.000Z', requests: 100, errors: 50, latencyP95Ms: 80 };
     expect(windowSignals({ traffic, drift: null }, 50).map(({ kind, verdict }) => `${kind} ${verdict}`)).toEqual([

@@ -23,7 +23,7 @@ function shares(deployments: WeightedDeployment[]): Record<string, number> {
 }
 
 describe('traffic split', () => {
-  it('shares converge to the weights', () => {
+  it('fractions converge to the weights', () => {
     for (const parts of [
       [5000, 5000],
       [9000, 1000],
@@ -34,7 +34,7 @@ describe('traffic split', () => {
       const counted = shares(parts.map((weightBps, index) => ({ id: `d${index}`, weightBps })));
       for (const [index, weightBps] of parts.entries()) {
         const share = weightBps / 10_000;
-        // Four standard deviations of a binomial share.
+        // Four standard deviations of a binomial fraction.
         expect(Math.abs((counted[`d${index}`] ?? 0) - share)).toBeLessThanOrEqual(
           4 * Math.sqrt((share * (1 - share)) / keys.length),
         );
@@ -52,7 +52,7 @@ describe('traffic split', () => {
     );
   });
 
-  it('raising one weight moves keys only towards it', () => {
+  it('raising one weight moves keys only to it', () => {
     fc.assert(
       fc.property(
         weights,
@@ -84,7 +84,7 @@ describe('traffic split', () => {
     expect([...early].every((key) => later.has(key))).toBe(true);
   });
 
-  it('knows no deployment without weight, and refuses weights that do not add up', () => {
+  it('ignores deployments without weight, and refuses weights with a wrong sum', () => {
     expect(pickDeployment([], 'k')).toBeNull();
     expect(pickDeployment([{ id: 'a', weightBps: 0 }], 'k')).toBeNull();
     const refused =
@@ -98,7 +98,7 @@ describe('traffic split', () => {
     expect(refused()).toThrow('sum to 10000');
   });
 
-  it('a sample of keys has its share and grows without losing any', () => {
+  it('a sample of keys has its fraction and grows without losing any', () => {
     expect(keys.filter((key) => inSample(0.1, key)).length / keys.length).toBeCloseTo(0.1, 2);
     fc.assert(
       fc.property(

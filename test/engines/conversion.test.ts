@@ -63,7 +63,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => service?.close());
 
-/** The newest version of a model once no conversion of it is under way. */
+/** The newest version of a model, after its conversions have ended. */
 async function converted(name: string): Promise<Version> {
   for (
     const deadline = Date.now() + 90_000;
@@ -83,7 +83,7 @@ async function converted(name: string): Promise<Version> {
   throw new Error(`The conversion of ${name} did not end.`);
 }
 
-/** What an endpoint with the version answers. */
+/** The answer of an endpoint with the version. */
 async function predict(version: Version, name: string, rows: object[]): Promise<{ name: string; data: number[] }[]> {
   const { modelVersion } = await tess.ok(ModelVersionDetailsDocument, { id: version.id });
   const { createEndpoint } = await tess.ok(CreateEndpointDocument, { input: { name, modelId: modelVersion.model.id } });
@@ -135,34 +135,37 @@ it.each([
   ['logistic', 'sklearn', 'skl2onnx', 'iris'],
   ['boosted', 'xgboost', 'onnxmltools', 'diabetes'],
   ['light', 'lightgbm', 'onnxmltools', 'iris'],
-] as const)('%s gets a model.onnx that answers like it, deployed too', async (name, framework, converter, rows) => {
-  const version = await converted(name);
-  expect(version).toMatchObject({
-    status: 'READY',
-    framework,
-    sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
-    conversion: { state: 'CONVERTED', problem: null, sampleRows: 20, sampleSource: 'INPUT_EXAMPLE' },
-  });
-  expect(version.conversion!.converter).toContain(converter);
-  expect(version.conversion!.maxScaledDiff).toBeLessThanOrEqual(1e-4);
-  expect(version.artifacts.map(({ path }) => path)).toEqual(
-    expect.arrayContaining(['model.onnx', 'requirements.txt', 'model_card.md']),
-  );
-  const [input] = version.signature!.inputs;
-  // A conversion to one matrix keeps the names of the columns, and those of the classes.
-  const columns = script.columns[rows];
-  expect(input!.columns!.map((column) => column.name)).toEqual(columns);
-  expect(version.signature!.classes).toEqual(rows === 'iris' ? ['0', '1', '2'] : null);
-  const sample = script.rows[rows];
-  const outputs = await predict(
-    version,
-    name,
-    sample.map((row) => ({ [input!.name]: row })),
-  );
-  expectClose(outputs.at(-1)!.data, script.answers[name]!.flat());
-  const named = sample.map((row) => Object.fromEntries(row.map((value, i) => [columns[i]!, value])));
-  expect(await predict(version, `${name}-named`, named)).toEqual(outputs);
-});
+] as const)(
+  '%s gets a model.onnx with the same answers, also when deployed',
+  async (name, framework, converter, rows) => {
+    const version = await converted(name);
+    expect(version).toMatchObject({
+      status: 'READY',
+      framework,
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      conversion: { state: 'CONVERTED', problem: null, sampleRows: 20, sampleSource: 'INPUT_EXAMPLE' },
+    });
+    expect(version.conversion!.converter).toContain(converter);
+    expect(version.conversion!.maxScaledDiff).toBeLessThanOrEqual(1e-4);
+    expect(version.artifacts.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['model.onnx', 'requirements.txt', 'model_card.md']),
+    );
+    const [input] = version.signature!.inputs;
+    // A conversion to one matrix keeps the names of the columns and of the classes.
+    const columns = script.columns[rows];
+    expect(input!.columns!.map((column) => column.name)).toEqual(columns);
+    expect(version.signature!.classes).toEqual(rows === 'iris' ? ['0', '1', '2'] : null);
+    const sample = script.rows[rows];
+    const outputs = await predict(
+      version,
+      name,
+      sample.map((row) => ({ [input!.name]: row })),
+    );
+    expectClose(outputs.at(-1)!.data, script.answers[name]!.flat());
+    const named = sample.map((row) => Object.fromEntries(row.map((value, i) => [columns[i]!, value])));
+    expect(await predict(version, `${name}-named`, named)).toEqual(outputs);
+  },
+);
 
 it(
   'a model of named columns says that it needs a sample, and is converted with a dataset, and who waited for ' +
@@ -191,7 +194,7 @@ it(
   },
 );
 
-it('a model that fails on what it does not know is not served, and its state says why', async () => {
+it('a model that fails for unknown categories is not served, and its state says why', async () => {
   const version = await converted('strict');
   expect(version).toMatchObject({
     sha256: null,

@@ -1,4 +1,4 @@
-/** The address of an engine that scripts/test-engines.mjs has started. */
+/** The URL of an engine that scripts/test-engines.mjs has started. */
 export function engine(
   name:
     | 'REDIS_URL'

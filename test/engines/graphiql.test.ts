@@ -29,7 +29,7 @@ afterAll(async () => {
   await service?.close();
 });
 
-/** Replaces the query in the editor and waits until GraphiQL has read it: its tab then bears the operation's name. */
+/** Replaces the query in the editor and waits until GraphiQL has read it: its tab then has the operation's name. */
 async function write(operationName: string, query: string): Promise<void> {
   await page.locator('.graphiql-query-editor .monaco-editor').first().click();
   await page.keyboard.press('Control+A');
@@ -46,7 +46,7 @@ async function screenshot(name: string): Promise<void> {
   if (folder) await page.screenshot({ path: `${folder}/${name}.png` });
 }
 
-it('shows whose token it is and takes it out of the address', async () => {
+it('shows whose token it is and removes it from the URL', async () => {
   await expect
     .poll(() => page.locator('.token-bar').innerText())
     .toMatch(/tess · ENGINEER · tenant acme · 59 min left/);
@@ -85,7 +85,7 @@ it('follows a subscription', async () => {
     });
     await expect.poll(answer).toContain(String(step / 8));
   }
-  // GraphiQL shows the last message alone; below it stand all of them, and their curve.
+  // GraphiQL shows only the last message; all messages and their curve are below it.
   const messages = page.getByRole('region', { name: 'Messages of the subscription' });
   await expect.poll(() => messages.innerText()).toContain('2 messages');
   expect(await messages.getByRole('row').count()).toBe(3);
@@ -132,7 +132,7 @@ it('leads through the quickstart with the ids of earlier answers', async () => {
   await screenshot('graphiql-quickstart');
 });
 
-it('shows the run that a link of MLflow names, with the token of another tab', async () => {
+it('shows the run of an MLflow link, with the token of another tab', async () => {
   const { createExperiment } = await engineer.ok<{ createExperiment: { experiment: { id: string } } }>(
     'mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id } } }',
     { input: { name: 'linked' } },
@@ -160,7 +160,7 @@ it('shows the run that a link of MLflow names, with the token of another tab', a
   }
 });
 
-it('asks no other host for anything, and logs no error', () => {
+it('sends requests to no other host, and logs no error', () => {
   expect(requests.filter((url) => !url.startsWith(service.url) && !/^(data|blob):/.test(url))).toEqual([]);
   expect(faults).toEqual([]);
 });

@@ -18,7 +18,7 @@ liveEventsContract({
   },
 });
 
-it('a Redis that cannot be used is one clear sentence', async () => {
+it('a Redis that cannot be used gives one clear sentence', async () => {
   const admin = new Redis(engine('REDIS_URL'));
   const { host } = new URL(engine('REDIS_URL'));
   await expect(RedisLiveEvents.connect('redis://127.0.0.1:1', logger)).rejects.toThrow(

@@ -16,7 +16,7 @@ interface Done {
   children: string[];
 }
 
-/** The UUID behind MLflow's 32 digits. */
+/** The UUID of MLflow's 32 digits. */
 const toId = (hex: string) => hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
 async function check(tess: Caller, { run_id: runId, children }: Done): Promise<void> {
@@ -25,7 +25,7 @@ async function check(tess: Caller, { run_id: runId, children }: Done): Promise<v
   });
   expect(run).toMatchObject({ name: 'parent', status: 'FINISHED' });
   expect(run.params).toContainEqual({ key: 'depth', value: '3' });
-  // What MLflow shows as its largest numbers is kept as it was logged.
+  // A value that MLflow shows as its largest number is stored as it was logged.
   expect(run.metrics).toContainEqual({ key: 'best', value: 'Infinity' });
   expect(run.metrics).toContainEqual({ key: 'auc', value: 'NaN' });
   const { run: child } = await tess.ok(RunDetailsDocument, {

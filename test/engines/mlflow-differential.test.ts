@@ -22,7 +22,7 @@ import { runPython } from './mlflow/python.js';
 import { FOUND } from './mlflow/registry-found.js';
 import { RealMlflow } from './mlflow/server.js';
 
-/** Met as nothing else in an answer, as a 1 would be. */
+/** A number that occurs nowhere else in an answer, as a 1 would. */
 const FIRST_EXPERIMENT_ID = 712_345_001;
 const TIMEOUT_MS = 300_000;
 const SHOWN_DIFFERENCES = 60;
@@ -89,7 +89,7 @@ it('what the tests of the MLflow client expect here, MLflow’s own server does 
 });
 
 it(
-  'two thousand requests are answered as by MLflow’s own server, but for the differences that are listed with a reason',
+  'two thousand requests are answered as by MLflow’s own server, except for the listed differences with their reasons',
   async () => {
     const token = await tokenFor({ tenant: 'differential', role: Role.ADMIN });
     const startedMs = Date.now();

@@ -43,7 +43,7 @@ afterAll(async () => {
   await theirs?.close();
 });
 
-/** The end of a job. */
+/** Waits for the end of a job. */
 async function end(
   caller: Caller,
   id: string,
@@ -70,7 +70,7 @@ interface Server {
 const byKey = <T extends object>(items: readonly T[] = []) =>
   items.map((item) => JSON.stringify(item, Object.keys(item).sort())).sort();
 
-/** A run as either server tells of it, without what only one of them knows. */
+/** A run as both servers show it, without the fields that only one of them has. */
 async function runOf(server: Server, id: string) {
   const { run } = await server.get<{ run: MlflowRun }>('runs/get', { run_id: id });
   const { status, start_time: start, end_time: stop, run_name: name, lifecycle_stage: stage } = run.info;
@@ -104,7 +104,7 @@ async function modelOf(server: Server, id: string) {
   };
 }
 
-it('brings over everything as it was, once, and then only what has changed', async () => {
+it('imports everything as it was, once, and then only what has changed', async () => {
   const first = await bring(root, { withDeleted: true });
   expect(first.problems).toEqual([]);
   expect(first).toMatchObject({
@@ -194,7 +194,7 @@ it('brings over everything as it was, once, and then only what has changed', asy
   expect(overrides).toContainEqual({ override: true, reason: expect.stringContaining('where it is in Production') });
 });
 
-it('another tenant of the same service gets ids of its own', async () => {
+it('another tenant of the same service gets its own ids', async () => {
   const other = await service.as({ tenant: 'other', role: Role.ENGINEER });
   const result = await bring(other, { experimentNames: ['flights (größe)'], modelNames: [] });
   expect(result).toMatchObject({ experiments: { added: 1 }, runs: { added: 3 }, models: { added: 0 }, problems: [] });
@@ -234,7 +234,7 @@ it('refuses addresses and stages, and shows no credentials', async () => {
     expect(await query(service, `select 1 from ${table} t where t::text like $1`, [`%${SECRET}%`]), table).toEqual([]);
 });
 
-it('goes on after kill -9 without doubling anything', async () => {
+it('continues after kill -9 without duplicating anything', async () => {
   const group = await ServiceGroup.create();
   try {
     const api = await group.start('api', SETTINGS);
@@ -248,7 +248,7 @@ it('goes on after kill -9 without doubling anything', async () => {
       )) as Record<string, number>[];
     let kills = 0;
     const steps: ((now: Record<string, number>) => boolean)[] = [
-      // Two workers may be lost before a run is whole; then they are forgiven.
+      // Two workers may be lost before a run is complete; after that the failures no longer count.
       ({ points }) => points! >= 1,
       ({ artifacts }) => artifacts! >= 1,
       ({ versions }) => versions! >= 1,

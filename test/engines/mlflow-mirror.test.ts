@@ -63,7 +63,7 @@ async function experimentThere(
   ).experiment;
 }
 
-/** The run of there that one of ours became. */
+/** The run on the other server that was made from a run here. */
 async function twin(id: string): Promise<string> {
   const { experiments } = await theirs.post<{ experiments: { experiment_id: string }[] }>('experiments/search', {
     max_results: 100,
@@ -81,7 +81,7 @@ const MARKS = ['matih.runId', 'matih.tenant', 'mlflow.parentRunId'];
 const byKey = <T extends object>(items: readonly T[] = []) =>
   items.map((item) => JSON.stringify(item, Object.keys(item).sort())).sort();
 
-/** A run as either server tells of it, without the names that it has only there. */
+/** A run as both servers show it, without the names that it has only there. */
 async function runOf(server: Server, id: string) {
   const { run } = await server.get<{ run: MlflowRun }>('runs/get', { run_id: id });
   const { status: state, start_time: start, end_time: stop, run_name: name, lifecycle_stage: stage } = run.info;
@@ -118,7 +118,7 @@ async function newRun(experiment: string, given: object = {}): Promise<string> {
 let experiment: string;
 let runId: string;
 
-it('what is logged here appears there', async () => {
+it('what is logged here appears on the other server', async () => {
   experiment = (
     await ours.post<{ experiment_id: string }>('experiments/create', {
       name: 'mirrored (größe)',
@@ -231,7 +231,7 @@ it('models, versions, stages and aliases too', async () => {
   expect((await there()).aliases).toEqual([{ alias: 'champion', version: '2' }]);
 });
 
-it('a server that is away holds nobody up and misses nothing', async () => {
+it('a server that does not answer delays nobody and misses nothing', async () => {
   await theirs.kill();
   const began = performance.now();
   const late = await newRun(experiment, { run_name: 'late' });
@@ -251,7 +251,7 @@ it('a server that is away holds nobody up and misses nothing', async () => {
   console.log(`mlflow-mirror: 5,500 points logged in ${loggedMs.toFixed(0)} ms while the other server was away`);
 });
 
-it('what the server refuses is seen and keeps nothing else from it', async () => {
+it('what the server refuses is shown and does not stop the rest', async () => {
   const poison = await newRun(experiment, { run_name: 'poison' });
   await settled();
   await theirs.post('runs/delete', { run_id: await twin(poison) });
@@ -264,7 +264,7 @@ it('what the server refuses is seen and keeps nothing else from it', async () =>
   expect(errors).toMatchObject([{ kind: 'RUN', failures: 1, error: expect.stringContaining('active') }]);
 });
 
-it('goes on after kill -9 without doubling a run or a point', async () => {
+it('continues after kill -9 without duplicating a run or a point', async () => {
   const group = await ServiceGroup.create();
   try {
     const settings = { MLFLOW_TRACKING_URI: theirs.url };
@@ -285,7 +285,7 @@ it('goes on after kill -9 without doubling a run or a point', async () => {
       const worker = await group.start('worker', settings);
       await new Promise((resolve) => setTimeout(resolve, 300 + 250 * kills));
       await worker.end('SIGKILL');
-      // Its leases, too, would run out.
+      // Its leases would end too.
       await sql(group.database.url, 'update mirror_task set not_before = now()');
     }
     await group.start('worker', settings);

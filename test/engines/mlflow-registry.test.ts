@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-it('the MLflow client keeps artifacts and models here, registers, finds and loads them, and meets the gates', async () => {
+it('the MLflow client stores artifacts and models here, registers, finds and loads them, and needs the gates', async () => {
   const tess = await service.as();
   const found = await runPython<Record<string, unknown>>('registry_script.py', {
     MLFLOW_TRACKING_URI: service.url,

@@ -68,7 +68,7 @@ async function* slowly(count: number, then?: (i: number) => void): AsyncGenerato
   }
 }
 
-describe('a store out of reach', () => {
+describe('a store that does not answer', () => {
   it('is UNAVAILABLE in every call, and works again when it is back', async () => {
     const { store, proxy } = await proxied();
     await store.put('kept', Buffer.from('kept'));
@@ -88,7 +88,7 @@ describe('a store out of reach', () => {
     expect(await keysOf(store, '')).toEqual(['kept']);
   });
 
-  it('that goes down in mid-upload ends the upload and its source, leaves no key, and takes the retry', async () => {
+  it('that stops during an upload ends the upload and its source, leaves no key, and accepts the retry', async () => {
     const { store, proxy, bucket } = await proxied();
     const source = Readable.from(
       slowly(80, (i) => i === 40 && proxy.cut()),
@@ -102,7 +102,7 @@ describe('a store out of reach', () => {
     expect(await incomplete(bucket)).toEqual(['model']);
   });
 
-  it('that goes down in mid-download ends the stream with UNAVAILABLE, and leaves nothing in the cache', async () => {
+  it('that stops during a download ends the stream with UNAVAILABLE, and leaves nothing in the cache', async () => {
     const { store, proxy, cacheDir } = await proxied();
     await store.put('model', randomBytes(32 * 1024 ** 2));
     const stream = await store.get('model');
@@ -119,7 +119,7 @@ describe('a store out of reach', () => {
     expect((await buffer(await store.get('model'))).length).toBe(32 * 1024 ** 2);
   });
 
-  it('that swallows every packet is given up after its time', async () => {
+  it('that drops every packet is given up after its time limit', async () => {
     const { store, proxy } = await proxied(300);
     await store.put('kept', Buffer.from('kept'));
     proxy.swallow();
@@ -155,7 +155,7 @@ describe('a store out of reach', () => {
   });
 });
 
-it('an upload that fails while the store is there leaves no parts behind', async () => {
+it('an upload that fails while the store works leaves no parts', async () => {
   const { store, bucket, close } = await openStore();
   cleanups.push(close);
   await store.prepare();
@@ -167,7 +167,7 @@ it('an upload that fails while the store is there leaves no parts behind', async
   expect(await incomplete(bucket)).toEqual([]);
 });
 
-it('two processes may make the bucket at once', async () => {
+it('two processes may create the bucket at the same time', async () => {
   const bucket = `test-${randomBytes(6).toString('hex')}`;
   const stores = await Promise.all([1, 2, 3, 4].map(() => openStore({ bucket })));
   cleanups.push(...stores.map(({ close }) => close));

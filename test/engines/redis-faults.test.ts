@@ -54,7 +54,7 @@ async function waitingInRedis(): Promise<number> {
   return row.n;
 }
 
-it('FLUSHALL: jobs that only Redis knew as waiting are queued again and end, once each', async () => {
+it('FLUSHALL: waiting jobs that only Redis knew are queued again and end, once each', async () => {
   const running = await train(LONG);
   await trainingWhen(tess, running.jobId, ({ checkpoints }) => checkpoints.length > 0);
   const waiting = [await train(CARS_CONFIG), await train(CARS_CONFIG), await train(CARS_CONFIG)];
@@ -72,7 +72,7 @@ it('FLUSHALL: jobs that only Redis knew as waiting are queued again and end, onc
   expect(begun.toSorted()).toEqual([running, ...waiting].map(({ jobId }) => jobId).toSorted());
 });
 
-it('Redis killed: what needs none of it goes on, trainings are taken, and run when it is back', async () => {
+it('Redis killed: work without it continues, trainings are accepted, and run when it is back', async () => {
   const running = await train(LONG);
   await trainingWhen(tess, running.jobId, ({ checkpoints }) => checkpoints.length > 0);
   await redis.kill();
@@ -99,7 +99,7 @@ it('Redis killed: what needs none of it goes on, trainings are taken, and run wh
   expect(worker.child.exitCode).toBeNull();
 });
 
-it('SIGTERM while Redis is away: both processes drain and exit 0', async () => {
+it('SIGTERM while Redis does not answer: both processes drain and exit 0', async () => {
   await redis.kill();
   await sleep(500);
   const toldAt = Date.now();
@@ -107,7 +107,7 @@ it('SIGTERM while Redis is away: both processes drain and exit 0', async () => {
   console.log(`SIGTERM while Redis is away: exit 0 after ${Date.now() - toldAt} ms`);
 });
 
-it('a start without its Redis is one clear sentence', async () => {
+it('a start without its Redis gives one clear sentence', async () => {
   await redis.kill();
   await expect(group.start('worker', { REDIS_URL: redis.url })).rejects.toThrow(
     /^The process ended at its start: Cannot reach Redis at 127\.0\.0\.1:\d+: .*ECONNREFUSED.* Check REDIS_URL\.$/,

@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { engine } from './engines.js';
 
-/** A Redis of a test's own, to be emptied, killed and started again; it keeps its keys in an append-only file. */
+/** A Redis for one test, which can be emptied, killed and started again; it stores its keys in an append-only file. */
 export class RedisServer {
   private child: ChildProcess | null = null;
 

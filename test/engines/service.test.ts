@@ -22,7 +22,7 @@ import {
 } from '../../schema/generated/operations.js';
 import { RegisterModelVersionDetailsDocument } from '../generated/operations.js';
 
-// As in production: processes that share no disk, on PostgreSQL, Redis and S3; the database user is no superuser.
+// As in production: processes that share no disk, on PostgreSQL, Redis and S3; the database user is not a superuser.
 const processes: ServiceProcess[] = [];
 const folders: string[] = [];
 const name = `shared_${randomBytes(4).toString('hex')}`;
@@ -74,7 +74,7 @@ afterAll(async () => {
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
 });
 
-it('metrics logged at one api reach a subscriber of the other', async () => {
+it('metrics logged at one API process reach a subscriber of the other', async () => {
   const runId = await newRun(first!);
   const COUNT = 60;
   const sentAt = new Map<number, number>();
@@ -98,7 +98,7 @@ it('metrics logged at one api reach a subscriber of the other', async () => {
   );
 });
 
-it('a file uploaded at one api trains on a worker and is served by the other, all through S3', async () => {
+it('a file uploaded at one API process trains on a worker and is served by the other, all through S3', async () => {
   const { uploadId } = await first!.upload('penguins.csv', fixtureBytes('penguins.csv'));
   const datasetId = await registerDataset(first!, { name: 'penguins', uploadId });
   const { jobId, runId } = await startTraining(second!, {
@@ -133,7 +133,7 @@ it('a file uploaded at one api trains on a worker and is served by the other, al
   }
 });
 
-it('a store that goes down in mid-upload: UNAVAILABLE, no upload; and the retry succeeds', async () => {
+it('a store that stops during an upload: UNAVAILABLE, no upload; and the retry succeeds', async () => {
   const uploads = async () => {
     const client = new Client({
       connectionString: Object.assign(new URL(engine('MATIH_POSTGRES_ADMIN_URL')), { pathname: `/${name}` }).href,
@@ -174,6 +174,6 @@ it('a store that goes down in mid-upload: UNAVAILABLE, no upload; and the retry 
   expect(await uploads()).toBe(before + 1);
 });
 
-it('every process ends in peace', async () => {
+it('every process ends normally', async () => {
   expect(await Promise.all(processes.map((process) => process.end('SIGTERM')))).toEqual([0, 0, 0]);
 });

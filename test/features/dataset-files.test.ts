@@ -82,12 +82,12 @@ describe('CSV', () => {
     }),
   );
 
-  it('any table of texts comes back exactly, row for row, however it was written', async () => {
+  it('any table of texts is read exactly, row for row, however it was written', async () => {
     await fc.assert(
       fc.asyncProperty(table, async ({ rows, delimiter, lineEnd, encoding, quoteAll, isPacked, endsOpen }) => {
         const field = (text: string): string => {
-          // A field that begins or ends with spaces needs no quotes, but one whose first sign behind them is a quote
-          // does.
+          // A field that begins or ends with spaces needs no quotes, but one whose first character after them is a
+          // quote does.
           const needs =
             quoteAll || /["\r\n]/.test(text) || text.includes(delimiter) || (text.trim() === '' && text !== '');
           return needs ? `"${text.replaceAll('"', '""')}"` : text;
@@ -100,7 +100,7 @@ describe('CSV', () => {
           encoding === 'utf8'
             ? Buffer.from(text)
             : Buffer.from(`\ufeff${text}`, encoding === 'bom' ? 'utf8' : 'utf16le');
-        // Where there is one column nothing tells the delimiter, and where there are more a line without any is no row.
+        // With one column, nothing shows the delimiter; with more, a line without any is not a row.
         const imported = await importText(isPacked ? gzipSync(bytes) : bytes, 'CSV', { delimiter });
         const expected = rows.map((row) => row.map((cellText) => (cellText === '' ? null : cellText)));
         expect(await rowsOf(imported)).toEqual(expected);
@@ -156,7 +156,7 @@ describe('CSV', () => {
     expect((await rowsOf(imported)).at(-1)).toEqual(['59999', 'text 59999']);
   });
 
-  it('names columns that have no name of their own, and says so', async () => {
+  it('names columns that have no name, and says so', async () => {
     const { profile, reading } = await importText('a,,a,column_2,A\n1,2,3,4,5\n');
     expect(profile.columns.map(({ name }) => name)).toEqual(['a', 'column_2_2', 'a_2', 'column_2', 'A']);
     expect(reading.notes).toHaveLength(2);
@@ -254,7 +254,7 @@ describe('numbers and times', () => {
     expect([...columns[0]!.values].map((value) => (Number.isNaN(value) ? null : value))).toEqual(values);
   });
 
-  it('says why a column that is nearly of numbers is text', async () => {
+  it('explains why a column with mostly numbers is text', async () => {
     const texts = [...Array.from({ length: 30 }, (_, i) => String(i)), 'unknown'];
     const { reading } = await importText(columnOf(texts));
     expect(reading.notes).toEqual([
@@ -317,7 +317,7 @@ describe('Parquet', () => {
   });
 });
 
-it('keys of a batch result come back bit for bit, with the type of the file', async () => {
+it('keys of a batch result are returned bit for bit, with the type of the file', async () => {
   const typed = path.join(folder, 'typed.parquet');
   await withDuckDb({ paths: [typed] }, (connection) =>
     connection.run(`COPY (SELECT 9007199254740993::BIGINT AS a, 18446744073709551615::UBIGINT AS b,
@@ -358,7 +358,7 @@ it('keys of a batch result come back bit for bit, with the type of the file', as
   ]);
 });
 
-it('no file whatever is an error of the service', async () => {
+it('no file at all causes an error of the service', async () => {
   const parquetFile = path.join(folder, 'sound.parquet');
   await withDuckDb({ paths: [parquetFile] }, (connection) =>
     connection.run(

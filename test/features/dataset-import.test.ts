@@ -44,7 +44,7 @@ async function refusal(
   return (error as Error).message;
 }
 
-describe('a column means the same everywhere', () => {
+describe('a column has one meaning everywhere', () => {
   it.each<[string[], string]>([
     [['t', 'f', 't'], 'STRING'],
     [['T', 'F'], 'STRING'],
@@ -72,7 +72,7 @@ describe('a column means the same everywhere', () => {
     );
   });
 
-  it('reads another file by the reading that is given, or refuses naming column, row and value', async () => {
+  it('reads another file by the given reading, or refuses naming column, row and value', async () => {
     const later = await importText(column('c', ['yes', 'no']));
     const boolean = { name: 'c', type: 'BOOLEAN' as const };
     const read = (imported: Imported, reading: { name: string; type: 'BOOLEAN' | 'NUMBER' }) =>
@@ -103,7 +103,7 @@ describe('a column means the same everywhere', () => {
 });
 
 describe('no row is lost', () => {
-  it('where cells begin with #', async () => {
+  it('when cells begin with #', async () => {
     expect((await importText('a,b,c,d\n#1,2,3,4\n5,6,7,8\n')).profile.rowCount).toBe(2);
     const texts = Array.from({ length: 100 }, (_, i) => (i % 10 === 0 ? '#N/A' : String(i)));
     const { profile } = await importText(column('a', texts));
@@ -115,7 +115,7 @@ describe('no row is lost', () => {
     });
   });
 
-  it('where a file has one column with empty lines', async () => {
+  it('when a file has one column with empty lines', async () => {
     expect(await valuesOf(await importText('a\nx\n\ny\n'), 'a')).toEqual(['x', null, 'y']);
   });
 });
@@ -137,13 +137,13 @@ describe('JSON', () => {
     expect(profile.columns.map(({ name, missingCount }) => [name, missingCount])).toEqual(
       Array.from({ length: 200 }, (_, i) => [String(i), 9]),
     );
-    // Each column costs a little memory only: a preview has 1 GB for all of them.
+    // Each column costs only a little memory: a preview has 1 GB for all of them.
     const [first] = await preview(table, 1);
     expect(Object.keys(first!)).toHaveLength(200);
     expect(first).toMatchObject({ '0': 0, '19': 19, '20': null });
   });
 
-  it('takes objects apart and refuses lists and columnar objects', async () => {
+  it('flattens objects and refuses lists and columnar objects', async () => {
     const { profile } = await importText('[{"a": {"b": {"c": 1}, "d": "x"}}]', 'JSON');
     expect(profile.columns.map(({ name, type }) => `${name} ${type}`)).toEqual(['a.b.c NUMBER', 'a.d STRING']);
     expect(await refusal('[{"a": 1, "tags": [1, 2]}]', 'JSON')).toContain('a list in column tags, row 1');

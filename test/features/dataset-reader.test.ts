@@ -12,7 +12,7 @@ import { importFile, parquetTable, tableOf } from '../support/tables.js';
 const vega = (name: string): string =>
   fileURLToPath(new URL(`../../node_modules/vega-datasets/data/${name}`, import.meta.url));
 const flights = vega('flights-3m.parquet');
-/** A folder whose name would break careless quoting, or match as a pattern. */
+/** A folder whose name would break careless quoting, or would match as a pattern. */
 const folder = mkdtempSync(path.join(tmpdir(), "matih-it's [a] "));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -102,17 +102,17 @@ describe('importDataset', () => {
     expect((error as Error).message).not.toContain(folder);
   });
 
-  it('says when the file is not there', async () => {
+  it('reports that the file does not exist', async () => {
     await expect(importFile(path.join(folder, 'none.csv'), 'CSV')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 
-describe('the database behind', () => {
+describe('the database that reads files', () => {
   it('reads JSON and Parquet without loading or installing anything, and no other file', async () => {
     await withDuckDb({ paths: [flights] }, async (connection) => {
       const rows = async (sql: string): Promise<unknown[][]> =>
         (await connection.runAndReadAll(sql)).getRowsJS() as unknown[][];
-      // The folder of extensions is out of reach: what is read here is read by what DuckDB was built with.
+      // The folder of extensions cannot be used: files are read only by what is built into DuckDB.
       await expect(rows('SELECT * FROM duckdb_extensions()')).rejects.toThrow('Permission Error');
       expect(await rows(`SELECT count(*) FROM read_parquet('${flights}')`)).toEqual([[3_000_000n]]);
       expect(await rows(`SELECT CAST(json('[1, 2]')->>1 AS INTEGER)`)).toEqual([[2]]);
@@ -175,7 +175,7 @@ describe('readColumns', () => {
     expect([...first.rowNumbers].every((row, i, rows) => i === 0 || row > rows[i - 1]!)).toBe(true);
   });
 
-  it('leaves out rows without a value where one is wanted', async () => {
+  it('leaves out rows without a required value', async () => {
     const source = await tableOf(file('present.csv', 'x,y\n1,a\n,b\ninf,c\n4,\n5,e\n'), 'CSV');
     const { rowNumbers } = await readColumns(source, { columns: ['x'], present: ['x', 'y'] });
     expect([...rowNumbers]).toEqual([0, 4]);
@@ -198,7 +198,7 @@ describe('readColumns', () => {
 });
 
 describe('readChunks', () => {
-  it('goes through millions of rows in file order with flat memory, and goes on from any row', async () => {
+  it('reads millions of rows in file order without using more memory, and continues from any row', async () => {
     let rows = 0;
     let inOrder = true;
     let before = 0;
@@ -276,7 +276,7 @@ describe('writeParquet and concatParquet', () => {
     ]);
   });
 
-  it('leave no half-written file behind', async () => {
+  it('leave no incomplete file', async () => {
     const target = path.join(folder, 'failed.parquet');
     await expect(concatParquet([path.join(folder, 'none.parquet')], target)).rejects.toThrow();
     await expect(readColumns({ path: target, columns: [] }, { columns: [] })).rejects.toMatchObject({

@@ -22,7 +22,7 @@ it('reads the classes that a classifier of ai.onnx.ml names, as texts and as num
   expect(readClassLabels(linearClassifier([7, 3, 5], WEIGHTS, [0, 0, 0], [1, 1]))).toEqual(['7', '3', '5']);
 });
 
-it('reads a list of classes from which the highest score picks one, and takes no other table for one', () => {
+it('reads a list of classes from which the highest score selects one, and no other table', () => {
   const picked = (position: string) =>
     model(
       {
@@ -41,7 +41,7 @@ it('reads a list of classes from which the highest score picks one, and takes no
   expect(readClassLabels(picked('Identity'))).toBeNull();
 });
 
-it('finds none where a model names none, or says them in two ways', () => {
+it('finds none when a model names none, or contradicts itself', () => {
   expect(readClassLabels(linear([1, 2], 0))).toBeNull();
   expect(readClassLabels(multilayer([2, 4, 3]))).toBeNull();
   expect(readClassLabels(linearClassifier(['a', 'a', 'b'], WEIGHTS, [0, 0, 0]))).toBeNull();

@@ -40,7 +40,7 @@ async function answersOf(name: string, inputs: Tensor[]): Promise<{ signature: S
 
 const near = (values: readonly number[]) => values.map((value) => expect.closeTo(value, 3) as number);
 
-describe('what exporters make of scikit-learn’s models', () => {
+describe('the files that exporters make from scikit-learn’s models', () => {
   it.each([
     ['logistic', 'PROBABILITIES', true],
     ['neighbours', 'PROBABILITIES', false],
@@ -49,7 +49,7 @@ describe('what exporters make of scikit-learn’s models', () => {
     ['one-class-svm', 'SCORES', true],
     ['isolation-forest', 'SCORES', true],
     ['kmeans', 'DISTANCES', true],
-  ] as const)('%s: its answers are named for what they are (%s)', async (name, meaning, proven) => {
+  ] as const)('%s: its answers are named correctly (%s)', async (name, meaning, proven) => {
     const { signature, outputs } = await answersOf(name, iris);
     expect(signature.rowIndependence).toMatchObject({ proven });
     expect(signature.outputs.map((output) => output.meaning)).toEqual([
@@ -79,14 +79,14 @@ describe('what exporters make of scikit-learn’s models', () => {
     expect(old.every(({ probabilities }) => (probabilities === null) === (meaning !== 'PROBABILITIES'))).toBe(true);
   });
 
-  it('a regressor that imports ai.onnx.ml alone', async () => {
+  it('a regressor that imports only ai.onnx.ml', async () => {
     const { signature, outputs } = await answersOf('xgboost-regressor', iris);
     expect(signature.rowIndependence).toEqual({ proven: true, reason: null });
     const predictions = rowPredictions(readAnswers(outputs, expected.rows.length, signature));
     expect(predictions.map(({ value }) => value)).toEqual(near(expected['xgboost-regressor'].value));
   });
 
-  it('words counted by TfidfVectorizer: callers at once are answered as scikit-learn answers each', async () => {
+  it('words counted by TfidfVectorizer: requests at the same time get scikit-learn’s answers', async () => {
     const { texts, label, probabilities } = expected.tfidf;
     const { signature } = await answersOf('tfidf', [
       { name: 'text', datatype: 'BYTES', shape: [1, 1], data: ['warm'] },

@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000;
 
 afterEach(() => void vi.useRealTimers());
 
-it('gives back the files of all idle models, also of one that the engine fails to unload', async () => {
+it('releases the files of all idle models, also of one that the runtime fails to unload', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'matih-models-'));
   const objects = new FolderObjectStore(folder);
   const engine = new OnnxEngine();

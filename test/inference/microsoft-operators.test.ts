@@ -17,7 +17,7 @@ const weights = (name: string, dims: number[]) => {
   return { name, dims, dataType: 1, floatData: Array.from({ length }, (_, i) => Math.sin(i + 1)) };
 };
 
-/** A model of this one operator: its other inputs, the rank of what it takes, and whether its rows stay apart. */
+/** A model with only this operator: its other inputs, the rank of its input, and whether its rows are independent. */
 const MODELS: Record<string, { more?: Parameters<typeof build.node>[1]; cube?: true; texts?: true; proven: boolean }> =
   {
     BiasGelu: { more: ['vector'], proven: true },
@@ -33,12 +33,12 @@ const MODELS: Record<string, { more?: Parameters<typeof build.node>[1]; cube?: t
     Unique: { proven: false },
   };
 
-it('every operator on the list is tried here', () => {
+it('every operator on the list is tested here', () => {
   expect(Object.keys(MODELS)).toEqual(Object.keys(MICROSOFT_RULES));
 });
 
 it.each(Object.entries(MODELS))(
-  '%s runs in the child, and is marked as keeping rows apart or not',
+  '%s runs in the child, and is marked as keeping rows independent or not',
   async (opType, one) => {
     const input = { ...build.float('x', one.cube ? ['N', 2, 4] : ['N', 4]) };
     if (one.texts) input.type = { tensorType: { elemType: 8, shape: { dim: [{ dimParam: 'N' }] } } };

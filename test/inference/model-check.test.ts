@@ -37,7 +37,7 @@ const graphOf = (parts: Parameters<typeof build.model>[0]): Uint8Array =>
   build.model({ input: [build.float('x', ['N', 1])], output: scalarOutput, ...parts });
 
 describe('model check', () => {
-  it('accepts a good model and says what it takes and gives', async () => {
+  it('accepts a good model and reports its inputs and outputs', async () => {
     const bytes = build.linear([1, 2, 3], 4, {
       producerVersion: '2',
       metadataProps: [{ key: 'note', value: 'hello' }],
@@ -228,7 +228,7 @@ describe('model check', () => {
     expect(await refusal(bytes(), { cpuMs: 1500 })).toMatch(message);
   });
 
-  it('refuses a file over the size limit', async () => {
+  it('refuses a file above the size limit', async () => {
     expect(await refusal(build.linear([1], 0), { maxSizeBytes: 100 })).toMatch(/at most 100/);
   });
 
@@ -250,8 +250,8 @@ describe('model check', () => {
     );
   });
 
-  it('refuses millions of empty fields in the child, while this process goes on', async () => {
-    // A field of a number nobody knows, with no content, over and over.
+  it('refuses millions of empty fields in the child, while this process continues', async () => {
+    // A field with an unknown number and no content, repeated many times.
     const padding = Buffer.alloc(20_000_000, Buffer.from([0xfa, 0x01, 0x00, 0xf8, 0x01, 0x01]));
     const path = write(
       'padded.onnx',
@@ -273,7 +273,7 @@ describe('model check', () => {
     expect(delay.max / 1e6).toBeLessThan(500);
   });
 
-  it('damaged files are refused as such, or served', { timeout: 240_000 }, async () => {
+  it('damaged files are refused with a clear error, or served', { timeout: 240_000 }, async () => {
     const good = ['tfidf', 'svc', 'kmeans', 'xgboost-regressor'].map((name) =>
       readFileSync(new URL(`../fixtures/models/${name}.onnx`, import.meta.url)),
     );
@@ -327,7 +327,7 @@ describe('model check', () => {
     );
   });
 
-  it('does not read past a bound of nodes', () => {
+  it('does not read beyond a limit of nodes', () => {
     const nodes = Array.from({ length: 1001 }, (_, i) => build.node('Identity', [i ? `n${i}` : 'x'], [`n${i + 1}`]));
     expect(() => inspectOnnxFile(graphOf({ node: nodes }), LIMITS)).toThrow(/1000 nodes/);
   });

@@ -49,13 +49,13 @@ const code = (promise: Promise<unknown>): Promise<unknown> =>
     (error: { code?: ErrorCode }) => error.code ?? error,
   );
 
-/** A process whose parent is gone may stay as a zombie where nothing reaps it. */
+/** A process whose parent has ended may stay as a zombie when nothing reaps it. */
 function isRunning(pid: number): boolean {
   return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
 }
 
 describe('onnx engine', () => {
-  it('answers 200 requests at once in a few runs, each with its own rows', async () => {
+  it('answers 200 requests at the same time in a few runs, and each gets its own rows', async () => {
     engine = new OnnxEngine();
     await serve('linear', linear([1, 10, 100], 0.5));
     const answers = await Promise.all(
@@ -105,7 +105,7 @@ describe('onnx engine', () => {
     ]);
   });
 
-  it('ends a run past its deadline; the requests beside it and the other models are answered', async () => {
+  it('ends a run after its deadline; the requests beside it and the other models are answered', async () => {
     engine = new OnnxEngine({ quarantineBaseMs: 300 });
     await serve('loop', hangsAbove1000());
     await serve('linear', linear([2], 0));
@@ -155,7 +155,7 @@ describe('onnx engine', () => {
     expect(await y('linear', x([3]))).toEqual([6]);
   });
 
-  it('refuses to load what allocates 16 GiB at its first run, and what is no model', async () => {
+  it('refuses to load what allocates 16 GiB at its first run, and files that are not models', async () => {
     engine = new OnnxEngine({ maxResidentBytes: 512 * MEBIBYTE });
     expect(await code(serve('big', allocates16GiB()))).toBe(ErrorCode.RESOURCE_EXHAUSTED);
     expect(
@@ -170,7 +170,7 @@ describe('onnx engine', () => {
     expect(await y('linear', x([3]))).toEqual([6]);
   });
 
-  it('bounds what waits', async () => {
+  it('limits what waits', async () => {
     engine = new OnnxEngine({ maxQueueRows: 100 });
     await serve('linear', linear([2], 0));
     const codes = await Promise.all(Array.from({ length: 150 }, () => code(engine.infer('linear', x([1]), DEADLINE))));
@@ -179,7 +179,7 @@ describe('onnx engine', () => {
     expect(engine.stats().queuedRows).toBe(0);
   });
 
-  it('cuts a long request and joins its answer', async () => {
+  it('divides a long request and joins its answer', async () => {
     engine = new OnnxEngine({ maxBatchRows: 100 });
     await serve('linear', linear([2], 0));
     const values = Array.from({ length: 1234 }, (_, i) => i);
@@ -220,7 +220,7 @@ describe('onnx engine', () => {
     expect(await y('linear', x([1]))).toEqual([3]);
   });
 
-  it('a hasty client cannot have a healthy model set aside', async () => {
+  it('a client with a short deadline cannot make a healthy model unavailable', async () => {
     engine = new OnnxEngine();
     await serve('linear', linear([2], 0));
     const codes = await Promise.all(
@@ -240,7 +240,7 @@ describe('onnx engine', () => {
     expect(await y('mean', x([1, 2], 2))).toEqual([0, 0]);
   });
 
-  it('says so when no host can be started', async () => {
+  it('reports when no host can be started', async () => {
     engine = new OnnxEngine({ startTimeoutMs: 1 });
     expect(await code(serve('linear', linear([2], 0)))).toBe(ErrorCode.UNAVAILABLE);
   });
@@ -263,7 +263,7 @@ describe('onnx engine', () => {
       `64 callers: ${Math.round(answers / 1.5)} requests/s, event-loop delay p99 ` +
         `${(delay.percentile(99) / 1e6).toFixed(1)} ms`,
     );
-    // A fraction of what an idle machine gives, so that a busy one passes.
+    // A fraction of what an idle machine reaches, so that a busy one passes.
     expect(answers).toBeGreaterThan(5000);
   });
 
@@ -288,7 +288,7 @@ describe('onnx engine', () => {
     await expect.poll(() => pids.filter(isRunning), { timeout: 5000 }).toEqual([]);
   });
 
-  it('keeps serving more models than a host may hold', async () => {
+  it('keeps serving more models than a host may load', async () => {
     engine = new OnnxEngine({ maxLoadedModels: 2 });
     for (let i = 0; i < 5; i += 1) await serve(`m${i}`, linear([i], 0));
     for (let round = 0; round < 2; round += 1) {

@@ -25,7 +25,7 @@ const int = (value: number): Attribute => ({ int: value });
 const axisOf = (pick: (most: number) => number): number => pick(4) - 2;
 const wave = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => Math.sin(i * 2.7 + 1) * 2);
 
-/** Shapes that broadcast with the rows in ways that are right and wrong. */
+/** Shapes that broadcast with the rows in right and wrong ways. */
 const CONSTANT_SHAPES = [
   [],
   [1],
@@ -45,7 +45,7 @@ const constantOf = (b: GraphBuilder, pick: (most: number) => number): string => 
 
 const each = (names: string, make: (name: string) => Make): Make[] => names.split(' ').map(make);
 
-/** Operators of the list, used rightly and wrongly, and some that are not on it. */
+/** Operators of the list, used in right and wrong ways, and some that are not on it. */
 const OPERATORS: Make[] = [
   ...each('Relu Tanh Abs Neg Sigmoid Identity Erf Floor', (op) => (b, [x]) => [b.node(op, [x!])]),
   ...each('Add Sub Mul Max Min', (op) => (b, [x, y]) => [b.node(op, [x!, y!])]),
@@ -231,7 +231,7 @@ function buildModel(steps: readonly Step[]): Uint8Array {
   for (const { op, from, pick } of steps) {
     let at = 0;
     const draw = (most: number): number => pick[at++ % pick.length]! % most;
-    // Mostly the latest values, so that chains grow.
+    // Mostly the latest values, so that long chains are made.
     const chosen = from.map((back) => values[Math.max(0, values.length - 1 - (back % values.length))]!);
     values.push(...OPERATORS[op]!(b, chosen, draw));
   }
@@ -241,7 +241,7 @@ function buildModel(steps: readonly Step[]): Uint8Array {
 
 const REQUESTS = [1, 2, 1, 3];
 
-/** Rows of several magnitudes, other ones for each request. */
+/** Rows of several magnitudes, different for each request. */
 const rowsOf = (request: number, rows: number, columns: number): Float32Array =>
   Float32Array.from(
     { length: rows * columns },
@@ -265,8 +265,8 @@ afterAll(async () => {
 });
 
 /**
- * The answer to the requests as one; null when the model refuses, or ends the process that runs it, as some made-up
- * graphs do.
+ * The answer to the requests as one batch; null when the model refuses, or ends the process that runs it, as some
+ * generated graphs do.
  */
 async function answer(
   modelId: string,
@@ -304,7 +304,7 @@ const step = fc.record<Step>({
 });
 
 it(
-  'whatever is proven: requests together are answered as each alone, over random graphs',
+  'what is proven is true: requests together are answered as each alone, over random graphs',
   { timeout: 600_000 },
   async () => {
     const counts = { proven: 0, unproven: 0, mixing: 0, unrunnable: 0 };
@@ -321,7 +321,7 @@ it(
             counts.unrunnable += 1;
             return;
           }
-          // The proof itself: the engine's own trial would hide its mistakes.
+          // Tests the proof itself: the engine's own trial would hide its mistakes.
           const { proven } = proveRowIndependence(readGraph(bytes), INPUTS);
           const alone: Tensor[] = [];
           for (const [request, rows] of REQUESTS.entries()) {

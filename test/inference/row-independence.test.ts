@@ -46,7 +46,7 @@ function modelOf({ graph, element = 'float', columns = 2 }: Case): Uint8Array {
 }
 
 function dataOf({ element = 'float', columns = 2, texts }: Case, caller: number): TensorData {
-  // One loud caller among quiet ones.
+  // One caller with large values among callers with small ones.
   const values = Array.from({ length: columns }, (_, column) =>
     caller === 7 ? 5000 + column : ((caller * 7 + column * 3) % 11) - 4,
   );
@@ -57,7 +57,7 @@ function dataOf({ element = 'float', columns = 2, texts }: Case, caller: number)
 
 let models = 0;
 
-/** How many of the callers' answers differ between alone and all at once, and what the signature says. */
+/** How many of the callers' answers differ between running alone and together, and what the signature says. */
 async function tryRows(
   bytes: Uint8Array,
   inputs: (caller: number) => Tensor[],
@@ -95,7 +95,7 @@ const tryCase = (one: Case) =>
 const toFloat = { to: { int: 1 } };
 const toInt64 = { to: { int: 7 } };
 
-/** `remembers`: the runtime keeps something from run to run, so that two runs alone differ as well. */
+/** `remembers`: the runtime keeps a state from run to run, so that two runs alone differ as well. */
 const MIXING: Record<string, Case & { reason: RegExp; remembers?: true }> = {
   'INT64 x − ReduceMean(x)': {
     element: 'int64',
@@ -358,14 +358,14 @@ const APART: Record<string, Case> = {
   },
 };
 
-describe('rows that meet', () => {
+describe('rows that depend on each other', () => {
   it.each(Object.entries(MIXING))('%s: one request at a time, with the reason', async (_name, one) => {
     const { wrong, proof } = await tryCase(one);
     expect(proof).toEqual({ proven: false, reason: expect.stringMatching(one.reason) as string });
     if (!one.remembers) expect(wrong).toBe(0);
   });
 
-  it('a classifier that quantises over the batch answers a loud caller’s neighbours as when alone', async () => {
+  it('a classifier that quantises over the batch answers requests beside large values as when alone', async () => {
     const b = new GraphBuilder('t');
     const x = b.input('x', 'float', ['N', 4]);
     const [quantised, scale, zero] = b.multi('DynamicQuantizeLinear', [x], 3);
@@ -386,13 +386,13 @@ describe('rows that meet', () => {
   });
 });
 
-describe('rows that stay apart', () => {
+describe('independent rows', () => {
   it.each(Object.entries(APART))('%s: proven, and joined answers are those of each alone', async (_name, one) => {
     const before = engine.stats();
     const { wrong, proof } = await tryCase(one);
     expect(proof).toEqual({ proven: true, reason: null });
     expect(wrong).toBe(0);
-    // The sixteen at once took fewer runs than one each.
+    // The sixteen requests together took fewer runs than one each.
     expect(engine.stats().batches - before.batches).toBeLessThan(2 * CALLERS);
   });
 

@@ -34,7 +34,7 @@ const tensor = fc.oneof(
 );
 
 describe('wire', () => {
-  it('carries frames over any cuts of the stream', () => {
+  it('carries frames however the stream is divided', () => {
     fc.assert(
       fc.property(
         fc.array(fc.array(tensor, { maxLength: 4 }), { minLength: 1, maxLength: 5 }),
@@ -69,7 +69,7 @@ describe('wire', () => {
     expect(read[0]!.tensors.map(({ data }) => data)).toEqual([Float64Array.of(1, 2, 3), ['a', 'ü', '']]);
   });
 
-  it('refuses a frame over the limit before it holds it', () => {
+  it('refuses a frame above the limit before it holds it', () => {
     const reader = new FrameReader<HostRequest>(1000, () => undefined);
     expect(() => reader.push(Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]))).toThrow(RangeError);
   });

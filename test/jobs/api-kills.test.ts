@@ -13,7 +13,7 @@ import {
 } from '../../schema/generated/operations.js';
 import { CreateExperimentDetailsDocument, JobStatusResultDocument } from '../generated/operations.js';
 
-/** How often the whole service is killed; the full count runs with `npm run test:faults`. */
+/** How often the whole service is killed; the full number runs with `npm run test:faults`. */
 const KILLS = Number(process.env['MATIH_FAULT_KILLS'] ?? 3);
 const CLIENTS = 4;
 
@@ -50,7 +50,7 @@ async function newRun(): Promise<string> {
 describe('the service, killed at random', () => {
   it(`keeps every write that it acknowledged, ${KILLS} times`, { timeout: 60_000 + KILLS * 20_000 }, async () => {
     const runId = await newRun();
-    /** By kill: a history of more than 10,000 points would come thinned. */
+    /** By kill, because a history of more than 10,000 points would be reduced. */
     const acknowledged: number[][] = [];
     const readyMs: number[] = [];
     for (let kill = 0; kill < KILLS; kill++) {
@@ -99,7 +99,7 @@ describe('the service, killed at random', () => {
   });
 
   it(
-    `keeps every small file that it acknowledged, whole, ${KILLS} times`,
+    `keeps every small file that it acknowledged, complete, ${KILLS} times`,
     { timeout: 60_000 + KILLS * 20_000 },
     async () => {
       const token = await tokenFor();
@@ -117,7 +117,7 @@ describe('the service, killed at random', () => {
           headers,
           ...(content !== undefined && { body: content }),
         });
-      /** What was told of each file; of one that changes, what came after it may be there too. */
+      /** The acknowledged contents of each file; a file that changes may have a later content too. */
       const allowed = new Map<string, Set<string>>();
       let acknowledged = 0;
       for (let kill = 0; kill < KILLS; kill++) {
@@ -147,7 +147,7 @@ describe('the service, killed at random', () => {
       console.log(`${KILLS} kills: ${acknowledged} small files acknowledged, ${wrong.length} lost or wrong`);
       expect(acknowledged).toBeGreaterThan(KILLS);
       expect(wrong).toEqual([]);
-      // What a kill left half done has a note by which the sweeper finds it.
+      // Everything that a kill left has an entry by which the sweeper finds it.
       const root = new Caller(service.url, await tokenFor({ role: Role.ADMIN }));
       const { collectGarbage } = await root.ok(CollectGarbageDocument, { input: { checkStorage: true } });
       await expect
@@ -169,7 +169,7 @@ describe('the service, killed at random', () => {
     },
   );
 
-  it('finishes what is in flight when it is asked to end under load', async () => {
+  it('finishes running requests when it is stopped under load', async () => {
     const runId = await newRun().catch(async () => {
       const { runs } = await (await caller()).ok(SearchRunsDocument, { first: 1 });
       return runs.nodes[0]?.id ?? '';
@@ -194,7 +194,7 @@ describe('the service, killed at random', () => {
           });
           if (answer.errors) throw answer.errors[0];
         } catch (error) {
-          // A request sent after the signal may find the door closed; one sent before must be answered.
+          // A request that is sent after the signal may be refused; one that was sent before must be answered.
           if (!late) broken.push(error);
           return;
         }

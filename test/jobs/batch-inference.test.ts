@@ -65,7 +65,7 @@ const parts = (id: string) =>
     ),
   );
 
-/** sum = delay + distance, and so of the size of neither. */
+/** sum = delay + distance, so its size differs from both. */
 const sum = {
   bytes: model({
     input: [float('delay', ['N', 1]), float('distance', ['N', 1])],
@@ -105,7 +105,7 @@ async function resultOf({ result }: JobView): Promise<Record<string, Float64Arra
 }
 
 describe('batch inference', () => {
-  it('goes on after kill -9 of its worker and SIGTERM of the next, with the result of an unbroken run', async () => {
+  it('continues after kill -9 of its worker and SIGTERM of the next, with the result of an uninterrupted run', async () => {
     const id = await start({ modelVersionId: version, datasetId: flights, keyColumns: ['delay', 'distance'] });
     const steps = tess.collect(
       JobProgressDetailsDocument,

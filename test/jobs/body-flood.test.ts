@@ -13,7 +13,7 @@ const CLIENTS = 64;
 const MAX_RESIDENT_BYTES = 1.25 * 1024 ** 3;
 const MAX_SMALL_MS = 10_000;
 const METRIC = '{"key":"loss","value":0.123456,"timestamp":1700000000000,"step":12}';
-/** One of these is all that a tenant may hold at once, and two wait. */
+/** A tenant may hold one of these at a time, and two more wait. */
 const LARGE_BYTES = 30 * 1024 ** 2;
 
 let group: ServiceGroup;
@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => group?.close());
 
-/** A log of one metric, as long as it is asked for: unknown fields are ignored. */
+/** A log of one metric of any requested length: unknown fields are ignored. */
 function logBatch(bytes: number): Buffer {
   const head = `{"run_id":"${runId}","metrics":[${METRIC}],"ignored":[`;
   return Buffer.from(`${head}${`${METRIC},`.repeat(Math.floor((bytes - head.length) / METRIC.length))}{}]}`);
@@ -44,7 +44,7 @@ async function send(body: Buffer, headers: Record<string, string | number>) {
   call.end(body);
   const [response] = (await once(call, 'response')) as [IncomingMessage];
   const answer = (await json(response)) as { error_code?: string };
-  // What is refused is sent to its end all the same.
+  // A refused body is still sent to its end.
   await closed;
   return { status: response.statusCode, code: answer.error_code, retryAfter: response.headers['retry-after'] };
 }
@@ -95,14 +95,14 @@ describe('large bodies', () => {
       expect(smallMs.length).toBeGreaterThan(1);
       expect(Math.max(...smallMs)).toBeLessThan(MAX_SMALL_MS);
       expect(mostBytes).toBeLessThan(MAX_RESIDENT_BYTES);
-      // All that was held is given back.
+      // Everything that was held is returned.
       expect(await Promise.all([1, 2, 3].map(() => send(body, { 'content-length': body.length })))).toMatchObject(
         [1, 2, 3].map(() => ({ status: 200 })),
       );
     },
   );
 
-  it('are not read for those who do not say who they are', async () => {
+  it('are not read for clients without a valid token', async () => {
     const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
     socket.write(
       'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n',
@@ -112,7 +112,7 @@ describe('large bodies', () => {
     expect(String(answer)).toMatch(/^HTTP\/1\.1 401 [^]*"code":"UNAUTHENTICATED"/);
   });
 
-  it('that come too slowly are given up', async () => {
+  it('that arrive too slowly are given up', async () => {
     const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
     socket.write(
       `POST /graphql HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${tess.token}\r\ncontent-type: ` +
@@ -125,7 +125,7 @@ describe('large bodies', () => {
     expect(endedMs).toBeLessThan(30_000);
   });
 
-  it('that come as unfinished messages over WebSockets end their sockets when there is no more room', async () => {
+  it('as unfinished messages over WebSockets end their sockets when there is no more room', async () => {
     const anonymous = await open();
     anonymous.send(Buffer.alloc(200_000), { fin: false });
     expect(await closeCode(anonymous)).toBe(4400);
@@ -139,7 +139,7 @@ describe('large bodies', () => {
     const refused: number[] = [];
     for (const code of codes) void code.then((one) => refused.push(one));
     await expect.poll(() => refused.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(12);
-    // What is small still passes.
+    // A small body still passes.
     const small = sockets.find((socket) => socket.readyState === WebSocket.OPEN);
     expect(small).toBeDefined();
     await tess.ok('{ experiments(first: 1) { nodes { id } } }');
@@ -147,7 +147,7 @@ describe('large bodies', () => {
     expect(events).toEqual([]);
     for (const socket of sockets) socket.terminate();
     expect(new Set(refused)).toEqual(new Set([1013]));
-    // What they held is given back.
+    // What they held is returned.
     const body = logBatch(LARGE_BYTES);
     expect(await Promise.all([1, 2, 3].map(() => send(body, { 'content-length': body.length })))).toMatchObject([
       { status: 200 },

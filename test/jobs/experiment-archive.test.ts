@@ -53,7 +53,7 @@ const count = async (tenant: string) =>
     )) as [Record<string, number>]
   )[0];
 
-it('an import whose worker is killed with -9 again and again is whole in the end, and unseen before', async () => {
+it('an import whose worker is killed with -9 again and again is complete at the end, and invisible before', async () => {
   const experimentId = await createExperiment(root);
   const { uploadId } = await root.upload('f.txt', 'content');
   for (let i = 0; i < RUNS; i++) {
@@ -80,7 +80,7 @@ it('an import whose worker is killed with -9 again and again is whole in the end
     uploadId: (await other.upload('experiment.tar', archive)).uploadId,
   });
   let kills = 0;
-  // Two lost workers leave an attempt.
+  // After two lost workers there is one attempt left.
   for (const wanted of [POINTS * 2, POINTS * 6]) {
     const worker = await group.start('worker');
     for (const deadline = Date.now() + 30_000; Date.now() < deadline && (await count('other')).points! < wanted;)

@@ -98,7 +98,7 @@ it('a collection whose worker is killed with -9 again and again removes everythi
   expect(await count(`select count(*)::int as n from metric_point`)).toBe(0);
   expect(await count(`select count(*)::int as n from run`)).toBe(1);
   expect(await count(`select count(*)::int as n from artifact`)).toBe(1);
-  // What is left of the dead workers' files has its row for the sweeper; nothing else is in the store.
+  // What is left of the dead workers' files has a row for the sweeper; nothing else is in the store.
   const staged = await count(`select count(*)::int as n from staged_object where object_key like 'acme/runs/%'`);
   const left = await runFiles();
   expect(left).toBeLessThanOrEqual(1 + staged);

@@ -28,7 +28,7 @@ beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'matih-faults-'));
   await chmod(dataDir, 0o755);
   const log = { info: () => undefined, warn: () => undefined };
-  // A killed server loses nothing that it handed to the operating system; only a power cut asks for fsync.
+  // A killed server loses nothing that it has given to the operating system; only a power cut needs fsync.
   server = await startEmbeddedPostgres({ dataDir, log, settings: { fsync: 'off' } });
   service = await startTestService({ LOG_LEVEL: 'silent' }, { url: server.url, drop: async () => undefined });
   tess = await service.as();
@@ -44,12 +44,12 @@ async function serverPid(): Promise<number> {
   return Number(pidFile.split('\n')[0]);
 }
 
-/** Ends the server, which its owner then starts anew. */
+/** Kills the server; its owner then starts it again. */
 async function endServer(signal: NodeJS.Signals): Promise<void> {
   process.kill(await serverPid(), signal);
 }
 
-/** Ends the server and waits until it is back. */
+/** Kills the server and waits until it runs again. */
 async function replaceServer(signal: NodeJS.Signals): Promise<void> {
   const before = await serverPid();
   await endServer(signal);
@@ -60,7 +60,7 @@ async function replaceServer(signal: NodeJS.Signals): Promise<void> {
 }
 
 /**
- * Logs a step at a time, each until it is acknowledged; tells how long the longest took and what was refused meanwhile.
+ * Logs one step at a time until each is acknowledged; returns how long the longest took and what was refused meanwhile.
  */
 function startWriter(runId: string) {
   let stopped = false;
@@ -126,7 +126,7 @@ describe.each([
   ['killed', 'SIGKILL'],
   ['restarted', 'SIGINT'],
 ] as const)('PostgreSQL %s under the service', (what, signal) => {
-  it('loses no acknowledged row, is reconnected within 10 s, and subscribers go on without a gap', async () => {
+  it('loses no acknowledged row, is reconnected within 10 s, and subscribers continue without a gap', async () => {
     const runId = await newRun(tess);
     const writer = startWriter(runId);
     const follower = startFollower(runId);
@@ -136,7 +136,7 @@ describe.each([
     await expect.poll(() => writer.acknowledged.length, { timeout: 20_000 }).toBeGreaterThan(atFault + 20);
     const { acknowledged, refusals, longestMs } = await writer.stop();
     await expect.poll(() => follower.seen.length, { timeout: 10_000 }).toBe(acknowledged.length);
-    // One more wakes the follower to its end.
+    // One more row wakes the follower, which then ends.
     const ending = follower.stop();
     await tess.ok(LogMetricsDocument, {
       input: {
@@ -162,7 +162,7 @@ describe.each([
     expect(follower.seen).toEqual(rows.map(({ step }) => step));
   });
 
-  it('leaves the queues, the wake-ups and readiness in order', async () => {
+  it('leaves queues, wake-ups and readiness working', async () => {
     const { live, queue } = service.app.context;
     await replaceServer(signal);
     let woken = 0;
@@ -185,7 +185,7 @@ describe.each([
   });
 });
 
-it('a training under way when PostgreSQL is killed comes to its end, every point once', async () => {
+it('a training that runs when PostgreSQL is killed succeeds, with every point once', async () => {
   const experimentId = await createExperiment(tess);
   const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
   const config = {
@@ -209,7 +209,7 @@ it('a training under way when PostgreSQL is killed comes to its end, every point
   expect(await sql(server.url, points)).toEqual([{ n: 60, steps: 60 }]);
 });
 
-it('connections cut again and again under load are all replaced, and none is lost from the pool', async () => {
+it('connections that are cut again and again under load are all replaced, and the pool loses none', async () => {
   const CUTS = 10;
   const runId = await newRun(tess);
   const writers = Array.from({ length: 8 }, () => startWriter(runId));
@@ -228,11 +228,11 @@ it('connections cut again and again under load are all replaced, and none is los
   );
   expect(results.flatMap(({ refusals }) => [...refusals.keys()]).filter((code) => code !== 'UNAVAILABLE')).toEqual([]);
   await expect.poll(() => service.app.context.db.poolUse(), { timeout: 10_000 }).toEqual({ inUse: 0, waiting: 0 });
-  // The whole pool still serves.
+  // The whole pool still works.
   await Promise.all(Array.from({ length: 30 }, () => tess.ok(ExperimentsIdDocument, { first: 1 })));
 });
 
-it('without its database a service is not ready, answers UNAVAILABLE, and ends in time', async () => {
+it('without its database a service is not ready, answers UNAVAILABLE, and stops in time', async () => {
   await server.stop();
   expect((await fetch(`${service.url}/readyz`)).status).toBe(503);
   expect((await fetch(`${service.url}/healthz`)).status).toBe(200);

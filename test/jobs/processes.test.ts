@@ -37,7 +37,7 @@ const LONG_CONFIG = {
   checkpointEveryEpochs: 5,
 };
 
-/** Points that share run, key and step. */
+/** Points with the same run, key and step. */
 async function duplicatePoints(runId: string): Promise<unknown[]> {
   return sql(
     group.database.url,
@@ -62,7 +62,7 @@ const begun = (worker: ServiceProcess) =>
 
 let whole: { sha256: string; points: number } | undefined;
 
-/** The same training without a break, once for all tests: equal seeds give equal models. */
+/** The same training without an interruption, once for all tests: equal seeds give equal models. */
 async function unbroken(): Promise<{ sha256: string; points: number }> {
   return (whole ??= await trainUnbroken());
 }
@@ -75,7 +75,7 @@ async function trainUnbroken(): Promise<{ sha256: string; points: number }> {
 }
 
 describe('a training whose worker is lost', () => {
-  it('killed with -9: another worker goes on from the last checkpoint, to the same model', async () => {
+  it('killed with -9: another worker continues from the last checkpoint, to the same model', async () => {
     const first = await group.start('worker');
     const expected = await unbroken();
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config: LONG_CONFIG });
@@ -98,7 +98,7 @@ describe('a training whose worker is lost', () => {
     );
   });
 
-  it('told to stop: it hands the training on at once and leaves in peace', async () => {
+  it('stopped: it hands the training over at once and ends normally', async () => {
     const workers = await Promise.all([group.start('worker'), group.start('worker')]);
     const expected = await unbroken();
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config: LONG_CONFIG });
@@ -118,7 +118,7 @@ describe('a training whose worker is lost', () => {
     console.log(`worker told to stop: training went on elsewhere after ${resumedMs} ms, exit 0 after ${exitMs} ms`);
   });
 
-  it('frozen and thawed: what the stale attempt still writes is refused', async () => {
+  it('frozen and continued: what the replaced attempt still writes is refused', async () => {
     const first = await group.start('worker');
     const expected = await unbroken();
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config: LONG_CONFIG });
@@ -151,8 +151,8 @@ describe('a training whose worker is lost', () => {
   });
 });
 
-describe('two api and two worker processes on one database', () => {
-  it('share the load, and either api shows all of it live', async () => {
+describe('two API and two worker processes on one database', () => {
+  it('share the load, and both API processes show all of it live', async () => {
     const [second, ...workers] = await Promise.all([group.start('api'), group.start('worker'), group.start('worker')]);
     const other = await group.as(second);
     const started = [];
@@ -166,7 +166,7 @@ describe('two api and two worker processes on one database', () => {
         }),
       );
     }
-    // Followed at one api, started at the other.
+    // Followed at one API process, started at the other.
     const last = started.at(-1)!;
     const follow = other.collect(
       FollowJobDocument,
@@ -194,7 +194,7 @@ describe('two api and two worker processes on one database', () => {
     });
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config: CARS_CONFIG });
     const options = { removeOnComplete: true, removeOnFail: true };
-    // Ids of their own, so that the queue does not notice.
+    // Each has its own id, so that the queue does not notice the copies.
     for (let i = 0; i < 8; i++)
       await queue.add('TRAINING', { tenant: 'acme', jobId, attempt: 1 }, { ...options, jobId: `copy-${i}` });
     await trainingEnd(tess, jobId);

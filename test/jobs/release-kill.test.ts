@@ -24,7 +24,7 @@ it('a release whose worker is killed again and again is done once', async () => 
   });
   const jobs = async () => (await tess.ok(JobsForReleaseKillDocument, { filter: { modelVersionId: id } })).jobs.nodes;
   const killed: string[] = [];
-  // As soon as each of its jobs is at work, the worker goes.
+  // The worker is killed as soon as each of its jobs runs.
   for (const kind of ['VALIDATION', 'EVALUATION']) {
     for (const deadline = Date.now() + 30_000; Date.now() < deadline; await pause(10)) {
       const all = await jobs();

@@ -37,7 +37,7 @@ async function answer(caller: Caller, endpointId: string): Promise<unknown> {
 }
 
 describe('two API processes', () => {
-  it('both serve what one of them deployed, and hear of changes within a second', async () => {
+  it('both serve what one of them deployed, and learn of changes within a second', async () => {
     const { endpointId, deploymentId, modelId } = await serve(service, here, times(1));
     expect(await answer(there, endpointId)).toBe(1);
     const second = await makeVersion(service, { ...times(2), modelId });

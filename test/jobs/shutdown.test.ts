@@ -13,7 +13,7 @@ const GRACE_MS = 8_000;
 
 let group: ServiceGroup;
 let path: string;
-/** Each keeps the only connection that it has. */
+/** Each has only one connection and keeps it. */
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
 beforeAll(async () => {
@@ -35,8 +35,8 @@ async function download(tess: Caller): Promise<IncomingMessage> {
   return response;
 }
 
-describe('SIGTERM in a large download', () => {
-  it('that goes on lets it end, and waits for nothing after that though the client keeps its connection', async () => {
+describe('SIGTERM during a large download', () => {
+  it('that continues lets it end, and does not wait longer although the client keeps its connection', async () => {
     const api = await group.start('api', { SHUTDOWN_GRACE_MS: '20000' });
     const response = await download(await group.as(api));
     await once(response, 'readable');
@@ -56,7 +56,7 @@ describe('SIGTERM in a large download', () => {
     expect(endedMs).toBeLessThan(5_000);
   });
 
-  it('that stands still cuts it in time to end well', async () => {
+  it('that does not move cuts it in time to stop normally', async () => {
     const api = await group.start('api', { SHUTDOWN_GRACE_MS: String(GRACE_MS) });
     const response = await download(await group.as(api));
     await once(response, 'readable');

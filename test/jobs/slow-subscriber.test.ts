@@ -6,7 +6,7 @@ import { newRun } from '../support/runs.js';
 import type { Caller, GraphQLErrorShape } from '../support/service.js';
 import { LogMetricsDocument } from '../../schema/generated/operations.js';
 
-// A long key many times over makes an event of 7 kB, so that the network's own buffers are soon full.
+// A long key that is repeated many times makes an event of 7 kB, so that the network's own buffers are soon full.
 const KEY = 'k'.repeat(250);
 const FIELDS = Array.from({ length: 27 }, (_, i) => `a${i}: key`).join(' ');
 const QUERY = `subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq ${FIELDS} } }`;
@@ -34,7 +34,7 @@ class Follower {
   error: GraphQLErrorShape | null = null;
   complete = false;
 
-  /** Subscribes on a new socket, from where it is. */
+  /** Subscribes on a new socket, from its last position. */
   async follow(runId: string): Promise<RawSocket> {
     const socket = await RawSocket.open(tess);
     this.complete = false;
@@ -62,10 +62,10 @@ async function logAll(runId: string): Promise<void> {
 const all = Array.from({ length: POINTS }, (_, i) => i + 1);
 
 it(
-  'a subscriber that stops reading costs no memory: it lags without loss, and after ten seconds is told how to resume',
+  'a subscriber that stops reading costs no memory: it is late without loss, and after ten seconds is told how to resume',
   { timeout: 180_000 },
   async () => {
-    // The same work with a subscriber who keeps up, so that what grows afterwards is for those who do not.
+    // The same work with a subscriber that reads everything, so that later growth is caused by those that do not.
     const quickRunId = await newRun(tess);
     const quick = new Follower();
     const quickSocket = await quick.follow(quickRunId);

@@ -52,8 +52,8 @@ async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; answer: T
 
 const ready = () => timed(async () => (await fetch(`${service.url}/readyz`)).status);
 
-describe('a database that stands still', () => {
-  it('makes readiness 503 within 2 s and requests UNAVAILABLE within the setting; all is well again by itself', async () => {
+describe('a database that does not answer', () => {
+  it('makes readiness 503 within 2 s and requests UNAVAILABLE within the setting; all recovers by itself', async () => {
     const runId = await newRun(tess);
     const metric = (step: number) => ({
       input: { runId, metrics: [{ key: 'loss', value: 1, step, loggedAt: '2026-01-01T00:00:00.000Z' }] },
@@ -63,7 +63,7 @@ describe('a database that stands still', () => {
     const pid = await serverPid();
     signalTree(pid, 'SIGSTOP');
     try {
-      // More than the pool has connections.
+      // More than the number of connections in the pool.
       const writes = Array.from({ length: 12 }, (_, step) =>
         timed(() => tess.send(LogMetricsDocument, metric(step + 1))),
       );
@@ -80,7 +80,7 @@ describe('a database that stands still', () => {
         expect(answer.errors).toMatchObject([
           { message: expect.stringMatching(/ry again/), extensions: { code: 'UNAVAILABLE' } },
         ]);
-      // Waits for the tenant's share, for a connection, and for an answer.
+      // It waits for the tenant's part of the pool, for a connection, and for an answer.
       expect(longest).toBeLessThan(3 * TIMEOUT_MS + 2_000);
     } finally {
       signalTree(pid, 'SIGCONT');
@@ -100,7 +100,7 @@ describe('a statement', () => {
   };
   const sleeping = (seconds: number) => `select pg_sleep(${seconds})`;
 
-  it('ends at its limit, at a longer one in background work, and when the network swallows it', async () => {
+  it('ends at its limit, at a longer one in background work, and when the network drops it', async () => {
     const { hostname, port } = new URL(server.url);
     const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
     const url = new URL(server.url);

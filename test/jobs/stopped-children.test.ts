@@ -36,7 +36,7 @@ const LONG_CONFIG = {
 };
 
 describe('a process that is stopped, as by SIGSTOP', () => {
-  it('of a training: it counts as lost, and the next attempt goes on from its checkpoint, to the same model', async () => {
+  it('of a training: it counts as lost, and the next attempt continues from its checkpoint, to the same model', async () => {
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
     const whole = await startTraining(tess, { experimentId, datasetId, config: LONG_CONFIG });
@@ -51,7 +51,7 @@ describe('a process that is stopped, as by SIGSTOP', () => {
     await trainingWhen(tess, jobId, ({ checkpoints }) => (checkpoints[0]?.epoch ?? 0) >= 15);
     const pid = await stopChild('training/local-child.js');
     const stoppedAt = Date.now();
-    // The one worker is busy with a process that stands still.
+    // The only worker is busy with a stopped process.
     const waiting = await startTraining(other, theirs);
     await trainingWhen(tess, jobId, ({ attempt }) => attempt === 2);
     const lostMs = Date.now() - stoppedAt;

@@ -33,7 +33,7 @@ it(`${SUBSCRIPTIONS} subscriptions get every event within ${MAX_P99_MS} ms`, { t
         });
       }
     }
-    // The first point says who is there.
+    // The first point shows who is connected.
     await tess.ok(LogMetricsDocument, { input: { runId, metrics: [{ key: 'loss', value: 1, step: 0 }] } });
     await expect.poll(() => opened, { timeout: 120_000, interval: 200 }).toBe(SUBSCRIPTIONS);
     for (let step = 1; step <= POINTS; step++) {

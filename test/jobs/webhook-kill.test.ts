@@ -62,7 +62,7 @@ async function allDelivered(id: string): Promise<void> {
   }
 }
 
-it('a worker killed with -9 in mid-delivery: every message arrives, those under way again under the same id', async () => {
+it('a worker killed with -9 during a delivery: every message arrives, those being sent again under the same id', async () => {
   const { id, secret } = await newWebhook();
   receiver.answer = () => () => undefined;
   const first = await group.start('worker', SETTINGS);
@@ -72,7 +72,7 @@ it('a worker killed with -9 in mid-delivery: every message arrives, those under 
   receiver.answer = () => 204;
   await group.start('worker', SETTINGS);
   await receiver.wait('/hook', MESSAGES);
-  // What was under way is the dead worker's until its lease of half a minute ends; here it ends now.
+  // The messages that were being sent are the dead worker's until its lease of half a minute ends; here it ends now.
   const dead = underWay.map(({ headers }) => headers['webhook-id']);
   await db.query(
     `update webhook_delivery set next_attempt_at = now() where status = 'PENDING' and id::text = any($1)`,
@@ -90,7 +90,7 @@ it('a worker killed with -9 in mid-delivery: every message arrives, those under 
   );
 });
 
-it('two workers share what waits, and one that is told to stop leaves nothing behind', async () => {
+it('two workers share the waiting messages, and one that is stopped leaves nothing', async () => {
   const { id } = await newWebhook();
   receiver.answer = () => (_, response) => void setTimeout(() => response.writeHead(204).end(), 300);
   const [first] = await Promise.all([group.start('worker', SETTINGS), group.start('worker', SETTINGS)]);

@@ -5,7 +5,7 @@ import { v7 as uuidv7 } from 'uuid';
 
 type Line = Record<string, unknown>;
 
-/** What is in an archive of an experiment, as its lines say it; a test changes what it wants to be odd. */
+/** The content of an experiment archive, as lines; a test changes what must be unusual. */
 export interface ArchiveParts {
   experiment: Line;
   runs: Line[];
@@ -20,7 +20,7 @@ export interface ArchiveParts {
 
 const AT = '2026-01-02T03:04:05.678Z';
 
-/** An experiment with two runs, the second below the first, and one thing of each other kind. */
+/** An experiment with two runs, the second a child of the first, and one object of each other kind. */
 export function smallArchive(): ArchiveParts {
   const [first, second, model] = [uuidv7(), uuidv7(), uuidv7()];
   const run = (id: string, name: string, parentRunId: string | null): Line => ({

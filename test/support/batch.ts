@@ -7,7 +7,7 @@ import type { Caller, TestService } from './service.js';
 import { parquetTable } from './tables.js';
 import { StartBatchInferenceDocument, type StartBatchInferenceInput } from '../../schema/generated/operations.js';
 
-/** A batch inference and its end. */
+/** Runs a batch inference to its end. */
 export async function batchOf(caller: Caller, input: StartBatchInferenceInput, status?: string): Promise<JobView> {
   const { startBatchInference } = await caller.ok(StartBatchInferenceDocument, { input });
   return jobEnd(caller, startBatchInference.job.id, status);

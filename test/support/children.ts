@@ -10,7 +10,7 @@ export function childPids(program: string, parentPid = process.pid): number[] {
     .filter((pid) => parentOf(pid) === parentPid && commandLine(pid).includes(program));
 }
 
-/** Stops the first such process as soon as it is there; gives its id. */
+/** Stops (SIGSTOP) the first such process as soon as it exists; returns its id. */
 export async function stopChild(program: string, parentPid = process.pid, timeoutMs = 15_000): Promise<number> {
   let pid: number | undefined;
   await expect.poll(() => (pid = childPids(program, parentPid)[0]), { timeout: timeoutMs, interval: 5 }).toBeDefined();
@@ -18,7 +18,7 @@ export async function stopChild(program: string, parentPid = process.pid, timeou
   return pid!;
 }
 
-/** A signal to a process and all that came from it. */
+/** Sends a signal to a process and all its descendants. */
 export function signalTree(pid: number, signal: NodeJS.Signals): void {
   for (const one of processTree(pid)) process.kill(one, signal);
 }

@@ -5,7 +5,7 @@ import { inject } from 'vitest';
 const TEMPLATE = 'matih_template';
 
 export interface TestDatabase {
-  /** Superuser's address of a database of its own, with the migrated schema and no rows. */
+  /** The superuser's URL of a new database with the migrated schema and no rows. */
   url: string;
   drop(): Promise<void>;
 }
@@ -24,13 +24,13 @@ async function asAdmin(url: string, ...statements: string[]): Promise<void> {
   }
 }
 
-/** Makes the template once per run; `build` fills it and must leave no connection open. */
+/** Creates the template once per run; `build` fills it and must leave no connection open. */
 export async function ensureTemplate(adminUrl: string, build: (url: string) => Promise<void>): Promise<void> {
   await asAdmin(adminUrl, `CREATE DATABASE ${TEMPLATE}`);
   await build(withDatabase(adminUrl, TEMPLATE));
 }
 
-/** A fresh copy of the template, some tens of milliseconds. */
+/** A new copy of the template, which takes some tens of milliseconds. */
 export async function createDatabaseFromTemplate(): Promise<TestDatabase> {
   const adminUrl = inject('MATIH_TEST_DATABASE_ADMIN_URL');
   const name = `test_${randomBytes(6).toString('hex')}`;

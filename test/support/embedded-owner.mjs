@@ -1,4 +1,4 @@
-// A process of its own that owns an embedded database, so that a test can kill it: node embedded-owner.mjs <dataDir>
+// A separate process that owns an embedded database, so that a test can kill it: node embedded-owner.mjs <dataDir>
 // [port]
 import { startEmbeddedPostgres } from '../../dist/db/embedded.js';
 

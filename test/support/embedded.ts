@@ -13,11 +13,11 @@ const answer = z.union([
 
 export interface OwnerOptions {
   port?: number;
-  /** Runs it as this user; only root may ask for that. */
+  /** Runs it as this user; only root may do that. */
   uid?: number;
 }
 
-/** Starts a process that owns an embedded database and waits for its address, or for its refusal. */
+/** Starts a process that owns an embedded database and waits for its URL, or for its error. */
 export async function startOwner(
   dataDir: string,
   { port, uid }: OwnerOptions = {},
@@ -39,7 +39,7 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<
   await ended;
 }
 
-/** Runs one statement on a connection of its own and gives its rows. */
+/** Runs one statement on a new connection and returns its rows. */
 export async function sql(url: string, statement: string): Promise<unknown[]> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   await client.connect();

@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 
 /**
- * Settings of a service on the engines that scripts/test-engines.mjs has started, in the tests that run on them; else
+ * Settings of a service on the engines that scripts/test-engines.mjs has started, for tests that run on them; otherwise
  * none.
  */
 export function engineSettings(): Record<string, string> {

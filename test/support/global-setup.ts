@@ -10,20 +10,20 @@ import { buildTemplate } from './template.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** Superuser's address of the run's PostgreSQL; each test file makes its own database there from the template. */
+    /** The superuser's URL of the run's PostgreSQL; each test file creates its own database there from the template. */
     MATIH_TEST_DATABASE_ADMIN_URL: string;
     /** A folder for the statements that the run sends to PostgreSQL. */
     MATIH_TEST_STATEMENTS: string;
   }
 }
 
-/** One real PostgreSQL for the whole test run, with the migrated template that test databases are copied from. */
+/** One real PostgreSQL for the whole test run, with the migrated template from which test databases are copied. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = await mkdtemp(join(tmpdir(), 'matih-test-'));
-  // Root's server runs as another user, who must come through.
+  // If root runs this, the server runs as another user, who must be able to enter the folder.
   await chmod(dataDir, 0o755);
   const log = { info: () => undefined, warn: (message: string) => console.warn(message) };
-  // Nothing outlives the run, so nothing needs to reach the disk.
+  // No data survives the run, so nothing must be written to the disk.
   const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
   const statements = await mkdtemp(join(tmpdir(), 'matih-statements-'));
   let server: EmbeddedPostgres | null = null;

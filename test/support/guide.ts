@@ -23,7 +23,7 @@ Send documents to \`POST /graphql\` with the header \`Authorization: Bearer $TOK
       and measured milliseconds are replaced by words in angle brackets. What errors mean
         and what to do about them: [errors](errors.md). What the words mean: [concepts](concepts.md).`;
 
-/** Runs the guide's story on a service; the page comes out. */
+/** Runs the operations of the guide on a service and returns the page. */
 export async function writeGuide(service: TestService): Promise<Guide> {
   const guide = await Guide.on(service);
   guide.say(INTRODUCTION);

@@ -3,7 +3,8 @@ import { buffer } from 'node:stream/consumers';
 import type { TestService } from './service.js';
 
 /**
- * A file on its way to the object store of one process, as when that process is frozen: it arrives when it is let go.
+ * A file that one process sends to the object store, as if that process were frozen: it arrives when the test releases
+ * it.
  */
 export interface HeldPut {
   /** Resolves when the process has sent it. */

@@ -15,7 +15,7 @@ import {
 export interface IdSite {
   operation: 'query' | 'mutation' | 'subscription';
   field: string;
-  /** From the argument down; `*` stands for the items of a list. */
+  /** The path from the argument; `*` means the items of a list. */
   path: string[];
 }
 
@@ -34,7 +34,7 @@ function idPaths(input: GraphQLArgument | GraphQLInputField, seen: readonly stri
   return below(input.type).map((path) => [input.name, ...path]);
 }
 
-/** Every place of the schema where a client can name a thing by its id. */
+/** Every place of the schema where a client can name an object by its id. */
 export function idSites(schema: GraphQLSchema): IdSite[] {
   return (['query', 'mutation', 'subscription'] as const).flatMap((operation) => {
     const fields = Object.values(schema.getRootType(operation as never)?.getFields() ?? {});
@@ -44,7 +44,7 @@ export function idSites(schema: GraphQLSchema): IdSite[] {
   });
 }
 
-/** Ids that fields below the root take; there should be none, for the guard of the root does not see them. */
+/** Ids that fields below the root take. There should be none, because the guard of root fields does not see them. */
 export function nestedIdSites(schema: GraphQLSchema): string[] {
   const roots = new Set(
     [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].map((type) => type?.name),
@@ -60,7 +60,7 @@ export function nestedIdSites(schema: GraphQLSchema): string[] {
     );
 }
 
-/** The operation that calls one root field with its arguments as variables of the same names. */
+/** The operation that calls one root field, with its arguments as variables of the same names. */
 export function callOf(
   operation: IdSite['operation'],
   field: GraphQLField<unknown, unknown>,

@@ -16,7 +16,7 @@ export interface LogLine {
   [key: string]: unknown;
 }
 
-/** A process of the service of its own, as `npm start` would run it. */
+/** A separate process of the service, as `npm start` would run it. */
 export class ServiceProcess {
   readonly log: LogLine[] = [];
 
@@ -42,7 +42,7 @@ export class ServiceProcess {
       Promise.reject<{ url?: string }>(new Error(`The process ended at its start: ${said.join('\n')}`)),
     );
     const { url } = await Promise.race([ready, ended]);
-    // From here on an end is the test's doing.
+    // From now on the test itself causes the end.
     ended.catch(() => undefined);
     const service = new ServiceProcess(child, url ?? '');
     const keep = (line: string) =>
@@ -56,7 +56,7 @@ export class ServiceProcess {
     this.child.kill(signal);
   }
 
-  /** Ends it with a signal and gives the exit code, null when the signal killed it. */
+  /** Ends it with a signal and returns the exit code, null when the signal killed it. */
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
     const exited = once(this.child, 'exit');
@@ -66,7 +66,7 @@ export class ServiceProcess {
   }
 }
 
-/** Processes of one service: a database and a folder that they share. */
+/** Processes of one service: they share a database and a folder. */
 export class ServiceGroup {
   private readonly processes: ServiceProcess[] = [];
   private readonly engines = engineSettings();

@@ -1,4 +1,4 @@
-// A process of its own that takes one job and never ends it, so that a test can kill it: node queue-worker.mjs
+// A separate process that takes one job and never ends it, so that a test can kill it: node queue-worker.mjs
 // <postgres|redis> <url> <kind> <timings>
 import { pino } from 'pino';
 import { createPostgresJobQueue, createRedisJobQueue } from '../../dist/adapters/job-queue/bullmq-job-queue.js';

@@ -8,7 +8,7 @@ export interface Frame<T> {
   payload: { data: T | null; errors?: GraphQLErrorShape[] };
 }
 
-/** graphql-transport-ws by hand, for what a good client never does: vanish, or stop reading. */
+/** graphql-transport-ws by hand, for what a good client never does: disconnect without closing, or stop reading. */
 export class RawSocket {
   private readonly listeners = new Map<string, (frame: Frame<never>, sizeBytes: number) => void>();
 
@@ -38,7 +38,7 @@ export class RawSocket {
     this.socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables } }));
   }
 
-  /** Takes nothing more from the network. */
+  /** Reads nothing more from the network. */
   pause(): void {
     this.socket.pause();
   }
@@ -47,7 +47,7 @@ export class RawSocket {
     this.socket.resume();
   }
 
-  /** Breaks the connection without a word. */
+  /** Breaks the connection without closing it. */
   cut(): void {
     this.listeners.clear();
     this.socket.terminate();

@@ -12,10 +12,10 @@ export interface Received {
 
 type Answer = number | ((request: IncomingMessage, response: ServerResponse) => void);
 
-/** Somebody else's service that webhooks call: keeps what came, and answers as the test says. */
+/** An external service that webhooks call: it stores messages, and answers as the test says. */
 export class Receiver {
   readonly received: Received[] = [];
-  /** A status, or what to do with the response; by path, and the first path that fits. */
+  /** A status, or what to do with the response; by path, and the first path that matches. */
   answer: (path: string, count: number) => Answer = () => 204;
   private constructor(private readonly server: ReturnType<typeof createHttpServer>) {}
 
@@ -40,7 +40,7 @@ export class Receiver {
     return this.received.filter((request) => request.path === path);
   }
 
-  /** Waits until so many messages have come to a path. */
+  /** Waits until this many messages have come to a path. */
   async wait(path: string, count: number, timeoutMs = 15_000): Promise<Received[]> {
     const deadline = Date.now() + timeoutMs;
     while (this.at(path).length < count) {
@@ -70,7 +70,8 @@ export class Receiver {
 }
 
 /**
- * As a receiver would check it, by the specification of Standard Webhooks: which of the signatures are by this secret.
+ * Which of the signatures were made with this secret, checked by the Standard Webhooks specification as a receiver
+ * would.
  */
 export function signaturesBy(secret: string, { headers, body }: Received): boolean[] {
   const key = Buffer.from(secret.replace('whsec_', ''), 'base64');

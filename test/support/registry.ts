@@ -122,7 +122,7 @@ export async function promote(
   return promoteModelVersion.modelVersion;
 }
 
-/** Into production past the gates, by an ADMIN. */
+/** Moves it to production without its gates, as an ADMIN. */
 export async function forceToProduction(
   admin: Caller,
   modelVersionId: string,

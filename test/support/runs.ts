@@ -2,7 +2,7 @@ import type { Caller } from './service.js';
 import { CreateRunDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
 import { CreateExperimentDetailsDocument } from '../generated/operations.js';
 
-/** A run to log to. */
+/** A new run. */
 export async function newRun(caller: Caller): Promise<string> {
   return newRunOf(caller, await newExperiment(caller), {});
 }
@@ -19,7 +19,7 @@ export async function newExperiment(caller: Caller): Promise<string> {
   return createExperiment.experiment.id;
 }
 
-/** A run of an experiment, with what was logged to it. */
+/** A run of an experiment, with logged data. */
 export async function newRunOf(
   caller: Caller,
   experimentId: string,

@@ -16,13 +16,16 @@ const MODULE_FRAME = /[/\\]src[/\\]modules[/\\]([\w-]+)[/\\]/;
 const FUNCTION_FRAME = /at (?:async )?(?:new )?([\w.$<>]+) (?:\[as \w+\] )?\(.*?[/\\]src[/\\]modules[/\\]([^:]+):\d/;
 /** A module of statements that the ORM alone answers for. */
 const NO_MODULE = '';
-/** What the ORM writes at the end of a transaction is sent by whoever opened it, not by whoever changed the entity. */
+/**
+ * The statements of the ORM at the end of a transaction come from the opener of the transaction, not from the module
+ * that changed the entity.
+ */
 const ORM_FRAME = /UnitOfWork|ChangeSetPersister/;
 const DEEP = 60;
 
 /**
- * Writes each different statement of a module once into a file of this process, for the check at the end of the run.
- * Who sends a statement is the innermost module on the call stack.
+ * Writes each different statement of a module once to a file of this process, for the check at the end of the run. The
+ * sender of a statement is the innermost module on the call stack.
  */
 export function statementRecorder(folder: string): (text: string) => void {
   const file = join(folder, `${process.pid}.ndjson`);
@@ -46,7 +49,7 @@ const mayChangeState = (text: string) => /\b(update|merge)\b/i.test(text) && STA
 
 const isWorthParsing = (text: string) => /\b(select|insert|update|delete|merge)\b/i.test(text);
 
-/** The same statement with other values, or for more rows, is no other. */
+/** The same statement with other values, or for more rows, counts as the same. */
 const normalised = (text: string) =>
   text.replaceAll(/'(?:[^']|'')*'/g, "''").replaceAll(/(\([^()]*\))(?:, \([^()]*\))+/g, '$1');
 
@@ -66,7 +69,7 @@ function sendingFunction(stack: string): string {
   return `${file.replaceAll(sep, '/')}#${name.split('.').at(-1)}`;
 }
 
-/** Which module owns a table: the one in whose folder of entities it is declared. */
+/** The module that owns a table: the one whose folder of entities declares it. */
 export async function tableOwners(): Promise<Map<string, string>> {
   const owners = new Map<string, string>();
   for await (const file of glob('src/db/entities/*/*.entity.ts')) {

@@ -36,7 +36,7 @@ export interface CallerOptions {
   lifetimeSeconds?: number;
 }
 
-/** A client of the service as one principal, speaking GraphQL over HTTP and WebSocket. */
+/** A client of the service as one principal, with GraphQL over HTTP and WebSocket. */
 export class Caller {
   constructor(
     readonly url: string,
@@ -69,7 +69,7 @@ export class Caller {
     return data;
   }
 
-  /** The first error of a request that must fail; its variables may be of wrong types. */
+  /** The first error of a request that must fail; its variables may have wrong types. */
   async fails(document: { toString(): string }, variables: Record<string, unknown> = {}): Promise<GraphQLErrorShape> {
     const { errors } = await this.send(document.toString(), variables);
     expect(errors, 'the request was expected to fail').toBeDefined();
@@ -89,7 +89,7 @@ export class Caller {
     return (await response.json()) as { uploadId: string; sizeBytes: number; sha256: string };
   }
 
-  /** A WebSocket of its own. */
+  /** A separate WebSocket. */
   socket(options: { retryAttempts?: number } = {}): Client {
     return createClient({
       url: `${this.url.replace('http', 'ws')}/graphql`,
@@ -142,13 +142,13 @@ export interface TestService {
   database: TestDatabase;
   /** SQL statements since the last `statements.length = 0`. */
   statements: string[];
-  /** Those of the same statements that had parameters, with them. */
+  /** The same statements with their parameters, if they had any. */
   queries: { text: string; params: readonly unknown[] }[];
   as(options?: CallerOptions): Promise<Caller>;
   close(): Promise<void>;
 }
 
-/** The whole service on a database of its own, in this process. `settings` are those of the environment. */
+/** The whole service on its own database, in this process. `settings` are environment variables. */
 export async function startTestService(
   settings: Record<string, string> = {},
   database?: TestDatabase,
@@ -195,7 +195,7 @@ export async function startTestService(
   };
 }
 
-/** A token of the tests' secret. */
+/** A token signed with the secret of the tests. */
 export function tokenFor({
   tenant = 'acme',
   role = Role.ENGINEER,

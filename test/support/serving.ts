@@ -31,7 +31,7 @@ export interface MadeVersion {
 
 let made = 0;
 
-/** A READY version with its file, of a new model unless one is named: without the checks and gates of the registry. */
+/** A READY version with its file, of a new model unless one is named; without the checks and gates of the registry. */
 export async function makeVersion(service: TestService, version: NewVersion): Promise<MadeVersion> {
   const { tenant = 'acme', bytes, signature, stage = 'DEVELOPMENT', task = 'OTHER' } = version;
   const { db, objects } = service.app.context;
@@ -77,7 +77,7 @@ export async function makeVersion(service: TestService, version: NewVersion): Pr
 
 export const floats = (name: string, columns: number): TensorSpec => ({ name, datatype: 'FP32', shape: [-1, columns] });
 
-/** Of the made models with one float matrix in and one out. */
+/** For the generated models with one float matrix as input and one as output. */
 export const xToY = (inputs: number, outputs = 1): Signature => ({
   inputs: [floats('x', inputs)],
   outputs: [floats('y', outputs)],
@@ -122,7 +122,7 @@ export async function untilReady(caller: Caller, deploymentId: string): Promise<
   await expect.poll(status, { timeout: 20_000, interval: 20 }).toBe('READY');
 }
 
-/** An endpoint of its own with one live version. */
+/** A new endpoint with one live version. */
 export async function serve(
   service: TestService,
   caller: Caller,

@@ -1,13 +1,13 @@
 export const ANY = 'any';
 
-/** Tables of other modules that a module uses all the same. */
+/** Tables of other modules that a module uses although it does not own them. */
 export interface TableException {
   module: string;
   tables: readonly string[] | typeof ANY;
   why: string;
 }
 
-/** Each of these is to become a call of the owner. */
+/** Each of these must become a call of the owner. */
 export const FOREIGN_WRITES: readonly TableException[] = [
   {
     module: 'artifacts',

@@ -14,7 +14,7 @@ export async function checkOwnership(sent: readonly SentStatement[]): Promise<vo
   if (sent.length > 0) console.log(`table ownership: ${sent.length} different statements of modules checked`);
 }
 
-/** One line for each use of another module's table that is not allowed, with the statement of the first. */
+/** One line for each forbidden use of another module's table, with its first statement. */
 export async function foreignUses(
   sent: readonly SentStatement[],
   owners: ReadonlyMap<string, string>,

@@ -16,7 +16,7 @@ export interface Imported extends ImportOutcome {
   table: Table;
 }
 
-/** A file as registering it makes it readable. */
+/** A file in the form that registration makes readable. */
 export async function importFile(
   file: string,
   format: DatasetFormat,
@@ -31,7 +31,7 @@ export async function tableOf(file: string, format: DatasetFormat): Promise<Tabl
   return (await importFile(file, format)).table;
 }
 
-/** A Parquet file, by its own types. */
+/** A Parquet file with its own types. */
 export async function parquetTable(file: string): Promise<Table> {
   const columns = await withDuckDb(
     { paths: [file] },

@@ -5,13 +5,13 @@ export interface TcpProxy {
   port: number;
   /** Ends every connection and refuses new ones. */
   cut(): void;
-  /** Takes connections but passes nothing on, as a network that swallows packets. */
+  /** Accepts connections but passes nothing on, like a network that drops packets. */
   swallow(): void;
   restore(): void;
   close(): Promise<void>;
 }
 
-/** Stands between a client and a real server, to be cut. */
+/** A proxy between a client and a real server, which a test can cut. */
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let mode: 'pass' | 'cut' | 'swallow' = 'pass';

@@ -1,6 +1,6 @@
 import { Database } from '../../src/db/database.js';
 
-/** What every test database starts as: the migrated schema. */
+/** The start of every test database: the migrated schema. */
 export async function buildTemplate(url: string): Promise<void> {
   const database = await Database.connect({ url, entities: [], poolSize: 2 });
   try {

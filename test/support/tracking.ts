@@ -4,7 +4,7 @@ import type { Caller, TestService } from './service.js';
 import type { TypedDocument } from '../../schema/typed-document.js';
 import { createExperiment } from './training.js';
 
-/** A mutation with one input; answers its payload. */
+/** Sends a mutation with one input; returns its payload. */
 export async function mutate<Payload, Input>(
   caller: Caller,
   document: TypedDocument<Record<string, Payload>, { input: Input }>,
@@ -14,12 +14,12 @@ export async function mutate<Payload, Input>(
   return payload!;
 }
 
-/** The error of a mutation that must fail; its input may be of wrong types. */
+/** The error of a mutation that must fail; its input may have wrong types. */
 export function refused(caller: Caller, document: TypedDocument<object, never>, input: object) {
   return caller.fails(document, { input });
 }
 
-/** Rows as the database has them, whatever the tenant. */
+/** Rows of the database, of all tenants. */
 export async function query<T extends object>(
   service: TestService,
   text: string,

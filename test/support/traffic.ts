@@ -12,7 +12,7 @@ import { LATENCY_BUCKETS, latencyBucket } from '../../src/modules/model-contract
 import { readColumns } from '../../src/adapters/dataset-files/dataset-reader.js';
 import { parquetTable } from './tables.js';
 
-/** A flight of January or February 2001 and how likely its airport's flights are to be late. */
+/** A flight of January or February 2001, and the probability that flights of its airport are late. */
 export interface Flight {
   distance: number;
   origin: string;
@@ -21,16 +21,16 @@ export interface Flight {
 
 export interface FlightWorld {
   reference: ReferenceProfile;
-  /** Flights that the reference has not seen, in random order. */
+  /** Flights that are not in the reference, in random order. */
   usual: Flight[];
-  /** Flights from airports of the far west alone. */
+  /** Flights only from airports of the far west. */
   elsewhere: Flight[];
 }
 
 const FLIGHTS = join(process.cwd(), 'node_modules/vega-datasets/data/flights-3m.parquet');
 const WEST = new Set(['HNL', 'OGG', 'ANC', 'LIH', 'KOA', 'SEA', 'PDX', 'SJC', 'OAK', 'SAN', 'SMF']);
 
-/** Real flights: a reference profile over half of a sample, and the other half as traffic. */
+/** Real flights: a reference profile of one half of a sample, and the other half as traffic. */
 export async function flightWorld(): Promise<FlightWorld> {
   const window = { column: 'date', from: '2001-01-01T00:00:00.000Z', to: '2001-03-01T00:00:00.000Z' };
   const read = await readColumns(await parquetTable(FLIGHTS), {
@@ -79,8 +79,8 @@ export interface ServedModel {
 }
 
 /**
- * Writes into the tables what serving writes, without models to run: the database's superuser passes by row-level
- * security.
+ * Writes the rows that serving would write, without running models: the database's superuser is not limited by
+ * row-level security.
  */
 export class TrafficWriter {
   private constructor(private readonly client: Client) {}
@@ -99,7 +99,7 @@ export class TrafficWriter {
     return (await this.client.query<T>(text, values)).rows;
   }
 
-  /** A model with a version, an endpoint and a deployment of it that takes all traffic. */
+  /** A model with a version, an endpoint, and a deployment that takes all its traffic. */
   async serve(
     reference: ReferenceProfile | null,
     { tenant = 'acme', slaMs = 50, runId = null as string | null } = {},
@@ -131,7 +131,7 @@ export class TrafficWriter {
     return { tenant, modelId, versionId, endpointId, deploymentId };
   }
 
-  /** Logs flights, ten rows a request. */
+  /** Logs flights, ten rows per request. */
   async log(served: ServedModel, flights: readonly Flight[]): Promise<void> {
     for (let at = 0; at < flights.length; at += 10) {
       const rows = flights.slice(at, at + 10);
@@ -154,7 +154,7 @@ export class TrafficWriter {
     }
   }
 
-  /** Counts requests of the present minute, on top of what is counted. */
+  /** Adds requests to the counters of the current minute. */
   async count(
     served: Pick<ServedModel, 'tenant' | 'deploymentId'>,
     { requests, errors = 0, latencyMs = 2 }: { requests: number; errors?: number; latencyMs?: number },

@@ -78,7 +78,7 @@ export async function trainingJob(caller: Caller, id: string): Promise<TrainingV
   return { ...job, result: job.result as TrainingView['result'], run: job.run! };
 }
 
-/** Asks until the training is as wanted. */
+/** Repeats the query until the training is as expected. */
 export async function trainingWhen(
   caller: Caller,
   id: string,

@@ -1,4 +1,4 @@
-// one file because it is one world: a thing of every type, made in the order in which they need each other.
+// One file because it is one world: an object of every type, created in the order in which they need each other.
 import { randomUUID } from 'node:crypto';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { MlflowCaller } from './mlflow.js';
@@ -20,7 +20,7 @@ const QUICK_CONFIG = {
 const OVERRIDE = { override: true, reason: 'needed by a test' };
 const CAR = { Horsepower: 130, Weight_in_lbs: 3504, Origin: 'USA', Year: '1970-01-01T00:00:00.000Z' };
 
-/** A thing of every type that a tenant has from the start. */
+/** The objects of every type that a tenant has from the start. */
 interface Things {
   experimentId: string;
   datasetId: string;
@@ -28,7 +28,7 @@ interface Things {
   jobId: string;
   runId: string;
   modelId: string;
-  /** In PRODUCTION. */
+  /** A version in PRODUCTION. */
   versionId: string;
   endpointId: string;
   deploymentId: string;
@@ -40,7 +40,9 @@ interface Things {
   webhookDeliveryId: string;
 }
 
-/** One tenant with a thing of every type, all made through the public API; only slow traffic is written by hand. */
+/**
+ * One tenant with an object of every type, all created through the public API; only slow traffic is written directly.
+ */
 export class World {
   things!: Things;
 
@@ -110,7 +112,7 @@ export class World {
     return createExperiment(this.caller);
   }
 
-  /** A mutation that makes way for another: what it answers does not matter. */
+  /** A mutation that prepares another one; its answer does not matter. */
   async putAside(name: string, inputType: string, input: object): Promise<void> {
     await this.mutate(name, inputType, input, '__typename');
   }
@@ -150,7 +152,7 @@ export class World {
     return (await this.caller.upload('table.csv', 'a,b\n1,2\n')).uploadId;
   }
 
-  /** A model as the MLflow client logs one, which GraphQL does not. */
+  /** A model as the MLflow client logs one; GraphQL cannot. */
   async newLoggedModel(): Promise<string> {
     const { url, token } = this.caller;
     const experiment = this.things.experimentId.replaceAll('-', '');
@@ -186,7 +188,7 @@ export class World {
     return createUpload.uploadId;
   }
 
-  /** A training that does not end while a test looks. */
+  /** A training that does not end during a test. */
   async newTraining(): Promise<string> {
     const config = {
       ...QUICK_CONFIG,
@@ -203,7 +205,7 @@ export class World {
     return jobId;
   }
 
-  /** A collection that was cancelled before a worker had done with it. */
+  /** A collection that was cancelled before a worker had finished it. */
   async cancelledCollection(): Promise<string> {
     for (;;) {
       const { collectGarbage } = await this.mutate<{ job: { id: string } }>(
@@ -240,7 +242,7 @@ export class World {
     return id;
   }
 
-  /** To PRODUCTION in two steps, past the gates. */
+  /** To PRODUCTION in two steps, without the gates. */
   async promote(modelVersionId: string, expectedProductionVersionId: string | null): Promise<void> {
     await this.stage(modelVersionId);
     const input = { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId, ...OVERRIDE };
@@ -256,7 +258,7 @@ export class World {
     );
   }
 
-  /** A model whose second version has taken over from its first. */
+  /** A model whose second version has replaced its first in production. */
   async modelWithPast(): Promise<{ modelId: string; versionId: string }> {
     const modelId = await this.newModel();
     const first = await this.newVersion(modelId);
@@ -289,7 +291,7 @@ export class World {
     return id;
   }
 
-  /** An alert about answers that took too long. */
+  /** An alert about slow answers. */
   async newAlert(deploymentId?: string): Promise<string> {
     const id = deploymentId ?? (await this.newDeployment(await this.newEndpoint()));
     const [row] = await this.traffic.query<{ tenant: string }>('select tenant from deployment where id = $1', [id]);
@@ -319,7 +321,7 @@ export class World {
     return made['createWebhook']!.webhook.id;
   }
 
-  /** A webhook with a message that found no receiver: nobody has this address. */
+  /** A webhook with a message that reached no receiver: its address does not exist. */
   async newDeliveredWebhook(): Promise<{ webhookId: string; webhookDeliveryId: string }> {
     const webhookId = await this.newWebhook();
     const sent = await this.mutate<{ delivery: { id: string } }>(
@@ -348,7 +350,7 @@ export class World {
     return alias;
   }
 
-  /** One that its author may approve. */
+  /** A version that its author may approve. */
   async newVersionForReview(): Promise<string> {
     const modelId = await this.newModel();
     const input = { modelId, policy: { authorMayApprove: true } };
@@ -369,7 +371,7 @@ export class World {
     );
   }
 
-  /** A version that came with files of another framework. */
+  /** A version that was registered with files of another framework. */
   async newUnconverted(): Promise<string> {
     const hex = (id: string) => id.replaceAll('-', '');
     const runId = hex(await this.newRun());
@@ -429,8 +431,8 @@ function runFilter({ experimentId, datasetId, runId }: Things): Arguments {
 }
 
 /**
- * Arguments of every root field that takes an id, with an id of the world at every place that takes one; several where
- * not all places can be filled at once.
+ * Arguments of every root field that takes an id, with an id of the world at every such place; several when not all
+ * places can be filled at once.
  */
 export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   accessToken: [async (_, world) => ({ id: await world.newAccessToken() })],
@@ -494,7 +496,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   webhooks: [({ modelId }) => ({ filter: { modelId } })],
 };
 
-/** The same of every mutation, meant to succeed: what a call uses up is made for it. */
+/** The same for every mutation that must succeed: what a call uses up is created for it. */
 export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   createModelComment: [
     ({ modelId }) => ({ input: { modelId, body: 'seen' } }),
@@ -731,7 +733,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   validateModelVersion: [({ versionId }) => ({ input: { modelVersionId: versionId } })],
 };
 
-/** Arguments of one call, made for it. */
+/** Arguments of one call, created for it. */
 export async function argumentsFrom(world: World, argumentsOf: ArgumentsOf): Promise<Arguments> {
   return argumentsOf(world.things, world);
 }

@@ -27,7 +27,7 @@ function csv(lines: readonly string[]): Promise<Table> {
   return tableOf(file, 'CSV');
 }
 
-/** A rare class that a model sees coming, but never finds more probable than not. */
+/** A rare class that a model predicts with higher probabilities, but never with more than one half. */
 function rare(): Promise<Table> {
   const random = new SeededRandom(4);
   const rows = Array.from({ length: 4000 }, (_, i) => {
@@ -60,7 +60,7 @@ async function labelsOf(
 }
 
 describe('a rare class', () => {
-  it('is found by a threshold, which the exported model and the metrics go by', async () => {
+  it('is found with a threshold, which the exported model and the metrics use', async () => {
     const dataset = await rare();
     const plain = await trainModel(dataset, logistic);
     expect(plain.outcome.metrics['holdout.f1']).toBe(0);
@@ -71,7 +71,7 @@ describe('a rare class', () => {
     expect(threshold).toBeLessThan(0.4);
     expect(cut.outcome.metrics['decision_threshold']).toBe(threshold);
     expect(cut.outcome.metrics['holdout.f1']).toBeGreaterThan(0.25);
-    // Only the decision is another one.
+    // Only the decision differs.
     expect(cut.outcome.metrics['holdout.log_loss']).toBe(plain.outcome.metrics['holdout.log_loss']);
     expect(cut.outcome.warnings).toEqual([]);
     const { labels, scores, truth } = await labelsOf(dataset, cut);
@@ -80,20 +80,20 @@ describe('a rare class', () => {
     expect(right / labels.length).toBeCloseTo(cut.outcome.metrics['holdout.accuracy']!, 9);
   });
 
-  it('costs what it costs', async () => {
+  it('is decided by given costs', async () => {
     const dataset = await rare();
     const cost = await trainModel(dataset, {
       ...logistic,
       decisionThreshold: { by: 'COST', falsePositive: 1, falseNegative: 9 },
     });
-    // Of calibrated probabilities the best cut is 1 / (1 + 9).
+    // For calibrated probabilities, the best threshold is 1 / (1 + 9).
     expect(cost.outcome.signature.decisionThreshold).toBeGreaterThan(0.04);
     expect(cost.outcome.signature.decisionThreshold).toBeLessThan(0.2);
     const fixed = await trainModel(dataset, { ...logistic, decisionThreshold: { by: 'FIXED', value: 0.25 } });
     expect(fixed.outcome.signature.decisionThreshold).toBe(0.25);
   });
 
-  it.each(['LOGISTIC_REGRESSION', 'MLP_CLASSIFIER'] as const)('is found by weights: %s', async (modelType) => {
+  it.each(['LOGISTIC_REGRESSION', 'MLP_CLASSIFIER'] as const)('is found with weights: %s', async (modelType) => {
     const dataset = await rare();
     const config = {
       ...logistic,
@@ -130,7 +130,7 @@ describe('a rare class', () => {
 describe('a split by a column', () => {
   const byPart = (change: object): ConfigInput => ({ ...logistic, split: { by: 'COLUMN', column: 'part', ...change } });
 
-  it('goes by the usual words, and leaves other rows out', async () => {
+  it('uses the usual words, and leaves out other rows', async () => {
     const dataset = await rare();
     const { outcome, config } = await trainModel(dataset, byPart({}));
     expect(outcome.rows).toEqual({ train: 2001, validation: 667, holdout: 666 });
@@ -139,7 +139,7 @@ describe('a split by a column', () => {
     expect(new Set((holdout.columns.get('part') as { values: string[] }).values)).toEqual(new Set(['test']));
   });
 
-  it('goes by the values that are given', async () => {
+  it('uses the given values', async () => {
     const dataset = await rare();
     const all = await trainModel(dataset, byPart({ values: { holdout: ['other', 'test'] } }));
     expect(all.outcome.rows).toEqual({ train: 2401, validation: 267, holdout: 1332 });
@@ -161,9 +161,9 @@ describe('a split by a column', () => {
   });
 });
 
-describe('training once more on all rows', () => {
-  it('keeps the figures of the holdout, and answers as a model of all rows', async () => {
-    // Rows of the later half, the holdout among them, follow another line.
+describe('the second training, on all rows', () => {
+  it('keeps the metrics of the holdout, and answers like a model of all rows', async () => {
+    // Rows of the later half, including the holdout, follow another line.
     const rows = Array.from(
       { length: 400 },
       (_, i) => `${i},${i < 300 ? 10 + (i % 2) : i},${i < 240 ? 'train' : i < 300 ? 'val' : 'test'}`,
@@ -189,7 +189,7 @@ describe('training once more on all rows', () => {
     expect(await at(after.outcome.modelPath)).toBeGreaterThan(150);
   });
 
-  it('repeats to the same bytes, for every kind of model', async () => {
+  it('gives the same bytes again, for every kind of model', async () => {
     const dataset = await rare();
     for (const modelType of ['MLP_CLASSIFIER', 'KMEANS'] as const) {
       const config: ConfigInput = {
@@ -206,7 +206,7 @@ describe('training once more on all rows', () => {
   });
 });
 
-it('a threshold decides between two classes only', () => {
+it('a threshold needs exactly two classes', () => {
   const labels = new Int32Array(2);
   expect([
     ...predictedClasses({ labels, classCount: 2, probabilities: Float32Array.of(0.8, 0.2, 0.9, 0.1), threshold: 0.2 }),

@@ -55,7 +55,7 @@ describe('linear regression converges by itself', () => {
     ['milliseconds since 1970', () => 1_700_000_000_000 + random.below(100_000), 'FP64'],
     ['tiny numbers', () => 1e-30 * random.next(), 'FP32'],
     ['very large numbers', () => 1e30 * random.next(), 'FP32'],
-  ])('on %s, as the exported model does', async (_, of, datatype) => {
+  ])('on %s, like the exported model', async (_, of, datatype) => {
     const xs = Array.from({ length: 500 }, (_unused, i) => of(i));
     const low = Math.min(...xs);
     const range = Math.max(...xs) - low;
@@ -78,14 +78,14 @@ describe('linear regression converges by itself', () => {
     ['of seconds since 1970', 1_700_000_000, 100, 'FP64'],
     ['beyond single precision', 1e40, 1e39, 'FP64'],
     ['of millions', 3_000_000, 1_000_000, 'FP32'],
-  ])('of targets that are %s, to the last that tells them apart', async (_, offset, range, datatype) => {
+  ])('for targets that are %s, to the last digit that distinguishes them', async (_, offset, range, datatype) => {
     const rows = Array.from({ length: 300 }, (__, i) => `${i},${offset + (range * i) / 300}`);
     const { outcome } = await trainModel(await csv(['x,y', ...rows]), linear('y', 'x'));
     expect(outcome.signature.outputs).toEqual([{ name: 'prediction', datatype, shape: [-1] }]);
     expect(outcome.metrics['holdout.r2']).toBeGreaterThan(0.999);
   });
 
-  it('puts the median in for what is missing', async () => {
+  it('uses the median for missing values', async () => {
     const rows = Array.from({ length: 300 }, (_, i) => (i % 3 === 0 ? `,50` : `${i % 30 === 1 ? 1e6 : 5},5`));
     const { outcome } = await trainModel(await csv(['x,y', ...rows]), linear('y', 'x'));
     const at = (x: number): Promise<number> =>
@@ -96,7 +96,7 @@ describe('linear regression converges by itself', () => {
     expect(await at(Number.NaN)).not.toBeCloseTo(await at(1e5), 3);
   });
 
-  it('takes a column that is constant in the training rows, and another value of it later', async () => {
+  it('accepts a column that is constant in the training rows, and another value of it later', async () => {
     const rows = Array.from({ length: 100 }, (_, i) => `${i},0.1,${2 * i}`);
     const { outcome } = await trainModel(await csv(['x,c,y', ...rows]), linear('y', 'x', 'c'));
     const { prediction } = await runModel(outcome.modelPath, [
@@ -106,8 +106,8 @@ describe('linear regression converges by itself', () => {
     expect((prediction!.data as Float32Array)[0]).toBeCloseTo(100, 0);
   });
 
-  it('with more columns than a closed form is for', async () => {
-    // 2,100 categories of which each has its own level.
+  it('with more columns than a closed form can take', async () => {
+    // 2,100 categories, each with its own level.
     const rows = Array.from({ length: 8400 }, (_, i) => `c${i % 2100},${(i % 2100) / 100}`);
     const { outcome, epochs } = await trainModel(await csv(['c,y', ...rows]), {
       ...linear('y'),
@@ -135,7 +135,7 @@ describe('a timestamp', () => {
     ['season', (at) => Math.cos((2 * Math.PI * (at.getTime() - Date.UTC(1967, 0, 20))) / (365.25 * DAY_MS))],
     ['age', (at) => at.getTime() / DAY_MS],
     ['year', (at) => at.getUTCFullYear()],
-  ])('tells a linear model its %s, before 1970 too', async (_, of) => {
+  ])('gives a linear model its %s, also before 1970', async (_, of) => {
     const rows = days.map((at) => `${at.toISOString()},${of(at)}`);
     const features: ConfigInput['features'] = [{ column: 'at', kind: 'TIMESTAMP' }];
     const { outcome } = await trainModel(await csv(['at,y', ...rows]), { ...linear('y'), features });
@@ -143,8 +143,8 @@ describe('a timestamp', () => {
     expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-5);
   });
 
-  it('leads no trend of some weeks on into the next ones', async () => {
-    // The level falls to zero; whoever leads its trend on answers below.
+  it('does not extrapolate a trend of some weeks', async () => {
+    // The level falls to zero; a model that extrapolates its trend predicts values below.
     const rows = Array.from({ length: 900 }, (_, i) => {
       const at = new Date(Date.UTC(2024, 0, 1) + i * 3 * 3_600_000);
       return `${at.toISOString()},${Math.max(0, 5 - i / 100) + (at.getUTCHours() < 12 ? 1 : 0)}`;
@@ -180,7 +180,7 @@ describe('logistic regression converges by itself', () => {
     split,
   };
 
-  it('to the same bytes each time, and resumed after a kill', async () => {
+  it('to the same bytes each time, and after a kill and a resumption', async () => {
     const config = { ...species, checkpointEveryEpochs: 1 };
     const whole = await trainModel(cars, config);
     const again = await trainModel(cars, config);
@@ -199,14 +199,14 @@ describe('logistic regression converges by itself', () => {
     expect(sha256Of(resumed.outcome.modelPath)).toBe(sha256Of(whole.outcome.modelPath));
   });
 
-  it('tells when it was not given enough iterations', async () => {
+  it('warns when it had too few iterations', async () => {
     const { outcome } = await trainModel(cars, { ...species, hyperparameters: { epochs: 2 } });
     expect(codes(outcome.warnings)).toContain('NOT_CONVERGED');
     expect(outcome.warnings[0]!.figures).toContainEqual({ name: 'epochs', value: 2 });
   });
 });
 
-describe('a network', () => {
+describe('a neural network', () => {
   const network = (
     hyperparameters: ConfigInput['hyperparameters'],
     earlyStopping?: ConfigInput['earlyStopping'],
@@ -219,7 +219,7 @@ describe('a network', () => {
     ...(earlyStopping && { earlyStopping }),
   });
 
-  it('stops by validation when nothing else is said, with the best epoch', async () => {
+  it('stops by validation by default, with the best epoch', async () => {
     const { outcome, config } = await trainModel(cars, network(undefined));
     expect(config.earlyStopping).toEqual({ patience: 20, minDelta: 0 });
     expect(outcome.stoppedEarly).toBe(true);
@@ -228,7 +228,7 @@ describe('a network', () => {
     expect(outcome.warnings).toEqual([]);
   });
 
-  it('tells when its loss was still falling, and when it is worse than no model', async () => {
+  it('warns when its loss was still falling, and when it is worse than no model', async () => {
     const falling = await trainModel(cars, network({ epochs: 5, batchSize: 128, learningRate: 0.001 }));
     expect(codes(falling.outcome.warnings)).toContain('LOSS_STILL_FALLING');
     const worse = await trainModel(cars, network({ epochs: 6, batchSize: 16, learningRate: 3 }));
@@ -236,7 +236,7 @@ describe('a network', () => {
     for (const { message } of worse.outcome.warnings) expect(message).toMatch(/^[A-Z].*\.$/);
   });
 
-  it('tells when it leaves the numbers', async () => {
+  it('warns when its loss becomes NaN or infinite', async () => {
     const told: TrainingWarning[] = [];
     const { running } = start(
       cars,
@@ -252,7 +252,7 @@ describe('a network', () => {
   });
 });
 
-it('tells of a class that is hardly ever predicted', async () => {
+it('warns about a class that is hardly ever predicted', async () => {
   const random = new SeededRandom(9);
   const rows = Array.from({ length: 2000 }, () => {
     const x = random.next();

@@ -38,7 +38,7 @@ it('learns from earlier flights which later ones will be late', async () => {
   const delays = holdout.columns.get('delay')!.values as Float64Array;
   expect([...target.labels]).toEqual(Array.from(delays, (delay) => (delay > 15 ? 1 : 0)));
   const late = target.labels.reduce((sum, label) => sum + label, 0) / holdout.rowCount;
-  // The holdout's own rate: not even who knew it beforehand would do better with it alone.
+  // The holdout's own base rate: even a model that knew it in advance could not be better with it alone.
   const baseRateLoss = -(late * Math.log(late) + (1 - late) * Math.log(1 - late));
   expect(outcome.metrics['holdout.log_loss']).toBeLessThan(baseRateLoss);
 });

@@ -6,8 +6,8 @@ import { createSession, floats, integers } from '../../src/training/session.js';
 
 const ROWS = 24;
 /**
- * Single precision: wide enough that rounding does not drown the difference, narrow enough that few Relus bend within
- * it.
+ * A step for single precision: large enough that rounding does not hide the difference, small enough that few Relus
+ * change within it.
  */
 const STEP = 5e-4;
 
@@ -52,7 +52,7 @@ async function largestGradientError(shape: NetworkShape, loss: Loss, l2: number)
   for (let i = 0; i < weights.length; i++) {
     const moved = async (by: number): Promise<number> =>
       (await step(weights.map((weight, k) => (k === i ? weight + by : weight)))).loss;
-    // The squared error's gradient is that of its half.
+    // The gradient of the squared error is that of its half.
     const scale = loss === 'SQUARED_ERROR' ? 0.5 : 1;
     const numericGradient = (scale * ((await moved(STEP)) - (await moved(-STEP)))) / (2 * STEP);
     largest = Math.max(largest, Math.abs(gradient[i]! - numericGradient));
@@ -86,7 +86,7 @@ describe('back-propagation agrees with numeric differentiation', () => {
     expect(await largestGradientError(shape, loss, 0)).toBeLessThan(1e-3);
   });
 
-  it('penalises weights and leaves biases alone', async () => {
+  it('penalises weights but not biases', async () => {
     const shape: NetworkShape = { numericWidth: 2, indicatorSlots: 0, indicatorCount: 0, hiddenLayers: [], outputs: 2 };
     const gradientWith = async (l2: number): Promise<Float32Array> => {
       const session = await createSession(trainGraph(shape, 'CROSS_ENTROPY', l2));

@@ -63,7 +63,7 @@ describe('a model over numbers, categories and times', () => {
     { name: 'at', datatype: 'INT64', shape: [at.length, 1], data: BigInt64Array.from(at) },
   ];
 
-  it('learns hours, weekdays and missing values, and takes unknown and missing ones in inference', async () => {
+  it('learns hours, weekdays and missing values, and accepts unknown and missing ones in inference', async () => {
     const { outcome } = await trainOnMadeUpRows();
     expect(outcome.metrics['holdout.accuracy']).toBeGreaterThan(0.97);
     expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-4);
@@ -74,7 +74,7 @@ describe('a model over numbers, categories and times', () => {
       { name: 'flag', datatype: 'BYTES', shape: [-1, 1], semantic: 'CATEGORICAL', columns: ['flag'] },
       { name: 'at', datatype: 'INT64', shape: [-1, 1], semantic: 'TIMESTAMP_MS', columns: ['at'] },
     ]);
-    // The one of the five codes that has no weight of its own was seen all the same.
+    // One of the five codes has no weight of its own, but its category is recorded too.
     expect(specs.map(({ columns }) => columns![0]!.categories?.toSorted())).toEqual([
       undefined,
       ['0', '1', '2', '3', '4'],
@@ -91,7 +91,7 @@ describe('a model over numbers, categories and times', () => {
     });
     const metadata = metadataOf(decodeModel(await readFile(outcome.modelPath)));
     expect(JSON.parse(metadata.classes!)).toEqual(['early', 'late']);
-    // What is proven from the file cannot stand in the file.
+    // What is proven from the file cannot be stored in the file.
     const { rowIndependence: _, ...written } = outcome.signature;
     expect(JSON.parse(metadata.signature!)).toEqual(written);
 

@@ -81,7 +81,7 @@ describe('a local training', () => {
         seed: 3,
       },
     ],
-  ])('killed with -9 and resumed, ends as if never broken: %s', async (_, dataset, config) => {
+  ])('killed with -9 and resumed, ends like an uninterrupted one: %s', async (_, dataset, config) => {
     const whole = await trainModel(dataset, config);
     const killAt = Math.max(1, Math.floor(whole.outcome.epochsRun / 2));
     const broken = start(dataset, config, {
@@ -105,7 +105,7 @@ describe('a local training', () => {
     expect(resumed.outcome.metrics).toEqual(whole.outcome.metrics);
   });
 
-  it('is cancelled at once, and its process is gone', async () => {
+  it('is cancelled at once, and its process ends', async () => {
     let begun: () => void;
     const firstEpoch = new Promise<void>((resolve) => {
       begun = resolve;
@@ -136,7 +136,7 @@ describe('a local training', () => {
     await until(() => !isAlive(running.pid!));
   });
 
-  it('ends when its parent is gone', async () => {
+  it('ends with its parent', async () => {
     const workDir = temporaryFolder();
     const config = trainingConfigSchema.parse({
       ...network,
@@ -162,7 +162,7 @@ describe('a local training', () => {
     await until(() => !isAlive(child));
   });
 
-  it('refuses a truncated, an altered and a foreign checkpoint', async () => {
+  it('refuses an incomplete, a changed and a foreign checkpoint', async () => {
     const { checkpoints } = await trainModel(cars, network);
     const [file] = checkpoints.slice(-1).map((report) => report.path);
     const bytes = readFileSync(file!);
@@ -193,7 +193,7 @@ describe('a local training', () => {
     expect(outcome.stoppedEarly).toBe(true);
     expect(outcome.epochsRun).toBeLessThan(300);
     expect(outcome.bestEpoch).toBe(outcome.epochsRun - patience);
-    // The same training without early stopping, ended at the best epoch, is the same model.
+    // The same training without early stopping, ended at the best epoch, gives the same model.
     const ended = await trainModel(cars, {
       ...config,
       earlyStopping: undefined,
@@ -205,7 +205,7 @@ describe('a local training', () => {
     expect((await readdir(workDir)).filter((name) => name.startsWith('checkpoint-')).length).toBeLessThanOrEqual(2);
   });
 
-  it('says so when the learning rate makes it diverge', async () => {
+  it('reports when the learning rate makes it diverge', async () => {
     const diverging = {
       ...network,
       hyperparameters: { ...network.hyperparameters, learningRate: 10, hiddenLayers: Array<number>(8).fill(256) },

@@ -37,7 +37,7 @@ const numeric = (...columns: string[]): ConfigInput['features'] =>
   columns.map((column) => ({ column, kind: 'NUMERIC' }));
 const categorical = (...columns: string[]): ConfigInput['features'] =>
   columns.map((column) => ({ column, kind: 'CATEGORICAL' }));
-/** Full batches: Adam then walks to the optimum that scikit-learn's solvers find. */
+/** Full batches: Adam then reaches the optimum that scikit-learn's solvers find. */
 const hyperparameters = {
   optimizer: 'ADAM',
   epochs: 1500,
@@ -170,8 +170,8 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     });
     expect(outcome.stoppedEarly).toBe(true);
     const { inertia, holdout_inertia, holdout_labels } = reference.irisClusters;
-    // scikit-learn keeps the best of twenty starts; one start may end in a neighbouring optimum that is as good but for
-    // a row or two.
+    // scikit-learn keeps the best of twenty starts; one start may end in a neighbouring optimum that is equally good
+    // except for a row or two.
     expect(epochs.at(-1)!.metrics['train.inertia']! / inertia).toBeLessThan(1.002);
     expect(Math.abs(outcome.metrics['holdout.inertia']! / holdout_inertia - 1)).toBeLessThan(0.01);
     const agreeing = new Map<string, number>();

@@ -15,7 +15,7 @@ import type { CheckpointReport, EpochReport, TrainingHooks, TrainingOutcome } fr
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The training process runs from dist: build it where `npm test` has not, or where a source is newer. */
+/** The training process runs from dist: builds it when `npm test` has not, or when a source is newer. */
 export function ensureBuilt(): void {
   const entry = path.join(root, 'dist/training/local-child.js');
   const sources = globSync('src/{training,child-task,adapters,inference,modules}/**/*.ts', { cwd: root });
@@ -28,7 +28,7 @@ export function ensureBuilt(): void {
       cwd: root,
     },
   );
-  // Type errors elsewhere are the type check's business: the compiler writes its output all the same.
+  // Type errors elsewhere are found by the type check: the compiler writes its output in any case.
   if (!existsSync(entry)) throw new Error(`The build failed: ${stdout.toString()}`);
 }
 
@@ -103,12 +103,12 @@ export function start(
 export async function trainModel(dataset: Table, input: ConfigInput, resumeFromPath?: string): Promise<Finished> {
   const started = start(dataset, input, {}, resumeFromPath);
   const outcome = await started.running.outcome;
-  // Whatever is trained here, its requests may run together.
+  // Requests of every model that is trained here may run in one batch.
   expect(outcome.signature.rowIndependence).toEqual({ proven: true, reason: null });
   return { ...started, outcome };
 }
 
-/** The exported model in ONNX Runtime, as any client would run it. */
+/** Runs the exported model in ONNX Runtime, as any client would. */
 export async function runModel(modelPath: string, inputs: readonly Tensor[]): Promise<Record<string, RuntimeTensor>> {
   const session = await InferenceSession.create(modelPath);
   const feeds = inputs.map(({ name, datatype, data, shape }) => {

@@ -10,7 +10,7 @@ import { createSession } from '../../src/training/session.js';
 
 const PARTS = Object.keys(CYCLES) as CyclePart[];
 
-it('computes the parts of any timestamp as the trainer does, to the last bit', async () => {
+it('computes the parts of any timestamp exactly like the trainer', async () => {
   const b = new GraphBuilder('g/');
   b.input('at', 'int64', ['rows', 1]);
   const times = new TimeGraph(b);

@@ -1,1 +1,1 @@
-"""Conversion of models of other frameworks to ONNX, with the agreement of both checked on sample input."""
+"""Converts models of other frameworks to ONNX, and compares both models on sample rows."""

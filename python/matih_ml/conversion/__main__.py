@@ -1,4 +1,4 @@
-"""Converts one model, in a process of its own: unpickling a model runs whatever its author put into it.
+"""Converts one model in its own process, because unpickling a model runs the code of its author.
 
 Usage: python -m matih_ml.conversion REQUEST RESULT, both JSON files.
 

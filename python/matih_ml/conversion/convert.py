@@ -1,4 +1,4 @@
-"""The way from a folder with an MLmodel file to a checked model.onnx."""
+"""Makes a checked model.onnx from a folder with an MLmodel file."""
 
 import os
 from importlib import import_module, metadata
@@ -10,7 +10,7 @@ import yaml
 
 from .sample import Sample, read_sample
 
-# What each framework's conversion imports, by the name of its extra.
+# The modules that the conversion of each framework imports, by the name of its extra.
 NEEDED = {
     "sklearn": ["sklearn", "skl2onnx", "pandas"],
     "xgboost": ["xgboost", "onnxmltools", "skl2onnx", "sklearn", "pandas"],
@@ -56,7 +56,7 @@ def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: fl
     try:
         expected = converter.predict(model, sample)
     except Exception as error:
-        # Many models take no missing values.
+        # Many models accept no missing values.
         complete = sample.complete()
         if len(complete) in (0, len(sample)):
             kind = "random rows" if sample.source == "GENERATED" else "these sample rows"
@@ -94,7 +94,7 @@ def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: fl
 
 
 def columns_of(converter, model, sample: Sample) -> list[dict] | None:
-    """The columns that fill the model's input, in order: as the sample names them, or as the model has kept them."""
+    """The columns that fill the model's input, in order: the names of the sample, or those that the model has stored."""
     if sample.columns is not None:
         kinds = {"b": "BOOLEAN", "O": "STRING", "U": "STRING"}
         return [{"name": str(name), "type": kinds.get(column.dtype.kind, "NUMBER")} for name, column in sample.columns.items()]
@@ -105,7 +105,7 @@ def columns_of(converter, model, sample: Sample) -> list[dict] | None:
 
 
 def classes_of(model) -> list[str] | None:
-    """The class of each probability, in order, as the training data spells it; None for what does not classify into one of several."""
+    """The class of each probability, in order, as the training data spells it; None for a model that does not predict one of several classes."""
     classes = getattr(model, "classes_", None) if hasattr(model, "predict_proba") else None
     try:
         names = [str(name) for name in np.asarray(classes)] if classes is not None and np.ndim(classes) == 1 else []
@@ -115,7 +115,7 @@ def classes_of(model) -> list[str] | None:
 
 
 def attempt(converter, model, sample: Sample, expected: list[np.ndarray], path: str, precision: str) -> dict:
-    """One try in one precision: single is what most engines prefer, double agrees where single rounds across a threshold."""
+    """One attempt with one precision: most runtimes prefer single; double also agrees when single precision rounds across a threshold."""
     converter.export(model, sample, path, precision)
     name_default_opset(path)
     absolute, scaled = differences(expected, run_onnx(path, sample, precision))
@@ -124,7 +124,7 @@ def attempt(converter, model, sample: Sample, expected: list[np.ndarray], path: 
 
 
 def name_default_opset(path: str) -> None:
-    """A graph of trees alone comes without the standard operators' version, which the format wants nevertheless."""
+    """A graph that has only trees does not state the version of the standard operator set, but the format requires it."""
     model = onnx.load(path, load_external_data=False)
     if not any(entry.domain in ("", "ai.onnx") for entry in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid("", 15))
@@ -139,7 +139,7 @@ def run_onnx(path: str, sample: Sample, precision: str) -> list[np.ndarray]:
 
 
 def differences(expected: list[np.ndarray], got: list[np.ndarray]) -> tuple[float, float]:
-    """Largest |a - b| and |a - b| / max(1, |a|) over all outputs; labels that differ count as 1."""
+    """The largest |a - b| and |a - b| / max(1, |a|) over all outputs; labels that differ count as 1."""
     if len(expected) != len(got):
         raise ValueError(f"the original gives {len(expected)} outputs, the converted model {len(got)}")
     absolute = scaled = 0.0

@@ -26,7 +26,7 @@ def feature_count(model) -> int:
 
 def feature_names(model) -> list[str] | None:
     names = model.feature_name() if isinstance(model, lightgbm.Booster) else list(model.feature_name_)
-    # What it calls those that came without names.
+    # LightGBM's names for columns without names.
     return None if names == [f"Column_{i}" for i in range(len(names))] else names
 
 
@@ -35,7 +35,7 @@ def predict(model, sample: Sample) -> list[np.ndarray]:
     if not isinstance(model, lightgbm.Booster):
         return answers(model, frame)
     predicted = np.asarray(model.predict(frame))
-    # What the converter makes of a booster that classifies: labels, then the probabilities of every class.
+    # The outputs that the converter makes for a classifier: labels, then the probabilities of every class.
     objective = model.params.get("objective") or str(model.dump_model().get("objective", ""))
     if objective.startswith("binary"):
         return [(predicted > 0.5).astype(np.int64), np.stack([1 - predicted, predicted], axis=1)]

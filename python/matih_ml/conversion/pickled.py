@@ -1,4 +1,4 @@
-"""Reading pickled models; only in the conversion's own process."""
+"""Reads pickled models; only used in the process of the conversion."""
 
 import os
 import pickle
@@ -9,12 +9,12 @@ def load_pickled(path: str):
     if kind == ".skops":
         from skops import io
 
-        # No more than this process may do anyhow: it is there to be trusted with nothing.
+        # The code of the model can do no more than this process may do, and the process has no rights.
         return io.load(path, trusted=io.get_untrusted_types(file=path))
     if kind == ".joblib":
         import joblib
 
         return joblib.load(path)
     with open(path, "rb") as file:
-        # What cloudpickle writes needs its module, not another loader.
+        # A file of cloudpickle needs its module, but no other loader.
         return pickle.load(file)

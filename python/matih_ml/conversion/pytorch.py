@@ -15,7 +15,7 @@ def load(model_dir: str, flavor: dict):
     folder = os.path.join(model_dir, flavor["model_data"])
     traced = os.path.join(folder, "model.pt2")
     if os.path.exists(traced):
-        # What MLflow 3 writes unless it is told otherwise: a traced graph, which is as it was in its evaluation already.
+        # MLflow 3's default format: a traced graph, which is in evaluation mode already.
         return torch.export.load(traced).module()
     return torch.load(os.path.join(folder, "model.pth"), map_location="cpu", weights_only=False).eval()
 

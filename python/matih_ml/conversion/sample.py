@@ -1,4 +1,4 @@
-"""Rows on which the original and the converted model are compared."""
+"""The rows on which the original and the converted model are compared."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class Sample:
         return Sample(self.source, columns={name: column[~missing] for name, column in self.columns.items()})
 
     def frame(self):
-        """As the framework's own Python code takes it."""
+        """The rows in the form that the framework's own Python code takes."""
         if self.columns is None:
             return self.array
         import pandas
@@ -45,7 +45,7 @@ class Sample:
         return np.stack([column.astype(np.float64) for column in self.columns.values()], axis=1)
 
     def feed(self, inputs, precision: str) -> dict[str, np.ndarray]:
-        """What the converted model takes: one tensor for all columns, or one per column."""
+        """The inputs of the converted model: one tensor for all columns, or one per column."""
         real = np.float32 if precision == "single" else np.float64
         if len(inputs) == 1 and (self.columns is None or len(self.columns) > 1 or inputs[0].name not in self.columns):
             return {inputs[0].name: typed(self.matrix(), inputs[0].type, real)}
@@ -60,7 +60,7 @@ def typed(values: np.ndarray, onnx_type: str, real) -> np.ndarray:
 
 
 def read_sample(model_dir: str, mlmodel: dict, rows: dict | None, model, feature_count: Callable[[], int]) -> Sample:
-    """Given rows, else the input example that was logged with the model, else random ones."""
+    """The given rows; otherwise the input example that was logged with the model; otherwise random rows."""
     columns = signature_columns(mlmodel)
     if rows is not None:
         given = from_rows(rows["columns"], rows["rows"], "DATASET")

@@ -32,7 +32,7 @@ def predict(model, sample: Sample) -> list[np.ndarray]:
 
 
 def answers(model, frame) -> list[np.ndarray]:
-    """In the order of the converted model's outputs: the label and the probabilities of a classifier, else the prediction."""
+    """The answers in the order of the converted model's outputs: label and probabilities of a classifier, otherwise the prediction."""
     predicted = np.asarray(model.predict(frame))
     return [predicted, np.asarray(model.predict_proba(frame))] if hasattr(model, "predict_proba") else [predicted]
 
@@ -44,7 +44,7 @@ def export(model, sample: Sample, path: str, precision: str) -> None:
     if not numeric and not by_column:
         raise ValueError("columns of text need a ColumnTransformer that says what becomes of each")
     if by_column:
-        # A whole number that other rows hold as a real one must be accepted.
+        # A whole number must be accepted in a column where other rows have fractions.
         kinds = {"b": BooleanTensorType, "O": StringTensorType, "U": StringTensorType}
         types = [(name, kinds.get(column.dtype.kind, real)([None, 1])) for name, column in sample.columns.items()]
     else:
@@ -58,7 +58,7 @@ def export(model, sample: Sample, path: str, precision: str) -> None:
 
 
 def needs_columns(model) -> bool:
-    """Whether some step picks columns by their names."""
+    """Whether a step selects columns by their names."""
     return any(type(part).__name__ == "ColumnTransformer" for part in [model, *steps_of(model)])
 
 
@@ -68,7 +68,7 @@ def steps_of(model) -> list:
 
 
 def name_inputs(exported, names: list[str]) -> None:
-    """The converter writes names as identifiers; callers know the columns as the data names them."""
+    """The converter turns names into identifiers, but callers know the names of the data."""
     changed = {entry.name: name for name in names for entry in exported.graph.input if entry.name == re.sub(r"\W", "_", name)}
     for entry in exported.graph.input:
         entry.name = changed.get(entry.name, entry.name)

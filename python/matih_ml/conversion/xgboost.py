@@ -12,7 +12,7 @@ from .sample import Sample
 from .sklearn import answers
 
 CONVERTER = "onnxmltools"
-# Its trees compare single-precision numbers.
+# XGBoost's trees compare single-precision numbers.
 PRECISIONS = ("single",)
 
 
@@ -49,7 +49,7 @@ def predict(model, sample: Sample) -> list[np.ndarray]:
 
 def export(model, sample: Sample, path: str, precision: str) -> None:
     booster = booster_of(model)
-    # The converter knows features by their numbers alone.
+    # The converter knows features only by their numbers.
     names, booster.feature_names = booster.feature_names, None
     try:
         exported = convert_xgboost(model, initial_types=[("input", FloatTensorType([None, feature_count(model)]))])

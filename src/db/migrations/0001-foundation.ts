@@ -1,4 +1,4 @@
-// one file because a migration is one version of the schema.
+// One file, because a migration is one step of the schema.
 import { Migration } from '@mikro-orm/migrations';
 import { createTables, dropTables } from './tables.js';
 
@@ -243,12 +243,12 @@ const TABLES: Record<string, string> = {
 };
 
 /**
- * A value can be longer than an index takes. A column and not an expression: row-level security keeps expressions from
- * indexes.
+ * A value can be too long for an index. This is a column and not an expression, because with row-level security
+ * PostgreSQL does not use indexes on expressions.
  */
 const VALUE_HASH = 'value_hash bigint not null generated always as (hashtextextended(value, 0)) stored';
 
-/** Tables without an id of their own: bulk rows keyed by what they belong to. */
+/** Tables without an id column: many rows, whose key is that of their owner. */
 const BULK_TABLES: Record<string, string> = {
   run_param: `
     tenant text not null, run_id uuid not null, key text not null, value text not null, ${VALUE_HASH},
@@ -263,8 +263,8 @@ const BULK_TABLES: Record<string, string> = {
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
   staged_object: `
     tenant text not null, object_key text primary key, created_at timestamptz not null default clock_timestamp()`,
-  // No foreign key: checking one per point takes a third of a bulk insert. Points come only with their run's counter
-  // row locked.
+  // No foreign key: checking one per point takes a third of a bulk insert. Points are added only while the run's
+  // counter row is locked.
   metric_point: `
     tenant text not null, run_id uuid not null, key text not null, step bigint not null, logged_at timestamptz not null,
     value double precision not null, seq bigint not null,
@@ -286,8 +286,8 @@ const BULK_TABLES: Record<string, string> = {
     score_sum double precision not null default 0,
     primary key (deployment_id, minute),
     foreign key (tenant, deployment_id) references deployment (tenant, id) on delete cascade`,
-  // How far monitoring has judged a deployment's traffic: logged rows up to a place, counters up to what was counted
-  // since a minute.
+  // How much of a deployment's traffic monitoring has analysed: logged rows up to a place, counters up to what was
+  // counted since a minute.
   monitoring_cursor: `
     tenant text not null, deployment_id uuid primary key,
     logged_after timestamptz not null, logged_after_id uuid not null,
@@ -336,7 +336,7 @@ const INDEXES = [
 
 export class Migration0001 extends Migration {
   override async up(): Promise<void> {
-    // A server may have taken this from everybody.
+    // The server may have revoked this from the public.
     this.addSql(`grant usage on schema public to matih_app, matih_system`);
     for (const statement of createTables(TABLES, BULK_TABLES)) this.addSql(statement);
     for (const index of INDEXES) this.addSql(index);

@@ -2,7 +2,7 @@ import { Migration } from '@mikro-orm/migrations';
 import { createTables, dropTables } from './tables.js';
 
 const TABLES: Record<string, string> = {
-  // Data that code outside this service says it read or wrote: a reference with a digest, not a stored file.
+  // Data that external code has read or written: a reference with a digest, not a stored file.
   logged_dataset: `
     run_id uuid not null,
     direction text not null check (direction in ('INPUT', 'OUTPUT')),
@@ -17,7 +17,7 @@ const TABLES: Record<string, string> = {
     unique (tenant, run_id, direction, name, digest),
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade,
     foreign key (tenant, dataset_id) references dataset (tenant, id) on delete set null (dataset_id)`,
-  // A model as a run made it, before anybody registers it: files, parameters, tags and metrics of its own.
+  // A model as a run created it, before registration: with its own files, parameters, tags and metrics.
   logged_model: `
     experiment_id uuid not null,
     run_id uuid,
@@ -33,7 +33,7 @@ const TABLES: Record<string, string> = {
     updated_at timestamptz not null default date_trunc('milliseconds', clock_timestamp()),
     foreign key (tenant, experiment_id) references experiment (tenant, id) on delete cascade,
     foreign key (tenant, run_id) references run (tenant, id) on delete set null (run_id)`,
-  // Which logged models a run read, and which it made at which step.
+  // Which logged models a run read, and which it created at which step.
   run_model: `
     run_id uuid not null,
     logged_model_id uuid not null,
@@ -51,7 +51,7 @@ const TABLES: Record<string, string> = {
     unique (tenant, model_id, alias),
     foreign key (tenant, model_id) references model (tenant, id) on delete cascade,
     foreign key (tenant, model_version_id) references model_version (tenant, id) on delete cascade`,
-  // What somebody decided about bringing a version to a stage; the newest word of each person counts.
+  // A person's decision about the next stage of a version; the newest decision of each person counts.
   approval: `
     model_version_id uuid not null,
     to_stage text not null check (to_stage in ('STAGING', 'PRODUCTION')),
@@ -98,8 +98,8 @@ const TABLES: Record<string, string> = {
     unique (tenant, webhook_id, event_id, redelivery),
     foreign key (tenant, webhook_id) references webhook (tenant, id) on delete cascade,
     foreign key (tenant, event_id) references event (tenant, id) on delete cascade`,
-  // An upload whose parts clients send straight to the object store: for mutations, or on its way to a path of a run or
-  // logged model.
+  // An upload whose parts clients send directly to the object store: for a mutation, or for a path of a run or logged
+  // model.
   direct_upload: `
     file_name text not null,
     object_key text not null,
@@ -113,7 +113,7 @@ const TABLES: Record<string, string> = {
     check (num_nonnulls(run_id, logged_model_id) = num_nonnulls(path)),
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade,
     foreign key (tenant, logged_model_id) references logged_model (tenant, id) on delete cascade`,
-  // What a thing of ours is called in another tracking server: made by an import from it, or by mirroring to it.
+  // The id of an object in another tracking server. An import from that server, or mirroring to it, creates the row.
   external_ref: `
     server text not null,
     kind text not null check (kind in ('EXPERIMENT', 'RUN', 'MODEL', 'MODEL_VERSION', 'LOGGED_MODEL')),
@@ -124,7 +124,7 @@ const TABLES: Record<string, string> = {
     unique (tenant, server, kind, local_id)`,
 };
 
-/** Tables without an id of their own: bulk rows keyed by what they belong to. */
+/** Tables without an id column: many rows, whose key is that of their owner. */
 const BULK_TABLES: Record<string, string> = {
   logged_model_metric: `
     tenant text not null, logged_model_id uuid not null, run_id uuid not null, key text not null, step bigint not null, logged_at timestamptz not null,
@@ -132,8 +132,8 @@ const BULK_TABLES: Record<string, string> = {
     primary key (logged_model_id, run_id, key, step, logged_at, value, dataset_name, dataset_digest),
     foreign key (tenant, logged_model_id) references logged_model (tenant, id) on delete cascade,
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
-  // The least and the greatest value of stretches of a long metric's points: made by the first read of it, and so long
-  // as its run is.
+  // The least and the greatest value of blocks of a long metric's points. The first read of the metric creates them,
+  // and they exist as long as the run.
   metric_summary: `
     tenant text not null, run_id uuid not null, key text not null, width bigint not null check (width > 0), next_seq bigint not null,
     primary key (tenant, run_id, key),
@@ -143,7 +143,7 @@ const BULK_TABLES: Record<string, string> = {
     low double precision not null, low_seq bigint not null, high double precision not null, high_seq bigint not null, nan_seq bigint not null,
     primary key (run_id, key, block),
     foreign key (tenant, run_id, key) references metric_summary (tenant, run_id, key) on delete cascade`,
-  // What a job needs to know and nobody may read; gone with the job's end.
+  // What a job needs to know and nobody may read; deleted when the job ends.
   job_secret: `
     tenant text not null, job_id uuid not null primary key, secret jsonb not null,
     foreign key (tenant, job_id) references job (tenant, id) on delete cascade`,
@@ -151,7 +151,7 @@ const BULK_TABLES: Record<string, string> = {
     tenant text not null, run_id uuid not null, seq bigint not null, logged_at timestamptz not null, stream text not null, line text not null,
     primary key (run_id, seq),
     foreign key (tenant, run_id) references run (tenant, id) on delete cascade`,
-  // Things that have changed since they were last mirrored: marked in the transaction of the change.
+  // Objects that have changed since they were last mirrored; marked in the transaction of the change.
   mirror_task: `
     tenant text not null, kind text not null, local_id uuid not null, changed_at timestamptz not null default clock_timestamp(),
     failures int not null default 0, not_before timestamptz not null default clock_timestamp(), error text,
@@ -170,20 +170,21 @@ const ALTERATIONS = [
      add deleted_at timestamptz,
      add last_log_seq bigint not null default 0,
      add foreign key (tenant, parent_run_id) references run (tenant, id) on delete set null (parent_run_id)`,
-  // Values can be longer than an index takes: what they begin with orders them, and finds those with a given beginning.
+  // Values can be too long for an index. Their beginning is used for the order, and to find values with a given
+  // beginning.
   ...['run_param', 'run_tag'].flatMap((table) => [
     `alter table ${table} add value_start text collate "C" not null generated always as (left(value, 100)) stored`,
     `create index ${table}_by_start on ${table} (tenant, key, value_start, run_id)`,
-    // A value mostly belongs to one key: taken for independent, a search would look for its runs where there are far
-    // more of them.
+    // A value mostly belongs to one key. If PostgreSQL considered them independent, a search would estimate far too
+    // many runs.
     `create statistics ${table}_statistics on key, value_start from ${table}`,
   ]),
-  // MLflow's order of a search.
+  // The order of MLflow's run search.
   `create index run_by_start on run (tenant, started_at desc, id)`,
   `create index run_by_name on run (tenant, name collate "C", started_at desc, id)`,
   `create index run_by_parent on run (tenant, parent_run_id) where parent_run_id is not null`,
   `create index run_deleted on run (tenant, deleted_at) where state = 'DELETED'`,
-  // A version that came with files of another framework has no model.onnx until a conversion makes one.
+  // A version with files of another framework has no model.onnx until a conversion makes one.
   `alter table model_version
      alter source_key drop not null,
      alter object_key drop not null,
@@ -238,7 +239,7 @@ const ALTERATIONS = [
   `create index mirror_task_due on mirror_task (not_before)`,
 ];
 
-/** Back to what 0001 made: things that it had no place for are gone. */
+/** Returns to the schema of 0001; rows that it cannot hold are deleted. */
 const UNDONE = [
   `drop index run_by_start, run_by_name`,
   `alter table run_param drop value_start`,
@@ -270,9 +271,7 @@ const UNDONE = [
   `alter table experiment drop is_default, drop artifact_location, drop deleted_at`,
 ];
 
-/**
- * Nested and deletable runs, datasets and models as clients log them, the registry in depth, other tracking servers.
- */
+/** Nested and deletable runs, datasets and models as clients log them, a fuller registry, other tracking servers. */
 export class Migration0002 extends Migration {
   override async up(): Promise<void> {
     for (const statement of createTables(TABLES, BULK_TABLES)) this.addSql(statement);

@@ -2,21 +2,22 @@ import { Migration } from '@mikro-orm/migrations';
 import { createTables, dropTables } from './tables.js';
 
 const BULK_TABLES: Record<string, string> = {
-  // Up to which seq rows of a tenant's log may be gone: who asks for what follows an earlier one would miss some.
+  // Rows of a tenant's log up to this seq may be deleted: a client that asks for what follows an earlier one would miss
+  // some.
   log_floor: `
     tenant text not null, log text not null, seq bigint not null,
     primary key (tenant, log)`,
 };
 
-/** Old events, steps of jobs, traffic and audit rows may be forgotten. */
+/** Old events, steps of jobs, traffic and audit rows can be deleted. */
 export class Migration0003 extends Migration {
   override async up(): Promise<void> {
     for (const statement of createTables({}, BULK_TABLES)) this.addSql(statement);
-    // With its event a delivery goes too, which has to be found.
+    // The deliveries of an event are deleted with it, and must be found.
     this.addSql(
       `create index webhook_delivery_by_event on webhook_delivery (tenant, event_id) where event_id is not null`,
     );
-    // Only work of the service itself: no request removes an audit row.
+    // Only work of the service itself: no request deletes an audit row.
     this.addSql(`grant delete on audit_log to matih_system`);
   }
 

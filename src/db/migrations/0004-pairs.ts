@@ -3,9 +3,9 @@ import { Migration } from '@mikro-orm/migrations';
 const TABLES = ['run_param', 'run_tag'];
 
 /**
- * Runs with a given parameter or tag are found by one number of tenant, key and value. An index of the three texts
- * compares them at each step of its way down, which takes three times as long; and a search that has other conditions
- * goes that way for each of its candidates.
+ * Runs with a given parameter or tag are found by one hash of tenant, key and value. An index of the three texts
+ * compares them at each level, which takes three times as long; and a search with other conditions does this for each
+ * of its candidates.
  */
 export class Migration0004 extends Migration {
   override async up(): Promise<void> {
@@ -14,7 +14,8 @@ export class Migration0004 extends Migration {
         `alter table ${table} drop value_hash, add pair_hash bigint not null
            generated always as (hashtextextended(value, hashtextextended(key, hashtextextended(tenant, 0)))) stored`,
       );
-      // What a number stands for is in the index too: of two pairs that share one, the other is not found.
+      // The index also contains the texts behind the hash: when two pairs have the same hash, only the right one is
+      // found.
       this.addSql(`create index ${table}_by_pair on ${table} (pair_hash, run_id) include (tenant, key, value_start)`);
       this.addSql(`create statistics ${table}_pairs on pair_hash, key, value_start from ${table}`);
     }

@@ -1,8 +1,8 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * CSV and JSON files are read once, into tables whose columns are typed by what is recorded of them; later reads never
- * guess again.
+ * CSV and JSON files are read once, into tables. The types of their columns are recorded, and later reads never guess
+ * again.
  */
 export class Migration0005 extends Migration {
   override async up(): Promise<void> {

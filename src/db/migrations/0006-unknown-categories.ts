@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** An endpoint can refuse categories that its model never saw. */
+/** An endpoint can refuse categories that its model does not know. */
 export class Migration0006 extends Migration {
   override async up(): Promise<void> {
     this.addSql(

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** An endpoint or a deployment can say that its requests never run together. */
+/** An endpoint or a deployment can forbid that its requests run in one batch. */
 export class Migration0008 extends Migration {
   override async up(): Promise<void> {
     for (const table of ['endpoint', 'deployment'])

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What a training tells of itself beside its metrics. */
+/** Warnings of a training, beside its metrics. */
 export class Migration0009 extends Migration {
   override async up(): Promise<void> {
     this.addSql(`alter table run add warnings jsonb not null default '[]'`);

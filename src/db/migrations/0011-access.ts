@@ -16,8 +16,8 @@ const TABLES: Record<string, string> = {
 };
 
 /**
- * Tokens that the service issues itself, and the keys that sign them, which are of all tenants and which no request can
- * read.
+ * Tokens that this service issues, and the keys that sign them. The keys belong to no tenant, and no request can read
+ * them.
  */
 export class Migration0011 extends Migration {
   override async up(): Promise<void> {

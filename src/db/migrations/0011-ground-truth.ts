@@ -2,7 +2,7 @@ import { Migration } from '@mikro-orm/migrations';
 import { createTables, dropTables } from './tables.js';
 
 const TABLES: Record<string, string> = {
-  // With what it judges beside it: the logged prediction is forgotten long before.
+  // With the answer that it is compared with, because the logged prediction is deleted long before.
   ground_truth: `
     endpoint_id uuid not null,
     deployment_id uuid not null,
@@ -24,7 +24,7 @@ const TABLES: Record<string, string> = {
     foreign key (tenant, deployment_id) references deployment (tenant, id) on delete cascade`,
 };
 
-/** Predictions are found by their request and keep their answers, and truths are recorded beside them. */
+/** Logged predictions can be found by their request and contain the answers; ground truth is recorded beside them. */
 export class Migration0011GroundTruth extends Migration {
   override async up(): Promise<void> {
     for (const statement of createTables(TABLES, {})) this.addSql(statement);

@@ -3,8 +3,8 @@ import { Migration } from '@mikro-orm/migrations';
 const COLUMNS = { run: 'run_id', logged_model: 'logged_model_id' };
 
 /**
- * What is in a folder of artifacts is found by its first letters in the order of bytes, whatever the database's own
- * order of letters is.
+ * The content of an artifact folder is found by the beginning of the path in byte order, whatever the collation of the
+ * database is.
  */
 export class Migration0012 extends Migration {
   override async up(): Promise<void> {

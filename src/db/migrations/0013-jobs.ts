@@ -1,22 +1,25 @@
 import { Migration } from '@mikro-orm/migrations';
 import { createTables, dropTables } from './tables.js';
 
-/** Kinds that older versions know. */
+/** Kinds of jobs that older releases know. */
 const KINDS = `'TRAINING', 'EVALUATION', 'VALIDATION', 'BATCH_INFERENCE', 'CONVERSION', 'GARBAGE_COLLECTION', 'RUN_ARCHIVE',
   'EXPERIMENT_EXPORT', 'EXPERIMENT_IMPORT', 'MLFLOW_IMPORT', 'RELEASE'`;
 
 const TABLES = {
-  // What a job is about. A job and its subjects are written in one transaction, in any order.
+  // The objects that a job is about. A job and its subjects are written in one transaction, in any order.
   job_subject: `
     tenant text not null, job_id uuid not null, type text not null check (type ~ '^[a-z][A-Za-z0-9]{0,49}$'), subject_id uuid not null,
     primary key (job_id, type, subject_id),
     foreign key (tenant, job_id) references job (tenant, id) on delete cascade deferrable initially deferred`,
 };
 
-/** The subjects that had columns alone. */
+/** The subjects that were only columns before. */
 const COLUMNS = { run: 'run_id', modelVersion: 'model_version_id', dataset: 'dataset_id', alert: 'alert_id' };
 
-/** A kind of job is any name; jobs have a priority, a parent, resources, subjects, and work that lives elsewhere. */
+/**
+ * A kind of job can have any name. Jobs get a priority, a parent, resources, subjects, and a handle for work that runs
+ * elsewhere.
+ */
 export class Migration0013Jobs extends Migration {
   override async up(): Promise<void> {
     this.addSql('alter table job drop constraint job_kind_check');

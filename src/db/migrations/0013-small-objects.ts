@@ -3,7 +3,7 @@ import { createTables, dropTables } from './tables.js';
 
 const BULK_TABLES = { small_object: `key text collate "C" primary key, tenant text not null, content bytea not null` };
 
-/** A file of a few bytes is in the transaction of the row that names it, instead of on a disk beside. */
+/** A file of a few bytes is a row in the transaction that names it, and not a file on a disk. */
 export class Migration0013 extends Migration {
   override async up(): Promise<void> {
     for (const statement of createTables({}, BULK_TABLES)) this.addSql(statement);

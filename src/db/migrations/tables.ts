@@ -1,6 +1,6 @@
 /**
- * Statements that make tables in which every row has its tenant, with forced row-level security behind the services'
- * own checks.
+ * Statements that create tables in which every row has its tenant, with forced row-level security in addition to the
+ * checks of the services.
  */
 export function createTables(tables: Record<string, string>, bulkTables: Record<string, string>): string[] {
   return [

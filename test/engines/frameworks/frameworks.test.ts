@@ -21,7 +21,7 @@ interface Row {
 
 interface Script {
   rows: Row[];
-  /** Probability of big by each framework itself. */
+  /** The probability of "big", computed by each framework itself. */
   torch: number[];
   keras: number[];
 }
@@ -75,7 +75,7 @@ it.each([
   ['pickled', 'pytorch', 'torch', true],
   ['keras', 'tensorflow', 'keras', false],
 ] as const)(
-  'a model %s of %s is converted, mapped, evaluated, promoted and answers as it does itself',
+  'a model %s of %s is converted, gets its columns, is evaluated and promoted, and answers like the original',
   async (name, framework, own, isNamed) => {
     const { modelId, version } = await converted(name);
     expect(version.conversion).toMatchObject({ state: 'CONVERTED', problem: null });

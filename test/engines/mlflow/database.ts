@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { engine } from '../engines.js';
 
 export interface MlflowDatabase {
-  /** As SQLAlchemy names it. */
+  /** The URL in SQLAlchemy's form. */
   store: string;
   query(sql: string): Promise<void>;
   drop(): Promise<void>;
@@ -14,7 +14,7 @@ export async function newMlflowDatabase(): Promise<MlflowDatabase> {
   const adminUrl = engine('MATIH_POSTGRES_ADMIN_URL');
   const name = `mlflow_${randomBytes(6).toString('hex')}`;
   const url = Object.assign(new URL(adminUrl), { pathname: `/${name}` }).href;
-  // Letters beyond ASCII have upper and lower case; the order of text is that of its characters.
+  // Letters outside of ASCII have upper and lower case; text is ordered by code point.
   await query(adminUrl, `CREATE DATABASE ${name} TEMPLATE template0 LC_CTYPE 'C.UTF-8' LC_COLLATE 'C'`);
   return {
     store: url.replace('postgresql:', 'postgresql+psycopg2:'),

@@ -8,7 +8,7 @@ import { engine } from '../engines.js';
 
 const TIMEOUT_MS = 100_000;
 
-/** Runs one of the scripts beside this file, in a folder of its own, and gives the JSON of its last line. */
+/** Runs one of the scripts beside this file, in its own folder, and returns the JSON of its last line. */
 export async function runPython<T>(
   script: string | URL,
   settings: Record<string, string>,
@@ -22,7 +22,7 @@ export async function runPython<T>(
       env: {
         PATH: process.env['PATH'],
         HOME: cwd,
-        // A server that answers 5xx is found out at once.
+        // A server that answers 5xx is noticed at once.
         MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0',
         GIT_PYTHON_REFRESH: 'quiet',
         ...settings,

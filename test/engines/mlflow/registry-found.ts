@@ -1,6 +1,6 @@
 export const MODEL_NAME = 'churn model (größe)';
 
-/** What registry_script.py finds, whichever server it runs against; its stages aside. */
+/** What registry_script.py must find on either server, except its stages. */
 export const FOUND = {
   root: [
     ['all', true],

@@ -10,7 +10,7 @@ import { engine } from '../engines.js';
 
 const STARTS_WITHIN_MS = 90_000;
 
-/** PyPI's `mlflow server` on a database and a folder of its own; what it holds outlives its process. */
+/** `mlflow server` from PyPI with its own database and folder; its data survives its process. */
 export class RealMlflow {
   private child: ReturnType<typeof spawn> | null = null;
 
@@ -20,7 +20,7 @@ export class RealMlflow {
     private readonly store: string,
   ) {}
 
-  /** `store` is the SQLAlchemy address of an empty database; a file of SQLite's when none is given. */
+  /** `store` is the SQLAlchemy URL of an empty database; a SQLite file when none is given. */
   static async start(store?: string): Promise<RealMlflow> {
     const folder = await mkdtemp(join(tmpdir(), 'matih-real-mlflow-'));
     const mlflow = new RealMlflow(
@@ -47,7 +47,7 @@ export class RealMlflow {
           MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false',
         },
         stdio: ['ignore', 'ignore', 'pipe'],
-        // A group of its own, so that its workers end with it.
+        // In its own process group, so that its workers end with it.
         detached: true,
       },
     );
@@ -61,7 +61,7 @@ export class RealMlflow {
     }
   }
 
-  /** Ends its processes at once; `begin` starts it again with what it holds. */
+  /** Kills its processes; `begin` starts it again with its data. */
   async kill(): Promise<void> {
     const { child } = this;
     this.child = null;

@@ -3,7 +3,7 @@ import type { Guide } from './recorder.js';
 
 const ENDPOINT = 'penguins';
 
-/** What became true of a prediction, and how good the endpoint is by that. */
+/** Ground truth of predictions, and the quality of the endpoint measured with it. */
 export async function groundTruthChapter(guide: Guide): Promise<void> {
   guide.chapter(
     'Ground truth',
@@ -35,7 +35,7 @@ export async function groundTruthChapter(guide: Guide): Promise<void> {
   await guide.run('liveQuality', { endpoint: ENDPOINT });
 }
 
-/** Tokens that the service issues itself. */
+/** Tokens that the service itself issues. */
 export async function accessChapter(guide: Guide): Promise<void> {
   const as = Role.ADMIN;
   guide.chapter('Tokens', 'By role, life and scope: [what the scopes allow](rest.md#tokens). For admins.');

@@ -4,7 +4,7 @@ interface Named {
   id: string;
 }
 
-/** Losses that a search over learning rates and depths might give, each setting with two seeds. */
+/** Losses that a search over learning rates and depths could give, each setting with two seeds. */
 const SWEEP = [0.3, 0.1, 0.03, 0.01].flatMap((lr, i) =>
   [2, 4].flatMap((depth, j) =>
     [1, 2].map((seed) => ({
@@ -39,7 +39,7 @@ async function sweep(guide: Guide): Promise<{ experimentId: string; runIds: stri
   return { experimentId, runIds };
 }
 
-/** Runs side by side, what many runs say together, and where things come from. */
+/** Comparison of runs, analysis of many runs, and lineage. */
 export async function comparisonChapter(guide: Guide, { versionId }: { versionId: string }): Promise<void> {
   guide.chapter(
     'Comparing runs',

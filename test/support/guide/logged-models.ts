@@ -5,7 +5,7 @@ interface Named {
   id: string;
 }
 
-/** What an MLflow client has logged, since GraphQL reads logged models and does not make them. */
+/** Models that an MLflow client has logged, because GraphQL only reads logged models. */
 async function logModel(guide: Guide, experimentId: string): Promise<string> {
   const { url, token } = guide.caller();
   const mlflow = new MlflowCaller(url, token);

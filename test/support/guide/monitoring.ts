@@ -8,7 +8,7 @@ interface Look {
   runMonitoring: { window: unknown; alerts: { id: string }[] };
 }
 
-/** Traffic that is not what the model learnt from: the alert, what it starts, and its end. */
+/** Traffic that differs from the training rows: the alert, what it starts, and its end. */
 export async function monitoringChapter(
   guide: Guide,
   { modelId, endpointId }: { modelId: string; endpointId: string },
@@ -68,7 +68,7 @@ export async function monitoringChapter(
   );
 }
 
-/** Everything that happened, as a stream that can be resumed. */
+/** All events, as a stream that can be resumed. */
 export async function eventsChapter(guide: Guide, { modelId }: { modelId: string }): Promise<void> {
   guide.chapter('Events', 'What happens in a model’s life, in the order in which it became true, each exactly once.');
   guide.task(

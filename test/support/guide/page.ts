@@ -9,8 +9,8 @@ const PATIENCE_MS = 60_000;
 const UPLOAD = /--data-binary @(\S+)[\s\S]*\/uploads\?fileName=([^'\s]+)/;
 
 /**
- * Does what a page tells its reader: uploads, runs each document with the variables below it, and puts in ids as they
- * come.
+ * Does what a page tells its reader: uploads files, runs each document with the variables below it, and fills in ids
+ * from the answers.
  */
 export async function followPage(caller: Caller, markdown: string): Promise<unknown> {
   const ids = new Map<string, string>();
@@ -39,7 +39,7 @@ async function ask(caller: Caller, document: string, variables: Record<string, u
   }
   for (const deadline = Date.now() + PATIENCE_MS; ;) {
     const { data, errors } = await caller.send<unknown>(document, variables);
-    // What a reader would do: the endpoint's model is still being loaded.
+    // A reader would retry: the endpoint's model is still being loaded.
     const isEarly = errors?.[0]?.extensions.code === 'UNAVAILABLE' && Date.now() < deadline;
     if (!isEarly) {
       expect(errors, JSON.stringify(errors)).toBeUndefined();

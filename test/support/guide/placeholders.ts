@@ -12,15 +12,15 @@ const MEASURED = /^(latency(P95)?Ms|sizeBytes)$/;
 const LATENCY_CHECK = 'latency_p95_ms';
 const SHOWN_ITEMS = 3;
 
-/** Turns what differs from run to run into words that stay: ids, times, hashes, measured times and sizes. */
+/** Replaces what differs from run to run by fixed words: ids, times, hashes, measured durations and sizes. */
 export class Placeholders {
   private readonly names = new Map<string, string>();
   private readonly counts = new Map<string, number>();
-  /** Numbers of the log that is being shown: they depend on what else happened meanwhile. */
+  /** Sequence numbers of the shown log, which depend on other events. */
   private sequence = new Map<number, string>();
   private isExact = false;
 
-  /** Begins to count sequence numbers anew; those of an exact log are shown as they are. */
+  /** Starts the sequence numbers again; those of an exact log are shown as they are. */
   newLog(isExact: boolean): void {
     this.sequence = new Map();
     this.isExact = isExact;
@@ -44,7 +44,7 @@ export class Placeholders {
     const owner = key === 'nodes' || key === 'edges' || key === 'node' ? parent : key;
     const fields = Object.entries(value);
     if (fields.some(([, item]) => item === LATENCY_CHECK)) return { ...value, got: '<ms>' };
-    // A subject is called by what it is where the same answer says it.
+    // A subject gets the name of its kind, if the same answer has it.
     const last = fields.filter(([name]) => name === 'subjectId');
     const shown = new Map(
       [...fields.filter(([name]) => name !== 'subjectId'), ...last].map(([name, item]) => [

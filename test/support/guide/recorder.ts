@@ -18,7 +18,7 @@ export const operations: ReadonlyMap<string, string> = new Map(
     .map((file) => [file.replace('.graphql', ''), readFileSync(OPERATIONS + file, 'utf8').trim()]),
 );
 
-/** A document without the freedom of its layout. */
+/** A document with a normalized layout. */
 export const normalised = (document: string): string => print(parse(document));
 
 const PATIENCE_MS = 60_000;
@@ -27,11 +27,11 @@ type Variables = Record<string, unknown>;
 
 interface Shown {
   as?: Role;
-  /** False: run it, show nothing. */
+  /** False: runs it without showing anything. */
   show?: boolean;
 }
 
-/** Runs operations against a real service and writes down what it did. */
+/** Runs operations on a real service and records them. */
 export class Guide {
   readonly placeholders = new Placeholders();
   readonly used = new Set<string>();
@@ -97,7 +97,7 @@ export class Guide {
     this.json({ message: error.message, extensions: error.extensions });
   }
 
-  /** Follows a subscription until `enough`; shows the items that `shown` picks. */
+  /** Follows a subscription until `enough`; shows the items that `shown` selects. */
   async follow<T>(
     operation: string,
     variables: Variables,
@@ -114,7 +114,7 @@ export class Guide {
     return items;
   }
 
-  /** Asks again and again until the answer is as wanted; shows the last one. */
+  /** Repeats a query until the answer is as expected; shows the last one. */
   async until<T>(operation: string, variables: Variables, wanted: (data: T) => boolean, shown: Shown = {}): Promise<T> {
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
@@ -153,8 +153,7 @@ export class Guide {
   }
 
   /**
-   * Runs a document from elsewhere, with its own values and with the ids that the guide has made: `$runId` is that of
-   * the first run.
+   * Runs a document from elsewhere, with its own values and with ids of the guide: `$runId` is the id of the first run.
    */
   async try(document: string, where: string, given: Variables = {}): Promise<void> {
     const operation = getOperationAST(parse(document));

@@ -3,8 +3,8 @@ import type { Guide } from './recorder.js';
 import type { Registry } from './registry.js';
 
 /**
- * What people agree on about versions: names, labels, demands, approvals, words. The first version stands in
- * DEVELOPMENT again.
+ * What people add to versions: aliases, tags, gate policies, approvals, comments. The first version is in DEVELOPMENT
+ * again.
  */
 export async function agreementChapter(
   guide: Guide,

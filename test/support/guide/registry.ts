@@ -94,7 +94,7 @@ export async function registryChapter(guide: Guide, { runId }: { runId: string }
   return { modelId, firstVersionId: modelVersionId };
 }
 
-/** A second version that must hold its own beside the first: the shadow, the promotion, there and back. */
+/** A second version that must prove itself against the first: the shadow, the promotion, a rollback and another. */
 export async function secondVersion(
   guide: Guide,
   { modelId, experimentId, datasetId }: { modelId: string; experimentId: string; datasetId: string },

@@ -5,7 +5,7 @@ interface Named {
   id: string;
 }
 
-/** Runs in runs, what they print and read, their notes, and how they come to an end for good. */
+/** Nested runs, what they print and read, their notes, and how they are deleted permanently. */
 export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: string }): Promise<void> {
   guide.chapter(
     'The life of a run',

@@ -1,7 +1,7 @@
 import type { Guide } from './recorder.js';
 import type { Registry } from './registry.js';
 
-/** What a script calls that is run again and again: here everything is there already. */
+/** The calls of a script that runs repeatedly: here all objects exist already. */
 export async function scriptingChapter(
   guide: Guide,
   { modelId, versionId }: Pick<Registry, 'modelId'> & { versionId: string },

@@ -18,7 +18,7 @@ const ENDPOINT = 'penguins';
 const ROW = { beak_length: 39.1, beak_depth: 18.7, body_mass: 3750, island: 'Torgersen' };
 const PARALLEL = 10;
 
-/** The rows of the file as the model takes them; "NA" and the like stand for missing values. */
+/** The rows of the file in the form that the model takes; "NA" and the like are missing values. */
 export function penguinRows(): Record<string, unknown>[] {
   const [header = '', ...lines] = readFileSync(PENGUINS, 'utf8').trim().split('\n');
   const names = header.split(',');
@@ -42,7 +42,7 @@ export async function sendTraffic(guide: Guide, rows: Record<string, unknown>[])
       .map((row) => guide.run('predict', { endpoint: ENDPOINT, rows: [row] }, { show: false }));
     await Promise.all(requests);
   }
-  // What was served is counted and logged some seconds later at most; the page waits for it.
+  // Served requests are counted and logged some seconds later at most; the page waits for it.
   await guide.service.app.context.services.traffic.flush();
 }
 
@@ -52,7 +52,7 @@ function ready(guide: Guide, endpointId: string, mode: string, requests = 0): Pr
   return guide.until<Endpoints>('endpointTraffic', { endpointId }, isThere, { show: false });
 }
 
-/** An endpoint, predictions, a shadow and its gate, a batch. */
+/** An endpoint, predictions, a shadow and its gate, batch inference. */
 export async function servingChapter(
   guide: Guide,
   ids: Registry & { experimentId: string; datasetId: string },
@@ -148,7 +148,7 @@ export async function servingChapter(
   return { endpointId, productionVersionId: modelVersionId };
 }
 
-/** Two versions behind one name, the traffic split by hand. */
+/** Two versions behind one endpoint; the traffic is divided by hand. */
 export async function splitChapter(
   guide: Guide,
   { modelId, firstVersionId }: Registry,

@@ -1,4 +1,4 @@
-/** Prints JSON as a person would: what fits on a line stays on one. */
+/** Prints JSON as a person would: what fits on a line stays on one line. */
 export function compactJson(value: unknown, indent = '', width = 100): string {
   const flat = oneLine(value);
   if (flat.length + indent.length <= width || value === null || typeof value !== 'object') return flat;
@@ -23,9 +23,7 @@ const NUMBER = /-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/g;
 /** Losses and accuracies differ a little between processors; counts of this size do not. */
 const TOLERANCE = { relative: 0.05, absolute: 0.03 };
 
-/**
- * The first line in which two documents say something else than slightly different figures; null when there is none.
- */
+/** The first line in which two documents differ by more than slightly different figures; null when there is none. */
 export function firstDifference(committed: string, produced: string): string | null {
   const [before, after] = [committed.split('\n'), produced.split('\n')];
   for (let i = 0; i < Math.max(before.length, after.length); i++) {

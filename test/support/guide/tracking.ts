@@ -23,7 +23,7 @@ interface Named {
   id: string;
 }
 
-/** Experiments, hand-logged runs and their files. */
+/** Experiments, manually logged runs and their files. */
 export async function trackingChapter(guide: Guide): Promise<{ experimentId: string }> {
   guide.chapter(
     'Experiments and runs',
@@ -92,7 +92,7 @@ export async function trackingChapter(guide: Guide): Promise<{ experimentId: str
   return { experimentId };
 }
 
-/** A dataset from an upload, and what is known about it. */
+/** A dataset from an upload, and what the service knows about it. */
 export async function datasetChapter(guide: Guide): Promise<{ datasetId: string }> {
   guide.chapter(
     'Datasets',
@@ -143,7 +143,7 @@ interface Point {
 const LAST_EPOCH = PENGUIN_TRAINING.hyperparameters.epochs;
 const isLast = ({ key, step }: Point) => key === 'validation.loss' && step === LAST_EPOCH;
 
-/** A training watched live, a wrong one, one that is cancelled and resumed. */
+/** A training that is watched live, a wrong one, and one that is cancelled and resumed. */
 export async function trainingChapter(
   guide: Guide,
   { experimentId, datasetId }: { experimentId: string; datasetId: string },

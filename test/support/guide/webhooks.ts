@@ -5,7 +5,7 @@ interface Log {
   webhook: { deliveries: { nodes: { id: string; status: string }[] } };
 }
 
-/** A receiver that nobody has: the log says so. */
+/** A receiver that does not exist: the log says so. */
 export async function webhooksChapter(guide: Guide, { modelId }: { modelId: string }): Promise<void> {
   const as = Role.ADMIN;
   guide.chapter(

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
-/** One request and its answer, as differential/talk.py writes it down. */
+/** One request and its answer, as differential/talk.py writes them. */
 export interface Exchange {
   topic: string;
   request: string;
@@ -13,21 +13,21 @@ export interface Difference {
   /** Which exchange of the topic. */
   exchange: number;
   request: string;
-  /** Where in the answer, e.g. `body.run.info.user_id`. */
+  /** The place in the answer, e.g. `body.run.info.user_id`. */
   at: string;
   mlflow: unknown;
   here: unknown;
   /** Both statuses, as `400 404`. */
   statuses: string;
-  /** The messages of both, where they are errors. */
+  /** The messages of both, when they are errors. */
   said: { mlflow: string; here: string };
 }
 
-/** A difference that is meant. Every part that is given is a regular expression, and all of them must be found. */
+/** An accepted difference. Every given part is a regular expression, and all of them must match. */
 export interface Accepted {
   what: string;
   why: string;
-  /** How many requests it is met at, so that it grows over no others. */
+  /** The number of requests in which it occurs, so that it does not hide others. */
   requests: number;
   topic?: string;
   request?: string;
@@ -36,7 +36,7 @@ export interface Accepted {
   mlflowSays?: string;
   hereSays?: string;
   /**
-   * Found in the JSON of what MLflow's server answered there, or of what this service answered; absent is `undefined`.
+   * Matched against the JSON of MLflow's answer at this place, or of this service's; an absent value is `undefined`.
    */
   mlflow?: string;
   here?: string;
@@ -60,7 +60,7 @@ function* differencesOf(
 
 const isObject = (value: unknown) => value !== null && typeof value === 'object' && !Array.isArray(value);
 
-/** Everything in which two transcripts of the same conversations differ. */
+/** All differences between two transcripts of the same conversations. */
 export function compare(mlflow: Exchange[], here: Exchange[]): Difference[] {
   const topics = [...new Set([...mlflow, ...here].map(({ topic }) => topic))];
   return topics.flatMap((topic) => {
@@ -108,7 +108,7 @@ const isAccepted = (one: Accepted, { topic, request, at, mlflow, here, statuses,
   matches(one.mlflow, shown(mlflow)) &&
   matches(one.here, shown(here));
 
-/** Sorts differences under the first entry that accepts each; what none accepts is left. */
+/** Sorts differences under the first entry that accepts each; the others remain. */
 export function sortUnder(
   list: readonly Accepted[],
   differences: Difference[],
