@@ -22,6 +22,7 @@ import { Migration0013Jobs } from './migrations/0013-jobs.js';
 import { Migration0013 } from './migrations/0013-small-objects.js';
 import { Migration0014 } from './migrations/0014-imported-experiments.js';
 import { Migration0015BatchInferenceParts } from './migrations/0015-batch-inference-parts.js';
+import { Migration0016RunCollection } from './migrations/0016-run-collection.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
@@ -108,6 +109,7 @@ const MIGRATIONS = [
   { name: '0013-jobs', class: Migration0013Jobs },
   { name: '0014-imported-experiments', class: Migration0014 },
   { name: '0015-batch-inference-parts', class: Migration0015BatchInferenceParts },
+  { name: '0016-run-collection', class: Migration0016RunCollection },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

@@ -82,6 +82,35 @@ describe('migrations', () => {
     );
   });
 
+  it('keep which runs are being collected as garbage', async () => {
+    const { database, admin } = await newDatabase();
+    const db = await connect(database);
+    const [experimentId, half, whole] = [randomUUID(), randomUUID(), randomUUID()];
+    await admin.query(`insert into experiment (id, tenant, name, created_by) values ($1, 'acme', 'e', 'tess')`, [
+      experimentId,
+    ]);
+    for (const id of [half, whole]) {
+      await admin.query(
+        `insert into run (id, tenant, experiment_id, name, created_by, state, deleted_at)
+         values ($1, 'acme', $2, 'r', 'tess', 'DELETED', now())`,
+        [id, experimentId],
+      );
+      await admin.query(`insert into run_counter (tenant, run_id) values ('acme', $1)`, [id]);
+    }
+    await admin.query('update run set collection_began_at = now() where id = $1', [half]);
+    const runs = async (column: string) =>
+      (
+        await admin.query<{ id: string }>(
+          `select r.id from run r left join run_counter c on c.run_id = r.id where ${column} is not null order by r.id`,
+        )
+      ).rows.map(({ id }) => id);
+    await db.migrateDown('0015-batch-inference-parts');
+    expect(await runs('c.run_id')).toEqual([whole]);
+    await db.migrate();
+    expect(await runs('r.collection_began_at')).toEqual([half]);
+    expect(await runs('c.run_id')).toEqual([half, whole].sort());
+  });
+
   it('name every column that has the key of a stored file, so that the check of the storage knows them all', async () => {
     const { database, admin } = await newDatabase();
     await connect(database);

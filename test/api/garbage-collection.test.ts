@@ -207,7 +207,7 @@ describe('collecting garbage', () => {
     const other = await createRun(root, { experimentId });
     await mutate(root, DeleteExperimentDetailsDocument, { id: experimentId });
     // The state that a collection leaves when it is killed between points.
-    await query(service, 'delete from run_counter where run_id = $1', [runId]);
+    await query(service, 'update run set collection_began_at = now() where id = $1', [runId]);
     await query(service, 'delete from metric_point where run_id = $1 and step = 1', [runId]);
     await mutate(root, RestoreExperimentDetailsDocument, { id: experimentId });
     const { runs } = await root.ok(RunsIdDocument, { filter: { experimentIds: [experimentId] } });

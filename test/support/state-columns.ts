@@ -14,8 +14,7 @@ export const STATE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   'job.status': ['jobs/store.ts#changeStatus'],
   'model_version.stage': ['registry/stores/states.ts#changeStage'],
   'model_version.status': ['registry/stores/states.ts#changeVersionStatus'],
-  // Until these are one.
-  'run.status': ['experiments/stores/runs.ts#setStatusOf', 'experiments/stores/runs.ts#endUnfinishedRun', ORM],
+  'run.status': ['experiments/stores/runs.ts#changeRunStatus'],
 };
 
 export interface SetColumn {

@@ -80,11 +80,9 @@ export class RunImport {
       synced.print === undefined ? 'added' : synced.print === print && files.brought === 0 ? 'unchanged' : 'changed';
     await work.finish('RUN', externalId, outcome, isSame ? { ...synced, ...files.synced } : after, async (session) => {
       if (isSame) return;
-      const run = await this.services.runs.get(session, runId);
       const { end_time: end, start_time: start } = theirs.info;
       const endedAt = isEnded(status) ? timeOf('end_time', end ?? start ?? Date.now()) : null;
-      Object.assign(run, { status, endedAt });
-      await session.em.flush();
+      await this.services.runs.setStatus(session, runId, { status, endedAt });
       if (stage === 'deleted') await this.services.lifecycle.remove(session, runId);
     });
     return runId;

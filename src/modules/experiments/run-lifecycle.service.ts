@@ -2,18 +2,19 @@ import { LockMode } from '@mikro-orm/core';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
+import { noteWritten } from '../../db/written.js';
 import { checkName, toHexId } from '../core/index.js';
 import { RUN_TAGS } from './rules/run-tags.js';
-import { isEnded } from './rules/run-status.js';
+import { isEnded, RUN_STATUS, type RunStatus } from './rules/run-status.js';
 import { conflict } from '../../errors.js';
 import { audit } from '../platform/index.js';
 import { requireWhole } from './experiment-moves.js';
 import type { TagEntry } from './experiment.service.js';
 import { dropTag, putTags, refuseWrite } from './run-pairs.js';
-import type { RunService, RunStatus } from './run.service.js';
+import type { RunService } from './run.service.js';
 import { cloneDatasets } from './stores/datasets.js';
 import { pairsOf } from './stores/pairs.js';
-import { changeStatus, hasCounter, importOf } from './stores/runs.js';
+import { changeRunStatus, importOf } from './stores/runs.js';
 
 export interface RunUpdate {
   runId: string;
@@ -125,7 +126,12 @@ export class RunLifecycleService {
     const run = await this.locked(session, runId);
     if (run.state === 'ACTIVE') return run;
     requireWhole(await importOf(session, run.experimentId));
-    await this.refuseHalfCollected(session, runId);
+    if (run.collectionBeganAt) {
+      throw conflict(`Run ${runId} is being collected as garbage, so that it cannot be restored any more.`, {
+        expected: 'a run whose collection has not begun',
+        got: `a run whose collection began at ${run.collectionBeganAt.toISOString()}`,
+      });
+    }
     Object.assign(run, { state: 'ACTIVE', deletedAt: null });
     audit(session, 'restoreRun', { type: 'run', id: runId }, { state: 'DELETED' }, { state: 'ACTIVE' });
     return run;
@@ -145,7 +151,9 @@ export class RunLifecycleService {
   }
 
   private async setStatus(session: Session, run: Run, status: RunStatus, endedAt: Date | null): Promise<void> {
-    changeStatus(run, { status, endedAt: isEnded(status) ? (endedAt ?? run.endedAt ?? new Date()) : null });
+    const change = { status, endedAt: isEnded(status) ? (endedAt ?? run.endedAt ?? new Date()) : null };
+    if (!(await changeRunStatus(session, run.id, change))) throw RUN_STATUS.refusal(run.status, status, 'input.status');
+    noteWritten(run, change);
     this.runs.tellStatus(session, run.id);
     if (isEnded(status)) for (const listener of this.listeners) await listener(session, run.id);
   }
@@ -153,15 +161,6 @@ export class RunLifecycleService {
   private async dropNote(session: Session, runId: string): Promise<void> {
     const tags = await pairsOf(session, 'run_tag', runId, [RUN_TAGS.note]);
     if (tags.length > 0) await dropTag(session, runId, RUN_TAGS.note);
-  }
-
-  /** A run whose collection as garbage has begun has no counter any more. */
-  private async refuseHalfCollected(session: Session, runId: string): Promise<void> {
-    if (await hasCounter(session, runId)) return;
-    throw conflict(`Run ${runId} is being collected as garbage.`, {
-      expected: 'a run that is whole',
-      got: 'one that is going',
-    });
   }
 
   private async refuseUnfinishedJobs(session: Session, runIds: string[]): Promise<void> {

@@ -5,16 +5,14 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { checkName, timeOf, toHexId } from '../core/index.js';
 import { RUN_TAGS, tagsOfSource, type RunSource } from './rules/run-tags.js';
-import { isEnded } from './rules/run-status.js';
+import { isEnded, RUN_STATUS, type RunStatus } from './rules/run-status.js';
 import { badInput, notFound } from '../../errors.js';
 import type { ExperimentService, TagEntry } from './experiment.service.js';
 import { appendMetrics, type MetricInput } from './stores/metric-log.js';
 import { addParams, dropTag, putTags } from './run-pairs.js';
 import { keysAtStep, metricsByStep, pointsAfter, type MetricRow } from './stores/metrics.js';
 import { pairsOf } from './stores/pairs.js';
-import { addCounter, lockRun, setStatusOf, statusOf, type StatusChange } from './stores/runs.js';
-
-export type RunStatus = Run['status'];
+import { addCounter, changeRunStatus, lockRun, statusOf, type StatusChange } from './stores/runs.js';
 
 export interface NewRun {
   /** Set by an import only, which keeps the ids of the source. */
@@ -86,7 +84,10 @@ export class RunService {
 
   /** Sets the status of a run that the transaction has not loaded; its followers are told. */
   async setStatus(session: Session, runId: string, change: StatusChange): Promise<void> {
-    await setStatusOf(session, runId, change);
+    if (!(await changeRunStatus(session, runId, change))) {
+      const status = await statusOf(session, runId);
+      throw status === null ? notFound('run', runId) : RUN_STATUS.refusal(status, change.status);
+    }
     this.tellStatus(session, runId);
   }
 

@@ -80,10 +80,10 @@ export class TrainingAttempt {
 
   private async begin(session: Session): Promise<void> {
     const run = await this.parts.runs.get(session, this.runId);
-    if (run.status === 'QUEUED') run.startedAt = new Date();
-    run.status = 'RUNNING';
-    run.endedAt = null;
-    run.warnings = this.config.warnings ?? [];
+    await this.parts.runs.setStatus(session, run.id, {
+      ...{ status: 'RUNNING', endedAt: null, warnings: this.config.warnings ?? [] },
+      ...(run.status === 'QUEUED' && { startedAt: new Date() }),
+    });
     session.touch('run', run.id);
   }
 

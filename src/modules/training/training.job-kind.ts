@@ -36,7 +36,7 @@ export const TRAINING = defineJobKind({
       });
     }
     if (runId == null) return [];
-    await endUnfinishedRun(em, runId, status === 'FAILED' ? 'FAILED' : 'KILLED');
+    await endUnfinishedRun({ em, tenant }, runId, status === 'FAILED' ? 'FAILED' : 'KILLED');
     return [{ type: 'run', id: runId }];
   },
 });

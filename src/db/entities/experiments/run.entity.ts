@@ -20,6 +20,8 @@ export const Run = defineEntity({
     parentRunId: p.uuid().nullable(),
     state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
     deletedAt: p.datetime().nullable(),
+    /** When garbage collection began to remove its rows: it cannot be restored any more. */
+    collectionBeganAt: p.datetime().nullable(),
     createdBy: p.text(),
     /** The number of the last line of its log. To add lines, a transaction locks the run's row. */
     lastLogSeq: p.bigint('number').default(0).lazy(),

@@ -9,9 +9,15 @@ import { tablesOf } from '../../../db/tables.js';
 
 const tables = tablesOf(Run, RunCounter, MetricPoint, RunLog, Experiment);
 
-/** Begins the collection of a run. Without its counter it cannot be restored, since parts of it are gone. */
+/** Begins the collection of a deleted run. From now on it cannot be restored, since parts of it are gone. */
 export async function beginCollection({ em, tenant }: Session, runId: string): Promise<void> {
-  await tables(em).deleteFrom('run_counter').where('tenant', '=', tenant).where('run_id', '=', runId).execute();
+  await tables(em)
+    .updateTable('run')
+    .set({ collection_began_at: new Date() })
+    .where('tenant', '=', tenant)
+    .where('id', '=', runId)
+    .where('collection_began_at', 'is', null)
+    .execute();
 }
 
 /**
@@ -39,7 +45,8 @@ export async function deleteSome(
 
 /** Deletes the row of a run, with the rows that refer to it by foreign keys. */
 export async function deleteRun({ em, tenant }: Session, runId: string): Promise<void> {
-  // A point that was logged while the counter went; nothing can follow it.
+  // First the counter: who logs a point just now holds it, and who comes later does not find it. Then no point follows.
+  await tables(em).deleteFrom('run_counter').where('tenant', '=', tenant).where('run_id', '=', runId).execute();
   await tables(em).deleteFrom('metric_point').where('tenant', '=', tenant).where('run_id', '=', runId).execute();
   await tables(em).deleteFrom('run').where('tenant', '=', tenant).where('id', '=', runId).execute();
 }

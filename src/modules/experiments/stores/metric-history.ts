@@ -85,7 +85,8 @@ const statesOf = statement({
   name: 'metric_history_states',
   text: `select c.last_seq as "lastSeq", s.width, s.next_seq as "nextSeq"
     from unnest($1::uuid[], $2::text[]) with ordinality as k(run_id, key, n)
-    left join run_counter c on c.tenant = $3 and c.run_id = k.run_id
+    left join (run_counter c join run r on r.id = c.run_id and r.collection_began_at is null)
+      on c.tenant = $3 and c.run_id = k.run_id
     left join metric_summary s on s.tenant = $3 and s.run_id = k.run_id and s.key = k.key order by k.n`,
   row: { lastSeq: 'bigint?', width: 'bigint?', nextSeq: 'bigint?' },
 });

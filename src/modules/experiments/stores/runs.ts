@@ -1,4 +1,3 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { Experiment } from '../../../db/entities/experiments/experiment.entity.js';
 import { RunCounter } from '../../../db/entities/experiments/run-counter.entity.js';
 import { Run } from '../../../db/entities/experiments/run.entity.js';
@@ -6,6 +5,7 @@ import { Job } from '../../../db/entities/jobs/job.entity.js';
 import type { Session } from '../../../db/database.js';
 import { runPrepared } from '../../../db/statement.js';
 import { anyOf, tablesOf, toJson } from '../../../db/tables.js';
+import { RUN_STATUS, type RunStatus, UNFINISHED } from '../rules/run-status.js';
 
 const tables = tablesOf(Run, RunCounter, Experiment, Job);
 
@@ -13,7 +13,7 @@ export async function addCounter({ em, tenant }: Session, runId: string): Promis
   await tables(em).insertInto('run_counter').values({ tenant, run_id: runId }).execute();
 }
 
-export async function statusOf({ em, tenant }: Session, runId: string): Promise<Run['status'] | null> {
+export async function statusOf({ em, tenant }: Session, runId: string): Promise<RunStatus | null> {
   const query = tables(em).selectFrom('run').select('status').where('tenant', '=', tenant).where('id', '=', runId);
   const [run] = await runPrepared(em, 'run_status', query);
   return run?.status ?? null;
@@ -31,39 +31,46 @@ export async function isActive({ em, tenant }: Session, runId: string): Promise<
 }
 
 export interface StatusChange {
-  status: Run['status'];
+  status: RunStatus;
   endedAt: Date | null;
-  /** Warnings of a training. */
+  /** Unchanged when absent. */
+  startedAt?: Date;
+  /** Warnings of a training; unchanged when absent. */
   warnings?: Run['warnings'];
 }
 
-/** Only these three functions write the status of a run. */
-export async function setStatusOf(
-  { em, tenant }: Session,
+/**
+ * The only function that changes the status of a run. False when there is no such run, or when its present status is
+ * not one of `from`; without `from`, when the rules do not allow the change.
+ */
+export async function changeRunStatus(
+  { em, tenant }: Pick<Session, 'em' | 'tenant'>,
   runId: string,
-  { status, endedAt, warnings }: StatusChange,
-): Promise<void> {
-  await tables(em)
+  { status, endedAt, startedAt, warnings }: StatusChange,
+  from: readonly RunStatus[] = [status, ...RUN_STATUS.before(status)],
+): Promise<boolean> {
+  const changed = await tables(em)
     .updateTable('run')
-    .set({ status, ended_at: endedAt, ...(warnings && { warnings: toJson(warnings) }) })
+    .set({
+      ...{ status, ended_at: endedAt },
+      ...(startedAt && { started_at: startedAt }),
+      ...(warnings && { warnings: toJson(warnings) }),
+    })
     .where('tenant', '=', tenant)
     .where('id', '=', runId)
+    .where('status', 'in', from)
+    .returning('id')
     .execute();
-}
-
-/** The same for a run that the transaction has loaded and locked. */
-export function changeStatus(run: Run, { status, endedAt }: StatusChange): void {
-  Object.assign(run, { status, endedAt });
+  return changed.length > 0;
 }
 
 /** Ends a run whose job has ended before it. A run that has ended stays as it is. */
-export async function endUnfinishedRun(em: EntityManager, runId: string, status: 'FAILED' | 'KILLED'): Promise<void> {
-  await tables(em)
-    .updateTable('run')
-    .set({ status, ended_at: new Date() })
-    .where('id', '=', runId)
-    .where('status', 'in', ['QUEUED', 'RUNNING'])
-    .execute();
+export async function endUnfinishedRun(
+  session: Pick<Session, 'em' | 'tenant'>,
+  runId: string,
+  status: 'FAILED' | 'KILLED',
+): Promise<void> {
+  await changeRunStatus(session, runId, { status, endedAt: new Date() }, UNFINISHED);
 }
 
 /** Others that lock the run wait until the transaction ends. */
@@ -109,21 +116,8 @@ export async function restoreRuns({ em, tenant }: Session, experimentId: string,
     .where('experiment_id', '=', experimentId)
     .where('state', '=', 'DELETED')
     .where('deleted_at', '=', deletedAt)
-    .where((where) =>
-      where.exists(where.selectFrom('run_counter as c').select('c.run_id').whereRef('c.run_id', '=', 'run.id')),
-    )
+    .where('collection_began_at', 'is', null)
     .execute();
-}
-
-/** A run whose collection as garbage has begun has no counter any more. */
-export async function hasCounter({ em, tenant }: Session, runId: string): Promise<boolean> {
-  const counters = await tables(em)
-    .selectFrom('run_counter')
-    .select('run_id')
-    .where('tenant', '=', tenant)
-    .where('run_id', '=', runId)
-    .execute();
-  return counters.length > 0;
 }
 
 /** An unfinished training whose run is in the experiment. */

@@ -1,7 +1,7 @@
 import { StateMachine } from '../../core/index.js';
 
 /** A job that has ended goes on only when a person resumes it. */
-export const JOB_STATUS = new StateMachine('job', {
+export const JOB_STATUS = new StateMachine('A job', {
   QUEUED: ['RUNNING', 'CANCELLED'],
   RUNNING: ['QUEUED', 'SUCCEEDED', 'FAILED', 'CANCELLED'],
   SUCCEEDED: [],
