@@ -1,15 +1,15 @@
 /**
- * Who may import whom. Drawn from the top down every arrow falls:
- * main, app → server → protocols, resolvers, jobs → modules (by index.ts alone) → ports → db, errors.
- * Packages from npm are left to knip and the lockfile; these rules are about our own folders.
+ * Who may import whom. Imports go only in one direction:
+ * main, app → server → protocols, resolvers, jobs → modules (only their index.ts) → ports → db, errors.
+ * These rules are only about the folders of this repository; knip and the lockfile check npm packages.
  */
 
-/** Own files outside the listed paths. */
+/** Files of src outside the listed paths. */
 const outside = (...allowed) => ({ path: '^src/', pathNot: allowed.map((path) => `^src/${path}`) });
 const errors = 'errors\\.ts$';
-/** Modules of pure rules and types: engines and tables may use them, as they bring no service with them. */
+/** Modules with only pure rules and types. Adapters and entities may use them, because they import no service. */
 const PURE = 'modules/(core|statistics|model-contract|algorithms|model-quality)/';
-/** What builds the service out of its modules. */
+/** The files that build the service from its modules. */
 const COMPOSITION =
   '(main|app|token|context|composition|modules|define-module|implementations|loaders|services|schema-print)\\.ts$';
 
@@ -27,14 +27,15 @@ export default {
       name: 'modules-have-no-cycles',
       severity: 'error',
       comment:
-        'Modules form layers, types included. What would point upward is an event, or a contribution of the module above.',
+        'Modules form layers, also for types. Use an event, or a contribution of the upper module, to call upward.',
       from: { path: '^src/modules/([^/]+)/' },
       to: { path: '^src/modules/', pathNot: '^src/modules/$1/', circular: true, viaOnly: { path: '^src/modules/' } },
     },
     {
       name: 'modules-have-one-face',
       severity: 'error',
-      comment: 'A module is changed without reading who uses it, as only what its index.ts names is used.',
+      comment:
+        'Others use only what the index.ts of a module exports, so that the rest of the module can change freely.',
       from: { path: '^src/(?:modules/([^/]+)/|)' },
       to: { path: '^src/modules/', pathNot: ['^src/modules/[^/]+/(index|module|settings)\\.ts$', '^src/modules/$1/'] },
     },
@@ -42,7 +43,7 @@ export default {
       name: 'module-ts-is-listed-only',
       severity: 'error',
       comment:
-        'module.ts joins a module with its edges, so only the list of modules may know it; settings.ts reaches its module as values.',
+        'module.ts connects a module with its edges, so only the list of modules may import it; a module gets its settings as values.',
       from: { pathNot: '^src/modules\\.ts$' },
       to: { path: '^src/modules/[^/]+/(module|settings)\\.ts$' },
     },
@@ -50,8 +51,8 @@ export default {
       name: 'module-ts-knows-its-own-edges',
       severity: 'error',
       comment:
-        'module.ts sees its own module by its face, its own tables, resolvers and jobs, and the protocols; what it is ' +
-        'handed it may know as a type.',
+        'module.ts may import the index.ts of its module, its own entities, resolvers and jobs, and the protocols; of ' +
+        'anything else only types.',
       from: { path: '^src/modules/([^/]+)/module\\.ts$' },
       to: {
         ...outside(
@@ -68,28 +69,28 @@ export default {
     {
       name: 'errors-import-nothing',
       severity: 'error',
-      comment: 'Every layer raises these errors, so they may depend on none.',
+      comment: 'Every layer throws these errors, so they may depend on no layer.',
       from: { path: '^src/errors\\.ts$' },
       to: { path: '^src/' },
     },
     {
       name: 'rules-are-pure',
       severity: 'error',
-      comment: 'Rules are decided without I/O, so that they can be tested as functions and used from everywhere.',
+      comment: 'Rules have no I/O, so that they can be tested as functions and used everywhere.',
       from: { path: '^src/modules/([^/]+)/rules/' },
       to: { ...outside('modules/$1/rules/', PURE, errors), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'rules-know-no-services',
       severity: 'error',
-      comment: 'Of other modules a rule knows types by their face, and of its own only other rules.',
+      comment: 'A rule may import types from the index.ts of other modules, and from its own module only other rules.',
       from: { path: '^src/modules/([^/]+)/rules/' },
       to: outside('modules/$1/rules/', 'modules/[^/]+/index\\.ts$', errors),
     },
     {
       name: 'pure-modules-are-pure',
       severity: 'error',
-      comment: 'Engines load these modules in child processes, so they bring nothing but rules.',
+      comment: 'Child processes load these modules, so they may import only rules.',
       from: { path: `^src/${PURE}` },
       to: outside(PURE, errors),
     },
@@ -108,7 +109,7 @@ export default {
       severity: 'error',
       comment:
         'Resolvers and protocol handlers authorise, call one service method and return: no rules, SQL or engines. ' +
-        'They may know entities as types.',
+        'They may import entities as types.',
       from: { path: '^src/(resolvers|protocols)/' },
       to: { ...outside('resolvers/', 'protocols/', 'modules/', errors), dependencyTypesNot: ['type-only'] },
     },
@@ -116,7 +117,7 @@ export default {
       name: 'jobs-call-services',
       severity: 'error',
       comment:
-        'A job handler is a dozen lines: it calls the service that a resolver would call. What it is handed it may know as a type.',
+        'A job handler is a dozen lines: it calls the service that a resolver would call. It may import types of its parameters.',
       from: { path: '^src/jobs/', pathNot: '^src/jobs/(engine/|worker\\.ts$)' },
       to: { ...outside('jobs/', 'modules/', errors), dependencyTypesNot: ['type-only'] },
     },
@@ -124,7 +125,7 @@ export default {
       name: 'job-runner-sees-ports',
       severity: 'error',
       comment:
-        'The engine fences attempts in the database and takes jobs from any queue: it knows tables and ports, and no implementation.',
+        'The job engine fences attempts in the database and takes jobs from any queue: it may import tables and ports, and no implementation.',
       from: { path: '^src/jobs/(engine/|worker\\.ts$)' },
       to: outside('jobs/', 'modules/', 'db/', '.*/port\\.ts$', errors),
     },
@@ -132,7 +133,7 @@ export default {
       name: 'modules-do-not-know-callers',
       severity: 'error',
       comment:
-        'Services enqueue through the outbox by their module’s kinds of jobs; importing a job or a resolver would turn the layers around.',
+        'Services create jobs by the kinds of their module; importing a job or a resolver would reverse the layers.',
       from: { path: '^src/modules/', pathNot: '/module\\.ts$' },
       to: { path: `^src/(jobs/|resolvers/|protocols/|server/|config\\.ts$|${COMPOSITION}|modules/[^/]+/module\\.ts$)` },
     },
@@ -140,7 +141,7 @@ export default {
       name: 'modules-see-ports',
       severity: 'error',
       comment:
-        'A service works with any engine: it knows the port, and the composition root hands it the implementation.',
+        'A service works with any adapter: it imports the port, and the composition root passes the implementation.',
       from: { path: '^src/modules/' },
       to: { path: '^src/(training|inference|adapters)/', pathNot: ['/port\\.ts$'] },
     },
@@ -148,14 +149,14 @@ export default {
       name: 'engines-stand-alone',
       severity: 'error',
       comment:
-        'Engines and adapters know pure modules, child processes, errors, their SDK and what they are handed, so that one can be replaced without the others.',
+        'Adapters may import pure modules, child processes, errors and their SDK, so that one can be replaced without the others.',
       from: { path: '^src/(training|inference|adapters)/' },
       to: outside(PURE, 'training/', 'inference/', 'adapters/', 'child-task/', errors),
     },
     {
       name: 'child-task-stands-alone',
       severity: 'error',
-      comment: 'Child processes of every kind are started by it, so it may know none of them.',
+      comment: 'It starts child processes of every kind, so it may import none of them.',
       from: { path: '^src/child-task/' },
       to: outside('child-task/', errors),
     },
@@ -163,9 +164,9 @@ export default {
       name: 'engines-do-not-know-each-other',
       severity: 'error',
       comment:
-        'Training, inference and adapters meet in a service; of one another they know a port, or the type of what they are handed. ' +
-        'Shared are the reader of dataset files, as nobody can hand one to the child process of a training, and the ONNX format. ' +
-        'The evaluator joins engines: measuring a model needs the rows of a training and an engine to run it.',
+        'Services combine training, inference and adapters; these may import only ports and types of each other. Exceptions: ' +
+        'the reader of dataset files, because it cannot be passed to the child process of a training, and the ONNX format. ' +
+        'The evaluator combines both: measuring a model needs the rows of a training and a runtime.',
       from: { path: '^src/(training|inference|adapters/[^/]+)/', pathNot: '^src/adapters/evaluator/' },
       to: {
         path: '^src/(training|inference|adapters/[^/]+)/',
@@ -182,14 +183,14 @@ export default {
       name: 'db-knows-pure-modules',
       severity: 'error',
       comment:
-        'Tables hold what the rules name; they know nothing of who reads them. The types of their JSON columns are their module’s.',
+        'Entities may import values only from pure modules. The types of their JSON columns come from their module.',
       from: { path: '^src/db/' },
       to: { ...outside('db/', PURE, errors), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'db-types-come-from-faces',
       severity: 'error',
-      comment: 'A column’s type may come from its module’s face, and from nowhere else above.',
+      comment: 'The type of a column may come from the index.ts of its module, and from no other place above.',
       from: { path: '^src/db/' },
       to: outside('db/', 'modules/[^/]+/index\\.ts$', errors),
     },
