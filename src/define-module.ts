@@ -6,7 +6,7 @@ import type { JobDefinition } from './jobs/engine/define-job.js';
 import type { Tick } from './jobs/worker.js';
 import type { Loaders } from './loaders.js';
 import type { JobKind } from './modules/jobs/index.js';
-import type { Batches } from './modules/platform/index.js';
+import type { Batches, EventType } from './modules/platform/index.js';
 import type { Endpoint } from './protocols/mlflow/endpoint.js';
 import type { Operation } from './protocols/rest/operation.js';
 import type { OutcomeDefinition } from './resolvers/jobs/job-outcome.js';
@@ -43,6 +43,8 @@ export interface Module {
   createServices(parts: ModuleParts): Partial<Services>;
   createLoaders(batches: Batches, services: Services): Partial<Loaders>;
   resolvers: readonly Function[];
+  /** The lifecycle events that it emits. */
+  events: Readonly<Record<string, EventType>>;
   jobs: readonly JobDefinition<Services>[];
   /** The outcomes of its jobs, for the API. */
   jobOutcomes: readonly OutcomeDefinition[];
@@ -60,6 +62,7 @@ export function defineModule(given: Pick<Module, 'name'> & Partial<Module>): Mod
     createServices: () => ({}),
     createLoaders: () => ({}),
     resolvers: [],
+    events: {},
     jobs: [],
     jobOutcomes: [],
     mlflowEndpoints: [],

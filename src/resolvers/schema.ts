@@ -1,9 +1,11 @@
 import type { GraphQLSchema } from 'graphql';
 import { buildSchema } from 'type-graphql';
+import type { EventType } from '../modules/platform/index.js';
 import { meterSchema } from './answer-meter.js';
 import { guardSchema } from './guard.js';
-import { contributeJobs, type OutcomeDefinition } from './jobs/job-outcome.js';
 import type { JobKind } from '../modules/jobs/index.js';
+import { contributeJobs, type OutcomeDefinition } from './jobs/job-outcome.js';
+import { EventTypeEnum } from './platform/event.types.js';
 import { describeRanges } from './types/range.js';
 
 /** type-graphql requires one. Here every subscription has its own stream, because a bus cannot replay. */
@@ -31,27 +33,35 @@ function describeRoots(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-let built: Promise<GraphQLSchema> | undefined;
-
 /** What a module adds to the schema. */
 interface SchemaPart {
   resolvers: readonly Function[];
   jobs: readonly Pick<JobKind, 'kind' | 'about'>[];
   jobOutcomes: readonly OutcomeDefinition[];
+  events: Readonly<Record<string, EventType>>;
 }
+
+let built: Promise<GraphQLSchema> | undefined;
 
 /** The schema of these modules, guarded. Built once per process: type-graphql's metadata is global. */
 export function createSchema(modules: readonly SchemaPart[]): Promise<GraphQLSchema> {
+  built ??= build(modules);
+  return built;
+}
+
+async function build(modules: readonly SchemaPart[]): Promise<GraphQLSchema> {
   contributeJobs(
     modules.flatMap(({ jobs }) => jobs),
     modules.flatMap(({ jobOutcomes }) => jobOutcomes),
   );
+  for (const { name, about } of modules.flatMap(({ events }) => Object.values(events))) EventTypeEnum.add(name, about);
   const [first, ...others] = modules.flatMap(({ resolvers }) => resolvers);
   if (!first) throw new Error('A schema needs a resolver.');
-  built ??= buildSchema({ resolvers: [first, ...others], validate: false, emitSchemaFile: false, pubSub: NO_PUB_SUB })
-    .then(describeRoots)
-    .then(describeRanges)
-    .then(guardSchema)
-    .then(meterSchema);
-  return built;
+  const schema = await buildSchema({
+    resolvers: [first, ...others],
+    validate: false,
+    emitSchemaFile: false,
+    pubSub: NO_PUB_SUB,
+  });
+  return meterSchema(guardSchema(describeRanges(describeRoots(schema))));
 }

@@ -22,7 +22,6 @@ export const FOREIGN_WRITES: readonly TableException[] = [
     why: 'One setting says how long old rows stay, and one sweep forgets them.',
   },
   { module: 'registry', tables: ['deployment'], why: 'With a version go its stopped deployments.' },
-  { module: 'training', tables: ['event'], why: 'The end of a training is told in the transaction that ends its job.' },
 ];
 
 export const FOREIGN_READS: readonly TableException[] = [

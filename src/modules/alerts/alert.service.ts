@@ -7,9 +7,10 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { advanceAlert, type AlertKind, type Signal } from './rules/alerting.js';
-import { EventType, requireOwn, audit, emitEvent } from '../platform/index.js';
+import { type EventType, requireOwn, audit, emitEvent } from '../platform/index.js';
 import { resolveAlert } from './store.js';
 import { badInput, notFound } from '../../errors.js';
+import { ALERT_EVENTS } from './events.js';
 
 export interface AlertFilter {
   status?: Alert['status'] | null;
@@ -71,13 +72,13 @@ export class AlertService {
     if (step.action === 'OPEN') {
       const alert = session.em.create(Alert, { ...where, ...subject, value, threshold, message, details });
       await session.em.flush();
-      this.emit(session, EventType.ALERT_OPENED, alert);
+      this.emit(session, ALERT_EVENTS.ALERT_OPENED, alert);
       if (kind === 'DRIFT') {
         const about = { alertId: alert.id, message, ...details };
         emitEvent(
           session,
           this.live,
-          EventType.MODEL_DRIFT_DETECTED,
+          ALERT_EVENTS.MODEL_DRIFT_DETECTED,
           { type: 'deployment', id: alert.deploymentId },
           about,
           subject,
@@ -89,7 +90,7 @@ export class AlertService {
     open.cleanWindows = step.cleanWindows;
     if (step.action === 'UPDATE') {
       Object.assign(open, { value, threshold, message, details: { ...open.details, ...details } });
-      this.emit(session, EventType.ALERT_UPDATED, open);
+      this.emit(session, ALERT_EVENTS.ALERT_UPDATED, open);
     }
     if (step.action === 'RESOLVE')
       await this.end(session, open, {
@@ -125,7 +126,7 @@ export class AlertService {
 
   private async end(session: Session, alert: Alert, resolution: { by: string; reason: string }): Promise<void> {
     await resolveAlert(session, alert, resolution);
-    this.emit(session, EventType.ALERT_RESOLVED, alert);
+    this.emit(session, ALERT_EVENTS.ALERT_RESOLVED, alert);
   }
 
   private emit(session: Session, type: EventType, alert: Alert): void {

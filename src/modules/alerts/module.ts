@@ -1,7 +1,7 @@
 import { Alert } from '../../db/entities/alerts/alert.entity.js';
 import { defineModule } from '../../define-module.js';
 import { AlertEventResolver, AlertResolver, DeploymentAlertsResolver } from '../../resolvers/alerts/alert.resolver.js';
-import { AlertService } from './index.js';
+import { ALERT_EVENTS, AlertService } from './index.js';
 
 interface AlertsServices {
   alerts: AlertService;
@@ -13,6 +13,7 @@ declare module '../../services.js' {
 
 export default defineModule({
   name: 'alerts',
+  events: ALERT_EVENTS,
   entities: [Alert],
   createServices: ({ live }): AlertsServices => {
     return { alerts: new AlertService(live) };

@@ -8,7 +8,7 @@ import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Session } from '../../db/database.js';
 import { neededColumns, requireMapped } from '../model-contract/index.js';
 import { type EvaluationReport, gatePolicyOf, renderEvaluationMarkdown } from '../model-quality/index.js';
-import { EventType, audit, emitEvent } from '../platform/index.js';
+import { audit, emitEvent } from '../platform/index.js';
 import { decideGate, type GateService, type ModelVersionService, trainingOf, siblingKey } from '../registry/index.js';
 import type { Task } from '../algorithms/index.js';
 import { type AppError, badInput, conflict, notFound } from '../../errors.js';
@@ -18,6 +18,7 @@ import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import { EVALUATION } from './evaluation.job-kind.js';
 import type { DatasetService } from '../datasets/index.js';
+import { EVALUATION_EVENTS } from './events.js';
 
 export interface EvaluationInput {
   modelVersionId: string;
@@ -166,9 +167,16 @@ export class EvaluationService {
         comparedWithId,
       });
       const payload = { evaluationId: attempt.job.id, passed: decision.passed, metrics };
-      emitEvent(session, this.deps.live, EventType.MODEL_EVALUATED, { type: 'modelVersion', id: version.id }, payload, {
-        modelId: version.modelId,
-      });
+      emitEvent(
+        session,
+        this.deps.live,
+        EVALUATION_EVENTS.MODEL_EVALUATED,
+        { type: 'modelVersion', id: version.id },
+        payload,
+        {
+          modelId: version.modelId,
+        },
+      );
     });
   }
 

@@ -4,3 +4,4 @@ export { ValidationService } from './validation.service.js';
 export { EVALUATION } from './evaluation.job-kind.js';
 export { VALIDATION } from './validation.job-kind.js';
 export { RELEASE } from './release.job-kind.js';
+export { EVALUATION_EVENTS } from './events.js';

@@ -8,7 +8,7 @@ import { validationOutcome } from '../../resolvers/evaluation/validation-outcome
 import { releaseOutcome } from '../../resolvers/evaluation/release-outcome.js';
 import { EvaluationResolver } from '../../resolvers/evaluation/evaluation.resolver.js';
 import { ReleaseResolver } from '../../resolvers/evaluation/release.resolver.js';
-import { EvaluationService, ReleaseService, ValidationService } from './index.js';
+import { EVALUATION_EVENTS, EvaluationService, ReleaseService, ValidationService } from './index.js';
 
 interface EvaluationServices {
   evaluations: EvaluationService;
@@ -22,6 +22,7 @@ declare module '../../services.js' {
 
 export default defineModule({
   name: 'evaluation',
+  events: EVALUATION_EVENTS,
   entities: [Evaluation],
   createServices: ({ live, objects, evaluator, services }): EvaluationServices => {
     const { jobs, staged, artifacts, datasets, modelVersions: versions, gates, stages } = services;

@@ -3,7 +3,7 @@ import type { Job } from '../../db/entities/jobs/job.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
-import { EventType, audit, emitEvent } from '../platform/index.js';
+import { audit, emitEvent } from '../platform/index.js';
 import { gatePolicyOf } from '../model-quality/index.js';
 import { decideGate, type GateService, type ModelVersionService, trainingOf } from '../registry/index.js';
 import type { ModelEvaluator } from '../../adapters/evaluator/port.js';
@@ -11,6 +11,7 @@ import type { AttemptOf, JobService } from '../jobs/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import type { EvaluationService } from './evaluation.service.js';
 import { VALIDATION } from './validation.job-kind.js';
+import { EVALUATION_EVENTS } from './events.js';
 
 interface Dependencies {
   live: LiveEvents;
@@ -105,7 +106,7 @@ export class ValidationService {
         policy,
         comparedWithId: null,
       });
-      emitEvent(session, live, EventType.MODEL_VALIDATED, { type: 'modelVersion', id: version.id }, result, {
+      emitEvent(session, live, EVALUATION_EVENTS.MODEL_VALIDATED, { type: 'modelVersion', id: version.id }, result, {
         modelId: version.modelId,
       });
     });

@@ -6,3 +6,4 @@ export { MAX_BUDGET, MAX_COOLDOWN_MS, RetrainingPolicyService } from './retraini
 export { RetrainingService } from './retraining.service.js';
 export { DEFAULT_RETRAINING_POLICY } from './rules/retraining.js';
 export type { WindowReport } from './rules/traffic-window.js';
+export { MONITORING_EVENTS } from './events.js';

@@ -8,6 +8,7 @@ import { GroundTruthResolver } from '../../resolvers/monitoring/ground-truth.res
 import { MonitoringResolver } from '../../resolvers/monitoring/monitoring.resolver.js';
 import { ModelRetrainingResolver, RetrainingResolver } from '../../resolvers/monitoring/retraining.resolver.js';
 import {
+  MONITORING_EVENTS,
   GroundTruthService,
   MonitoringService,
   RetrainingPolicyService,
@@ -35,6 +36,7 @@ const MINUTE_MS = 60_000;
 
 export default defineModule({
   name: 'monitoring',
+  events: MONITORING_EVENTS,
   entities: [MonitoringWindow, GroundTruth, RetrainingPolicy, MonitoringCursor],
   createServices: ({ db, live, logger, config, services }): MonitoringServices => {
     const { alerts, traffic, trainings, datasets } = services;

@@ -9,13 +9,14 @@ import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Database, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
-import { EventType, audit, emitEvent } from '../platform/index.js';
+import { audit, emitEvent } from '../platform/index.js';
 import { decideRetraining } from './rules/retraining.js';
 import type { TrainingConfig } from '../algorithms/index.js';
 import { AppError } from '../../errors.js';
 import { trainingOf } from '../registry/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { monitoringActor } from './monitoring.service.js';
+import { MONITORING_EVENTS } from './events.js';
 
 /** The part of the training service that retraining needs. */
 export interface TrainingStarter {
@@ -116,7 +117,14 @@ export class RetrainingService {
       datasetVersion: dataset.version,
       reason,
     };
-    emitEvent(session, this.live, EventType.RETRAINING_STARTED, { type: 'alert', id: alert.id }, payload, alert);
+    emitEvent(
+      session,
+      this.live,
+      MONITORING_EVENTS.RETRAINING_STARTED,
+      { type: 'alert', id: alert.id },
+      payload,
+      alert,
+    );
     audit(session, 'retrain', { type: 'model', id: alert.modelId }, null, payload);
   }
 
@@ -128,7 +136,7 @@ export class RetrainingService {
     emitEvent(
       session,
       this.live,
-      EventType.RETRAINING_SKIPPED,
+      MONITORING_EVENTS.RETRAINING_SKIPPED,
       { type: 'alert', id: alert.id },
       { alertId: alert.id, reason },
       alert,

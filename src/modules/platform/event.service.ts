@@ -5,7 +5,6 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Database, Session } from '../../db/database.js';
 import type { Logger } from 'pino';
-import type { EventType } from './rules/events.js';
 import { notFound } from '../../errors.js';
 import { noLongerKept, type Sequenced } from './live-feed.js';
 import { requireOwn } from './ownership.js';
@@ -18,7 +17,7 @@ import type { FilterQuery } from '@mikro-orm/core';
 export const eventTopic = (tenant: string) => `events:${tenant}`;
 
 export interface EventFilter {
-  types?: EventType[] | null;
+  types?: string[] | null;
   modelId?: string | null;
   endpointId?: string | null;
   subjectId?: string | null;
@@ -26,7 +25,7 @@ export interface EventFilter {
 
 export interface EventRow extends Sequenced {
   id: string;
-  type: EventType;
+  type: string;
   subjectType: string;
   subjectId: string;
   modelId: string | null;

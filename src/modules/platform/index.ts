@@ -12,11 +12,11 @@ export { LiveFeeds, abortable, withoutGap, type Sequenced } from './live-feed.js
 export { createPlatformLoaders } from './loaders.js';
 export { requireOwn } from './ownership.js';
 export { RetentionService } from './retention.service.js';
-export { EventType } from './rules/events.js';
+export { defineEvents, type EventType } from './rules/events.js';
 export { logsTopic, metricsTopic, publishRun } from './run-topics.js';
 export { containsText, likePattern, within } from './search.js';
 export { SigningKeys } from './signing-keys.js';
-export { EVENTS_WAITING, audit, auditRow, emitEvent, takeTurns, type Subject } from './use-case.js';
+export { EVENTS_WAITING, audit, auditRow, emitEvent, eventRow, takeTurns, type Subject } from './use-case.js';
 export { Waiting, MAX_WAIT_MS, lookUntil, type Waiter } from './waiting.js';
 export { WebhookDeliveryService } from './webhook-delivery.service.js';
 export { WebhookService } from './webhook.service.js';

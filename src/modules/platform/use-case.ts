@@ -3,7 +3,7 @@ import { Event } from '../../db/entities/platform/event.entity.js';
 import type { Actor, Session } from '../../db/database.js';
 import { sql } from '../../db/sql.js';
 import { auditDifference } from './rules/audit-difference.js';
-import type { EventType } from './rules/events.js';
+import type { EventType, PayloadOf } from './rules/events.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 
 /** The topic on which every process learns that events wait for their sequence numbers. */
@@ -63,22 +63,33 @@ export function auditRow(
 }
 
 /** Writes an event in the transaction that makes it true. After the commit the relay numbers and delivers it. */
-export function emitEvent(
+export function emitEvent<Type extends EventType>(
   session: Session,
   live: LiveEvents,
-  type: EventType,
+  type: Type,
   subject: Subject,
-  payload: Record<string, unknown>,
+  payload: PayloadOf<Type>,
   refs: EventRefs = {},
 ): void {
-  session.em.create(Event, {
-    tenant: session.tenant,
-    type,
+  session.em.create(Event, eventRow(session.tenant, type, subject, payload, refs));
+  session.afterCommit(() => live.publish(EVENTS_WAITING));
+}
+
+/** The row of `emitEvent` for a transaction without a session. */
+export function eventRow<Type extends EventType>(
+  tenant: string,
+  { name }: Type,
+  subject: Subject,
+  payload: PayloadOf<Type>,
+  { modelId, endpointId }: EventRefs = {},
+) {
+  return {
+    tenant,
+    type: name,
     subjectType: subject.type,
     subjectId: subject.id,
-    modelId: refs.modelId,
-    endpointId: refs.endpointId,
-    payload,
-  });
-  session.afterCommit(() => live.publish(EVENTS_WAITING));
+    modelId,
+    endpointId,
+    payload: { ...payload },
+  };
 }

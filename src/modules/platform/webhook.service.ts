@@ -6,7 +6,6 @@ import { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.ent
 import { Model } from '../../db/entities/registry/model.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import type { EventType } from './rules/events.js';
 import {
   checkName,
   checkOutboundUrl,
@@ -24,7 +23,7 @@ export interface NewWebhook {
   name: string;
   url: string;
   description?: string | null;
-  eventTypes: EventType[];
+  eventTypes: string[];
   modelId?: string | null;
 }
 
@@ -34,7 +33,7 @@ export interface NewMlflowWebhook {
   url: string;
   /** MLflow's names of the events, and the event types that they stand for. */
   mlflowEvents: string[];
-  eventTypes: EventType[];
+  eventTypes: string[];
   description: string;
   secret: string;
   enabled: boolean;
@@ -44,12 +43,12 @@ export interface WebhookChange {
   id: string;
   description?: string | null;
   /** For a webhook in MLflow's format: its event names and the event types that they stand for. */
-  mlflow?: { mlflowEvents: string[]; eventTypes: EventType[] } | null;
+  mlflow?: { mlflowEvents: string[]; eventTypes: string[] } | null;
   /** For a webhook in MLflow's format. */
   secret?: string | null;
   name?: string | null;
   url?: string | null;
-  eventTypes?: EventType[] | null;
+  eventTypes?: string[] | null;
   enabled?: boolean | null;
 }
 
@@ -259,7 +258,7 @@ export class WebhookService {
   }
 }
 
-function checkEventTypes(types: EventType[]): EventType[] {
+function checkEventTypes(types: string[]): string[] {
   if (types.length === 0) throw badInput('input.eventTypes', 'at least one type of event', types);
   return [...new Set(types)];
 }

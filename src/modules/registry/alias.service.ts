@@ -3,11 +3,12 @@ import { ModelAlias } from '../../db/entities/registry/model-alias.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Model } from '../../db/entities/registry/model.entity.js';
 import type { Session } from '../../db/database.js';
-import { EventType, audit, emitEvent } from '../platform/index.js';
+import { audit, emitEvent } from '../platform/index.js';
 import { checkAlias } from './rules/alias.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { ModelService } from './model.service.js';
 import type { VersionFollower } from './version-follower.js';
+import { REGISTRY_EVENTS } from './events.js';
 
 /**
  * Aliases. Each is a name that points to one version of a model and can be set to another version at any time;
@@ -60,7 +61,7 @@ export class AliasService {
         previousVersionId: previousId,
         by: session.principal.subject,
       };
-      emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId: model.id });
+      emitEvent(session, this.live, REGISTRY_EVENTS.MODEL_ALIAS_CHANGED, subject, payload, { modelId: model.id });
     }
     // Called also when the version stays the same, because a version that could not be loaded is then tried again.
     await this.follower.aliasChanged(session, model.id, alias);
@@ -83,7 +84,7 @@ export class AliasService {
       previousVersionId: present.modelVersionId,
       by: session.principal.subject,
     };
-    emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId: model.id });
+    emitEvent(session, this.live, REGISTRY_EVENTS.MODEL_ALIAS_CHANGED, subject, payload, { modelId: model.id });
     return present;
   }
 

@@ -4,7 +4,7 @@ import type { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
 import type { Session } from '../../db/database.js';
-import { EventType, audit, emitEvent } from '../platform/index.js';
+import { audit, emitEvent } from '../platform/index.js';
 import {
   type ApprovalDecision,
   type ApprovalStage,
@@ -19,6 +19,7 @@ import { badInput } from '../../errors.js';
 import type { MissingGate } from './gate.service.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
+import { REGISTRY_EVENTS } from './events.js';
 
 export interface ApprovalInput {
   modelVersionId: string;
@@ -98,7 +99,7 @@ export class ApprovalService {
     const state = await this.state(session, model, version, input.toStage);
     const payload = { modelName: model.name, version: version.version, ...state, reason, by: person };
     const subject = { type: 'modelVersion', id: version.id };
-    const type = decision === 'APPROVED' ? EventType.MODEL_APPROVED : EventType.MODEL_REJECTED;
+    const type = decision === 'APPROVED' ? REGISTRY_EVENTS.MODEL_APPROVED : REGISTRY_EVENTS.MODEL_REJECTED;
     emitEvent(session, this.live, type, subject, payload, { modelId: model.id });
     const action = decision === 'APPROVED' ? 'approveModelVersion' : 'rejectModelVersion';
     audit(session, action, subject, null, { toStage: input.toStage, decision, reason });

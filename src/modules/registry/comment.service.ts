@@ -2,11 +2,12 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { ModelComment } from '../../db/entities/registry/model-comment.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { EventType, containsText, audit, emitEvent } from '../platform/index.js';
+import { containsText, audit, emitEvent } from '../platform/index.js';
 import { Role } from '../core/index.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
+import { REGISTRY_EVENTS } from './events.js';
 
 export interface CommentFilter {
   search?: string | null;
@@ -48,7 +49,7 @@ export class CommentService {
       excerpt: body.slice(0, EXCERPT_CHARACTERS),
       by: comment.createdBy,
     };
-    emitEvent(session, this.live, EventType.MODEL_COMMENTED, subjectOf(comment), payload, { modelId: model.id });
+    emitEvent(session, this.live, REGISTRY_EVENTS.MODEL_COMMENTED, subjectOf(comment), payload, { modelId: model.id });
     return comment;
   }
 

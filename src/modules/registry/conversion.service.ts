@@ -10,7 +10,7 @@ import { Job } from '../../db/entities/jobs/job.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
-import { EventType, audit, emitEvent } from '../platform/index.js';
+import { audit, emitEvent } from '../platform/index.js';
 import {
   type Conversion,
   CONVERSION_TOLERANCE,
@@ -35,6 +35,7 @@ import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js'
 import type { VersionFollower } from './version-follower.js';
 import { type SourceFile, sourceFiles } from './version-source.js';
 import { parseYaml } from './yaml-text.js';
+import { REGISTRY_EVENTS } from './events.js';
 
 interface Dependencies {
   live: LiveEvents;
@@ -235,7 +236,7 @@ export class ConversionService {
       emitEvent(
         session,
         live,
-        EventType.MODEL_CONVERTED,
+        REGISTRY_EVENTS.MODEL_CONVERTED,
         { type: 'modelVersion', id },
         { version, framework, maxScaledDiff },
         { modelId },

@@ -34,3 +34,4 @@ export { VersionFollowers, type VersionFollower } from './version-follower.js';
 export { VersionRemoval } from './version-removal.js';
 export { VersionStorage } from './version-storage.js';
 export { CONVERSION } from './conversion.job-kind.js';
+export { REGISTRY_EVENTS } from './events.js';

@@ -6,7 +6,7 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { EventType, likePattern, audit, emitEvent, takeTurns } from '../platform/index.js';
+import { likePattern, audit, emitEvent, takeTurns } from '../platform/index.js';
 import { checkName, checkModelName, checkTags, registryTags, tagChanges } from '../core/index.js';
 import { type GatePolicyEntries, parseGatePolicy } from '../model-quality/index.js';
 import { guessTask, type TaskHints, taskOfTags } from './rules/model-task.js';
@@ -17,6 +17,7 @@ import { changeTask } from './model-task.js';
 import { newModelFolder } from './model-folder.js';
 import { taggedModel, tellTags } from './tag-events.js';
 import type { VersionRemoval } from './version-removal.js';
+import { REGISTRY_EVENTS } from './events.js';
 
 export interface NewModel {
   name: string;
@@ -110,7 +111,7 @@ export class ModelService {
     const subject = { type: 'model', id: model.id };
     audit(session, action, subject, null, { name, modelType: model.modelType, task: model.task });
     const payload = { modelName: name, description: model.description, tags: model.tags };
-    emitEvent(session, this.live, EventType.MODEL_CREATED, subject, payload, { modelId: model.id });
+    emitEvent(session, this.live, REGISTRY_EVENTS.MODEL_CREATED, subject, payload, { modelId: model.id });
     return model;
   }
 

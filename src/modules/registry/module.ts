@@ -30,6 +30,7 @@ import { JobModelVersionResolver, ModelVersionResolver } from '../../resolvers/r
 import { ModelResolver, StageTransitionResolver } from '../../resolvers/registry/model.resolver.js';
 import { StageResolver } from '../../resolvers/registry/stage.resolver.js';
 import {
+  REGISTRY_EVENTS,
   AliasService,
   ApprovalService,
   CommentService,
@@ -76,6 +77,7 @@ const MINUTE_MS = 60_000;
 
 export default defineModule({
   name: 'registry',
+  events: REGISTRY_EVENTS,
   entities: [Model, ModelVersion, ModelAlias, Approval, ModelComment, StageTransition, GateResult],
   createServices: ({ db, live, objects, files, logger, config, checkModel, converter, services }): RegistryServices => {
     const { jobs, staged, uploads, artifacts, artifactFolders, datasets } = services;

@@ -5,7 +5,7 @@ import { StageTransition } from '../../db/entities/registry/stage-transition.ent
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { sql } from '../../db/sql.js';
-import { EventType, requireOwn, within, audit, emitEvent } from '../platform/index.js';
+import { requireOwn, within, audit, emitEvent } from '../platform/index.js';
 import { type Gate, gatePolicyOf, type GatePolicy } from '../model-quality/index.js';
 import { nextStageTowards, type ReleaseStage } from './rules/release.js';
 import { Role } from '../core/index.js';
@@ -24,6 +24,7 @@ import { changeStage } from './stores/states.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
 import type { VersionFollower } from './version-follower.js';
+import { REGISTRY_EVENTS } from './events.js';
 
 export interface Promotion {
   modelVersionId: string;
@@ -275,9 +276,16 @@ export class StageService {
         createdBy: session.principal.subject,
       });
       const payload = { fromStage: from, toStage: to, reason: why, override, by: session.principal.subject };
-      emitEvent(session, this.live, EventType.MODEL_STAGE_CHANGED, { type: 'modelVersion', id: versionId }, payload, {
-        modelId,
-      });
+      emitEvent(
+        session,
+        this.live,
+        REGISTRY_EVENTS.MODEL_STAGE_CHANGED,
+        { type: 'modelVersion', id: versionId },
+        payload,
+        {
+          modelId,
+        },
+      );
       const after = {
         stage: to,
         reason: why,

@@ -2,7 +2,8 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Session } from '../../db/database.js';
 import type { Model } from '../../db/entities/registry/model.entity.js';
 import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
-import { EventType, emitEvent, type Subject } from '../platform/index.js';
+import { emitEvent, type Subject } from '../platform/index.js';
+import { REGISTRY_EVENTS } from './events.js';
 
 /** The object that has the tag; the version is null for a tag of the model itself. */
 export interface Tagged {
@@ -28,6 +29,13 @@ export function tellTags(
   changes: Readonly<Record<string, string | null>>,
 ): void {
   for (const [key, value] of Object.entries(changes)) {
-    emitEvent(session, live, EventType.MODEL_TAG_CHANGED, subject, { modelName, version, key, value }, { modelId });
+    emitEvent(
+      session,
+      live,
+      REGISTRY_EVENTS.MODEL_TAG_CHANGED,
+      subject,
+      { modelName, version, key, value },
+      { modelId },
+    );
   }
 }

@@ -8,10 +8,11 @@ import { StageTransition } from '../../db/entities/registry/stage-transition.ent
 import { Artifact } from '../../db/entities/artifacts/artifact.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../db/database.js';
-import { EventType, emitEvent } from '../platform/index.js';
+import { emitEvent } from '../platform/index.js';
 import { requireDeletable } from './rules/stages.js';
 import { conflict } from '../../errors.js';
 import type { StagedObjects } from '../uploads/index.js';
+import { REGISTRY_EVENTS } from './events.js';
 
 /** Deletes versions with their rows and files. The caller holds the model's lock. */
 export class VersionRemoval {
@@ -79,7 +80,7 @@ export class VersionRemoval {
         by: session.principal.subject,
       };
       const subject = { type: 'modelVersion', id: modelVersionId };
-      emitEvent(session, this.live, EventType.MODEL_ALIAS_CHANGED, subject, payload, { modelId });
+      emitEvent(session, this.live, REGISTRY_EVENTS.MODEL_ALIAS_CHANGED, subject, payload, { modelId });
     }
   }
 }

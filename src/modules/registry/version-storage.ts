@@ -5,7 +5,7 @@ import type { ObjectStore, StoredObject } from '../../adapters/object-store/port
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
-import { EventType, emitEvent } from '../platform/index.js';
+import { emitEvent } from '../platform/index.js';
 import type { ModelCardFacts } from './rules/model-card.js';
 import { Role } from '../core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
@@ -15,6 +15,7 @@ import { changeVersionStatus } from './stores/states.js';
 import { requireOnnx } from './onnx-version.js';
 import { cardFactsOf, storeVersionFiles, versionKeys } from './version-files.js';
 import type { VersionFollower } from './version-follower.js';
+import { REGISTRY_EVENTS } from './events.js';
 
 /** A PENDING version that is older than this was left by a crash. */
 const STORE_AFTER_MS = 60_000;
@@ -139,7 +140,7 @@ export class VersionStorage {
       description,
       tags,
     };
-    emitEvent(session, this.live, EventType.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId });
+    emitEvent(session, this.live, REGISTRY_EVENTS.MODEL_REGISTERED, { type: 'modelVersion', id }, payload, { modelId });
   }
 
   private async giveUp(session: Session, { version, keys }: PendingVersion, error: string): Promise<void> {

@@ -18,7 +18,7 @@ import {
   isRecorded,
 } from '../model-contract/index.js';
 import { isReservedColumn, predictionColumns, ROW_NUMBER_COLUMN, unknownColumns } from './rules/batch-output.js';
-import { EventType, audit, emitEvent } from '../platform/index.js';
+import { audit, emitEvent } from '../platform/index.js';
 import { Role } from '../core/index.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { DatasetFiles, OutputColumn } from '../../adapters/dataset-files/port.js';
@@ -30,6 +30,7 @@ import { requireOnnx, requireReady } from '../registry/index.js';
 import { BATCH_INFERENCE } from './batch-inference.job-kind.js';
 import { addPart, endedWithParts, partsOf, removeParts, type BatchPart } from './stores/batch-parts.js';
 import type { LoadedModels } from './loaded-models.js';
+import { SERVING_EVENTS } from './events.js';
 
 export interface BatchInferenceInput {
   modelVersionId: string;
@@ -212,7 +213,7 @@ export class BatchInferenceService {
       await artifacts.record(session, { jobId: job.id }, RESULT_PATH, objectKey, stored, artifactId);
       await this.release(session, job.id, parts);
       const payload = { modelVersionId: version.id, datasetId: dataset.id, ...result };
-      emitEvent(session, live, EventType.BATCH_INFERENCE_COMPLETED, { type: 'job', id: job.id }, payload, {
+      emitEvent(session, live, SERVING_EVENTS.BATCH_INFERENCE_COMPLETED, { type: 'job', id: job.id }, payload, {
         modelId: version.modelId,
       });
     });

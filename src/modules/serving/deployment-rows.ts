@@ -4,8 +4,9 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
-import { EventType, emitEvent } from '../platform/index.js';
+import { type EventType, emitEvent } from '../platform/index.js';
 import { notFound } from '../../errors.js';
+import { SERVING_EVENTS } from './events.js';
 import { changeDeploymentStatus } from './stores/deployments.js';
 
 /** The topic on which every process that serves learns that a deployment waits to be loaded. */
@@ -65,7 +66,7 @@ export class DeploymentRows {
   async stop(session: Session, endpoint: Endpoint, deployment: Deployment): Promise<void> {
     await changeDeploymentStatus(session, deployment, 'STOPPED');
     const payload = { deploymentId: deployment.id, modelVersionId: deployment.modelVersionId, mode: deployment.mode };
-    this.emit(session, EventType.MODEL_UNDEPLOYED, endpoint, { type: 'deployment', id: deployment.id }, payload);
+    this.emit(session, SERVING_EVENTS.MODEL_UNDEPLOYED, endpoint, { type: 'deployment', id: deployment.id }, payload);
     this.routeChanged(session, endpoint.id);
   }
 

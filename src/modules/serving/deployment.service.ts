@@ -5,13 +5,14 @@ import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { EventType, requireOwn, audit } from '../platform/index.js';
+import { requireOwn, audit } from '../platform/index.js';
 import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import { requireReady } from '../registry/index.js';
 import type { DeploymentRows } from './deployment-rows.js';
 import { DEPLOYMENT_STATUS } from './rules/deployment-status.js';
 import { changeDeploymentStatus } from './stores/deployments.js';
+import { SERVING_EVENTS } from './events.js';
 
 export interface DeployInput {
   endpointId: string;
@@ -119,7 +120,7 @@ export class DeploymentService {
     audit(session, 'setTrafficWeights', { type: 'endpoint', id: endpoint.id }, before, weightsOf(live));
     this.rows.emit(
       session,
-      EventType.TRAFFIC_CHANGED,
+      SERVING_EVENTS.TRAFFIC_CHANGED,
       endpoint,
       { type: 'endpoint', id: endpoint.id },
       { weightsBps: weightsOf(live) },
@@ -180,7 +181,7 @@ export class DeploymentService {
       else if (others.length === 0) deployment.weightBps = FULL_WEIGHT_BPS;
       else spread(others, FULL_WEIGHT_BPS - deployment.weightBps);
     }
-    await this.rows.emitDeployment(session, EventType.MODEL_DEPLOYED, endpoint, deployment, {});
+    await this.rows.emitDeployment(session, SERVING_EVENTS.MODEL_DEPLOYED, endpoint, deployment, {});
     this.rows.routeChanged(session, endpoint.id);
     return true;
   }
@@ -190,7 +191,7 @@ export class DeploymentService {
     if (!found) return;
     const { deployment, endpoint } = found;
     await changeDeploymentStatus(session, deployment, 'FAILED', error);
-    await this.rows.emitDeployment(session, EventType.MODEL_DEPLOYMENT_FAILED, endpoint, deployment, { error });
+    await this.rows.emitDeployment(session, SERVING_EVENTS.MODEL_DEPLOYMENT_FAILED, endpoint, deployment, { error });
     this.rows.routeChanged(session, endpoint.id);
   }
 

@@ -23,3 +23,4 @@ export { readTraffic } from './traffic.service.js';
 export { VersionFollowing } from './version-following.js';
 export { FULL_WEIGHT_BPS } from './rules/traffic.js';
 export { BATCH_INFERENCE } from './batch-inference.job-kind.js';
+export { SERVING_EVENTS } from './events.js';

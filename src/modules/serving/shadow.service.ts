@@ -9,11 +9,12 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { hasLoss } from '../algorithms/index.js';
 import { type LossComparison, type GatePolicy, gatePolicyOf } from '../model-quality/index.js';
-import { EventType, audit, emitEvent } from '../platform/index.js';
+import { audit, emitEvent } from '../platform/index.js';
 import { decideGate, type GateService } from '../registry/index.js';
 import { conflict } from '../../errors.js';
 import type { DeploymentService } from './deployment.service.js';
 import { readTraffic } from './traffic.service.js';
+import { SERVING_EVENTS } from './events.js';
 
 /** Decides about a shadow by the traffic that it received. */
 export class ShadowService {
@@ -75,7 +76,7 @@ export class ShadowService {
     emitEvent(
       session,
       this.live,
-      EventType.SHADOW_EVALUATED,
+      SERVING_EVENTS.SHADOW_EVALUATED,
       { type: 'modelVersion', id: deployment.modelVersionId },
       outcome,
       refs,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Session } from '../../db/database.js';
-import { EventType, emitEvent } from '../platform/index.js';
+import { emitEvent } from '../platform/index.js';
 import type { TrainingWarning } from '../algorithms/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { EpochReport, TrainingBackend, TrainingOutcome } from '../../training/port.js';
@@ -16,6 +16,7 @@ import { lastStepOf, type RunLogService, type RunService } from '../experiments/
 import type { CheckpointService } from './checkpoint.service.js';
 import type { RunRegistrar } from './run-registrar.js';
 import type { TRAINING } from './training.job-kind.js';
+import { TRAINING_EVENTS } from './events.js';
 
 export interface TrainingParts {
   live: LiveEvents;
@@ -203,7 +204,7 @@ export class TrainingAttempt {
         epochsRun,
         stoppedEarly,
       };
-      emitEvent(session, parts.live, EventType.MODEL_TRAINING_COMPLETED, subject, payload, { modelId });
+      emitEvent(session, parts.live, TRAINING_EVENTS.MODEL_TRAINING_COMPLETED, subject, payload, { modelId });
       await this.showLog(session);
       await session.em.flush();
       if (modelId) await this.register(session, modelId);

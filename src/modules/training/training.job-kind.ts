@@ -3,7 +3,8 @@ import { Event } from '../../db/entities/platform/event.entity.js';
 import { endUnfinishedRun } from '../experiments/index.js';
 import { trainingConfigSchema, trainingResultSchema, trainingWarningSchema } from '../algorithms/index.js';
 import { defineJobKind, GIB, HOUR_MS, SECOND_MS } from '../jobs/index.js';
-import { EventType } from '../platform/index.js';
+import { eventRow } from '../platform/index.js';
+import { TRAINING_EVENTS } from './events.js';
 
 /** The job refers to its run and to its dataset; both always exist. */
 export const TRAINING = defineJobKind({
@@ -26,14 +27,10 @@ export const TRAINING = defineJobKind({
   async ended({ em, job, input, status, failure }) {
     const { id: jobId, tenant, runId } = job;
     if (failure) {
-      em.create(Event, {
-        tenant,
-        type: EventType.MODEL_TRAINING_FAILED,
-        subjectType: 'job',
-        subjectId: jobId,
-        modelId: input.registerModelId,
-        payload: { runId, errorCode: failure.code, errorMessage: failure.message },
-      });
+      const payload = { runId, errorCode: failure.code, errorMessage: failure.message };
+      const refs = { modelId: input.registerModelId };
+      const subject = { type: 'job', id: jobId };
+      em.create(Event, eventRow(tenant, TRAINING_EVENTS.MODEL_TRAINING_FAILED, subject, payload, refs));
     }
     if (runId == null) return [];
     await endUnfinishedRun({ em, tenant }, runId, status === 'FAILED' ? 'FAILED' : 'KILLED');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Database, Session } from '../../db/database.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
-import { EventType, audit, emitEvent } from '../platform/index.js';
+import { audit, emitEvent } from '../platform/index.js';
 import type { DatasetProfile } from '../model-contract/index.js';
 import {
   defaultFeatures,
@@ -20,6 +20,7 @@ import type { AttemptOf, JobService } from '../jobs/index.js';
 import { addUsedDataset, requireWritable } from '../experiments/index.js';
 import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
 import { TRAINING } from './training.job-kind.js';
+import { TRAINING_EVENTS } from './events.js';
 
 export interface StartTrainingInput {
   experimentId: string;
@@ -122,7 +123,7 @@ export class TrainingService {
   private announce(session: Session, job: Job): void {
     const { training, registerModelId } = this.jobs.inputOf(TRAINING, job);
     const payload = { runId: job.runId, datasetId: job.datasetId, modelType: training.modelType, attempt: job.attempt };
-    emitEvent(session, this.parts.live, EventType.MODEL_TRAINING_STARTED, { type: 'job', id: job.id }, payload, {
+    emitEvent(session, this.parts.live, TRAINING_EVENTS.MODEL_TRAINING_STARTED, { type: 'job', id: job.id }, payload, {
       modelId: registerModelId,
     });
   }

@@ -1,32 +1,27 @@
 import { createHmac } from 'node:crypto';
+import type { z } from 'zod';
 import { AppError, ErrorCode } from '../../errors.js';
 import { toHexId } from '../../modules/core/index.js';
-import { EventType, type ClaimedDelivery, type WebhookFormat } from '../../modules/platform/index.js';
+import type { ClaimedDelivery, WebhookFormat } from '../../modules/platform/index.js';
+import { REGISTRY_EVENTS } from '../../modules/registry/index.js';
+
+const { MODEL_CREATED, MODEL_REGISTERED, MODEL_TAG_CHANGED, MODEL_ALIAS_CHANGED } = REGISTRY_EVENTS;
 
 /** The events of MLflow's webhooks that this service has, each with its event type. */
 export const MLFLOW_WEBHOOK_EVENTS = {
-  'registered_model.created': EventType.MODEL_CREATED,
-  'model_version.created': EventType.MODEL_REGISTERED,
-  'model_version_tag.set': EventType.MODEL_TAG_CHANGED,
-  'model_version_tag.deleted': EventType.MODEL_TAG_CHANGED,
-  'model_version_alias.created': EventType.MODEL_ALIAS_CHANGED,
-  'model_version_alias.deleted': EventType.MODEL_ALIAS_CHANGED,
-} as const satisfies Record<string, EventType>;
+  'registered_model.created': MODEL_CREATED.name,
+  'model_version.created': MODEL_REGISTERED.name,
+  'model_version_tag.set': MODEL_TAG_CHANGED.name,
+  'model_version_tag.deleted': MODEL_TAG_CHANGED.name,
+  'model_version_alias.created': MODEL_ALIAS_CHANGED.name,
+  'model_version_alias.deleted': MODEL_ALIAS_CHANGED.name,
+} as const;
+
+/** What MLflow's messages tell of our events; the rest of a payload is not looked at. */
+const REGISTERED = MODEL_REGISTERED.payload.omit({ semanticVersion: true });
+const ALIAS_CHANGED = MODEL_ALIAS_CHANGED.payload.omit({ previousVersionId: true, by: true });
 
 export type MlflowWebhookEvent = keyof typeof MLFLOW_WEBHOOK_EVENTS;
-
-/** The payloads that the services write for these events. */
-interface RegistryPayload {
-  modelName: string;
-  version: number | null;
-  description: string;
-  tags: Record<string, string>;
-  sourceUri: string | null;
-  runId: string | null;
-  alias: string;
-  key: string;
-  value: string | null;
-}
 
 interface MlflowMessage {
   event: MlflowWebhookEvent;
@@ -35,39 +30,44 @@ interface MlflowMessage {
 
 /** An event in MLflow's format; null when MLflow has no such event. */
 function toMlflowMessage(type: string, payload: Record<string, unknown>): MlflowMessage | null {
-  const {
-    modelName: name,
-    version: number,
-    description,
-    tags,
-    sourceUri,
-    runId,
-    alias,
-    key,
-    value,
-  } = payload as unknown as RegistryPayload;
-  const version = String(number);
   switch (type) {
-    case EventType.MODEL_CREATED:
+    case MODEL_CREATED.name: {
+      const told = read(MODEL_CREATED.payload, payload);
+      if (!told) return null;
+      const { modelName: name, tags, description } = told;
       return { event: 'registered_model.created', data: { name, tags, description: description || null } };
-    case EventType.MODEL_REGISTERED: {
-      const run_id = runId ? toHexId(runId) : null;
-      return {
-        event: 'model_version.created',
-        data: { name, version, source: sourceUri ?? '', run_id, tags, description: description || null },
-      };
     }
-    case EventType.MODEL_TAG_CHANGED:
-      // MLflow reports only tags of versions.
-      if (number === null) return null;
-      if (value === null) return { event: 'model_version_tag.deleted', data: { name, version, key } };
-      return { event: 'model_version_tag.set', data: { name, version, key, value } };
-    case EventType.MODEL_ALIAS_CHANGED:
-      if (number === null) return { event: 'model_version_alias.deleted', data: { name, alias } };
-      return { event: 'model_version_alias.created', data: { name, alias, version } };
+    case MODEL_REGISTERED.name: {
+      const told = read(REGISTERED, payload);
+      if (!told) return null;
+      const { modelName: name, version, sourceUri, runId, tags, description } = told;
+      const data = { name, version: String(version), source: sourceUri ?? '', run_id: runId ? toHexId(runId) : null };
+      return { event: 'model_version.created', data: { ...data, tags, description: description || null } };
+    }
+    case MODEL_TAG_CHANGED.name: {
+      const told = read(MODEL_TAG_CHANGED.payload, payload);
+      // MLflow only reports tags of versions.
+      if (told?.version == null) return null;
+      const { modelName: name, version, key, value } = told;
+      const data = { name, version: String(version), key };
+      if (value === null) return { event: 'model_version_tag.deleted', data };
+      return { event: 'model_version_tag.set', data: { ...data, value } };
+    }
+    case MODEL_ALIAS_CHANGED.name: {
+      const told = read(ALIAS_CHANGED, payload);
+      if (!told) return null;
+      const { modelName: name, alias, version } = told;
+      if (version === null) return { event: 'model_version_alias.deleted', data: { name, alias } };
+      return { event: 'model_version_alias.created', data: { name, alias, version: String(version) } };
+    }
     default:
       return null;
   }
+}
+
+/** Null for a payload that another version of this service wrote differently: MLflow's clients do not get it. */
+function read<Payload extends z.ZodType>(shape: Payload, stored: unknown): z.output<Payload> | null {
+  return shape.safeParse(stored).data ?? null;
 }
 
 /** The payload of a test message, as MLflow's own server sends it. */

@@ -3,7 +3,6 @@ import type { Webhook } from '../../db/entities/platform/webhook.entity.js';
 import type { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
 import { UUID, Role } from '../../modules/core/index.js';
 import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from './webhook-format.js';
-import type { EventType } from '../../modules/platform/index.js';
 import { ErrorCode } from '../../errors.js';
 import { jsonEndpoint, type Call, type Endpoint } from './endpoint.js';
 import { doesNotExist, instead, invalidParameter, MlflowError, whenAbsent } from './errors.js';
@@ -101,7 +100,7 @@ async function find(call: Call, id: string): Promise<Webhook> {
 
 function eventsOf(sent: { entity: string; action: string }[]): {
   mlflowEvents: MlflowWebhookEvent[];
-  eventTypes: EventType[];
+  eventTypes: string[];
 } {
   if (sent.length === 0)
     throw invalidParameter(

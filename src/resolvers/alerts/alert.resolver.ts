@@ -1,5 +1,5 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import type { EventType, EventRow } from '../../modules/platform/index.js';
+import type { EventRow } from '../../modules/platform/index.js';
 import { followEvents } from '../platform/event.resolver.js';
 import { ModelType } from '../registry/model.types.js';
 import type { RequestContext } from '../request-context.js';
@@ -144,5 +144,5 @@ function followAlerts(
   ctx: RequestContext,
   { modelId, after }: { modelId?: string; after?: number },
 ): Promise<AsyncIterableIterator<EventRow>> {
-  return followEvents(ctx, { filter: { types: Object.keys(ALERT_CHANGES) as EventType[], modelId }, after });
+  return followEvents(ctx, { filter: { types: Object.keys(ALERT_CHANGES), modelId }, after });
 }

@@ -1,5 +1,5 @@
 import { Field, Float, ID, InputType, ObjectType } from 'type-graphql';
-import type { EventType } from '../../modules/platform/index.js';
+import type { ALERT_EVENTS } from '../../modules/alerts/index.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
@@ -173,4 +173,4 @@ export const ALERT_CHANGES = {
   ALERT_OPENED: 'OPENED',
   ALERT_UPDATED: 'UPDATED',
   ALERT_RESOLVED: 'RESOLVED',
-} as const satisfies Partial<Record<keyof typeof EventType, keyof typeof AlertChangeEnum>>;
+} as const satisfies Partial<Record<keyof typeof ALERT_EVENTS, keyof typeof AlertChangeEnum>>;

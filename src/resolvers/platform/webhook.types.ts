@@ -1,5 +1,5 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { EventType } from '../../modules/platform/index.js';
+import { EventTypeEnum } from './event.types.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
@@ -52,8 +52,8 @@ export class WebhookType {
   })
   format!: keyof typeof WebhookFormatEnum;
 
-  @Field(() => [EventType], { description: 'Types of the events that are sent, at least one.' })
-  eventTypes!: EventType[];
+  @Field(() => [EventTypeEnum.values], { description: 'Types of the events that are sent, at least one.' })
+  eventTypes!: string[];
 
   @Field(() => Boolean, {
     description: 'False: nothing is sent. A receiver that answers 410 (gone) disables the webhook.',
@@ -185,8 +185,8 @@ export class CreateWebhookInput {
   })
   description?: string | null;
 
-  @Field(() => [EventType], { description: 'Types of the events to send, at least one.' })
-  eventTypes!: EventType[];
+  @Field(() => [EventTypeEnum.values], { description: 'Types of the events to send, at least one.' })
+  eventTypes!: string[];
 
   @Field(() => ID, {
     nullable: true,
@@ -214,11 +214,11 @@ export class UpdateWebhookInput {
   @Field(() => String, { nullable: true, description: `${ABOUT_URL} Waiting messages go to the new address too.` })
   url?: string | null;
 
-  @Field(() => [EventType], {
+  @Field(() => [EventTypeEnum.values], {
     nullable: true,
     description: 'Types of the events to send, at least one. CONFLICT in the format MLFLOW.',
   })
-  eventTypes?: EventType[] | null;
+  eventTypes?: string[] | null;
 
   @Field(() => Boolean, {
     nullable: true,

@@ -1,6 +1,6 @@
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import { EventType, type EventRow } from '../../modules/platform/index.js';
-import { deploymentReadiness } from '../../modules/serving/index.js';
+import type { EventRow } from '../../modules/platform/index.js';
+import { deploymentReadiness, SERVING_EVENTS } from '../../modules/serving/index.js';
 import { ModelVersionType } from '../registry/model-version.types.js';
 import { LifecycleEventType } from '../platform/event.types.js';
 import { followEvents } from '../platform/event.resolver.js';
@@ -26,12 +26,12 @@ import {
 import { EndpointType } from './endpoint.types.js';
 
 const DEPLOYMENT_EVENTS = [
-  EventType.MODEL_DEPLOYED,
-  EventType.MODEL_UNDEPLOYED,
-  EventType.MODEL_DEPLOYMENT_FAILED,
-  EventType.TRAFFIC_CHANGED,
-  EventType.SHADOW_EVALUATED,
-];
+  SERVING_EVENTS.MODEL_DEPLOYED,
+  SERVING_EVENTS.MODEL_UNDEPLOYED,
+  SERVING_EVENTS.MODEL_DEPLOYMENT_FAILED,
+  SERVING_EVENTS.TRAFFIC_CHANGED,
+  SERVING_EVENTS.SHADOW_EVALUATED,
+].map(({ name }) => name);
 
 @Resolver(() => DeploymentType)
 export class DeploymentResolver {

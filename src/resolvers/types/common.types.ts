@@ -87,6 +87,7 @@ export function contributedEnum(
   return {
     values,
     add(value, about) {
+      if (value in values) throw new Error(`Two modules contribute ${value} to ${name}.`);
       values[value] = value;
       valuesConfig[value] = { description: about };
     },

@@ -1,6 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { EventType } from '../../../modules/platform/index.js';
 
 export const Webhook = defineEntity({
   name: 'Webhook',
@@ -17,7 +16,7 @@ export const Webhook = defineEntity({
     description: p.text().default(''),
     /** The format and the signature of its messages. */
     format: p.enum(['STANDARD', 'MLFLOW']).default('STANDARD'),
-    eventTypes: p.json<EventType[]>(),
+    eventTypes: p.json<string[]>(),
     /** MLflow's names of the events; null in the format STANDARD. */
     mlflowEvents: p.json<string[]>().nullable(),
     /** Only events of this model. */

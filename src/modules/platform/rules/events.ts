@@ -1,29 +1,37 @@
-/** Events in the lifecycle of a model. Subscriptions and webhooks get them and, when configured, an event stream. */
-export enum EventType {
-  MODEL_TRAINING_STARTED = 'MODEL_TRAINING_STARTED',
-  MODEL_TRAINING_COMPLETED = 'MODEL_TRAINING_COMPLETED',
-  MODEL_TRAINING_FAILED = 'MODEL_TRAINING_FAILED',
-  MODEL_CREATED = 'MODEL_CREATED',
-  MODEL_REGISTERED = 'MODEL_REGISTERED',
-  MODEL_EVALUATED = 'MODEL_EVALUATED',
-  MODEL_VALIDATED = 'MODEL_VALIDATED',
-  MODEL_CONVERTED = 'MODEL_CONVERTED',
-  MODEL_STAGE_CHANGED = 'MODEL_STAGE_CHANGED',
-  MODEL_ALIAS_CHANGED = 'MODEL_ALIAS_CHANGED',
-  MODEL_TAG_CHANGED = 'MODEL_TAG_CHANGED',
-  MODEL_APPROVED = 'MODEL_APPROVED',
-  MODEL_REJECTED = 'MODEL_REJECTED',
-  MODEL_COMMENTED = 'MODEL_COMMENTED',
-  MODEL_DEPLOYED = 'MODEL_DEPLOYED',
-  MODEL_UNDEPLOYED = 'MODEL_UNDEPLOYED',
-  MODEL_DEPLOYMENT_FAILED = 'MODEL_DEPLOYMENT_FAILED',
-  TRAFFIC_CHANGED = 'TRAFFIC_CHANGED',
-  MODEL_DRIFT_DETECTED = 'MODEL_DRIFT_DETECTED',
-  SHADOW_EVALUATED = 'SHADOW_EVALUATED',
-  BATCH_INFERENCE_COMPLETED = 'BATCH_INFERENCE_COMPLETED',
-  ALERT_OPENED = 'ALERT_OPENED',
-  ALERT_UPDATED = 'ALERT_UPDATED',
-  ALERT_RESOLVED = 'ALERT_RESOLVED',
-  RETRAINING_STARTED = 'RETRAINING_STARTED',
-  RETRAINING_SKIPPED = 'RETRAINING_SKIPPED',
+import { z } from 'zod';
+
+type Payload = z.ZodType<object>;
+
+/** A type of lifecycle event, as the module that emits it declares it. */
+export interface EventType<Name extends string = string, P extends Payload = Payload> {
+  /** As it is stored and as the API names it: capitals and underscores. */
+  readonly name: Name;
+  /** What has happened, for the API. */
+  readonly about: string;
+  readonly payload: P;
+}
+
+export type PayloadOf<Type extends EventType> = z.output<Type['payload']>;
+
+interface EventDescription {
+  about: string;
+  /** The shape of its payload, where somebody reads it; any JSON object when absent. */
+  payload?: Payload;
+}
+
+const anyPayload = z.record(z.string(), z.unknown());
+
+type Defined<Name extends string, Description extends EventDescription> = EventType<
+  Name,
+  Description['payload'] extends Payload ? Description['payload'] : typeof anyPayload
+>;
+
+/** Declares the event types of a module: it emits these, and its module.ts contributes them. */
+export function defineEvents<const Descriptions extends Record<string, EventDescription>>(
+  descriptions: Descriptions,
+): { readonly [Name in keyof Descriptions & string]: Defined<Name, Descriptions[Name]> };
+export function defineEvents(descriptions: Record<string, EventDescription>): Record<string, EventType> {
+  return Object.fromEntries(
+    Object.entries(descriptions).map(([name, { about, payload = anyPayload }]) => [name, { name, about, payload }]),
+  );
 }
