@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { StateMachine, TransitionRefused } from '../../src/modules/core/index.js';
 import { ALERT_STATUS } from '../../src/modules/alerts/rules/alert-status.js';
+import { EXPERIMENT_STANDING } from '../../src/modules/experiments/rules/experiment-standing.js';
 import {
   canTransition,
   planRollback,
@@ -57,7 +58,7 @@ it('says in a sentence from which state to which, and what is allowed', () => {
   );
 });
 
-it('lets every state of a deployment, a version and an alert be reached from the first', () => {
+it('lets every state of a deployment, a version, an alert and an experiment be reached from the first', () => {
   const reached = <Of extends string>(machine: StateMachine<Of>, first: Of): Of[] => {
     const found = new Set([first]);
     for (const state of found) machine.after(state).forEach((next) => found.add(next));
@@ -66,6 +67,7 @@ it('lets every state of a deployment, a version and an alert be reached from the
   expect(reached(DEPLOYMENT_STATUS, 'PENDING')).toEqual(['FAILED', 'PENDING', 'READY', 'STOPPED']);
   expect(reached(VERSION_STATUS, 'PENDING')).toEqual(['FAILED', 'PENDING', 'READY']);
   expect(reached(VERSION_STAGE, 'DEVELOPMENT')).toEqual(['ARCHIVED', 'DEVELOPMENT', 'PRODUCTION', 'STAGING']);
+  expect(reached(EXPERIMENT_STANDING, 'IMPORTING')).toEqual(['ACTIVE', 'DELETED', 'IMPORTING']);
   expect(reached(ALERT_STATUS, 'OPEN')).toEqual(['OPEN', 'RESOLVED']);
   expect(DEPLOYMENT_STATUS.states.filter((state) => DEPLOYMENT_STATUS.isFinal(state))).toEqual(['FAILED', 'STOPPED']);
 });

@@ -11,6 +11,8 @@ export const ORM = 'the ORM';
 export const STATE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   'alert.status': ['alerts/store.ts#resolveAlert'],
   'deployment.status': ['serving/stores/deployments.ts#changeDeploymentStatus'],
+  'experiment.import_job_id': ['experiments/stores/experiment-states.ts#changeExperimentState'],
+  'experiment.state': ['experiments/stores/experiment-states.ts#changeExperimentState'],
   'job.status': ['jobs/store.ts#changeStatus'],
   'model_version.stage': ['registry/stores/states.ts#changeStage'],
   'model_version.status': ['registry/stores/states.ts#changeVersionStatus'],

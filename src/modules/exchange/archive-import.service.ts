@@ -148,7 +148,7 @@ export class ArchiveImportService {
         got: other,
       });
     }
-    this.deps.experiments.takeOverImport(experiment, jobId);
+    await this.deps.experiments.takeOverImport(session, experiment, jobId);
     return experiment;
   }
 

@@ -9,7 +9,8 @@ import { checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js'
 import { RUN_TAGS } from './rules/run-tags.js';
 import { conflict, notFound, notFoundByName } from '../../errors.js';
 import { audit, takeTurns, containsText } from '../platform/index.js';
-import { moveExperiment, requireActive } from './experiment-moves.js';
+import { requireActive, requireRestorable } from './rules/experiment-standing.js';
+import { changeExperimentState } from './stores/experiment-states.js';
 import { makeDefault, placesOf, restoreRuns, unfinishedTrainingIn } from './stores/runs.js';
 
 export interface ExperimentFilter {
@@ -164,7 +165,7 @@ export class ExperimentService {
     requireActive(experiment);
     await this.refuseTrainings(session, id);
     const deletedAt = new Date();
-    moveExperiment(experiment, { type: 'DELETE', deletedAt });
+    await changeExperimentState(session, experiment, { to: 'DELETED', deletedAt });
     await session.em.nativeUpdate(Run, runs, { state: 'DELETED', deletedAt });
     audit(session, 'deleteExperiment', { type: 'experiment', id }, { state: 'ACTIVE' }, { state: 'DELETED' });
     return experiment;
@@ -174,32 +175,30 @@ export class ExperimentService {
   async restore(session: Session, id: string): Promise<Experiment> {
     const experiment = await this.locked(session, id);
     const { deletedAt } = experiment;
-    moveExperiment(experiment, { type: 'RESTORE' });
+    requireRestorable(experiment);
+    await changeExperimentState(session, experiment, { to: 'ACTIVE' });
     if (deletedAt) await restoreRuns(session, id, deletedAt);
     audit(session, 'restoreExperiment', { type: 'experiment', id }, { state: 'DELETED' }, { state: 'ACTIVE' });
     return experiment;
   }
 
-  /** Creates an experiment that job `jobId` imports: it is deleted until `endImport`. */
+  /** Creates an experiment that job `jobId` imports: it counts as deleted until `endImport`. */
   async beginImport(session: Session, jobId: string, input: ImportedExperiment): Promise<Experiment> {
     const { id, name, ...rest } = input;
     const experiment = await this.create(session, { ...(id !== undefined && { id }), name });
-    Object.assign(experiment, rest);
-    moveExperiment(experiment, { type: 'IMPORT', jobId });
+    Object.assign(experiment, { ...rest, state: 'DELETED', deletedAt: new Date(), importJobId: jobId });
     await session.em.flush();
     return experiment;
   }
 
-  /** Job `jobId` goes on with an import that another job left. */
-  takeOverImport(experiment: Experiment, jobId: string): void {
-    moveExperiment(experiment, { type: 'IMPORT', jobId });
+  /** Job `jobId` continues an import that another job has left. */
+  takeOverImport(session: Session, experiment: Experiment, jobId: string): Promise<void> {
+    return changeExperimentState(session, experiment, { to: 'IMPORTING', jobId });
   }
 
-  /** Everything is here: the experiment is what it was in the archive. */
-  async endImport(session: Session, id: string): Promise<Experiment> {
-    const experiment = await this.locked(session, id);
-    moveExperiment(experiment, { type: 'END_IMPORT' });
-    return experiment;
+  /** Everything has been imported. */
+  async endImport(session: Session, id: string): Promise<void> {
+    await changeExperimentState(session, await this.locked(session, id), { to: 'ACTIVE' });
   }
 
   find(session: Session, id: string, lockMode?: LockMode): Promise<Experiment | null> {

@@ -2,7 +2,7 @@ export { moreChildRuns } from './child-runs.js';
 export { searchExperiments } from './stores/experiment-search.js';
 export { ExperimentService, type ExperimentPlace, type TagEntry } from './experiment.service.js';
 export { beginCollection, deleteExperiment, deleteRun, deleteSome } from './stores/collection.js';
-export { requireWhole } from './experiment-moves.js';
+export { requireWhole } from './rules/experiment-standing.js';
 export { createExperimentLoaders } from './loaders.js';
 export { prepareHistories } from './stores/metric-history.js';
 export {

@@ -4,17 +4,18 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { noteWritten } from '../../db/written.js';
 import { checkName, toHexId } from '../core/index.js';
+import { requireWhole } from './rules/experiment-standing.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { isEnded, RUN_STATUS, type RunStatus } from './rules/run-status.js';
 import { conflict } from '../../errors.js';
 import { audit } from '../platform/index.js';
-import { requireWhole } from './experiment-moves.js';
 import type { TagEntry } from './experiment.service.js';
 import { dropTag, putTags, refuseWrite } from './run-pairs.js';
 import type { RunService } from './run.service.js';
 import { cloneDatasets } from './stores/datasets.js';
+import { importOf } from './stores/experiment-states.js';
 import { pairsOf } from './stores/pairs.js';
-import { changeRunStatus, importOf } from './stores/runs.js';
+import { changeRunStatus } from './stores/runs.js';
 
 export interface RunUpdate {
   runId: string;

@@ -148,16 +148,6 @@ export async function makeDefault({ em, tenant, principal }: Session, id: string
     .execute();
 }
 
-/** Which job is importing the experiment, if any. */
-export function importOf({ em, tenant }: Session, id: string): Promise<Pick<Experiment, 'id' | 'importJobId'>> {
-  return tables(em)
-    .selectFrom('experiment')
-    .select(['id', 'import_job_id as importJobId'])
-    .where('tenant', '=', tenant)
-    .where('id', '=', id)
-    .executeTakeFirstOrThrow();
-}
-
 /** The values from which the ids and the artifact addresses of an experiment's runs and models are built. */
 export function placesOf({ em, tenant }: Session, ids: readonly string[]) {
   const query = tables(em)

@@ -1,0 +1,48 @@
+import { conflict } from '../../../errors.js';
+import { StateMachine } from '../../core/index.js';
+
+/** The columns of an experiment that say where it is in its life. */
+export interface ExperimentState {
+  id: string;
+  state: 'ACTIVE' | 'DELETED';
+  importJobId?: string | null;
+}
+
+/** IMPORTING: only a part of it is here. It counts as deleted, so that garbage collection removes what a failure leaves. */
+export type ExperimentStanding = 'ACTIVE' | 'DELETED' | 'IMPORTING';
+
+/** Another job can continue an import. A new experiment is ACTIVE or IMPORTING. */
+export const EXPERIMENT_STANDING = new StateMachine<ExperimentStanding>('An experiment', {
+  ACTIVE: ['DELETED'],
+  DELETED: ['ACTIVE'],
+  IMPORTING: ['ACTIVE', 'IMPORTING'],
+});
+
+export const standingOf = ({ state, importJobId }: ExperimentState): ExperimentStanding =>
+  importJobId == null ? state : 'IMPORTING';
+
+/** CONFLICT for a deleted experiment. */
+export function requireActive({ id, state }: ExperimentState): void {
+  if (state === 'ACTIVE') return;
+  throw conflict(`Experiment ${id} is deleted; restore it to change it.`, {
+    expected: 'an active experiment',
+    got: state,
+  });
+}
+
+/** CONFLICT for an active experiment, and for one that is being imported. */
+export function requireRestorable(experiment: ExperimentState): void {
+  if (experiment.state === 'ACTIVE')
+    throw conflict(`Experiment ${experiment.id} is active.`, { expected: 'a deleted experiment', got: 'ACTIVE' });
+  requireWhole(experiment);
+}
+
+/** CONFLICT for an experiment of which only a part has been imported. */
+export function requireWhole({ id, importJobId }: Pick<ExperimentState, 'id' | 'importJobId'>): void {
+  if (importJobId == null) return;
+  throw conflict(
+    `Experiment ${id} is not complete: its import has not finished. Import the archive again, or have it collected ` +
+      'as garbage.',
+    { expected: 'an experiment that is whole', got: `what job ${importJobId} has brought so far` },
+  );
+}
