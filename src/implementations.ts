@@ -30,7 +30,7 @@ import { checkModel } from './inference/model-check.js';
 import { OnnxEngine } from './inference/onnx/onnx-engine.js';
 import type { InferenceEngine, ModelChecker } from './inference/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
-import { markTouched, type MirrorTarget } from './modules/exchange/index.js';
+import type { MirrorTarget } from './modules/exchange/index.js';
 import { SmallObjects } from './modules/uploads/index.js';
 import type { TrainingBackend } from './training/port.js';
 
@@ -96,7 +96,6 @@ export async function createImplementations(
     backgroundTimeoutMs: config.DATABASE_BACKGROUND_TIMEOUT_MS,
     idleInTransactionTimeoutMs: Math.max(MIN_IDLE_IN_TRANSACTION_MS, config.JOB_HEARTBEAT_TIMEOUT_MS),
     onStatement: options.onStatement,
-    ...(config.MLFLOW_TRACKING_URI && { onTouched: markTouched }),
   });
   await db.migrate();
   const limits = childLimits(config);

@@ -21,6 +21,7 @@ import { Migration0012 } from './migrations/0012-artifact-paths.js';
 import { Migration0013Jobs } from './migrations/0013-jobs.js';
 import { Migration0013 } from './migrations/0013-small-objects.js';
 import { Migration0014 } from './migrations/0014-imported-experiments.js';
+import { Migration0014ObjectChanges } from './migrations/0014-object-changes.js';
 import { Migration0015BatchInferenceParts } from './migrations/0015-batch-inference-parts.js';
 import { Migration0016RunCollection } from './migrations/0016-run-collection.js';
 import { DatabaseProbe } from './database-probe.js';
@@ -76,8 +77,6 @@ export interface DatabaseOptions {
    * absent.
    */
   idleInTransactionTimeoutMs?: number;
-  /** Called in each transaction with what it has changed; absent when there is no mirror. */
-  onTouched?: OnTouched;
   /** Sees every SQL statement; tests count the statements. */
   onStatement?: (sql: string, params: readonly unknown[]) => void;
 }
@@ -108,6 +107,7 @@ const MIGRATIONS = [
   { name: '0013-small-objects', class: Migration0013 },
   { name: '0013-jobs', class: Migration0013Jobs },
   { name: '0014-imported-experiments', class: Migration0014 },
+  { name: '0014-object-changes', class: Migration0014ObjectChanges },
   { name: '0015-batch-inference-parts', class: Migration0015BatchInferenceParts },
   { name: '0016-run-collection', class: Migration0016RunCollection },
 ];
@@ -132,9 +132,10 @@ const MIGRATION_LOCK_TIMEOUT_MS = 10 * 60_000;
 const LOCK_NOT_AVAILABLE = '55P03';
 
 export class Database {
+  private onTouched: OnTouched | undefined;
+
   private constructor(
     private readonly orm: MikroORM,
-    private readonly onTouched: OnTouched | undefined,
     private readonly backgroundTimeoutMs: number,
     private readonly probe: DatabaseProbe,
   ) {}
@@ -181,7 +182,7 @@ export class Database {
         },
       );
     }
-    return new Database(orm, options.onTouched, backgroundTimeoutMs, new DatabaseProbe(options.url));
+    return new Database(orm, backgroundTimeoutMs, new DatabaseProbe(options.url));
   }
 
   /**
@@ -287,7 +288,12 @@ export class Database {
     }
   }
 
-  /** Whether a mirror is told what transactions change. */
+  /** From now on each transaction of this process ends with `onTouched`, when it has changed something. */
+  tellTouchedTo(onTouched: OnTouched): void {
+    this.onTouched = onTouched;
+  }
+
+  /** Whether somebody is told what transactions change. */
   get isMirrored(): boolean {
     return this.onTouched !== undefined;
   }

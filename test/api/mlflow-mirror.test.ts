@@ -70,7 +70,8 @@ function hold(which: Held): Promise<void> {
   return held.promise;
 }
 
-const tasks = () => query(here, 'select kind, local_id from mirror_task');
+/** What is still to be mirrored: changes that the outbox holds, and tasks. */
+const tasks = () => query(here, 'select type from object_change union all select kind from mirror_task');
 async function settled(): Promise<void> {
   await expect.poll(tasks, { timeout: 20_000 }).toEqual([]);
 }

@@ -1,8 +1,8 @@
 export { ArchiveExportService } from './archive-export.service.js';
 export { ArchiveImportService } from './archive-import.service.js';
 export { forgetExternal } from './stores/external-refs.js';
-export { forgetMirrorTasks, markTouched } from './stores/mirror-tasks.js';
-export { MirrorService, type MirrorTarget } from './mirror.service.js';
+export { forgetMirrorTasks } from './stores/mirror-tasks.js';
+export { mirrorSubscriber, MirrorService, type MirrorTarget } from './mirror.service.js';
 export { MlflowImportService } from './mlflow-import.service.js';
 export { LINE_KINDS } from './archive-format.js';
 export { EXPERIMENT_EXPORT } from './experiment-export.job-kind.js';

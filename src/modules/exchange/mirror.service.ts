@@ -4,7 +4,7 @@ import type { Database, Session } from '../../db/database.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { mirrorExperiment } from './mirror-experiments.js';
 import { mirrorModel, mirrorVersion } from './mirror-models.js';
-import { LeasedConsumer } from '../platform/index.js';
+import { LeasedConsumer, type OutboxSubscriber, waitingChanges } from '../platform/index.js';
 import { Busy, MirrorRemote } from './mirror-remote.js';
 import { mirrorRun } from './mirror-runs.js';
 import {
@@ -13,7 +13,9 @@ import {
   endTask,
   failedTasks,
   type LeasedTask,
+  markChanged,
   markMissing,
+  MIRRORED_TYPES,
   type MirrorKind,
   postponeTask,
   StaleLease,
@@ -33,6 +35,9 @@ export interface MirrorStatus {
   oldestChangeAt: Date | null;
   errors: { kind: MirrorKind; id: string; error: string; failures: number; nextAttemptAt: Date }[];
 }
+
+/** The mirror learns from the outbox what has changed. */
+export const mirrorSubscriber: OutboxSubscriber = { onChanged: markChanged };
 
 const POLL_MS = 500;
 /** How long a task waits while another worker creates what the task needs. */
@@ -83,8 +88,16 @@ export class MirrorService {
 
   /** Reads how many changes wait; none when no mirror is configured. */
   async status(session: Session): Promise<MirrorStatus> {
-    const counts = await countTasks(session);
-    return { server: this.target?.address ?? null, ...counts, errors: await failedTasks(session, ERRORS_SHOWN) };
+    const { waiting, failing, oldestChangeAt } = await countTasks(session);
+    const { objects, oldestAt } = await waitingChanges(session, MIRRORED_TYPES);
+    return {
+      server: this.target?.address ?? null,
+      waiting: waiting + objects,
+      failing,
+      oldestChangeAt:
+        oldestAt && oldestChangeAt ? new Date(Math.min(+oldestAt, +oldestChangeAt)) : (oldestChangeAt ?? oldestAt),
+      errors: await failedTasks(session, ERRORS_SHOWN),
+    };
   }
 
   private async claim({ address }: MirrorTarget, limit: number): Promise<LeasedTask[]> {

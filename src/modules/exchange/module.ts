@@ -12,7 +12,13 @@ import { mlflowImportOutcome } from '../../resolvers/exchange/mlflow-import-outc
 import { ArchiveResolver } from '../../resolvers/exchange/archive.resolver.js';
 import { MirrorResolver } from '../../resolvers/exchange/mirror.resolver.js';
 import { MlflowImportResolver } from '../../resolvers/exchange/mlflow-import.resolver.js';
-import { ArchiveExportService, ArchiveImportService, MirrorService, MlflowImportService } from './index.js';
+import {
+  ArchiveExportService,
+  ArchiveImportService,
+  mirrorSubscriber,
+  MirrorService,
+  MlflowImportService,
+} from './index.js';
 
 interface ExchangeServices {
   archiveExports: ArchiveExportService;
@@ -32,6 +38,7 @@ export default defineModule({
     const { jobs, staged, uploads, artifacts, artifactFolders, experiments, runs, runLifecycle } = services;
     const { runDatasets, loggedModels, models, modelVersions, sourcedVersions, registryTags, aliases, stages } =
       services;
+    if (mirrorTarget) services.events.subscribe(mirrorSubscriber);
     return {
       archiveExports: new ArchiveExportService({ objects, staged, jobs, artifacts, experiments }),
       archiveImports: new ArchiveImportService({ db, objects, staged, jobs, artifacts, experiments, uploads }),

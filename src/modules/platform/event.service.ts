@@ -7,6 +7,7 @@ import type { Database, Session } from '../../db/database.js';
 import type { Logger } from 'pino';
 import { notFound } from '../../errors.js';
 import { noLongerKept, type Sequenced } from './live-feed.js';
+import { type ObjectChange, takeChanges, writeChanges } from './object-changes.js';
 import { requireOwn } from './ownership.js';
 import { EVENTS_WAITING } from './use-case.js';
 import { Ticker } from './ticker.js';
@@ -34,29 +35,37 @@ export interface EventRow extends Sequenced {
   createdAt: Date;
 }
 
-/** Gets events in the transaction that numbers them, so it misses none. */
-export interface EventSubscriber {
-  /** Writes the work for these events, in their order. Returns the topic to wake, or null when there is none. */
-  onNumbered(em: EntityManager, eventIds: readonly string[]): Promise<string | null>;
+/**
+ * Gets what is in the outbox, in the transaction that takes it from there, and writes the work that it causes: a crash
+ * loses nothing.
+ */
+export interface OutboxSubscriber {
+  /** For these events, in their order. Returns the topic to wake, or null when there is no work. */
+  onNumbered?(em: EntityManager, eventIds: readonly string[]): Promise<string | null>;
+  /** For these changed objects, in any order; one may occur more than once. */
+  onChanged?(em: EntityManager, changes: readonly ObjectChange[]): Promise<void>;
 }
 
 const POLL_MS = 1_000;
+const CHANGES_POLL_MS = 500;
+const CHANGES_AT_ONCE = 1_000;
 /** The most events that one transaction numbers and makes deliveries for: after a pause there may be very many. */
 const NUMBERED_AT_ONCE = 250;
 
 /**
- * Gives committed events their sequence numbers, in one transaction at a time: nobody sees a number that is lower than
+ * The relay of the outbox. Gives committed events their sequence numbers, in one transaction at a time: nobody sees a number that is lower than
  * one that was read before.
  */
 export class EventService {
   private readonly relay: Ticker;
+  private readonly changes: Ticker;
+  private readonly subscribers: OutboxSubscriber[] = [];
   private isStopping = false;
 
   constructor(
     private readonly db: Database,
     private readonly live: LiveEvents,
     logger: Logger,
-    private readonly subscribers: readonly EventSubscriber[],
   ) {
     this.relay = new Ticker({
       name: 'events',
@@ -65,10 +74,23 @@ export class EventService {
       logger,
       run: () => this.relayWaiting(),
     });
+    this.changes = new Ticker({
+      name: 'changes',
+      intervalMs: CHANGES_POLL_MS,
+      logger,
+      run: () => this.relayChanges(),
+    });
+  }
+
+  /** Before `start`. With a subscriber of changes, the transactions of this process write down what they change. */
+  subscribe(subscriber: OutboxSubscriber): void {
+    this.subscribers.push(subscriber);
+    if (subscriber.onChanged) this.db.tellTouchedTo(writeChanges);
   }
 
   start(): void {
     this.relay.start();
+    if (this.subscribers.some(({ onChanged }) => onChanged)) this.changes.start();
   }
 
   /** Numbers the waiting events once more. If some are left, another process or the next start numbers them. */
@@ -77,6 +99,7 @@ export class EventService {
     this.relay.kick();
     await this.relay.idle();
     await this.relay.stop();
+    await this.changes.stop();
   }
 
   /** NOT_FOUND for a filter by an object that the tenant does not have, or that has no events. */
@@ -146,6 +169,15 @@ export class EventService {
     if (hasMore && !this.isStopping) this.relay.kick();
   }
 
+  private async relayChanges(): Promise<void> {
+    const taken = await this.db.asSystem(async (em) => {
+      const changes = await takeChanges(em, CHANGES_AT_ONCE);
+      if (changes.length > 0) for (const subscriber of this.subscribers) await subscriber.onChanged?.(em, changes);
+      return changes.length;
+    });
+    if (taken === CHANGES_AT_ONCE && !this.isStopping) this.changes.kick();
+  }
+
   private async number(): Promise<{ tenants: string[]; wakeUps: string[]; hasMore: boolean }> {
     return this.db.asSystem(async (em) => {
       const [waiting] = await sql<{ some: boolean }>(
@@ -165,8 +197,8 @@ export class EventService {
       const ids = rows.map(({ id }) => id);
       const wakeUps: string[] = [];
       for (const subscriber of this.subscribers) {
-        const topic = await subscriber.onNumbered(em, ids);
-        if (topic !== null) wakeUps.push(topic);
+        const topic = await subscriber.onNumbered?.(em, ids);
+        if (topic != null) wakeUps.push(topic);
       }
       return {
         tenants: [...new Set(rows.map((row) => row.tenant))],

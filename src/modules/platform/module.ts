@@ -1,4 +1,5 @@
 import { SigningKey } from '../../db/entities/platform/signing-key.entity.js';
+import { ObjectChange } from '../../db/entities/platform/object-change.entity.js';
 import { LogFloor } from '../../db/entities/platform/log-floor.entity.js';
 import { Webhook } from '../../db/entities/platform/webhook.entity.js';
 import { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
@@ -54,7 +55,7 @@ const WEBHOOK_FORMATS = { MLFLOW: mlflowWebhooks };
 
 export default defineModule({
   name: 'platform',
-  entities: [Webhook, WebhookDelivery, Event, AccessToken, AuditLog, LogFloor, SigningKey],
+  entities: [Webhook, WebhookDelivery, Event, AccessToken, AuditLog, LogFloor, ObjectChange, SigningKey],
   createServices: ({
     db,
     live,
@@ -66,10 +67,12 @@ export default defineModule({
     webhookSender,
   }): PlatformServices => {
     const keys = new SigningKeys(db, tokenCodec);
+    const events = new EventService(db, live, logger);
+    events.subscribe(webhookSubscriber(WEBHOOK_FORMATS));
     return {
       accessTokens: new AccessTokenService(db, live, keys, tokenCodec),
       auditLog: new AuditLogService(),
-      events: new EventService(db, live, logger, [webhookSubscriber(WEBHOOK_FORMATS)]),
+      events,
       feeds: new LiveFeeds(live),
       knownTokens: new KnownTokens({ db, live, logger, codec: tokenCodec, keys, others: tokens }),
       signingKeys: keys,

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import type { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
 import { sql } from '../../db/sql.js';
-import type { EventSubscriber } from './event.service.js';
+import type { OutboxSubscriber } from './event.service.js';
 import type { WebhookFormats } from './webhook-message.js';
 
 /** The topic on which every worker learns that there is something to send. */
@@ -36,7 +36,7 @@ export interface ClaimedDelivery {
 }
 
 /** Makes one delivery for each event and each webhook that subscribes to it. */
-export const webhookSubscriber = (formats: WebhookFormats): EventSubscriber => ({
+export const webhookSubscriber = (formats: WebhookFormats): OutboxSubscriber => ({
   onNumbered: async (em, eventIds) => ((await createDeliveries(em, eventIds, formats)) ? DELIVERIES_WAITING : null),
 });
 

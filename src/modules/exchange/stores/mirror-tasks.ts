@@ -6,8 +6,9 @@ import { Experiment } from '../../../db/entities/experiments/experiment.entity.j
 import { Run } from '../../../db/entities/experiments/run.entity.js';
 import { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
 import { Model } from '../../../db/entities/registry/model.entity.js';
-import type { Session, Touched } from '../../../db/database.js';
+import type { Session } from '../../../db/database.js';
 import { tablesOf, type TablesOf } from '../../../db/tables.js';
+import type { ObjectChange } from '../../platform/index.js';
 
 const ENTITIES = [MirrorTask, ExternalRef, Experiment, Run, Model, ModelVersion] as const;
 const tables = tablesOf(...ENTITIES);
@@ -40,12 +41,14 @@ export class StaleLease extends Error {
   }
 }
 
+/** Types of objects, as changes name them. */
 const KINDS: Record<string, MirrorKind> = {
   experiment: 'EXPERIMENT',
   run: 'RUN',
   model: 'MODEL',
   modelVersion: 'MODEL_VERSION',
 };
+export const MIRRORED_TYPES = Object.keys(KINDS);
 const TABLES = {
   EXPERIMENT: 'experiment',
   RUN: 'run',
@@ -60,22 +63,21 @@ const fromNow = (ms: number) => sql<Date>`clock_timestamp() + ${ms} * interval '
 export const mirrorKey = (server: string) => `mirror:${server}`;
 
 /**
- * Call in the transaction of the change. A task that is being worked on keeps its lease; its worker sees that there is
+ * Creates the tasks of changed objects. A task that is being worked on keeps its lease; its worker sees that there is
  * more to do.
  */
-export async function markTouched(em: EntityManager, tenant: string, touched: Touched[]): Promise<void> {
-  const marks = new Map<string, { kind: MirrorKind; local_id: string }>();
-  for (const { type, id } of touched) {
+export async function markChanged(em: EntityManager, changes: readonly ObjectChange[]): Promise<void> {
+  const marks = new Map<string, { tenant: string; kind: MirrorKind; local_id: string }>();
+  for (const { tenant, type, objectId } of changes) {
     const kind = KINDS[type];
-    if (kind) marks.set(`${kind} ${id}`, { kind, local_id: id });
+    if (kind) marks.set(`${kind} ${tenant} ${objectId}`, { tenant, kind, local_id: objectId });
   }
   if (marks.size === 0) return;
-  // The transaction's own changes are written first.
-  await em.flush();
+  // Always in the same order, so that two processes do not wait for each other.
   const inOrder = [...marks].sort(([a], [b]) => (a < b ? -1 : 1));
   await tables(em)
     .insertInto('mirror_task')
-    .values(inOrder.map(([, mark]) => ({ tenant, ...mark })))
+    .values(inOrder.map(([, mark]) => mark))
     .onConflict((on) => on.columns(['tenant', 'kind', 'local_id']).doUpdateSet({ changed_at: now }))
     .execute();
 }
