@@ -27,14 +27,15 @@ export interface PresentFile {
 
 const BY_CODE_POINT = sql<string>`path collate "C"`;
 
-/** All files of an owner in the order of their paths. */
-export function storedFiles({ em, tenant }: Session, owner: FolderOwner) {
+/** All files of an owner, or those in one of its folders, in the order of their paths. */
+export function storedFiles({ em, tenant }: Session, owner: FolderOwner, folder = '') {
   const [column, id] = columnOf(owner);
   return tables(em)
     .selectFrom('artifact')
     .select(['path', 'size_bytes as sizeBytes', 'sha256', 'object_key as objectKey', 'created_at as createdAt'])
     .where('tenant', '=', tenant)
     .where(column, '=', id)
+    .$if(folder !== '', (query) => query.where(sql<boolean>`starts_with(${BY_CODE_POINT}, ${`${folder}/`})`))
     .orderBy('path')
     .execute();
 }

@@ -17,7 +17,8 @@ export {
   searchVersions,
   type ListedVersion,
   type NumberedAlias,
-} from './registry-search.js';
+} from './stores/registry-search.js';
+export { keepVersion, predictionSpreads } from './stores/versions.js';
 export { RegistryTagService } from './registry-tag.service.js';
 export { checkAlias } from './rules/alias.js';
 export { countApprovals, nextApprovalStage } from './rules/approvals.js';

@@ -1,21 +1,15 @@
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { checkSemanticVersion, nextSemanticVersion, type VersionChange } from './rules/semver.js';
 import { conflict } from '../../errors.js';
+import { greatestSemanticVersion } from './stores/versions.js';
 
 /**
  * The next semantic version after the greatest one of the model, whoever set that one. The caller holds the model's
  * lock.
  */
 export async function semanticVersionAfter(session: Session, modelId: string, change: VersionChange): Promise<string> {
-  const [greatest] = await sql<{ text: string }>(
-    session.em,
-    `select semantic_version as text from model_version where tenant = ? and model_id = ? and status <> 'FAILED'
-     order by string_to_array(semantic_version, '.')::int[] desc limit 1`,
-    [session.tenant, modelId],
-  );
-  return nextSemanticVersion(greatest?.text ?? null, change);
+  return nextSemanticVersion(await greatestSemanticVersion(session, modelId), change);
 }
 
 /**

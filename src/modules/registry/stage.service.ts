@@ -4,7 +4,6 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import { StageTransition } from '../../db/entities/registry/stage-transition.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { sql } from '../../db/sql.js';
 import { requireOwn, within, audit, emitEvent } from '../platform/index.js';
 import { type Gate, gatePolicyOf, type GatePolicy } from '../model-quality/index.js';
 import { nextStageTowards, type ReleaseStage } from './rules/release.js';
@@ -21,6 +20,7 @@ import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { ApprovalService } from './approval.service.js';
 import type { GateService, MissingGate } from './gate.service.js';
 import { changeStage } from './stores/states.js';
+import { idInProductionAt } from './stores/versions.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
 import type { VersionFollower } from './version-follower.js';
@@ -165,17 +165,8 @@ export class StageService {
   /** The version that was in production at a time; null when there was none. */
   async productionAt(session: Session, modelId: string, at: Date): Promise<ModelVersion | null> {
     await this.models.get(session, modelId);
-    const [found] = await sql<{ id: string }>(
-      session.em,
-      `select entered.model_version_id as id from stage_transition entered
-       where entered.tenant = ? and entered.model_id = ? and entered.to_stage = 'PRODUCTION' and entered.created_at <= ?
-         and not exists (select 1 from stage_transition gone where gone.tenant = entered.tenant
-           and gone.model_version_id = entered.model_version_id
-           and gone.from_stage = 'PRODUCTION' and gone.created_at > entered.created_at and gone.created_at <= ?)
-       order by entered.created_at desc limit 1`,
-      [session.tenant, modelId, at, at],
-    );
-    return found ? session.em.findOne(ModelVersion, { id: found.id, tenant: session.tenant }) : null;
+    const id = await idInProductionAt(session, modelId, at);
+    return id === null ? null : session.em.findOne(ModelVersion, { id, tenant: session.tenant });
   }
 
   /** The stage of a version at a time; null before it was registered. */

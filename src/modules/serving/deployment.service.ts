@@ -1,5 +1,4 @@
 import type { FilterQuery } from '@mikro-orm/core';
-import { sql } from '../../db/sql.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
@@ -8,7 +7,7 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { requireOwn, audit } from '../platform/index.js';
 import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
-import { requireReady } from '../registry/index.js';
+import { keepVersion, requireReady } from '../registry/index.js';
 import type { DeploymentRows } from './deployment-rows.js';
 import { DEPLOYMENT_STATUS } from './rules/deployment-status.js';
 import { changeDeploymentStatus } from './stores/deployments.js';
@@ -42,10 +41,7 @@ export class DeploymentService {
   async deploy(session: Session, input: DeployInput): Promise<Deployment> {
     const endpoint = await this.rows.lock(session, input.endpointId);
     // A version cannot be deleted while it is being deployed, but its stage may change.
-    await sql(session.em, 'select id from model_version where id = ? and tenant = ? for key share', [
-      input.modelVersionId,
-      session.tenant,
-    ]);
+    await keepVersion(session, input.modelVersionId);
     const version = await session.em.findOne(ModelVersion, { id: input.modelVersionId, tenant: session.tenant });
     if (!version) throw notFound('model version', input.modelVersionId);
     if (version.modelId !== endpoint.modelId) {

@@ -1,9 +1,9 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { LoggedAnswers } from '../../db/entities/serving/prediction-log.entity.js';
 import type { Database } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { loggedText, type Tensor, type TensorSpec, plainValues } from '../model-contract/index.js';
 import type { Answers } from './rules/answers.js';
+import { addLogRows, type LogRow } from './stores/prediction-log.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
 /** One answered or failed request that may be logged. */
@@ -80,37 +80,22 @@ export class PredictionLogBuffer {
   }
 
   private async write(batch: readonly LoggedPrediction[]): Promise<void> {
-    const column = <K extends keyof LoggedPrediction>(key: K) => batch.map((prediction) => prediction[key]);
-    await this.db.asSystem((em) =>
-      sql(
-        em,
-        `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id,
-          rows, latency_ms, error_code, inputs, scores, answers)
-         select p.* from unnest(?::uuid[], ?::text[], ?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::text[],
-           ?::int[], ?::float8[], ?::text[], ?::jsonb[], ?::jsonb[], ?::jsonb[])
-           as p(id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows, latency_ms,
-             error_code, inputs, scores, answers)
-         join deployment d on d.tenant = p.tenant and d.id = p.deployment_id on conflict (id) do nothing`,
-        [
-          batch.map((prediction) => (prediction.id ??= uuidv7())),
-          column('tenant'),
-          column('endpointId'),
-          column('deploymentId'),
-          column('modelVersionId'),
-          column('mode'),
-          column('requestId'),
-          batch.map(loggedRows),
-          column('latencyMs'),
-          column('errorCode'),
-          batch.map((prediction) => JSON.stringify(inputColumns(prediction))),
-          batch.map((prediction) => JSON.stringify(Array.from(prediction.scores.subarray(0, loggedRows(prediction))))),
-          batch.map(
-            (prediction) => prediction.answers && JSON.stringify(loggedAnswers(prediction, prediction.answers)),
-          ),
-        ],
-      ),
-    );
+    await this.db.asSystem((em) => addLogRows(em, batch.map(toRow)));
   }
+}
+
+function toRow(prediction: LoggedPrediction): LogRow {
+  const { inputs: _inputs, specs: _specs, scores, answers, id = uuidv7(), ...row } = prediction;
+  prediction.id = id;
+  const rows = loggedRows(prediction);
+  return {
+    ...row,
+    id,
+    rows,
+    inputs: inputColumns(prediction),
+    scores: Array.from(scores.subarray(0, rows)),
+    answers: answers && loggedAnswers(prediction, answers),
+  };
 }
 
 function loggedRows({ rows }: LoggedPrediction): number {

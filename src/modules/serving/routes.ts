@@ -5,8 +5,8 @@ import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { Role } from '../core/index.js';
+import { predictionSpreads } from '../registry/index.js';
 import { VALUE_TOLERANCE_STDS } from './rules/shadow.js';
 import { AppError, ErrorCode, notFound, notFoundByName } from '../../errors.js';
 import { routeTopic } from './deployment-rows.js';
@@ -224,20 +224,13 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
   const versions = await em.find(ModelVersion, { tenant, id: { $in: ids } });
   // Only shadows are compared, so the reference profile is not read without one.
   const hasShadow = deployments.some(({ mode }) => mode === 'SHADOW');
-  const spreads = hasShadow
-    ? await sql<{ id: string; std: number | null }>(
-        em,
-        `select id, (reference->'prediction'->>'std')::float8 as std from model_version where tenant = ? and ` +
-          'id = any(?::uuid[])',
-        [tenant, ids],
-      )
-    : [];
+  const spreads = hasShadow ? await predictionSpreads(session, ids) : new Map<string, number>();
   return deployments.map((deployment) => ({
     id: deployment.id,
     weightBps: deployment.weightBps,
     deployment,
     version: versions.find(({ id }) => id === deployment.modelVersionId) as OnnxVersion,
-    valueTolerance: VALUE_TOLERANCE_STDS * (spreads.find(({ id }) => id === deployment.modelVersionId)?.std ?? 0),
+    valueTolerance: VALUE_TOLERANCE_STDS * (spreads.get(deployment.modelVersionId) ?? 0),
   }));
 }
 

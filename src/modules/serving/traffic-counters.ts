@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { LATENCY_BUCKETS, latencyBucket } from '../model-contract/index.js';
+import { addMinutes, type Minute } from './stores/traffic.js';
 
 /** One request that a deployment answered or failed. */
 export interface Counted {
@@ -12,19 +12,6 @@ export interface Counted {
   scoreSum: number;
   /** For a shadow: rows that were compared with production's answer, and how many differed. */
   comparison?: { comparedRows: number; disagreements: number };
-}
-
-interface Minute {
-  tenant: string;
-  deploymentId: string;
-  minute: number;
-  requests: number;
-  rows: number;
-  errors: number;
-  latencyCounts: number[];
-  comparedRows: number;
-  disagreements: number;
-  scoreSum: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -70,53 +57,12 @@ export class TrafficCounters {
     this.current = new Map();
     if (counted.length === 0) return;
     try {
-      await this.add(mergeSame(counted));
+      await this.db.asSystem((em) => addMinutes(em, mergeSame(counted)));
     } catch (error) {
       this.waiting.unshift(...counted);
       this.droppedMinutes += this.waiting.splice(0, Math.max(0, this.waiting.length - MAX_WAITING)).length;
       throw error;
     }
-  }
-
-  private async add(minutes: Minute[]): Promise<void> {
-    const column = <K extends keyof Minute>(key: K) => minutes.map((minute) => minute[key]);
-    // In a fixed order, so that two processes cannot deadlock; deleted deployments are skipped.
-    await this.db.asSystem((em) =>
-      sql(
-        em,
-        `insert into deployment_minute as m
-           (tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows,
-             score_sum)
-         select p.tenant, p.deployment_id, p.minute, p.requests, p.rows, p.errors, p.latency_counts::bigint[],
-           p.disagreements, p.compared_rows, p.score_sum
-         from unnest(?::text[], ?::uuid[], ?::timestamptz[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[],
-           ?::bigint[], ?::bigint[], ?::float8[])
-           as p(tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows,
-             score_sum)
-         join deployment d on d.tenant = p.tenant and d.id = p.deployment_id
-         order by p.deployment_id, p.minute
-         on conflict (deployment_id, minute) do update set
-           requests = m.requests + excluded.requests, rows = m.rows + excluded.rows,
-             errors = m.errors + excluded.errors,
-           latency_counts = (select array_agg(a + b order by n) from unnest(m.latency_counts,
-             excluded.latency_counts) with ordinality as u(a, b, n)),
-           disagreements = m.disagreements + excluded.disagreements,
-             compared_rows = m.compared_rows + excluded.compared_rows,
-           score_sum = m.score_sum + excluded.score_sum`,
-        [
-          column('tenant'),
-          column('deploymentId'),
-          minutes.map(({ minute }) => new Date(minute)),
-          column('requests'),
-          column('rows'),
-          column('errors'),
-          minutes.map(({ latencyCounts }) => `{${latencyCounts.join(',')}}`),
-          column('disagreements'),
-          column('comparedRows'),
-          column('scoreSum'),
-        ],
-      ),
-    );
   }
 }
 

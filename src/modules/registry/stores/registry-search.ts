@@ -1,8 +1,10 @@
-import { Model } from '../../db/entities/registry/model.entity.js';
-import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
-import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
-import type { Comparison, OrderKey } from '../core/index.js';
+import { sql } from 'kysely';
+import { ModelAlias } from '../../../db/entities/registry/model-alias.entity.js';
+import { Model } from '../../../db/entities/registry/model.entity.js';
+import { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
+import type { Session } from '../../../db/database.js';
+import { anyOf, tablesOf } from '../../../db/tables.js';
+import type { Comparison, OrderKey } from '../../core/index.js';
 import {
   columnCondition,
   entryCondition,
@@ -10,7 +12,10 @@ import {
   type Fragment,
   fragment,
   joined,
-} from '../experiments/index.js';
+  toRaw,
+} from '../../experiments/index.js';
+
+const tables = tablesOf(Model, ModelVersion, ModelAlias);
 
 export interface RegistrySearch {
   comparisons: readonly Comparison<'attribute' | 'tag'>[];
@@ -37,13 +42,14 @@ const VERSION_COLUMNS: AttributeColumns = {
 
 /** Registered models that match all comparisons. The order ends with the name. */
 export async function searchModels(session: Session, search: RegistrySearch): Promise<Model[]> {
-  const where = conditions(session, 'm', search, MODEL_COLUMNS);
-  const rows = await sql<{ id: string }>(
-    session.em,
-    `select m.id from model m where ${where.text} order by ${orderOf(search, MODEL_COLUMNS, ['m.name'])} ` +
-      'limit ? offset ?',
-    [...where.params, search.limit, search.offset],
-  );
+  const rows = await tables(session.em)
+    .selectFrom('model as m')
+    .select('m.id')
+    .where(toRaw(conditions(session, 'm', search, MODEL_COLUMNS)))
+    .orderBy(sql.raw(orderOf(search, MODEL_COLUMNS, ['m.name'])))
+    .limit(search.limit)
+    .offset(search.offset)
+    .execute();
   return inOrder(rows, await session.em.find(Model, { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } }));
 }
 
@@ -56,13 +62,15 @@ export type ListedVersion = Pick<ModelVersion, (typeof LISTED)[number]>;
 
 /** Versions that match all comparisons, each with its model. The order ends with the name and the newest number. */
 export async function searchVersions(session: Session, search: RegistrySearch): Promise<ListedVersion[]> {
-  const where = conditions(session, 'v', search, VERSION_COLUMNS);
-  const rows = await sql<{ id: string }>(
-    session.em,
-    `select v.id from model_version v join model m on m.id = v.model_id and m.tenant = v.tenant where ${where.text}
-     order by ${orderOf(search, VERSION_COLUMNS, ['m.name', 'v.version desc'])} limit ? offset ?`,
-    [...where.params, search.limit, search.offset],
-  );
+  const rows = await tables(session.em)
+    .selectFrom('model_version as v')
+    .innerJoin('model as m', (on) => on.onRef('m.id', '=', 'v.model_id').onRef('m.tenant', '=', 'v.tenant'))
+    .select('v.id')
+    .where(toRaw(conditions(session, 'v', search, VERSION_COLUMNS)))
+    .orderBy(sql.raw(orderOf(search, VERSION_COLUMNS, ['m.name', 'v.version desc'])))
+    .limit(search.limit)
+    .offset(search.offset)
+    .execute();
   const ids = rows.map(({ id }) => id);
   return inOrder(
     rows,
@@ -72,12 +80,16 @@ export async function searchVersions(session: Session, search: RegistrySearch): 
 
 /** The newest version of each stage of each model. */
 export async function newestOfStages(session: Session, modelIds: readonly string[]): Promise<ModelVersion[]> {
-  const rows = await sql<{ id: string }>(
-    session.em,
-    `select distinct on (model_id, stage) id from model_version where tenant = ? and model_id = any(?::uuid[])
-     order by model_id, stage, version desc`,
-    [session.tenant, modelIds],
-  );
+  const rows = await tables(session.em)
+    .selectFrom('model_version')
+    .distinctOn(['model_id', 'stage'])
+    .select('id')
+    .where('tenant', '=', session.tenant)
+    .where('model_id', '=', anyOf('uuid', modelIds))
+    .orderBy('model_id')
+    .orderBy('stage')
+    .orderBy('version', 'desc')
+    .execute();
   return session.em.find(
     ModelVersion,
     { tenant: session.tenant, id: { $in: rows.map(({ id }) => id) } },
@@ -112,14 +124,17 @@ export interface NumberedAlias {
 }
 
 /** The aliases of models, in the order of the models. */
-export async function aliasesOf(session: Session, modelIds: readonly string[]): Promise<NumberedAlias[]> {
-  return sql<NumberedAlias>(
-    session.em,
-    `select a.model_id as "modelId", a.alias, v.version from model_alias a
-      join model_version v on v.id = a.model_version_id and v.tenant = a.tenant
-     where a.tenant = ? and a.model_id = any(?::uuid[]) order by a.alias collate "C"`,
-    [session.tenant, modelIds],
-  );
+export function aliasesOf({ em, tenant }: Session, modelIds: readonly string[]): Promise<NumberedAlias[]> {
+  return tables(em)
+    .selectFrom('model_alias as a')
+    .innerJoin('model_version as v', (on) =>
+      on.onRef('v.id', '=', 'a.model_version_id').onRef('v.tenant', '=', 'a.tenant'),
+    )
+    .select(['a.model_id as modelId', 'a.alias', 'v.version'])
+    .where('a.tenant', '=', tenant)
+    .where('a.model_id', '=', anyOf('uuid', modelIds))
+    .orderBy(sql`a.alias collate "C"`)
+    .execute();
 }
 
 function conditions(
