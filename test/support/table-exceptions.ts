@@ -15,7 +15,6 @@ export const FOREIGN_WRITES: readonly TableException[] = [
     why: 'A small file is placed by one statement that is one way to the database.',
   },
   { module: 'evaluation', tables: ['model_version'], why: 'A new evaluation touches its version.' },
-  { module: 'monitoring', tables: ['prediction_log'], why: 'One sweep forgets old rows of what monitoring reads.' },
   {
     module: 'platform',
     tables: ['deployment_minute', 'job_event', 'job'],
@@ -71,11 +70,8 @@ export const FOREIGN_READS: readonly TableException[] = [
   { module: 'logged-models', tables: ['experiment', 'run'], why: 'The owner of a logged model is locked.' },
   {
     module: 'monitoring',
-    tables: [
-      ...['alert', 'dataset', 'deployment', 'deployment_minute', 'endpoint', 'job', 'model', 'model_version'],
-      ...['prediction_log', 'run'],
-    ],
-    why: 'A window is judged from the traffic of its deployment in one statement.',
+    tables: ['alert', 'dataset', 'deployment', 'endpoint', 'job', 'model', 'model_version', 'run'],
+    why: 'A deployment is judged together with its endpoint, its version and its alerts.',
   },
   {
     module: 'platform',

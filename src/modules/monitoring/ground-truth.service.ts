@@ -1,13 +1,19 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { v7 as uuidv7 } from 'uuid';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
-import { judgeAnswer, type JudgedAnswer, type LoggedAnswer, type Truth } from './rules/ground-truth.js';
+import { judgeAnswer, type JudgedAnswer, type Truth } from './rules/ground-truth.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import { audit } from '../platform/index.js';
-import { findEndpoint, notLogged, usedTwice, type NamedEndpoint, type TrafficRecorder } from '../serving/index.js';
+import { writeGroundTruths, type NewGroundTruth } from './stores/ground-truth.js';
+import {
+  findEndpoint,
+  loggedRowsOf,
+  notLogged,
+  usedTwice,
+  type NamedEndpoint,
+  type TrafficRecorder,
+} from '../serving/index.js';
 
 export interface NewTruth extends Truth {
   requestId: string;
@@ -39,15 +45,7 @@ export interface RecordedTruths {
 }
 
 /** A row of a logged request. If several requests have the same id, it appears once for each. */
-interface LoggedRow extends LoggedAnswer {
-  index: number;
-  id: string;
-  deploymentId: string;
-  modelVersionId: string;
-  loggedAt: Date;
-  rows: number;
-  errorCode: string | null;
-}
+type LoggedRow = Awaited<ReturnType<typeof loggedRowsOf>>[number];
 
 interface Judged {
   record: TruthRecord;
@@ -88,7 +86,8 @@ export class GroundTruthService {
     return this.db.transact(actor, async (session) => {
       const { judged, rejected } = await judgeAll(session, endpoint, records, logged);
       if (judged.length === 0) throw nothingTaken(rejected);
-      const { added, replaced } = await write(session.em, session, endpoint, judged);
+      const truths = judged.map(toGroundTruth);
+      const { added, replaced } = await writeGroundTruths(session, endpoint.id, truths, MAX_HISTORY);
       const unchanged = judged.length - added - replaced;
       audit(session, 'recordGroundTruth', { type: 'endpoint', id: endpoint.id }, null, {
         added,
@@ -112,24 +111,7 @@ async function findRows(
       ? [{ index, requestId, row }]
       : [],
   );
-  const rows = await sql<LoggedRow>(
-    session.em,
-    `select a.index, p.id, p.deployment_id as "deploymentId", p.model_version_id as "modelVersionId",
-      p.created_at as "loggedAt",
-       p.rows, p.error_code as "errorCode", p.answers->>'kind' as kind, p.answers->'labels'->>a.row as label,
-       case when p.answers->>'kind' = 'VALUES'
-         or (p.answers->>'classCount')::int = 2 then (p.scores->>a.row)::float8 end as score,
-           p.answers->'probabilities'->a.row as probabilities
-     from unnest(?::int[], ?::text[], ?::int[]) as a(index, request_id, row)
-     join prediction_log p on p.tenant = ? and p.endpoint_id = ? and p.request_id = a.request_id and p.mode = 'LIVE'`,
-    [
-      asked.map(({ index }) => index),
-      asked.map(({ requestId }) => requestId),
-      asked.map(({ row }) => row),
-      session.tenant,
-      id,
-    ],
-  );
+  const rows = await loggedRowsOf(session, id, asked);
   return Map.groupBy(rows, ({ index }) => index);
 }
 
@@ -215,54 +197,15 @@ function nothingTaken(rejected: readonly RejectedRecord[]): AppError {
   });
 }
 
-/** In the order of the rows' keys, so that two batches with the same rows cannot deadlock. */
-async function write(
-  em: EntityManager,
-  session: Session,
-  endpoint: Endpoint,
-  judged: readonly Judged[],
-): Promise<{ added: number; replaced: number }> {
-  const column = <T>(of: (one: Judged) => T): T[] => judged.map(of);
-  const rows = await sql<{ isNew: boolean }>(
-    em,
-    `insert into ground_truth as t (id, tenant, endpoint_id, deployment_id, prediction_id, request_id, row_index,
-      predicted_at,
-       label, value, predicted_label, predicted_value, log_loss, observed_at, created_by)
-     select g.id, ?, ?, g.deployment_id, g.prediction_id, g.request_id, g.row_index, g.predicted_at,
-       g.label, g.value, g.predicted_label, g.predicted_value, g.log_loss, g.observed_at, ?
-     from unnest(?::uuid[], ?::uuid[], ?::uuid[], ?::text[], ?::int[], ?::timestamptz[], ?::text[], ?::float8[],
-       ?::text[], ?::float8[], ?::float8[], ?::timestamptz[])
-       as g(id, deployment_id, prediction_id, request_id, row_index, predicted_at, label, value, predicted_label,
-         predicted_value, log_loss, observed_at)
-     order by g.prediction_id, g.row_index
-     on conflict (tenant, prediction_id, row_index) do update set label = excluded.label, value = excluded.value,
-       log_loss = excluded.log_loss,
-       observed_at = excluded.observed_at, created_by = excluded.created_by, updated_at = date_trunc('milliseconds',
-         clock_timestamp()),
-       history = (case when jsonb_array_length(t.history) >= ? then t.history - 0 else t.history end) || jsonb_build_array(jsonb_build_object(
-         'label', t.label, 'value', t.value, 'observedAt', t.observed_at, 'recordedAt', t.updated_at, 'recordedBy',
-           t.created_by))
-     where t.label is distinct from excluded.label or t.value is distinct from excluded.value
-     returning xmax = 0 as "isNew"`,
-    [
-      session.tenant,
-      endpoint.id,
-      session.principal.subject,
-      judged.map(() => uuidv7()),
-      column(({ logged }) => logged.deploymentId),
-      column(({ logged }) => logged.id),
-      column(({ record }) => record.requestId),
-      column(({ record }) => record.row),
-      column(({ logged }) => logged.loggedAt),
-      column(({ answer }) => answer.label),
-      column(({ answer }) => answer.value),
-      column(({ answer }) => answer.predictedLabel),
-      column(({ answer }) => answer.predictedValue),
-      column(({ answer }) => answer.logLoss),
-      column(({ record }) => record.observedAt ?? null),
-      MAX_HISTORY,
-    ],
-  );
-  const added = rows.filter(({ isNew }) => isNew).length;
-  return { added, replaced: rows.length - added };
+function toGroundTruth({ record, logged, answer }: Judged): NewGroundTruth {
+  return {
+    ...answer,
+    id: uuidv7(),
+    deploymentId: logged.deploymentId,
+    predictionId: logged.id,
+    requestId: record.requestId,
+    rowIndex: record.row,
+    predictedAt: logged.loggedAt,
+    observedAt: record.observedAt ?? null,
+  };
 }

@@ -1,8 +1,8 @@
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
-import { type LabelledCount, type LiveMetrics, liveMetrics } from './rules/live-quality.js';
+import { type LiveMetrics, liveMetrics } from './rules/live-quality.js';
+import { labelledCounts } from './stores/ground-truth.js';
 import { badInput, notFound } from '../../errors.js';
 import { findEndpoint, type NamedEndpoint, readTraffic } from '../serving/index.js';
 
@@ -42,17 +42,7 @@ export async function readLiveQuality(
   const chosen = deploymentId == null ? deployments : deployments.filter(({ id }) => id === deploymentId);
   if (deploymentId != null && chosen.length === 0) throw notFound('deployment', deploymentId);
   const ids = chosen.map(({ id }) => id);
-  const counts = await sql<LabelledCount & { window: number }>(
-    session.em,
-    `select floor(extract(epoch from predicted_at - ?::timestamptz) * 1000 / ?::float8)::int as window, label,
-      predicted_label as "predictedLabel",
-       count(*)::int as rows, coalesce(sum(log_loss), 0) as "logLossSum", count(log_loss)::int as "logLossRows",
-       sum((value - predicted_value) ^ 2) as "squaredErrorSum", sum(abs(value - predicted_value)) as "absoluteErrorSum",
-       count(value - predicted_value)::int as "errorRows"
-     from ground_truth where tenant = ? and deployment_id = any(?::uuid[]) and predicted_at >= ? and predicted_at < ?
-     group by 1, 2, 3`,
-    [from, windowMs, session.tenant, ids, from, to],
-  );
+  const counts = await labelledCounts(session, ids, { from, to, windowMs });
   const classes = await readClasses(session, chosen);
   const byWindow = Map.groupBy(counts, ({ window }) => window);
   const windows = [...byWindow.keys()].sort((a, b) => a - b);

@@ -8,14 +8,12 @@ import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { paginate, type Page, type PageRequest } from '../../db/pagination.js';
-import { sql } from '../../db/sql.js';
 import type { AlertService } from '../alerts/index.js';
 import { type ReferenceProfile, knownCategories } from '../model-contract/index.js';
 import { compareWindow } from './rules/drift-window.js';
 import { Role } from '../core/index.js';
 import {
   countedSince,
-  type LoggedRequest,
   toTrafficWindow,
   type TrafficCounts,
   trafficReport,
@@ -23,7 +21,15 @@ import {
 } from './rules/traffic-window.js';
 import { conflict, notFound } from '../../errors.js';
 import { audit } from '../platform/index.js';
-import { PREDICTION_LOG_DAYS } from '../serving/index.js';
+import {
+  answeringDeployments,
+  countersSince,
+  forgetLogged,
+  newestAnswered,
+  PREDICTION_LOG_DAYS,
+  type LogCursor,
+} from '../serving/index.js';
+import { forgetRows, lockCursor, moveCursor, stoppedWithAlerts } from './stores/windows.js';
 
 /** The result of monitoring a deployment once. */
 export interface MonitoringOutcome {
@@ -32,18 +38,6 @@ export interface MonitoringOutcome {
   reason: string | null;
   /** Alerts that the window opened, updated or resolved. */
   alerts: Alert[];
-}
-
-interface Cursor {
-  loggedAfter: string;
-  loggedAfterId: string;
-  countedSince: string;
-  counted: TrafficCounts;
-}
-
-interface LogRow extends LoggedRequest {
-  id: string;
-  createdAtText: string;
 }
 
 /** The newest logged rows that a window compares; more would change no result. */
@@ -55,9 +49,11 @@ const COUNTERS_SETTLE_MINUTES = 2;
 /** The least number of requests that allows a statement about latency or errors. */
 const MIN_REQUESTS = Math.min(DEFAULT_SIGNAL_POLICY.latency.minRequests, DEFAULT_SIGNAL_POLICY.errorRate.minRequests);
 /** How long the data of monitoring is kept. */
-const RETENTION_DAYS = { prediction_log: PREDICTION_LOG_DAYS, monitoring_window: 90, ground_truth: 400 };
+const RETENTION_DAYS = [
+  ['monitoring_window', 90],
+  ['ground_truth', 400],
+] as const;
 const PRUNED_AT_ONCE = 20_000;
-const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 
 /**
  * Windows of live traffic. Each is compared with the version's reference profile, the endpoint's latency limit and the
@@ -76,26 +72,19 @@ export class MonitoringService {
    * monitored by one of them.
    */
   async tick(): Promise<void> {
-    for (const { tenant, id } of await this.liveDeployments()) {
+    for (const { tenant, id } of await this.db.asSystem(answeringDeployments)) {
       await this.as(tenant, id, (session) => this.evaluate(session, id, false));
     }
-    for (const { tenant, id } of await this.stoppedWithAlerts()) {
+    for (const { tenant, id } of await this.db.asSystem(stoppedWithAlerts)) {
       await this.as(tenant, id, (session) => this.alerts.resolveStopped(session, id));
     }
   }
 
   /** Deletes old logged predictions and old windows, a limited number at a time. */
   async prune(): Promise<void> {
-    for (const [table, days] of Object.entries(RETENTION_DAYS)) {
-      await this.db.asSystem((em) =>
-        sql(
-          em,
-          `delete from ${table} where id in (select id from ${table} where created_at < now() - ? * interval ` +
-            `'1 day' limit ?)`,
-          [days, PRUNED_AT_ONCE],
-        ),
-      );
-    }
+    await this.db.asSystem((em) => forgetLogged(em, PREDICTION_LOG_DAYS, PRUNED_AT_ONCE));
+    for (const [table, days] of RETENTION_DAYS)
+      await this.db.asSystem((em) => forgetRows(em, table, days, PRUNED_AT_ONCE));
   }
 
   /** A failure in one deployment does not stop the monitoring of others. */
@@ -138,7 +127,7 @@ export class MonitoringService {
 
   /** `wait`: waits for another process that monitors the same deployment; without it, does nothing in this case. */
   private async evaluate(session: Session, deploymentId: string, wait: boolean): Promise<MonitoringOutcome> {
-    const cursor = await this.lockCursor(session, deploymentId, wait);
+    const cursor = await lockCursor(session, deploymentId, wait);
     if (!cursor) return nothing('Another process is looking at this deployment.');
     const deployment = await this.deployment(session, deploymentId);
     const endpoint = await session.em.findOneOrFail(Endpoint, { id: deployment.endpointId, tenant: session.tenant });
@@ -174,7 +163,7 @@ export class MonitoringService {
     });
     await session.em.flush();
     const newest = drift ? log.at(-1) : undefined;
-    await this.moveCursor(session, deploymentId, {
+    await moveCursor(session, deploymentId, {
       ...(traffic ? { countedSince: settledFrom, counted: settled } : cursor),
       loggedAfter: newest?.createdAtText ?? cursor.loggedAfter,
       loggedAfterId: newest?.id ?? cursor.loggedAfterId,
@@ -214,66 +203,21 @@ export class MonitoringService {
     return `Too little to judge yet: ${traffic}; ${drift}.`;
   }
 
-  private async lockCursor(session: Session, deploymentId: string, wait: boolean): Promise<Cursor | null> {
-    await sql(
-      session.em,
-      `insert into monitoring_cursor (tenant, deployment_id, logged_after, logged_after_id, counted_since, counted)
-       select tenant, id, created_at, ?::uuid, date_trunc('minute', created_at),
-         '{"requests": 0, "errors": 0, "latencyCounts": []}'
-       from deployment where tenant = ? and id = ? on conflict do nothing`,
-      [NIL_UUID, session.tenant, deploymentId],
-    );
-    const [cursor] = await sql<Cursor>(
-      session.em,
-      `select logged_after::text as "loggedAfter", logged_after_id as "loggedAfterId",
-        counted_since::text as "countedSince", counted
-       from monitoring_cursor where tenant = ? and deployment_id = ? for update ${wait ? '' : 'skip locked'}`,
-      [session.tenant, deploymentId],
-    );
-    return cursor ?? null;
-  }
-
-  private async moveCursor(session: Session, deploymentId: string, cursor: Cursor): Promise<void> {
-    await sql(
-      session.em,
-      `update monitoring_cursor set logged_after = ?::timestamptz, logged_after_id = ?,
-        counted_since = ?::timestamptz, counted = ?
-       where tenant = ? and deployment_id = ?`,
-      [
-        cursor.loggedAfter,
-        cursor.loggedAfterId,
-        cursor.countedSince,
-        JSON.stringify(cursor.counted),
-        session.tenant,
-        deploymentId,
-      ],
-    );
-  }
-
   /** The counters since a minute. Also those that may still grow, which the next window subtracts. */
   private async counters(
     session: Session,
     deploymentId: string,
     since: string,
   ): Promise<{ total: TrafficCounts; settled: TrafficCounts; settledFrom: string }> {
-    const rows = await sql<{
-      requests: number;
-      errors: number;
-      latencyCounts: number[];
-      young: boolean;
-      settledFrom: string;
-    }>(
-      session.em,
-      `select m.requests::float8 as requests, m.errors::float8 as errors, to_jsonb(m.latency_counts) as "latencyCounts",
-         m.minute >= settled.edge as young, settled.edge::text as "settledFrom"
-       from (select greatest(?::timestamptz, date_trunc('minute', now()) - ? * interval '1 minute') as edge) settled
-       left join deployment_minute m on m.tenant = ? and m.deployment_id = ? and m.minute >= ?::timestamptz`,
-      [since, COUNTERS_SETTLE_MINUTES, session.tenant, deploymentId, since],
+    const rows = await countersSince(session, deploymentId, since, COUNTERS_SETTLE_MINUTES);
+    const counted = rows.flatMap(({ requests, errors, latencyCounts, isYoung }) =>
+      requests === null || errors === null || latencyCounts === null
+        ? []
+        : [{ requests, errors, latencyCounts, isYoung }],
     );
-    const counted = rows.filter((row) => row.requests !== null);
     return {
       total: addUp(counted),
-      settled: addUp(counted.filter((row) => row.young)),
+      settled: addUp(counted.filter(({ isYoung }) => isYoung)),
       settledFrom: rows[0]!.settledFrom,
     };
   }
@@ -282,39 +226,12 @@ export class MonitoringService {
   private newestLogged(
     session: Session,
     deploymentId: string,
-    cursor: Cursor,
+    cursor: LogCursor,
     reference: ReferenceProfile,
-  ): Promise<LogRow[]> {
+  ): ReturnType<typeof newestAnswered> {
     const features = Math.max(1, Object.keys(reference.features).length);
     const maxRows = Math.max(this.minRows, Math.min(MAX_WINDOW_ROWS, Math.floor(MAX_WINDOW_CELLS / features)));
-    return sql<LogRow>(
-      session.em,
-      `select id, created_at::text as "createdAtText", rows, inputs, scores from (
-         select id, created_at, rows, inputs, scores, sum(rows) over (order by created_at desc,
-           id desc) - rows as newer_rows
-         from prediction_log
-         where tenant = ? and deployment_id = ? and mode = 'LIVE' and error_code is null and (created_at,
-           id) > (?::timestamptz, ?::uuid)
-         order by created_at desc, id desc limit ?) newest
-       where newer_rows < ? order by created_at, id`,
-      [session.tenant, deploymentId, cursor.loggedAfter, cursor.loggedAfterId, maxRows, maxRows],
-    );
-  }
-
-  private liveDeployments(): Promise<{ tenant: string; id: string }[]> {
-    return this.db.asSystem((em) =>
-      sql(em, `select tenant, id from deployment where mode = 'LIVE' and status = 'READY' order by tenant, id`),
-    );
-  }
-
-  private stoppedWithAlerts(): Promise<{ tenant: string; id: string }[]> {
-    return this.db.asSystem((em) =>
-      sql(
-        em,
-        `select distinct d.tenant, d.id from alert a join deployment d on d.tenant = a.tenant and d.id = a.deployment_id
-         where a.status = 'OPEN' and not (d.mode = 'LIVE' and d.status = 'READY')`,
-      ),
-    );
+    return newestAnswered(session, deploymentId, cursor, maxRows);
   }
 }
 

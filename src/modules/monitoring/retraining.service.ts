@@ -8,7 +8,6 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { audit, emitEvent } from '../platform/index.js';
 import { decideRetraining } from './rules/retraining.js';
 import type { TrainingConfig } from '../algorithms/index.js';
@@ -17,6 +16,12 @@ import { trainingOf } from '../registry/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { monitoringActor } from './monitoring.service.js';
 import { MONITORING_EVENTS } from './events.js';
+import { alertsToConsider, retrainingsOf } from './stores/retraining.js';
+
+/** Alerts of one tick. */
+const MAX_CONSIDERED = 1_000;
+/** Earlier trainings that a decision counts. */
+const MAX_REMEMBERED = 2_000;
 
 /** The part of the training service that retraining needs. */
 export interface TrainingStarter {
@@ -45,14 +50,7 @@ export class RetrainingService {
 
   /** Checks every open alert of a model with a policy. Several processes may do this at the same time. */
   async tick(): Promise<void> {
-    const open = await this.db.asSystem((em) =>
-      sql<{ tenant: string; id: string }>(
-        em,
-        `select a.tenant, a.id from alert a join retraining_policy p on p.tenant = a.tenant and p.model_id = a.model_id
-         where a.status = 'OPEN' and not exists (select 1 from job j where j.tenant = a.tenant and j.alert_id = a.id)
-         order by a.created_at limit 1000`,
-      ),
-    );
+    const open = await this.db.asSystem((em) => alertsToConsider(em, MAX_CONSIDERED));
     for (const { tenant, id } of open) {
       try {
         await this.db.transact(monitoringActor(tenant), (session) => this.consider(session, id));
@@ -150,12 +148,7 @@ export class RetrainingService {
   }
 
   private async history(session: Session, modelId: string): Promise<{ startedAtMs: number[]; running: boolean }> {
-    const jobs = await sql<{ createdAt: Date; status: Job['status'] }>(
-      session.em,
-      `select j.created_at as "createdAt", j.status from job j join alert a on a.tenant = j.tenant and a.id = j.alert_id
-       where j.tenant = ? and a.model_id = ? order by j.created_at desc limit 2000`,
-      [session.tenant, modelId],
-    );
+    const jobs = await retrainingsOf(session, modelId, MAX_REMEMBERED);
     return {
       startedAtMs: jobs.map((job) => job.createdAt.getTime()),
       running: jobs.some(({ status }) => status === 'QUEUED' || status === 'RUNNING'),

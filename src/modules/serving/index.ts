@@ -24,3 +24,6 @@ export { VersionFollowing } from './version-following.js';
 export { FULL_WEIGHT_BPS } from './rules/traffic.js';
 export { BATCH_INFERENCE } from './batch-inference.job-kind.js';
 export { SERVING_EVENTS } from './events.js';
+export { answeringDeployments } from './stores/deployments.js';
+export { forgetLogged, loggedRowsOf, newestAnswered, type LogCursor } from './stores/prediction-log.js';
+export { countersSince } from './stores/traffic.js';

@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import type { TrafficCounts } from '../../../modules/monitoring/index.js';
 
 /** How much of a deployment's traffic monitoring has analysed. */
 export const MonitoringCursor = defineEntity({
@@ -12,6 +13,6 @@ export const MonitoringCursor = defineEntity({
     loggedAfterId: p.uuid(),
     /** The counters were read up to `counted`, from this minute on. */
     countedSince: p.datetime(),
-    counted: p.json<Record<string, unknown>>(),
+    counted: p.json<TrafficCounts>(),
   },
 });

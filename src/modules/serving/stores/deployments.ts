@@ -1,3 +1,4 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { Deployment } from '../../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../../db/database.js';
 import { tablesOf } from '../../../db/tables.js';
@@ -39,4 +40,16 @@ export async function changeDeploymentStatus(
     throw DEPLOYMENT_STATUS.refusal(present.status, status);
   }
   noteWritten(deployment, { status, error, endedAt, weightBps, updatedAt: now });
+}
+
+/** The deployments of all tenants that answer requests. */
+export function answeringDeployments(em: EntityManager): Promise<{ tenant: string; id: string }[]> {
+  return tables(em)
+    .selectFrom('deployment')
+    .select(['tenant', 'id'])
+    .where('mode', '=', 'LIVE')
+    .where('status', '=', 'READY')
+    .orderBy('tenant')
+    .orderBy('id')
+    .execute();
 }

@@ -1,6 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { LoggedAnswers } from '../../../db/entities/serving/prediction-log.entity.js';
-import { statement } from '../../../db/statement.js';
+import { sql } from 'kysely';
+import { PredictionLog, type LoggedAnswers } from '../../../db/entities/serving/prediction-log.entity.js';
+import type { Session } from '../../../db/database.js';
+import { jsonOf, statement } from '../../../db/statement.js';
+import { tablesOf } from '../../../db/tables.js';
+
+const tables = tablesOf(PredictionLog);
 
 /** A row of the prediction log, of any tenant. */
 export interface LogRow {
@@ -42,4 +47,86 @@ export async function addLogRows(em: EntityManager, rows: readonly LogRow[]): Pr
     rows.map(({ scores }) => JSON.stringify(scores)),
     rows.map(({ answers }) => answers && JSON.stringify(answers)),
   ]);
+}
+
+// The score is the value, or the probability of the second of two classes.
+const rowsOfRequests = statement({
+  name: 'logged_rows_of_requests',
+  text: `select a.index, p.id, p.deployment_id as "deploymentId", p.model_version_id as "modelVersionId",
+      p.created_at as "loggedAt", p.rows, p.error_code as "errorCode", p.answers->>'kind' as kind,
+      p.answers->'labels'->>a.row as label,
+      case when p.answers->>'kind' = 'VALUES' or (p.answers->>'classCount')::int = 2
+        then (p.scores->>a.row)::float8 end as score,
+      (p.answers->'probabilities'->a.row)::json as probabilities
+    from unnest($1::int[], $2::text[], $3::int[]) as a(index, request_id, row)
+    join prediction_log p on p.tenant = $4 and p.endpoint_id = $5 and p.request_id = a.request_id and p.mode = 'LIVE'`,
+  row: {
+    ...{ index: 'integer', id: 'uuid', deploymentId: 'uuid', modelVersionId: 'uuid' },
+    ...{ loggedAt: 'timestamp with time zone', rows: 'integer', errorCode: 'text?', kind: 'text?', label: 'text?' },
+    ...{ score: 'double precision?', probabilities: jsonOf<number[] | null>() },
+  },
+});
+
+/** Rows of live requests at an endpoint as the log has them, each once for every request of that id. */
+export function loggedRowsOf(
+  { em, tenant }: Session,
+  endpointId: string,
+  asked: readonly { index: number; requestId: string; row: number }[],
+) {
+  return rowsOfRequests(em, [
+    asked.map(({ index }) => index),
+    asked.map(({ requestId }) => requestId),
+    asked.map(({ row }) => row),
+    ...[tenant, endpointId],
+  ]);
+}
+
+/** Where a reader of the log stopped: the time and the id of the last row. The time has microseconds. */
+export interface LogCursor {
+  loggedAfter: string;
+  loggedAfterId: string;
+}
+
+/** The newest answered live requests after a cursor, oldest first, with about `maxRows` rows in all. */
+export function newestAnswered(
+  { em, tenant }: Session,
+  deploymentId: string,
+  { loggedAfter, loggedAfterId }: LogCursor,
+  maxRows: number,
+) {
+  return tables(em)
+    .selectFrom((from) =>
+      from
+        .selectFrom('prediction_log')
+        .select(['id', 'created_at', 'rows', 'inputs', 'scores'])
+        .select(sql<number>`sum(rows) over (order by created_at desc, id desc) - rows`.as('newer_rows'))
+        .where('tenant', '=', tenant)
+        .where('deployment_id', '=', deploymentId)
+        .where('mode', '=', 'LIVE')
+        .where('error_code', 'is', null)
+        .where(sql<boolean>`(created_at, id) > (${loggedAfter}::timestamptz, ${loggedAfterId}::uuid)`)
+        .orderBy('created_at', 'desc')
+        .orderBy('id', 'desc')
+        .limit(maxRows)
+        .as('newest'),
+    )
+    .select(['id', sql<string>`created_at::text`.as('createdAtText'), 'rows', 'inputs', 'scores'])
+    .where('newer_rows', '<', maxRows)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+}
+
+/** Deletes old rows of all tenants, at most `limit` of them. */
+export async function forgetLogged(em: EntityManager, olderThanDays: number, limit: number): Promise<void> {
+  await tables(em)
+    .deleteFrom('prediction_log')
+    .where('id', 'in', (from) =>
+      from
+        .selectFrom('prediction_log')
+        .select('id')
+        .where('created_at', '<', sql<Date>`now() - ${olderThanDays} * interval '1 day'`)
+        .limit(limit),
+    )
+    .execute();
 }

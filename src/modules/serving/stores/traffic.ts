@@ -96,3 +96,24 @@ export function trafficSums(
     .groupBy('deployment_id')
     .execute();
 }
+
+/**
+ * The counters of the minutes since an instant. Those that may still grow, because they are younger than
+ * `settleMinutes`, are `isYoung`; `settledFrom` is the first of them. Without traffic there is one row, without counters.
+ */
+export function countersSince({ em, tenant }: Session, deploymentId: string, since: string, settleMinutes: number) {
+  const edge = sql<{ edge: Date }>`(select greatest(${since}::timestamptz,
+    date_trunc('minute', now()) - ${settleMinutes} * interval '1 minute') as edge)`;
+  return tables(em)
+    .selectFrom(edge.as('settled'))
+    .leftJoin('deployment_minute as m', (on) =>
+      on
+        .on('m.tenant', '=', tenant)
+        .on('m.deployment_id', '=', deploymentId)
+        .on('m.minute', '>=', sql<Date>`${since}::timestamptz`),
+    )
+    .select(['m.requests', 'm.errors', 'm.latency_counts as latencyCounts'])
+    .select((select) => select('m.minute', '>=', select.ref('settled.edge')).as('isYoung'))
+    .select(sql<string>`settled.edge::text`.as('settledFrom'))
+    .execute();
+}
