@@ -8,7 +8,10 @@ export interface ExperimentState {
   importJobId?: string | null;
 }
 
-/** IMPORTING: only a part of it is here. It counts as deleted, so that garbage collection removes what a failure leaves. */
+/**
+ * IMPORTING: only a part of it has been imported. It counts as deleted, so that garbage collection removes what a
+ * failed import leaves.
+ */
 export type ExperimentStanding = 'ACTIVE' | 'DELETED' | 'IMPORTING';
 
 /** Another job can continue an import. A new experiment is ACTIVE or IMPORTING. */
