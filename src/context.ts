@@ -12,7 +12,9 @@ import type { BackgroundWork, Module } from './define-module.js';
 import { createImplementations, type ContextOptions } from './implementations.js';
 import type { Tick } from './jobs/worker.js';
 import type { Loaders } from './loaders.js';
-import { readFigures, type KnownTokens, type RunInSession } from './modules/platform/index.js';
+import { countOpenAlerts } from './modules/alerts/index.js';
+import { countJobs } from './modules/jobs/index.js';
+import type { KnownTokens, RunInSession } from './modules/platform/index.js';
 import type { Services } from './services.js';
 
 /** All parts of a process of the service. */
@@ -66,7 +68,8 @@ export async function createContext(
     createLoaders: createLoaders(modules, services),
     registerMetrics: (registry, websockets) =>
       metrics.register(registry, {
-        figures: () => readFigures(db),
+        figures: () =>
+          db.asSystem(async (em) => ({ jobs: await countJobs(em), openAlerts: await countOpenAlerts(em) })),
         engines: { online: () => engine.stats(), background: () => backgroundEngine.stats() },
         pool: () => db.poolUse(),
         dropped: () => services.serving.dropped(),

@@ -1,6 +1,7 @@
 import type { Options } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
 import { MikroORM, type EntityManager } from '@mikro-orm/postgresql';
+import { sql } from 'kysely';
 import type { Pool, QueryResult } from 'pg';
 import type { Principal } from '../modules/core/index.js';
 import { AppError, ErrorCode } from '../errors.js';
@@ -38,7 +39,6 @@ import { giveUpSilentServer, withStatementLimit } from './statement-limit.js';
 import { countRows, letRowsBeCounted, type OnRow } from './row-count.js';
 import { asRefusedValue } from './refused-value.js';
 import { APP_ROLE, checkServer, ensureRoles, explainRefusal, isRace, SYSTEM_ROLE } from './preparation.js';
-import { sql } from './sql.js';
 
 /** A transaction of one tenant. Services receive it and never open their own. */
 export interface Session {
@@ -342,13 +342,11 @@ export class Database {
 
 /** Refuses a schema with migrations that this release does not know. */
 async function refuseNewer(em: EntityManager): Promise<void> {
-  const [{ exists } = { exists: false }] = await sql<{ exists: boolean }>(
-    em,
-    'select to_regclass(?) is not null as exists',
-    [MIGRATION_TABLE],
-  );
+  const kysely = em.getKysely<{ [MIGRATION_TABLE]: { name: string } }>();
+  const isThere = sql<boolean>`to_regclass(${MIGRATION_TABLE}) is not null`.as('isThere');
+  const { isThere: exists } = await kysely.selectNoFrom(isThere).executeTakeFirstOrThrow();
   if (!exists) return;
-  const executed = await sql<{ name: string }>(em, `select name from ${MIGRATION_TABLE} order by name desc`);
+  const executed = await kysely.selectFrom(MIGRATION_TABLE).select('name').orderBy('name', 'desc').execute();
   const newer = executed.find(({ name }) => !MIGRATIONS.some((migration) => migration.name === name));
   if (!newer) return;
   const message =

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { sql } from './sql.js';
+import { sql } from 'kysely';
 
 /** A record of texts in a JSON column of one row. */
 export interface JsonRecordPlace {
@@ -7,6 +7,13 @@ export interface JsonRecordPlace {
   column: 'tags' | 'params';
   tenant: string;
   id: string;
+}
+
+interface RecordRow {
+  tenant: string;
+  id: string;
+  tags: unknown;
+  params: unknown;
 }
 
 export interface RecordChange {
@@ -27,19 +34,36 @@ export async function changeRecord(
   set: Readonly<Record<string, string>>,
   drop: readonly string[] = [],
 ): Promise<RecordChange> {
-  const [change] = await sql<RecordChange>(
-    em,
-    `with old as (
-       select coalesce((select jsonb_object_agg(key, value) from jsonb_each_text(${column})
-         where key = any(?::text[])), '{}') as before
-       from ${table} where tenant = ? and id = ?),
-     changed as (
-       update ${table} set ${column} = (${column} - ?::text[]) || ?::jsonb where tenant = ? and id = ?
-         returning ${column} as record)
-     select before, count(key)::int as count, coalesce(sum(octet_length(key) + octet_length(value)),
-       0)::float8 as "sizeBytes"
-     from old cross join changed left join lateral jsonb_each_text(record) on true group by before`,
-    [[...Object.keys(set), ...drop], tenant, id, drop, JSON.stringify(set), tenant, id],
-  );
+  const [keys, dropped] = [[...Object.keys(set), ...drop], [...drop]];
+  const [change] = await em
+    .getKysely<Record<JsonRecordPlace['table'], RecordRow>>()
+    .with('old', (from) =>
+      from
+        .selectFrom(table)
+        .select(
+          sql<Record<string, string>>`coalesce((select jsonb_object_agg(key, value)
+            from jsonb_each_text(${sql.ref(column)}) where key = any(${keys}::text[])), '{}')`.as('before'),
+        )
+        .where('tenant', '=', tenant)
+        .where('id', '=', id),
+    )
+    .with('changed', (from) =>
+      from
+        .updateTable(table)
+        .set(column, sql`(${sql.ref(column)} - ${dropped}::text[]) || ${JSON.stringify(set)}::jsonb`)
+        .where('tenant', '=', tenant)
+        .where('id', '=', id)
+        .returning(sql<unknown>`${sql.ref(column)}`.as('record')),
+    )
+    .selectFrom('old')
+    .crossJoin('changed')
+    .leftJoinLateral(sql<{ key: string; value: string }>`jsonb_each_text(record)`.as('entry'), (on) => on.onTrue())
+    .select((select) => [
+      'before',
+      select.fn.count<number>('key').as('count'),
+      sql<number>`coalesce(sum(octet_length(key) + octet_length(value)), 0)::float8`.as('sizeBytes'),
+    ])
+    .groupBy('before')
+    .execute();
   return change ?? { before: {}, count: 0, sizeBytes: 0 };
 }

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql } from 'kysely';
 import { AppError, ErrorCode } from '../errors.js';
-import { sql } from './sql.js';
 
 /** The roles under which row-level security applies; neither can bypass it. */
 export const APP_ROLE = 'matih_app';
@@ -17,10 +17,12 @@ interface Server {
   schema: string | null;
 }
 
-interface Role {
-  name: string;
-  bypasses: boolean;
-  usable: boolean;
+/** Of the catalogue of the server. */
+interface RoleRow {
+  oid: number;
+  rolname: string;
+  rolsuper: boolean;
+  rolbypassrls: boolean;
 }
 
 /** Checks the requirements of the service; each error is one sentence that says what to do. */
@@ -43,12 +45,18 @@ export async function checkServer(em: EntityManager): Promise<void> {
  */
 export async function ensureRoles(em: EntityManager): Promise<void> {
   const { user, version } = await describeServer(em);
-  const roles = await sql<Role>(
-    em,
-    'select rolname as name, rolsuper or rolbypassrls as bypasses, pg_has_role(current_user, oid, ?) as ' +
-      'usable from pg_roles where rolname = any(?::text[])',
-    [version >= 160_000 ? 'SET' : 'MEMBER', ROLES],
-  );
+  const roles = await em
+    .getKysely<{ pg_roles: RoleRow }>()
+    .selectFrom('pg_roles')
+    .select((select) => [
+      'rolname as name',
+      sql<boolean>`rolsuper or rolbypassrls`.as('bypasses'),
+      select
+        .fn<boolean>('pg_has_role', [sql`current_user`, 'oid', select.val(version >= 160_000 ? 'SET' : 'MEMBER')])
+        .as('usable'),
+    ])
+    .where('rolname', 'in', ROLES)
+    .execute();
   const bypassing = roles.find(({ bypasses }) => bypasses);
   if (bypassing)
     throw unusable(
@@ -90,14 +98,16 @@ export function isRace(error: unknown): boolean {
 }
 
 async function describeServer(em: EntityManager): Promise<Server> {
-  const [server] = await sql<Server>(
-    em,
-    `select current_setting('server_version_num')::int as version, current_setting('server_encoding') as encoding,
-      current_user as "user",
-       current_database() as database, current_schema() as schema`,
-  );
-  if (!server) throw new Error('The server did not describe itself.');
-  return server;
+  return em
+    .getKysely()
+    .selectNoFrom([
+      sql<number>`current_setting('server_version_num')::int`.as('version'),
+      sql<string>`current_setting('server_encoding')`.as('encoding'),
+      sql<string>`current_user`.as('user'),
+      sql<string>`current_database()`.as('database'),
+      sql<string | null>`current_schema()`.as('schema'),
+    ])
+    .executeTakeFirstOrThrow();
 }
 
 function isRefused(error: unknown): boolean {

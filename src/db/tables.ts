@@ -1,6 +1,6 @@
 import type { EntitySchemaWithMeta } from '@mikro-orm/core';
 import type { EntityManager, InferKyselyTable } from '@mikro-orm/postgresql';
-import { sql, type ColumnType, type Generated, type RawBuilder } from 'kysely';
+import { sql, type AliasedRawBuilder, type ColumnType, type Generated, type RawBuilder } from 'kysely';
 
 declare const JSON_TEXT: unique symbol;
 
@@ -46,6 +46,38 @@ export function tablesOf<const E extends readonly AnyEntity[]>(..._entities: E) 
 /** A value for a json column. */
 export function toJson<T>(value: T): RawBuilder<Json<T>> {
   return sql<Json<T>>`${JSON.stringify(value)}`;
+}
+
+/** The time of the database, so many milliseconds later; earlier where they are negative. */
+export function databaseTime(offsetMs = 0): RawBuilder<Date> {
+  return sql<Date>`clock_timestamp() + ${offsetMs}::float8 * interval '1 millisecond'`;
+}
+
+interface UnnestedTypes {
+  uuid: string;
+  text: string;
+  bigint: number;
+  float8: number;
+  timestamptz: Date;
+}
+
+type UnnestedRow<Types extends Readonly<Record<string, keyof UnnestedTypes>>> = {
+  [Name in keyof Types]: UnnestedTypes[Types[Name]];
+};
+
+/**
+ * These rows as a table that a query reads, under the name `as`: one parameter for each column, however many rows there
+ * are.
+ */
+export function unnested<const Alias extends string, const Types extends Readonly<Record<string, keyof UnnestedTypes>>>(
+  as: Alias,
+  types: Types,
+  rows: readonly UnnestedRow<Types>[],
+): AliasedRawBuilder<UnnestedRow<Types>, Alias> {
+  const names = Object.keys(types);
+  const columns = names.map((name) => sql`${rows.map((row) => row[name])}::${sql.raw(types[name]!)}[]`);
+  const head = sql`${sql.ref(as)}(${sql.join(names.map((name) => sql.ref(name)))})`;
+  return sql<UnnestedRow<Types>>`unnest(${sql.join(columns)})`.as<Alias>(head);
 }
 
 /** `column = anyOf('uuid', ids)`: one parameter, however many values it has. */

@@ -15,11 +15,6 @@ export const FOREIGN_WRITES: readonly TableException[] = [
     why: 'A small file is placed by one statement that is one way to the database.',
   },
   { module: 'evaluation', tables: ['model_version'], why: 'A new evaluation touches its version.' },
-  {
-    module: 'platform',
-    tables: ['deployment_minute', 'job_event', 'job'],
-    why: 'One setting says how long old rows stay, and one sweep forgets them.',
-  },
   { module: 'registry', tables: ['deployment'], why: 'With a version go its stopped deployments.' },
 ];
 
@@ -28,11 +23,6 @@ export const FOREIGN_READS: readonly TableException[] = [
     module: 'artifacts',
     tables: ['experiment', 'job', 'logged_model', 'run', 'run_counter'],
     why: 'The folder of an owner is found, and the archive of a run is read, in one statement each.',
-  },
-  {
-    module: 'datasets',
-    tables: ['staged_object'],
-    why: 'A table that is being made is looked for among staged files.',
   },
   {
     module: 'evaluation',

@@ -1,3 +1,4 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { Alert } from '../../db/entities/alerts/alert.entity.js';
 import type { Session } from '../../db/database.js';
 import { tablesOf, toJson } from '../../db/tables.js';
@@ -33,4 +34,14 @@ export async function resolveAlert(
     throw ALERT_STATUS.refusal(present.status, status);
   }
   noteWritten(alert, { status, details, resolvedAt: now, updatedAt: now });
+}
+
+/** Of all tenants, by kind. */
+export function countOpenAlerts(em: EntityManager) {
+  return tables(em)
+    .selectFrom('alert')
+    .select((select) => ['kind', select.fn.countAll<number>().as('count')])
+    .where('status', '=', 'OPEN')
+    .groupBy('kind')
+    .execute();
 }

@@ -18,7 +18,8 @@ import {
   checkNullValues,
   type GivenColumn,
 } from '../model-contract/index.js';
-import { sql } from '../../db/sql.js';
+import { holdLock } from '../../db/lock.js';
+import { greatestVersion } from './store.js';
 import { Role, checkPathName } from '../core/index.js';
 import { AppError, badInput, ErrorCode, notFound, notFoundByName, quote } from '../../errors.js';
 import type {
@@ -321,17 +322,11 @@ export class DatasetService {
     format: DatasetFormat,
   ): Promise<{ version: number; objectKey: string; tableKey: string | null; earlier: ColumnReading[] }> {
     const folder = `${session.tenant}/datasets/${name}/`;
-    await sql(session.em, 'select pg_advisory_xact_lock(hashtextextended(?, 0))', [folder]);
-    // One statement reads one snapshot: a version that is no longer staged is already a row.
-    const [next] = await sql<{ version: number }>(
-      session.em,
-      `select 1 + greatest(
-         (select max(version) from dataset where tenant = ? and name = ?),
-         (select max(split_part(object_key, '/', 4)::int) from staged_object where tenant = ?
-           and starts_with(object_key, ?)), 0) as version`,
-      [session.tenant, name, session.tenant, folder],
-    );
-    const version = next?.version ?? 1;
+    await holdLock(session.em, folder);
+    // In this order: a version that ceases to be staged between the two is seen as a row.
+    const staged = await this.options.staged.keysUnder(session, folder);
+    const reserved = staged.map((key) => Number(key.slice(folder.length).split('/')[0]));
+    const version = 1 + Math.max(0, ...reserved, await greatestVersion(session, name));
     const objectKey = `${folder}${version}/data.${format.toLowerCase()}`;
     const tableKey = format === 'PARQUET' ? null : `${folder}${version}/table.parquet`;
     for (const key of tableKey === null ? [objectKey] : [objectKey, tableKey])

@@ -15,6 +15,7 @@ export {
 } from './job-kind.js';
 export { JOBS_WAITING, JobService, queueOf, StaleAttempt, jobTopic } from './job.service.js';
 export { OutsideCompletion } from './outside-completion.js';
-export { deleteJobsOfRun, hasSucceededWith, JOBS_OF_RUN, keepSecret, secretOf } from './store.js';
+export { countJobs, deleteJobsOfRun, hasSucceededWith, JOBS_OF_RUN, keepSecret, secretOf } from './store.js';
 export { createJobLoaders } from './loaders.js';
 export type { StoredResult } from './job-rows.js';
+export { retentionOfSteps } from './old-steps.js';

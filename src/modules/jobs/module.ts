@@ -6,7 +6,7 @@ import { defineModule } from '../../define-module.js';
 import { dispatcher } from '../../jobs/worker.js';
 import { completeJobOperation } from '../../protocols/rest/complete-job.js';
 import { JobResolver } from '../../resolvers/jobs/job.resolver.js';
-import { JobService, OutsideCompletion, createJobLoaders } from './index.js';
+import { JobService, OutsideCompletion, createJobLoaders, retentionOfSteps } from './index.js';
 
 interface JobsServices {
   jobs: JobService;
@@ -25,7 +25,8 @@ declare module '../../loaders.js' {
 export default defineModule({
   name: 'jobs',
   entities: [Job, JobEvent, JobSecret, JobSubject],
-  createServices: ({ db, live, queue, logger, jobKinds, services }): JobsServices => {
+  createServices: ({ db, live, queue, logger, config, jobKinds, services }): JobsServices => {
+    services.retention.add(retentionOfSteps(config.EVENT_LOG_DAYS));
     const jobs = new JobService(live, queue, db, logger, services.waiting, jobKinds);
     return { jobs, outsideCompletion: new OutsideCompletion(db, jobs, services.signingKeys, jobKinds) };
   },

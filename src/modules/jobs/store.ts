@@ -352,3 +352,76 @@ export async function secretOf({ em, tenant }: Session, jobId: string): Promise<
     .executeTakeFirst();
   return row?.secret ?? null;
 }
+
+/**
+ * Of all tenants, by kind and status. Jobs that ended more than an hour ago are left out, so that the question stays
+ * cheap.
+ */
+export function countJobs(em: EntityManager) {
+  return tables(em)
+    .selectFrom('job')
+    .select((select) => ['kind', 'status', select.fn.countAll<number>().as('count')])
+    .where((where) =>
+      where.or([
+        where('status', 'in', ['QUEUED', 'RUNNING']),
+        where('ended_at', '>', sql<Date>`now() - interval '1 hour'`),
+      ]),
+    )
+    .groupBy(['kind', 'status'])
+    .execute();
+}
+
+/** A place in the order in which jobs ended; the time as text, since a Date would lose its microseconds. */
+export interface EndedJob {
+  id: string;
+  ended: string;
+}
+
+export const FIRST_ENDED: EndedJob = { ended: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
+
+/** The next jobs that ended before a time, in that order. */
+export function endedJobs(em: EntityManager, before: Date, after: EndedJob, limit: number): Promise<EndedJob[]> {
+  return tables(em)
+    .selectFrom('job')
+    .select(['id', sql<string>`ended_at::text`.as('ended')])
+    .where('ended_at', '<', before)
+    .where(sql<boolean>`(ended_at, id) > (${after.ended}::timestamptz, ${after.id}::uuid)`)
+    .orderBy('ended_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
+/** Deletes all but the last step of these jobs, at most `limit`; returns how many there were. */
+export async function forgetSteps(em: EntityManager, jobIds: readonly string[], limit: number): Promise<number> {
+  const { numDeletedRows } = await tables(em)
+    .with('old', (from) =>
+      from
+        .selectFrom(
+          sql<{ id: string; place: number }>`unnest(${jobIds}::uuid[]) with ordinality`.as<'looked'>(
+            sql`looked(id, place)`,
+          ),
+        )
+        .innerJoin('job as j', 'j.id', 'looked.id')
+        .crossJoinLateral((lateral) =>
+          lateral
+            .selectFrom('job_event as s')
+            .select(['s.job_id', 's.seq'])
+            .whereRef('s.job_id', '=', 'j.id')
+            .whereRef('s.seq', '<', 'j.event_seq')
+            .orderBy('s.seq')
+            .limit(limit)
+            .as('step'),
+        )
+        .select(['step.job_id', 'step.seq'])
+        .orderBy('looked.place')
+        .orderBy('step.seq')
+        .limit(limit),
+    )
+    .deleteFrom('job_event')
+    .using('old')
+    .whereRef('job_event.job_id', '=', 'old.job_id')
+    .whereRef('job_event.seq', '=', 'old.seq')
+    .executeTakeFirst();
+  return Number(numDeletedRows);
+}

@@ -12,7 +12,7 @@ import { requireOwn } from './ownership.js';
 import { EVENTS_WAITING } from './use-case.js';
 import { Ticker } from './ticker.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { sql } from '../../db/sql.js';
+import { eventsAfter, forgottenPast, hasUnnumbered, numberEvents } from './stores/events.js';
 import type { FilterQuery } from '@mikro-orm/core';
 
 export const eventTopic = (tenant: string) => `events:${tenant}`;
@@ -140,26 +140,15 @@ export class EventService {
    * are no longer kept.
    */
   async after(session: Session, seq: number, limit: number): Promise<EventRow[]> {
-    const rows = await sql<EventRow>(
-      session.em,
-      `select id, seq::float8 as seq, type, subject_type as "subjectType", subject_id as "subjectId",
-        model_id as "modelId",
-         endpoint_id as "endpointId", payload, created_at as "createdAt"
-       from event where tenant = ? and seq > ? order by event.seq ${seq < 0 ? 'desc' : 'asc'} limit ?`,
-      [session.tenant, seq, limit],
-    );
+    const rows = await eventsAfter(session, seq, limit);
     if (seq > 0) await this.requireKept(session, seq);
     return rows;
   }
 
   /** Called after the rows were read: throws when some were removed meanwhile. */
   private async requireKept(session: Session, seq: number): Promise<void> {
-    const [gone] = await sql<{ seq: number }>(
-      session.em,
-      `select seq::float8 as seq from log_floor where tenant = ? and log = 'event' and seq > ?`,
-      [session.tenant, seq],
-    );
-    if (gone) throw noLongerKept(seq, gone.seq);
+    const goneSeq = await forgottenPast(session, seq);
+    if (goneSeq !== null) throw noLongerKept(seq, goneSeq);
   }
 
   private async relayWaiting(): Promise<void> {
@@ -180,20 +169,8 @@ export class EventService {
 
   private async number(): Promise<{ tenants: string[]; wakeUps: string[]; hasMore: boolean }> {
     return this.db.asSystem(async (em) => {
-      const [waiting] = await sql<{ some: boolean }>(
-        em,
-        'select exists(select 1 from event where seq is null) as some',
-      );
-      if (!waiting?.some) return { tenants: [], wakeUps: [], hasMore: false };
-      await sql(em, `select pg_advisory_xact_lock(hashtext('matih.events'))`);
-      const rows = await sql<{ id: string; tenant: string }>(
-        em,
-        `update event set seq = numbered.n from (
-           select id, nextval('event_seq') as n from (select id from event where seq is null order by created_at, id
-             limit ?) ordered
-         ) numbered where event.id = numbered.id returning event.id, event.tenant`,
-        [NUMBERED_AT_ONCE],
-      );
+      if (!(await hasUnnumbered(em))) return { tenants: [], wakeUps: [], hasMore: false };
+      const rows = await numberEvents(em, NUMBERED_AT_ONCE);
       const ids = rows.map(({ id }) => id);
       const wakeUps: string[] = [];
       for (const subscriber of this.subscribers) {

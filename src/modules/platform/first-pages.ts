@@ -1,7 +1,8 @@
 import type { EntityName, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
+import { sql } from 'kysely';
 import type { Session } from '../../db/database.js';
 import { checkPageSize, encodeCursor, type Order, type Page } from '../../db/pagination.js';
-import { sql } from '../../db/sql.js';
+import { unnested } from '../../db/tables.js';
 
 interface OwnedRow {
   id: string;
@@ -63,17 +64,32 @@ async function firstRows<T extends OwnedRow>(
   { owner, ownerIds, where, order, limit }: RowsOfOwners,
 ): Promise<Map<string, T[]>> {
   const { tableName, properties } = session.em.getMetadata().get<T>(entity);
-  const columnOf = (field: string) => properties[field as keyof typeof properties].fieldNames[0]!;
-  const [fields, values] = [Object.keys(where), Object.values(where)];
+  const columnOf = (field: string) => sql.ref(properties[field as keyof typeof properties].fieldNames[0]!);
+  const direction = order.direction === 'ASC' ? 'asc' : 'desc';
   // Reads only as many rows of each owner as needed, along an index.
-  const ranked = await sql<{ id: string }>(
-    session.em,
-    `select of_owner.id from unnest(?::uuid[]) as o(id) cross join lateral (
-       select id from ${tableName} where ${columnOf(owner)} = o.id
-         and ${fields.map((field) => `${columnOf(field)} = ?`).join(' and ')}
-       order by ${columnOf(order.field)} ${order.direction}, id ${order.direction} limit ?) of_owner`,
-    [ownerIds, ...values, limit],
-  );
+  const ranked = await session.em
+    .getKysely<Record<string, { id: string }>>()
+    .selectFrom(
+      unnested(
+        'o',
+        { id: 'uuid' },
+        ownerIds.map((id) => ({ id })),
+      ),
+    )
+    .crossJoinLateral((lateral) => {
+      const rows = lateral
+        .selectFrom(`${tableName} as row`)
+        .select('row.id')
+        .where(columnOf(owner), '=', sql.ref('o.id'));
+      return Object.entries(where)
+        .reduce((query, [field, value]) => query.where(columnOf(field), '=', value), rows)
+        .orderBy(columnOf(order.field), direction)
+        .orderBy('row.id', direction)
+        .limit(limit)
+        .as('page');
+    })
+    .select('page.id')
+    .execute();
   const found = await session.em.find(
     entity,
     { tenant: session.tenant, id: { $in: ranked.map(({ id }) => id) } } as unknown as FilterQuery<T>,

@@ -3,8 +3,7 @@ export { AuditLogService } from './audit-log.service.js';
 export { Batches, type RunInSession } from './batches.js';
 export { LeasedConsumer } from './leased-consumer.js';
 export { Ticker } from './ticker.js';
-export { EventService, eventTopic, type OutboxSubscriber, type EventFilter, type EventRow } from './event.service.js';
-export { readFigures } from './figures.js';
+export { EventService, eventTopic, type EventFilter, type EventRow, type OutboxSubscriber } from './event.service.js';
 export { firstPages } from './first-pages.js';
 export { InTurn } from './in-turn.js';
 export { KnownTokens } from './known-tokens.js';
@@ -12,7 +11,7 @@ export { LiveFeeds, abortable, withoutGap, type Sequenced } from './live-feed.js
 export { createPlatformLoaders } from './loaders.js';
 export { type ObjectChange, waitingChanges } from './object-changes.js';
 export { requireOwn } from './ownership.js';
-export { RetentionService } from './retention.service.js';
+export { RetentionService, retentionOf, type Retention } from './retention.service.js';
 export { defineEvents, type EventType } from './rules/events.js';
 export { logsTopic, metricsTopic, publishRun } from './run-topics.js';
 export { containsText, likePattern, within } from './search.js';
@@ -21,5 +20,6 @@ export { EVENTS_WAITING, audit, auditRow, emitEvent, eventRow, takeTurns, type S
 export { Waiting, MAX_WAIT_MS, lookUntil, type Waiter } from './waiting.js';
 export { WebhookDeliveryService } from './webhook-delivery.service.js';
 export { WebhookService } from './webhook.service.js';
-export { webhookSubscriber, type ClaimedDelivery } from './webhook-deliveries.js';
+export { webhookSubscriber } from './webhook-deliveries.js';
+export type { ClaimedDelivery } from './stores/webhook-deliveries.js';
 export type { WebhookFormat, WebhookMessage } from './webhook-message.js';

@@ -1,13 +1,12 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { OwnTokenCodec, TokenVerifier } from '../../adapters/auth/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Database } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
-import type { Principal, Role, TokenScope } from '../core/index.js';
+import type { Principal, TokenScope } from '../core/index.js';
 import { AppError, ErrorCode, unauthenticated } from '../../errors.js';
 import type { SigningKeys } from './signing-keys.js';
+import { saveUses, validTokens } from './stores/access-tokens.js';
 
 /** The topic on which every process learns that tokens were revoked. */
 export const TOKENS_CHANGED = 'access-tokens';
@@ -38,15 +37,7 @@ interface Known {
   held: number;
 }
 
-interface Row {
-  id: string;
-  name: string;
-  role: Role;
-  scope: TokenScope['kind'];
-  endpoints: { id: string; name: string }[];
-  runId: string | null;
-  expiresAt: Date;
-}
+type Row = Awaited<ReturnType<typeof validTokens>>[number];
 
 const MAX_KNOWN = 10_000;
 const POLL_MS = 2_000;
@@ -115,7 +106,7 @@ export class KnownTokens implements TokenVerifier {
     const { codec, keys, db } = this.parts;
     const claims = await codec.read(token, (id) => keys.find(id));
     const checkedAt = Date.now();
-    const [row] = await db.asSystem((em) => readRows(em, [claims.tokenId]));
+    const [row] = await db.asSystem((em) => validTokens(em, [claims.tokenId]));
     if (!row || row.tenant !== claims.tenant) throw unauthenticated();
     const known = this.byId.get(row.id) ?? {
       id: row.id,
@@ -170,7 +161,7 @@ export class KnownTokens implements TokenVerifier {
     const looked = [...this.byId.values()];
     await keys.load();
     const rows = await db.asSystem((em) =>
-      readRows(
+      validTokens(
         em,
         looked.map(({ id }) => id),
       ),
@@ -217,34 +208,16 @@ export class KnownTokens implements TokenVerifier {
     const uses = [...this.used];
     if (uses.length === 0) return;
     await this.parts.db.asSystem((em) =>
-      sql(
+      saveUses(
         em,
-        `with free as (
-           select t.id, u.used_at from unnest(?::uuid[], ?::timestamptz[]) u(id, used_at)
-             join access_token t on t.id = u.id
-           where t.last_used_at is null or t.last_used_at < u.used_at for update of t skip locked)
-         update access_token t set last_used_at = free.used_at from free where t.id = free.id`,
-        [uses.map(([id]) => id), uses.map(([, at]) => new Date(at))],
+        uses.map(([id, at]) => ({ id, usedAt: new Date(at) })),
       ),
     );
     this.used.clear();
   }
 }
 
-/** The valid tokens among these, with their scopes. */
-function readRows(em: EntityManager, ids: readonly string[]): Promise<(Row & { tenant: string })[]> {
-  return sql(
-    em,
-    `select t.id, t.tenant, t.name, t.role, t.scope, t.run_id as "runId", t.expires_at as "expiresAt",
-       coalesce((select jsonb_agg(jsonb_build_object('id', e.id, 'name', e.name) order by e.name) from endpoint e
-         where e.tenant = t.tenant and e.id::text in (select jsonb_array_elements_text(t.endpoint_ids))),
-           '[]') as endpoints
-     from access_token t where t.id = any(?::uuid[]) and t.revoked_at is null and t.expires_at > now()`,
-    [[...ids]],
-  );
-}
-
-function toPrincipal({ id, tenant, name, role, expiresAt, ...row }: Row & { tenant: string }): Principal {
+function toPrincipal({ id, tenant, name, role, expiresAt, ...row }: Row): Principal {
   return { subject: subjectOf(name), tenant, role, expiresAt, tokenId: id, scope: toScope(row) };
 }
 

@@ -76,11 +76,7 @@ export default defineModule({
       feeds: new LiveFeeds(live),
       knownTokens: new KnownTokens({ db, live, logger, codec: tokenCodec, keys, others: tokens }),
       signingKeys: keys,
-      retention: new RetentionService(db, {
-        eventDays: config.EVENT_LOG_DAYS,
-        trafficDays: config.TRAFFIC_LOG_DAYS,
-        auditDays: config.AUDIT_LOG_DAYS,
-      }),
+      retention: new RetentionService(db, { eventDays: config.EVENT_LOG_DAYS, auditDays: config.AUDIT_LOG_DAYS }),
       waiting: new Waiting(live),
       webhookDeliveries: new WebhookDeliveryService(db, live, webhookSender, logger, {
         formats: WEBHOOK_FORMATS,

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EntityManager } from '@mikro-orm/postgresql';
 import type { OwnTokenCodec, SigningKey } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
+import { holdLock } from '../../db/lock.js';
+import { addKey, deleteKeys, readKeys } from './stores/signing-keys.js';
 
 /** Tokens with unknown keys are mostly forged. All together cause at most one query in this time. */
 const LOOK_PAUSE_MS = 1_000;
@@ -23,8 +23,11 @@ export class SigningKeys {
   async newest(): Promise<SigningKey> {
     const fresh = await this.codec.newKey();
     return this.db.asSystem(async (em) => {
-      await sql(em, `select pg_advisory_xact_lock(hashtext('matih.signing-key'))`);
-      return (await readKeys(em))[0] ?? addKey(em, fresh);
+      await holdLock(em, 'matih.signing-key');
+      const [newest] = await readKeys(em);
+      if (newest) return newest;
+      await addKey(em, fresh);
+      return fresh;
     });
   }
 
@@ -32,8 +35,9 @@ export class SigningKeys {
   async rotate({ giveUpOthers }: { giveUpOthers: boolean }): Promise<SigningKey> {
     const fresh = await this.codec.newKey();
     return this.db.asSystem(async (em) => {
-      if (giveUpOthers) await sql(em, 'delete from signing_key');
-      return addKey(em, fresh);
+      if (giveUpOthers) await deleteKeys(em);
+      await addKey(em, fresh);
+      return fresh;
     });
   }
 
@@ -72,13 +76,4 @@ export class SigningKeys {
       });
     return this.looking;
   }
-}
-
-function readKeys(em: EntityManager): Promise<SigningKey[]> {
-  return sql<SigningKey>(em, 'select id, secret from signing_key order by created_at desc, id');
-}
-
-async function addKey(em: EntityManager, key: SigningKey): Promise<SigningKey> {
-  await sql(em, 'insert into signing_key (id, secret) values (?, ?)', [key.id, key.secret]);
-  return key;
 }

@@ -1,7 +1,7 @@
 import { AuditLog } from '../../db/entities/platform/audit-log.entity.js';
 import { Event } from '../../db/entities/platform/event.entity.js';
 import type { Actor, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
+import { holdLock } from '../../db/lock.js';
 import { auditDifference } from './rules/audit-difference.js';
 import type { EventType, PayloadOf } from './rules/events.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
@@ -24,7 +24,7 @@ export interface EventRefs {
  * so that only one creates it.
  */
 export async function takeTurns(session: Session, what: string): Promise<void> {
-  await sql(session.em, `select pg_advisory_xact_lock(hashtextextended(? || ' of ' || ?, 0))`, [what, session.tenant]);
+  await holdLock(session.em, `${what} of ${session.tenant}`);
 }
 
 /**

@@ -3,7 +3,6 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { WebhookSender } from '../../adapters/webhook-sender/port.js';
 import { Webhook } from '../../db/entities/platform/webhook.entity.js';
 import type { Database } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import {
   Role,
   describeStatus,
@@ -15,13 +14,9 @@ import {
 import { AppError } from '../../errors.js';
 import { LeasedConsumer } from './leased-consumer.js';
 import { audit } from './use-case.js';
-import {
-  claimDue,
-  DELIVERIES_WAITING,
-  writeOutcome,
-  type ClaimedDelivery,
-  type Outcome,
-} from './webhook-deliveries.js';
+import { forgetDeliveries } from './stores/logs.js';
+import { claimDue, writeOutcome, type ClaimedDelivery, type Outcome } from './stores/webhook-deliveries.js';
+import { DELIVERIES_WAITING } from './webhook-deliveries.js';
 import { messageOf, type WebhookFormats } from './webhook-message.js';
 
 export interface WebhookDeliveryOptions {
@@ -40,6 +35,7 @@ const PER_WEBHOOK = 4;
 /** After this time a delivery counts as lost with its process, and is sent again under the same id. */
 const LEASE_MS = WEBHOOK_TIMEOUT_MS + 20_000;
 const PRUNE_BATCH = 5_000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 const OUTCOME_TRIES = 3;
 const OUTCOME_RETRY_MS = 1_000;
 
@@ -83,15 +79,8 @@ export class WebhookDeliveryService {
 
   /** Deletes deliveries that ended long ago. */
   async prune(): Promise<void> {
-    await this.db.asSystem((em) =>
-      sql(
-        em,
-        `delete from webhook_delivery where id in (
-           select id from webhook_delivery where ended_at < clock_timestamp() - ? * interval '1 day'
-             limit ${PRUNE_BATCH})`,
-        [this.options.keepDays],
-      ),
-    );
+    const before = new Date(Date.now() - this.options.keepDays * DAY_MS);
+    await this.db.asSystem((em) => forgetDeliveries(em, before, PRUNE_BATCH));
   }
 
   private async deliver(delivery: ClaimedDelivery): Promise<void> {

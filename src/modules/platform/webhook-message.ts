@@ -1,5 +1,5 @@
 import { signedHeaders } from '../core/index.js';
-import type { ClaimedDelivery } from './webhook-deliveries.js';
+import type { ClaimedDelivery } from './stores/webhook-deliveries.js';
 
 export interface WebhookMessage {
   headers: Record<string, string>;

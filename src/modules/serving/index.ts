@@ -27,3 +27,4 @@ export { SERVING_EVENTS } from './events.js';
 export { answeringDeployments } from './stores/deployments.js';
 export { forgetLogged, loggedRowsOf, newestAnswered, type LogCursor } from './stores/prediction-log.js';
 export { countersSince } from './stores/traffic.js';
+export { retentionOfTraffic } from './old-minutes.js';

@@ -25,6 +25,7 @@ import {
   createServingLoaders,
   type PredictService,
   type TrafficRecorder,
+  retentionOfTraffic,
 } from './index.js';
 
 interface ServingServices {
@@ -66,7 +67,8 @@ export default defineModule({
     config,
     services,
   }): ServingServices => {
-    const { jobs, staged, artifacts, datasets, gates, waiting, versionFollowers } = services;
+    const { jobs, staged, artifacts, datasets, gates, retention, waiting, versionFollowers } = services;
+    retention.add(retentionOfTraffic(config.TRAFFIC_LOG_DAYS));
     const rows = new DeploymentRows(live, engine.name);
     const following = new VersionFollowing(rows);
     versionFollowers.add(following);

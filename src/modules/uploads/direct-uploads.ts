@@ -4,7 +4,7 @@ import { MAX_PARTS, type ObjectStore, type StoredObject, type StoredPart } from 
 import { DirectUpload } from '../../db/entities/uploads/direct-upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
-import { sql } from '../../db/sql.js';
+import { setInTransaction } from '../../db/transaction-setting.js';
 import type { StagedObjects } from './staged-objects.js';
 
 /** Longer than the upload of the largest file takes on a slow line. */
@@ -101,8 +101,8 @@ export class DirectUploads {
   private async complete(upload: DirectUpload, check: (parts: readonly StoredPart[]) => void): Promise<void> {
     const { id, objectKey, storeUploadId } = upload;
     await this.db.asSystem(async (em) => {
-      // The store may take long, and this transaction is idle meanwhile.
-      await sql(em, "select set_config('idle_in_transaction_session_timeout', ?, true)", [String(COMPLETED_WITHIN_MS)]);
+      // The store may take its time, in which this transaction says nothing.
+      await setInTransaction(em, 'idle_in_transaction_session_timeout', String(COMPLETED_WITHIN_MS));
       const isOpen = await em.findOne(DirectUpload, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       // Another call completed it.
       if (!isOpen) return;

@@ -14,8 +14,8 @@ import type {
   WrittenObject,
 } from '../../adapters/object-store/port.js';
 import type { Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { badInput, notFound } from '../../errors.js';
+import { contentOf, deleteContent, insertContent, keysAfter } from './stores/small-objects.js';
 
 /** PostgreSQL writes a row of this size in one write. */
 export const MAX_SMALL_BYTES = 8 * 1024;
@@ -28,9 +28,9 @@ const SMALL_KEY = new RegExp(`^[^/]+/(runs|logged-models)/[^/]+/${FOLDER}/[^/]+$
 export const smallKey = (owner: string, name: string) => `${owner}/${FOLDER}/${name}`;
 export const isSmallKey = (key: string) => SMALL_KEY.test(key);
 
-/** Call in the transaction of the row that names the file. */
-export async function addSmall({ em, tenant }: Session, key: string, content: Buffer): Promise<void> {
-  await sql(em, 'insert into small_object (key, tenant, content) values (?, ?, ?)', [key, tenant, content]);
+/** In the transaction of the row that names it. */
+export async function addSmall(session: Session, key: string, content: Buffer): Promise<void> {
+  await insertContent(session, key, content);
 }
 
 /**
@@ -62,23 +62,17 @@ export class SmallObjects implements ObjectStore {
 
   async delete(key: string): Promise<void> {
     if (!isSmallKey(key)) return this.files.delete(key);
-    await this.db.asSystem((em) => sql(em, 'delete from small_object where key = ?', [key]));
+    await this.db.asSystem((em) => deleteContent(em, key));
   }
 
   async *list(folder: string): AsyncIterable<string> {
     yield* this.files.list(folder);
     const prefix = folder === '' ? '' : `${folder.replace(/\/$/, '')}/`;
     for (let after = ''; ;) {
-      const rows = await this.db.asSystem((em) =>
-        sql<{ key: string }>(
-          em,
-          'select key from small_object where starts_with(key, ?) and key > ? order by key limit ?',
-          [prefix, after, LISTED_AT_ONCE],
-        ),
-      );
-      for (const { key } of rows) yield key;
-      if (rows.length < LISTED_AT_ONCE) return;
-      after = rows.at(-1)!.key;
+      const keys = await this.db.asSystem((em) => keysAfter(em, prefix, after, LISTED_AT_ONCE));
+      yield* keys;
+      if (keys.length < LISTED_AT_ONCE) return;
+      after = keys.at(-1)!;
     }
   }
 
@@ -134,10 +128,8 @@ export class SmallObjects implements ObjectStore {
   }
 
   private async content(key: string): Promise<Buffer> {
-    const [row] = await this.db.asSystem((em) =>
-      sql<{ content: Buffer }>(em, 'select content from small_object where key = ?', [key]),
-    );
-    if (!row) throw notFound('stored file', key);
-    return row.content;
+    const content = await this.db.asSystem((em) => contentOf(em, key));
+    if (content === null) throw notFound('stored file', key);
+    return content;
   }
 }

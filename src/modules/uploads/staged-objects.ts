@@ -1,9 +1,18 @@
 import type { Logger } from 'pino';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { Actor, Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { isSmallKey } from './small-objects.js';
+import { deleteContent } from './stores/small-objects.js';
+import {
+  makeYounger,
+  oldKeys,
+  stageKey,
+  stageKeys,
+  stagedUnder,
+  unstage,
+  unstageOld,
+} from './stores/staged-objects.js';
 
 /** Longer than storing any file may take. */
 const SWEPT_AFTER_MS = 24 * 60 * 60 * 1000;
@@ -29,13 +38,7 @@ export class StagedObjects {
 
   /** False when the key was staged before: by somebody else, or by an earlier attempt of the same work. */
   async stage(session: Session, key: string): Promise<boolean> {
-    const [row] = await sql<{ isNew: boolean }>(
-      session.em,
-      `insert into staged_object (tenant, object_key) values (?, ?)
-       on conflict (object_key) do update set created_at = clock_timestamp() returning xmax = 0 as "isNew"`,
-      [session.tenant, key],
-    );
-    return row?.isNew ?? false;
+    return stageKey(session, key);
   }
 
   /**
@@ -50,14 +53,14 @@ export class StagedObjects {
     });
   }
 
+  /** The keys of the tenant that begin so and are staged now. */
+  keysUnder(session: Session, prefix: string): Promise<string[]> {
+    return stagedUnder(session, prefix);
+  }
+
   /** UNAVAILABLE when the sweeper has already removed the file. */
   async settle(session: Session, keys: string[]): Promise<void> {
-    const settled = await sql<{ object_key: string }>(
-      session.em,
-      'delete from staged_object where tenant = ? and object_key = any(?::text[]) returning object_key',
-      [session.tenant, keys],
-    );
-    if (settled.length < keys.length)
+    if ((await unstage(session, keys)) < keys.length)
       throw new AppError(ErrorCode.UNAVAILABLE, 'Storing the file took too long; try again.');
   }
 
@@ -67,13 +70,7 @@ export class StagedObjects {
    */
   async stageAll(session: Session, keys: string[], left = false): Promise<void> {
     if (keys.length === 0) return;
-    await sql(
-      session.em,
-      `insert into staged_object (tenant, object_key, created_at)
-       select ?, key, clock_timestamp() - ? * interval '1 millisecond' from unnest(?::text[]) as k(key)
-       on conflict (object_key) do update set created_at = excluded.created_at`,
-      [session.tenant, left ? SWEPT_AFTER_MS : 0, [...new Set(keys)].sort()],
-    );
+    await stageKeys(session, [...new Set(keys)].sort(), left ? SWEPT_AFTER_MS : 0);
   }
 
   /** Call in the transaction that removes the last row that names these files; they are removed after its commit. */
@@ -105,15 +102,8 @@ export class StagedObjects {
   async sweep(): Promise<number> {
     let refused = 0;
     for (let swept = 0; ;) {
-      const old = await this.db.asSystem((em) =>
-        sql<{ key: string }>(
-          em,
-          `select object_key as key from staged_object where created_at < now() - ? * interval '1 ` +
-            `millisecond' order by created_at limit ${SWEEP_BATCH}`,
-          [SWEPT_AFTER_MS],
-        ),
-      );
-      for (const { key } of old) {
+      const old = await this.db.asSystem((em) => oldKeys(em, SWEPT_AFTER_MS, SWEEP_BATCH));
+      for (const key of old) {
         if (this.stopped) return swept;
         try {
           await this.remove(key, SWEPT_AFTER_MS);
@@ -134,28 +124,15 @@ export class StagedObjects {
   }
 
   private async postpone(key: string): Promise<void> {
-    await this.db.asSystem((em) =>
-      sql(
-        em,
-        `update staged_object set created_at = clock_timestamp() - ? * interval '1 millisecond'
-         where object_key = ? and created_at < now() - ? * interval '1 millisecond'`,
-        [SWEPT_AFTER_MS - RETRY_AFTER_MS, key, SWEPT_AFTER_MS],
-      ),
-    );
+    await this.db.asSystem((em) => makeYounger(em, key, SWEPT_AFTER_MS, SWEPT_AFTER_MS - RETRY_AFTER_MS));
   }
 
   /** Nothing happens to a key that a row names by now: a commit has settled it, although its answer was lost. */
   private async remove(key: string, olderThanMs: number): Promise<void> {
     await this.db.asSystem(async (em) => {
-      const staged = await sql(
-        em,
-        'delete from staged_object where object_key = ? and created_at <= clock_timestamp() - ? * interval ' +
-          `'1 millisecond' returning object_key`,
-        [key, olderThanMs],
-      );
-      // Row and file are removed together: after a failure here the row stays for the sweeper.
-      if (staged.length === 0) return;
-      if (isSmallKey(key)) await sql(em, 'delete from small_object where key = ?', [key]);
+      // The row goes with the file or not at all: a failure here keeps it for the sweeper.
+      if (!(await unstageOld(em, key, olderThanMs))) return;
+      if (isSmallKey(key)) await deleteContent(em, key);
       else await this.objects.delete(key);
     });
   }

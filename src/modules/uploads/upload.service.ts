@@ -7,15 +7,16 @@ import { MAX_PARTS, type ObjectStore } from '../../adapters/object-store/port.js
 import type { DirectUpload } from '../../db/entities/uploads/direct-upload.entity.js';
 import { Upload } from '../../db/entities/uploads/upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
-import { sql } from '../../db/sql.js';
 import { checkName } from '../core/index.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { StagedObjects } from './staged-objects.js';
+import { stageUnused } from './stores/uploads.js';
 import { audit } from '../platform/index.js';
 import { type DirectUploads, tooLarge } from './direct-uploads.js';
 
 /** An upload that stays unused for this time is removed. */
 const UNUSED_AFTER_MS = 24 * 60 * 60 * 1000;
+const SWEPT_AT_ONCE = 100;
 /** At most this much is sent again after a broken connection. */
 const PART_BYTES = 64 * 1024 ** 2;
 
@@ -130,23 +131,9 @@ export class UploadService {
    * or artifact has another row, which keeps it.
    */
   async sweep(): Promise<number> {
-    const old = await this.db.asSystem((em) =>
-      sql<{ key: string }>(
-        em,
-        `with gone as (
-           delete from upload where id in (
-             select id from upload u where created_at < now() - ? * interval '1 millisecond' and not exists (
-               select from job j where j.tenant = u.tenant and j.kind = 'EXPERIMENT_IMPORT'
-                 and j.status in ('QUEUED', 'RUNNING')
-                 and j.config ->> 'uploadId' = u.id::text)
-             limit 100 for update skip locked)
-           returning tenant, object_key)
-         insert into staged_object (tenant, object_key) select tenant, object_key from gone
-           returning object_key as key`,
-        [UNUSED_AFTER_MS],
-      ),
-    );
-    await this.staged.discardAll(old.map(({ key }) => key));
+    const before = new Date(Date.now() - UNUSED_AFTER_MS);
+    const old = await this.db.asSystem((em) => stageUnused(em, before, SWEPT_AT_ONCE));
+    await this.staged.discardAll(old);
     return old.length;
   }
 }
