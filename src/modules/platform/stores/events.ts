@@ -6,7 +6,6 @@ import type { Session } from '../../../db/database.js';
 import { holdLock } from '../../../db/lock.js';
 import { runPrepared } from '../../../db/statement.js';
 import { tablesOf } from '../../../db/tables.js';
-import type { EventType } from '../rules/events.js';
 import { firstIdAt } from '../rules/first-id.js';
 
 const tables = tablesOf(Event, LogFloor);
@@ -15,9 +14,8 @@ const tables = tablesOf(Event, LogFloor);
 export function eventsAfter({ em, tenant }: Session, seq: number, limit: number) {
   return tables(em)
     .selectFrom('event')
-    .select(['id', 'seq', 'subject_type as subjectType', 'subject_id as subjectId', 'model_id as modelId'])
+    .select(['id', 'seq', 'type', 'subject_type as subjectType', 'subject_id as subjectId', 'model_id as modelId'])
     .select(['endpoint_id as endpointId', 'payload', 'created_at as createdAt'])
-    .select((select) => select.ref('type').$castTo<EventType>().as('type'))
     .where('tenant', '=', tenant)
     .where('seq', '>', seq)
     .$narrowType<{ seq: NotNull }>()
