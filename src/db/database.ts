@@ -25,6 +25,7 @@ import { Migration0014 } from './migrations/0014-imported-experiments.js';
 import { Migration0014ObjectChanges } from './migrations/0014-object-changes.js';
 import { Migration0015BatchInferenceParts } from './migrations/0015-batch-inference-parts.js';
 import { Migration0016RunCollection } from './migrations/0016-run-collection.js';
+import { Migration0016TrainedModels } from './migrations/0016-trained-models.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
@@ -110,6 +111,7 @@ const MIGRATIONS = [
   { name: '0014-object-changes', class: Migration0014ObjectChanges },
   { name: '0015-batch-inference-parts', class: Migration0015BatchInferenceParts },
   { name: '0016-run-collection', class: Migration0016RunCollection },
+  { name: '0016-trained-models', class: Migration0016TrainedModels },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

@@ -111,6 +111,59 @@ describe('migrations', () => {
     expect(await runs('c.run_id')).toEqual([half, whole].sort());
   });
 
+  it('keep the model of every training that has succeeded, and move its reference profile out of the job', async () => {
+    const { database, admin } = await newDatabase();
+    const db = await connect(database);
+    await db.migrateDown('0016-run-collection');
+    const [experimentId, datasetId] = [randomUUID(), randomUUID()];
+    await admin.query(`insert into experiment (id, tenant, name, created_by) values ($1, 'acme', 'e', 'tess')`, [
+      experimentId,
+    ]);
+    await admin.query(
+      `insert into dataset
+         (id, tenant, name, version, format, object_key, size_bytes, sha256, row_count, columns, source, created_by)
+       values ($1, 'acme', 'd', 1, 'CSV', 'd.csv', 1, 'ab', 1, '[]', '', 'tess')`,
+      [datasetId],
+    );
+    const reference = { columns: {} };
+    const result = {
+      ...{ modelKey: 'a/model.onnx', sizeBytes: 7, sha256: 'ab', signature: { inputs: [], outputs: [] } },
+      ...{ judgedModel: { key: 'a/judged.onnx', sha256: 'cd', signature: { inputs: [], outputs: [] } } },
+      ...{ metrics: { 'holdout.log_loss': 0.25 }, reference, agreementMaxAbsDiff: 0.5 },
+      ...{ rows: { train: 8, validation: 1, holdout: 1 }, config: { modelType: 'MLP_CLASSIFIER' } },
+    };
+    const train = async (status: string, stored: object) => {
+      const [runId, jobId] = [randomUUID(), randomUUID()];
+      await admin.query(
+        `insert into run (id, tenant, experiment_id, name, created_by) values ($1, 'acme', $2, 'r', 'tess')`,
+        [runId, experimentId],
+      );
+      await admin.query(
+        `insert into job (id, tenant, kind, status, config, result, run_id, dataset_id, created_by)
+         values ($1, 'acme', 'TRAINING', $2, '{}', $3, $4, $5, 'tess')`,
+        [jobId, status, JSON.stringify(stored), runId, datasetId],
+      );
+      return { runId, jobId };
+    };
+    const { runId, jobId } = await train('SUCCEEDED', result);
+    await train('FAILED', {});
+    const resultOf = async () =>
+      (await admin.query<{ result: object }>('select result from job where id = $1', [jobId])).rows[0]!.result;
+    await db.migrate();
+    const { rows } = await admin.query('select * from trained_model');
+    const { reference: _moved, ...rest } = result;
+    expect(rows).toMatchObject([
+      {
+        ...{ tenant: 'acme', run_id: runId, dataset_id: datasetId, format: 'ONNX', row_counts: result.rows, reference },
+        files: { model: { key: 'a/model.onnx', sizeBytes: 7, sha256: 'ab' }, judged: result.judgedModel },
+        ...{ signature: result.signature, metrics: result.metrics, agreement_max_abs_diff: 0.5, config: result.config },
+      },
+    ]);
+    expect(await resultOf()).toEqual(rest);
+    await db.migrateDown('0016-run-collection');
+    expect(await resultOf()).toEqual(result);
+  });
+
   it('name every column that has the key of a stored file, so that the check of the storage knows them all', async () => {
     const { database, admin } = await newDatabase();
     await connect(database);

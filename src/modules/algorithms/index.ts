@@ -38,7 +38,7 @@ export {
   type TrainingConfig,
 } from './rules/training-config.js';
 export { configParams, parseTrainingConfig, type TrainingConfigInput } from './rules/training-input.js';
-export { trainingResultSchema, type TrainingResult } from './rules/training-result.js';
+export { trainingResultSchema } from './rules/training-result.js';
 export {
   baseRateWarning,
   curveWarnings,

@@ -9,7 +9,8 @@ import type { Session } from '../../db/database.js';
 import { neededColumns, requireMapped } from '../model-contract/index.js';
 import { type EvaluationReport, gatePolicyOf, renderEvaluationMarkdown } from '../model-quality/index.js';
 import { audit, emitEvent } from '../platform/index.js';
-import { decideGate, type GateService, type ModelVersionService, trainingOf, siblingKey } from '../registry/index.js';
+import { decideGate, type GateService, type ModelVersionService, siblingKey } from '../registry/index.js';
+import { trainedModelOf } from '../training/index.js';
 import type { Task } from '../algorithms/index.js';
 import { type AppError, badInput, conflict, notFound } from '../../errors.js';
 import type { JudgedData, ModelEvaluator, ModelFile, TargetColumn } from '../../adapters/evaluator/port.js';
@@ -63,7 +64,7 @@ interface Plan {
   /** The dataset whose rows test the model. */
   dataset: Dataset;
   trainingDataset: Dataset | null;
-  training: Awaited<ReturnType<typeof trainingOf>>;
+  training: Awaited<ReturnType<typeof trainedModelOf>>;
 }
 
 /**
@@ -101,7 +102,7 @@ export class EvaluationService {
   private async prepare(session: Session, input: EvaluationInput): Promise<Prepared> {
     const { versions, datasets } = this.deps;
     const version = await versions.getReady(session, input.modelVersionId);
-    const training = await trainingOf(session, version.runId);
+    const training = await trainedModelOf(session, version.runId);
     const target = await this.checkedTarget(session, version, input, training !== null);
     const datasetId = input.datasetId ?? training?.datasetId;
     if (!datasetId) throw badInput('input.datasetId', 'a dataset, as the version was uploaded', input.datasetId);
@@ -242,7 +243,7 @@ export class EvaluationService {
   private async plan(session: Session, job: Job, { baselineVersionId }: EvaluationConfig): Promise<Plan> {
     const { versions, datasets } = this.deps;
     const version = await versions.getReady(session, job.modelVersionId ?? '');
-    const training = await trainingOf(session, version.runId);
+    const training = await trainedModelOf(session, version.runId);
     return {
       version,
       training,
@@ -265,7 +266,7 @@ export class EvaluationService {
     }
     return {
       kind: 'HOLDOUT',
-      config: training.result.config,
+      config: training.config,
       training: await fileOf(trainingDataset),
       other: dataset.id === trainingDataset.id ? null : await fileOf(dataset),
     };
@@ -309,7 +310,7 @@ export class EvaluationService {
 }
 
 function judgedBeforeRefit(training: Plan['training'], dataset: Dataset) {
-  return training?.datasetId === dataset.id ? training.result.judgedModel : undefined;
+  return training?.datasetId === dataset.id ? training.files.judged : undefined;
 }
 
 /** The error for a model that cannot be measured against a target. It says what to do instead. */

@@ -5,7 +5,8 @@ import type { ModelVersion } from '../../db/entities/registry/model-version.enti
 import type { Session } from '../../db/database.js';
 import { audit, emitEvent } from '../platform/index.js';
 import { gatePolicyOf } from '../model-quality/index.js';
-import { decideGate, type GateService, type ModelVersionService, trainingOf } from '../registry/index.js';
+import { decideGate, type GateService, type ModelVersionService } from '../registry/index.js';
+import { trainedModelOf } from '../training/index.js';
 import type { ModelEvaluator } from '../../adapters/evaluator/port.js';
 import type { AttemptOf, JobService } from '../jobs/index.js';
 import type { DatasetService } from '../datasets/index.js';
@@ -37,7 +38,7 @@ export class ValidationService {
     const version = await this.deps.versions.getReady(session, modelVersionId);
     const { runId } = version;
     const datasetId =
-      (await trainingOf(session, runId))?.datasetId ??
+      (await trainedModelOf(session, runId))?.datasetId ??
       (await this.deps.evaluations.latest(session, version.id))?.datasetId ??
       null;
     const job = this.deps.jobs.create(session, VALIDATION, {

@@ -34,8 +34,6 @@ export interface JobKind<Input extends Stored = Stored, Result extends Stored = 
   input: Input;
   /** The result, parsed when the job succeeds and when it is read. */
   result: Result;
-  /** Keys of the result that are too large for the API. */
-  unshown?: readonly string[];
   /** What an attempt stores for later attempts, in the place of the result; nothing when absent. */
   soFar?: SoFar;
   resources: Resources;

@@ -49,8 +49,6 @@ export class StaleAttempt extends Error {
 /** The life of background jobs. The table is authoritative; the queue only delivers its rows to workers. */
 export class JobService {
   private readonly kinds: ReadonlyMap<string, JobKind>;
-  /** The results that the API shows, by the ids of their jobs. */
-  readonly results: ReturnType<typeof store.storedResults>;
 
   constructor(
     private readonly live: LiveEvents,
@@ -61,7 +59,6 @@ export class JobService {
     kinds: readonly JobKind[],
   ) {
     this.kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
-    this.results = store.storedResults(kinds.flatMap(({ unshown = [] }) => unshown));
   }
 
   create<Kind extends JobKind>(

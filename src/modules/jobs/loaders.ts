@@ -1,12 +1,11 @@
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Batches } from '../platform/index.js';
-import type { JobService } from './job.service.js';
-import { subjectsOfJobs } from './store.js';
+import { storedResults, subjectsOfJobs } from './store.js';
 
-export function createJobLoaders(batches: Batches, jobs: JobService) {
+export function createJobLoaders(batches: Batches) {
   return {
     job: batches.byId(Job),
-    jobResult: batches.of(jobs.results),
+    jobResult: batches.of(storedResults),
     jobSubjects: batches.grouped(subjectsOfJobs),
   };
 }

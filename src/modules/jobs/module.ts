@@ -30,7 +30,7 @@ export default defineModule({
     const jobs = new JobService(live, queue, db, logger, services.waiting, jobKinds);
     return { jobs, outsideCompletion: new OutsideCompletion(db, jobs, services.signingKeys, jobKinds) };
   },
-  createLoaders: (batches, { jobs }) => createJobLoaders(batches, jobs),
+  createLoaders: createJobLoaders,
   resolvers: [JobResolver],
   restOperations: [completeJobOperation],
   createTicks: ({ services, config }) => [

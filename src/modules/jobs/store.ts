@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { type RawBuilder, sql, type UpdateObject } from 'kysely';
+import { type NotNull, sql, type UpdateObject } from 'kysely';
 import type { Session } from '../../db/database.js';
 import { JobEvent } from '../../db/entities/jobs/job-event.entity.js';
 import { JobSecret } from '../../db/entities/jobs/job-secret.entity.js';
@@ -273,23 +273,18 @@ export function eventsAfter(
     .execute();
 }
 
-/** Reads results without the keys that the API does not show. Null for a job without a result. */
-export function storedResults(unshown: readonly string[]) {
-  const shown = unshown.reduce<RawBuilder<object>>(
-    (result, key) => sql<object>`${result} - ${sql.lit(key)}`,
-    sql<object>`result`,
-  );
-  return async ({ em, tenant }: Session, ids: readonly string[]): Promise<(StoredResult | null)[]> => {
-    const rows = await tables(em)
-      .selectFrom('job')
-      .select(['id', 'kind', 'status', shown.as('result')])
-      .where('tenant', '=', tenant)
-      .where('id', '=', anyOf('uuid', ids))
-      .where('result', 'is not', null)
-      .execute();
-    const found = new Map(rows.map((row) => [row.id, row]));
-    return ids.map((id) => found.get(id) ?? null);
-  };
+/** The results of jobs; null for a job without one. */
+export async function storedResults({ em, tenant }: Session, ids: readonly string[]): Promise<(StoredResult | null)[]> {
+  const rows = await tables(em)
+    .selectFrom('job')
+    .select(['id', 'kind', 'status', 'result'])
+    .where('tenant', '=', tenant)
+    .where('id', '=', anyOf('uuid', ids))
+    .$narrowType<{ result: NotNull }>()
+    .where('result', 'is not', null)
+    .execute();
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return ids.map((id) => found.get(id) ?? null);
 }
 
 /** What each of the jobs is about. */

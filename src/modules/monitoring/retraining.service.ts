@@ -12,7 +12,7 @@ import { audit, emitEvent } from '../platform/index.js';
 import { decideRetraining } from './rules/retraining.js';
 import type { TrainingConfig } from '../algorithms/index.js';
 import { AppError } from '../../errors.js';
-import { trainingOf } from '../registry/index.js';
+import { trainedModelOf } from '../training/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { monitoringActor } from './monitoring.service.js';
 import { MONITORING_EVENTS } from './events.js';
@@ -165,10 +165,10 @@ export class RetrainingService {
     const version =
       (await em.findOne(ModelVersion, { tenant, modelId: alert.modelId, stage: 'PRODUCTION' })) ??
       (await em.findOneOrFail(ModelVersion, { id: deployment.modelVersionId, tenant }));
-    const training = await trainingOf(session, version.runId);
+    const training = await trainedModelOf(session, version.runId);
     if (!training || !version.runId) return null;
     const run = await em.findOneOrFail(Run, { id: version.runId, tenant });
-    return { experimentId: run.experimentId, config: withOpenEnd(training.result.config) };
+    return { experimentId: run.experimentId, config: withOpenEnd(training.config) };
   }
 }
 

@@ -29,7 +29,6 @@ export { STAGES, stepsTo, type Stage } from './rules/stages.js';
 export { SourcedVersionService, type LoggedSource } from './sourced-version.service.js';
 export { StageMoves } from './stage-moves.js';
 export { StageService, requireProduction, type Ahead } from './stage.service.js';
-export { trainingOf } from './training-source.js';
 export { siblingKey } from './version-files.js';
 export { VersionFollowers, type VersionFollower } from './version-follower.js';
 export { VersionRemoval } from './version-removal.js';

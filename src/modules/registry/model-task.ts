@@ -4,7 +4,7 @@ import type { Session } from '../../db/database.js';
 import { type ModelTask, TASK_TAG } from './rules/model-task.js';
 import { TASK_OF } from '../algorithms/index.js';
 import { conflict } from '../../errors.js';
-import { trainingOf } from './training-source.js';
+import { trainedModelOf } from '../training/index.js';
 
 /**
  * Changes the task of a model. Another task needs other evidence, so earlier gate results stop counting, and a model
@@ -22,8 +22,8 @@ export async function changeTask(session: Session, model: Model, task: ModelTask
     { orderBy: { version: 'ASC' }, fields: ['version', 'stage', 'runId', 'sourceUri'], disableIdentityMap: true },
   );
   for (const { version, runId, sourceUri } of task === 'OTHER' ? [] : versions) {
-    const training = sourceUri == null ? await trainingOf(session, runId) : null;
-    const trained = training && TASK_OF[training.result.config.modelType];
+    const training = sourceUri == null ? await trainedModelOf(session, runId) : null;
+    const trained = training && TASK_OF[training.config.modelType];
     if (!trained || trained === task) continue;
     throw conflict(`Version ${version} was trained for ${trained}: create another model for ${task}.`, {
       field,

@@ -20,7 +20,7 @@ import type { ModelService } from './model.service.js';
 import { requireReady } from './onnx-version.js';
 import { freeSemanticVersion, semanticVersionAfter } from './semantic-versions.js';
 import { taggedVersion, tellTags } from './tag-events.js';
-import { trainingOf } from './training-source.js';
+import { trainedModelOf } from '../training/index.js';
 import {
   describedSignature,
   describesSignature,
@@ -94,7 +94,7 @@ export class ModelVersionService {
     const model = await this.deps.models.lock(session, input.modelId);
     const run = await session.em.findOne(Run, { id: input.runId, tenant: session.tenant });
     if (!run) throw notFound('run', input.runId);
-    const training = await trainingOf(session, input.runId);
+    const training = await trainedModelOf(session, input.runId);
     if (!training) {
       throw conflict('The run has no finished training to register.', {
         field: 'input.runId',
@@ -102,7 +102,7 @@ export class ModelVersionService {
         got: input.runId,
       });
     }
-    const { modelKey, sizeBytes, sha256, signature, metrics, reference, agreementMaxAbsDiff, config } = training.result;
+    const { files, signature, metrics, reference, agreementMaxAbsDiff, config } = training;
     const task = TASK_OF[config.modelType];
     if (model.taskGuessed) Object.assign(model, { task, taskGuessed: false });
     if (model.task !== 'OTHER' && model.task !== task) {
@@ -113,9 +113,9 @@ export class ModelVersionService {
       });
     }
     const source = {
-      sourceKey: modelKey,
-      sizeBytes,
-      sha256,
+      sourceKey: files.model.key,
+      sizeBytes: files.model.sizeBytes,
+      sha256: files.model.sha256,
       signature,
       // JSON has no NaN and no infinity.
       metrics: Object.fromEntries(

@@ -2,7 +2,7 @@ import type { ModelVersion } from '../../db/entities/registry/model-version.enti
 import type { Session } from '../../db/database.js';
 import { withClasses, type GivenColumns, withColumns, type Signature } from '../model-contract/index.js';
 import { badInput, conflict } from '../../errors.js';
-import { trainingOf } from './training-source.js';
+import { trainedModelOf } from '../training/index.js';
 
 /** What a model file does not say. */
 export interface SignatureDescription {
@@ -42,7 +42,7 @@ export async function describedSignature(
       },
     );
   }
-  if (of.sourceUri == null && (await trainingOf(session, of.runId)))
+  if (of.sourceUri == null && (await trainedModelOf(session, of.runId)))
     throw badInput(
       field,
       'none, because the training of the version defines its columns and classes',

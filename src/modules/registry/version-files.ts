@@ -5,7 +5,7 @@ import type { OnnxVersion } from '../../db/entities/registry/model-version.entit
 import type { Session } from '../../db/database.js';
 import { MODEL_REQUIREMENTS, type ModelCardFacts, renderModelCard } from './rules/model-card.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import { trainingOf } from './training-source.js';
+import { trainedModelOf } from '../training/index.js';
 
 const REQUIREMENTS = 'requirements.txt';
 const CARD = 'model_card.md';
@@ -50,7 +50,7 @@ export async function storeVersionFiles(
 /** The facts on the model card of a version. */
 export async function cardFactsOf(session: Session, version: OnnxVersion): Promise<ModelCardFacts> {
   const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
-  const training = await trainingOf(session, version.runId);
+  const training = await trainedModelOf(session, version.runId);
   const dataset =
     training && (await session.em.findOneOrFail(Dataset, { id: training.datasetId, tenant: session.tenant }));
   return {
@@ -72,8 +72,8 @@ export async function cardFactsOf(session: Session, version: OnnxVersion): Promi
     training:
       training && dataset && version.runId
         ? {
-            config: training.result.config,
-            rows: training.result.rows,
+            config: training.config,
+            rows: training.rowCounts,
             runId: version.runId,
             datasetName: dataset.name,
             datasetVersion: dataset.version,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
+import { TrainedModelRow } from '../../db/entities/training/trained-model.entity.js';
 import { defineModule } from '../../define-module.js';
 import { trainingJob } from '../../jobs/training/training.job.js';
 import { trainingOutcome } from '../../resolvers/training/training-outcome.js';
@@ -24,7 +25,7 @@ const MINUTE_MS = 60_000;
 export default defineModule({
   name: 'training',
   events: TRAINING_EVENTS,
-  entities: [Checkpoint],
+  entities: [Checkpoint, TrainedModelRow],
   createServices: ({ db, live, objects, backend, config, services }): TrainingServices => {
     const { jobs, staged, runs, runLogs, datasets, artifacts, modelVersions } = services;
     const checkpoints = new CheckpointService(objects, staged);

@@ -14,6 +14,7 @@ import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { lastStepOf, type RunLogService, type RunService } from '../experiments/index.js';
 import type { CheckpointService } from './checkpoint.service.js';
+import { addTrainedModel } from './stores/trained-models.js';
 import type { RunRegistrar } from './run-registrar.js';
 import type { TRAINING } from './training.job-kind.js';
 import { TRAINING_EVENTS } from './events.js';
@@ -180,17 +181,24 @@ export class TrainingAttempt {
       ),
     ];
     const { signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly } = outcome;
+    const judgedModel =
+      before && judged ? { key: judged.key, sha256: judged.stored.sha256, signature: before.signature } : undefined;
     const result = {
       modelKey: model.key,
       ...model.stored,
-      ...(before &&
-        judged && { judgedModel: { key: judged.key, sha256: judged.stored.sha256, signature: before.signature } }),
-      ...{ signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly, warnings },
+      ...(judgedModel && { judgedModel }),
+      ...{ signature, metrics, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly, warnings },
       config: this.config.training,
     };
     await attempt.succeed(result, async (session) => {
       for (const { path, key, stored } of files)
         await parts.artifacts.record(session, { runId: this.runId }, path, key, stored);
+      await addTrainedModel(session, this.runId, {
+        // A TRAINING job always has its dataset.
+        ...{ datasetId: attempt.job.datasetId!, format: 'ONNX', config: this.config.training, rowCounts: rows },
+        files: { model: { key: model.key, ...model.stored }, ...(judgedModel && { judged: judgedModel }) },
+        ...{ signature, metrics, reference, agreementMaxAbsDiff },
+      });
       await parts.runs.logStep(session, this.runId, epochsRun, metrics);
       await parts.runs.setStatus(session, this.runId, { status: 'FINISHED', endedAt: new Date(), warnings });
       session.touch('run', this.runId);

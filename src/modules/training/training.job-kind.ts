@@ -18,8 +18,6 @@ export const TRAINING = defineJobKind({
     warnings: z.array(trainingWarningSchema).optional(),
   }),
   result: trainingResultSchema,
-  // The samples of the reference profile are as large as the rest of a page of jobs.
-  unshown: ['reference'],
   resources: { cores: 1, memoryBytes: 2 * GIB, gpus: 0 },
   maxAtOnce: 1,
   retry: { attempts: 3, backoffMs: 5 * SECOND_MS },

@@ -54,7 +54,7 @@ export class TrainingOutcome {
 
 export const trainingOutcome = defineOutcome({
   kind: TRAINING,
-  result: TRAINING.result.omit({ reference: true }),
+  result: TRAINING.result,
   type: TrainingOutcome,
   show: ({ metrics, rows, warnings = [], ...rest }) => ({
     ...rest,

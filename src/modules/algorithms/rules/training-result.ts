@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { finiteOrNull, recordOf } from '../../core/index.js';
-import { referenceProfileSchema, signatureSchema } from '../../model-contract/index.js';
+import { signatureSchema } from '../../model-contract/index.js';
 import { trainingConfigSchema } from './training-config.js';
 import { trainingWarningSchema } from './training-warnings.js';
 
@@ -16,7 +16,6 @@ export const trainingResultSchema = z.object({
   signature: signatureSchema,
   /** Final metrics by name, e.g. `holdout.log_loss`. */
   metrics: recordOf(finiteOrNull),
-  reference: referenceProfileSchema,
   agreementMaxAbsDiff: finiteOrNull,
   rows: z.object({ train: z.int(), validation: z.int(), holdout: z.int() }),
   epochsRun: z.int(),
@@ -26,4 +25,3 @@ export const trainingResultSchema = z.object({
   warnings: z.array(trainingWarningSchema).optional(),
   config: trainingConfigSchema,
 });
-export type TrainingResult = z.output<typeof trainingResultSchema>;
