@@ -79,7 +79,7 @@ export async function startRedis(folder) {
   return { env: { REDIS_URL: `redis://127.0.0.1:${port}`, MATIH_REDIS_SERVER: program }, stop };
 }
 
-/** A program that `go install` builds, kept for the next run. */
+/** A program that `go install` builds; it is kept for the next run. */
 function goProgram(name, source) {
   const version = source.split('@')[1];
   const bin = join(CACHE, `${name}-${version}`);
@@ -97,7 +97,9 @@ function goProgram(name, source) {
   return path;
 }
 
-/** Starts an S3 server over a new folder; `start` gives its command, with its keys as they are named there. */
+/**
+ * Starts an S3 server with a new folder; `start` gives its command, and its keys under the names that this server uses.
+ */
 async function startS3Server(folder, name, start) {
   const port = await freePort();
   const data = join(folder, name);
@@ -123,7 +125,7 @@ export function startVersitygw(folder) {
   }));
 }
 
-/** MinIO's own server: ten minutes to build, so it is not in the family that CI runs. */
+/** MinIO's own server. It takes ten minutes to build, so it is not in the family that CI runs. */
 export function startMinio(folder) {
   const command = goProgram('minio', 'github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c');
   return startS3Server(folder, 'minio', ({ port, data, key, secret }) => ({

@@ -1,6 +1,6 @@
-// Runs the tests against real engines, each started here for this run alone. Without an argument: the family of tests
-// that CI runs. The first argument may name another family, which needs large installations or another engine:
-// npm run test:engines -- frameworks. --all runs every family, one after the other. Other arguments go to vitest.
+// Runs the tests against real engines, which it starts for this run only. Without an argument: the family of tests that
+// CI runs. The first argument may name another family, which needs large installations or another engine: npm run
+// test:engines -- frameworks. --all runs every family, one after the other. Other arguments are passed to vitest.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';

@@ -2,7 +2,7 @@ import type { Service } from './service.ts';
 
 export const LOG_METRICS = 'mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }';
 
-/** A run to log to. */
+/** A new run. */
 export async function newRun(service: Service): Promise<string> {
   const { createExperiment } = await service.send<{ createExperiment: { experiment: { id: string } } }>(
     'mutation ($name: String!) { createExperiment(input: { name: $name }) { experiment { id } } }',

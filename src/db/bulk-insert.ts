@@ -2,7 +2,10 @@ import type { EntitySchemaWithMeta } from '@mikro-orm/core';
 import type { EntityManager, InferKyselyTable } from '@mikro-orm/postgresql';
 import { sql, type SelectType } from 'kysely';
 
-/** What a column holds, as JSON: a time is a text, which may have microseconds; JSON has no such numbers. */
+/**
+ * The JSON form of a column. A time is a text, which may have microseconds; NaN and the infinities are texts, because
+ * JSON has no such numbers.
+ */
 type InJson<T> = T extends Date ? string : T extends number ? T | 'NaN' | 'Infinity' | '-Infinity' : T;
 
 /** A row of a table; columns that are left out get their defaults. */
@@ -11,8 +14,8 @@ export type BulkRow<E extends EntitySchemaWithMeta> = {
 };
 
 /**
- * Inserts rows that all have the same columns, as one parameter, and returns how many were new: a row that is there
- * already stays as it is.
+ * Inserts rows that all have the same columns, as one parameter. Returns how many were new: an existing row is not
+ * changed.
  */
 export async function insertNew<const E extends EntitySchemaWithMeta>(
   em: EntityManager,

@@ -229,7 +229,7 @@ export class Database {
     }
   }
 
-  /** Migrates down to an empty schema, or until this migration is the last. */
+  /** Migrates down to an empty schema, or until this migration is the last one. */
   async migrateDown(last: string | 0 = 0): Promise<void> {
     await this.orm.migrator.down({ to: last });
   }
@@ -263,7 +263,7 @@ export class Database {
 
   /**
    * Runs statements as the actor's tenant, in one transaction and one round trip. Returns the rows of the last one.
-   * Mirrors are not told, so it must not change data that they follow when a mirror is configured.
+   * Mirrors are not told: when a mirror is configured, do not change data with it that the mirror follows.
    */
   async sendAtOnce(actor: Actor, statements: readonly Prepared[]): Promise<object[]> {
     return (await this.send(actor, {}, statements)).rows as object[];
@@ -290,12 +290,12 @@ export class Database {
     }
   }
 
-  /** From now on each transaction of this process ends with `onTouched`, when it has changed something. */
+  /** From now on each transaction of this process that has changed something ends with `onTouched`. */
   tellTouchedTo(onTouched: OnTouched): void {
     this.onTouched = onTouched;
   }
 
-  /** Whether somebody is told what transactions change. */
+  /** Whether changes of transactions are reported to somebody. */
   get isMirrored(): boolean {
     return this.onTouched !== undefined;
   }

@@ -43,7 +43,7 @@ interface SchemaPart {
 
 let built: Promise<GraphQLSchema> | undefined;
 
-/** The schema of these modules, guarded. Built once per process: type-graphql's metadata is global. */
+/** The schema of these modules, with the guard. Built once per process, because type-graphql's metadata is global. */
 export function createSchema(modules: readonly SchemaPart[]): Promise<GraphQLSchema> {
   built ??= build(modules);
   return built;

@@ -70,7 +70,7 @@ function hold(which: Held): Promise<void> {
   return held.promise;
 }
 
-/** What is still to be mirrored: changes that the outbox holds, and tasks. */
+/** Everything that must still be mirrored: changes in the outbox, and tasks. */
 const tasks = () => query(here, 'select type from object_change union all select kind from mirror_task');
 async function settled(): Promise<void> {
   await expect.poll(tasks, { timeout: 20_000 }).toEqual([]);

@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-/** A service in which another subscriber gets changes; `works` says whether it can take them. */
+/** Starts a service in which another subscriber gets changes; `works` says whether it can take them. */
 async function startWithSubscriber(database: TestDatabase, works: () => boolean) {
   const got: ObjectChange[] = [];
   const subscriber = defineModule({

@@ -8,13 +8,13 @@ import { ORM, STATE_COLUMNS } from './state-columns.js';
 export interface SentStatement {
   module: string;
   text: string;
-  /** Of one that may set a state: the innermost function of a module, as `file#function` below src/modules. */
+  /** For a statement that may set a state: the innermost function of a module, as `file#function` below src/modules. */
   by?: string;
 }
 
 const MODULE_FRAME = /[/\\]src[/\\]modules[/\\]([\w-]+)[/\\]/;
 const FUNCTION_FRAME = /at (?:async )?(?:new )?([\w.$<>]+) (?:\[as \w+\] )?\(.*?[/\\]src[/\\]modules[/\\]([^:]+):\d/;
-/** A module of statements that the ORM alone answers for. */
+/** The module of statements that only the ORM sends. */
 const NO_MODULE = '';
 /**
  * The statements of the ORM at the end of a transaction come from the opener of the transaction, not from the module

@@ -1,12 +1,12 @@
 import { parse } from 'libpg-query';
 import type { SentStatement } from './sent-statements.js';
 
-/** What the ORM writes when a transaction ends, of entities that somebody has changed. */
+/** The sender of what the ORM writes at the end of a transaction, for changed entities. */
 export const ORM = 'the ORM';
 
 /**
- * Columns that say in which state a row is, each with the function that alone changes it, as `file#function` below
- * src/modules. It must be `async` and await its statement, or the call stack does not name it.
+ * Columns with the state of a row, each with the only function that changes it, as `file#function` below src/modules.
+ * The function must be `async` and await its statement, otherwise the call stack does not name it.
  */
 export const STATE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   'alert.status': ['alerts/store.ts#resolveAlert'],
@@ -22,7 +22,7 @@ export const STATE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
 export interface SetColumn {
   table: string;
   column: string;
-  /** Whether the statement asks for the column's present value, as compare and set does. */
+  /** Whether the statement has a condition on the column's current value, as compare and set does. */
   isCompared: boolean;
 }
 
@@ -32,7 +32,7 @@ interface Update {
   whereClause?: unknown;
 }
 
-/** The columns of rows that exist which a text sets, in all its parts. */
+/** The columns of existing rows that a text sets, in all its parts. */
 export async function columnsSet(text: string): Promise<SetColumn[]> {
   const found: SetColumn[] = [];
   const note = ({ relation, targetList = [], whereClause }: Update): void => {
@@ -84,7 +84,7 @@ function columnsIn(clause: unknown): Set<string> {
   return found;
 }
 
-/** One line for each statement that sets a state and is not the one function that may, or that does not compare. */
+/** One line for each statement that sets a state and is not sent by the only allowed function, or does not compare. */
 export async function foreignStateChanges(
   sent: readonly SentStatement[],
   functions: Readonly<Record<string, readonly string[]>>,

@@ -3,8 +3,8 @@ import { type SentStatement, tableOwners, tablesIn } from './sent-statements.js'
 import { ANY, FOREIGN_READS, FOREIGN_WRITES, type TableException } from './table-exceptions.js';
 
 /**
- * Fails the run when a module has written or read a table of another one that is not on the short list, or changed a
- * state past the one function that may.
+ * Fails the run when a module has written or read a table of another module that is not on the short list, or has
+ * changed a state without its only transition function.
  */
 export async function checkOwnership(sent: readonly SentStatement[]): Promise<void> {
   const faults = await foreignUses(sent, await tableOwners());

@@ -1,12 +1,12 @@
 import { Migration } from '@mikro-orm/migrations';
-/** An experiment says itself which job is importing it. */
+/** An experiment names the job that imports it. */
 export class Migration0014 extends Migration {
   override async up(): Promise<void> {
     this.addSql(`alter table experiment
       add import_job_id uuid,
       add constraint experiment_import_check check (import_job_id is null or state = 'DELETED'),
       add foreign key (tenant, import_job_id) references job (tenant, id)`);
-    // Imports of older versions did not say which job they were: the last one of this archive.
+    // Imports of older releases did not name their job: it is the last job for this archive.
     this.addSql(`update experiment e set import_job_id = j.id
       from external_ref r join job j on j.tenant = r.tenant and j.id = coalesce((r.synced ->> 'jobId')::uuid,
         (select l.id from job l where l.tenant = r.tenant and l.kind = 'EXPERIMENT_IMPORT'

@@ -2,7 +2,7 @@ import { Migration } from '@mikro-orm/migrations';
 import { createTables, dropTables } from './tables.js';
 
 const TABLES = {
-  // A row is written in the transaction of the change, and deleted in the one that hands it to the subscribers.
+  // A row is written in the transaction of the change, and deleted in the transaction that gives it to the subscribers.
   object_change: `
     id uuid primary key, tenant text not null, type text not null, object_id text not null,
     changed_at timestamptz not null default clock_timestamp()`,

@@ -12,7 +12,7 @@ const TABLES = {
 
 const OF_BATCH_INFERENCE = `exists (select from job j where j.id = c.job_id and j.kind = 'BATCH_INFERENCE')`;
 
-/** Parts of a batch inference are rows of their own; before, they were checkpoints. */
+/** Parts of a batch inference get their own rows; before, they were checkpoints. */
 export class Migration0015BatchInferenceParts extends Migration {
   override async up(): Promise<void> {
     for (const statement of createTables({}, TABLES)) this.addSql(statement);

@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** A column says that a run is being collected as garbage; until now, its missing counter said so. */
+/** A column says that a run is being collected as garbage. Before, a missing counter row said so. */
 export class Migration0016RunCollection extends Migration {
   override async up(): Promise<void> {
     this.addSql('alter table run add collection_began_at timestamptz');

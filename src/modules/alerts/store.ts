@@ -8,7 +8,7 @@ import { ALERT_STATUS } from './rules/alert-status.js';
 const tables = tablesOf(Alert);
 
 /**
- * The only function that changes the status of an alert. CONFLICT when its present status does not allow it, whatever
+ * The only function that changes the status of an alert. CONFLICT when its current status does not allow it, whatever
  * the transaction has read before.
  */
 export async function resolveAlert(

@@ -27,7 +27,7 @@ export interface PresentFile {
 
 const BY_CODE_POINT = sql<string>`path collate "C"`;
 
-/** All files of an owner, or those in one of its folders, in the order of their paths. */
+/** All files of an owner, or those in one of its folders, ordered by path. */
 export function storedFiles({ em, tenant }: Session, owner: FolderOwner, folder = '') {
   const [column, id] = columnOf(owner);
   return tables(em)
@@ -106,7 +106,7 @@ export function filesAt(
     .execute();
 }
 
-/** The files of each owner, as they are listed. */
+/** The files of each owner, as lists show them. */
 export const filesOf =
   (column: 'run_id' | 'logged_model_id' | 'model_version_id') =>
   ({ em, tenant }: Session, ownerIds: readonly string[]) =>

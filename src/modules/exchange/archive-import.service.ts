@@ -29,7 +29,7 @@ interface Dependencies {
 
 interface Begun {
   experimentId: string;
-  /** Whether everything keeps the id that it had. */
+  /** True when all objects keep their ids. */
   keepIds: boolean;
   /** When the experiment was marked as deleted; null when it is complete. */
   hiddenAt: Date | null;

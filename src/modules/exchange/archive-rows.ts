@@ -12,7 +12,7 @@ const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
 type FileRow = Omit<Line<'files'>, 'content'> & { objectKey: string };
 
-/** What is in an experiment, page by page, as the lines of an archive. */
+/** The content of an experiment, page by page, as the lines of an archive. */
 export class ArchiveRows {
   constructor(
     private readonly attempt: Attempt,
@@ -104,7 +104,7 @@ export class ArchiveRows {
   }
 }
 
-/** All rows in the order of their ids. */
+/** All rows, ordered by id. */
 async function* pages<T extends { id: string }>(
   size: number,
   read: (after: string) => Promise<T[]>,

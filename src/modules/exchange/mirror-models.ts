@@ -133,7 +133,7 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
 async function ensureVersion(remote: MirrorRemote, name: string, version: ModelVersion): Promise<string> {
   const { ref } = await readVersion(remote, version.id);
   if (ref && !ref.isPending) return numberOf(ref);
-  // In the order of our numbers, so that theirs are in it too.
+  // Versions are created in the order of their numbers, so that the numbers on the other server have the same order.
   for (const earlier of await remote.transact((session) => versionsBefore(session, version)))
     await ensureVersion(remote, name, earlier);
   return remote.holding('MODEL_VERSION', version.id, () => makeVersion(remote, name, version));

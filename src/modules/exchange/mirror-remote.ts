@@ -45,7 +45,7 @@ export class Busy extends Error {
  */
 export class MirrorRemote {
   readonly tenant: string;
-  /** Tasks of the thing, and of the things it needs while they are created. */
+  /** The task of the object, and those of the objects that it needs while they are created. */
   private readonly held: LeasedTask[];
 
   constructor(

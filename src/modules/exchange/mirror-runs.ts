@@ -15,7 +15,7 @@ interface Synced {
   deleted: boolean;
 }
 
-/** As many as MLflow takes in one call. */
+/** The maximum that MLflow takes in one call. */
 const PAIRS_PER_CALL = 100;
 const POINTS_PER_CALL = 1_000;
 

@@ -22,7 +22,7 @@ import {
 } from './stores/mirror-tasks.js';
 
 export interface MirrorTarget {
-  /** The address without its password. */
+  /** The URL without its password. */
   address: string;
   server: MlflowServer;
 }
@@ -36,7 +36,7 @@ export interface MirrorStatus {
   errors: { kind: MirrorKind; id: string; error: string; failures: number; nextAttemptAt: Date }[];
 }
 
-/** The mirror learns from the outbox what has changed. */
+/** The mirror gets changes from the outbox. */
 export const mirrorSubscriber: OutboxSubscriber = { onChanged: markChanged };
 
 const POLL_MS = 500;
@@ -146,7 +146,10 @@ export class MirrorService {
     }
   }
 
-  /** One try at a time while the server does not answer, each later than the one before; no task is blamed for it. */
+  /**
+   * While the server does not answer, one task is tried at a time, with growing pauses. No task counts this as its own
+   * failure.
+   */
   private async pause(task: LeasedTask, reason: string): Promise<void> {
     this.logger.warn({ reason, pauseMs: this.pauseMs }, 'the MLflow server that is mirrored to does not answer');
     this.pausedUntilMs = Date.now() + this.pauseMs;

@@ -58,7 +58,7 @@ export class MlflowImportService {
     const credentials = checkCredentials(input);
     const job = this.deps.jobs.create(session, MLFLOW_IMPORT, { input: config });
     await session.em.flush();
-    // Not in the job, which people and logs see.
+    // Not part of the job, which people and logs see.
     await keepSecret(session, job.id, credentials);
     audit(session, 'importFromMlflow', { type: 'job', id: job.id }, null, config);
     return job;

@@ -162,7 +162,7 @@ export class RunImport {
 
 const toPoint = ({ key, value, step, timestamp }: TheirPoint) => ({ key, value, step, loggedAt: new Date(timestamp) });
 
-/** Files that are not here yet, or have changed there; those that were replaced here stay as they are. */
+/** Imports files that are new or have changed on the other server. Files that were replaced on this service stay. */
 export async function bringFiles(
   folders: ArtifactFolderService,
   work: ImportWork,

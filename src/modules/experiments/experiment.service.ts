@@ -34,7 +34,7 @@ export interface NewExperiment {
   artifactLocation?: string | null;
 }
 
-/** What an archive says of an experiment. */
+/** The data of an experiment in an archive. */
 export interface ImportedExperiment extends Pick<Experiment, 'name' | 'description' | 'tags' | 'createdAt'> {
   /** Absent for a new one. */
   id?: string;
@@ -182,7 +182,7 @@ export class ExperimentService {
     return experiment;
   }
 
-  /** Creates an experiment that job `jobId` imports: it counts as deleted until `endImport`. */
+  /** Creates an experiment that the job `jobId` imports. It counts as deleted until `endImport`. */
   async beginImport(session: Session, jobId: string, input: ImportedExperiment): Promise<Experiment> {
     const { id, name, ...rest } = input;
     const experiment = await this.create(session, { ...(id !== undefined && { id }), name });
@@ -191,12 +191,12 @@ export class ExperimentService {
     return experiment;
   }
 
-  /** Job `jobId` continues an import that another job has left. */
+  /** The job `jobId` continues an import that another job has left. */
   takeOverImport(session: Session, experiment: Experiment, jobId: string): Promise<void> {
     return changeExperimentState(session, experiment, { to: 'IMPORTING', jobId });
   }
 
-  /** Everything has been imported. */
+  /** Call when everything was imported. */
   async endImport(session: Session, id: string): Promise<void> {
     await changeExperimentState(session, await this.locked(session, id), { to: 'ACTIVE' });
   }

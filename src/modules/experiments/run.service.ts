@@ -132,7 +132,7 @@ export class RunService {
     await this.setTags(session, runId, [{ key, value: change(tag?.value ?? null) }]);
   }
 
-  /** NOT_FOUND when the run has no such tag. */
+  /** NOT_FOUND when the run does not have this tag. */
   async deleteTag(session: Session, runId: string, key: string): Promise<void> {
     const value = await dropTag(session, runId, key);
     audit(session, 'deleteRunTag', { type: 'run', id: runId }, { [key]: value }, null);

@@ -303,7 +303,9 @@ export class JobService {
     }
   }
 
-  /** The job of an attempt that runs; without the lock, a cancellation committed meanwhile would be undone. */
+  /**
+   * Locks the job of a running attempt. Without the lock, a cancellation that is committed meanwhile would be undone.
+   */
   private lockRunning(em: EntityManager, id: string, attempt: number): Promise<Job | null> {
     return em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
   }

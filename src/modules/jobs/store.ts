@@ -21,7 +21,7 @@ export const JOBS_OF_RUN = ['TRAINING', 'RUN_ARCHIVE'] as const;
 const NOW = sql<Date>`now()`;
 const laterBy = (ms: number) => sql<Date>`now() + ${ms} * interval '1 millisecond'`;
 
-/** A job as it is, or as a change expects it to be. */
+/** The state of a job, as it is or as a change expects it. */
 export interface JobPlace {
   id: string;
   attempt: number;
@@ -77,8 +77,8 @@ export function cancelJob(em: EntityManager, job: JobPlace, message: string): Pr
 }
 
 /**
- * The one function that changes the status of a job, by compare and set: false when the rules do not allow the change,
- * or the job is no longer as expected.
+ * The only function that changes the status of a job, by compare and set. False when the rules do not allow the change,
+ * or when the job is no longer in the expected state.
  */
 async function changeStatus(
   em: EntityManager,
@@ -91,7 +91,7 @@ async function changeStatus(
   return steps.length > 0;
 }
 
-/** Progress of an attempt that the transaction has fenced. */
+/** Records progress of an attempt that the transaction has fenced. */
 export async function addStep(
   em: EntityManager,
   running: Omit<JobPlace, 'status'>,
@@ -101,12 +101,12 @@ export async function addStep(
   await withStep(em, { progress, message }, { ...running, status: 'RUNNING' }).execute();
 }
 
-/** What a step changes. */
+/** The changes of a step. */
 type Step = Columns & { message: string };
 
 /**
  * Changes a job and appends the step to its log. The job's own row numbers the steps, so that numbers are committed in
- * order. The secret of a job goes when the job ends.
+ * order. The secret of a job is deleted when the job ends.
  */
 function withStep(em: EntityManager, set: Step, { id, attempt, status }: JobPlace) {
   return tables(em)
@@ -142,7 +142,7 @@ export async function statusOf({ em, tenant }: Session, id: string): Promise<Job
   return job?.status ?? null;
 }
 
-/** What must be known of a delivered attempt before a worker takes it; null when it no longer waits. */
+/** What must be known of a delivered attempt before a worker takes it; null when it does not wait any more. */
 export async function waitingAttempt(em: EntityManager, id: string, attempt: number): Promise<WaitingJob | null> {
   const row = await tables(em)
     .selectFrom('job')
@@ -170,7 +170,7 @@ export async function beat(em: EntityManager, id: string, attempt: number): Prom
   return rows.length > 0;
 }
 
-/** Locks the job; false when this attempt is not the one that runs. */
+/** Locks the job; false when this attempt is not the running one. */
 export async function lockRunning({ em, tenant }: Session, id: string, attempt: number): Promise<boolean> {
   const rows = await tables(em)
     .selectFrom('job')
@@ -184,7 +184,7 @@ export async function lockRunning({ em, tenant }: Session, id: string, attempt: 
   return rows.length > 0;
 }
 
-/** What failed before no longer counts; `soFar` takes the place of the result. */
+/** Earlier failures no longer count; `soFar` replaces the result. */
 export async function clearFailures({ em, tenant }: Session, id: string, soFar?: object): Promise<void> {
   await tables(em)
     .updateTable('job')
@@ -207,7 +207,7 @@ export async function setExternal(
     .execute();
 }
 
-/** Jobs to offer to the queue: first those that it was never offered, and others again after `againAfterMs`. */
+/** Jobs to send to the queue: first those that were never sent, then others again after `againAfterMs`. */
 export function jobsToOffer(em: EntityManager, againAfterMs: number, limit: number) {
   return tables(em)
     .selectFrom('job')
@@ -287,7 +287,7 @@ export async function storedResults({ em, tenant }: Session, ids: readonly strin
   return ids.map((id) => found.get(id) ?? null);
 }
 
-/** What each of the jobs is about. */
+/** The subjects of each of these jobs. */
 export function subjectsOfJobs({ em, tenant }: Session, jobIds: readonly string[]) {
   return tables(em)
     .selectFrom('job_subject')
@@ -337,7 +337,7 @@ export async function keepSecret({ em, tenant }: Session, jobId: string, secret:
     .execute();
 }
 
-/** Null when the job does not have one any more. */
+/** Null when the job has no secret any more. */
 export async function secretOf({ em, tenant }: Session, jobId: string): Promise<Record<string, unknown> | null> {
   const row = await tables(em)
     .selectFrom('job_secret')

@@ -13,7 +13,10 @@ const tables = tablesOf(LoggedModel, LoggedModelMetric, RunModel, Run);
 const runsIn = ({ em, tenant }: Session, experimentId: string) =>
   tables(em).selectFrom('run').select('id').where('tenant', '=', tenant).where('experiment_id', '=', experimentId);
 
-/** The next models of an experiment in the order of their ids, deleted ones too; their run where it is in there too. */
+/**
+ * The next models of an experiment, ordered by id, including deleted ones; with their run when it is in the same
+ * experiment.
+ */
 export function exportedModels(session: Session, experimentId: string, afterId: string, limit: number) {
   return tables(session.em)
     .selectFrom('logged_model as m')
@@ -50,7 +53,7 @@ export function exportedModelMetrics(session: Session, experimentId: string, log
     .execute();
 }
 
-/** Which runs of the experiment read or made a model. */
+/** Which runs of the experiment read or created a model. */
 export function exportedLinks(session: Session, experimentId: string, loggedModelId: string) {
   return tables(session.em)
     .selectFrom('run_model')
@@ -62,9 +65,9 @@ export function exportedLinks(session: Session, experimentId: string, loggedMode
     .execute();
 }
 
-// What is inserted here may be there already, from an attempt that failed: each function returns what was new.
+// Rows may exist already, from an attempt that failed: each function returns how many were new.
 
-/** Models that nobody sees before `revealModels`. */
+/** Adds models. They stay invisible until `revealModels`. */
 export function addImportedModels(
   { em, tenant }: Session,
   models: readonly Omit<BulkRow<typeof LoggedModel>, 'tenant' | 'state' | 'deleted_at'>[],
@@ -100,7 +103,7 @@ export function addImportedLinks(
   );
 }
 
-/** Shows the imported models of an experiment; these deleted ones stay deleted. */
+/** Makes the imported models of an experiment visible; those that were deleted in the archive stay deleted. */
 export async function revealModels(
   { em, tenant }: Session,
   experimentId: string,

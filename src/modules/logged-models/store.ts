@@ -83,7 +83,7 @@ export function metricsOfModels<T>(
     .execute();
 }
 
-/** The value measured last of each model, metric and dataset, in the order that MLflow's search has. */
+/** The latest value for each model, metric and dataset, in the order of MLflow's search. */
 export function latestMetricsOf({ em, tenant }: Session, ids: readonly string[]) {
   return tables(em)
     .selectFrom((from) =>

@@ -18,9 +18,9 @@ import { monitoringActor } from './monitoring.service.js';
 import { MONITORING_EVENTS } from './events.js';
 import { alertsToConsider, retrainingsOf } from './stores/retraining.js';
 
-/** Alerts of one tick. */
+/** Alerts that one tick checks. */
 const MAX_CONSIDERED = 1_000;
-/** Earlier trainings that a decision counts. */
+/** Earlier trainings that a decision considers. */
 const MAX_REMEMBERED = 2_000;
 
 /** The part of the training service that retraining needs. */

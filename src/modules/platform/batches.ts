@@ -40,7 +40,7 @@ export class Batches {
     );
   }
 
-  /** Rows by the owner that each has, in the order in which `read` gives those of many owners. */
+  /** A loader for rows by their owner, in the order in which `read` returns them. */
   grouped<Row extends { ownerId: string }>(
     read: (session: Session, ownerIds: readonly string[]) => Promise<Row[]>,
   ): DataLoader<string, Row[]> {

@@ -36,13 +36,13 @@ export interface EventRow extends Sequenced {
 }
 
 /**
- * Gets what is in the outbox, in the transaction that takes it from there, and writes the work that it causes: a crash
- * loses nothing.
+ * Gets the content of the outbox, in the transaction that takes it from there, and writes the work that follows from
+ * it, so that a crash loses nothing.
  */
 export interface OutboxSubscriber {
-  /** For these events, in their order. Returns the topic to wake, or null when there is no work. */
+  /** Called for these events, in their order. Returns the topic to wake, or null when there is no work. */
   onNumbered?(em: EntityManager, eventIds: readonly string[]): Promise<string | null>;
-  /** For these changed objects, in any order; one may occur more than once. */
+  /** Called for these changed objects, in any order; an object may occur more than once. */
   onChanged?(em: EntityManager, changes: readonly ObjectChange[]): Promise<void>;
 }
 
@@ -82,7 +82,7 @@ export class EventService {
     });
   }
 
-  /** Before `start`. With a subscriber of changes, the transactions of this process write down what they change. */
+  /** Call before `start`. With a subscriber of changes, the transactions of this process record what they change. */
   subscribe(subscriber: OutboxSubscriber): void {
     this.subscribers.push(subscriber);
     if (subscriber.onChanged) this.db.tellTouchedTo(writeChanges);

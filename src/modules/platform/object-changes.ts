@@ -13,7 +13,7 @@ export interface ObjectChange {
   objectId: string;
 }
 
-/** Writes what a transaction has changed into the outbox. Call in this transaction. */
+/** Writes the changes of a transaction to the outbox. Call in this transaction. */
 export async function writeChanges(em: EntityManager, tenant: string, touched: readonly Touched[]): Promise<void> {
   const objects = new Map(touched.map(({ type, id }) => [`${type} ${id}`, { type, object_id: id }]));
   await tables(em)
@@ -22,7 +22,9 @@ export async function writeChanges(em: EntityManager, tenant: string, touched: r
     .execute();
 }
 
-/** Takes the oldest changes out of the outbox, at most `limit`, none that another process takes at the same time. */
+/**
+ * Takes the oldest changes from the outbox, at most `limit`, except those that another process takes at the same time.
+ */
 export function takeChanges(em: EntityManager, limit: number): Promise<ObjectChange[]> {
   return tables(em)
     .deleteFrom('object_change')
@@ -33,7 +35,10 @@ export function takeChanges(em: EntityManager, limit: number): Promise<ObjectCha
     .execute();
 }
 
-/** How many objects of these types have changes that the subscribers have not got yet, and the oldest change. */
+/**
+ * The number of objects of these types whose changes the subscribers have not received, and the time of the oldest
+ * change.
+ */
 export function waitingChanges({ em, tenant }: Session, types: readonly string[]) {
   return tables(em)
     .selectFrom('object_change')

@@ -55,7 +55,7 @@ export class ApprovalService {
     return this.decide(session, input, 'REJECTED');
   }
 
-  /** The approvals that a promotion still needs; null when it has them. */
+  /** The approvals that a promotion still needs, and the rejections that block it; null when there are none. */
   async missing(
     session: Session,
     model: Model,

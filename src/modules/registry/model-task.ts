@@ -7,9 +7,9 @@ import { conflict } from '../../errors.js';
 import { trainedModelOf } from '../training/index.js';
 
 /**
- * Changes the task of a model. Another task needs other evidence, so earlier gate results stop counting, and a model
- * with a version that has passed a gate keeps its task. False when it has that task already. The caller holds the
- * model's lock. CONFLICT names the version that prevents the change.
+ * Changes the task of a model. Another task needs other evidence, so earlier gate results stop counting. CONFLICT names
+ * the version that prevents the change: one that was trained for another task, or one in STAGING or PRODUCTION, unless
+ * the task was OTHER or guessed. False when nothing changed. The caller holds the model's lock.
  */
 export async function changeTask(session: Session, model: Model, task: ModelTask, field: string): Promise<boolean> {
   const wasGuessed = model.taskGuessed;

@@ -62,7 +62,7 @@ export class DeploymentRows {
     });
   }
 
-  /** CONFLICT for one that has ended. */
+  /** CONFLICT for a deployment that has ended. */
   async stop(session: Session, endpoint: Endpoint, deployment: Deployment): Promise<void> {
     await changeDeploymentStatus(session, deployment, 'STOPPED');
     const payload = { deploymentId: deployment.id, modelVersionId: deployment.modelVersionId, mode: deployment.mode };

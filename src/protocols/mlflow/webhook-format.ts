@@ -17,7 +17,7 @@ export const MLFLOW_WEBHOOK_EVENTS = {
   'model_version_alias.deleted': MODEL_ALIAS_CHANGED.name,
 } as const;
 
-/** What MLflow's messages tell of our events; the rest of a payload is not looked at. */
+/** The parts of event payloads that MLflow's messages contain; the rest is ignored. */
 const REGISTERED = MODEL_REGISTERED.payload.omit({ semanticVersion: true });
 const ALIAS_CHANGED = MODEL_ALIAS_CHANGED.payload.omit({ previousVersionId: true, by: true });
 
@@ -46,7 +46,7 @@ function toMlflowMessage(type: string, payload: Record<string, unknown>): Mlflow
     }
     case MODEL_TAG_CHANGED.name: {
       const told = read(MODEL_TAG_CHANGED.payload, payload);
-      // MLflow only reports tags of versions.
+      // MLflow reports only tags of versions.
       if (told?.version == null) return null;
       const { modelName: name, version, key, value } = told;
       const data = { name, version: String(version), key };
@@ -65,7 +65,10 @@ function toMlflowMessage(type: string, payload: Record<string, unknown>): Mlflow
   }
 }
 
-/** Null for a payload that another version of this service wrote differently: MLflow's clients do not get it. */
+/**
+ * Null for a payload of another form, which another release of this service wrote: MLflow's clients do not get this
+ * event.
+ */
 function read<Payload extends z.ZodType>(shape: Payload, stored: unknown): z.output<Payload> | null {
   return shape.safeParse(stored).data ?? null;
 }

@@ -37,7 +37,7 @@ export function defineOutcome<Result extends Stored, Shown extends object>({
 
 const outcomes = new Map<string, OutcomeDefinition>();
 
-/** Before the schema is built: every kind of job, and what comes out of those that have an outcome. */
+/** Call before the schema is built: adds the kinds of jobs, and the outcomes of those that have one. */
 export function contributeJobs(
   kinds: readonly Pick<JobKind, 'kind' | 'about'>[],
   definitions: readonly OutcomeDefinition[],

@@ -20,7 +20,7 @@ export const Experiment = defineEntity({
     /** The folder where clients store artifacts of its runs themselves; null for the store of this service. */
     artifactLocation: p.text().nullable(),
     deletedAt: p.datetime().nullable(),
-    /** The job that is importing it from an archive: until all of it is here, it is deleted. */
+    /** The job that imports it from an archive. Until the import is complete, the experiment is marked as deleted. */
     importJobId: p.uuid().nullable(),
     createdBy: p.text(),
     updatedAt: p

@@ -20,7 +20,7 @@ export const Run = defineEntity({
     parentRunId: p.uuid().nullable(),
     state: p.enum(['ACTIVE', 'DELETED']).default('ACTIVE'),
     deletedAt: p.datetime().nullable(),
-    /** When garbage collection began to remove its rows: it cannot be restored any more. */
+    /** When garbage collection began to remove its rows. From then on it cannot be restored. */
     collectionBeganAt: p.datetime().nullable(),
     createdBy: p.text(),
     /** The number of the last line of its log. To add lines, a transaction locks the run's row. */

@@ -1,6 +1,8 @@
 import { defineEntity, p } from '@mikro-orm/core';
 
-/** An object that a committed transaction has changed, until the subscribers of changes have got it. */
+/**
+ * An object that a committed transaction has changed. The row exists until the subscribers of changes have received it.
+ */
 export const ObjectChange = defineEntity({
   name: 'ObjectChange',
   tableName: 'object_change',

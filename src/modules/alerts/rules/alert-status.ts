@@ -1,4 +1,4 @@
 import { StateMachine } from '../../core/index.js';
 
-/** A resolved alert stays so: the next breach opens another one. */
+/** RESOLVED is final: the next breach opens another alert. */
 export const ALERT_STATUS = new StateMachine<'OPEN' | 'RESOLVED'>('An alert', { OPEN: ['RESOLVED'], RESOLVED: [] });

@@ -1,14 +1,14 @@
 import { AppError, ErrorCode } from '../../../errors.js';
 
-/** For each state, the states that may follow it at once. */
+/** For each state, the states that may follow it directly. */
 export type Transitions<State extends string> = Readonly<Record<State, readonly State[]>>;
 
-/** The states that a thing goes through. Stores ask it before they write the column; it knows no database. */
+/** The states of an object. Stores check it before they write the column; it does not use the database. */
 export class StateMachine<State extends string> {
   readonly states: readonly State[];
 
   constructor(
-    /** What has the state, as errors name it: `A deployment`. */
+    /** The object with the state, as errors name it: `A deployment`. */
     readonly subject: string,
     private readonly transitions: Transitions<State>,
   ) {
@@ -20,7 +20,7 @@ export class StateMachine<State extends string> {
     return this.transitions[from];
   }
 
-  /** The states that this one may follow. */
+  /** The states that this one may directly follow. */
   before(to: State): readonly State[] {
     return this.states.filter((from) => this.can(from, to));
   }
@@ -33,7 +33,7 @@ export class StateMachine<State extends string> {
     return this.transitions[state].length === 0;
   }
 
-  /** CONFLICT with the present state, the wanted one and what is allowed. */
+  /** CONFLICT with the current state, the requested one and what is allowed. */
   require(from: State, to: State, field?: string): void {
     if (!this.can(from, to)) throw this.refusal(from, to, field);
   }
@@ -43,7 +43,7 @@ export class StateMachine<State extends string> {
   }
 }
 
-/** A change of state that the rules do not allow, or that another change has overtaken. */
+/** A change of state that the rules do not allow, or that came after another change. */
 export class TransitionRefused extends AppError {
   constructor(
     subject: string,

@@ -150,7 +150,7 @@ export async function forgetExternal({ em, tenant }: Session, localId: string): 
   await tables(em).deleteFrom('external_ref').where('tenant', '=', tenant).where('local_id', '=', localId).execute();
 }
 
-/** Whether one of these ids is in use, by whatever tenant. */
+/** Whether one of these ids is in use, by any tenant. */
 export async function isAnyTaken(
   em: EntityManager,
   table: 'experiment' | 'run' | 'logged_model',

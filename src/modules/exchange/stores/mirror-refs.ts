@@ -7,13 +7,13 @@ import { mirrorKey, type MirrorKind } from './mirror-tasks.js';
 
 const tables = tablesOf(ExternalRef, ModelVersion);
 
-/** The id of an object on the other server, and how much of it is there. */
+/** The id of an object on the other server, and how much of it was sent. */
 export interface MirrorRef<Synced> {
   externalId: string;
   synced: Partial<Synced>;
-  /** It may have been created there: the answer was not received. */
+  /** The object may exist on the other server: its creation was requested, but no answer was received. */
   isPending: boolean;
-  /** It was imported from there: the other server has the original. */
+  /** The object was imported from the other server, which has the original. */
   isOriginal: boolean;
 }
 
@@ -50,7 +50,7 @@ export async function findMirrorRef<Synced>(
     : null;
 }
 
-/** Call before an object is created there, so that a crash is noticed. */
+/** Call before an object is created on the other server, so that the next attempt notices a crash. */
 export async function reserveMirrorRef({ em, tenant }: Session, thing: MirroredThing): Promise<void> {
   const { address, kind, localId } = thing;
   await tables(em)

@@ -41,7 +41,7 @@ export class StaleLease extends Error {
   }
 }
 
-/** Types of objects, as changes name them. */
+/** Types of objects in changes, and their kinds in the mirror. */
 const KINDS: Record<string, MirrorKind> = {
   experiment: 'EXPERIMENT',
   run: 'RUN',
@@ -73,7 +73,7 @@ export async function markChanged(em: EntityManager, changes: readonly ObjectCha
     if (kind) marks.set(`${kind} ${tenant} ${objectId}`, { tenant, kind, local_id: objectId });
   }
   if (marks.size === 0) return;
-  // Always in the same order, so that two processes do not wait for each other.
+  // Always in the same order, so that two processes cannot deadlock.
   const inOrder = [...marks].sort(([a], [b]) => (a < b ? -1 : 1));
   await tables(em)
     .insertInto('mirror_task')
@@ -168,7 +168,7 @@ export async function claimTask(
   return task ?? null;
 }
 
-/** A task whose lease this worker still has. */
+/** Selects a task whose lease this worker still has. */
 const own =
   ({ tenant, kind, localId, lease }: LeasedTask) =>
   (where: ExpressionBuilder<TablesOf<(typeof ENTITIES)[number]>, 'mirror_task'>) =>
@@ -245,7 +245,7 @@ export function countTasks({ em, tenant }: Session) {
     .executeTakeFirstOrThrow();
 }
 
-/** Tasks that have failed, the latest change first. */
+/** Tasks that have failed, ordered by latest change first. */
 export function failedTasks({ em, tenant }: Session, limit: number) {
   return tables(em)
     .selectFrom('mirror_task')

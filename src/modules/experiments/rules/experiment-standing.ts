@@ -1,7 +1,7 @@
 import { conflict } from '../../../errors.js';
 import { StateMachine } from '../../core/index.js';
 
-/** The columns of an experiment that say where it is in its life. */
+/** The columns with the state of an experiment. */
 export interface ExperimentState {
   id: string;
   state: 'ACTIVE' | 'DELETED';

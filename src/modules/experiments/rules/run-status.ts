@@ -6,8 +6,8 @@ export type RunStatus = (typeof RUN_STATUSES)[number];
 const othersThan = (status: RunStatus) => RUN_STATUSES.filter((other) => other !== status);
 
 /**
- * Code outside this service reports the status of its run, so every status may follow every other: a client of MLflow
- * continues a run that has failed, or corrects how it ended.
+ * External code reports the status of its run, so every status may follow every other: a client of MLflow continues a
+ * run that has failed, or corrects how it ended.
  */
 export const RUN_STATUS = new StateMachine<RunStatus>('A run', {
   QUEUED: othersThan('QUEUED'),
@@ -19,10 +19,10 @@ export const RUN_STATUS = new StateMachine<RunStatus>('A run', {
 
 const ENDED: readonly RunStatus[] = ['FINISHED', 'FAILED', 'KILLED'];
 
-/** The statuses of a run on which somebody still works, or will. */
+/** The statuses of a run that has not ended. */
 export const UNFINISHED: readonly RunStatus[] = ['QUEUED', 'RUNNING'];
 
-/** Whether no more data comes, unless the run is resumed. */
+/** True when nothing more is logged, unless the run is resumed. */
 export function isEnded(status: RunStatus): boolean {
   return ENDED.includes(status);
 }

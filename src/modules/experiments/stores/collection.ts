@@ -9,7 +9,7 @@ import { tablesOf } from '../../../db/tables.js';
 
 const tables = tablesOf(Run, RunCounter, MetricPoint, RunLog, Experiment);
 
-/** Begins the collection of a deleted run. From now on it cannot be restored, since parts of it are gone. */
+/** Begins the collection of a deleted run. From now on it cannot be restored, because parts of it are removed. */
 export async function beginCollection({ em, tenant }: Session, runId: string): Promise<void> {
   await tables(em)
     .updateTable('run')
@@ -45,7 +45,8 @@ export async function deleteSome(
 
 /** Deletes the row of a run, with the rows that refer to it by foreign keys. */
 export async function deleteRun({ em, tenant }: Session, runId: string): Promise<void> {
-  // First the counter: who logs a point just now holds it, and who comes later does not find it. Then no point follows.
+  // The counter is deleted first: a transaction that logs a point now holds it, and a later one does not find it. So no
+  // point can follow.
   await tables(em).deleteFrom('run_counter').where('tenant', '=', tenant).where('run_id', '=', runId).execute();
   await tables(em).deleteFrom('metric_point').where('tenant', '=', tenant).where('run_id', '=', runId).execute();
   await tables(em).deleteFrom('run').where('tenant', '=', tenant).where('id', '=', runId).execute();

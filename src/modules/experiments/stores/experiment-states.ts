@@ -6,14 +6,14 @@ import { EXPERIMENT_STANDING, type ExperimentStanding, standingOf } from '../rul
 
 const tables = tablesOf(Experiment);
 
-/** What an experiment becomes, with what goes with it. */
+/** The new state of an experiment, with the values that belong to it. */
 export type ExperimentChange =
   | { to: 'ACTIVE' }
   | { to: 'DELETED'; deletedAt: Date }
   /** This job continues an import that another job has left. */
   | { to: 'IMPORTING'; jobId: string };
 
-/** How each standing is stored. */
+/** The stored form of each standing. */
 const STORED: Record<ExperimentStanding, { state: Experiment['state']; isImporting: boolean }> = {
   ACTIVE: { state: 'ACTIVE', isImporting: false },
   DELETED: { state: 'DELETED', isImporting: false },
@@ -21,7 +21,7 @@ const STORED: Record<ExperimentStanding, { state: Experiment['state']; isImporti
 };
 
 /**
- * The only function that changes `state` and `importJobId` of an experiment. CONFLICT when its present standing does
+ * The only function that changes `state` and `importJobId` of an experiment. CONFLICT when its current standing does
  * not allow it, whatever the transaction has read before.
  */
 export async function changeExperimentState(

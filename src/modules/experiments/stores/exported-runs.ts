@@ -10,10 +10,10 @@ import type { PairTable } from './pairs.js';
 
 const tables = tablesOf(Run, RunParam, RunTag, LoggedDataset, MetricPoint, RunLog);
 
-/** To the microsecond. */
+/** Milliseconds with microseconds as a fraction. */
 const MS = sql<number>`extract(epoch from logged_at)::float8 * 1000`.as('ms');
 
-/** The next runs of an experiment in the order of their ids, deleted ones too, with their parameters and tags. */
+/** The next runs of an experiment, ordered by id, including deleted ones, with their parameters and tags. */
 export function exportedRuns({ em, tenant }: Session, experimentId: string, afterId: string, limit: number) {
   const pairs = (table: PairTable) =>
     tables(em)
@@ -36,7 +36,7 @@ export function exportedRuns({ em, tenant }: Session, experimentId: string, afte
     .execute();
 }
 
-/** The ids of all runs of an experiment, in order, a page at a time. */
+/** The ids of all runs of an experiment, in order, one page at a time. */
 export async function runIdsAfter(
   { em, tenant }: Session,
   experimentId: string,
@@ -55,7 +55,7 @@ export async function runIdsAfter(
   return runs.map(({ id }) => id);
 }
 
-/** What was said of the datasets of a run. */
+/** The logged datasets of a run. */
 export function exportedDatasets({ em, tenant }: Session, runId: string) {
   return tables(em)
     .selectFrom('logged_dataset')
@@ -67,7 +67,7 @@ export function exportedDatasets({ em, tenant }: Session, runId: string) {
     .execute();
 }
 
-/** Points of a run past a place, in the order of their arrival. */
+/** Points of a run after a place, in the order of arrival. */
 export function pointsAfter({ em, tenant }: Session, runId: string, seq: number, limit: number) {
   return tables(em)
     .selectFrom('metric_point')
@@ -80,7 +80,7 @@ export function pointsAfter({ em, tenant }: Session, runId: string, seq: number,
     .execute();
 }
 
-/** Lines of a run past a place, with times to the microsecond. */
+/** Lines of a run after a place; times have microseconds. */
 export function exportedLines({ em, tenant }: Session, runId: string, seq: number, limit: number) {
   return tables(em)
     .selectFrom('run_log')

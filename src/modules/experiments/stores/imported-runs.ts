@@ -13,9 +13,9 @@ import type { PairTable } from './pairs.js';
 
 const tables = tablesOf(Run, RunCounter, MetricPoint, MetricLatest);
 
-// What is inserted here may be there already, from an attempt that failed: each function returns what was new.
+// Rows may exist already, from an attempt that failed: each function returns how many were new.
 
-/** Runs that nobody sees before `revealRuns`. */
+/** Adds runs. They stay invisible until `revealRuns`. */
 export async function addImportedRuns(
   { em, tenant }: Session,
   runs: readonly Omit<BulkRow<typeof Run>, 'tenant' | 'state' | 'deleted_at'>[],
@@ -54,7 +54,7 @@ export function addImportedDatasets(
   );
 }
 
-/** Points of one run, which follow those that it has. */
+/** Adds points of one run after its existing points. */
 export async function addImportedPoints(
   { em, tenant }: Session,
   runId: string,
@@ -75,7 +75,7 @@ export async function addImportedPoints(
   );
 }
 
-/** Lines of one run, with the numbers that they have. */
+/** Adds lines of one run with their original numbers. */
 export async function addImportedLines(
   { em, tenant }: Session,
   runId: string,
@@ -96,7 +96,7 @@ export async function addImportedLines(
   return added;
 }
 
-/** The latest point of each metric, which lists and filters read. */
+/** Writes the latest point of each metric, which lists and filters read. */
 export async function findLatestPoints({ em, tenant }: Session, runId: string): Promise<void> {
   await tables(em)
     .insertInto('metric_latest')
@@ -123,7 +123,7 @@ export async function findLatestPoints({ em, tenant }: Session, runId: string): 
     .execute();
 }
 
-/** Shows the imported runs of an experiment; these deleted ones stay deleted. */
+/** Makes the imported runs of an experiment visible; those that were deleted in the archive stay deleted. */
 export async function revealRuns(
   { em, tenant }: Session,
   experimentId: string,
@@ -138,7 +138,7 @@ export async function revealRuns(
     .execute();
 }
 
-/** Says which run each of these is a part of. */
+/** Sets the parent of each of these runs. */
 export async function setParents(
   { em, tenant }: Session,
   children: readonly { id: string; parentId: string }[],

@@ -33,14 +33,14 @@ export async function isActive({ em, tenant }: Session, runId: string): Promise<
 export interface StatusChange {
   status: RunStatus;
   endedAt: Date | null;
-  /** Unchanged when absent. */
+  /** Not changed when absent. */
   startedAt?: Date;
-  /** Warnings of a training; unchanged when absent. */
+  /** Warnings of a training; not changed when absent. */
   warnings?: Run['warnings'];
 }
 
 /**
- * The only function that changes the status of a run. False when there is no such run, or when its present status is
+ * The only function that changes the status of a run. False when the run does not exist, or when its current status is
  * not one of `from`; without `from`, when the rules do not allow the change.
  */
 export async function changeRunStatus(

@@ -7,7 +7,7 @@ import type { JudgedAnswer } from '../rules/ground-truth.js';
 
 const tables = tablesOf(GroundTruth);
 
-/** The ground truth of one row of a logged request, beside what was predicted. */
+/** The ground truth of one row of a logged request, with its prediction. */
 export interface NewGroundTruth extends JudgedAnswer {
   id: string;
   deploymentId: string;
@@ -18,7 +18,7 @@ export interface NewGroundTruth extends JudgedAnswer {
   observedAt: Date | null;
 }
 
-// In the order of the rows' keys, so that two batches about the same rows wait for each other and do not deadlock.
+// In the order of the rows' keys, so that two batches with the same rows cannot deadlock.
 const writeRows = statement({
   name: 'write_ground_truth',
   text: `insert into ground_truth as t (id, tenant, endpoint_id, deployment_id, prediction_id, request_id, row_index,
@@ -41,7 +41,7 @@ const writeRows = statement({
   row: { isNew: 'boolean?' },
 });
 
-/** Rows that had another truth keep it in their history, which has at most `maxHistory` entries. */
+/** Rows that had another ground truth keep it in their history, which has at most `maxHistory` entries. */
 export async function writeGroundTruths(
   { em, tenant, principal }: Session,
   endpointId: string,

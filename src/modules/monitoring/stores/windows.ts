@@ -12,17 +12,19 @@ import type { TrafficCounts } from '../rules/traffic-window.js';
 
 const tables = tablesOf(Alert, Deployment, GroundTruth, MonitoringCursor, MonitoringWindow);
 
-/** How far monitoring has judged the traffic of a deployment. Times have microseconds, so they are text. */
+/** How much of a deployment's traffic monitoring has analysed. Times have microseconds, so they are texts. */
 export interface Cursor extends LogCursor {
   countedSince: string;
-  /** Of the minutes from `countedSince` on: what earlier windows have judged already. */
+  /** The part of the minutes from `countedSince` on that earlier windows have analysed. */
   counted: TrafficCounts;
 }
 
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 const NOTHING_COUNTED: TrafficCounts = { requests: 0, errors: 0, latencyCounts: [] };
 
-/** Locks the cursor, and makes it first when there is none. Null when it is locked by another and `wait` is false. */
+/**
+ * Locks the cursor; creates it when it does not exist. Null when another transaction has locked it and `wait` is false.
+ */
 export async function lockCursor({ em, tenant }: Session, deploymentId: string, wait: boolean): Promise<Cursor | null> {
   await tables(em)
     .insertInto('monitoring_cursor')
@@ -62,7 +64,7 @@ export async function moveCursor({ em, tenant }: Session, deploymentId: string, 
     .execute();
 }
 
-/** The deployments of all tenants that answer nobody any more and have open alerts. */
+/** The deployments of all tenants that no longer answer requests and have open alerts. */
 export function stoppedWithAlerts(em: EntityManager): Promise<{ tenant: string; id: string }[]> {
   return tables(em)
     .selectFrom('alert as a')

@@ -2,11 +2,11 @@ import { z } from 'zod';
 
 type Payload = z.ZodType<object>;
 
-/** A type of lifecycle event, as the module that emits it declares it. */
+/** A type of event, as its module declares it. */
 export interface EventType<Name extends string = string, P extends Payload = Payload> {
-  /** As it is stored and as the API names it: capitals and underscores. */
+  /** The name in the database and in the API: capitals and underscores. */
   readonly name: Name;
-  /** What has happened, for the API. */
+  /** What has happened, for the descriptions of the API. */
   readonly about: string;
   readonly payload: P;
 }
@@ -15,7 +15,7 @@ export type PayloadOf<Type extends EventType> = z.output<Type['payload']>;
 
 interface EventDescription {
   about: string;
-  /** The shape of its payload, where somebody reads it; any JSON object when absent. */
+  /** The schema of its payload, if somebody reads it; any JSON object when absent. */
   payload?: Payload;
 }
 
@@ -26,7 +26,7 @@ type Defined<Name extends string, Description extends EventDescription> = EventT
   Description['payload'] extends Payload ? Description['payload'] : typeof anyPayload
 >;
 
-/** Declares the event types of a module: it emits these, and its module.ts contributes them. */
+/** Declares the event types of a module. The module emits these events, and its module.ts contributes the types. */
 export function defineEvents<const Descriptions extends Record<string, EventDescription>>(
   descriptions: Descriptions,
 ): { readonly [Name in keyof Descriptions & string]: Defined<Name, Descriptions[Name]> };

@@ -9,8 +9,8 @@ import { VERSION_STATUS } from '../rules/version-status.js';
 const tables = tablesOf(ModelVersion);
 
 /**
- * The only function that changes the stage of a version. CONFLICT when no version comes from the one stage to the
- * other, or when this one is no longer in the stage that the change was decided from.
+ * The only function that changes the stage of a version. CONFLICT when no version may move from one stage to the other,
+ * or when this version is no longer in the stage from which the change was decided.
  */
 export async function changeStage({ em, tenant }: Session, { versionId, from, to }: StageChange): Promise<void> {
   VERSION_STAGE.require(from, to);
@@ -30,7 +30,7 @@ export async function changeStage({ em, tenant }: Session, { versionId, from, to
 }
 
 /**
- * The only function that changes the status of a version. CONFLICT when its present status does not allow it, whatever
+ * The only function that changes the status of a version. CONFLICT when its current status does not allow it, whatever
  * the transaction has read before. `error` says why it FAILED.
  */
 export async function changeVersionStatus(

@@ -90,7 +90,7 @@ export function newestGatesOf({ em, tenant }: Session, versionIds: readonly stri
     .execute();
 }
 
-/** How each version moved from stage to stage, newest first. */
+/** The stage transitions of each version, newest first. */
 export function transitionsOf({ em, tenant }: Session, versionIds: readonly string[]) {
   return tables(em)
     .selectFrom('stage_transition')

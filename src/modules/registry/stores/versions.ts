@@ -6,7 +6,7 @@ import { anyOf, tablesOf } from '../../../db/tables.js';
 
 const tables = tablesOf(ModelVersion, StageTransition);
 
-/** Of the model's versions that have not FAILED; null when there is none. */
+/** The greatest semantic version among the model's versions that have not FAILED; null when there is none. */
 export async function greatestSemanticVersion({ em, tenant }: Session, modelId: string): Promise<string | null> {
   const greatest = await tables(em)
     .selectFrom('model_version')
@@ -20,7 +20,7 @@ export async function greatestSemanticVersion({ em, tenant }: Session, modelId: 
   return greatest?.text ?? null;
 }
 
-/** The version that was in PRODUCTION at an instant; null for none. */
+/** The version that was in PRODUCTION at a time; null when there was none. */
 export async function idInProductionAt({ em, tenant }: Session, modelId: string, at: Date): Promise<string | null> {
   const found = await tables(em)
     .selectFrom('stage_transition as entered')
@@ -49,7 +49,7 @@ export async function idInProductionAt({ em, tenant }: Session, modelId: string,
   return found?.id ?? null;
 }
 
-/** Keeps others from deleting the version until the transaction ends; its stage may change. */
+/** Prevents others from deleting the version until the transaction ends; its stage may change. */
 export async function keepVersion({ em, tenant }: Session, id: string): Promise<void> {
   await tables(em)
     .selectFrom('model_version')
@@ -60,7 +60,10 @@ export async function keepVersion({ em, tenant }: Session, id: string): Promise<
     .execute();
 }
 
-/** By version: the standard deviation of the predictions in its reference profile; versions without one are left out. */
+/**
+ * The standard deviation of the predictions in the reference profile, by version; versions without a profile are left
+ * out.
+ */
 export async function predictionSpreads(
   { em, tenant }: Session,
   versionIds: readonly string[],

@@ -15,7 +15,7 @@ export interface BatchPart {
   sha256: string;
 }
 
-/** Sorted by row, without gaps: each attempt continues where the last one stopped. */
+/** Sorted by row, without gaps: each attempt continues after the last stored part. */
 export function partsOf({ em, tenant }: Session, jobId: string): Promise<BatchPart[]> {
   return tables(em)
     .selectFrom('batch_inference_part')
@@ -53,7 +53,7 @@ export async function removeParts({ em, tenant }: Session, jobId: string, parts:
     .execute();
 }
 
-/** Of all tenants: jobs that ended without a result and have parts. */
+/** Jobs of all tenants that ended without a result and have parts. */
 export function endedWithParts(em: EntityManager, limit: number) {
   return tables(em)
     .selectFrom('job')

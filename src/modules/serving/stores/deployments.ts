@@ -8,7 +8,7 @@ import { DEPLOYMENT_STATUS } from '../rules/deployment-status.js';
 const tables = tablesOf(Deployment);
 
 /**
- * The only function that changes the status of a deployment. CONFLICT when its present status does not allow it,
+ * The only function that changes the status of a deployment. CONFLICT when its current status does not allow it,
  * whatever the transaction has read before. `error` says why a model could not be loaded.
  */
 export async function changeDeploymentStatus(
@@ -20,7 +20,7 @@ export async function changeDeploymentStatus(
   const { id } = deployment;
   const now = new Date();
   const endedAt = DEPLOYMENT_STATUS.isFinal(status) ? now : null;
-  // One that is stopped carries no traffic.
+  // A stopped deployment has no traffic.
   const weightBps = status === 'STOPPED' ? 0 : deployment.weightBps;
   const changed = await tables(em)
     .updateTable('deployment')

@@ -24,7 +24,7 @@ export interface LogRow {
   answers: LoggedAnswers | null;
 }
 
-// Rows of deleted deployments are skipped, and those whose id is there already.
+// Rows of deleted deployments, and rows whose id exists already, are skipped.
 const addRows = statement({
   name: 'add_logged_predictions',
   text: `insert into prediction_log (id, tenant, endpoint_id, deployment_id, model_version_id, mode, request_id, rows,
@@ -67,7 +67,10 @@ const rowsOfRequests = statement({
   },
 });
 
-/** Rows of live requests at an endpoint as the log has them, each once for every request of that id. */
+/**
+ * Rows of live requests at an endpoint as the log has them. If several requests have the same id, a row appears once
+ * for each.
+ */
 export function loggedRowsOf(
   { em, tenant }: Session,
   endpointId: string,
@@ -81,7 +84,7 @@ export function loggedRowsOf(
   ]);
 }
 
-/** Where a reader of the log stopped: the time and the id of the last row. The time has microseconds. */
+/** The place where a reader of the log stopped: the time and the id of the last row. The time has microseconds. */
 export interface LogCursor {
   loggedAfter: string;
   loggedAfterId: string;

@@ -7,11 +7,11 @@ import { anyOf, tablesOf } from '../../../db/tables.js';
 
 const tables = tablesOf(DeploymentMinute);
 
-/** What a deployment did in one minute. */
+/** The counters of a deployment for one minute. */
 export interface Minute {
   tenant: string;
   deploymentId: string;
-  /** The begin of the minute, as by Date.now(). */
+  /** The start of the minute, by Date.now(). */
   minute: number;
   requests: number;
   rows: number;
@@ -55,7 +55,7 @@ export async function addMinutes(em: EntityManager, minutes: readonly Minute[]):
   ]);
 }
 
-/** The sums of each deployment with traffic, of minutes that begin at or after `from` and before `to`. */
+/** The sums for each deployment with traffic, over minutes that begin at or after `from` and before `to`. */
 export function trafficSums(
   { em, tenant }: Session,
   deploymentIds: readonly string[],
@@ -98,8 +98,8 @@ export function trafficSums(
 }
 
 /**
- * The counters of the minutes since an instant. Those that may still grow, because they are younger than
- * `settleMinutes`, are `isYoung`; `settledFrom` is the first of them. Without traffic there is one row, without counters.
+ * The counters of the minutes since a time. Minutes that may still grow, because they are younger than `settleMinutes`,
+ * are `isYoung`; `settledFrom` is the first of them. Without traffic there is one row, without counters.
  */
 export function countersSince({ em, tenant }: Session, deploymentId: string, since: string, settleMinutes: number) {
   const edge = sql<{ edge: Date }>`(select greatest(${since}::timestamptz,
