@@ -115,6 +115,7 @@ export async function createImplementations(
     converter: new PythonModelConverter({
       pythonPath: config.PYTHON_PATH,
       sandbox: config.CONVERSION_SANDBOX,
+      silenceMs: limits.silenceMs,
       maxMemoryBytes: config.CONVERSION_MEMORY_BYTES,
     }),
     webhookPolicy,

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
 import { AppError, ErrorCode } from '../errors.js';
-import { encodeFrame, FrameReader } from './frames.js';
-import { type EndReason, LimitedProcess, type ProcessLimits } from './limited-process.js';
+import { type MessageReader, V8_WIRE, type Wire } from './frames.js';
+import { type EndReason, LimitedProcess, type LimitedProcessOptions, type ProcessLimits } from './limited-process.js';
 import { type FromChild, fromChildSchema, type ToChild } from './messages.js';
 
 /** A program that runs in a child process; its entry calls `serveParent` with the same types. */
@@ -16,17 +17,23 @@ export interface ChildProgram<Request, Report, Result> {
   /** A message of any other shape ends the process. */
   report: z.ZodType<Report>;
   result: z.ZodType<Result>;
-  /** Never set; it only carries the type. */
+  /** `V8_WIRE` when absent. */
+  wire?: Wire;
+  /** Carries the type alone. */
   request?: Request;
 }
 
-export interface ChildOptions {
+export interface ChildOptions extends Pick<LimitedProcessOptions, 'wrapper' | 'isFirstVictim' | 'staysInGroup'> {
   limits: ProcessLimits;
   /** When absent: the system's folder for temporary files. */
   cwd?: string;
   env?: NodeJS.ProcessEnv;
   /** Limit of the JavaScript heap, in MiB. */
   maxHeapMib?: number;
+  /** More options of Node.js. */
+  nodeOptions?: readonly string[];
+  /** Of one message from the process. */
+  maxMessageBytes?: number;
 }
 
 export interface AskOptions<Report> {
@@ -60,10 +67,13 @@ interface Asked<Report, Result> {
 
 const MAX_MESSAGE_BYTES = 256 * 1024 ** 2;
 
-/** The compiled child, when this module runs from dist and also when it runs from src under a test runner. */
+/** The compiled code, wherever this module runs from: dist, or src under a test runner. */
+export const CODE_FOLDER = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : '../', import.meta.url),
+);
+
 function entryPath({ name, entry }: { name: string; entry: string }): string {
-  const root = import.meta.url.endsWith('.ts') ? '../../dist/' : '../';
-  const path = fileURLToPath(new URL(root + entry, import.meta.url));
+  const path = join(CODE_FOLDER, entry);
   if (!existsSync(path))
     throw new AppError(ErrorCode.INTERNAL, `The ${name} process is not built: run \`node scripts/prepare.mjs\`.`);
   return path;
@@ -74,7 +84,8 @@ export class ChildTask<Request, Report, Result> {
   /** Resolves when the process ends. */
   readonly closed: Promise<void>;
   private readonly process: LimitedProcess;
-  private readonly frames = new FrameReader(MAX_MESSAGE_BYTES);
+  private readonly wire: Wire;
+  private readonly reader: MessageReader;
   private readonly arrived: FromChild[] = [];
   private asked: Asked<Report, Result> | undefined;
   private lost: ChildLost | undefined;
@@ -84,10 +95,12 @@ export class ChildTask<Request, Report, Result> {
     private readonly program: ChildProgram<Request, Report, Result>,
     options: ChildOptions,
   ) {
-    const { limits, cwd = tmpdir(), env = {}, maxHeapMib } = options;
+    const { cwd = tmpdir(), env = {}, maxHeapMib, nodeOptions = [], maxMessageBytes = MAX_MESSAGE_BYTES } = options;
+    this.wire = program.wire ?? V8_WIRE;
+    this.reader = this.wire.reader(maxMessageBytes);
     const heap = maxHeapMib === undefined ? [] : [`--max-old-space-size=${maxHeapMib}`];
-    const command = [process.execPath, ...heap, entryPath(program)];
-    this.process = new LimitedProcess({ command, cwd, env, limits, hasChannel: true });
+    const command = [process.execPath, ...heap, ...nodeOptions, entryPath(program)];
+    this.process = new LimitedProcess({ ...options, command, cwd, env, hasChannel: true });
     this.process.channel!.on('data', (chunk: Buffer) => this.receive(chunk));
     this.closed = this.process.ended.then(({ reason, how, complaint }) => {
       this.lost = new ChildLost(reason, how, complaint);
@@ -113,7 +126,7 @@ export class ChildTask<Request, Report, Result> {
     if (this.lost) throw this.lost;
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     this.asked = { onReport, resolve, reject };
-    const timer = timeLimitMs === undefined ? undefined : setTimeout(() => this.process.kill('TIME'), timeLimitMs);
+    const timer = timeLimitMs === undefined ? undefined : setTimeout(() => this.process.killLate(), timeLimitMs);
     const cancel = () => this.process.kill('CLOSED');
     signal?.addEventListener('abort', cancel, { once: true });
     try {
@@ -124,6 +137,7 @@ export class ChildTask<Request, Report, Result> {
       throw error;
     } finally {
       clearTimeout(timer);
+      this.process.isLate = false;
       signal?.removeEventListener('abort', cancel);
       this.asked = undefined;
     }
@@ -135,14 +149,14 @@ export class ChildTask<Request, Report, Result> {
   }
 
   private tell(message: ToChild): void {
-    // A process that has just ended cannot receive messages: its end is reported instead.
-    if (this.process.channel!.writable) this.process.channel!.write(encodeFrame(message));
+    // A process that has just died cannot receive messages: its end is reported instead.
+    if (this.process.channel!.writable) this.process.channel!.write(this.wire.encode(message));
   }
 
   private receive(chunk: Buffer): void {
     if (this.process.isEnding) return;
     try {
-      for (const value of this.frames.push(chunk)) this.arrived.push(fromChildSchema.parse(value));
+      for (const value of this.reader.push(chunk)) this.arrived.push(fromChildSchema.parse(value));
     } catch (error) {
       return this.process.kill('PROTOCOL', String(error));
     }

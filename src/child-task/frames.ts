@@ -1,4 +1,16 @@
 import { deserialize, serialize } from 'node:v8';
+import type { FromChild, ToChild } from './messages.js';
+
+/** How messages become bytes. Both ends of a channel use the same. */
+export interface Wire {
+  encode(message: ToChild | FromChild): Buffer;
+  reader(maxBytes: number): MessageReader;
+}
+
+export interface MessageReader {
+  /** The messages that are whole now. Throws when the stream holds something else, or one that is too large. */
+  push(chunk: Buffer): unknown[];
+}
 
 /**
  * The format of messages between parent and child: a mark, the length, then the value, which may contain typed arrays
@@ -8,7 +20,7 @@ const MARK = 0x4d_41_54_49;
 const LENGTH_AT = 4;
 const HEADER_BYTES = 8;
 
-export function encodeFrame(value: unknown): Buffer {
+function encodeFrame(value: unknown): Buffer {
   const body = serialize(value);
   const frame = Buffer.allocUnsafe(HEADER_BYTES + body.length);
   frame.writeUInt32LE(MARK);
@@ -17,14 +29,13 @@ export function encodeFrame(value: unknown): Buffer {
   return frame;
 }
 
-/** Reads frames from the chunks of a stream. */
-export class FrameReader {
+/** Puts frames together again from the chunks of a stream. */
+class FrameReader implements MessageReader {
   private chunks: Buffer[] = [];
   private size = 0;
 
   constructor(private readonly maxBytes: number) {}
 
-  /** The values that are complete now. Throws when the stream contains something else, or a value that is too large. */
   push(chunk: Buffer): unknown[] {
     this.chunks.push(chunk);
     this.size += chunk.length;
@@ -54,3 +65,5 @@ export class FrameReader {
     return whole.subarray(0, bytes);
   }
 }
+
+export const V8_WIRE: Wire = { encode: encodeFrame, reader: (maxBytes) => new FrameReader(maxBytes) };

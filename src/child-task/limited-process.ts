@@ -31,7 +31,12 @@ export interface LimitedProcessOptions {
   hasChannel?: boolean;
   /** Whether signs of life of processes that it starts count as well. */
   watchesTree?: boolean;
-  /** When the system has too little memory, it ends this process before the service. */
+  /**
+   * For a process that starts no others and answers quickly: it stays in the group and session of this one. Linux
+   * gives each session a share of the processors, so that a process in its own one waits longer on a busy machine.
+   */
+  staysInGroup?: boolean;
+  /** When the system lacks memory, it ends this process before the service. */
   isFirstVictim?: boolean;
 }
 
@@ -69,6 +74,8 @@ const KIBIBYTE = 1024;
 const FILE_BLOCK_BYTES = 512;
 /** Time to end by itself after its processor time is used up, before it is killed. */
 const CPU_GRACE_SECONDS = 5;
+/** What a process writes to its standard error when it watches one of these limits itself, before it ends. */
+export const WATCHED_LIMIT = { memory: 'matih: memory over the limit', cpu: 'matih: processor time over the limit' };
 const OUT_OF_MEMORY = /heap out of memory|Fatal process out of memory|bad_alloc|failed to reserve|MemoryError/i;
 
 /** A shell sets the limits, and then becomes the process. */
@@ -98,15 +105,19 @@ let endsWithParent: readonly string[] | undefined;
 function endingWithParent(): readonly string[] {
   const command = ['setpriv', '--pdeathsig', 'KILL'];
   endsWithParent ??=
-    spawnSync(command[0]!, [...command.slice(1), 'true'], { stdio: 'ignore', timeout: 2_000 }).status === 0
+    spawnSync(command[0]!, [...command.slice(1), 'true'], {
+      stdio: 'ignore',
+      timeout: 2_000,
+      killSignal: 'SIGKILL',
+    }).status === 0
       ? command
       : [];
   return endsWithParent;
 }
 
 /**
- * A child process with its own environment, limits and process group, which ends with it. It is ended when it shows no
- * sign of life, floods its standard error, or its parent has ended.
+ * A child process with its own environment and limits, and mostly a process group, which ends with it. It is ended when
+ * it shows no sign of life, floods its standard error, or its parent is gone.
  */
 export class LimitedProcess {
   /** Never rejects. */
@@ -115,6 +126,8 @@ export class LimitedProcess {
   readonly channel: Socket | null;
   /** Set by the reader while it does not read, because a message counts as a sign of life. */
   isUnheard = false;
+  /** Is ended at the next look. */
+  isLate = false;
   private readonly child: ChildProcess;
   private readonly looks: NodeJS.Timeout;
   private complaint = '';
@@ -135,7 +148,7 @@ export class LimitedProcess {
       cwd: options.cwd,
       env: options.env,
       stdio: ['ignore', 'ignore', 'pipe', ...(hasChannel ? (['pipe'] as const) : [])],
-      detached: true,
+      detached: !options.staysInGroup,
     });
     this.channel = hasChannel ? (this.child.stdio[3] as Socket) : null;
     // An error here means that the process has ended: see `ended`.
@@ -167,7 +180,7 @@ export class LimitedProcess {
     return this.endedFor !== undefined;
   }
 
-  /** Ends the whole process group at once. */
+  /** Ends the process, and its whole group, at once. */
   kill(reason: EndReason = 'CLOSED', why = ''): void {
     if (this.isOver) return;
     this.complaint += why;
@@ -175,7 +188,15 @@ export class LimitedProcess {
     this.killGroup();
   }
 
-  /** Call for each message: it is a sign of life. */
+  /** Ends it for its time; at the next look when only that tells whether it stands still, which is then the reason. */
+  killLate(): void {
+    const { ms, isKnown } = this.spent();
+    if (this.silentLooks > 0) this.kill('SILENCE');
+    else if (!isKnown || this.hasSpoken || ms !== this.lastMs) this.kill('TIME');
+    else this.isLate = true;
+  }
+
+  /** A message came: the process lives. */
   heard(): void {
     this.hasSpoken = true;
   }
@@ -183,6 +204,7 @@ export class LimitedProcess {
   private killGroup(): void {
     const { pid } = this.child;
     if (pid === undefined) return;
+    if (this.options.staysInGroup) return void this.child.kill('SIGKILL');
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
@@ -202,22 +224,34 @@ export class LimitedProcess {
   private look(): void {
     const { pid } = this.child;
     if (pid === undefined || this.isOver) return;
-    const { limits, hasChannel = false, watchesTree = false } = this.options;
-    const processes = watchesTree ? processTree(pid) : [pid];
+    const { limits, hasChannel = false } = this.options;
+    const processes = this.processes(pid);
     if (limits.residentBytes !== undefined) {
       const bytes = processes.reduce((sum, one) => sum + (residentBytes(one) ?? 0), 0);
       if (bytes > limits.residentBytes) return this.kill('MEMORY');
     }
-    const times = processes.flatMap((one) => processorTime(one) ?? []);
-    const ms = times.reduce((sum, time) => sum + time.ms, 0);
-    const isKnown = times.length > 0 && times.every(({ isExact }) => isExact);
-    // Without exact figures, a waiting process shows no activity: only its messages are signs of life, if it sends any.
+    const { ms, isKnown } = this.spent(processes);
+    // Without exact figures a process that waits shows nothing: only its messages tell, where it sends any.
     const cannotTell = !isKnown && (!hasChannel || this.isUnheard);
     const lives = this.hasSpoken || cannotTell || ms !== this.lastMs;
     this.hasSpoken = false;
     this.lastMs = ms;
     this.silentLooks = lives ? 0 : this.silentLooks + 1;
+    if (this.isLate) return this.kill(lives ? 'TIME' : 'SILENCE');
     if (this.silentLooks * this.lookIntervalMs >= limits.silenceMs) this.kill('SILENCE');
+  }
+
+  private processes(pid: number): number[] {
+    return this.options.watchesTree ? processTree(pid) : [pid];
+  }
+
+  /** Processor time so far, and whether it is exact. */
+  private spent(processes = this.processes(this.child.pid ?? 0)): { ms: number; isKnown: boolean } {
+    const times = processes.flatMap((one) => processorTime(one) ?? []);
+    return {
+      ms: times.reduce((sum, time) => sum + time.ms, 0),
+      isKnown: times.length > 0 && times.every(({ isExact }) => isExact),
+    };
   }
 
   private readComplaint(stderr: Readable): void {
@@ -230,7 +264,8 @@ export class LimitedProcess {
 
   private reasonOf(code: number | null, signal: NodeJS.Signals | null): EndReason {
     if (this.endedFor) return this.endedFor;
-    if (signal === 'SIGXCPU') return 'CPU';
+    if (signal === 'SIGXCPU' || this.complaint.includes(WATCHED_LIMIT.cpu)) return 'CPU';
+    if (this.complaint.includes(WATCHED_LIMIT.memory)) return 'MEMORY';
     if (OUT_OF_MEMORY.test(this.complaint) && code !== 0) return 'MEMORY';
     return signal ? 'SIGNAL' : 'EXIT';
   }

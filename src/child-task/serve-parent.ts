@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { AppError, diskFull } from '../errors.js';
-import { encodeFrame, FrameReader } from './frames.js';
+import { V8_WIRE, type Wire } from './frames.js';
 import type { FromChild, ToChild } from './messages.js';
 
 /** What a program in a child process may send before it answers. */
@@ -19,11 +19,12 @@ const MAX_MESSAGE_BYTES = 2 ** 31;
 /** Handles the parent's requests one after the other, until the parent closes the channel or ends. */
 export function serveParent<Request, Report, Result>(
   perform: (request: Request, parent: Parent<Report>) => Promise<Result> | Result,
+  wire: Wire = V8_WIRE,
 ): void {
   const channel = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
-  const frames = new FrameReader(MAX_MESSAGE_BYTES);
+  const reader = wire.reader(MAX_MESSAGE_BYTES);
   const waiting: (() => void)[] = [];
-  const send = (message: FromChild): void => void channel.write(encodeFrame(message));
+  const send = (message: FromChild): void => void channel.write(wire.encode(message));
   const parent: Parent<Report> = {
     report(report) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -41,7 +42,7 @@ export function serveParent<Request, Report, Result>(
     }
   };
   channel.on('data', (chunk: Buffer) => {
-    for (const message of frames.push(chunk) as ToChild[]) {
+    for (const message of reader.push(chunk) as ToChild[]) {
       if (message.kind === 'received') waiting.shift()?.();
       // The parent sends what its types say, because it is the service itself.
       else void answer(message.request as Request);

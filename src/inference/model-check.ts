@@ -2,8 +2,9 @@ import { constants, copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withOwnClasses, type Signature } from '../modules/model-contract/index.js';
+import { ChildLost, explainLoss } from '../child-task/child-task.js';
 import { AppError, ErrorCode } from '../errors.js';
-import { HostLost, HostProcess } from './onnx/host-process.js';
+import { HostProcess } from './onnx/host-process.js';
 import type { HostReply } from './onnx/wire.js';
 import { type TrialRun, withMissingTried } from './missing-trial.js';
 import type { OnnxFileFacts, OnnxFileLimits } from './onnx-file.js';
@@ -55,14 +56,21 @@ async function sizeOf(path: string, maxSizeBytes: number): Promise<number> {
   });
 }
 
-function lossMessage(loss: HostLost, cpuMs: number, wallMs: number, limits: ModelCheckLimits): string {
-  switch (loss.reason) {
+/** What the loss of the trying process says of the model. */
+function lossMeaning(loss: ChildLost, cpuMs: number, wallMs: number, limits: ModelCheckLimits): unknown {
+  // None of these is its fault.
+  if (['START', 'SILENCE', 'CLOSED'].includes(loss.reason)) return explainLoss(loss, 'model check');
+  return invalidModel(lossMessage(loss, cpuMs, wallMs, limits));
+}
+
+function lossMessage({ reason, how }: ChildLost, cpuMs: number, wallMs: number, limits: ModelCheckLimits): string {
+  switch (reason) {
     case 'CPU':
       return (
         `The model was not read, loaded and run on zeros within ${cpuMs} ms of processor time; it may loop ` +
         'without end. Make it smaller or repair its loops.'
       );
-    case 'TIMEOUT':
+    case 'TIME':
       return (
         `The model was not read, loaded and run on zeros within ${wallMs} ms; it may wait without end. Make ` +
         'it smaller, or try again when this machine is less busy.'
@@ -72,9 +80,8 @@ function lossMessage(loss: HostLost, cpuMs: number, wallMs: number, limits: Mode
         `The model needs more than ${limits.maxResidentBytes} bytes of memory to load and answer for zeros; ` +
         'make it smaller.'
       );
-    case 'CRASH':
-    case 'CLOSED':
-      return `The model made the runtime end when it was tried (${loss.message}); export it again.`;
+    default:
+      return `The model made the runtime end when it was tried (${how}); export it again.`;
   }
 }
 
@@ -98,7 +105,7 @@ function trialRun(host: HostProcess, leftMs: () => number): TrialRun {
       const { header, tensors } = await host.request({ kind: 'run', modelId: 'model' }, parts, leftMs());
       return header.kind === 'result' ? tensors : null;
     } catch (error) {
-      if (error instanceof HostLost) return null;
+      if (error instanceof ChildLost) return null;
       throw error;
     }
   };
@@ -141,7 +148,7 @@ async function inspectAndTry(original: string, sizeBytes: number, limits: ModelC
     const tried = await withMissingTried(header.signature, trialRun(host, leftMs));
     return { ...inspected.header.facts, sizeBytes, signature: withOwnClasses(tried, inspected.header.classes) };
   } catch (error) {
-    throw error instanceof HostLost ? invalidModel(lossMessage(error, cpuMs, wallMs, limits)) : error;
+    throw error instanceof ChildLost ? lossMeaning(error, cpuMs, wallMs, limits) : error;
   } finally {
     host?.kill();
     await host?.exited;

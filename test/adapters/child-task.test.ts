@@ -115,6 +115,7 @@ describe('a child process', () => {
     ['crashes', { deed: 'abort' }, {}, { reason: 'SIGNAL', how: 'signal SIGABRT' }],
     ['grows beyond its memory', { deed: 'grow' }, { residentBytes: 300 * MEBIBYTE }, { reason: 'MEMORY' }],
     ['spins beyond its processor time', { deed: 'spin' }, { cpuMs: 1_000 }, { reason: 'CPU' }],
+    ['ends itself at a limit that it watches', { deed: 'end for its memory' }, {}, { reason: 'MEMORY' }],
     ['floods its standard error', { deed: 'complain' }, {}, { reason: 'OUTPUT' }],
     ['stops', { deed: 'stop' }, { silenceMs: 1_000 }, { reason: 'SILENCE' }],
     ['waits for ever, its loop too', { deed: 'block' }, { silenceMs: 1_000 }, { reason: 'SILENCE' }],
@@ -155,7 +156,27 @@ describe('a child process', () => {
     expect(performance.now() - begun).toBeLessThan(5_000);
   });
 
-  it('lives while it works or waits, however long it sends nothing', async () => {
+  it('that stands still when its time is up has not used it', async () => {
+    const stopped = once({ deed: 'stop' }, { silenceMs: 60_000 }, { timeLimitMs: 3_000 });
+    await expect(stopped).rejects.toMatchObject({ reason: 'SILENCE' });
+  });
+
+  it('runs under a wrapper, with options of Node.js, and sends no larger message than it may', async () => {
+    const more = { wrapper: ['env', 'WRAPPED=1'], nodeOptions: ['--no-warnings'], maxMessageBytes: MEBIBYTE };
+    expect(await askOnce(PROGRAM, options({}, more), { deed: 'environment' }, {})).toContain('WRAPPED');
+    const large = askOnce(PROGRAM, options({}, more), { deed: 'echo', value: 'x'.repeat(2 * MEBIBYTE) }, {});
+    await expect(large).rejects.toMatchObject({ reason: 'PROTOCOL' });
+  });
+
+  it('that stays in the group of its parent is ended all the same', async () => {
+    const task = new ChildTask(PROGRAM, options({}, { staysInGroup: true }));
+    expect(await task.ask({ deed: 'echo', value: 1 })).toBe(1);
+    await expect(task.ask({ deed: 'spin' }, { timeLimitMs: 500 })).rejects.toMatchObject({ reason: 'TIME' });
+    await task.closed;
+    expect(isGone(task.pid!)).toBe(true);
+  });
+
+  it('lives while it works or waits, however long it says nothing', async () => {
     const limits = { silenceMs: 1_000 };
     expect(await once({ deed: 'spin', ms: 3_000 }, limits)).toBe('spun');
     await expect(once({ deed: 'wait' }, limits, { timeLimitMs: 4_000 })).rejects.toMatchObject({ reason: 'TIME' });

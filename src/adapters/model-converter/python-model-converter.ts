@@ -1,9 +1,11 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { chmod, copyFile, cp, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ChildLost, explainLoss } from '../../child-task/child-task.js';
+import { LimitedProcess, type ProcessEnd } from '../../child-task/limited-process.js';
 import { type ConversionOutcome, conversionOutcomeSchema } from '../../modules/model-contract/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { ConversionRequest, ModelConverter } from './port.js';
@@ -12,6 +14,8 @@ export interface PythonConverterOptions {
   /** A Python interpreter with the extras of python/ installed; absent when not configured. */
   pythonPath?: string;
   sandbox: 'bubblewrap' | 'process';
+  /** The process is ended after this time without a sign of life. */
+  silenceMs: number;
   maxMemoryBytes: number;
 }
 
@@ -19,9 +23,9 @@ const runToEnd = promisify(execFile);
 const PACKAGE_DIR = fileURLToPath(new URL('../../../python/', import.meta.url));
 const MAX_RESULT_BYTES = 1024 ** 2;
 const MAX_FILE_BYTES = 4 * 1024 ** 3;
-const COMPLAINT_CHARACTERS = 2_000;
-const LOOK_MS = 10_000;
-/** Folders of the system with libraries that an interpreter loads; read-only. */
+/** A process that was stopped ignores any other signal. */
+const LOOK = { timeout: 10_000, killSignal: 'SIGKILL' } as const;
+/** Of the system, read-only: libraries that an interpreter loads. */
 const SYSTEM_FOLDERS = ['/usr', '/lib', '/lib64', '/bin', '/etc/ld.so.cache', '/etc/ssl/openssl.cnf'];
 
 /**
@@ -64,8 +68,7 @@ export class PythonModelConverter implements ModelConverter {
       const inside = this.options.sandbox === 'bubblewrap' ? '/work' : folder;
       const asked = { modelDir: `${inside}/model`, output: `${inside}/model.onnx`, sample, tolerance };
       await writeFile(join(folder, 'request.json'), JSON.stringify(asked));
-      const complaint = await this.run(folder, inside, signal);
-      const outcome = await readOutcome(join(folder, 'result.json'), complaint);
+      const outcome = await readOutcome(join(folder, 'result.json'), await this.run(folder, inside, signal));
       if (outcome.state !== 'CONVERTED' && outcome.state !== 'DISAGREES') return outcome;
       if (!(await isPlainFile(output)))
         return { state: 'FAILED', reason: 'The conversion process left no model.onnx.' };
@@ -76,83 +79,51 @@ export class PythonModelConverter implements ModelConverter {
     }
   }
 
-  /** Returns when the process has ended, with the last part of its stderr. */
-  private async run(folder: string, inside: string, signal: AbortSignal): Promise<string> {
-    const [command, ...args] = await this.commandLine(folder, inside);
-    return new Promise((resolve, reject) => {
-      // In its own process group, so that processes that it starts end with it.
-      const child = spawn(command!, args, {
-        cwd: folder,
-        env: this.environment(inside),
-        stdio: ['ignore', 'ignore', 'pipe'],
-        detached: true,
-      });
-      let complaint = '';
-      child.stderr
-        .setEncoding('utf8')
-        .on('data', (text: string) => (complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS)));
-      const end = (): void => {
-        if (child.pid !== undefined)
-          try {
-            process.kill(-child.pid, 'SIGKILL');
-          } catch {
-            // The process has just ended.
-          }
-      };
-      signal.addEventListener('abort', end, { once: true });
-      if (signal.aborted) end();
-      child.on('error', (cause) =>
-        reject(new AppError(ErrorCode.UNAVAILABLE, 'The conversion process could not start.', {}, { cause })),
-      );
-      child.on('close', () => {
-        signal.removeEventListener('abort', end);
-        end();
-        if (signal.aborted) reject(signal.reason);
-        else resolve(complaint);
-      });
+  /** Resolves when the process has ended, by itself or at a limit; its result may lack then. */
+  private async run(folder: string, inside: string, signal: AbortSignal): Promise<ProcessEnd> {
+    const { silenceMs, maxMemoryBytes } = this.options;
+    const wrapper = await this.sandbox(folder);
+    signal.throwIfAborted();
+    const child = new LimitedProcess({
+      command: this.command(inside),
+      wrapper,
+      cwd: folder,
+      env: this.environment(inside),
+      limits: { silenceMs, addressBytes: maxMemoryBytes, fileBytes: MAX_FILE_BYTES },
+      watchesTree: true,
     });
+    const cancel = (): void => child.kill();
+    signal.addEventListener('abort', cancel, { once: true });
+    const end = await child.ended;
+    signal.removeEventListener('abort', cancel);
+    signal.throwIfAborted();
+    // The model is not to blame.
+    if (end.reason === 'START' || end.reason === 'SILENCE')
+      throw explainLoss(new ChildLost(end.reason, end.how, end.complaint), 'conversion');
+    return end;
   }
 
-  private async commandLine(folder: string, inside: string): Promise<string[]> {
-    const { pythonPath = '', sandbox, maxMemoryBytes } = this.options;
+  private command(inside: string): string[] {
+    const { pythonPath = '', sandbox } = this.options;
     const packageDir = sandbox === 'bubblewrap' ? '/package' : PACKAGE_DIR;
-    const limits =
-      `ulimit -v ${Math.ceil(maxMemoryBytes / 1024)} && ulimit -f ${MAX_FILE_BYTES / 512} && ulimit -c 0 && ` +
-      'exec "$@"';
     const start =
       `import sys; sys.path.insert(0, ${JSON.stringify(packageDir)}); from matih_ml.conversion.__main__ ` +
       'import main; main(sys.argv[1], sys.argv[2])';
-    const python = [
-      '/bin/sh',
-      '-c',
-      limits,
-      'sh',
-      pythonPath,
-      '-I',
-      '-c',
-      start,
-      `${inside}/request.json`,
-      `${inside}/result.json`,
-    ];
-    if (sandbox === 'process') return python;
-    const readable = [...SYSTEM_FOLDERS, ...(await this.interpreterFolders())].flatMap((path) => [
-      '--ro-bind-try',
-      path,
-      path,
-    ]);
-    const own = ['--ro-bind', PACKAGE_DIR, '/package', '--bind', folder, '/work', '--chdir', '/work'];
+    return [pythonPath, '-I', '-c', start, `${inside}/request.json`, `${inside}/result.json`];
+  }
+
+  /** A command that runs what follows it without the network and other files. */
+  private async sandbox(folder: string): Promise<string[]> {
+    if (this.options.sandbox === 'process') return [];
+    const readable = [...SYSTEM_FOLDERS, ...(await this.interpreterFolders())];
     return [
       'bwrap',
       '--unshare-all',
       '--die-with-parent',
       '--new-session',
-      ...readable,
-      '--dev',
-      '/dev',
-      '--proc',
-      '/proc',
-      ...own,
-      ...python,
+      ...readable.flatMap((path) => ['--ro-bind-try', path, path]),
+      ...['--dev', '/dev', '--proc', '/proc'],
+      ...['--ro-bind', PACKAGE_DIR, '/package', '--bind', folder, '/work', '--chdir', '/work'],
     ];
   }
 
@@ -174,7 +145,7 @@ export class PythonModelConverter implements ModelConverter {
       'import json, os, sys; print(json.dumps([sys.prefix, sys.base_prefix, ' +
       'os.path.dirname(os.path.realpath(sys.executable))]))';
     if (!this.prefixes) {
-      const { stdout } = await runToEnd(this.options.pythonPath ?? '', ['-I', '-c', script], { timeout: LOOK_MS });
+      const { stdout } = await runToEnd(this.options.pythonPath ?? '', ['-I', '-c', script], LOOK);
       this.prefixes = JSON.parse(stdout) as string[];
     }
     return this.prefixes;
@@ -182,7 +153,7 @@ export class PythonModelConverter implements ModelConverter {
 }
 
 async function runs(command: string, args: string[]): Promise<boolean> {
-  return runToEnd(command, args, { timeout: LOOK_MS }).then(
+  return runToEnd(command, args, LOOK).then(
     () => true,
     () => false,
   );
@@ -196,9 +167,9 @@ async function isPlainFile(path: string): Promise<boolean> {
   );
 }
 
-async function readOutcome(path: string, complaint: string): Promise<ConversionOutcome> {
+async function readOutcome(path: string, { complaint, how }: ProcessEnd): Promise<ConversionOutcome> {
   const size = (await isPlainFile(path)) ? (await lstat(path)).size : 0;
-  const reason = complaint.trim().split('\n').at(-1) || 'it said nothing';
+  const reason = complaint.trim().split('\n').at(-1) || how;
   if (size === 0) return { state: 'FAILED', reason: `The conversion process ended without a result: ${reason}` };
   if (size > MAX_RESULT_BYTES)
     return { state: 'FAILED', reason: `The conversion process wrote a result of ${size} bytes.` };

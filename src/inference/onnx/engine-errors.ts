@@ -1,5 +1,5 @@
+import { ChildLost } from '../../child-task/child-task.js';
 import { AppError, ErrorCode, quote } from '../../errors.js';
-import { HostLost } from './host-process.js';
 import type { HostReply } from './wire.js';
 
 export function notLoaded(modelId: string): AppError {
@@ -12,9 +12,10 @@ export function engineClosed(): AppError {
   return new AppError(ErrorCode.UNAVAILABLE, 'The inference engine is shutting down.');
 }
 
-/** The error when no host can be started. */
-export function noHost(why: string): AppError {
-  return new AppError(ErrorCode.UNAVAILABLE, `No inference process can be started: ${why}.`);
+/** No host comes up at all. */
+export function noHost(failure: Error): AppError {
+  const message = 'No inference process can be started: ask who runs the service to look at its log.';
+  return new AppError(ErrorCode.UNAVAILABLE, message, {}, { cause: failure });
 }
 
 export function requestTooLarge(bytes: number, maxBytes: number): AppError {
@@ -66,9 +67,9 @@ export function fromReply(header: HostReply): AppError {
  * thrown again.
  */
 export function fromLoss(cause: unknown, expected: string): AppError {
-  if (!(cause instanceof HostLost)) throw cause;
+  if (!(cause instanceof ChildLost)) throw cause;
   switch (cause.reason) {
-    case 'TIMEOUT':
+    case 'TIME':
     case 'CPU':
       return new AppError(
         ErrorCode.DEADLINE_EXCEEDED,
@@ -80,9 +81,19 @@ export function fromLoss(cause: unknown, expected: string): AppError {
         ErrorCode.RESOURCE_EXHAUSTED,
         'The model needs more memory than a host may hold; the process that ran it was ended.',
       );
-    case 'CRASH':
-      return new AppError(ErrorCode.UNAVAILABLE, `The process that ran the model ended: ${cause.message}.`);
     case 'CLOSED':
       return engineClosed();
+    case 'SILENCE':
+      return new AppError(
+        ErrorCode.UNAVAILABLE,
+        'The process that ran the model gave no sign of life and was ended: try again.',
+      );
+    default:
+      return new AppError(
+        ErrorCode.UNAVAILABLE,
+        `The process that ran the model ended by ${cause.how}.`,
+        {},
+        { cause },
+      );
   }
 }

@@ -1,9 +1,4 @@
-/** The watchdog writes this before it ends a host that uses too much memory. */
-export const MEMORY_MARK = 'matih-host: resident memory over the limit:';
-/** The watchdog writes this before it ends a host that has used up its processor time. */
-export const CPU_MARK = 'matih-host: processor time over the limit:';
-
-/** Passed to a host on its command line, as JSON. */
+/** Given to a host with its first request. */
 export interface HostSettings {
   parentPid: number;
   /** Resident memory of the whole host process. */

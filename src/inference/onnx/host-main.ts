@@ -2,30 +2,30 @@
  * Entry point of an inference host: a process that loads models and runs them, one request at a time, and may be killed
  * at any moment.
  */
+import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
+import { serveParent } from '../../child-task/serve-parent.js';
 import { InvalidFile, inspectOnnxFile, type OnnxFileLimits } from '../onnx-file.js';
 import { readClassLabels } from './format/class-labels.js';
 import type { HostSettings } from './host-limits.js';
 import { HostModel, UnusableModel } from './host-model.js';
 import {
-  encodeFrame,
-  FrameReader,
   type Frame,
+  HOST_WIRE,
   type HostErrorCode,
   type HostReply,
   type HostRequest,
+  type Outgoing,
   type OutgoingTensor,
 } from './wire.js';
 
-const CHANNEL_FD = 3;
 const OUT_OF_MEMORY =
   /bad_alloc|failed to allocate|out of memory|allocation failed|invalid array length|array buffer allocation/i;
 
-const settings = JSON.parse(process.argv[2]!) as HostSettings;
+/** As the first request gives them. */
+let settings: HostSettings;
 const models = new Map<string, { model: HostModel; bytes: number }>();
-const channel = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
 
 class HostError extends Error {
   constructor(
@@ -36,13 +36,12 @@ class HostError extends Error {
   }
 }
 
-function toReply(id: number, kind: HostRequest['kind'], error: unknown): HostReply {
+function toReply(kind: HostRequest['kind'], error: unknown): HostReply {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof InvalidFile) return { id, kind: 'error', code: 'INVALID_MODEL', message, ...error.details };
-  if (error instanceof HostError) return { id, kind: 'error', code: error.code, message };
-  if (OUT_OF_MEMORY.test(message)) return { id, kind: 'error', code: 'RESOURCE_EXHAUSTED', message };
+  if (error instanceof InvalidFile) return { kind: 'error', code: 'INVALID_MODEL', message, ...error.details };
+  if (error instanceof HostError) return { kind: 'error', code: error.code, message };
+  if (OUT_OF_MEMORY.test(message)) return { kind: 'error', code: 'RESOURCE_EXHAUSTED', message };
   return {
-    id,
     kind: 'error',
     code: error instanceof UnusableModel || kind === 'load' || kind === 'inspect' ? 'INVALID_MODEL' : 'INVALID_TENSOR',
     message,
@@ -62,11 +61,11 @@ async function makeRoom(neededBytes: number): Promise<string[]> {
   return evicted;
 }
 
-function inspect(id: number, bytes: Uint8Array, limits: OnnxFileLimits): HostReply {
-  return { id, kind: 'inspected', facts: inspectOnnxFile(bytes, limits), classes: readClassLabels(bytes) };
+function inspect(bytes: Uint8Array, limits: OnnxFileLimits): HostReply {
+  return { kind: 'inspected', facts: inspectOnnxFile(bytes, limits), classes: readClassLabels(bytes) };
 }
 
-async function load(id: number, modelId: string, path: string): Promise<HostReply> {
+async function load(modelId: string, path: string): Promise<HostReply> {
   let entry = models.get(modelId);
   const evicted: string[] = [];
   if (!entry) {
@@ -78,7 +77,7 @@ async function load(id: number, modelId: string, path: string): Promise<HostRepl
     models.set(modelId, entry);
   }
   const { signature, batchable, slowestRunMs } = entry.model;
-  return { id, kind: 'loaded', signature, batchable, slowestRunMs, evicted };
+  return { kind: 'loaded', signature, batchable, slowestRunMs, evicted };
 }
 
 async function run(modelId: string, frame: Frame<HostRequest>): Promise<OutgoingTensor[]> {
@@ -94,49 +93,50 @@ async function run(modelId: string, frame: Frame<HostRequest>): Promise<Outgoing
   return outputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] }));
 }
 
-async function handle(frame: Frame<HostRequest>): Promise<void> {
+/** Resolves when the host is watched. */
+async function start(chosen: HostSettings): Promise<void> {
+  settings = chosen;
+  const watchdog = new Worker(new URL('./host-watchdog.js', import.meta.url), {
+    workerData: settings,
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
+  });
+  await once(watchdog, 'online');
+}
+
+async function handle(frame: Frame<HostRequest>): Promise<Outgoing<HostReply>> {
   const { header } = frame;
+  if (header.kind === 'start') {
+    await start(header.settings);
+    return { header: { kind: 'done' }, tensors: [] };
+  }
   let outputs: OutgoingTensor[] = [];
   let reply: HostReply;
   try {
     switch (header.kind) {
       case 'inspect':
-        reply = inspect(header.id, readFileSync(header.path), header.limits);
+        reply = inspect(readFileSync(header.path), header.limits);
         break;
       case 'load':
-        reply = await load(header.id, header.modelId, header.path);
+        reply = await load(header.modelId, header.path);
         break;
       case 'unload':
         await models.get(header.modelId)?.model.close();
         models.delete(header.modelId);
-        reply = { id: header.id, kind: 'done' };
+        reply = { kind: 'done' };
         break;
       case 'run':
         outputs = await run(header.modelId, frame);
-        reply = { id: header.id, kind: 'result' };
+        reply = { kind: 'result' };
         break;
     }
   } catch (error) {
-    reply = toReply(header.id, header.kind, error);
+    reply = toReply(header.kind, error);
   }
-  channel.write(encodeFrame(reply, outputs));
+  return { header: reply, tensors: outputs };
 }
 
 // Signals to the whole process group are for the service: it drains, then ends its hosts.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 
-const watchdog = new Worker(new URL('./host-watchdog.js', import.meta.url), {
-  workerData: settings,
-  resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 },
-});
-watchdog.on('online', () => {
-  let queue: Promise<void> = Promise.resolve();
-  const reader = new FrameReader<HostRequest>(settings.maxFrameBytes, (frame) => {
-    queue = queue.then(() => handle(frame));
-  });
-  channel.on('data', (chunk: Buffer) => reader.push(chunk));
-  channel.on('close', () => process.exit(0));
-  channel.on('error', () => process.exit(0));
-  channel.write(encodeFrame({ id: 0, kind: 'ready' }));
-});
+serveParent<Frame<HostRequest>, never, Outgoing<HostReply>>(handle, HOST_WIRE);

@@ -2,14 +2,14 @@
  * One inference host, as the service sees it: a child process with an empty environment. It handles one request at a
  * time.
  */
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { CPU_MARK, MEMORY_MARK, type HostSettings } from './host-limits.js';
-import { encodeFrame, FrameReader, type Frame, type HostReply, type HostRequest, type OutgoingTensor } from './wire.js';
+import { z } from 'zod';
+import { type ChildProgram, ChildTask, CODE_FOLDER } from '../../child-task/child-task.js';
+import type { HostSettings } from './host-limits.js';
+import { type Frame, HOST_WIRE, type HostReply, type HostRequest, type Outgoing, type OutgoingTensor } from './wire.js';
 
 export interface HostProcessOptions extends Omit<HostSettings, 'parentPid'> {
   /** An existing, empty folder. */
@@ -22,55 +22,37 @@ export interface HostProcessOptions extends Omit<HostSettings, 'parentPid'> {
   hardened: boolean;
 }
 
-type HostLossReason = 'TIMEOUT' | 'CPU' | 'MEMORY' | 'CRASH' | 'CLOSED';
+const HOST_PROGRAM: ChildProgram<Outgoing<HostRequest>, never, Frame<HostReply>> = {
+  name: 'inference',
+  entry: 'inference/onnx/host-main.js',
+  report: z.never(),
+  result: z.custom<Frame<HostReply>>((value) => isReply(value)),
+  wire: HOST_WIRE,
+};
 
-/** The host ended before it answered. */
-export class HostLost extends Error {
-  constructor(
-    readonly reason: HostLossReason,
-    detail: string,
-  ) {
-    super(detail);
-  }
+const REPLIES: readonly unknown[] = ['loaded', 'inspected', 'done', 'result', 'error'];
+
+function isReply(value: unknown): boolean {
+  const { header } = value as Frame<Partial<HostReply> | null>;
+  return REPLIES.includes(header?.kind);
 }
 
-type RequestBody = HostRequest extends infer Request
-  ? Request extends HostRequest
-    ? Omit<Request, 'id'>
-    : never
-  : never;
-
-interface Waiting {
-  id: number;
-  resolve(frame: Frame<HostReply>): void;
-  reject(error: Error): void;
-  timer: NodeJS.Timeout;
-}
-
-const KIBIBYTE = 1024;
+/**
+ * After this time without a sign of life a host is ended and replaced. Its watchdog wakes several times in it, even
+ * while a run waits. Where the system does not show that, only the time limits of requests hold.
+ */
+const SILENCE_MS = process.platform === 'linux' ? 2_000 : Number.POSITIVE_INFINITY;
+const MEBIBYTE = 1024 ** 2;
 /**
  * Private writable memory that Node.js 24 maps at its start and hardly uses: 1.09 GiB, nearly all reserved for compiled
  * JavaScript, or 0.06 GiB without a compiler. The data limit counts it.
  */
-const NODE_DATA_BYTES = 1280 * KIBIBYTE ** 2;
-const JITLESS_NODE_DATA_BYTES = 192 * KIBIBYTE ** 2;
+const NODE_DATA_BYTES = 1280 * MEBIBYTE;
+const JITLESS_NODE_DATA_BYTES = 192 * MEBIBYTE;
 const MAX_OPEN_FILES = 64;
-const STDERR_KEPT_CHARS = 2000;
-const HEAP_EXHAUSTED = /heap out of memory|Fatal process out of memory|bad_alloc|failed to reserve/i;
 
-/**
- * Limits that the shell sets before it becomes the host: data segment (a single huge allocation fails at once), no
- * written files, no core dump. When the system has too little memory, it ends a host first.
- */
-const SHELL_LIMITS =
-  'echo 1000 2>/dev/null >/proc/self/oom_score_adj; ulimit -c 0; ulimit -f 0; ulimit -n "$1"; ulimit -d "$2" ' +
-  '2>/dev/null; shift 2; exec "$@"';
-
-/** Under a test runner this file is the TypeScript source; a host always runs the compiled one. */
-function entryPath(): string {
-  const relative = import.meta.url.endsWith('.ts') ? '../../../dist/inference/onnx/host-main.js' : './host-main.js';
-  return fileURLToPath(new URL(relative, import.meta.url));
-}
+/** A process that was stopped ignores any other signal. */
+const LOOK = { timeout: 2_000, killSignal: 'SIGKILL' } as const;
 
 let networkIsolation: string[] | undefined;
 
@@ -88,7 +70,7 @@ function networkIsolationCommand(): string[] {
       ? []
       : (candidates.find(([command, ...args]) => {
           try {
-            execFileSync(command!, [...args, 'true'], { stdio: 'ignore', timeout: 2000 });
+            execFileSync(command!, [...args, 'true'], { stdio: 'ignore', ...LOOK });
             return true;
           } catch {
             return false;
@@ -105,7 +87,7 @@ function needsLocale(): boolean {
   lacksEnglish ??=
     process.platform === 'linux' &&
     existsSync(UNICODE_LOCALE) &&
-    !/^en_US\.utf-?8$/im.test(spawnSync('locale', ['-a'], { encoding: 'utf8', timeout: 2000 }).stdout ?? '');
+    !/^en_US\.utf-?8$/im.test(spawnSync('locale', ['-a'], { encoding: 'utf8', ...LOOK }).stdout ?? '');
   return lacksEnglish;
 }
 
@@ -127,7 +109,7 @@ function nodeFlags({ hardened, cwd }: HostProcessOptions): string[] {
   if (!hardened) return ['--no-warnings'];
   const readable = [
     cwd,
-    dirname(dirname(dirname(entryPath()))),
+    CODE_FOLDER,
     dirname(dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'))),
   ];
   return [
@@ -140,118 +122,67 @@ function nodeFlags({ hardened, cwd }: HostProcessOptions): string[] {
   ];
 }
 
-function commandLine(options: HostProcessOptions): string[] {
-  const { maxResidentBytes, maxCpuMs, maxLoadedModels, maxLoadedBytes, maxFrameBytes } = options;
-  const settings: HostSettings = {
-    parentPid: process.pid,
-    maxResidentBytes,
-    maxCpuMs,
-    maxLoadedModels,
-    maxLoadedBytes,
-    maxFrameBytes,
-  };
-  const node = [process.execPath, ...nodeFlags(options), entryPath(), JSON.stringify(settings)];
-  if (process.platform === 'win32') return node;
-  const isolation = options.hardened ? networkIsolationCommand() : [];
-  const dataKibibytes = Math.ceil(
-    (maxResidentBytes + (options.hardened ? JITLESS_NODE_DATA_BYTES : NODE_DATA_BYTES)) / KIBIBYTE,
-  );
-  return [...isolation, '/bin/sh', '-c', SHELL_LIMITS, 'sh', String(MAX_OPEN_FILES), String(dataKibibytes), ...node];
-}
-
 export class HostProcess {
-  /** Rejects with HostLost when the host does not start. */
+  /** Rejects when the host does not come up, mostly with ChildLost. */
   readonly ready: Promise<void>;
   readonly exited: Promise<void>;
-  private readonly child: ChildProcess;
-  private readonly channel: Socket;
-  private waiting: Waiting | undefined;
-  private lastId = 0;
-  private stderr = '';
-  private killedFor: HostLossReason | undefined;
-  private lost: HostLost | undefined;
+  private readonly task: ChildTask<Outgoing<HostRequest>, never, Frame<HostReply>>;
 
   constructor(options: HostProcessOptions) {
-    const [command, ...args] = commandLine(options);
-    this.child = spawn(command!, args, {
-      cwd: options.cwd,
-      env: environment(options.cwd),
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    const { cwd, hardened, startTimeoutMs, ...limits } = options;
+    const { maxResidentBytes, maxCpuMs, maxLoadedModels, maxLoadedBytes, maxFrameBytes } = limits;
+    this.task = new ChildTask(HOST_PROGRAM, {
+      cwd,
+      env: environment(cwd),
+      nodeOptions: nodeFlags(options),
+      wrapper: hardened ? networkIsolationCommand() : [],
+      // A single huge allocation fails at once; the watchdog in the host sees the rest.
+      limits: {
+        silenceMs: SILENCE_MS,
+        dataBytes: maxResidentBytes + (hardened ? JITLESS_NODE_DATA_BYTES : NODE_DATA_BYTES),
+        fileBytes: 0,
+        openFiles: MAX_OPEN_FILES,
+      },
+      maxMessageBytes: maxFrameBytes,
+      isFirstVictim: true,
+      staysInGroup: true,
     });
-    this.channel = this.child.stdio[3] as Socket;
-    this.child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr = (this.stderr + text).slice(-STDERR_KEPT_CHARS);
-    });
-    // An error here means that the host has ended, which 'close' reports.
-    this.channel.on('error', () => undefined);
-    const reader = new FrameReader<HostReply>(options.maxFrameBytes, (frame) => this.answer(frame));
-    this.channel.on('data', (chunk: Buffer) => {
-      try {
-        reader.push(chunk);
-      } catch {
-        this.kill('CRASH');
-      }
-    });
-    this.exited = new Promise((resolve) => {
-      this.child.once('error', (error) => this.onEnd(`could not start: ${error.message}`, resolve));
-      this.child.once('close', (code, signal) => this.onEnd(`ended with ${signal ?? `code ${code}`}`, resolve));
-    });
-    this.ready = new Promise<void>((resolve, reject) => {
-      this.expect(0, options.startTimeoutMs, () => resolve(), reject);
-    });
+    this.exited = this.task.closed;
+    const settings: HostSettings = {
+      parentPid: process.pid,
+      maxResidentBytes,
+      maxCpuMs,
+      maxLoadedModels,
+      maxLoadedBytes,
+      maxFrameBytes,
+    };
+    this.ready = this.start(settings, startTimeoutMs);
     // The owner learns of a loss by `exited` as well.
     this.ready.catch(() => undefined);
   }
 
   get pid(): number | undefined {
-    return this.child.pid;
+    return this.task.pid;
   }
 
   /**
-   * Sends a request to the host and kills it after `timeoutMs`. One request at a time. Rejects with HostLost when the
-   * host ends before it answers.
+   * Asks the host; past `timeoutMs` it is killed. One request at a time.
+   * Rejects with ChildLost when the host ends before it answered.
    */
-  request(body: RequestBody, tensors: readonly OutgoingTensor[], timeoutMs: number): Promise<Frame<HostReply>> {
-    if (this.lost) return Promise.reject(this.lost);
-    const id = ++this.lastId;
-    return new Promise((resolve, reject) => {
-      this.expect(id, timeoutMs, resolve, reject);
-      this.channel.write(encodeFrame({ ...body, id }, tensors));
-    });
+  request(header: HostRequest, tensors: readonly OutgoingTensor[], timeoutMs: number): Promise<Frame<HostReply>> {
+    return this.task.ask({ header, tensors }, { timeLimitMs: timeoutMs });
   }
 
-  kill(reason: HostLossReason = 'CLOSED'): void {
-    this.killedFor ??= reason;
-    this.child.kill('SIGKILL');
+  kill(): void {
+    this.task.kill();
   }
 
-  private expect(id: number, timeoutMs: number, resolve: Waiting['resolve'], reject: Waiting['reject']): void {
-    if (this.waiting) throw new Error('An inference host is asked one thing at a time.');
-    this.waiting = { id, resolve, reject, timer: setTimeout(() => this.kill('TIMEOUT'), timeoutMs) };
-  }
-
-  private answer(frame: Frame<HostReply>): void {
-    const { waiting } = this;
-    // An answer that arrives after the kill does not count.
-    if (!waiting || waiting.id !== frame.header.id || this.killedFor) return;
-    clearTimeout(waiting.timer);
-    this.waiting = undefined;
-    waiting.resolve(frame);
-  }
-
-  private onEnd(what: string, resolve: () => void): void {
-    const outOfMemory = this.stderr.includes(MEMORY_MARK) || HEAP_EXHAUSTED.test(this.stderr);
-    const outOfTime = this.stderr.includes(CPU_MARK);
-    const reason = outOfMemory ? 'MEMORY' : outOfTime ? 'CPU' : (this.killedFor ?? 'CRASH');
-    const lines = this.stderr.trim().split('\n');
-    const telling = lines.find((line) => line.includes('Error')) ?? lines.at(-1);
-    this.lost ??= new HostLost(reason, telling ? `${what}: ${telling}` : what);
-    if (this.waiting) {
-      clearTimeout(this.waiting.timer);
-      this.waiting.reject(this.lost);
-      this.waiting = undefined;
+  private async start(settings: HostSettings, timeoutMs: number): Promise<void> {
+    try {
+      await this.request({ kind: 'start', settings }, [], timeoutMs);
+    } catch (error) {
+      this.kill();
+      throw error;
     }
-    this.channel.destroy();
-    resolve();
   }
 }

@@ -1,6 +1,8 @@
-/** A place for one host: starts it, starts it again when it ends, and knows which models it has loaded. */
+/** A place for one host: starts it, starts it again when it ends, and knows which models it holds. */
+import { ChildLost } from '../../child-task/child-task.js';
 import { HostProcess, type HostProcessOptions } from './host-process.js';
 
+const MOST_SILENT_STARTS = 3;
 const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 5000;
 
@@ -13,7 +15,7 @@ export class HostSlot {
   busy = false;
   restarts = 0;
   /** Why the last start failed; undefined after a success. */
-  startFailure: string | undefined;
+  startFailure: Error | undefined;
   private failedStarts = 0;
   private closed = false;
   private retry: NodeJS.Timeout | undefined;
@@ -56,7 +58,10 @@ export class HostSlot {
       },
       (error: Error) => {
         this.failedStarts += 1;
-        this.startFailure = error.message;
+        // A process that was stopped is started again; only one that cannot start is a failure.
+        const wasStopped = error instanceof ChildLost && error.reason === 'SILENCE';
+        if (wasStopped && this.failedStarts < MOST_SILENT_STARTS) return;
+        this.startFailure = error;
         this.onStartFailure();
       },
     );

@@ -4,7 +4,8 @@
  */
 import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
-import { CPU_MARK, type HostSettings, MEMORY_MARK } from './host-limits.js';
+import { WATCHED_LIMIT } from '../../child-task/limited-process.js';
+import type { HostSettings } from './host-limits.js';
 
 const CHECK_EVERY_MS = 50;
 const STDERR = 2;
@@ -19,9 +20,9 @@ function end(why: string): void {
 setInterval(() => {
   if (process.ppid !== parentPid) process.kill(process.pid, 'SIGKILL');
   const residentBytes = process.memoryUsage.rss();
-  if (residentBytes > maxResidentBytes) end(`${MEMORY_MARK} ${residentBytes} of ${maxResidentBytes} bytes`);
+  if (residentBytes > maxResidentBytes) end(`${WATCHED_LIMIT.memory}: ${residentBytes} of ${maxResidentBytes} bytes`);
   if (maxCpuMs === null) return;
   const { user, system } = process.cpuUsage();
   const usedMs = (user + system) / 1000;
-  if (usedMs > maxCpuMs) end(`${CPU_MARK} ${usedMs} of ${maxCpuMs} ms`);
+  if (usedMs > maxCpuMs) end(`${WATCHED_LIMIT.cpu}: ${usedMs} of ${maxCpuMs} ms`);
 }, CHECK_EVERY_MS);

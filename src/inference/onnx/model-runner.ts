@@ -1,4 +1,5 @@
-/** Runs the waiting requests of a model on one host, and handles failures there. */
+/** Runs what waits for a model on one host, and deals with what can go wrong there. */
+import { ChildLost } from '../../child-task/child-task.js';
 import { type AppError, ErrorCode } from '../../errors.js';
 import { hasRows, join, sliceRows } from './batch.js';
 import { fromLoss, fromReply } from './engine-errors.js';
@@ -106,7 +107,9 @@ export class ModelRunner {
         else batch[0]!.reject(error);
       }
     } catch (cause) {
-      this.lost(model, batch, rows, fromLoss(cause, `answer within ${batch[0]!.deadlineMs} ms`));
+      // A process that was stopped is nobody's fault: another one runs the requests that have time left.
+      if (cause instanceof ChildLost && cause.reason === 'SILENCE') this.retry(model, batch);
+      else this.lost(model, batch, rows, fromLoss(cause, `answer within ${batch[0]!.deadlineMs} ms`));
     } finally {
       this.running.delete(batch);
     }
@@ -147,6 +150,10 @@ export class ModelRunner {
       only!.reject(error);
       model.failed(performance.now());
     }
+  }
+
+  private retry(model: ServedModel, batch: Pending[]): void {
+    for (const pending of batch) if (!pending.settled) model.enqueue(pending);
   }
 
   private retryAlone(model: ServedModel, batch: Pending[]): boolean {

@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
+import { ChildLost } from '../../child-task/child-task.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Signature, Tensor } from '../../modules/model-contract/index.js';
 import type { InferenceEngine, InferOptions, InferResult, ModelSource } from '../port.js';
 import { concatRows, innerShapeKey, inSignatureOrder, sliceRows, wireBytes } from './batch.js';
 import { deadlineExceeded, engineClosed, noHost, notLoaded, queueFull, requestTooLarge } from './engine-errors.js';
 import { DEFAULT_ENGINE_OPTIONS, type OnnxEngineOptions, type OnnxEngineStats } from './engine-options.js';
-import { HostLost, type HostProcess } from './host-process.js';
+import type { HostProcess } from './host-process.js';
 import { HostSlot } from './host-slot.js';
 import { ModelRunner } from './model-runner.js';
 import { ServedModel, type Pending, type PendingAnswer } from './served-model.js';
@@ -272,8 +273,8 @@ export class OnnxEngine implements InferenceEngine {
       }
       await task(host);
     } catch (error) {
-      // The host was lost before the task began; the task is still waiting.
-      if (!(error instanceof HostLost)) throw error;
+      // Lost before the task began, which is still to be done then.
+      if (!(error instanceof ChildLost)) throw error;
     } finally {
       slot.busy = false;
       this.planDispatch();

@@ -1,25 +1,29 @@
 /**
- * Frames between the service and its inference hosts, over one stream: u32 body length, u32 header length, then the
- * body: JSON header, zero bytes up to a multiple of 8, and each tensor's elements with the same padding. Little-endian.
- * Numeric tensors are raw bytes, BYTES are a JSON array. Nothing in a frame is ever executed.
+ * Messages between the service and its inference hosts, as frames over one stream:
+ * u32 body length, u32 header length, then the body: JSON header, zero bytes up to a multiple of 8, and each tensor's
+ * elements, padded alike. Little-endian. Numeric tensors travel as raw bytes, BYTES as a JSON array. Nothing of a frame
+ * is ever evaluated or revived.
  */
+import type { MessageReader, Wire } from '../../child-task/frames.js';
+import type { FromChild, ToChild } from '../../child-task/messages.js';
 import type { Datatype, Signature, Tensor, TensorData } from '../../modules/model-contract/index.js';
 import type { OnnxFileFacts, OnnxFileLimits } from '../onnx-file.js';
+import type { HostSettings } from './host-limits.js';
 
 /** A request of the service to a host. */
 export type HostRequest =
-  | { id: number; kind: 'inspect'; path: string; limits: OnnxFileLimits }
-  | { id: number; kind: 'load'; modelId: string; path: string }
-  | { id: number; kind: 'unload'; modelId: string }
-  | { id: number; kind: 'run'; modelId: string };
+  /** Comes first. */
+  | { kind: 'start'; settings: HostSettings }
+  | { kind: 'inspect'; path: string; limits: OnnxFileLimits }
+  | { kind: 'load'; modelId: string; path: string }
+  | { kind: 'unload'; modelId: string }
+  | { kind: 'run'; modelId: string };
 
 export type HostErrorCode = 'INVALID_MODEL' | 'INVALID_TENSOR' | 'RESOURCE_EXHAUSTED' | 'NOT_FOUND';
 
-/** An answer of a host. `ready` is sent once, without a request, with id 0. */
+/** What a host answers. */
 export type HostReply =
-  | { id: number; kind: 'ready' }
   | {
-      id: number;
       kind: 'loaded';
       signature: Signature;
       /** Requests may be joined along the first dimension without changing any row's answer. */
@@ -30,22 +34,27 @@ export type HostReply =
       evicted: string[];
     }
   | {
-      id: number;
       kind: 'inspected';
       facts: OnnxFileFacts;
       /** The classes that the graph names, in the order of the probabilities. */
       classes: string[] | null;
     }
-  | { id: number; kind: 'done' }
-  | { id: number; kind: 'result' }
-  | { id: number; kind: 'error'; code: HostErrorCode; message: string; expected?: string; got?: string };
+  | { kind: 'done' }
+  | { kind: 'result' }
+  | { kind: 'error'; code: HostErrorCode; message: string; expected?: string; got?: string };
 
 export interface Frame<Header> {
   header: Header;
   tensors: Tensor[];
 }
 
-/** A tensor to send, in parts that are joined while they are sent. */
+/** A frame to send. */
+export interface Outgoing<Header> {
+  header: Header;
+  tensors: readonly OutgoingTensor[];
+}
+
+/** A tensor to send, its elements in parts that are joined on the way. */
 export interface OutgoingTensor {
   name: string;
   datatype: Datatype;
@@ -58,6 +67,12 @@ interface TensorHeader {
   datatype: Datatype;
   shape: number[];
   byteLength: number;
+}
+
+/** A message without its tensors, and with them on the way. */
+interface MessageHead {
+  message: ToChild | FromChild;
+  tensors: TensorHeader[];
 }
 
 const PREFIX_BYTES = 8;
@@ -73,8 +88,8 @@ function payload(tensor: OutgoingTensor): Uint8Array[] {
   return (tensor.parts as Exclude<TensorData, string[]>[]).map(bytesOf);
 }
 
-/** One complete frame. */
-export function encodeFrame(header: HostRequest | HostReply, tensors: readonly OutgoingTensor[] = []): Buffer {
+/** One frame, ready to write. */
+function encodeFrame(message: ToChild | FromChild, tensors: readonly OutgoingTensor[]): Buffer {
   const payloads = tensors.map(payload);
   const byteLengths = payloads.map((parts) => parts.reduce((sum, part) => sum + part.byteLength, 0));
   const tensorHeaders: TensorHeader[] = tensors.map(({ name, datatype, shape }, index) => ({
@@ -83,7 +98,7 @@ export function encodeFrame(header: HostRequest | HostReply, tensors: readonly O
     shape,
     byteLength: byteLengths[index]!,
   }));
-  const head = Buffer.from(JSON.stringify({ header, tensors: tensorHeaders }));
+  const head = Buffer.from(JSON.stringify({ message, tensors: tensorHeaders } satisfies MessageHead));
   const bodyBytes = byteLengths.reduce((sum, bytes) => sum + padded(bytes), padded(head.byteLength));
   const frame = Buffer.allocUnsafe(PREFIX_BYTES + bodyBytes);
   frame.writeUInt32LE(bodyBytes, 0);
@@ -123,34 +138,30 @@ function view(datatype: Datatype, body: ArrayBuffer, offset: number, byteLength:
   }
 }
 
-function decodeBody<Header>(body: ArrayBuffer, headBytes: number): Frame<Header> {
-  const head = JSON.parse(Buffer.from(body, 0, headBytes).toString('utf8')) as {
-    header: Header;
-    tensors: TensorHeader[];
-  };
+function decodeBody(body: ArrayBuffer, headBytes: number): unknown {
+  const head = JSON.parse(Buffer.from(body, 0, headBytes).toString('utf8')) as MessageHead;
   let offset = padded(headBytes);
   const tensors = head.tensors.map(({ name, datatype, shape, byteLength }) => {
     const data = view(datatype, body, offset, byteLength);
     offset += padded(byteLength);
     return { name, datatype, shape, data };
   });
-  return { header: head.header, tensors };
+  const { message } = head;
+  if (message.kind === 'ask') return { ...message, request: { header: message.request, tensors } };
+  return message.kind === 'done' ? { ...message, result: { header: message.result, tensors } } : message;
 }
 
-/** Divides a stream into frames. Elements are views into the frame's own buffer. */
-export class FrameReader<Header> {
+/** Cuts a stream into frames. Elements are views into the frame's own buffer. */
+class FrameReader implements MessageReader {
   private readonly prefix = Buffer.alloc(PREFIX_BYTES);
   private prefixFilled = 0;
   private body: Uint8Array<ArrayBuffer> | undefined;
   private bodyFilled = 0;
 
-  constructor(
-    private readonly maxFrameBytes: number,
-    private readonly onFrame: (frame: Frame<Header>) => void,
-  ) {}
+  constructor(private readonly maxFrameBytes: number) {}
 
-  /** Throws for a frame above the limit or one that cannot be read; the stream cannot be used after that. */
-  push(chunk: Buffer): void {
+  push(chunk: Buffer): unknown[] {
+    const messages: unknown[] = [];
     let at = 0;
     while (at < chunk.length) {
       if (!this.body) {
@@ -158,7 +169,7 @@ export class FrameReader<Header> {
         chunk.copy(this.prefix, this.prefixFilled, at, at + taken);
         this.prefixFilled += taken;
         at += taken;
-        if (this.prefixFilled < PREFIX_BYTES) return;
+        if (this.prefixFilled < PREFIX_BYTES) return messages;
         const bodyBytes = this.prefix.readUInt32LE(0);
         if (bodyBytes > this.maxFrameBytes)
           throw new RangeError(`a frame of ${bodyBytes} bytes, where ${this.maxFrameBytes} are allowed`);
@@ -169,11 +180,26 @@ export class FrameReader<Header> {
       this.body.set(chunk.subarray(at, at + taken), this.bodyFilled);
       this.bodyFilled += taken;
       at += taken;
-      if (this.bodyFilled < this.body.length) return;
+      if (this.bodyFilled < this.body.length) return messages;
       const body = this.body;
       this.body = undefined;
       this.prefixFilled = 0;
-      this.onFrame(decodeBody<Header>(body.buffer, this.prefix.readUInt32LE(4)));
+      messages.push(decodeBody(body.buffer, this.prefix.readUInt32LE(4)));
     }
+    return messages;
   }
 }
+
+/** Requests and results are `Outgoing` frames where they are sent, and `Frame`s where they arrive. */
+export const HOST_WIRE: Wire = {
+  encode(message) {
+    if (message.kind === 'ask') {
+      const { header, tensors } = message.request as Outgoing<HostRequest>;
+      return encodeFrame({ kind: 'ask', request: header }, tensors);
+    }
+    if (message.kind !== 'done') return encodeFrame(message, []);
+    const { header, tensors } = message.result as Outgoing<HostReply>;
+    return encodeFrame({ kind: 'done', result: header }, tensors);
+  },
+  reader: (maxBytes) => new FrameReader(maxBytes),
+};
