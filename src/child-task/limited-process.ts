@@ -70,6 +70,8 @@ const MAX_COMPLAINT_BYTES = 16 * 1024 ** 2;
 const LOOKS_PER_SILENCE = 5;
 const MAX_LOOK_INTERVAL_MS = 500;
 const MIN_LOOK_INTERVAL_MS = 50;
+/** When its time is up; longer than the pause between two beats. */
+const LATE_SILENCE_MS = 1_000;
 const KIBIBYTE = 1024;
 const FILE_BLOCK_BYTES = 512;
 /** Time to end by itself after its processor time is used up, before it is killed. */
@@ -126,7 +128,7 @@ export class LimitedProcess {
   readonly channel: Socket | null;
   /** Set by the reader while it does not read, because a message counts as a sign of life. */
   isUnheard = false;
-  /** Is ended at the next look. */
+  /** Its time is up: it is ended as soon as it is known whether it stands still. */
   isLate = false;
   private readonly child: ChildProcess;
   private readonly looks: NodeJS.Timeout;
@@ -188,11 +190,10 @@ export class LimitedProcess {
     this.killGroup();
   }
 
-  /** Ends it for its time; at the next look when only that tells whether it stands still, which is then the reason. */
+  /** Ends it for its time; a little later where only that tells whether it stands still, which is then the reason. */
   killLate(): void {
     const { ms, isKnown } = this.spent();
-    if (this.silentLooks > 0) this.kill('SILENCE');
-    else if (!isKnown || this.hasSpoken || ms !== this.lastMs) this.kill('TIME');
+    if (!isKnown || this.hasSpoken || (ms !== this.lastMs && this.silentLooks === 0)) this.kill('TIME');
     else this.isLate = true;
   }
 
@@ -237,8 +238,9 @@ export class LimitedProcess {
     this.hasSpoken = false;
     this.lastMs = ms;
     this.silentLooks = lives ? 0 : this.silentLooks + 1;
-    if (this.isLate) return this.kill(lives ? 'TIME' : 'SILENCE');
-    if (this.silentLooks * this.lookIntervalMs >= limits.silenceMs) this.kill('SILENCE');
+    if (this.isLate && lives) return this.kill('TIME');
+    const silenceMs = this.isLate ? Math.min(LATE_SILENCE_MS, limits.silenceMs) : limits.silenceMs;
+    if (this.silentLooks * this.lookIntervalMs >= silenceMs) this.kill('SILENCE');
   }
 
   private processes(pid: number): number[] {
