@@ -19,7 +19,7 @@ export interface ChildProgram<Request, Report, Result> {
   result: z.ZodType<Result>;
   /** `V8_WIRE` when absent. */
   wire?: Wire;
-  /** Carries the type alone. */
+  /** Never set; it only carries the type. */
   request?: Request;
 }
 
@@ -30,9 +30,9 @@ export interface ChildOptions extends Pick<LimitedProcessOptions, 'wrapper' | 'i
   env?: NodeJS.ProcessEnv;
   /** Limit of the JavaScript heap, in MiB. */
   maxHeapMib?: number;
-  /** More options of Node.js. */
+  /** Additional options of Node.js. */
   nodeOptions?: readonly string[];
-  /** Of one message from the process. */
+  /** Limit of one message from the process. */
   maxMessageBytes?: number;
 }
 
@@ -67,7 +67,7 @@ interface Asked<Report, Result> {
 
 const MAX_MESSAGE_BYTES = 256 * 1024 ** 2;
 
-/** The compiled code, wherever this module runs from: dist, or src under a test runner. */
+/** The folder of the compiled code, when this module runs from dist and also when it runs from src under a test runner. */
 export const CODE_FOLDER = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : '../', import.meta.url),
 );
@@ -149,7 +149,7 @@ export class ChildTask<Request, Report, Result> {
   }
 
   private tell(message: ToChild): void {
-    // A process that has just died cannot receive messages: its end is reported instead.
+    // A process that has just ended cannot receive messages: its end is reported instead.
     if (this.process.channel!.writable) this.process.channel!.write(this.wire.encode(message));
   }
 

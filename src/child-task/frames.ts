@@ -8,7 +8,7 @@ export interface Wire {
 }
 
 export interface MessageReader {
-  /** The messages that are whole now. Throws when the stream holds something else, or one that is too large. */
+  /** The messages that are complete now. Throws when the stream contains something else, or a message that is too large. */
   push(chunk: Buffer): unknown[];
 }
 
@@ -29,7 +29,7 @@ function encodeFrame(value: unknown): Buffer {
   return frame;
 }
 
-/** Puts frames together again from the chunks of a stream. */
+/** Reads frames from the chunks of a stream. */
 class FrameReader implements MessageReader {
   private chunks: Buffer[] = [];
   private size = 0;

@@ -36,7 +36,7 @@ export interface LimitedProcessOptions {
    * gives each session a share of the processors, so that a process in its own one waits longer on a busy machine.
    */
   staysInGroup?: boolean;
-  /** When the system lacks memory, it ends this process before the service. */
+  /** When the system has too little memory, it ends this process before the service. */
   isFirstVictim?: boolean;
 }
 
@@ -119,7 +119,7 @@ function endingWithParent(): readonly string[] {
 
 /**
  * A child process with its own environment and limits, and mostly a process group, which ends with it. It is ended when
- * it shows no sign of life, floods its standard error, or its parent is gone.
+ * it shows no sign of life, floods its standard error, or its parent has ended.
  */
 export class LimitedProcess {
   /** Never rejects. */
@@ -182,7 +182,7 @@ export class LimitedProcess {
     return this.endedFor !== undefined;
   }
 
-  /** Ends the process, and its whole group, at once. */
+  /** Ends the process and its whole process group at once. */
   kill(reason: EndReason = 'CLOSED', why = ''): void {
     if (this.isOver) return;
     this.complaint += why;
@@ -190,14 +190,14 @@ export class LimitedProcess {
     this.killGroup();
   }
 
-  /** Ends it for its time; a little later where only that tells whether it stands still, which is then the reason. */
+  /** Call when its time is up. Whether it stands still, which is then the reason, may be known only a little later. */
   killLate(): void {
     const { ms, isKnown } = this.spent();
     if (!isKnown || this.hasSpoken || (ms !== this.lastMs && this.silentLooks === 0)) this.kill('TIME');
     else this.isLate = true;
   }
 
-  /** A message came: the process lives. */
+  /** Call for each message: it is a sign of life. */
   heard(): void {
     this.hasSpoken = true;
   }
@@ -232,7 +232,7 @@ export class LimitedProcess {
       if (bytes > limits.residentBytes) return this.kill('MEMORY');
     }
     const { ms, isKnown } = this.spent(processes);
-    // Without exact figures a process that waits shows nothing: only its messages tell, where it sends any.
+    // Without exact figures, a waiting process shows no activity: only its messages are signs of life, if it sends any.
     const cannotTell = !isKnown && (!hasChannel || this.isUnheard);
     const lives = this.hasSpoken || cannotTell || ms !== this.lastMs;
     this.hasSpoken = false;

@@ -56,9 +56,9 @@ async function sizeOf(path: string, maxSizeBytes: number): Promise<number> {
   });
 }
 
-/** What the loss of the trying process says of the model. */
+/** The error for the loss of the process that tries the model. */
 function lossMeaning(loss: ChildLost, cpuMs: number, wallMs: number, limits: ModelCheckLimits): unknown {
-  // None of these is its fault.
+  // The model did not cause these.
   if (['START', 'SILENCE', 'CLOSED'].includes(loss.reason)) return explainLoss(loss, 'model check');
   return invalidModel(lossMessage(loss, cpuMs, wallMs, limits));
 }

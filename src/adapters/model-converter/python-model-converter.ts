@@ -25,7 +25,7 @@ const MAX_RESULT_BYTES = 1024 ** 2;
 const MAX_FILE_BYTES = 4 * 1024 ** 3;
 /** A process that was stopped ignores any other signal. */
 const LOOK = { timeout: 10_000, killSignal: 'SIGKILL' } as const;
-/** Of the system, read-only: libraries that an interpreter loads. */
+/** Folders of the system with libraries that an interpreter loads; read-only. */
 const SYSTEM_FOLDERS = ['/usr', '/lib', '/lib64', '/bin', '/etc/ld.so.cache', '/etc/ssl/openssl.cnf'];
 
 /**
@@ -79,7 +79,7 @@ export class PythonModelConverter implements ModelConverter {
     }
   }
 
-  /** Resolves when the process has ended, by itself or at a limit; its result may lack then. */
+  /** Returns when the process has ended, by itself or at a limit; it may have written no result. */
   private async run(folder: string, inside: string, signal: AbortSignal): Promise<ProcessEnd> {
     const { silenceMs, maxMemoryBytes } = this.options;
     const wrapper = await this.sandbox(folder);
@@ -97,7 +97,7 @@ export class PythonModelConverter implements ModelConverter {
     const end = await child.ended;
     signal.removeEventListener('abort', cancel);
     signal.throwIfAborted();
-    // The model is not to blame.
+    // The model did not cause these.
     if (end.reason === 'START' || end.reason === 'SILENCE')
       throw explainLoss(new ChildLost(end.reason, end.how, end.complaint), 'conversion');
     return end;

@@ -12,7 +12,7 @@ export function engineClosed(): AppError {
   return new AppError(ErrorCode.UNAVAILABLE, 'The inference engine is shutting down.');
 }
 
-/** No host comes up at all. */
+/** The error when no host can be started. */
 export function noHost(failure: Error): AppError {
   const message = 'No inference process can be started: ask who runs the service to look at its log.';
   return new AppError(ErrorCode.UNAVAILABLE, message, {}, { cause: failure });

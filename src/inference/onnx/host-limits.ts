@@ -1,4 +1,4 @@
-/** Given to a host with its first request. */
+/** Passed to a host with its first request. */
 export interface HostSettings {
   parentPid: number;
   /** Resident memory of the whole host process. */

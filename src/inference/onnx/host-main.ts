@@ -23,7 +23,7 @@ import {
 const OUT_OF_MEMORY =
   /bad_alloc|failed to allocate|out of memory|allocation failed|invalid array length|array buffer allocation/i;
 
-/** As the first request gives them. */
+/** Set by the first request. */
 let settings: HostSettings;
 const models = new Map<string, { model: HostModel; bytes: number }>();
 
@@ -93,7 +93,7 @@ async function run(modelId: string, frame: Frame<HostRequest>): Promise<Outgoing
   return outputs.map(({ name, datatype, shape, data }) => ({ name, datatype, shape, parts: [data] }));
 }
 
-/** Resolves when the host is watched. */
+/** Returns when the watchdog runs. */
 async function start(chosen: HostSettings): Promise<void> {
   settings = chosen;
   const watchdog = new Worker(new URL('./host-watchdog.js', import.meta.url), {

@@ -38,8 +38,8 @@ function isReply(value: unknown): boolean {
 }
 
 /**
- * After this time without a sign of life a host is ended and replaced. Its watchdog wakes several times in it, even
- * while a run waits. Where the system does not show that, only the time limits of requests hold.
+ * After this time without a sign of life a host is ended and replaced. Its watchdog thread is active many times in this
+ * time, also during a run. On systems that do not show this, only the time limits of requests apply.
  */
 const SILENCE_MS = process.platform === 'linux' ? 2_000 : Number.POSITIVE_INFINITY;
 const MEBIBYTE = 1024 ** 2;
@@ -123,7 +123,7 @@ function nodeFlags({ hardened, cwd }: HostProcessOptions): string[] {
 }
 
 export class HostProcess {
-  /** Rejects when the host does not come up, mostly with ChildLost. */
+  /** Rejects when the host does not start, usually with ChildLost. */
   readonly ready: Promise<void>;
   readonly exited: Promise<void>;
   private readonly task: ChildTask<Outgoing<HostRequest>, never, Frame<HostReply>>;
@@ -166,8 +166,8 @@ export class HostProcess {
   }
 
   /**
-   * Asks the host; past `timeoutMs` it is killed. One request at a time.
-   * Rejects with ChildLost when the host ends before it answered.
+   * Sends a request to the host and kills it after `timeoutMs`. One request at a time. Rejects with ChildLost when the
+   * host ends before it answers.
    */
   request(header: HostRequest, tensors: readonly OutgoingTensor[], timeoutMs: number): Promise<Frame<HostReply>> {
     return this.task.ask({ header, tensors }, { timeLimitMs: timeoutMs });

@@ -1,4 +1,4 @@
-/** A place for one host: starts it, starts it again when it ends, and knows which models it holds. */
+/** A place for one host: starts it, starts it again when it ends, and knows which models it has loaded. */
 import { ChildLost } from '../../child-task/child-task.js';
 import { HostProcess, type HostProcessOptions } from './host-process.js';
 

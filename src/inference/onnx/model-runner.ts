@@ -1,4 +1,4 @@
-/** Runs what waits for a model on one host, and deals with what can go wrong there. */
+/** Runs the waiting requests of a model on one host, and handles failures there. */
 import { ChildLost } from '../../child-task/child-task.js';
 import { type AppError, ErrorCode } from '../../errors.js';
 import { hasRows, join, sliceRows } from './batch.js';
@@ -107,7 +107,7 @@ export class ModelRunner {
         else batch[0]!.reject(error);
       }
     } catch (cause) {
-      // A process that was stopped is nobody's fault: another one runs the requests that have time left.
+      // No request caused this: another host runs those that have time left.
       if (cause instanceof ChildLost && cause.reason === 'SILENCE') this.retry(model, batch);
       else this.lost(model, batch, rows, fromLoss(cause, `answer within ${batch[0]!.deadlineMs} ms`));
     } finally {

@@ -273,7 +273,7 @@ export class OnnxEngine implements InferenceEngine {
       }
       await task(host);
     } catch (error) {
-      // Lost before the task began, which is still to be done then.
+      // The host was lost before the task began; the task is still waiting.
       if (!(error instanceof ChildLost)) throw error;
     } finally {
       slot.busy = false;

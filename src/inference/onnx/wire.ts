@@ -1,8 +1,7 @@
 /**
- * Messages between the service and its inference hosts, as frames over one stream:
- * u32 body length, u32 header length, then the body: JSON header, zero bytes up to a multiple of 8, and each tensor's
- * elements, padded alike. Little-endian. Numeric tensors travel as raw bytes, BYTES as a JSON array. Nothing of a frame
- * is ever evaluated or revived.
+ * Messages between the service and its inference hosts, as frames over one stream: u32 body length, u32 header length,
+ * then the body: JSON header, zero bytes up to a multiple of 8, and each tensor's elements with the same padding.
+ * Little-endian. Numeric tensors are raw bytes, BYTES are a JSON array. Nothing in a frame is ever executed.
  */
 import type { MessageReader, Wire } from '../../child-task/frames.js';
 import type { FromChild, ToChild } from '../../child-task/messages.js';
