@@ -49,8 +49,9 @@ export async function createContext(
   const implementations = await createImplementations(config, logger, { ...options, entities });
   const { db, live, queue, objects, metrics, engine, backgroundEngine } = implementations;
   const jobKinds = modules.flatMap(({ jobs }) => jobs);
-  const services = createServices(modules, { ...implementations, config, logger, jobKinds });
-  const parts = { ...implementations, config, logger, jobKinds, services };
+  const lineage = modules.map((module) => module.lineage);
+  const services = createServices(modules, { ...implementations, config, logger, jobKinds, lineage });
+  const parts = { ...implementations, config, logger, jobKinds, lineage, services };
   return {
     config,
     logger,

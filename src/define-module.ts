@@ -6,6 +6,7 @@ import type { JobDefinition } from './jobs/engine/define-job.js';
 import type { Tick } from './jobs/worker.js';
 import type { Loaders } from './loaders.js';
 import type { JobKind } from './modules/jobs/index.js';
+import type { LineageContribution } from './modules/lineage/index.js';
 import type { Batches, EventType } from './modules/platform/index.js';
 import type { Endpoint } from './protocols/mlflow/endpoint.js';
 import type { Operation } from './protocols/rest/operation.js';
@@ -18,6 +19,8 @@ export interface ModuleParts extends Implementations {
   logger: Logger;
   /** The kinds of jobs of all modules. */
   jobKinds: readonly JobKind[];
+  /** The nodes and links of lineage graphs of all modules. */
+  lineage: readonly LineageContribution[];
   /**
    * While services are built: those of the modules above it in src/modules.ts; any other one throws. For ticks and
    * background work: all services.
@@ -45,6 +48,8 @@ export interface Module {
   resolvers: readonly Function[];
   /** The lifecycle events that it emits. */
   events: Readonly<Record<string, EventType>>;
+  /** Its nodes and links in lineage graphs. */
+  lineage: LineageContribution;
   jobs: readonly JobDefinition<Services>[];
   /** The outcomes of its jobs, for the API. */
   jobOutcomes: readonly OutcomeDefinition[];
@@ -63,6 +68,7 @@ export function defineModule(given: Pick<Module, 'name'> & Partial<Module>): Mod
     createLoaders: () => ({}),
     resolvers: [],
     events: {},
+    lineage: {},
     jobs: [],
     jobOutcomes: [],
     mlflowEndpoints: [],

@@ -1,10 +1,12 @@
 import type { GraphQLSchema } from 'graphql';
 import { buildSchema } from 'type-graphql';
+import type { LineageContribution } from '../modules/lineage/index.js';
 import type { EventType } from '../modules/platform/index.js';
 import { meterSchema } from './answer-meter.js';
 import { guardSchema } from './guard.js';
 import type { JobKind } from '../modules/jobs/index.js';
 import { contributeJobs, type OutcomeDefinition } from './jobs/job-outcome.js';
+import { LineageEdgeKindEnum, LineageTypeEnum } from './lineage/lineage.types.js';
 import { EventTypeEnum } from './platform/event.types.js';
 import { describeRanges } from './types/range.js';
 
@@ -39,6 +41,7 @@ interface SchemaPart {
   jobs: readonly Pick<JobKind, 'kind' | 'about'>[];
   jobOutcomes: readonly OutcomeDefinition[];
   events: Readonly<Record<string, EventType>>;
+  lineage: LineageContribution;
 }
 
 let built: Promise<GraphQLSchema> | undefined;
@@ -55,6 +58,10 @@ async function build(modules: readonly SchemaPart[]): Promise<GraphQLSchema> {
     modules.flatMap(({ jobOutcomes }) => jobOutcomes),
   );
   for (const { name, about } of modules.flatMap(({ events }) => Object.values(events))) EventTypeEnum.add(name, about);
+  for (const { nodes = {}, edgeKinds = {} } of modules.map(({ lineage }) => lineage)) {
+    for (const [type, { about }] of Object.entries(nodes)) LineageTypeEnum.add(type, about);
+    for (const [kind, about] of Object.entries(edgeKinds)) LineageEdgeKindEnum.add(kind, about);
+  }
   const [first, ...others] = modules.flatMap(({ resolvers }) => resolvers);
   if (!first) throw new Error('A schema needs a resolver.');
   const schema = await buildSchema({

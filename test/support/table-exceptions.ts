@@ -55,7 +55,7 @@ export const FOREIGN_READS: readonly TableException[] = [
       ...['alert', 'artifact', 'dataset', 'deployment', 'deployment_minute', 'endpoint', 'job', 'logged_dataset'],
       ...['logged_model', 'model', 'model_version', 'prediction_log', 'run', 'run_dataset', 'run_model'],
     ],
-    why: 'The graph is one walk over everything that it links.',
+    why: 'Each level of a graph is one statement of the queries that the owners contribute.',
   },
   { module: 'logged-models', tables: ['experiment', 'run'], why: 'The owner of a logged model is locked.' },
   {

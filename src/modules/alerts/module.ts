@@ -1,7 +1,7 @@
 import { Alert } from '../../db/entities/alerts/alert.entity.js';
 import { defineModule } from '../../define-module.js';
 import { AlertEventResolver, AlertResolver, DeploymentAlertsResolver } from '../../resolvers/alerts/alert.resolver.js';
-import { ALERT_EVENTS, AlertService } from './index.js';
+import { ALERTS_LINEAGE, ALERT_EVENTS, AlertService } from './index.js';
 
 interface AlertsServices {
   alerts: AlertService;
@@ -14,6 +14,7 @@ declare module '../../services.js' {
 export default defineModule({
   name: 'alerts',
   events: ALERT_EVENTS,
+  lineage: ALERTS_LINEAGE,
   entities: [Alert],
   createServices: ({ live }): AlertsServices => {
     return { alerts: new AlertService(live) };

@@ -10,3 +10,4 @@ export { createArtifactLoaders } from './loaders.js';
 export { RunArchiveService } from './run-archive.service.js';
 export { RUN_ARCHIVE } from './run-archive.job-kind.js';
 export { isStored, storedFiles, type FolderOwner } from './store.js';
+export { ARTIFACTS_LINEAGE } from './lineage.js';

@@ -6,7 +6,13 @@ import { proxyEndpoints } from '../../protocols/mlflow/artifacts/proxy.js';
 import { multipartEndpoints } from '../../protocols/mlflow/artifacts/multipart.js';
 import { listingEndpoints } from '../../protocols/mlflow/artifacts/listing.js';
 import { ArtifactResolver, RunFilesResolver } from '../../resolvers/artifacts/artifact.resolver.js';
-import { ArtifactFolderService, ArtifactService, RunArchiveService, createArtifactLoaders } from './index.js';
+import {
+  ARTIFACTS_LINEAGE,
+  ArtifactFolderService,
+  ArtifactService,
+  RunArchiveService,
+  createArtifactLoaders,
+} from './index.js';
 
 interface ArtifactsServices {
   artifactFolders: ArtifactFolderService;
@@ -25,6 +31,7 @@ declare module '../../loaders.js' {
 
 export default defineModule({
   name: 'artifacts',
+  lineage: ARTIFACTS_LINEAGE,
   entities: [Artifact],
   createServices: ({ db, objects, config, services }): ArtifactsServices => {
     const { staged, uploads, directUploads, jobs, runs, runLifecycle } = services;

@@ -1,2 +1,3 @@
 export { DatasetService } from './dataset.service.js';
 export { createDatasetLoaders } from './loaders.js';
+export { DATASETS_LINEAGE } from './lineage.js';

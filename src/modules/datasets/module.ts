@@ -1,7 +1,7 @@
 import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
 import { defineModule } from '../../define-module.js';
 import { DatasetResolver } from '../../resolvers/datasets/dataset.resolver.js';
-import { DatasetService, createDatasetLoaders } from './index.js';
+import { DATASETS_LINEAGE, DatasetService, createDatasetLoaders } from './index.js';
 
 interface DatasetsServices {
   datasets: DatasetService;
@@ -18,6 +18,7 @@ declare module '../../loaders.js' {
 
 export default defineModule({
   name: 'datasets',
+  lineage: DATASETS_LINEAGE,
   entities: [Dataset],
   createServices: ({ db, objects, files, config, services: { staged, uploads } }): DatasetsServices => {
     const datasets = new DatasetService({

@@ -65,3 +65,4 @@ export { pairsOf } from './stores/pairs.js';
 export { addUsedDataset } from './stores/datasets.js';
 export { lastStepOf, pointsInOrder, type PointPlace } from './stores/metrics.js';
 export { endUnfinishedRun, lockRun } from './stores/runs.js';
+export { EXPERIMENTS_LINEAGE } from './lineage.js';

@@ -29,6 +29,7 @@ import {
 } from '../../resolvers/experiments/run-comparison.resolver.js';
 import { RunResolver } from '../../resolvers/experiments/run.resolver.js';
 import {
+  EXPERIMENTS_LINEAGE,
   ExperimentService,
   RunAnalysisService,
   RunComparisonService,
@@ -62,6 +63,7 @@ declare module '../../loaders.js' {
 
 export default defineModule({
   name: 'experiments',
+  lineage: EXPERIMENTS_LINEAGE,
   entities: [
     Experiment,
     Run,

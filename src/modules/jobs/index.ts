@@ -19,3 +19,4 @@ export { countJobs, deleteJobsOfRun, hasSucceededWith, JOBS_OF_RUN, keepSecret, 
 export { createJobLoaders } from './loaders.js';
 export type { StoredResult } from './job-rows.js';
 export { retentionOfSteps } from './old-steps.js';
+export { JOBS_LINEAGE } from './lineage.js';

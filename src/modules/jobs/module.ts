@@ -6,7 +6,7 @@ import { defineModule } from '../../define-module.js';
 import { dispatcher } from '../../jobs/worker.js';
 import { completeJobOperation } from '../../protocols/rest/complete-job.js';
 import { JobResolver } from '../../resolvers/jobs/job.resolver.js';
-import { JobService, OutsideCompletion, createJobLoaders, retentionOfSteps } from './index.js';
+import { JOBS_LINEAGE, JobService, OutsideCompletion, createJobLoaders, retentionOfSteps } from './index.js';
 
 interface JobsServices {
   jobs: JobService;
@@ -24,6 +24,7 @@ declare module '../../loaders.js' {
 
 export default defineModule({
   name: 'jobs',
+  lineage: JOBS_LINEAGE,
   entities: [Job, JobEvent, JobSecret, JobSubject],
   createServices: ({ db, live, queue, logger, config, jobKinds, services }): JobsServices => {
     services.retention.add(retentionOfSteps(config.EVENT_LOG_DAYS));

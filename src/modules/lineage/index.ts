@@ -1,3 +1,4 @@
 export { LineageService } from './lineage.service.js';
-export type { LineageEdgeKind, LineageType } from './rules/lineage.js';
+export { defineLineage, properties, type LineageContribution } from './contribution.js';
+export { LINEAGE } from './lineage.js';
 export { MAX_LINEAGE_DEPTH } from './rules/lineage.js';

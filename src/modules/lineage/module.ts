@@ -1,6 +1,6 @@
 import { defineModule } from '../../define-module.js';
 import { LineageResolver } from '../../resolvers/lineage/lineage.resolver.js';
-import { LineageService } from './index.js';
+import { LINEAGE, LineageService } from './index.js';
 
 interface LineageServices {
   lineage: LineageService;
@@ -12,8 +12,9 @@ declare module '../../services.js' {
 
 export default defineModule({
   name: 'lineage',
-  createServices: (): LineageServices => {
-    return { lineage: new LineageService() };
+  lineage: LINEAGE,
+  createServices: ({ lineage }): LineageServices => {
+    return { lineage: new LineageService(lineage) };
   },
   resolvers: [LineageResolver],
 });

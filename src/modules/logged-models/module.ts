@@ -8,7 +8,7 @@ import {
   LoggedModelResolver,
   RunLoggedModelsResolver,
 } from '../../resolvers/logged-models/logged-model.resolver.js';
-import { LoggedModelService, createLoggedModelLoaders } from './index.js';
+import { LOGGED_MODELS_LINEAGE, LoggedModelService, createLoggedModelLoaders } from './index.js';
 
 interface LoggedModelsServices {
   loggedModels: LoggedModelService;
@@ -25,6 +25,7 @@ declare module '../../loaders.js' {
 
 export default defineModule({
   name: 'logged-models',
+  lineage: LOGGED_MODELS_LINEAGE,
   entities: [LoggedModel, RunModel, LoggedModelMetric],
   createServices: ({ services }): LoggedModelsServices => {
     return { loggedModels: new LoggedModelService(services.experiments) };

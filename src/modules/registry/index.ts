@@ -35,3 +35,4 @@ export { VersionRemoval } from './version-removal.js';
 export { VersionStorage } from './version-storage.js';
 export { CONVERSION } from './conversion.job-kind.js';
 export { REGISTRY_EVENTS } from './events.js';
+export { REGISTRY_LINEAGE } from './lineage.js';

@@ -30,6 +30,7 @@ import { JobModelVersionResolver, ModelVersionResolver } from '../../resolvers/r
 import { ModelResolver, StageTransitionResolver } from '../../resolvers/registry/model.resolver.js';
 import { StageResolver } from '../../resolvers/registry/stage.resolver.js';
 import {
+  REGISTRY_LINEAGE,
   REGISTRY_EVENTS,
   AliasService,
   ApprovalService,
@@ -78,6 +79,7 @@ const MINUTE_MS = 60_000;
 export default defineModule({
   name: 'registry',
   events: REGISTRY_EVENTS,
+  lineage: REGISTRY_LINEAGE,
   entities: [Model, ModelVersion, ModelAlias, Approval, ModelComment, StageTransition, GateResult],
   createServices: ({ db, live, objects, files, logger, config, checkModel, converter, services }): RegistryServices => {
     const { jobs, staged, uploads, artifacts, artifactFolders, datasets } = services;

@@ -28,3 +28,4 @@ export { answeringDeployments } from './stores/deployments.js';
 export { forgetLogged, loggedRowsOf, newestAnswered, type LogCursor } from './stores/prediction-log.js';
 export { countersSince } from './stores/traffic.js';
 export { retentionOfTraffic } from './old-minutes.js';
+export { SERVING_LINEAGE } from './lineage.js';

@@ -12,6 +12,7 @@ import { DeploymentResolver } from '../../resolvers/serving/deployment.resolver.
 import { EndpointResolver } from '../../resolvers/serving/endpoint.resolver.js';
 import { PredictResolver } from '../../resolvers/serving/predict.resolver.js';
 import {
+  SERVING_LINEAGE,
   SERVING_EVENTS,
   BatchInferenceService,
   DeploymentRows,
@@ -54,6 +55,7 @@ const MINUTE_MS = 60_000;
 export default defineModule({
   name: 'serving',
   events: SERVING_EVENTS,
+  lineage: SERVING_LINEAGE,
   entities: [Endpoint, Deployment, PredictionLog, DeploymentMinute, BatchInferencePart],
   createServices: ({
     db,

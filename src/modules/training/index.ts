@@ -5,3 +5,4 @@ export type { StoredTrainedModel } from './rules/trained-model.js';
 export { trainedModelOf } from './stores/trained-models.js';
 export { TRAINING } from './training.job-kind.js';
 export { TRAINING_EVENTS } from './events.js';
+export { TRAINING_LINEAGE } from './lineage.js';

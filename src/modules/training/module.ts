@@ -5,7 +5,13 @@ import { defineModule } from '../../define-module.js';
 import { trainingJob } from '../../jobs/training/training.job.js';
 import { trainingOutcome } from '../../resolvers/training/training-outcome.js';
 import { TrainingResolver } from '../../resolvers/training/training.resolver.js';
-import { TRAINING_EVENTS, CheckpointService, TrainingService, createTrainingLoaders } from './index.js';
+import {
+  TRAINING_LINEAGE,
+  TRAINING_EVENTS,
+  CheckpointService,
+  TrainingService,
+  createTrainingLoaders,
+} from './index.js';
 
 interface TrainingServices {
   trainings: TrainingService;
@@ -25,6 +31,7 @@ const MINUTE_MS = 60_000;
 export default defineModule({
   name: 'training',
   events: TRAINING_EVENTS,
+  lineage: TRAINING_LINEAGE,
   entities: [Checkpoint, TrainedModelRow],
   createServices: ({ db, live, objects, backend, config, services }): TrainingServices => {
     const { jobs, staged, runs, runLogs, datasets, artifacts, modelVersions } = services;

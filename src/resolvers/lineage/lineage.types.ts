@@ -1,44 +1,17 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
-import type { LineageEdgeKind as EdgeKind, LineageType as NodeType } from '../../modules/lineage/index.js';
-import { describeEnum, KeyValue } from '../types/common.types.js';
+import { contributedEnum, describeEnum, KeyValue } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
 import { Range } from '../types/range.js';
 import { MAX_LINEAGE_DEPTH } from '../../modules/lineage/index.js';
 
-export const LineageType = describeEnum<NodeType>(
+export const LineageTypeEnum = contributedEnum(
   'LineageType',
   'Type of a node in a lineage graph. The query with the same name finds its id.',
-  {
-    DATASET: 'A version of a registered dataset.',
-    LOGGED_DATASET:
-      'Data that clients recorded as read or written: one node for all runs that logged the same name and digest.',
-    RUN: 'A tracked run.',
-    LOGGED_MODEL: 'A logged model: made by a run and not yet registered.',
-    MODEL_VERSION: 'A version in the model registry.',
-    JOB: 'A job of this service: training, evaluation, validation, batch inference, conversion.',
-    ARTIFACT: 'A file that a job wrote, such as the predictions of a batch inference.',
-    DEPLOYMENT: 'A deployed version.',
-    ENDPOINT: 'An endpoint: the stable name that clients call.',
-    PREDICTION_LOG: 'All logged predictions of a deployment as one node; its id is the id of the deployment.',
-    ALERT: 'An alert about the traffic of a deployment; it may have started a retraining.',
-  },
 );
 
-export const LineageEdgeKind = describeEnum<EdgeKind>(
+export const LineageEdgeKindEnum = contributedEnum(
   'LineageEdgeKind',
   'Kind of relation between two nodes of a lineage graph.',
-  {
-    INPUT: 'The data or the model was read.',
-    OUTPUT: 'The data, the model or the file was made.',
-    SAME_DATA: 'A registered dataset and a dataset that a client logged are the same data.',
-    REGISTERED_AS: 'The model was registered as a version.',
-    DEPLOYED_AS: 'The version was deployed.',
-    SERVED_AT: 'The deployment answered requests of the endpoint.',
-    LOGGED: 'The deployment logged predictions.',
-    RAISED: 'The deployment caused an alert.',
-    TRIGGERED: 'The alert started a retraining.',
-    RAN: 'The job executed the run.',
-  },
 );
 
 export const LineageDirection = describeEnum(
@@ -56,8 +29,8 @@ export class LineageInput {
   @Field(() => ID, { description: 'Id of the object at the start; NOT_FOUND when no object of this type has this id.' })
   id!: string;
 
-  @Field(() => LineageType, { description: 'Type of the object with this id.' })
-  type!: NodeType;
+  @Field(() => LineageTypeEnum.values, { description: 'Type of the object with this id.' })
+  type!: string;
 
   @Field(() => LineageDirection, {
     defaultValue: 'BOTH',
@@ -78,8 +51,8 @@ export class LineageNode {
   @Field(() => ID, { description: 'Opaque id (UUID) of the object, for other queries.' })
   id!: string;
 
-  @Field(() => LineageType, { description: 'Type of the object; it says which query finds the id.' })
-  type!: NodeType;
+  @Field(() => LineageTypeEnum.values, { description: 'Type of the object; it says which query finds the id.' })
+  type!: string;
 
   @Field(() => String, { description: 'Name for people, e.g. `cars v2` for a dataset.' })
   name!: string;
@@ -112,8 +85,8 @@ export class LineageEdge {
   @Field(() => String, { description: '`key` of the node where the edge ends.' })
   to!: string;
 
-  @Field(() => LineageEdgeKind, { description: 'How the two nodes are related.' })
-  kind!: EdgeKind;
+  @Field(() => LineageEdgeKindEnum.values, { description: 'How the two nodes are related.' })
+  kind!: string;
 }
 
 @ObjectType({ description: 'Lineage graph: where an object came from, and what was made from it.' })

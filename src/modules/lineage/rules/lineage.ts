@@ -1,44 +1,17 @@
-/** The types of nodes of the lineage graph. */
-export const LINEAGE_TYPES = [
-  'DATASET',
-  'LOGGED_DATASET',
-  'RUN',
-  'LOGGED_MODEL',
-  'MODEL_VERSION',
-  'JOB',
-  'ARTIFACT',
-  'DEPLOYMENT',
-  'ENDPOINT',
-  'PREDICTION_LOG',
-  'ALERT',
-] as const;
-export type LineageType = (typeof LINEAGE_TYPES)[number];
-
-/** How one object led to another; always from the earlier object to the later one. */
-export type LineageEdgeKind =
-  | 'INPUT'
-  | 'OUTPUT'
-  | 'SAME_DATA'
-  | 'REGISTERED_AS'
-  | 'DEPLOYED_AS'
-  | 'SERVED_AT'
-  | 'LOGGED'
-  | 'RAISED'
-  | 'TRIGGERED'
-  | 'RAN';
-
 /** Against the direction of the links, or along it. */
 export type LineageDirection = 'UPSTREAM' | 'DOWNSTREAM';
 
 export interface LineageRef {
-  type: LineageType;
+  /** As a module names it. */
+  type: string;
   id: string;
 }
 
 export interface LineageLink {
   from: LineageRef;
   to: LineageRef;
-  kind: LineageEdgeKind;
+  /** The kind of the edge, as a module names it. */
+  kind: string;
 }
 
 export const MAX_LINEAGE_NODES = 1_000;
