@@ -85,7 +85,7 @@ const CORE_SETTINGS = {
   MAX_BODY_BYTES: setting(whole(1).default(8 * 1024 ** 2), 'Maximum size of a GraphQL request, in bytes.'),
   MAX_ANSWER_BYTES: setting(
     whole(1024, 256 * 1024 ** 2).default(16 * 1024 ** 2),
-    'Maximum size of the answer to a GraphQL operation, in bytes; the rows that are read for it ' +
+    'Maximum size of one answer (GraphQL, MLflow’s protocol, REST), in bytes; the rows that are read for it ' +
       'may have twice as many bytes.',
   ),
   MAX_QUERY_DEPTH: setting(whole(1).default(14), 'Maximum nesting depth of a GraphQL document.'),

@@ -17,6 +17,8 @@ const MAX_WAITING_FOR_CONNECTIONS = 2_000;
 /** Text with escapes, and numbers, may need this many times the counted bytes. */
 const ESTIMATE_FACTOR = 6;
 const RETRY_AFTER_SECONDS = 5;
+const LESS_OF_GRAPHQL =
+  'Ask for fewer fields, or for smaller pages: give a lower `first`, then pass `pageInfo.endCursor` as `after`.';
 
 export interface AnswerBudgetOptions {
   /** Limit of one answer. */
@@ -46,8 +48,12 @@ export class AnswerBudget {
   }
 
   /** `onLarge` is called when the answer becomes large: from then on `end` must be called. */
-  open(tenant: string, onLarge: (bytes: AnswerBytes) => void = () => undefined): AnswerBytes {
-    return new AnswerBytes(this, tenant, onLarge);
+  open(
+    tenant: string,
+    onLarge: (bytes: AnswerBytes) => void = () => undefined,
+    howToAskForLess = LESS_OF_GRAPHQL,
+  ): AnswerBytes {
+    return new AnswerBytes(this, tenant, onLarge, howToAskForLess);
   }
 }
 
@@ -66,6 +72,7 @@ export class AnswerBytes {
     private readonly budget: AnswerBudget,
     private readonly tenant: string,
     private readonly onLarge: (bytes: AnswerBytes) => void,
+    private readonly howToAskForLess: string,
   ) {}
 
   /**
@@ -83,8 +90,20 @@ export class AnswerBytes {
     if (this.refusal) throw this.refusal;
     const limit = READ_FACTOR * this.budget.maxAnswerBytes;
     this.read += bytes;
-    if (this.read > limit) this.refuse(rowsTooLarge(limit));
+    if (this.read > limit) this.refuse(this.rowsTooLarge(limit));
     return this.wait();
+  }
+
+  /** Counts a whole answer that is made already. Errors: as `addAnswered`. */
+  async addText(text: string, isChange: boolean): Promise<void> {
+    if (this.refusal && !isChange) throw this.refusal;
+    const operation = isChange ? OperationTypeNode.MUTATION : OperationTypeNode.QUERY;
+    await this.addAnswered(Buffer.byteLength(text), operation);
+  }
+
+  /** Bytes of the rows that were read, as a part of the largest answer. */
+  readShare(): number {
+    return this.read / this.budget.maxAnswerBytes;
   }
 
   /** Runs one transaction of the request, when the tenant may use another connection. Errors: UNAVAILABLE. */
@@ -144,23 +163,25 @@ export class AnswerBytes {
   private answerTooLarge(operation: OperationTypeNode): AppError {
     const { maxAnswerBytes } = this.budget;
     const what = operation === OperationTypeNode.MUTATION ? 'The change was made, but its answer' : 'This answer';
-    return tooLarge(`${what} is larger than ${maxAnswerBytes} bytes (the setting MAX_ANSWER_BYTES).`, maxAnswerBytes);
+    return this.tooLarge(
+      `${what} is larger than ${maxAnswerBytes} bytes (the setting MAX_ANSWER_BYTES).`,
+      maxAnswerBytes,
+    );
   }
-}
 
-const rowsTooLarge = (limit: number) =>
-  tooLarge(
-    `The rows behind this answer are larger than ${limit} bytes (${READ_FACTOR} times the setting MAX_ANSWER_BYTES).`,
-    limit,
-  );
+  private rowsTooLarge(limit: number): AppError {
+    return this.tooLarge(
+      `The rows behind this answer are larger than ${limit} bytes (${READ_FACTOR} times the setting MAX_ANSWER_BYTES).`,
+      limit,
+    );
+  }
 
-function tooLarge(sentence: string, limit: number): AppError {
-  return new AppError(
-    ErrorCode.QUERY_TOO_COMPLEX,
-    `${sentence} Ask for fewer fields, or for smaller pages: give a lower \`first\`, then pass ` +
-      `\`pageInfo.endCursor\` as \`after\`.`,
-    { expected: `at most ${limit} bytes`, got: `more than ${limit} bytes` },
-  );
+  private tooLarge(sentence: string, limit: number): AppError {
+    return new AppError(ErrorCode.QUERY_TOO_COMPLEX, `${sentence} ${this.howToAskForLess}`, {
+      expected: `at most ${limit} bytes`,
+      got: `more than ${limit} bytes`,
+    });
+  }
 }
 
 const noTurn = () =>

@@ -88,11 +88,21 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     registry,
     notReady: async () => (draining ? ['draining'] : app.db.problems()),
   });
+  const answers = new AnswerBudget({
+    maxAnswerBytes: config.MAX_ANSWER_BYTES,
+    connections: config.DATABASE_POOL_SIZE,
+    connectionWaitMs: config.DATABASE_TIMEOUT_MS,
+  });
   registerUploads(fastify, app);
   registerArtifacts(fastify, app);
   registerSignedObjects(fastify, app);
-  registerMlflow(fastify, { ...app, endpoints: app.modules.flatMap((module) => module.mlflowEndpoints) });
-  registerRest(fastify, { ...app, operations: app.modules.flatMap((module) => module.restOperations), toHttpError });
+  registerMlflow(fastify, { ...app, answers, endpoints: app.modules.flatMap((module) => module.mlflowEndpoints) });
+  registerRest(fastify, {
+    ...app,
+    answers,
+    operations: app.modules.flatMap((module) => module.restOperations),
+    toHttpError,
+  });
   await registerGraphiql(fastify);
 
   const graphql: GraphQLOptions = {
@@ -105,11 +115,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     logger,
     newRequestId: randomUUID,
     observe: (field, code, seconds) => app.metrics.observeOperation(field, code, seconds),
-    answers: new AnswerBudget({
-      maxAnswerBytes: config.MAX_ANSWER_BYTES,
-      connections: config.DATABASE_POOL_SIZE,
-      connectionWaitMs: config.DATABASE_TIMEOUT_MS,
-    }),
+    answers,
     newContext: (...args) => new OperationContext(app, ...args),
   };
   await registerGraphQL(fastify, graphql);

@@ -3,7 +3,9 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/index.js';
 import { toClientError } from '../../src/server/client-error.js';
+import { MlflowCaller, type MlflowErrorShape, type MlflowRun } from '../support/mlflow.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { TrafficWriter } from '../support/traffic.js';
 
 const MAX_ANSWER_BYTES = 1_000_000;
 const EXPERIMENTS = 40;
@@ -175,5 +177,69 @@ describe('many large answers at the same time', () => {
     };
     await Promise.all(Array.from({ length: 40 }, leave));
     await viewer.ok(`{ ${page(20)} }`);
+  });
+});
+
+describe('an answer of MLflow’s protocol', () => {
+  const search = (max_results: number, page_token = '') => ({ body: { max_results, page_token } });
+
+  it('is refused past the limit, with how to page', async () => {
+    const mlflow = await MlflowCaller.of(service, { role: Role.VIEWER });
+    const { status, body } = await mlflow.send<MlflowErrorShape>('POST', 'experiments/search', search(28));
+    expect(status).toBe(400);
+    expect(body.error_code).toBe('INVALID_PARAMETER_VALUE');
+    expect(body.message).toMatch(/^This answer is larger than 1000000 bytes .*max_results.*page_token\.$/);
+    const pages = [];
+    for (let token: string | undefined = ''; token !== undefined;) {
+      const answer: { status: number; body: { experiments: object[]; next_page_token?: string } } = await mlflow.send(
+        'POST',
+        'experiments/search',
+        search(10, token),
+      );
+      expect(answer.status).toBe(200);
+      pages.push(...answer.body.experiments);
+      token = answer.body.next_page_token;
+    }
+    expect(pages.length).toBeGreaterThanOrEqual(EXPERIMENTS);
+  });
+
+  it('is refused where the rows alone are too large', async () => {
+    const mlflow = await MlflowCaller.of(service, { role: Role.VIEWER });
+    const { status, body } = await mlflow.send<MlflowErrorShape>('POST', 'experiments/search', search(1_000));
+    expect(status).toBe(400);
+    expect(body.message).toMatch(/^The rows behind this answer are larger than 2000000 bytes .*max_results/);
+  });
+
+  it('has fewer runs than asked for where they are large, and a token for the rest', async () => {
+    const mlflow = await MlflowCaller.of(service, { tenant: 'runs' });
+    const { body: made } = await mlflow.send<{ experiment_id: string }>('POST', 'experiments/create', {
+      body: { name: 'many' },
+    });
+    const db = await TrafficWriter.connect(service.database.url);
+    try {
+      await db.query(
+        `insert into run (id, tenant, experiment_id, name, created_by)
+         select gen_random_uuid(), 'runs', id, 'r' || n, 'x' from experiment, generate_series(1, 1500) n
+         where tenant = 'runs'`,
+        [],
+      );
+    } finally {
+      await db.end();
+    }
+    const ids: string[] = [];
+    const sizes: number[] = [];
+    for (let token: string | undefined = ''; token !== undefined;) {
+      const answer: { status: number; body: { runs: MlflowRun[]; next_page_token?: string } } = await mlflow.send(
+        'POST',
+        'runs/search',
+        { body: { experiment_ids: [made.experiment_id], max_results: 50_000, page_token: token } },
+      );
+      expect(answer.status).toBe(200);
+      sizes.push(answer.body.runs.length);
+      ids.push(...answer.body.runs.map(({ info }) => info.run_id));
+      token = answer.body.next_page_token;
+    }
+    expect(sizes).toEqual([1_000, 500]);
+    expect(new Set(ids).size).toBe(1_500);
   });
 });

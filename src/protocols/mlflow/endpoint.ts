@@ -1,20 +1,18 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { Session } from '../../db/database.js';
 import type { Principal, Role } from '../../modules/core/index.js';
 import type { Services } from '../../services.js';
+import type { MeteredCall } from '../metered-call.js';
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** The caller, and what a handler works with. */
-export interface Call {
+export interface Call extends MeteredCall {
   principal: Principal;
   requestId: string;
   services: Services;
   /** The address at which the caller reached this service, for links. */
   origin: string;
-  /** Runs one use case in one transaction, as the caller's tenant. */
-  run<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
 interface Route {

@@ -1,14 +1,16 @@
 import { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { Config } from '../../config.js';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
-import { includesRole, type Principal } from '../../modules/core/index.js';
+import type { AnswerBudget } from '../../server/answer-bytes.js';
+import { includesRole, Role, type Principal } from '../../modules/core/index.js';
 import { unauthenticated } from '../../errors.js';
 import type { Services } from '../../services.js';
 import { discardRest } from '../body.js';
+import { meteredCall } from '../metered-call.js';
 import { tokenOf } from './credentials.js';
 import type { Call, Endpoint, JsonEndpoint, StreamEndpoint } from './endpoint.js';
 import { invalidParameter, MlflowError, toMlflowError, WRONG_CONTENT_TYPE } from './errors.js';
@@ -21,6 +23,7 @@ export interface MlflowParts {
   endpoints: readonly Endpoint[];
   tokens: TokenVerifier;
   db: Database;
+  answers: AnswerBudget;
   services: Services;
   objects: ObjectStore;
   config: Pick<Config, 'PUBLIC_URL'>;
@@ -29,6 +32,8 @@ export interface MlflowParts {
 
 /** The version of MLflow that has this protocol. MLflow's client asks for it, and decides by it what it sends. */
 const PROTOCOL_VERSION = '3.17.2';
+const SMALLER_PAGES =
+  'Ask for smaller pages: give a lower max_results, then pass the next_page_token of the answer as page_token.';
 const PREFIXES = ['/api', '/ajax-api'];
 /** A log of a thousand metrics has 100 kB; one request may have the profiles of many datasets. */
 const MAX_JSON_BYTES = 32 * 1024 ** 2;
@@ -52,7 +57,7 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
       if (shown.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Basic realm="mlflow"');
       return reply.code(shown.status).send(shown.toJson());
     });
-    const open = (request: FastifyRequest, endpoint: Endpoint): Call => {
+    const open: Open = (request, reply, endpoint) => {
       const principal = principals.get(request);
       if (!principal) throw unauthenticated();
       if (!includesRole(principal.role, endpoint.role)) {
@@ -65,7 +70,9 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
       const actor = { principal, requestId: request.id };
       const origin = parts.config.PUBLIC_URL ?? `${request.protocol}://${request.host}`;
       if (!URL.canParse(origin)) throw invalidParameter('The Host header names no host.');
-      return { ...actor, origin, services: parts.services, run: (work) => parts.db.transact(actor, work) };
+      const isChange = endpoint.role !== Role.VIEWER;
+      const metered = meteredCall(parts, actor, reply, { isChange, howToAskForLess: SMALLER_PAGES });
+      return { ...actor, ...metered, origin, services: parts.services };
     };
     await scope.register(async (json) => registerJson(json, parts.endpoints, open));
     await scope.register(async (streams) => registerStreams(streams, parts.endpoints, open));
@@ -82,7 +89,7 @@ export function registerMlflow(fastify: FastifyInstance, parts: MlflowParts): vo
 export const noEndpoint = ({ method, url }: Pick<FastifyRequest, 'method' | 'url'>) =>
   new MlflowError('ENDPOINT_NOT_FOUND', `This service has no endpoint ${method} ${url.split('?')[0]}.`);
 
-type Open = (request: FastifyRequest, endpoint: Endpoint) => Call;
+type Open = (request: FastifyRequest, reply: FastifyReply, endpoint: Endpoint) => Call;
 
 /** The URLs of an endpoint. */
 export const urlsOf = ({ path, version = '2.0' }: Endpoint) =>
@@ -100,7 +107,7 @@ function registerJson(scope: FastifyInstance, endpoints: readonly Endpoint[], op
         exposeHeadRoute: false,
         bodyLimit: MAX_JSON_BYTES,
         handler: async (request, reply) => {
-          const call = open(request, endpoint);
+          const call = open(request, reply, endpoint);
           checkContentType(request);
           const path = request.params as Record<string, string>;
           refuseUnstorable(path);
@@ -112,7 +119,7 @@ function registerJson(scope: FastifyInstance, endpoints: readonly Endpoint[], op
           const parsed = parseRequest(schema, { ...input, ...path });
           requireOwnRun(call.principal, endpoint, parsed);
           const answer = await handle(call, parsed);
-          return answer instanceof Readable ? answer : JSON.stringify(answer);
+          return answer instanceof Readable ? answer : call.toJson(answer);
         },
       });
     }
@@ -141,7 +148,7 @@ function registerStreams(scope: FastifyInstance, endpoints: readonly Endpoint[],
         exposeHeadRoute: false,
         bodyLimit: Number.MAX_SAFE_INTEGER,
         handler: async (request, reply) => {
-          const call = open(request, endpoint);
+          const call = open(request, reply, endpoint);
           requireOwnRun(call.principal, endpoint, { ...queryOf(request), ...(request.params as object) });
           return endpoint.handle(call, request, reply);
         },

@@ -1,18 +1,16 @@
 import type { z } from 'zod';
-import type { Session } from '../../db/database.js';
 import type { Principal } from '../../modules/core/index.js';
 import type { Services } from '../../services.js';
 import type { Need } from '../caller.js';
+import type { MeteredCall } from '../metered-call.js';
 
 /** The caller, and what a handler works with. */
-export interface RestCall {
+export interface RestCall extends MeteredCall {
   principal: Principal;
   /** The bearer token as it was sent. */
   token: string | null;
   requestId: string;
   services: Services;
-  /** Runs one use case in one transaction, as the caller's tenant. */
-  run<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 
 /** An operation as data: `registerRest` makes a route and `openApi` a description from the same schemas. */

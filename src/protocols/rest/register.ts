@@ -3,10 +3,12 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
+import type { AnswerBudget } from '../../server/answer-bytes.js';
 import { bearerOf, checkJson, checkText, pathOf, type Place, type Principal, Role } from '../../modules/core/index.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { Services } from '../../services.js';
 import { callerOf } from '../caller.js';
+import { meteredCall } from '../metered-call.js';
 import { openApi } from './openapi.js';
 import { inWordsOfBody, type Operation } from './operation.js';
 
@@ -15,6 +17,7 @@ export interface RestParts {
   operations: readonly Operation[];
   tokens: TokenVerifier;
   db: Database;
+  answers: AnswerBudget;
   services: Services;
   logger: Logger;
   /** The parts of an error that a client may see. */
@@ -26,7 +29,7 @@ export interface RestParts {
 
 /** Predictions for clients that have only HTTP, described at /v1/openapi.json. */
 export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
-  const { operations, tokens, db, services, logger, toHttpError } = parts;
+  const { operations, tokens, services, logger, toHttpError } = parts;
   void fastify.register(
     async (scope) => {
       scope.setErrorHandler((error, request, reply) => {
@@ -55,7 +58,7 @@ export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
           method: operation.method,
           url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
           exposeHeadRoute: false,
-          handler: async (request) => {
+          handler: async (request, reply) => {
             const { authorization } = request.headers;
             const { need } = operation;
             const principal = need === 'ATTEMPT' ? NOBODY : await callerOf(tokens, authorization, need);
@@ -63,11 +66,11 @@ export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
             const params = request.params as Record<string, string>;
             for (const [name, text] of Object.entries(params)) checkText(text, null, name);
             const body = operation.body && readBody(operation.body, request);
-            return operation.handle(
-              { ...actor, token: bearerOf(authorization), services, run: (work) => db.transact(actor, work) },
-              params,
-              body,
-            );
+            const metered = meteredCall(parts, actor, reply, { isChange: false, howToAskForLess: FEWER_ROWS });
+            const call = { ...actor, ...metered, token: bearerOf(authorization), services };
+            const answer = await operation.handle(call, params, body);
+            reply.type('application/json; charset=utf-8');
+            return metered.toJson(answer);
           },
         });
       }
@@ -75,6 +78,8 @@ export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
     { prefix: '/v1' },
   );
 }
+
+const FEWER_ROWS = 'Send fewer rows in one request.';
 
 /** The principal of a token of an attempt: it can only report on the attempt. */
 const NOBODY: Principal = { subject: 'attempt', tenant: '', role: Role.VIEWER, expiresAt: new Date(0) };

@@ -134,7 +134,7 @@ async function* inSteps(
     left -= page.points.length;
     const { next } = page;
     if (next === null || left === 0) return yield next === null ? ']}' : `],"next_page_token":${JSON.stringify(next)}}`;
-    page = await call.run((session) =>
+    page = await call.runForPart((session) =>
       readMetricPage(session, runId, key, { limit: Math.min(left, POINTS_IN_MEMORY), after: next }),
     );
     if (page.points.length > 0) yield ',';
