@@ -1,5 +1,4 @@
 import {
-  getNamedType,
   isInputObjectType,
   isListType,
   isNonNullType,
@@ -7,12 +6,19 @@ import {
   type GraphQLInputObjectType,
   type GraphQLInputType,
 } from 'graphql';
-import { UUID, checkJson, checkText, checkTimeMs, pathOf, type Place } from '../modules/core/index.js';
+import {
+  ANY_TEXT,
+  UUID,
+  checkJson,
+  checkRange,
+  checkText,
+  checkTimeMs,
+  pathOf,
+  type InputRange,
+  type Place,
+} from '../modules/core/index.js';
 import { badInput } from '../errors.js';
-import { isWithin, rangeOfArgument, rangeOfField, rangeText, type InputRange } from './types/range.js';
-
-/** Limit of a list of ids, names or numbers; lists of rows and points have their own limits. */
-const MAX_PLAIN_ITEMS = 1_000;
+import { rangeOfArgument, rangeOfField, type DeclaredRange } from './types/range.js';
 
 type Check = (value: unknown, parent: Place | null, key: string | number) => void;
 
@@ -23,40 +29,38 @@ const compiled = new WeakMap<GraphQLInputObjectType, [name: string, check: Check
  * declared ranges.
  */
 export function compileArgumentCheck(field: GraphQLField<unknown, never>): (values: Record<string, unknown>) => void {
-  const checks = field.args.map((arg): [string, Check] => [
-    arg.name,
-    compile(arg.type, rangeOfArgument(field, arg.name)),
-  ]);
+  const checks = field.args.map((arg): [string, Check] => [arg.name, compile(arg.type, rangeOfArgument(field, arg))]);
   return (values) => {
     for (const [name, check] of checks) check(values[name], null, name);
   };
 }
 
-function compile(type: GraphQLInputType, range?: InputRange): Check {
-  const check = compileNonNull(isNonNullType(type) ? type.ofType : type);
+function compile(type: GraphQLInputType, declared?: DeclaredRange): Check {
+  const bare = isNonNullType(type) ? type.ofType : type;
+  const check = compileNonNull(bare, declared);
+  const range = 'name' in bare && bare.name === 'String' ? undefined : checkedHere(declared);
   return (value, parent, key) => {
     if (value === null || value === undefined) return;
-    if (range) checkRange(range, value, parent, key);
+    if (range) checkRange(range, value as number | unknown[], parent, key);
     check(value, parent, key);
   };
 }
 
-function checkRange(range: InputRange, value: unknown, parent: Place | null, key: string | number): void {
-  const amount = typeof value === 'number' ? value : (value as string | unknown[]).length;
-  if (isWithin(range, amount)) return;
-  const got = typeof value === 'number' ? value : `${amount} ${typeof value === 'string' ? 'characters' : 'items'}`;
-  throw badInput(pathOf(parent, key), rangeText(range), got);
+function checkedHere(declared: DeclaredRange | undefined): InputRange | undefined {
+  return declared?.isOfModule ? undefined : declared?.range;
 }
 
-function compileNonNull(type: GraphQLInputType): Check {
+/** What a text may be at most before its module checks it. */
+function rangeOfText(declared: DeclaredRange | undefined): InputRange {
+  const isLonger = (declared?.range.max ?? 0) > ANY_TEXT.max!;
+  return checkedHere(declared) ?? (isLonger ? { ...ANY_TEXT, max: declared?.range.max } : ANY_TEXT);
+}
+
+function compileNonNull(type: GraphQLInputType, declared: DeclaredRange | undefined): Check {
   if (isListType(type)) {
     const check = compile(type.ofType);
-    const itemType = getNamedType(type.ofType);
-    const maxItems = isInputObjectType(itemType) || itemType.name === 'JSON' ? Infinity : MAX_PLAIN_ITEMS;
     return (value, parent, key) => {
       const place = { parent, key };
-      const { length } = value as unknown[];
-      if (length > maxItems) throw badInput(pathOf(parent, key), `at most ${maxItems} items`, `${length} items`);
       (value as unknown[]).forEach((item, i) => check(item, place, i));
     };
   }
@@ -82,6 +86,10 @@ function compileNonNull(type: GraphQLInputType): Check {
       };
     case 'JSON':
       return (value, parent, key) => checkJson(value, parent, key);
+    case 'String': {
+      const range = rangeOfText(declared);
+      return (value, parent, key) => checkText(value as string, parent, key, range);
+    }
     default:
       return (value, parent, key) => {
         if (typeof value === 'string') checkText(value, parent, key);

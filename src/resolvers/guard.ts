@@ -1,4 +1,10 @@
-import type { GraphQLField, GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema } from 'graphql';
+import {
+  isObjectType,
+  type GraphQLField,
+  type GraphQLObjectType,
+  type GraphQLResolveInfo,
+  type GraphQLSchema,
+} from 'graphql';
 import { includesRole, Role } from '../modules/core/index.js';
 import { AppError, ErrorCode, unauthenticated } from '../errors.js';
 import { compileArgumentCheck } from './argument-check.js';
@@ -12,10 +18,26 @@ import { checkScope } from './scope-rules.js';
  * (`scope-rules.ts`).
  */
 export function guardSchema(schema: GraphQLSchema): GraphQLSchema {
-  for (const type of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]) {
-    if (type) for (const field of Object.values(type.getFields())) guardField(type, field);
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!isObjectType(type) || type.name.startsWith('__')) continue;
+    for (const field of Object.values(type.getFields())) {
+      if (roots.includes(type)) guardField(type, field);
+      else checkFieldArguments(field);
+    }
   }
   return schema;
+}
+
+/** Fields below the root: they are authorised with their root, and their arguments are checked like its own. */
+function checkFieldArguments(field: GraphQLField<unknown, RequestContext>): void {
+  const { resolve } = field;
+  if (field.args.length === 0 || !resolve) return;
+  const checkArguments = compileArgumentCheck(field);
+  field.resolve = (source, args, context, info) => {
+    checkArguments(args);
+    return resolve(source, args, context, info);
+  };
 }
 
 /**

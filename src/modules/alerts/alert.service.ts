@@ -9,7 +9,8 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { advanceAlert, type AlertKind, type Signal } from './rules/alerting.js';
 import { type EventType, requireOwn, audit, emitEvent } from '../platform/index.js';
 import { resolveAlert } from './store.js';
-import { badInput, notFound } from '../../errors.js';
+import { notFound } from '../../errors.js';
+import { written } from '../core/index.js';
 import { ALERT_EVENTS } from './events.js';
 
 export interface AlertFilter {
@@ -27,7 +28,7 @@ export interface AlertSubject {
   deploymentId: string;
 }
 
-const MAX_REASON_LENGTH = 2_000;
+export const ALERT_REASON = written(2_000);
 
 /** Alerts. The analysis of a monitoring window opens, updates and resolves them; a person can also resolve one. */
 export class AlertService {
@@ -103,8 +104,6 @@ export class AlertService {
   /** Resolves an alert by hand. The next window that breaches a limit opens another. */
   async resolve(session: Session, id: string, reason: string): Promise<Alert> {
     const text = reason.trim();
-    if (text === '' || text.length > MAX_REASON_LENGTH)
-      throw badInput('input.reason', `1 to ${MAX_REASON_LENGTH} characters`, reason);
     const alert = await session.em.findOne(
       Alert,
       { id, tenant: session.tenant },

@@ -1,4 +1,4 @@
-export { AlertService } from './alert.service.js';
+export { ALERT_REASON, AlertService } from './alert.service.js';
 export { countOpenAlerts } from './store.js';
 export type { AlertKind, Signal } from './rules/alerting.js';
 export { ALERT_EVENTS } from './events.js';

@@ -25,6 +25,7 @@ export {
 } from './rules/training-check.js';
 export {
   LEARNING_RATE,
+  TRAINING_RANGES,
   TASK_OF,
   USUAL_PARTS,
   hasLoss,

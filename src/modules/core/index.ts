@@ -3,6 +3,8 @@ export {
   MAX_DEPTH,
   MAX_LIST_LENGTH,
   MAX_TEXT_LENGTH,
+  ORDER_KEYS,
+  PATTERN,
   orderOf,
   parseFilter,
   refusedPattern,
@@ -14,11 +16,44 @@ export {
   type OrderKey,
   type ValueRule,
 } from './rules/filter.js';
+export { FILTER_TEXT } from './rules/filter-tokens.js';
 export { UUID, fromHexId, toHexId } from './rules/ids.js';
-export { checkModelName, checkName, checkPathName, checkTag, checkTags, cutText } from './rules/names.js';
-export { checkAllowedHosts, checkOutboundUrl, checkResolved, type OutboundPolicy } from './rules/outbound-url.js';
-export { parseInput } from './rules/parse.js';
-export { checkJson, checkText, pathOf, type Place } from './rules/plain-json.js';
+export {
+  MODEL_NAME,
+  NAME,
+  PATH_NAME,
+  TAG_VALUE,
+  checkModelName,
+  checkName,
+  checkPathName,
+  checkTag,
+  checkTags,
+  cutText,
+  entriesOf,
+} from './rules/names.js';
+export {
+  OUTBOUND_URL,
+  checkAllowedHosts,
+  checkOutboundUrl,
+  checkResolved,
+  type OutboundPolicy,
+} from './rules/outbound-url.js';
+export { listIn, numberIn, parseInput } from './rules/parse.js';
+export { ANY_ITEMS, ANY_TEXT, checkJson, checkText } from './rules/plain-json.js';
+export {
+  PAGE_SIZE,
+  SEARCH_TEXT,
+  SEQUENCE,
+  VERSION,
+  characters,
+  checkRange,
+  describeRange,
+  pathOf,
+  rangeText,
+  written,
+  type InputRange,
+  type Place,
+} from './rules/ranges.js';
 export { Role, TENANT, bearerOf, includesRole, isSubject, type Principal } from './rules/principal.js';
 export { checkTimeMs, timeOf } from './rules/times.js';
 export { checkSetSize, registryTags, setSizeOf, tagChanges } from './rules/tags.js';
@@ -42,6 +77,6 @@ export {
   retryDelayMs,
   signedHeaders,
 } from './rules/webhooks.js';
-export { contentTypeOf, checkArtifactPath, freeArtifactPath } from './rules/artifact-path.js';
+export { ARTIFACT_PATH, FREE_PATH, contentTypeOf, checkArtifactPath, freeArtifactPath } from './rules/artifact-path.js';
 export { finiteOrNull, jsonNumber, recordOf } from './rules/stored-json.js';
 export { StateMachine, TransitionRefused, type Transitions } from './rules/state-machine.js';

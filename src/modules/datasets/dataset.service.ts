@@ -15,12 +15,11 @@ import {
   type DatasetFormat,
   readingOf,
   checkCorrections,
-  checkNullValues,
   type GivenColumn,
 } from '../model-contract/index.js';
 import { holdLock } from '../../db/lock.js';
 import { greatestVersion } from './store.js';
-import { Role, checkPathName } from '../core/index.js';
+import { Role, checkPathName, type InputRange } from '../core/index.js';
 import { AppError, badInput, ErrorCode, notFound, notFoundByName, quote } from '../../errors.js';
 import type {
   DatasetFiles,
@@ -91,8 +90,8 @@ const FORMATS: Record<string, DatasetFormat> = {
   '.ndjson': 'JSON',
   '.parquet': 'PARQUET',
 };
-const MAX_DESCRIPTION_LENGTH = 10_000;
-const MAX_PREVIEW_ROWS = 100;
+export const MAX_DESCRIPTION_LENGTH = 10_000;
+export const PREVIEW_ROWS: InputRange = { min: 1, max: 100, unit: 'rows' };
 const MAX_WAITING_PREVIEWS = 2_000;
 
 /**
@@ -115,8 +114,6 @@ export class DatasetService {
     const { db, objects, staged, maxBytes } = this.options;
     const name = checkPathName('input.name', input.name);
     const description = input.description ?? '';
-    if (description.length > MAX_DESCRIPTION_LENGTH)
-      throw badInput('input.description', `at most ${MAX_DESCRIPTION_LENGTH} characters`, description.length);
     const given = {
       owner: actor.principal.tenant,
       corrections: checkCorrections('input.columns', input.columns ?? []),
@@ -124,7 +121,6 @@ export class DatasetService {
       ...(input.encoding != null && { encoding: input.encoding }),
       ...(input.delimiter != null && { delimiter: input.delimiter }),
     };
-    checkNullValues('input.nullValues', input.nullValues ?? []);
     const source = await this.open(actor, input.source);
     let reserved: string[] = [];
     try {
@@ -190,7 +186,7 @@ export class DatasetService {
     if (filter.name != null) Object.assign(where, { name: filter.name });
     if (filter.search)
       Object.assign(where, {
-        name: { ...containsText('filter.search', filter.search), ...(filter.name != null && { $eq: filter.name }) },
+        name: { ...containsText(filter.search), ...(filter.name != null && { $eq: filter.name }) },
       });
     if (filter.format?.length) Object.assign(where, { format: { $in: filter.format } });
     if (filter.latestOnly) {
@@ -209,7 +205,6 @@ export class DatasetService {
    * hundreds.
    */
   async preview(dataset: Dataset, rows: number): Promise<Record<string, PreviewValue>[]> {
-    if (rows < 1 || rows > MAX_PREVIEW_ROWS) throw badInput('first', `an integer from 1 to ${MAX_PREVIEW_ROWS}`, rows);
     return this.previews.run(dataset.tenant, async () => {
       using file = await this.localTable(dataset);
       return await this.options.files.preview(file.table, rows);

@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { AppError, badInput, quote } from '../../errors.js';
-import { checkName, checkTag, checkText, checkTimeMs, freeArtifactPath, isSubject } from '../core/index.js';
+import {
+  ANY_TEXT,
+  checkName,
+  checkTag,
+  checkText,
+  checkTimeMs,
+  freeArtifactPath,
+  isSubject,
+  type InputRange,
+} from '../core/index.js';
 import {
   checkDatasetText,
   checkExperimentTag,
@@ -9,7 +18,6 @@ import {
   type DatasetText,
   LOG_STREAMS,
   MAX_LINES_PER_RUN,
-  MAX_LOGGED_MODEL_VALUE_CHARACTERS,
   RUN_STATUSES,
   RUN_TAGS,
 } from '../experiments/index.js';
@@ -66,7 +74,7 @@ const record = (check: (key: string, value: string) => void) =>
     ),
     (value) => Object.entries(value).forEach(([key, one]) => check(key, one)),
   );
-const tagsOf = (maxCharacters?: number) => record((key, value) => checkTag(quote(key), key, value, maxCharacters));
+const tagsOf = (values?: InputRange) => record((key, value) => checkTag(quote(key), key, value, values));
 const ofDataset = (kind: DatasetText) => checked(z.string(), (value) => checkDatasetText('', kind, value));
 /** JSON has no numbers for NaN and the infinities. */
 const double = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity'])]);
@@ -127,8 +135,8 @@ export const LINES = {
   models: z.object({
     ...{ id, runId: id.nullable(), name, status: z.enum(['PENDING', 'READY', 'FAILED']) },
     ...{ statusMessage: text.nullable(), modelType: name.nullable() },
-    params: tagsOf(MAX_LOGGED_MODEL_VALUE_CHARACTERS),
-    tags: tagsOf(MAX_LOGGED_MODEL_VALUE_CHARACTERS),
+    params: tagsOf(ANY_TEXT),
+    tags: tagsOf(ANY_TEXT),
     ...{ state, createdAt: time, createdBy: subject },
   }),
   'model-metrics': checked(

@@ -3,7 +3,7 @@ export { ArchiveImportService } from './archive-import.service.js';
 export { forgetExternal } from './stores/external-refs.js';
 export { forgetMirrorTasks } from './stores/mirror-tasks.js';
 export { mirrorSubscriber, MirrorService, type MirrorTarget } from './mirror.service.js';
-export { MlflowImportService } from './mlflow-import.service.js';
+export { IMPORTED_NAMES, MlflowImportService, SECRET } from './mlflow-import.service.js';
 export { LINE_KINDS } from './archive-format.js';
 export { EXPERIMENT_EXPORT } from './experiment-export.job-kind.js';
 export { EXPERIMENT_IMPORT } from './experiment-import.job-kind.js';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ConnectMlflow, MlflowCredentials } from '../../adapters/mlflow-server/port.js';
 import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Session } from '../../db/database.js';
-import { Role, checkOutboundUrl, type OutboundPolicy } from '../core/index.js';
+import { Role, checkOutboundUrl, type OutboundPolicy, ANY_ITEMS, characters, type InputRange } from '../core/index.js';
 import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
 import { type AttemptOf, type JobService, keepSecret, secretOf } from '../jobs/index.js';
 import { audit } from '../platform/index.js';
@@ -32,8 +32,8 @@ const CREDENTIALS = z.object({
   username: z.string().nullish(),
   password: z.string().nullish(),
 });
-const MAX_NAMES = 1_000;
-const MAX_SECRET_LENGTH = 8_000;
+export const IMPORTED_NAMES: InputRange = { ...ANY_ITEMS, unit: 'names', each: characters(1, 500) };
+export const SECRET = characters(1, 8_000);
 /** Part of the progress for experiments; the rest is for models. */
 const EXPERIMENTS_SHARE = 0.8;
 
@@ -51,8 +51,8 @@ export class MlflowImportService {
     }
     const config: ImportConfig = {
       server: `${url.origin}${url.pathname.replace(/\/+$/, '')}`,
-      experimentNames: checkNames('input.experimentNames', input.experimentNames),
-      modelNames: checkNames('input.modelNames', input.modelNames),
+      experimentNames: unique(input.experimentNames),
+      modelNames: unique(input.modelNames),
       ...{ withArtifacts: input.withArtifacts, withDeleted: input.withDeleted, keepStages: input.keepStages },
     };
     const credentials = checkCredentials(input);
@@ -119,21 +119,13 @@ async function countOf(things: AsyncIterable<unknown>): Promise<number> {
   return count;
 }
 
-function checkNames(field: string, names: string[] | null | undefined): string[] | null {
-  if (names == null) return null;
-  if (names.length > MAX_NAMES)
-    throw badInput(field, `at most ${MAX_NAMES} names, or none given for all`, names.length);
-  names.forEach((name, i) => {
-    if (name === '' || name.length > 500) throw badInput(`${field}[${i}]`, '1 to 500 characters', name);
-  });
-  return [...new Set(names)];
-}
+const unique = (names: string[] | null | undefined): string[] | null => (names == null ? null : [...new Set(names)]);
 
 function checkCredentials({ token, username, password }: MlflowCredentials): MlflowCredentials {
   for (const [field, value] of Object.entries({ token, username, password })) {
     // An error never shows the secret, not even a wrong one. A line break in it would begin another header.
-    if (value != null && (value === '' || value.length > MAX_SECRET_LENGTH || !/^[\x20-\x7e]+$/.test(value)))
-      throw badInput(`input.${field}`, `1 to ${MAX_SECRET_LENGTH} plain characters`, '(hidden)');
+    if (value != null && !/^[\x20-\x7e]*$/.test(value))
+      throw badInput(`input.${field}`, 'plain characters', '(hidden)');
   }
   if (token != null && (username != null || password != null))
     throw badInput('input.token', 'a token, or a user name and a password', '(hidden)');

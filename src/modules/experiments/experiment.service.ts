@@ -6,6 +6,7 @@ import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { changeRecord, type RecordChange } from '../../db/json-record.js';
 import { checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js';
+import { EXPERIMENT_TAG_VALUE } from './rules/logged-values.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { conflict, notFound, notFoundByName } from '../../errors.js';
 import { audit, takeTurns, containsText } from '../platform/index.js';
@@ -44,8 +45,6 @@ export interface ImportedExperiment extends Pick<Experiment, 'name' | 'descripti
 export type ExperimentPlace = Pick<Experiment, 'id' | 'isDefault' | 'artifactLocation'>;
 
 const DEFAULT_NAME = 'Default';
-/** The limit of MLflow; it is higher than that of runs' tags. */
-const MAX_TAG_LENGTH = 20_000;
 /** MLflow's tag for the description. The service keeps the tag and the column equal. */
 const NOTE = RUN_TAGS.note;
 
@@ -81,7 +80,7 @@ export class ExperimentService {
 
   private async add(session: Session, input: NewExperiment, action: string): Promise<Experiment> {
     const { name } = input;
-    const tags = checkTags('input.tags', input.tags ?? [], MAX_TAG_LENGTH);
+    const tags = checkTags('input.tags', input.tags ?? [], EXPERIMENT_TAG_VALUE);
     checkSetSize('input.tags', setSizeOf(tags));
     const description = input.description ?? tags[NOTE] ?? '';
     const experiment = session.em.create(Experiment, {
@@ -129,7 +128,7 @@ export class ExperimentService {
       requireActive(experiment);
       if (input.name != null && input.name !== experiment.name)
         experiment.name = await this.freeName(session, input.name);
-      const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags, MAX_TAG_LENGTH);
+      const tags = input.tags == null ? experiment.tags : checkTags('input.tags', input.tags, EXPERIMENT_TAG_VALUE);
       // Keeps the description unless the client gives one: the tags that a client sees do not contain it.
       const description = input.description ?? (input.tags == null ? undefined : tags[NOTE]) ?? experiment.description;
       if (input.tags != null) checkSetSize('input.tags', setSizeOf(tags));
@@ -143,7 +142,7 @@ export class ExperimentService {
 
   /** Adds or changes some tags and keeps the others. */
   async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
-    const after = checkTags('input.tags', tags, MAX_TAG_LENGTH);
+    const after = checkTags('input.tags', tags, EXPERIMENT_TAG_VALUE);
     const { before, ...size } = await this.writeTags(session, id, after);
     checkSetSize('input.tags', size);
     audit(session, 'setExperimentTags', { type: 'experiment', id }, { tags: before }, { tags: after });
@@ -235,7 +234,7 @@ export class ExperimentService {
     order: Order<'createdAt' | 'name' | 'updatedAt'>,
   ): Promise<Page<Experiment>> {
     const where: FilterQuery<Experiment> = { tenant: session.tenant, state: filter.state ?? 'ACTIVE' };
-    if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
+    if (filter.search) Object.assign(where, { name: containsText(filter.search) });
     return paginate(session, Experiment, where, page, order);
   }
 

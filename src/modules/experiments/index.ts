@@ -4,7 +4,8 @@ export { ExperimentService, type ExperimentPlace, type TagEntry } from './experi
 export { beginCollection, deleteExperiment, deleteRun, deleteSome } from './stores/collection.js';
 export { requireWhole } from './rules/experiment-standing.js';
 export { createExperimentLoaders } from './loaders.js';
-export { prepareHistories } from './stores/metric-history.js';
+export { MAX_COMPARED_KEYS } from './run-table.js';
+export { HISTORY_POINTS, prepareHistories } from './stores/metric-history.js';
 export {
   readMetricOfRuns,
   readMetricPage,
@@ -18,7 +19,10 @@ export {
   ANY_STEP,
   LOG_STREAMS,
   MAX_LINES_PER_RUN,
-  MAX_LOGGED_MODEL_VALUE_CHARACTERS,
+  DATASET_TEXTS,
+  EXPERIMENT_TAG_VALUE,
+  LOG_LINE,
+  STEP,
   checkDatasetText,
   checkExperimentTag,
   checkLogLine,
@@ -29,9 +33,15 @@ export {
 } from './rules/logged-values.js';
 export { RUN_STATUSES, isEnded } from './rules/run-status.js';
 export { CONTEXT_TAG, RUN_TAGS, SHOWN_AS_FIELDS, sourceOf } from './rules/run-tags.js';
-export { RunAnalysisService } from './run-analysis.service.js';
-export { RunComparisonService, type ComparedMetric, MAX_COMPARED_RUNS } from './run-comparison.service.js';
-export { RunDatasetService, MAX_DATASETS_PER_CALL } from './run-dataset.service.js';
+export { MAX_AXES, MAX_METRIC_AXES, RunAnalysisService } from './run-analysis.service.js';
+export {
+  CURVE_POINTS,
+  CURVES,
+  RunComparisonService,
+  type ComparedMetric,
+  MAX_COMPARED_RUNS,
+} from './run-comparison.service.js';
+export { RunDatasetService, DATASETS_PER_CALL } from './run-dataset.service.js';
 export { readRunDetails, type DatasetReference, type RunDetails } from './stores/run-details.js';
 export {
   fragment,
@@ -42,12 +52,12 @@ export {
   type Fragment,
 } from './stores/run-filter-sql.js';
 export { RunLifecycleService } from './run-lifecycle.service.js';
-export { RunLogService, MAX_LINES_PER_CALL } from './run-log.service.js';
+export { RunLogService, LINES_PER_CALL } from './run-log.service.js';
 export type { LogLine } from './stores/logs.js';
 export { requireWritable } from './run-pairs.js';
 export type { ParamChange } from './stores/pairs.js';
 export { RunSearchService } from './run-search.service.js';
-export { RunService, MAX_METRICS_PER_CALL } from './run.service.js';
+export { RunService, METRICS_PER_CALL } from './run.service.js';
 export { RUN_PREFIXES, type RunEntity } from './rules/run-filter.js';
 export { exportedDatasets, exportedLines, exportedRuns, pointsAfter, runIdsAfter } from './stores/exported-runs.js';
 export {

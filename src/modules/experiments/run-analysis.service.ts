@@ -12,13 +12,12 @@ import {
   MAX_IMPORTANCE_RUNS,
   type ParameterImportance,
 } from '../statistics/index.js';
-import { badInput } from '../../errors.js';
 import type { ImportanceAnalyst } from '../../adapters/evaluator/port.js';
 import type { RunSearchService } from './run-search.service.js';
 import { latestValues, newestRuns, paramColumns, type RunChoice } from './run-table.js';
 
-const MAX_AXES = 50;
-const MAX_METRICS = 10;
+export const MAX_AXES = 50;
+export const MAX_METRIC_AXES = 10;
 
 export interface ParallelCoordinatesInput extends RunChoice {
   paramKeys?: string[] | null;
@@ -65,8 +64,8 @@ export class RunAnalysisService {
 
   async parallelCoordinates(session: Session, input: ParallelCoordinatesInput): Promise<ParallelCoordinates> {
     const { limit } = input;
-    const metricKeys = keysOf('input.metricKeys', input.metricKeys, 1, MAX_METRICS);
-    const paramKeys = input.paramKeys && keysOf('input.paramKeys', input.paramKeys, 0, MAX_AXES);
+    const metricKeys = unique(input.metricKeys);
+    const paramKeys = input.paramKeys && unique(input.paramKeys);
     const found = await newestRuns(session, this.search, input, limit);
     const ids = found.map(({ id }) => id);
     const columns: { axis: CoordinateAxis; positions: (number | null)[]; texts: (string | null)[] }[] = [];
@@ -96,7 +95,7 @@ export class RunAnalysisService {
     input: ImportanceInput,
   ): Promise<ImportanceReport> {
     const { metricKey, seed } = input;
-    const paramKeys = input.paramKeys && keysOf('input.paramKeys', input.paramKeys, 1, MAX_IMPORTANCE_PARAMS);
+    const paramKeys = input.paramKeys && unique(input.paramKeys);
     const table = await read(async (session) => {
       const found = await newestRuns(session, this.search, input, MAX_IMPORTANCE_RUNS);
       const all = found.map(({ id }) => id);
@@ -130,12 +129,7 @@ export class RunAnalysisService {
   }
 }
 
-function keysOf(field: string, keys: readonly string[], least: number, most: number): string[] {
-  const unique = [...new Set(keys)];
-  if (unique.length < least || unique.length > most)
-    throw badInput(field, `${least} to ${most} different names`, unique.length);
-  return unique;
-}
+const unique = (keys: readonly string[]): string[] => [...new Set(keys)];
 
 function shown(
   source: CoordinateAxis['source'],

@@ -21,12 +21,13 @@ import { metricCurves, type CurveAxis, type MetricCurves } from './stores/metric
 import { entriesOf, MAX_COMPARED_KEYS } from './run-table.js';
 import { datasetsOfRuns } from './stores/datasets.js';
 import { latestOfRuns, type LatestValue } from './stores/metrics.js';
+import type { InputRange } from '../core/index.js';
 
 export const MAX_COMPARED_RUNS = 20;
 /** Metrics that are tested by default; each test takes one or two milliseconds. */
 export const MAX_TESTED_METRICS = 50;
-const MAX_CURVES = 20;
-const MAX_CURVE_POINTS = 2_000;
+export const CURVES: InputRange = { min: 1, max: 20, unit: 'metrics' };
+export const CURVE_POINTS: InputRange = { min: 2, max: 2_000, unit: 'positions' };
 
 export interface CompareRunsInput {
   runIds: string[];
@@ -130,10 +131,6 @@ export class RunComparisonService {
     maxPoints: number,
   ): Promise<MetricCurves[]> {
     const keys = [...new Set(metricKeys)];
-    if (keys.length === 0 || keys.length > MAX_CURVES)
-      throw badInput('metricKeys', `1 to ${MAX_CURVES} metrics`, keys.length);
-    if (maxPoints < 2 || maxPoints > MAX_CURVE_POINTS)
-      throw badInput('maxPoints', `an integer from 2 to ${MAX_CURVE_POINTS}`, maxPoints);
     return metricCurves(session, runIds, keys, axis, maxPoints);
   }
 
@@ -166,8 +163,6 @@ async function latestOf(
   runIds: readonly string[],
   keys: readonly string[] | null,
 ): Promise<{ metrics: { key: string; rows: (LatestValue | undefined)[] }[]; isCut: boolean }> {
-  if (keys && keys.length > MAX_COMPARED_KEYS)
-    throw badInput('input.metricKeys', `at most ${MAX_COMPARED_KEYS} metrics`, keys.length);
   const rows = await latestOfRuns(session, runIds, keys, MAX_COMPARED_KEYS + 1);
   const byKey = Map.groupBy(rows, ({ key }) => key);
   const names = keys ? [...new Set(keys)] : [...byKey.keys()].sort(inCodePoints);

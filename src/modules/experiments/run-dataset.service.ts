@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
 import type { Session } from '../../db/database.js';
-import { checkTags } from '../core/index.js';
+import { checkTags, checkRange, type InputRange } from '../core/index.js';
 import { CONTEXT_TAG } from './rules/run-tags.js';
 import { checkDatasetText } from './rules/logged-values.js';
 import { badInput } from '../../errors.js';
@@ -31,7 +31,7 @@ export interface NewLoggedDataset {
   tags?: TagEntry[] | null;
 }
 
-export const MAX_DATASETS_PER_CALL = 1_000;
+export const DATASETS_PER_CALL = { min: 1, max: 1_000, unit: 'datasets' } satisfies InputRange;
 const DIGEST_CHARACTERS = 36;
 /** A shorter digest is a client's own hash, not SHA-256, and would match by chance. */
 const SHA256_PREFIX = /^[0-9a-f]{16,64}$/;
@@ -43,9 +43,7 @@ export class RunDatasetService {
    * as in MLflow.
    */
   async log(session: Session, runId: string, datasets: NewLoggedDataset[]): Promise<void> {
-    if (datasets.length === 0 || datasets.length > MAX_DATASETS_PER_CALL) {
-      throw badInput('input.datasets', `1 to ${MAX_DATASETS_PER_CALL} datasets`, datasets.length);
-    }
+    checkRange(DATASETS_PER_CALL, datasets, null, 'input.datasets');
     await requireWritable(session, runId);
     const rows = await this.rows(session, datasets);
     await addDatasets(session, runId, rows);

@@ -1,5 +1,5 @@
 import type { Session } from '../../db/database.js';
-import { checkPageSize, type Page } from '../../db/pagination.js';
+import { DEFAULT_PAGE_SIZE, type Page } from '../../db/pagination.js';
 import { badInput } from '../../errors.js';
 import { likePattern } from '../platform/index.js';
 import type { LogStream } from './rules/logged-values.js';
@@ -29,7 +29,7 @@ export async function logPages(session: Session, keys: readonly LogPageKey[]): P
     const { page } = same[0]!;
     const runIds = same.map(({ runId }) => runId);
     const rows = await read(session, runIds, page);
-    const size = checkPageSize(page.last ?? page.first);
+    const size = page.last ?? page.first ?? DEFAULT_PAGE_SIZE;
     for (const key of same) {
       const found = rows.get(key.runId) ?? [];
       const nodes = found.slice(0, size);
@@ -47,7 +47,7 @@ export async function logPages(session: Session, keys: readonly LogPageKey[]): P
 
 async function read(session: Session, runIds: string[], page: LogPageRequest): Promise<Map<string, LogLine[]>> {
   if (page.first != null && page.last != null) throw badInput('last', 'either first or last', page.last);
-  const size = checkPageSize(page.last ?? page.first);
+  const size = page.last ?? page.first ?? DEFAULT_PAGE_SIZE;
   const rows = await linesOfRuns(session, runIds, conditionOf(page), size + 1, page.last == null ? 'asc' : 'desc');
   return Map.groupBy(rows, ({ runId }) => runId);
 }
@@ -57,5 +57,5 @@ function count(session: Session, { runId, page: { search, streams } }: LogPageKe
 }
 
 function conditionOf({ after, before, search, streams }: LogPageRequest): LineCondition {
-  return { after, before, streams, pattern: search ? likePattern('search', search) : null };
+  return { after, before, streams, pattern: search ? likePattern(search) : null };
 }

@@ -1,10 +1,11 @@
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Session } from '../../db/database.js';
-import { AppError, badInput, ErrorCode } from '../../errors.js';
+import { AppError, ErrorCode } from '../../errors.js';
 import { logsTopic } from '../platform/index.js';
 import { checkLogLine, type LogStream, MAX_LINES_PER_RUN } from './rules/logged-values.js';
 import { refuseWrite } from './run-pairs.js';
 import { appendLines, linesAfter, type LogLine } from './stores/logs.js';
+import type { InputRange } from '../core/index.js';
 
 export interface LogLineInput {
   line: string;
@@ -12,7 +13,7 @@ export interface LogLineInput {
   loggedAt?: Date | null;
 }
 
-export const MAX_LINES_PER_CALL = 1_000;
+export const LINES_PER_CALL = { min: 1, max: 1_000, unit: 'lines' } satisfies InputRange;
 
 /** The lines that runs print, for followers and for searches. */
 export class RunLogService {
@@ -20,9 +21,6 @@ export class RunLogService {
 
   /** Appends lines and returns the sequence number of the last one. */
   async append(session: Session, runId: string, lines: LogLineInput[]): Promise<number> {
-    if (lines.length === 0 || lines.length > MAX_LINES_PER_CALL) {
-      throw badInput('input.lines', `1 to ${MAX_LINES_PER_CALL} lines`, lines.length);
-    }
     lines.forEach(({ line }, i) => checkLogLine(`input.lines[${i}].line`, line));
     const now = new Date();
     const last = await appendLines(

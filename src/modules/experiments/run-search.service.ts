@@ -2,7 +2,7 @@ import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
 import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { checkPageSize, type Page, type PageRequest } from '../../db/pagination.js';
+import { DEFAULT_PAGE_SIZE, type Page, type PageRequest } from '../../db/pagination.js';
 import { parseFilter, type OrderKey } from '../core/index.js';
 import { RUN_FILTER, type RunEntity } from './rules/run-filter.js';
 import { toFilters, toOrder, type RunOrderTerm, type RunTerms } from './rules/run-terms.js';
@@ -43,7 +43,7 @@ export class RunSearchService {
         order,
         ties: [{ entity: 'attribute', key: 'run_id', direction: order.at(-1)!.direction }],
       },
-      { first: checkPageSize(page.first), after: page.after ?? null },
+      { first: page.first ?? DEFAULT_PAGE_SIZE, after: page.after ?? null },
     );
   }
 }

@@ -1,5 +1,6 @@
 import type { Session } from '../../db/database.js';
-import { MAX_PAGE_SIZE, type Page } from '../../db/pagination.js';
+import type { Page } from '../../db/pagination.js';
+import { PAGE_SIZE } from '../core/index.js';
 import type { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Entry } from './rules/run-comparison.js';
 import type { RunFilter, RunSearchService } from './run-search.service.js';
@@ -26,7 +27,7 @@ export async function newestRuns(
 ): Promise<Run[]> {
   const found: Run[] = [];
   for (let after: string | null = null; ;) {
-    const first = Math.min(MAX_PAGE_SIZE, limit - found.length);
+    const first = Math.min(PAGE_SIZE.max, limit - found.length);
     const page: Page<Run> = await search.list(session, choice.filter ?? {}, choice.where ?? null, { first, after }, []);
     found.push(...page.nodes);
     if (!page.hasNextPage || found.length >= limit) return found;

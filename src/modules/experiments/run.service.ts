@@ -3,7 +3,7 @@ import { LockMode } from '@mikro-orm/core';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
-import { checkName, timeOf, toHexId } from '../core/index.js';
+import { checkName, timeOf, toHexId, checkRange, type InputRange } from '../core/index.js';
 import { RUN_TAGS, tagsOfSource, type RunSource } from './rules/run-tags.js';
 import { isEnded, RUN_STATUS, type RunStatus } from './rules/run-status.js';
 import { badInput, notFound } from '../../errors.js';
@@ -13,6 +13,7 @@ import { addParams, dropTag, putTags } from './run-pairs.js';
 import { keysAtStep, metricsByStep, pointsAfter, type MetricRow } from './stores/metrics.js';
 import { pairsOf } from './stores/pairs.js';
 import { addCounter, changeRunStatus, lockRun, statusOf, type StatusChange } from './stores/runs.js';
+import { STEP } from './rules/logged-values.js';
 
 export interface NewRun {
   /** Set by an import only, which keeps the ids of the source. */
@@ -28,7 +29,7 @@ export interface NewRun {
   tags?: TagEntry[] | null;
 }
 
-export const MAX_METRICS_PER_CALL = 10_000;
+export const METRICS_PER_CALL = { min: 1, max: 10_000, unit: 'points' } satisfies InputRange;
 
 /** Runs and their data: parameters, tags, metric histories. */
 export class RunService {
@@ -142,10 +143,8 @@ export class RunService {
    * Appends metric points and returns how many are new. The same point again adds nothing. Clients of MLflow may use
    * steps below 0.
    */
-  async logMetrics(session: Session, runId: string, metrics: MetricInput[], minStep = 0): Promise<number> {
-    if (metrics.length === 0 || metrics.length > MAX_METRICS_PER_CALL) {
-      throw badInput('input.metrics', `1 to ${MAX_METRICS_PER_CALL} points`, metrics.length);
-    }
+  async logMetrics(session: Session, runId: string, metrics: MetricInput[], minStep = STEP.min): Promise<number> {
+    checkRange(METRICS_PER_CALL, metrics, null, 'input.metrics');
     const addedCount = await appendMetrics(session, runId, metrics, minStep);
     session.afterCommit(() => this.live.publish(metricsTopic(runId)));
     return addedCount;

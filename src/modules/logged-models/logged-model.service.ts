@@ -6,7 +6,7 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { changeRecord, type RecordChange } from '../../db/json-record.js';
-import { checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js';
+import { ANY_TEXT, checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js';
 import { badInput, notFound } from '../../errors.js';
 import { requireOwn, containsText, audit } from '../platform/index.js';
 import {
@@ -14,7 +14,6 @@ import {
   checkModelMetric,
   checkStep,
   type ExperimentService,
-  MAX_LOGGED_MODEL_VALUE_CHARACTERS as MAX_VALUE_LENGTH,
   type TagEntry,
   requireWritable,
 } from '../experiments/index.js';
@@ -71,8 +70,8 @@ export class LoggedModelService {
     const experiment = await this.experiments.get(session, input.experimentId, LockMode.PESSIMISTIC_READ);
     if (experiment.state !== 'ACTIVE') throw badInput('experimentId', 'an active experiment', experiment.state);
     await requireOwn(session, Run, 'run', [input.runId]);
-    const params = checkTags('params', input.params ?? [], MAX_VALUE_LENGTH);
-    const tags = checkTags('tags', input.tags ?? [], MAX_VALUE_LENGTH);
+    const params = checkTags('params', input.params ?? [], ANY_TEXT);
+    const tags = checkTags('tags', input.tags ?? [], ANY_TEXT);
     checkSetSize('params', setSizeOf(params));
     checkSetSize('tags', setSizeOf(tags));
     const model = session.em.create(LoggedModel, {
@@ -117,7 +116,7 @@ export class LoggedModelService {
         `and m.direction = 'OUTPUT'))`;
       conditions.push({ [raw(made, [filter.runId, tenant, filter.runId])]: [] });
     }
-    if (filter.search) conditions.push({ name: containsText('filter.search', filter.search) });
+    if (filter.search) conditions.push({ name: containsText(filter.search) });
     if (filter.status?.length) conditions.push({ status: { $in: filter.status } });
     if (filter.modelType != null) conditions.push({ modelType: filter.modelType });
     return paginate(session, LoggedModel, { $and: conditions } as FilterQuery<LoggedModel>, page, order);
@@ -139,7 +138,7 @@ export class LoggedModelService {
 
   async setTags(session: Session, id: string, tags: TagEntry[]): Promise<void> {
     const model = await this.locked(session, id);
-    const after = checkTags('tags', tags, MAX_VALUE_LENGTH);
+    const after = checkTags('tags', tags, ANY_TEXT);
     const { before, ...size } = await this.write(session, model, 'tags', after);
     checkSetSize('tags', size);
     audit(session, 'setLoggedModelTags', { type: 'loggedModel', id }, { tags: before }, { tags: after });
@@ -162,7 +161,7 @@ export class LoggedModelService {
   /** A parameter describes how the model was made: the same value again changes nothing, another one is refused. */
   async logParams(session: Session, id: string, params: TagEntry[]): Promise<void> {
     const model = await this.locked(session, id);
-    const added = checkTags('params', params, MAX_VALUE_LENGTH);
+    const added = checkTags('params', params, ANY_TEXT);
     const { before, ...size } = await this.write(session, model, 'params', added);
     for (const [key, known] of Object.entries(before)) {
       const value = added[key]!;

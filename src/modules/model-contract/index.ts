@@ -1,5 +1,6 @@
 export { categoriesOf, knownCategories, unknownCategories, type UnknownCategory } from './rules/categories.js';
 export {
+  CLASSES,
   bothProbabilities,
   classOfLabel,
   rowWithoutProbabilities,
@@ -7,7 +8,14 @@ export {
   withClasses,
   withOwnClasses,
 } from './rules/class-names.js';
-export { checkCorrections, checkNullValues, type GivenColumn } from './rules/column-corrections.js';
+export {
+  CORRECTIONS,
+  NULL_VALUES,
+  TIME_FORMAT,
+  UNIT_SIGN,
+  checkCorrections,
+  type GivenColumn,
+} from './rules/column-corrections.js';
 export { inputRequests, isRecorded, mergeRequests, type ColumnRequest, type Form } from './rules/column-requests.js';
 export {
   CONVERSION_TOLERANCE,
@@ -44,6 +52,7 @@ export {
 } from './rules/drift.js';
 export { MISSING_TIMESTAMP_MS, missingElement } from './rules/element.js';
 export {
+  COLUMN_NAMES,
   columnNames,
   neededColumns,
   requireMapped,

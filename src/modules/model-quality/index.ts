@@ -7,6 +7,7 @@ export {
 } from './rules/evaluation.js';
 export {
   DEFAULT_GATE_POLICY,
+  GATE_RANGES,
   demandsOf,
   gatePolicyOf,
   parseGatePolicy,

@@ -13,7 +13,9 @@ import {
   usedTwice,
   type NamedEndpoint,
   type TrafficRecorder,
+  REQUEST_KEY,
 } from '../serving/index.js';
+import { characters, checkRange, type InputRange } from '../core/index.js';
 
 export interface NewTruth extends Truth {
   requestId: string;
@@ -53,8 +55,10 @@ interface Judged {
   answer: JudgedAnswer;
 }
 
-export const MAX_TRUTHS = 10_000;
-const MAX_REQUEST_ID_CHARACTERS = 250;
+export const TRUTHS_PER_CALL = { min: 1, max: 10_000, unit: 'records' } satisfies InputRange;
+/** The position of a row in its request. */
+export const ROW = { min: 0 } satisfies InputRange;
+export const LABEL = characters(0, 250);
 /** Earlier ground truths that a row keeps. */
 const MAX_HISTORY = 20;
 /** Rejected records that an error lists. */
@@ -70,8 +74,7 @@ export class GroundTruthService {
   /** Records what it can, and lists every other record. Throws only when it can record nothing. */
   async record(actor: Actor, input: NamedEndpoint & { records: readonly NewTruth[] }): Promise<RecordedTruths> {
     const records = input.records.map((record) => ({ ...record, row: record.row ?? 0 }));
-    if (records.length < 1 || records.length > MAX_TRUTHS)
-      throw badInput('input.records', `1 to ${MAX_TRUTHS} records`, `${records.length} records`);
+    checkRange(TRUTHS_PER_CALL, records, null, 'input.records');
     const find = () =>
       this.db.transact(actor, async (session) => {
         const endpoint = await findEndpoint(session, input, 'input');
@@ -107,9 +110,7 @@ async function findRows(
   records: readonly TruthRecord[],
 ): Promise<Map<number, LoggedRow[]>> {
   const asked = records.flatMap(({ requestId, row }, index) =>
-    requestId.length <= MAX_REQUEST_ID_CHARACTERS && Number.isInteger(row) && row >= 0
-      ? [{ index, requestId, row }]
-      : [],
+    requestId.length <= REQUEST_KEY.max! && Number.isInteger(row) && row >= ROW.min ? [{ index, requestId, row }] : [],
   );
   const rows = await loggedRowsOf(session, id, asked);
   return Map.groupBy(rows, ({ index }) => index);
@@ -151,13 +152,13 @@ async function judgeAll(
 /** The only answer to the request. */
 function loggedRow(
   field: string,
-  { requestId, row }: TruthRecord,
+  { requestId, row, label }: TruthRecord,
   endpoint: Endpoint,
   found: readonly LoggedRow[],
 ): LoggedRow {
-  if (requestId.length === 0 || requestId.length > MAX_REQUEST_ID_CHARACTERS)
-    throw badInput(`${field}.requestId`, `1 to ${MAX_REQUEST_ID_CHARACTERS} characters`, requestId);
-  if (!Number.isInteger(row) || row < 0)
+  checkRange(REQUEST_KEY, requestId, null, `${field}.requestId`);
+  if (label != null) checkRange(LABEL, label, null, `${field}.label`);
+  if (!Number.isInteger(row) || row < ROW.min)
     throw badInput(`${field}.row`, 'the position of a row in its request, from 0', row);
   const [answered, another] = found.filter(({ errorCode }) => errorCode === null);
   if (another) throw usedTwice(requestId, endpoint);

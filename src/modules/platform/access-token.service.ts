@@ -7,7 +7,7 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { checkName, includesRole, Role, type TokenScope } from '../core/index.js';
+import { includesRole, Role, type TokenScope, NAME, checkRange, type InputRange } from '../core/index.js';
 import { AppError, badInput, conflict, ErrorCode, notFound, quote } from '../../errors.js';
 import { requireOwn } from './ownership.js';
 import { subjectOf, TOKENS_CHANGED } from './known-tokens.js';
@@ -40,11 +40,11 @@ export interface IssuedToken {
   accessToken: AccessToken;
 }
 
-const MAX_NAME_CHARACTERS = 128;
+export const TOKEN_NAME: InputRange = { ...NAME, max: 128 };
 const DEFAULT_LIFE_SECONDS = 90 * 24 * 60 * 60;
 export const MIN_LIFE_SECONDS = 60;
 export const MAX_LIFE_SECONDS = 10 * 366 * 24 * 60 * 60;
-const MAX_ENDPOINTS = 100;
+export const TOKEN_ENDPOINTS = { min: 1, max: 100, unit: 'names of endpoints' } satisfies InputRange;
 /** Limit per tenant: every process reads the active tokens every two seconds. */
 const MAX_ACTIVE = 1_000;
 
@@ -135,7 +135,7 @@ export class AccessTokenService {
     const { role, scope, search, active } = filter;
     if (role != null) Object.assign(where, { role });
     if (scope != null) Object.assign(where, { scope });
-    if (search) Object.assign(where, { name: containsText('filter.search', search) });
+    if (search) Object.assign(where, { name: containsText(search) });
     if (active != null) {
       const holds: FilterQuery<AccessToken> = { revokedAt: null, expiresAt: { $gt: new Date() } };
       Object.assign(where, active ? holds : { $not: holds });
@@ -145,19 +145,13 @@ export class AccessTokenService {
 }
 
 function checkTokenName(name: string): string {
-  if (name.length > MAX_NAME_CHARACTERS)
-    throw badInput('input.name', `at most ${MAX_NAME_CHARACTERS} characters`, `${name.length} characters`);
-  return checkName('input.name', name);
+  checkRange(TOKEN_NAME, name, null, 'input.name');
+  return name;
 }
 
 function checkScope({ scope, role, endpointNames, runId }: NewAccessToken): void {
   const count = endpointNames?.length ?? 0;
-  if (scope === 'PREDICT' && !(count >= 1 && count <= MAX_ENDPOINTS))
-    throw badInput(
-      'input.endpointNames',
-      `1 to ${MAX_ENDPOINTS} names of endpoints for the scope PREDICT`,
-      `${count} names`,
-    );
+  if (scope === 'PREDICT') checkRange(TOKEN_ENDPOINTS, endpointNames ?? [], null, 'input.endpointNames');
   if (scope !== 'PREDICT' && count > 0)
     throw badInput('input.endpointNames', `none for the scope ${scope}`, endpointNames);
   if (scope === 'WRITE_RUN' && runId == null)

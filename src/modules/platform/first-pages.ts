@@ -1,7 +1,7 @@
 import type { EntityName, FilterQuery, QueryOrderMap } from '@mikro-orm/core';
 import { sql } from 'kysely';
 import type { Session } from '../../db/database.js';
-import { checkPageSize, encodeCursor, type Order, type Page } from '../../db/pagination.js';
+import { DEFAULT_PAGE_SIZE, encodeCursor, type Order, type Page } from '../../db/pagination.js';
 import { unnested } from '../../db/tables.js';
 
 interface OwnedRow {
@@ -31,7 +31,7 @@ export function firstPages<T extends OwnedRow, Field extends keyof T & string>(
     const pages = new Map<FirstPageKey<T>, Page<T>>();
     for (const same of Map.groupBy(keys, ({ first, equal }) => JSON.stringify([first, equal])).values()) {
       const { first, equal } = same[0]!;
-      const size = checkPageSize(first);
+      const size = first ?? DEFAULT_PAGE_SIZE;
       const where = { ...always, ...equal, tenant: session.tenant };
       const ownerIds = same.map(({ ownerId }) => ownerId);
       const rows = await firstRows(session, entity, { owner, ownerIds, where, order, limit: size + 1 });

@@ -1,4 +1,10 @@
-export { AccessTokenService, MAX_LIFE_SECONDS, MIN_LIFE_SECONDS } from './access-token.service.js';
+export {
+  TOKEN_ENDPOINTS,
+  TOKEN_NAME,
+  AccessTokenService,
+  MAX_LIFE_SECONDS,
+  MIN_LIFE_SECONDS,
+} from './access-token.service.js';
 export { AuditLogService } from './audit-log.service.js';
 export { Batches, type RunInSession } from './batches.js';
 export { LeasedConsumer } from './leased-consumer.js';
@@ -19,7 +25,7 @@ export { SigningKeys } from './signing-keys.js';
 export { EVENTS_WAITING, audit, auditRow, emitEvent, eventRow, takeTurns, type Subject } from './use-case.js';
 export { Waiting, MAX_WAIT_MS, lookUntil, type Waiter } from './waiting.js';
 export { WebhookDeliveryService } from './webhook-delivery.service.js';
-export { WebhookService } from './webhook.service.js';
+export { EVENT_TYPES, WEBHOOK_DESCRIPTION, WebhookService } from './webhook.service.js';
 export { webhookSubscriber } from './webhook-deliveries.js';
 export type { ClaimedDelivery } from './stores/webhook-deliveries.js';
 export type { WebhookFormat, WebhookMessage } from './webhook-message.js';

@@ -71,7 +71,6 @@ export class LiveFeeds {
     const stop = () => sleeper.wake?.();
     signal.addEventListener('abort', stop);
     try {
-      if (after !== null && after < 0) throw badInput('after', 'a seq of 0 or more', after);
       let position = after ?? (await log.head());
       // An end that was read before this follower came may no longer be the end.
       if (!staysOpen) log.doubtEnd();

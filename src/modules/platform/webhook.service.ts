@@ -13,8 +13,12 @@ import {
   MAX_WEBHOOKS,
   newWebhookSecret,
   SECRET_OVERLAP_MS,
+  ANY_ITEMS,
+  characters,
+  checkRange,
+  type InputRange,
 } from '../core/index.js';
-import { badInput, conflict, notFound } from '../../errors.js';
+import { conflict, notFound } from '../../errors.js';
 import { requireOwn } from './ownership.js';
 import { audit, takeTurns } from './use-case.js';
 import { DELIVERIES_WAITING } from './webhook-deliveries.js';
@@ -64,7 +68,9 @@ export interface WebhookWithSecret {
   secret: string;
 }
 
-const MAX_DESCRIPTION_CHARACTERS = 5_000;
+export const WEBHOOK_DESCRIPTION = characters(0, 5_000);
+/** Types of events that a webhook is sent. */
+export const EVENT_TYPES: InputRange = { ...ANY_ITEMS, min: 1, unit: 'types' };
 
 /** Addresses of external services that receive this service's events. */
 export class WebhookService {
@@ -259,7 +265,7 @@ export class WebhookService {
 }
 
 function checkEventTypes(types: string[]): string[] {
-  if (types.length === 0) throw badInput('input.eventTypes', 'at least one type of event', types);
+  checkRange(EVENT_TYPES, types, null, 'input.eventTypes');
   return [...new Set(types)];
 }
 
@@ -277,11 +283,6 @@ function view({
 }
 
 function checkDescription(text: string): string {
-  if (text.length > MAX_DESCRIPTION_CHARACTERS)
-    throw badInput(
-      'input.description',
-      `at most ${MAX_DESCRIPTION_CHARACTERS} characters`,
-      `${text.length} characters`,
-    );
+  checkRange(WEBHOOK_DESCRIPTION, text, null, 'input.description');
   return text;
 }

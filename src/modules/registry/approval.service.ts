@@ -15,7 +15,7 @@ import {
 } from './rules/approvals.js';
 import { gatePolicyOf } from '../model-quality/index.js';
 import { requireTransition } from './rules/stages.js';
-import { badInput } from '../../errors.js';
+import { characters, written } from '../core/index.js';
 import type { MissingGate } from './gate.service.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
@@ -27,7 +27,9 @@ export interface ApprovalInput {
   reason?: string | null;
 }
 
-const MAX_REASON_CHARACTERS = 2_000;
+export const REASON = characters(0, 2_000);
+/** A rejection says what has to change. */
+export const REJECTION = written(2_000);
 
 /**
  * Decisions of people about a version's next stage. A decision counts while the version stays in the stage in which it
@@ -50,8 +52,6 @@ export class ApprovalService {
 
   /** Blocks the version until the same person approves, an ADMIN overrides, or the version leaves its stage. */
   async reject(session: Session, input: ApprovalInput): Promise<ModelVersion> {
-    if (input.reason?.trim() === '')
-      throw badInput('input.reason', 'a reason that says what has to change', input.reason);
     return this.decide(session, input, 'REJECTED');
   }
 
@@ -79,8 +79,6 @@ export class ApprovalService {
 
   private async decide(session: Session, input: ApprovalInput, decision: ApprovalDecision): Promise<ModelVersion> {
     const reason = input.reason ?? '';
-    if (reason.length > MAX_REASON_CHARACTERS)
-      throw badInput('input.reason', `at most ${MAX_REASON_CHARACTERS} characters`, `${reason.length} characters`);
     const { modelId } = await this.versions.get(session, input.modelVersionId);
     const model = await this.models.lock(session, modelId);
     const version = await this.versions.getFresh(session, input.modelVersionId);

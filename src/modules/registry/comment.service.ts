@@ -3,8 +3,8 @@ import { ModelComment } from '../../db/entities/registry/model-comment.entity.js
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { containsText, audit, emitEvent } from '../platform/index.js';
-import { Role } from '../core/index.js';
-import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
+import { Role, written } from '../core/index.js';
+import { AppError, ErrorCode, notFound } from '../../errors.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
 import { REGISTRY_EVENTS } from './events.js';
@@ -14,7 +14,7 @@ export interface CommentFilter {
   createdBy?: string | null;
 }
 
-const MAX_BODY_CHARACTERS = 10_000;
+export const COMMENT = written(10_000);
 const EXCERPT_CHARACTERS = 200;
 
 /** Comments on models and versions: plain text, stored without changes. */
@@ -29,7 +29,6 @@ export class CommentService {
     session: Session,
     { on, body }: { on: { modelId: string } | { modelVersionId: string }; body: string },
   ): Promise<ModelComment> {
-    checkBody(body);
     const modelId = 'modelId' in on ? on.modelId : (await this.versions.get(session, on.modelVersionId)).modelId;
     // Locked, so that neither can be deleted meanwhile.
     const model = await this.models.lock(session, modelId);
@@ -55,7 +54,6 @@ export class CommentService {
 
   /** FORBIDDEN for everybody except the author. */
   async update(session: Session, input: { id: string; body: string }): Promise<ModelComment> {
-    checkBody(input.body);
     const comment = await this.get(session, input.id);
     if (comment.createdBy !== session.principal.subject)
       throw notTheirs(comment, session.principal.subject, comment.createdBy);
@@ -100,7 +98,7 @@ export class CommentService {
       tenant: session.tenant,
       ...of,
       ...(createdBy != null && { createdBy }),
-      ...(search && { body: containsText('filter.search', search) }),
+      ...(search && { body: containsText(search) }),
     };
     return paginate(session, ModelComment, where, page, order);
   }
@@ -114,11 +112,6 @@ export class CommentService {
 
 function subjectOf({ modelId, modelVersionId }: ModelComment): { type: string; id: string } {
   return modelVersionId == null ? { type: 'model', id: modelId } : { type: 'modelVersion', id: modelVersionId };
-}
-
-function checkBody(body: string): void {
-  if (body.trim() === '' || body.length > MAX_BODY_CHARACTERS)
-    throw badInput('input.body', `1 to ${MAX_BODY_CHARACTERS} characters, not all blank`, body);
 }
 
 function notTheirs({ createdBy }: ModelComment, got: string, expected: string): AppError {

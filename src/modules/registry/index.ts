@@ -1,6 +1,6 @@
 export { AliasService } from './alias.service.js';
-export { ApprovalService } from './approval.service.js';
-export { CommentService } from './comment.service.js';
+export { ApprovalService, REASON, REJECTION } from './approval.service.js';
+export { COMMENT, CommentService } from './comment.service.js';
 export { ConversionService } from './conversion.service.js';
 export { GateService, type MissingGate } from './gate.service.js';
 export { createRegistryLoaders } from './loaders.js';
@@ -20,10 +20,11 @@ export {
 } from './stores/registry-search.js';
 export { keepVersion, predictionSpreads } from './stores/versions.js';
 export { RegistryTagService } from './registry-tag.service.js';
-export { checkAlias } from './rules/alias.js';
+export { ALIAS, checkAlias } from './rules/alias.js';
 export { countApprovals, nextApprovalStage } from './rules/approvals.js';
 export { decideGate, type GateCheck } from './rules/gates.js';
 export type { SourceFolder } from './rules/mlmodel.js';
+export { SEMANTIC_VERSION } from './rules/semver.js';
 export { nextAction, RELEASE_STAGES, type ReleaseStage } from './rules/release.js';
 export { STAGES, stepsTo, type Stage } from './rules/stages.js';
 export { SourcedVersionService, type LoggedSource } from './sourced-version.service.js';

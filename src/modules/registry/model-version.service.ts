@@ -286,7 +286,7 @@ export class ModelVersionService {
     await requireOwn(session, Run, 'run', [filter.runId]);
     const conditions: FilterQuery<ModelVersion>[] = [{ tenant }];
     if (filter.search) {
-      const like = likePattern('filter.search', filter.search);
+      const like = likePattern(filter.search);
       conditions.push({ [raw(SEARCHED, [like, like, like, like, tenant, like])]: [] });
     }
     for (const field of ['modelId', 'runId', 'status'] as const) {

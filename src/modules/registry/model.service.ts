@@ -235,7 +235,7 @@ export class ModelService {
   ): Promise<Page<Model>> {
     const conditions: FilterQuery<Model>[] = [{ tenant: session.tenant }];
     if (filter.search) {
-      const like = likePattern('filter.search', filter.search);
+      const like = likePattern(filter.search);
       conditions.push({ [raw(SEARCHED, [like, like, like, like])]: [] });
     }
     if (filter.framework != null)

@@ -178,7 +178,7 @@ export class EndpointService {
     await requireOwn(session, Model, 'model', [filter.modelId]);
     const where: FilterQuery<Endpoint> = { tenant: session.tenant };
     if (filter.modelId != null) Object.assign(where, { modelId: filter.modelId });
-    if (filter.search) Object.assign(where, { name: containsText('filter.search', filter.search) });
+    if (filter.search) Object.assign(where, { name: containsText(filter.search) });
     return paginate(session, Endpoint, where, page, order);
   }
 

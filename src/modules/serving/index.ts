@@ -1,4 +1,4 @@
-export { BatchInferenceService } from './batch-inference.service.js';
+export { BatchInferenceService, MAX_KEY_COLUMNS } from './batch-inference.service.js';
 export { DeploymentRows } from './deployment-rows.js';
 export { DeploymentService } from './deployment.service.js';
 export { EndpointService, MAX_SLA_MS } from './endpoint.service.js';
@@ -11,7 +11,14 @@ export {
   notLogged,
   usedTwice,
 } from './logged-predictions.service.js';
-export { MAX_ROWS_PER_REQUEST, type NamedEndpoint, type PredictService, type Prediction } from './predict.service.js';
+export {
+  DEADLINE_MS,
+  REQUEST_KEY,
+  ROWS_PER_REQUEST,
+  type NamedEndpoint,
+  type PredictService,
+  type Prediction,
+} from './predict.service.js';
 export { jsonElements, predictedRows } from './prediction-view.js';
 export { RolloutService } from './rollout.service.js';
 export type { RowPrediction } from './rules/answers.js';

@@ -1,4 +1,12 @@
-import { type Principal, includesRole, Role, requireEndpoint } from '../core/index.js';
+import {
+  type Principal,
+  includesRole,
+  Role,
+  requireEndpoint,
+  characters,
+  checkRange,
+  type InputRange,
+} from '../core/index.js';
 import {
   type Datatype,
   type Signature,
@@ -66,8 +74,10 @@ export interface PredictServiceOptions {
   deadlineMs: number;
 }
 
-export const MAX_ROWS_PER_REQUEST = 10_000;
-const MAX_KEY_CHARACTERS = 250;
+export const ROWS_PER_REQUEST = { min: 1, max: 10_000, unit: 'rows' } satisfies InputRange;
+/** The id of a request, or the key that chooses its version. */
+export const REQUEST_KEY = characters(1, 250);
+export const DEADLINE_MS = { min: 1, unit: 'milliseconds' } satisfies InputRange;
 const MAX_UNKNOWN_SHOWN = 100;
 const MAX_UNKNOWN_CHARACTERS = 200;
 const NONE_UNKNOWN: UnknownCategory[] = [];
@@ -128,8 +138,12 @@ export class PredictService {
   private deadlineOf({ deadlineMs }: PredictInput): number {
     const longest = this.options.deadlineMs;
     if (deadlineMs == null) return longest;
-    if (!(deadlineMs >= 1))
-      throw badInput('input.deadlineMs', `milliseconds from 1 (at most ${longest} are granted)`, deadlineMs);
+    if (!(deadlineMs >= DEADLINE_MS.min))
+      throw badInput(
+        'input.deadlineMs',
+        `milliseconds from ${DEADLINE_MS.min} (at most ${longest} are granted)`,
+        deadlineMs,
+      );
     return Math.min(deadlineMs, longest);
   }
 }
@@ -143,8 +157,7 @@ export function refOf({ endpointId, endpointName }: NamedEndpoint, field = 'inpu
 
 function checkKey(field: string, key: string | null | undefined): string | null {
   if (key == null) return null;
-  if (key.length === 0 || key.length > MAX_KEY_CHARACTERS)
-    throw badInput(field, `1 to ${MAX_KEY_CHARACTERS} characters`, key);
+  checkRange(REQUEST_KEY, key, null, field);
   return key;
 }
 
@@ -200,9 +213,9 @@ function refusedCategory({ inputs }: Signature, { row, column, value }: UnknownC
 function readInputs(signature: Signature, { rows, tensors }: PredictInput): { tensors: Tensor[]; rows: number } {
   if ((rows == null) === (tensors == null))
     throw badInput('input', 'exactly one of rows and tensors', rows == null ? 'neither' : 'both');
-  if (rows) return { tensors: rowsToTensors(signature, rows, { maxRows: MAX_ROWS_PER_REQUEST }), rows: rows.length };
+  if (rows) return { tensors: rowsToTensors(signature, rows, { maxRows: ROWS_PER_REQUEST.max }), rows: rows.length };
   const parsed = tensors!.map((tensor, i) => readTensor(signature, tensor, `inputs[${i}]`));
-  return { tensors: parsed, rows: checkTensors(signature, parsed, { maxRows: MAX_ROWS_PER_REQUEST }).rows };
+  return { tensors: parsed, rows: checkTensors(signature, parsed, { maxRows: ROWS_PER_REQUEST.max }).rows };
 }
 
 function readTensor(signature: Signature, { name, datatype, shape, data }: PlainTensor, field: string): Tensor {

@@ -8,7 +8,7 @@ import type { DirectUpload } from '../../db/entities/uploads/direct-upload.entit
 import { Upload } from '../../db/entities/uploads/upload.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { checkName } from '../core/index.js';
-import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
+import { AppError, ErrorCode, notFound } from '../../errors.js';
 import type { StagedObjects } from './staged-objects.js';
 import { stageUnused } from './stores/uploads.js';
 import { audit } from '../platform/index.js';
@@ -73,7 +73,6 @@ export class UploadService {
   ): Promise<{ uploadId: string; parts: UploadPart[]; expiresAt: Date }> {
     const fileName = checkName('input.fileName', basename(input.fileName));
     const { sizeBytes } = input;
-    if (sizeBytes < 0) throw badInput('input.sizeBytes', 'a size of 0 or more', sizeBytes);
     if (sizeBytes > this.maxBytes) throw tooLarge(this.maxBytes);
     const uploadId = uuidv7();
     const partBytes = Math.max(PART_BYTES, Math.ceil(sizeBytes / MAX_PARTS));

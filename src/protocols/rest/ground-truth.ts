@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Role } from '../../modules/core/index.js';
 import { ErrorCode } from '../../errors.js';
-import { MAX_TRUTHS } from '../../modules/monitoring/index.js';
+import { TRUTHS_PER_CALL } from '../../modules/monitoring/index.js';
 import { loggedAnswersOf } from '../../modules/serving/index.js';
 import { inWordsOfBody, operation } from './operation.js';
 
@@ -17,7 +17,7 @@ const groundTruthBody = z
           observedAt: z.iso.datetime({ offset: true }).nullish().describe('When it became known, ISO 8601.'),
         }),
       )
-      .describe(`1 to ${MAX_TRUTHS} records.`),
+      .describe(`1 to ${TRUTHS_PER_CALL.max} records.`),
   })
   .meta({ id: 'GroundTruthRequest' });
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Role } from '../../modules/core/index.js';
 import {
   type RowPrediction,
-  MAX_ROWS_PER_REQUEST,
+  ROWS_PER_REQUEST,
   type Prediction,
   jsonElements,
   predictedRows,
@@ -17,7 +17,7 @@ const tensor = <Element extends z.ZodType>(data: Element) =>
     datatype: z.enum(DATATYPES).describe('Element type.'),
     shape: z
       .array(z.int())
-      .describe(`Length of each dimension; the first is the number of rows, at most ${MAX_ROWS_PER_REQUEST}.`),
+      .describe(`Length of each dimension; the first is the number of rows, at most ${ROWS_PER_REQUEST.max}.`),
     data: z.array(data).describe('As many elements as the product of `shape`, flat, in row-major order.'),
   });
 
@@ -36,7 +36,7 @@ const predictBody = z
       )
       .nullish()
       .describe(
-        `1 to ${MAX_ROWS_PER_REQUEST} objects with a value per input of the model: a number; a category as ` +
+        `1 to ${ROWS_PER_REQUEST.max} objects with a value per input of the model: a number; a category as ` +
           'the training file spells it (a JSON number or boolean stands for the only category that is equal to ' +
           'it); null for a missing value where the model takes it; ISO 8601 text or epoch milliseconds for ' +
           'timestamps; a flat list for inputs of several elements per row.',

@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import type { EventRow } from '../../modules/platform/index.js';
 import { followEvents } from '../platform/event.resolver.js';
 import { ModelType } from '../registry/model.types.js';
@@ -18,6 +18,8 @@ import {
   AlertType,
   ResolveAlertInput,
 } from './alert.types.js';
+import { ArgsWithRanges, ArgumentRange } from '../types/range.js';
+import { SEQUENCE } from '../../modules/core/index.js';
 
 @Resolver(() => AlertType)
 export class AlertResolver {
@@ -37,7 +39,7 @@ export class AlertResolver {
   })
   async alerts(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => AlertFilterInput, { nullable: true, description: 'Filter for alerts; all when absent.' })
     filter?: AlertFilterInput,
     @Arg('orderBy', () => AlertOrderInput, {
@@ -76,6 +78,7 @@ export class AlertResolver {
     return ctx.loaders.deployment.load(alert.deploymentId);
   }
 
+  @ArgumentRange('after', SEQUENCE)
   @Subscription(() => AlertEvent, {
     description:
       'Changes of alerts (opened, updated, resolved), each exactly once and in the order of `seq`. ' +

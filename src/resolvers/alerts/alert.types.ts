@@ -3,6 +3,8 @@ import type { ALERT_EVENTS } from '../../modules/alerts/index.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
+import { Range } from '../types/range.js';
+import { ALERT_REASON } from '../../modules/alerts/index.js';
 
 export const AlertKindEnum = describeEnum('AlertKind', 'Kind of problem that an alert reports.', {
   DRIFT: 'A feature or the predictions differ from those of the training data.',
@@ -123,7 +125,8 @@ export class ResolveAlertInput {
   })
   alertId!: string;
 
-  @Field(() => String, { description: 'Reason, for later readers: 1 to 2,000 characters.' })
+  @Range(ALERT_REASON)
+  @Field(() => String, { description: 'Reason, for later readers.' })
   reason!: string;
 }
 

@@ -1,5 +1,7 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { DateTime, SafeInt } from '../types/scalars.js';
+import { RangeOfModule } from '../types/range.js';
+import { ARTIFACT_PATH } from '../../modules/core/index.js';
 
 @ObjectType('Artifact', {
   description: 'A stored file of a run, a logged model, a model version or a job. The content never changes.',
@@ -29,6 +31,7 @@ export class LogArtifactInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
+  @RangeOfModule(ARTIFACT_PATH)
   @Field(() => String, {
     description:
       'Path among the files of the run, e.g. `plots/roc.png`: segments of letters, digits and ' +

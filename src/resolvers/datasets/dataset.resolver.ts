@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { Dataset } from '../../db/entities/datasets/dataset.entity.js';
 import { badInput } from '../../errors.js';
 import { requireOneWay } from '../look-up.js';
@@ -15,9 +15,13 @@ import {
   DatasetType,
   RegisterDatasetInput,
 } from './dataset.types.js';
+import { ArgsWithRanges, ArgumentRange } from '../types/range.js';
+import { VERSION } from '../../modules/core/index.js';
+import { PREVIEW_ROWS } from '../../modules/datasets/index.js';
 
 @Resolver(() => DatasetType)
 export class DatasetResolver {
+  @ArgumentRange('version', VERSION)
   @Query(() => DatasetType, {
     description: 'One version of a dataset, by exactly one of `id` and `name`. NOT_FOUND when it does not exist.',
   })
@@ -50,7 +54,7 @@ export class DatasetResolver {
   @Query(() => DatasetConnection, { description: 'Datasets of the tenant, newest first by default.' })
   async datasets(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => DatasetFilterInput, {
       nullable: true,
       description: 'Filter for datasets; all versions of all datasets when absent.',
@@ -78,6 +82,7 @@ export class DatasetResolver {
     return { dataset: await ctx.services.datasets.register(ctx, input) };
   }
 
+  @ArgumentRange('first', PREVIEW_ROWS)
   @FieldResolver(() => [Json], {
     description:
       'First rows of the dataset, each an object by column. Timestamps in ISO 8601 (UTC), missing ' +
@@ -86,7 +91,7 @@ export class DatasetResolver {
   preview(
     @Root() dataset: DatasetType,
     @Ctx() ctx: RequestContext,
-    @Arg('first', () => Int, { defaultValue: 10, description: 'Number of rows, 1 to 100.' }) first: number,
+    @Arg('first', () => Int, { defaultValue: 10, description: 'Number of rows.' }) first: number,
   ): Promise<object[]> {
     return ctx.services.datasets.preview(dataset as Dataset, first);
   }

@@ -4,6 +4,10 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { connectionOf } from '../types/connection.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { RunType } from '../experiments/run.types.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { characters, PATH_NAME, SEARCH_TEXT } from '../../modules/core/index.js';
+import { MAX_DESCRIPTION_LENGTH } from '../../modules/datasets/index.js';
+import { CORRECTIONS, NULL_VALUES, TIME_FORMAT, UNIT_SIGN } from '../../modules/model-contract/index.js';
 
 export const DatasetFormatEnum = describeEnum('DatasetFormat', 'File format in which a dataset is stored.', {
   CSV: 'Text with a header line; values are separated by comma, semicolon, tab or vertical bar.',
@@ -219,9 +223,10 @@ export class DatasetRunUse {
 
 @InputType({ description: 'Filter for datasets; all given fields must match.' })
 export class DatasetFilterInput {
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive.',
   })
   search?: string | null;
 
@@ -284,50 +289,51 @@ export class DatasetColumnInput {
   })
   type?: keyof typeof ColumnTypeEnum | null;
 
+  @Range(NULL_VALUES)
   @Field(() => [String], {
     nullable: true,
-    description:
-      'Texts that mean "missing value", in addition to the empty text; at most 100 texts of at most ' +
-      '200 characters.',
+    description: 'Texts that mean "missing value", in addition to the empty text.',
   })
   nullValues?: string[] | null;
 
+  @Range(characters(1, 1))
   @Field(() => String, { nullable: true, description: 'Decimal separator of a NUMBER column: "." or ",".' })
   decimalSeparator?: string | null;
 
+  @Range(characters(1, 1))
   @Field(() => String, {
     nullable: true,
     description: 'Thousands separator of a NUMBER column: a comma, point, space or apostrophe.',
   })
   thousandsSeparator?: string | null;
 
+  @RangeOfModule(UNIT_SIGN)
   @Field(() => String, {
     nullable: true,
-    description:
-      'Unit sign next to the numbers of a NUMBER column, which is ignored, such as "€" or "%"; at ' +
-      'most 20 characters.',
+    description: 'Unit sign next to the numbers of a NUMBER column, which is ignored, such as "€" or "%".',
   })
   unit?: string | null;
 
+  @Range(TIME_FORMAT)
   @Field(() => String, {
     nullable: true,
-    description: 'Format of a TIMESTAMP column in strptime notation, such as "%d/%m/%Y %H:%M"; at most 200 characters.',
+    description: 'Format of a TIMESTAMP column in strptime notation, such as "%d/%m/%Y %H:%M".',
   })
   format?: string | null;
 }
 
 @InputType({ description: 'File to register as the next version of a dataset.' })
 export class RegisterDatasetInput {
+  @RangeOfModule(PATH_NAME)
   @Field(() => String, {
-    description:
-      'Name: letters, digits and ._-, at most 128; the first is a letter or digit. If the name ' +
-      'exists, the file becomes its next version.',
+    description: 'Name. If the name exists, the file becomes its next version.',
   })
   name!: string;
 
+  @Range(characters(0, MAX_DESCRIPTION_LENGTH))
   @Field(() => String, {
     nullable: true,
-    description: 'Description of the content, as Markdown; at most 10,000 characters.',
+    description: 'Description of the content, as Markdown.',
   })
   description?: string | null;
 
@@ -339,6 +345,7 @@ export class RegisterDatasetInput {
   })
   format?: keyof typeof DatasetFormatEnum | null;
 
+  @Range(CORRECTIONS)
   @Field(() => [DatasetColumnInput], {
     nullable: true,
     description:
@@ -347,12 +354,12 @@ export class RegisterDatasetInput {
   })
   columns?: DatasetColumnInput[] | null;
 
+  @Range(NULL_VALUES)
   @Field(() => [String], {
     nullable: true,
     description:
-      'Texts that mean "missing value" in columns of numbers, times and booleans; NA, N/A, n/a, ' +
-      '#N/A, NaN, nan, null, NULL, None, - and ? when absent. At most 100 texts of at most 200 ' +
-      'characters.',
+      'Texts that mean "missing value" in columns of numbers, times and booleans; NA, N/A, n/a, #N/A, ' +
+      'NaN, nan, null, NULL, None, - and ? when absent.',
   })
   nullValues?: string[] | null;
 
@@ -364,9 +371,10 @@ export class RegisterDatasetInput {
   })
   encoding?: string | null;
 
+  @Range(characters(1, 1))
   @Field(() => String, {
     nullable: true,
-    description: 'Delimiter of a CSV file, one character; detected when absent.',
+    description: 'Delimiter of a CSV file; detected when absent.',
   })
   delimiter?: string | null;
 

@@ -1,5 +1,7 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { JobType } from '../jobs/job.types.js';
+import { RangeOfModule } from '../types/range.js';
+import { NAME } from '../../modules/core/index.js';
 
 @InputType({ description: 'Experiment to export into an archive file.' })
 export class ExportExperimentInput {
@@ -14,11 +16,10 @@ export class ImportExperimentInput {
   })
   uploadId!: string;
 
+  @RangeOfModule(NAME)
   @Field(() => String, {
     nullable: true,
-    description:
-      'Name of the experiment, 1 to 250 characters; its original name when absent, with the time ' +
-      'added when that name is taken.',
+    description: 'Name of the experiment; its original name when absent, with the time added when that name is taken.',
   })
   name?: string | null;
 }

@@ -1,8 +1,12 @@
 import { Field, InputType, ObjectType } from 'type-graphql';
 import { JobType } from '../jobs/job.types.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { OUTBOUND_URL } from '../../modules/core/index.js';
+import { IMPORTED_NAMES, SECRET } from '../../modules/exchange/index.js';
 
 @InputType({ description: 'MLflow tracking server to import from, and what to import.' })
 export class ImportFromMlflowInput {
+  @RangeOfModule(OUTBOUND_URL)
   @Field(() => String, {
     description:
       'Address of the server, as in MLFLOW_TRACKING_URI of its clients, such as ' +
@@ -11,33 +15,38 @@ export class ImportFromMlflowInput {
   })
   trackingUri!: string;
 
+  @Range(SECRET)
   @Field(() => String, {
     nullable: true,
     description: 'Bearer token for the server. It is kept until the job ends and never shown.',
   })
   token?: string | null;
 
+  @Range(SECRET)
   @Field(() => String, {
     nullable: true,
     description: 'User name for Basic authentication; requires `password`.',
   })
   username?: string | null;
 
+  @Range(SECRET)
   @Field(() => String, {
     nullable: true,
     description: 'Password of the user. It is kept until the job ends and never shown.',
   })
   password?: string | null;
 
+  @Range(IMPORTED_NAMES)
   @Field(() => [String], {
     nullable: true,
-    description: 'Only experiments with these exact names, at most 1,000; all experiments when absent.',
+    description: 'Only experiments with these exact names; all experiments when absent.',
   })
   experimentNames?: string[] | null;
 
+  @Range(IMPORTED_NAMES)
   @Field(() => [String], {
     nullable: true,
-    description: 'Only registered models with these exact names, at most 1,000; all models when absent.',
+    description: 'Only registered models with these exact names; all models when absent.',
   })
   modelNames?: string[] | null;
 

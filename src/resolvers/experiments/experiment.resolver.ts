@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { RUN_TAGS } from '../../modules/experiments/index.js';
 import { requireOneWay } from '../look-up.js';
 import type { RequestContext } from '../request-context.js';
@@ -18,6 +18,7 @@ import {
   SetExperimentTagsInput,
   UpdateExperimentInput,
 } from './experiment.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => ExperimentType)
 export class ExperimentResolver {
@@ -44,7 +45,7 @@ export class ExperimentResolver {
   })
   async experiments(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => ExperimentFilterInput, {
       nullable: true,
       description: 'Filter for experiments; active ones when absent.',

@@ -2,6 +2,9 @@ import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
+import { entriesOf, NAME, SEARCH_TEXT } from '../../modules/core/index.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { EXPERIMENT_TAG_VALUE } from '../../modules/experiments/index.js';
 
 export const ExperimentState = describeEnum('ExperimentState', 'Whether an experiment is active or deleted.', {
   ACTIVE: 'In use: new runs can be added.',
@@ -61,9 +64,10 @@ export const ExperimentConnection = connectionOf(ExperimentType, 'Experiment', '
 
 @InputType({ description: 'Filter for experiments; all given fields must match.' })
 export class ExperimentFilterInput {
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive.',
   })
   search?: string | null;
 
@@ -84,13 +88,15 @@ export class ExperimentOrderInput {
 
 @InputType({ description: 'A new experiment: a named group of runs.' })
 export class CreateExperimentInput {
-  @Field(() => String, { description: 'Name, unique in the tenant: 1 to 250 visible characters.' })
+  @RangeOfModule(NAME)
+  @Field(() => String, { description: 'Name, unique in the tenant.' })
   name!: string;
 
   @Field(() => String, { nullable: true, description: 'Description for people, as Markdown.' })
   description?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
+  @RangeOfModule(entriesOf(EXPERIMENT_TAG_VALUE))
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags of the experiment.' })
   tags?: KeyValueInput[] | null;
 }
 
@@ -99,13 +105,15 @@ export class UpdateExperimentInput {
   @Field(() => ID, { description: 'The experiment. NOT_FOUND when it does not exist.' })
   id!: string;
 
-  @Field(() => String, { nullable: true, description: 'New name: 1 to 250 visible characters. CONFLICT when taken.' })
+  @RangeOfModule(NAME)
+  @Field(() => String, { nullable: true, description: 'New name. CONFLICT when taken.' })
   name?: string | null;
 
   @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
   description?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'New set of tags, at most 100; it replaces all tags.' })
+  @RangeOfModule(entriesOf(EXPERIMENT_TAG_VALUE))
+  @Field(() => [KeyValueInput], { nullable: true, description: 'New set of tags; it replaces all tags.' })
   tags?: KeyValueInput[] | null;
 
   @Field(() => ExperimentState, {
@@ -139,7 +147,8 @@ export class SetExperimentTagsInput {
   @Field(() => ID, { description: 'The experiment. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   experimentId!: string;
 
-  @Field(() => [KeyValueInput], { description: 'At most 100 tags; an existing key gets the new value.' })
+  @RangeOfModule(entriesOf(EXPERIMENT_TAG_VALUE))
+  @Field(() => [KeyValueInput], { description: 'Tags to set; an existing key gets the new value.' })
   tags!: KeyValueInput[];
 }
 

@@ -3,8 +3,10 @@ import { describeEnum } from '../types/common.types.js';
 import { MetricDirection } from './run-comparison.types.js';
 import { RunFilterInput } from './run-filter.types.js';
 import { RunType } from './run.types.js';
-import { Range } from '../types/range.js';
-import { MAX_IMPORTANCE_RUNS } from '../../modules/statistics/index.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { MAX_IMPORTANCE_RUNS, MAX_IMPORTANCE_PARAMS } from '../../modules/statistics/index.js';
+import { FILTER_TEXT } from '../../modules/core/index.js';
+import { MAX_AXES, MAX_METRIC_AXES } from '../../modules/experiments/index.js';
 
 export const AxisKind = describeEnum('AxisKind', 'Scale of an axis that shows a parameter or metric.', {
   LINEAR: 'Numbers on a linear scale.',
@@ -28,21 +30,24 @@ export class ParallelCoordinatesInput {
   @Field(() => RunFilterInput, { nullable: true, description: 'Filter for runs, newest first; all runs when absent.' })
   filter?: RunFilterInput | null;
 
+  @RangeOfModule(FILTER_TEXT)
   @Field(() => String, {
     nullable: true,
     description: 'Filter as text, combined with `filter` (both must match); same syntax as for `runs`.',
   })
   where?: string | null;
 
+  @Range({ max: MAX_AXES, unit: 'parameters' })
   @Field(() => [String], {
     nullable: true,
     description:
-      'Parameters to show, at most 50, in this order. When absent, all that differ between runs; ' +
-      'those that most runs have come first.',
+      'Parameters to show, in this order. When absent, all that differ between runs; those that most ' +
+      'runs have come first.',
   })
   paramKeys?: string[] | null;
 
-  @Field(() => [String], { description: '1 to 10 metrics, shown after the parameters.' })
+  @Range({ min: 1, max: MAX_METRIC_AXES, unit: 'metrics' })
+  @Field(() => [String], { description: 'Metrics, shown after the parameters.' })
   metricKeys!: string[];
 
   @Range({ min: 1, max: MAX_IMPORTANCE_RUNS, unit: 'runs' })
@@ -120,6 +125,7 @@ export class ParameterImportanceInput {
   })
   filter?: RunFilterInput | null;
 
+  @RangeOfModule(FILTER_TEXT)
   @Field(() => String, {
     nullable: true,
     description: 'Filter as text, combined with `filter` (both must match); same syntax as for `runs`.',
@@ -131,9 +137,10 @@ export class ParameterImportanceInput {
   })
   metricKey!: string;
 
+  @Range({ min: 1, max: MAX_IMPORTANCE_PARAMS, unit: 'parameters' })
   @Field(() => [String], {
     nullable: true,
-    description: 'Parameters to analyse, 1 to 50; when absent, the first 50 that differ between runs.',
+    description: 'Parameters to analyse; when absent, the first 50 that differ between runs.',
   })
   paramKeys?: string[] | null;
 

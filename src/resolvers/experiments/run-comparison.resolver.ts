@@ -14,6 +14,8 @@ import {
   RunComparison,
 } from './run-comparison.types.js';
 import { RunType } from './run.types.js';
+import { ArgumentRange } from '../types/range.js';
+import { CURVES, CURVE_POINTS } from '../../modules/experiments/index.js';
 
 @Resolver(() => RunComparison)
 export class RunComparisonResolver {
@@ -30,6 +32,8 @@ export class RunComparisonResolver {
     return ctx.run((session) => ctx.services.runComparisons.compare(session, input));
   }
 
+  @ArgumentRange('metricKeys', CURVES)
+  @ArgumentRange('maxPoints', CURVE_POINTS)
   @FieldResolver(() => [MetricCurves], {
     description:
       'Curves of metrics for all runs on one axis. If there are more than `maxPoints` points, the ' +
@@ -40,12 +44,12 @@ export class RunComparisonResolver {
   curves(
     @Root() { runs }: RunComparison,
     @Ctx() ctx: RequestContext,
-    @Arg('metricKeys', () => [String], { description: '1 to 20 metric names.' }) metricKeys: string[],
+    @Arg('metricKeys', () => [String], { description: 'Names of metrics.' }) metricKeys: string[],
     @Arg('axis', () => CurveAxis, { defaultValue: 'STEP', description: 'Horizontal axis of the curves: step or time.' })
     axis: keyof typeof CurveAxis,
     @Arg('maxPoints', () => Int, {
       defaultValue: 200,
-      description: 'Maximum number of positions on the axis, 2 to 2,000.',
+      description: 'Maximum number of positions on the axis.',
     })
     maxPoints: number,
   ): Promise<object[]> {

@@ -3,7 +3,7 @@ import { describeEnum, KeyValue } from '../types/common.types.js';
 import { MetricValue, SafeInt } from '../types/scalars.js';
 import { RunType } from './run.types.js';
 import { Range } from '../types/range.js';
-import { MAX_COMPARED_RUNS } from '../../modules/experiments/index.js';
+import { MAX_COMPARED_RUNS, MAX_COMPARED_KEYS } from '../../modules/experiments/index.js';
 
 export const MetricDirection = describeEnum(
   'MetricDirection',
@@ -50,12 +50,14 @@ export class CompareRunsInput {
   })
   baselineRunId?: string | null;
 
+  @Range({ max: MAX_COMPARED_KEYS, unit: 'metrics' })
   @Field(() => [String], {
     nullable: true,
-    description: 'Metrics to show, at most 500; the first 500 by name when absent.',
+    description: 'Metrics to show; the first 500 by name when absent.',
   })
   metricKeys?: string[] | null;
 
+  @Range({ max: MAX_COMPARED_KEYS, unit: 'metrics' })
   @Field(() => [MetricDirectionInput], {
     nullable: true,
     description:

@@ -1,7 +1,8 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { describeEnum, KeyValueInput } from '../types/common.types.js';
-import { Range } from '../types/range.js';
-import { MAX_DATASETS_PER_CALL } from '../../modules/experiments/index.js';
+import { RangeOfModule } from '../types/range.js';
+import { DATASETS_PER_CALL, DATASET_TEXTS } from '../../modules/experiments/index.js';
+import { entriesOf, TAG_VALUE } from '../../modules/core/index.js';
 
 export const DatasetDirection = describeEnum('DatasetDirection', 'Direction of a data flow.', {
   INPUT: 'The run read the data.',
@@ -61,45 +62,53 @@ export class LoggedDatasetInput {
   })
   datasetId?: string | null;
 
+  @RangeOfModule(DATASET_TEXTS.name)
   @Field(() => String, {
     nullable: true,
-    description: 'Name of the data in the code: 1 to 500 characters; required without `datasetId`.',
+    description: 'Name of the data in the code; required without `datasetId`.',
   })
   name?: string | null;
 
+  @RangeOfModule(DATASET_TEXTS.digest)
   @Field(() => String, {
     nullable: true,
     description:
-      'Hash of the content, 1 to 36 characters; required without `datasetId`. 16 or more digits of ' +
-      'a registered dataset’s SHA-256 link the data to that dataset.',
+      'Hash of the content; required without `datasetId`. 16 or more digits of a registered dataset’s ' +
+      'SHA-256 link the data to that dataset.',
   })
   digest?: string | null;
 
+  @RangeOfModule(DATASET_TEXTS.sourceType)
   @Field(() => String, {
     nullable: true,
-    description: 'Type of the location, at most 36 characters; required without `datasetId`.',
+    description: 'Type of the location; required without `datasetId`.',
   })
   sourceType?: string | null;
 
+  @RangeOfModule(DATASET_TEXTS.source)
   @Field(() => String, {
     nullable: true,
-    description: 'Location of the data, at most 65,535 characters; required without `datasetId`.',
+    description: 'Location of the data; required without `datasetId`.',
   })
   source?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Columns and types, at most 1,048,575 characters.' })
+  @RangeOfModule(DATASET_TEXTS.schema)
+  @Field(() => String, { nullable: true, description: 'Columns and types.' })
   schema?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Statistics of the data, at most 16,777,215 characters.' })
+  @RangeOfModule(DATASET_TEXTS.profile)
+  @Field(() => String, { nullable: true, description: 'Statistics of the data.' })
   profile?: string | null;
 
+  @RangeOfModule(DATASET_TEXTS.context)
   @Field(() => String, {
     nullable: true,
     description: 'Purpose of the data, e.g. `training` (tag mlflow.data.context).',
   })
   context?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags of this record, at most 100.' })
+  @RangeOfModule(entriesOf(TAG_VALUE))
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags of this record.' })
   tags?: KeyValueInput[] | null;
 }
 
@@ -108,7 +117,7 @@ export class LogRunDatasetsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
 
-  @Range({ min: 1, max: MAX_DATASETS_PER_CALL, unit: 'datasets' })
+  @RangeOfModule(DATASETS_PER_CALL)
   @Field(() => [LoggedDatasetInput], {
     description:
       'Datasets that the run reads or writes. If a dataset with the same name, digest and direction exists, ' +

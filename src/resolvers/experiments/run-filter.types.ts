@@ -2,6 +2,8 @@ import { Field, ID, InputType } from 'type-graphql';
 import { describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
 import { RunState, RunStatus } from './run.types.js';
+import { characters, MAX_COMPARISONS, PATTERN, SEARCH_TEXT } from '../../modules/core/index.js';
+import { Range, RangeOfModule } from '../types/range.js';
 
 type OrderField = 'createdAt' | 'startedAt' | 'endedAt' | 'name' | 'status' | 'createdBy' | 'metric' | 'param' | 'tag';
 
@@ -42,18 +44,20 @@ class MetricFilterInput {
   description: 'Condition on a parameter or tag; all given fields must match. With only the key: the key must exist.',
 })
 class TextMatchInput {
-  @Field(() => String, { description: 'Key, 1 to 250 characters.' })
+  @Range(characters(1, 250))
+  @Field(() => String, { description: 'Key of the parameter or tag.' })
   key!: string;
 
+  @RangeOfModule(PATTERN)
   @Field(() => String, {
     nullable: true,
-    description: 'Pattern: % matches any text and _ matches any single character; at most 1,000 characters and 20 %.',
+    description: 'Pattern: % matches any text and _ matches any single character; at most 20 %.',
   })
   like?: string | null;
 
   @Field(() => [String], {
     nullable: true,
-    description: 'One of these texts, at most 1,000; an empty list matches nothing.',
+    description: 'One of these texts; an empty list matches nothing.',
   })
   in?: string[] | null;
 
@@ -84,15 +88,17 @@ class RunConditionInput {
   @Field(() => [RunStatus], { nullable: true, description: 'Runs with one of these statuses.' })
   status?: (keyof typeof RunStatus)[] | null;
 
+  @Range({ max: MAX_COMPARISONS, unit: 'conditions' })
   @Field(() => [RunDatasetFilterInput], {
     nullable: true,
     description: 'Runs that match all of these conditions on their input data.',
   })
   datasets?: RunDatasetFilterInput[] | null;
 
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive.',
   })
   search?: string | null;
 
@@ -105,30 +111,37 @@ class RunConditionInput {
   @Field(() => DateTime, { nullable: true, description: 'Runs that started before this time.' })
   startedTo?: Date | null;
 
+  @Range({ max: MAX_COMPARISONS, unit: 'conditions' })
   @Field(() => [KeyValueInput], {
     nullable: true,
     description: 'Parameters that a run must have, with exactly these values.',
   })
   params?: KeyValueInput[] | null;
 
+  @Range({ max: MAX_COMPARISONS, unit: 'conditions' })
   @Field(() => [TextMatchInput], { nullable: true, description: 'Other conditions on parameters.' })
   paramsMatching?: TextMatchInput[] | null;
 
+  @Range({ max: MAX_COMPARISONS, unit: 'conditions' })
   @Field(() => [KeyValueInput], {
     nullable: true,
     description: 'Tags that a run must have, with exactly these values.',
   })
   tags?: KeyValueInput[] | null;
 
+  @Range({ max: MAX_COMPARISONS, unit: 'conditions' })
   @Field(() => [TextMatchInput], { nullable: true, description: 'Other conditions on tags.' })
   tagsMatching?: TextMatchInput[] | null;
 
+  @Range({ max: MAX_COMPARISONS, unit: 'conditions' })
   @Field(() => [MetricFilterInput], { nullable: true, description: 'Conditions on the newest metric values.' })
   metrics?: MetricFilterInput[] | null;
 
+  @Range({ max: MAX_COMPARISONS, unit: 'conditions' })
   @Field(() => [RunConditionInput], { nullable: true, description: 'Every one of these conditions must match.' })
   and?: RunConditionInput[] | null;
 
+  @Range({ max: MAX_COMPARISONS, unit: 'conditions' })
   @Field(() => [RunConditionInput], {
     nullable: true,
     description: 'At least one of these conditions must match, if any are given.',

@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql';
 import { fromHexId } from '../../modules/core/index.js';
 import { RUN_TAGS, sourceOf, moreChildRuns } from '../../modules/experiments/index.js';
 import type { RequestContext } from '../request-context.js';
@@ -13,6 +13,7 @@ import {
 } from './run-lifecycle.types.js';
 import { RunSource } from './run-source.types.js';
 import { RunConnection, RunPayload, RunType } from './run.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => RunType)
 export class RunLifecycleResolver {
@@ -94,7 +95,7 @@ export class RunLifecycleResolver {
   async children(
     @Root() run: RunType,
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
   ): Promise<object> {
     const result =
       page.after == null

@@ -1,18 +1,22 @@
 import { Field, ID, InputType } from 'type-graphql';
 import { DateTime } from '../types/scalars.js';
 import { RunStatus } from './run.types.js';
+import { NAME, TAG_VALUE } from '../../modules/core/index.js';
+import { Range, RangeOfModule } from '../types/range.js';
 
 @InputType({ description: 'Changes of a run; absent fields do not change.' })
 export class UpdateRunInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
 
-  @Field(() => String, { nullable: true, description: 'New name: 1 to 250 visible characters.' })
+  @RangeOfModule(NAME)
+  @Field(() => String, { nullable: true, description: 'New name.' })
   name?: string | null;
 
+  @Range(TAG_VALUE)
   @Field(() => String, {
     nullable: true,
-    description: 'New notes, as Markdown, at most 8,000 characters; an empty text removes them.',
+    description: 'New notes, as Markdown; an empty text removes them.',
   })
   description?: string | null;
 
@@ -42,6 +46,7 @@ export class CloneRunInput {
   @Field(() => ID, { description: 'Run from which parameters and tags are copied. NOT_FOUND when it does not exist.' })
   runId!: string;
 
+  @RangeOfModule(NAME)
   @Field(() => String, {
     nullable: true,
     description: 'Name of the new run; the name of the original run when absent.',

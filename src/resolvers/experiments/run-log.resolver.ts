@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Resolver, Root, Subscription } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Resolver, Root, Subscription } from 'type-graphql';
 import { logsTopic } from '../../modules/platform/index.js';
 import type { RequestContext } from '../request-context.js';
 import { toConnection } from '../types/connection.js';
@@ -6,6 +6,8 @@ import { SafeInt } from '../types/scalars.js';
 import { FOLLOW, followRun, type RunFeedArgs } from './run-feed.js';
 import { AppendRunLogsInput, AppendRunLogsPayload, RunLogArgs, RunLogConnection, RunLogLine } from './run-log.types.js';
 import { RunType } from './run.types.js';
+import { ArgsWithRanges, ArgumentRange } from '../types/range.js';
+import { SEQUENCE } from '../../modules/core/index.js';
 
 @Resolver(() => RunType)
 export class RunLogResolver {
@@ -19,6 +21,7 @@ export class RunLogResolver {
     return { lastSeq: await ctx.run((session) => ctx.services.runLogs.append(session, input.runId, input.lines)) };
   }
 
+  @ArgumentRange('after', SEQUENCE)
   @Subscription(() => RunLogLine, {
     description:
       'Log lines of a run as they are logged, each exactly once and in the order of `seq`; ' +
@@ -45,7 +48,7 @@ export class RunLogResolver {
   async logs(
     @Root() run: RunType,
     @Ctx() ctx: RequestContext,
-    @Args(() => RunLogArgs) page: RunLogArgs,
+    @ArgsWithRanges(() => RunLogArgs) page: RunLogArgs,
   ): Promise<object> {
     const result = await ctx.loaders.runLogPages.load({ runId: run.id, page });
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));

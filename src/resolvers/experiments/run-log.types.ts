@@ -2,8 +2,9 @@ import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
-import { Range } from '../types/range.js';
-import { MAX_LINES_PER_CALL } from '../../modules/experiments/index.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { LINES_PER_CALL, LOG_LINE } from '../../modules/experiments/index.js';
+import { PAGE_SIZE, SEARCH_TEXT, SEQUENCE } from '../../modules/core/index.js';
 
 export const LogStreamEnum = describeEnum('LogStream', 'Source of a log line.', {
   STDOUT: 'Standard output of the code.',
@@ -32,29 +33,34 @@ export const RunLogConnection = connectionOf(RunLogLine, 'RunLog', 'log lines');
 
 @ArgsType()
 export class RunLogArgs {
+  @Range({ ...PAGE_SIZE, unit: 'lines' })
   @Field(() => Int, {
     nullable: true,
-    description: 'Number of lines from the start or after `after`, 1 to 500; 50 when `last` is absent too.',
+    description: 'Number of lines from the start or after `after`; 50 when `last` is absent too.',
   })
   first?: number | null;
 
+  @Range(SEQUENCE)
   @Field(() => SafeInt, { nullable: true, description: 'Only lines with a greater `seq`.' })
   after?: number | null;
 
+  @Range({ ...PAGE_SIZE, unit: 'lines' })
   @Field(() => Int, {
     nullable: true,
     description:
-      'Number of lines at the end or before `before`, 1 to 500, oldest first; `hasNextPage` then ' +
-      'says whether there are older lines.',
+      'Number of lines at the end or before `before`, oldest first; `hasNextPage` then says whether ' +
+      'there are older lines.',
   })
   last?: number | null;
 
+  @Range(SEQUENCE)
   @Field(() => SafeInt, { nullable: true, description: 'Only lines with a smaller `seq`.' })
   before?: number | null;
 
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the line contains, case-insensitive; at most 200 characters.',
+    description: 'Text that the line contains, case-insensitive.',
   })
   search?: string | null;
 
@@ -64,7 +70,8 @@ export class RunLogArgs {
 
 @InputType({ description: 'A line of text that the code printed.' })
 export class LogLineInput {
-  @Field(() => String, { description: 'Text of the line: at most 8,192 bytes of UTF-8, without a line break.' })
+  @RangeOfModule(LOG_LINE)
+  @Field(() => String, { description: 'Text of the line, without a line break.' })
   line!: string;
 
   @Field(() => LogStreamEnum, { defaultValue: 'STDOUT', description: 'Source of the line.' })
@@ -79,7 +86,7 @@ export class AppendRunLogsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist, CONFLICT when it is deleted.' })
   runId!: string;
 
-  @Range({ min: 1, max: MAX_LINES_PER_CALL, unit: 'lines' })
+  @Range(LINES_PER_CALL)
   @Field(() => [LogLineInput], {
     description: 'Lines in order. A run keeps at most 1,000,000 lines; RESOURCE_EXHAUSTED beyond that.',
   })

@@ -1,4 +1,6 @@
 import { Field, InputType, ObjectType } from 'type-graphql';
+import { TAG_VALUE } from '../../modules/core/index.js';
+import { Range } from '../types/range.js';
 
 @ObjectType({ description: 'Source of the code of a run, according to its client; each part may be null.' })
 export class RunSource {
@@ -34,18 +36,23 @@ export class RunSource {
   description: 'Source of the code of a run. Each part is stored as the tag that MLflow clients use for it.',
 })
 export class RunSourceInput implements RunSource {
+  @Range(TAG_VALUE)
   @Field(() => String, { nullable: true, description: 'Type of the source, e.g. LOCAL, NOTEBOOK, JOB.' })
   type?: string | null;
 
+  @Range(TAG_VALUE)
   @Field(() => String, { nullable: true, description: 'Script, notebook or project.' })
   name?: string | null;
 
+  @Range(TAG_VALUE)
   @Field(() => String, { nullable: true, description: 'Hash of the Git commit of the code.' })
   gitCommit?: string | null;
 
+  @Range(TAG_VALUE)
   @Field(() => String, { nullable: true, description: 'Entry point in the project, such as a target or function.' })
   entryPoint?: string | null;
 
+  @Range(TAG_VALUE)
   @Field(() => String, { nullable: true, description: 'User who runs the code.' })
   user?: string | null;
 }

@@ -1,6 +1,5 @@
 import {
   Arg,
-  Args,
   Ctx,
   Extensions,
   FieldResolver,
@@ -12,7 +11,7 @@ import {
   Root,
   Subscription,
 } from 'type-graphql';
-import { SHOWN_AS_FIELDS } from '../../modules/experiments/index.js';
+import { SHOWN_AS_FIELDS, HISTORY_POINTS } from '../../modules/experiments/index.js';
 import { metricsTopic } from '../../modules/platform/index.js';
 import type { RequestContext } from '../request-context.js';
 import { KeyValue } from '../types/common.types.js';
@@ -34,6 +33,8 @@ import {
 } from './run.types.js';
 import { RunFilterInput, RunOrderInput } from './run-filter.types.js';
 import { SafeInt } from '../types/scalars.js';
+import { ArgsWithRanges, ArgumentRange } from '../types/range.js';
+import { FILTER_TEXT, ORDER_KEYS, SEQUENCE } from '../../modules/core/index.js';
 
 @Resolver(() => RunType)
 export class RunResolver {
@@ -48,10 +49,12 @@ export class RunResolver {
     return ctx.run((session) => ctx.services.runs.get(session, id));
   }
 
+  @ArgumentRange('where', FILTER_TEXT, { isOfModule: true })
+  @ArgumentRange('orderBy', ORDER_KEYS, { isOfModule: true })
   @Query(() => RunConnection, { description: 'Runs of the tenant, newest first by default.' })
   async runs(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => RunFilterInput, { nullable: true, description: 'Filter for runs; all when absent.' })
     filter?: RunFilterInput,
     @Arg('where', () => String, {
@@ -68,7 +71,7 @@ export class RunResolver {
     @Arg('orderBy', () => [RunOrderInput], {
       nullable: true,
       description:
-        'Sort order, the most important key first, at most 10 keys; newest first when absent. Runs ' +
+        'Sort order, the most important key first; newest first when absent. Runs ' +
         'without the sort value come last.',
     })
     orderBy?: RunOrderInput[],
@@ -143,6 +146,7 @@ export class RunResolver {
     };
   }
 
+  @ArgumentRange('after', SEQUENCE)
   @Subscription(() => MetricPoint, {
     description:
       'Metric points of a run as they are logged, each exactly once and in the order of `seq`; ' +
@@ -187,6 +191,7 @@ export class RunResolver {
     return ctx.loaders.runLatestMetrics.load(run.id);
   }
 
+  @ArgumentRange('maxPoints', HISTORY_POINTS)
   @FieldResolver(() => [MetricPoint], {
     description:
       'History of one metric in step order. If there are more than `maxPoints` points, it is ' +
@@ -200,7 +205,7 @@ export class RunResolver {
     @Root() run: RunType,
     @Ctx() ctx: RequestContext,
     @Arg('key', () => String, { description: 'Name of the metric.' }) key: string,
-    @Arg('maxPoints', () => Int, { defaultValue: 1000, description: 'Maximum number of points, 2 to 10,000.' })
+    @Arg('maxPoints', () => Int, { defaultValue: 1000, description: 'Maximum number of points.' })
     maxPoints: number,
   ): Promise<MetricPoint[]> {
     return ctx.loaders.metricHistory.load({ runId: run.id, key, maxPoints });

@@ -4,8 +4,9 @@ import { describeEnum, KeyValueInput } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { RunSourceInput } from './run-source.types.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
-import { Range } from '../types/range.js';
-import { MAX_METRICS_PER_CALL } from '../../modules/experiments/index.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { METRICS_PER_CALL, STEP } from '../../modules/experiments/index.js';
+import { entriesOf, NAME, TAG_VALUE } from '../../modules/core/index.js';
 
 export const RunStatus = describeEnum('RunStatus', 'Whether a run is queued, running or has ended.', {
   QUEUED: 'Waiting for a worker.',
@@ -150,9 +151,10 @@ export class CreateRunInput {
   @Field(() => ID, { description: 'Experiment of the run. NOT_FOUND when it does not exist.' })
   experimentId!: string;
 
+  @RangeOfModule(NAME)
   @Field(() => String, {
     nullable: true,
-    description: 'Name: 1 to 250 visible characters; generated from the time when absent.',
+    description: 'Name; generated from the time when absent.',
   })
   name?: string | null;
 
@@ -162,19 +164,22 @@ export class CreateRunInput {
   @Field(() => DateTime, { nullable: true, description: 'Start time, UTC; now when absent.' })
   startedAt?: Date | null;
 
-  @Field(() => String, { nullable: true, description: 'Notes, as Markdown, at most 8,000 characters.' })
+  @Range(TAG_VALUE)
+  @Field(() => String, { nullable: true, description: 'Notes, as Markdown.' })
   description?: string | null;
 
   @Field(() => RunSourceInput, { nullable: true, description: 'Repository, script or notebook of the code.' })
   source?: RunSourceInput | null;
 
+  @RangeOfModule(entriesOf(TAG_VALUE))
   @Field(() => [KeyValueInput], {
     nullable: true,
-    description: 'Parameters, at most 100; they cannot be changed later.',
+    description: 'Parameters; they cannot be changed later.',
   })
   params?: KeyValueInput[] | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags, at most 100.' })
+  @RangeOfModule(entriesOf(TAG_VALUE))
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags of the run.' })
   tags?: KeyValueInput[] | null;
 }
 
@@ -182,13 +187,15 @@ export class CreateRunInput {
   description: 'One point: a value with its step and time. A point that already exists is not added again.',
 })
 export class MetricInput {
-  @Field(() => String, { description: 'Name of the metric: 1 to 250 visible characters.' })
+  @RangeOfModule(NAME)
+  @Field(() => String, { description: 'Name of the metric.' })
   key!: string;
 
   @Field(() => MetricValue, { description: 'Value of the metric; NaN and infinities as strings.' })
   value!: number;
 
-  @Field(() => SafeInt, { nullable: true, description: 'Step, 0 or more; 0 when absent.' })
+  @RangeOfModule(STEP)
+  @Field(() => SafeInt, { nullable: true, description: 'Step; 0 when absent.' })
   step?: number | null;
 
   @Field(() => DateTime, { nullable: true, description: 'Time of the measurement; now when absent.' })
@@ -200,7 +207,7 @@ export class LogMetricsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
-  @Range({ min: 1, max: MAX_METRICS_PER_CALL, unit: 'points' })
+  @RangeOfModule(METRICS_PER_CALL)
   @Field(() => [MetricInput], {
     description:
       'Points to log. A point that already exists (same key, step, time, value) is not added ' +
@@ -220,8 +227,9 @@ export class LogParamsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
+  @RangeOfModule(entriesOf(TAG_VALUE))
   @Field(() => [KeyValueInput], {
-    description: 'At most 100 parameters. CONFLICT when a key already has another value.',
+    description: 'Parameters to log. CONFLICT when a key already has another value.',
   })
   params!: KeyValueInput[];
 }
@@ -231,7 +239,8 @@ export class SetRunTagsInput {
   @Field(() => ID, { description: 'The run. NOT_FOUND when it does not exist.' })
   runId!: string;
 
-  @Field(() => [KeyValueInput], { description: 'At most 100 tags; an existing key gets the new value.' })
+  @RangeOfModule(entriesOf(TAG_VALUE))
+  @Field(() => [KeyValueInput], { description: 'Tags to set; an existing key gets the new value.' })
   tags!: KeyValueInput[];
 }
 

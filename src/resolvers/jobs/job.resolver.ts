@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { jobTopic } from '../../modules/jobs/index.js';
 import { abortable, withoutGap, MAX_WAIT_MS } from '../../modules/platform/index.js';
 import type { RequestContext } from '../request-context.js';
@@ -19,7 +19,8 @@ import {
 import { RunType } from '../experiments/run.types.js';
 import { Json, SafeInt } from '../types/scalars.js';
 import { JobOutcome, outcomeOf } from './job-outcome.js';
-import { ArgumentRange } from '../types/range.js';
+import { ArgumentRange, ArgsWithRanges } from '../types/range.js';
+import { SEQUENCE } from '../../modules/core/index.js';
 
 @Resolver(() => JobType)
 export class JobResolver {
@@ -49,7 +50,7 @@ export class JobResolver {
   @Query(() => JobConnection, { description: 'Background jobs of the tenant, newest first by default.' })
   jobs(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => JobFilterInput, { nullable: true, description: 'Filter for jobs; all when absent.' })
     filter?: JobFilterInput,
     @Arg('orderBy', () => JobOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
@@ -69,6 +70,7 @@ export class JobResolver {
     return { job: await ctx.run((session) => ctx.services.jobs.cancel(session, input.jobId)) };
   }
 
+  @ArgumentRange('after', SEQUENCE)
   @Subscription(() => JobEvent, {
     description:
       'Steps of a job as they happen, each exactly once and in the order of `seq`; completes when ' +

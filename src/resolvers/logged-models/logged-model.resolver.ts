@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
 import { toHexId } from '../../modules/core/index.js';
 import type { RequestContext } from '../request-context.js';
 import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
@@ -14,6 +14,7 @@ import {
   RunLoggedModel,
 } from './logged-model.types.js';
 import { RunType } from '../experiments/run.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => LoggedModelType)
 export class LoggedModelResolver {
@@ -37,7 +38,7 @@ export class LoggedModelResolver {
   })
   async loggedModels(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => LoggedModelFilterInput, {
       nullable: true,
       description: 'Filter for logged models; all when absent.',

@@ -2,6 +2,8 @@ import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
+import { Range } from '../types/range.js';
+import { SEARCH_TEXT } from '../../modules/core/index.js';
 
 export const LoggedModelStatus = describeEnum('LoggedModelStatus', 'Whether all files of a logged model are stored.', {
   PENDING: 'The code is still sending files.',
@@ -123,9 +125,10 @@ export class RunLoggedModel {
 
 @InputType({ description: 'Filter for logged models; all given fields must match.' })
 export class LoggedModelFilterInput {
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive.',
   })
   search?: string | null;
 

@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, Extensions, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { Role } from '../../modules/core/index.js';
 import type { PredictionLog } from '../../db/entities/serving/prediction-log.entity.js';
 import type { RequestContext } from '../request-context.js';
@@ -17,6 +17,7 @@ import {
 } from './ground-truth.types.js';
 import { loggedAnswersOf } from '../../modules/serving/index.js';
 import { readLiveQuality } from '../../modules/monitoring/index.js';
+import { ArgsWithRanges, ArgumentRange } from '../types/range.js';
 
 /** The log contains customer data. */
 const ENGINEER = { minRole: Role.ENGINEER };
@@ -66,7 +67,7 @@ export class GroundTruthResolver {
   })
   async predictions(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('endpointId', () => ID, BY_ID) endpointId?: string | null,
     @Arg('endpointName', () => String, BY_NAME) endpointName?: string | null,
     @Arg('filter', () => LoggedPredictionFilterInput, {
@@ -81,6 +82,7 @@ export class GroundTruthResolver {
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
+  @ArgumentRange('windowMinutes', { min: 1, unit: 'minutes' })
   @Query(() => LiveQualityReport, {
     description:
       'Quality of the live predictions of an endpoint, where ground truth was recorded, in total ' +

@@ -3,19 +3,23 @@ import { describeEnum } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 import { EndpointType } from '../serving/endpoint.types.js';
-import { Range } from '../types/range.js';
-import { MAX_TRUTHS } from '../../modules/monitoring/index.js';
+import { RangeOfModule } from '../types/range.js';
+import { TRUTHS_PER_CALL, LABEL, ROW } from '../../modules/monitoring/index.js';
+import { REQUEST_KEY } from '../../modules/serving/index.js';
 
 const ONE_OF_TWO = 'Give exactly one of endpointId and endpointName.';
 
 @InputType({ description: 'Ground truth of one row of a request.' })
 export class GroundTruthInput {
-  @Field(() => String, { description: 'Id of the request, as in the answer of `predict`: 1 to 250 characters.' })
+  @RangeOfModule(REQUEST_KEY)
+  @Field(() => String, { description: 'Id of the request, as in the answer of `predict`.' })
   requestId!: string;
 
+  @RangeOfModule(ROW)
   @Field(() => Int, { nullable: true, description: 'Position of the row in the request, from 0; 0 when absent.' })
   row?: number | null;
 
+  @RangeOfModule(LABEL)
   @Field(() => String, {
     nullable: true,
     description:
@@ -39,7 +43,7 @@ export class RecordGroundTruthInput {
   @Field(() => String, { nullable: true, description: 'Name of the endpoint. NOT_FOUND when it does not exist.' })
   endpointName?: string | null;
 
-  @Range({ min: 1, max: MAX_TRUTHS, unit: 'records' })
+  @RangeOfModule(TRUTHS_PER_CALL)
   @Field(() => [GroundTruthInput], { description: 'True values of logged predictions.' })
   records!: GroundTruthInput[];
 }

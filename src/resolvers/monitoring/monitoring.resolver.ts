@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { RequestContext } from '../request-context.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import {
@@ -9,6 +9,7 @@ import {
   RunMonitoringPayload,
   TrafficFindings,
 } from './monitoring.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => MonitoringWindowType)
 export class MonitoringResolver {
@@ -19,7 +20,7 @@ export class MonitoringResolver {
     @Ctx() ctx: RequestContext,
     @Arg('deploymentId', () => ID, { description: 'The deployment. NOT_FOUND when it does not exist.' })
     deploymentId: string,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
   ): Promise<object> {
     const result = await ctx.run((session) => ctx.services.monitoring.windows(session, deploymentId, page));
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));

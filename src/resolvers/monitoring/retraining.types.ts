@@ -3,6 +3,7 @@ import { DEFAULT_RETRAINING_POLICY, MAX_BUDGET, MAX_COOLDOWN_MS } from '../../mo
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { AlertKindEnum } from '../alerts/alert.types.js';
 import { Range } from '../types/range.js';
+import { ANY_ITEMS } from '../../modules/core/index.js';
 
 @ObjectType('RetrainingPolicy', {
   description:
@@ -48,7 +49,7 @@ export class SetRetrainingPolicyInput {
   })
   datasetName!: string;
 
-  @Range({ min: 1, unit: 'kinds' })
+  @Range({ ...ANY_ITEMS, min: 1, unit: 'kinds' })
   @Field(() => [AlertKindEnum], {
     defaultValue: [...DEFAULT_RETRAINING_POLICY.alertKinds],
     description: 'Kinds of alerts that may start a retraining; DRIFT when absent.',

@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { Role } from '../../modules/core/index.js';
 import type { RequestContext } from '../request-context.js';
 import { EndpointType } from '../serving/endpoint.types.js';
@@ -15,6 +15,7 @@ import {
   IssueAccessTokenPayload,
   RevokeAccessTokenInput,
 } from './access-token.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 const ADMIN = { minRole: Role.ADMIN };
 
@@ -43,7 +44,7 @@ export class AccessTokenResolver {
   })
   async accessTokens(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => AccessTokenFilterInput, { nullable: true, description: 'Filter for tokens; all when absent.' })
     filter?: AccessTokenFilterInput,
     @Arg('orderBy', () => AccessTokenOrderInput, {

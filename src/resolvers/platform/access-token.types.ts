@@ -4,8 +4,9 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
 import { RoleEnum } from './audit-log.types.js';
-import { Range } from '../types/range.js';
-import { MAX_LIFE_SECONDS, MIN_LIFE_SECONDS } from '../../modules/platform/index.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { MAX_LIFE_SECONDS, MIN_LIFE_SECONDS, TOKEN_ENDPOINTS, TOKEN_NAME } from '../../modules/platform/index.js';
+import { SEARCH_TEXT } from '../../modules/core/index.js';
 
 export const AccessScope = describeEnum(
   'AccessScope',
@@ -84,9 +85,10 @@ export const AccessTokenConnection = connectionOf(AccessTokenType, 'AccessToken'
 
 @InputType({ description: 'Filter for access tokens; all given fields must match.' })
 export class AccessTokenFilterInput {
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive.',
   })
   search?: string | null;
 
@@ -116,7 +118,8 @@ export class AccessTokenOrderInput {
 
 @InputType({ description: 'Token to issue for the caller’s tenant.' })
 export class IssueAccessTokenInput {
-  @Field(() => String, { description: 'Purpose of the token: 1 to 128 visible characters. Need not be unique.' })
+  @RangeOfModule(TOKEN_NAME)
+  @Field(() => String, { description: 'Purpose of the token. Need not be unique.' })
   name!: string;
 
   @Field(() => RoleEnum, {
@@ -130,12 +133,12 @@ export class IssueAccessTokenInput {
   })
   scope?: keyof typeof AccessScope | null;
 
+  @RangeOfModule(TOKEN_ENDPOINTS)
   @Field(() => [String], {
     nullable: true,
     description:
-      'Required for the scope PREDICT, not allowed otherwise: names of 1 to 100 endpoints. ' +
-      'NOT_FOUND when one does not exist. If an endpoint is deleted and created again, the token ' +
-      'does not apply to the new endpoint.',
+      'Required for the scope PREDICT, not allowed otherwise. NOT_FOUND when one does not exist. If an ' +
+      'endpoint is deleted and created again, the token does not apply to the new endpoint.',
   })
   endpointNames?: string[] | null;
 

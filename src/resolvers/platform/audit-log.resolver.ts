@@ -1,9 +1,10 @@
-import { Arg, Args, Ctx, Extensions, Query, Resolver } from 'type-graphql';
+import { Arg, Ctx, Extensions, Query, Resolver } from 'type-graphql';
 import { Role } from '../../modules/core/index.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { AuditEntryConnection, AuditEntryType, AuditFilterInput, AuditOrderInput } from './audit-log.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => AuditEntryType)
 export class AuditLogResolver {
@@ -13,7 +14,7 @@ export class AuditLogResolver {
   })
   async auditLog(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => AuditFilterInput, { nullable: true, description: 'Filter for entries; all when absent.' })
     filter?: AuditFilterInput,
     @Arg('orderBy', () => AuditOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })

@@ -1,10 +1,12 @@
-import { Arg, Args, Ctx, ID, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { Arg, Ctx, ID, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { eventTopic, type EventFilter, type EventRow, abortable } from '../../modules/platform/index.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { EventFilterInput, EventOrderInput, LifecycleEventConnection, LifecycleEventType } from './event.types.js';
 import { SafeInt } from '../types/scalars.js';
+import { ArgsWithRanges, ArgumentRange } from '../types/range.js';
+import { SEQUENCE } from '../../modules/core/index.js';
 
 @Resolver(() => LifecycleEventType)
 export class EventResolver {
@@ -24,7 +26,7 @@ export class EventResolver {
   })
   async events(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => EventFilterInput, { nullable: true, description: 'Filter for events; all when absent.' })
     filter?: EventFilterInput,
     @Arg('orderBy', () => EventOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
@@ -41,6 +43,7 @@ export class EventResolver {
     return toConnection(result, () => ctx.run((session) => result.totalCount(session)));
   }
 
+  @ArgumentRange('after', SEQUENCE)
   @Subscription(() => LifecycleEventType, {
     description:
       'Lifecycle events as they happen, each exactly once and in the order of `seq`. Reconnect with ' +

@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, Extensions, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { Role } from '../../modules/core/index.js';
 import { DeletedPayload, ModelType } from '../registry/model.types.js';
 import type { RequestContext } from '../request-context.js';
@@ -24,6 +24,7 @@ import {
   WebhookSecretPayload,
   WebhookType,
 } from './webhook.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 /** Only for ADMIN, because an address often contains a key of its receiver. */
 const ADMIN = { minRole: Role.ADMIN };
@@ -50,7 +51,7 @@ export class WebhookResolver {
   })
   async webhooks(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => WebhookFilterInput, { nullable: true, description: 'Filter for webhooks; all when absent.' })
     filter?: WebhookFilterInput,
     @Arg('orderBy', () => WebhookOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
@@ -170,7 +171,7 @@ export class WebhookResolver {
   async deliveries(
     @Root() webhook: WebhookType,
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('status', () => WebhookDeliveryStatusEnum, {
       nullable: true,
       description: 'Only deliveries with this status; all when absent.',

@@ -1,8 +1,11 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { EventTypeEnum } from './event.types.js';
+import { EVENT_TYPES, WEBHOOK_DESCRIPTION } from '../../modules/platform/index.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
+import { RangeOfModule } from '../types/range.js';
+import { NAME, OUTBOUND_URL } from '../../modules/core/index.js';
 
 export const WebhookDeliveryStatusEnum = describeEnum(
   'WebhookDeliveryStatus',
@@ -167,25 +170,29 @@ export class WebhookOrderInput {
 }
 
 const ABOUT_URL =
-  'An https address of a public host, without user name, password or fragment, at most 2,000 ' +
-  'characters. URL_NOT_ALLOWED for private, loopback and link-local addresses in any notation. ' +
+  'An https address of a public host, without user name, password or fragment. ' +
+  'URL_NOT_ALLOWED for private, loopback and link-local addresses in any notation. ' +
   'The IP address of the host is checked again before each message.';
 
 @InputType({ description: 'A new webhook: the address and the events that it receives.' })
 export class CreateWebhookInput {
-  @Field(() => String, { description: 'Name: 1 to 250 visible characters. CONFLICT when the name is taken.' })
+  @RangeOfModule(NAME)
+  @Field(() => String, { description: 'Name. CONFLICT when the name is taken.' })
   name!: string;
 
+  @RangeOfModule(OUTBOUND_URL)
   @Field(() => String, { description: ABOUT_URL })
   url!: string;
 
+  @RangeOfModule(WEBHOOK_DESCRIPTION)
   @Field(() => String, {
     nullable: true,
-    description: 'Purpose of the webhook, at most 5,000 characters; empty when absent.',
+    description: 'Purpose of the webhook; empty when absent.',
   })
   description?: string | null;
 
-  @Field(() => [EventTypeEnum.values], { description: 'Types of the events to send, at least one.' })
+  @RangeOfModule(EVENT_TYPES)
+  @Field(() => [EventTypeEnum.values], { description: 'Types of the events to send.' })
   eventTypes!: string[];
 
   @Field(() => ID, {
@@ -202,21 +209,25 @@ export class UpdateWebhookInput {
   @Field(() => ID, { description: 'Webhook to change. NOT_FOUND when it does not exist.' })
   id!: string;
 
+  @RangeOfModule(NAME)
   @Field(() => String, {
     nullable: true,
-    description: 'New name: 1 to 250 visible characters. CONFLICT when the name is taken.',
+    description: 'New name. CONFLICT when the name is taken.',
   })
   name?: string | null;
 
-  @Field(() => String, { nullable: true, description: 'Purpose of the webhook, at most 5,000 characters.' })
+  @RangeOfModule(WEBHOOK_DESCRIPTION)
+  @Field(() => String, { nullable: true, description: 'Purpose of the webhook.' })
   description?: string | null;
 
+  @RangeOfModule(OUTBOUND_URL)
   @Field(() => String, { nullable: true, description: `${ABOUT_URL} Waiting messages go to the new address too.` })
   url?: string | null;
 
+  @RangeOfModule(EVENT_TYPES)
   @Field(() => [EventTypeEnum.values], {
     nullable: true,
-    description: 'Types of the events to send, at least one. CONFLICT in the format MLFLOW.',
+    description: 'Types of the events to send. CONFLICT in the format MLFLOW.',
   })
   eventTypes?: string[] | null;
 

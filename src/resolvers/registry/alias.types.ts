@@ -1,5 +1,7 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { DateTime } from '../types/scalars.js';
+import { RangeOfModule } from '../types/range.js';
+import { ALIAS } from '../../modules/registry/index.js';
 
 @ObjectType('ModelAlias', {
   description: 'An alias: a name such as `champion` that points to one version of a model and can be changed.',
@@ -37,10 +39,9 @@ export class SetModelAliasInput {
   })
   modelVersionId!: string;
 
+  @RangeOfModule(ALIAS)
   @Field(() => String, {
-    description:
-      '1 to 255 letters, digits, _ and -; not `latest` and not v with a number, in lower or upper ' +
-      'case. Case-sensitive.',
+    description: 'Name of the alias; not `latest` and not v with a number, in lower or upper case. Case-sensitive.',
   })
   alias!: string;
 }

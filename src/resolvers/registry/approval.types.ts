@@ -2,6 +2,8 @@ import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
 import { PromotionStageEnum } from './stage.types.js';
+import { Range } from '../types/range.js';
+import { REASON, REJECTION } from '../../modules/registry/index.js';
 
 export const ApprovalDecisionEnum = describeEnum(
   'ApprovalDecision',
@@ -72,7 +74,8 @@ export class ApproveModelVersionInput {
   @Field(() => PromotionStageEnum, { description: 'The next stage of the version. CONFLICT for any other stage.' })
   toStage!: keyof typeof PromotionStageEnum;
 
-  @Field(() => String, { nullable: true, description: 'Reason, for later readers; at most 2,000 characters.' })
+  @Range(REASON)
+  @Field(() => String, { nullable: true, description: 'Reason, for later readers.' })
   reason?: string | null;
 }
 
@@ -86,8 +89,9 @@ export class RejectModelVersionInput {
   @Field(() => PromotionStageEnum, { description: 'The next stage of the version. CONFLICT for any other stage.' })
   toStage!: keyof typeof PromotionStageEnum;
 
+  @Range(REJECTION)
   @Field(() => String, {
-    description: 'Reason, so that somebody can solve the problem: 1 to 2,000 characters, not blank.',
+    description: 'Reason, so that somebody can solve the problem.',
   })
   reason!: string;
 }

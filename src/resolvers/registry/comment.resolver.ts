@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { badInput } from '../../errors.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
@@ -15,6 +15,7 @@ import {
 } from './comment.types.js';
 import { ModelVersionType } from './model-version.types.js';
 import { DeletedPayload, ModelType } from './model.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => ModelCommentType)
 export class CommentResolver {
@@ -25,7 +26,7 @@ export class CommentResolver {
   })
   async modelComments(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('modelId', () => ID, {
       nullable: true,
       description: 'Model, including its versions; give this or `modelVersionId`.',

@@ -2,6 +2,9 @@ import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
+import { Range } from '../types/range.js';
+import { SEARCH_TEXT } from '../../modules/core/index.js';
+import { COMMENT } from '../../modules/registry/index.js';
 
 @ObjectType('ModelComment', { description: 'A comment on a model or on one of its versions.' })
 export class ModelCommentType {
@@ -42,9 +45,10 @@ export const ModelCommentOrderField = describeOrderFields<'createdAt' | 'updated
 
 @InputType({ description: 'Filter for comments; all given fields must match.' })
 export class ModelCommentFilterInput {
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
-    description: 'Comments whose text contains this text, case-insensitive; at most 200 characters.',
+    description: 'Comments whose text contains this text, case-insensitive.',
   })
   search?: string | null;
 
@@ -77,7 +81,8 @@ export class CreateModelCommentInput {
   })
   modelVersionId?: string | null;
 
-  @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not only white space.' })
+  @Range(COMMENT)
+  @Field(() => String, { description: 'Plain text of the comment.' })
   body!: string;
 }
 
@@ -88,7 +93,8 @@ export class UpdateModelCommentInput {
   })
   id!: string;
 
-  @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not only white space.' })
+  @Range(COMMENT)
+  @Field(() => String, { description: 'New plain text of the comment.' })
   body!: string;
 }
 

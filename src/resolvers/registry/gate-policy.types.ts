@@ -1,6 +1,9 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { GateEnum } from './gate.types.js';
+import { RangeOfModule } from '../types/range.js';
+import { NAME } from '../../modules/core/index.js';
+import { GATE_RANGES } from '../../modules/model-quality/index.js';
 
 export const SoloGateEnum = describeEnum('SoloGate', 'A gate that needs no other version in PRODUCTION.', {
   EVALUATION: 'Better than the baseline on rows that were not used for training.',
@@ -143,8 +146,9 @@ export class GatePolicyType {
 
 @InputType({ description: 'Bounds of a holdout metric: at least one of the two; min must not be above max.' })
 export class MetricBoundInput {
+  @RangeOfModule(NAME)
   @Field(() => String, {
-    description: 'Name of the metric, e.g. `roc_auc`, without repetition: 1 to 250 visible characters.',
+    description: 'Name of the metric, e.g. `roc_auc`, without repetition.',
   })
   name!: string;
 
@@ -163,9 +167,10 @@ export class StagingPolicyInput {
   })
   gates?: (keyof typeof SoloGateEnum)[] | null;
 
+  @RangeOfModule(GATE_RANGES.approvals)
   @Field(() => Int, {
     nullable: true,
-    description: 'Number of approvals that a promotion requires, 0 to 20; 0 by default.',
+    description: 'Number of approvals that a promotion requires; 0 by default.',
   })
   approvals?: number | null;
 }
@@ -186,15 +191,17 @@ export class ProductionPolicyInput {
   })
   firstGates?: (keyof typeof SoloGateEnum)[] | null;
 
+  @RangeOfModule(GATE_RANGES.approvals)
   @Field(() => Int, {
     nullable: true,
-    description: 'Number of approvals that a promotion requires, 0 to 20; 0 by default.',
+    description: 'Number of approvals that a promotion requires; 0 by default.',
   })
   approvals?: number | null;
 }
 
 @InputType({ description: 'Settings of the gate EVALUATION. Absent fields keep their default.' })
 export class EvaluationPolicyInput {
+  @RangeOfModule(GATE_RANGES.minImprovement)
   @Field(() => Float, {
     nullable: true,
     description:
@@ -203,36 +210,40 @@ export class EvaluationPolicyInput {
   })
   minImprovement?: number | null;
 
+  @RangeOfModule(GATE_RANGES.minRows)
   @Field(() => Int, { nullable: true, description: 'Minimum number of holdout rows; 100 by default.' })
   minRows?: number | null;
 
+  @RangeOfModule(GATE_RANGES.minSilhouette)
   @Field(() => Float, {
     nullable: true,
-    description: 'Minimum mean silhouette of a clustering, -1 to 1; 0.05 by default.',
+    description: 'Minimum mean silhouette of a clustering; 0.05 by default.',
   })
   minSilhouette?: number | null;
 }
 
 @InputType({ description: 'Settings of the gate VALIDATION. Absent fields keep their default.' })
 export class ValidationPolicyInput {
+  @RangeOfModule(GATE_RANGES.maxDisagreement)
   @Field(() => Float, {
     nullable: true,
     description: 'Maximum absolute difference between the outputs of the trainer and the runtime; 0.0001 by default.',
   })
   maxDisagreement?: number | null;
 
+  @RangeOfModule(GATE_RANGES.maxLatencyP95Ms)
   @Field(() => Float, {
     nullable: true,
-    description: 'Maximum p95 latency of single-row predictions in milliseconds, above 0; 50 by default.',
+    description: 'Maximum p95 latency of single-row predictions; 50 by default.',
   })
   maxLatencyP95Ms?: number | null;
 
+  @RangeOfModule(GATE_RANGES.metrics)
   @Field(() => [MetricBoundInput], {
     nullable: true,
     description:
-      'Bounds of holdout metrics, at most 50; they replace the default bounds. Metrics that do not ' +
-      'apply to the model’s task are ignored. By default: ROC-AUC from 0.55, R² from 0, silhouette ' +
-      'from 0.05.',
+      'Bounds of holdout metrics; they replace the default bounds. Metrics that do not apply to the ' +
+      'model’s task are ignored. By default: ROC-AUC from 0.55, R² from 0, silhouette from 0.05.',
   })
   metrics?: MetricBoundInput[] | null;
 
@@ -246,19 +257,22 @@ export class ValidationPolicyInput {
 
 @InputType({ description: 'Settings of the gate SHADOW. Absent fields keep their default.' })
 export class ShadowPolicyInput {
+  @RangeOfModule(GATE_RANGES.minRequests)
   @Field(() => Int, { nullable: true, description: 'Minimum number of mirrored requests; 200 by default.' })
   minRequests?: number | null;
 
+  @RangeOfModule(GATE_RANGES.maxErrors)
   @Field(() => Int, { nullable: true, description: 'Maximum number of mirrored requests that fail; 0 by default.' })
   maxErrors?: number | null;
 
+  @RangeOfModule(GATE_RANGES.maxDisagreementShare)
   @Field(() => Float, {
     nullable: true,
-    description:
-      'Maximum fraction of rows that the shadow answers differently from production, 0 to 1; 0.3 by default.',
+    description: 'Maximum fraction of rows that the shadow answers differently from production; 0.3 by default.',
   })
   maxDisagreementShare?: number | null;
 
+  @RangeOfModule(GATE_RANGES.maxLossIncrease)
   @Field(() => Float, {
     nullable: true,
     description:

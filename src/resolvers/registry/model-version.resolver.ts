@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { badInput } from '../../errors.js';
 import { requireOneWay } from '../look-up.js';
 import { JobType } from '../jobs/job.types.js';
@@ -21,9 +21,12 @@ import {
   UpdateModelVersionInput,
 } from './model-version.types.js';
 import { DeletedPayload, ModelType, StageEnum, type StageName, StageTransitionType } from './model.types.js';
+import { ArgsWithRanges, ArgumentRange } from '../types/range.js';
+import { VERSION } from '../../modules/core/index.js';
 
 @Resolver(() => ModelVersionType)
 export class ModelVersionResolver {
+  @ArgumentRange('version', VERSION)
   @Query(() => ModelVersionType, {
     description:
       'One model version: by its `id`, or by its model (`modelId` or `modelName`) with exactly one ' +
@@ -79,7 +82,7 @@ export class ModelVersionResolver {
   })
   async modelVersions(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => ModelVersionFilterInput, {
       nullable: true,
       description: 'Filter for versions; all when absent.',

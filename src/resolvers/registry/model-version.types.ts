@@ -6,6 +6,10 @@ import { connectionOf } from '../types/connection.js';
 import { DateTime, MetricValue, SafeInt } from '../types/scalars.js';
 import { ColumnTypeEnum } from '../datasets/dataset.types.js';
 import { StageEnum, type StageName } from './model.types.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { ANY_ITEMS, ANY_TEXT, entriesOf, FREE_PATH, NAME, SEARCH_TEXT, TAG_VALUE } from '../../modules/core/index.js';
+import { SEMANTIC_VERSION } from '../../modules/registry/index.js';
+import { CLASSES, COLUMN_NAMES } from '../../modules/model-contract/index.js';
 
 export const VersionStatusEnum = describeEnum('ModelVersionStatus', 'Whether the files of a version are stored.', {
   PENDING: 'The files are being stored; after a crash the service continues by itself.',
@@ -266,11 +270,12 @@ export const ModelVersionConnection = connectionOf(ModelVersionType, 'ModelVersi
 
 @InputType({ description: 'Filter for model versions; all given fields must match.' })
 export class ModelVersionFilterInput {
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
     description:
-      'Text that the description, the semantic version, the key or value of a tag, or the model ' +
-      'name contains, case-insensitive; at most 200 characters.',
+      'Text that the description, the semantic version, the key or value of a tag, or the model name ' +
+      'contains, case-insensitive.',
   })
   search?: string | null;
 
@@ -298,9 +303,10 @@ export class ModelVersionFilterInput {
   @Field(() => String, { nullable: true, description: 'Versions of models with exactly this `modelType`.' })
   modelType?: string | null;
 
+  @RangeOfModule(entriesOf(TAG_VALUE))
   @Field(() => [KeyValueInput], {
     nullable: true,
-    description: 'Tags that the version must have, all of them; at most 100.',
+    description: 'Tags that the version must have, all of them.',
   })
   tags?: KeyValueInput[] | null;
 }
@@ -324,11 +330,12 @@ export class InputColumnsInput {
   })
   input?: string | null;
 
+  @Range(COLUMN_NAMES)
   @Field(() => [String], {
     nullable: true,
     description:
       'Columns for the elements of a row, in the order of the training: exactly as many as a row of ' +
-      'the input has, without repetition, each 1 to 1,000 characters. Unchanged when absent.',
+      'the input has, without repetition. Unchanged when absent.',
   })
   columns?: string[] | null;
 
@@ -344,9 +351,9 @@ export class InputColumnsInput {
 const INPUT_COLUMNS =
   'Columns for the inputs of a model that takes a matrix. The rows of `predict`, datasets and monitoring then use ' +
   'these names.';
-const CLASSES =
-  'For a classifier: class names in the order of the probabilities in the model’s output, each 1 to 250 ' +
-  'characters. For files that do not contain them; two names for a model with one probability per row.';
+const ABOUT_CLASSES =
+  'For a classifier: class names in the order of the probabilities in the model’s output. For ' +
+  'files that do not contain them; two names for a model with one probability per row.';
 
 @InputType({
   description: 'Version to register: from a run, a logged model or an upload; give exactly one of the three.',
@@ -363,6 +370,7 @@ export class RegisterModelVersionInput {
   })
   loggedModelId?: string | null;
 
+  @RangeOfModule(FREE_PATH)
   @Field(() => String, {
     nullable: true,
     description:
@@ -387,6 +395,7 @@ export class RegisterModelVersionInput {
   })
   uploadId?: string | null;
 
+  @RangeOfModule(SEMANTIC_VERSION)
   @Field(() => String, {
     nullable: true,
     description:
@@ -395,20 +404,22 @@ export class RegisterModelVersionInput {
   })
   semanticVersion?: string | null;
 
+  @RangeOfModule(NAME)
   @Field(() => String, {
     nullable: true,
     description:
-      'Original framework, before the conversion to ONNX, e.g. `sklearn`: 1 to 250 visible ' +
-      'characters; the framework of its model when absent.',
+      'Original framework, before the conversion to ONNX, e.g. `sklearn`; the framework of its model when absent.',
   })
   framework?: string | null;
 
   @Field(() => String, { nullable: true, description: 'Description of the version, as Markdown.' })
   description?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
+  @RangeOfModule(entriesOf(ANY_TEXT))
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags of the version.' })
   tags?: KeyValueInput[] | null;
 
+  @Range(ANY_ITEMS)
   @Field(() => [InputColumnsInput], {
     nullable: true,
     description:
@@ -417,9 +428,14 @@ export class RegisterModelVersionInput {
   })
   inputColumns?: InputColumnsInput[] | null;
 
-  @Field(() => [String], { nullable: true, description: `${CLASSES} CONFLICT for files that must be converted first.` })
+  @Range(CLASSES)
+  @Field(() => [String], {
+    nullable: true,
+    description: `${ABOUT_CLASSES} CONFLICT for files that must be converted first.`,
+  })
   classes?: string[] | null;
 
+  @Range({ above: 0, below: 1 })
   @Field(() => Float, {
     nullable: true,
     description:
@@ -434,6 +450,7 @@ export class UpdateModelVersionInput {
   @Field(() => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
   id!: string;
 
+  @RangeOfModule(SEMANTIC_VERSION)
   @Field(() => String, {
     nullable: true,
     description:
@@ -446,9 +463,11 @@ export class UpdateModelVersionInput {
   @Field(() => String, { nullable: true, description: 'New description, as Markdown.' })
   description?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'New set of tags, at most 100; it replaces all tags.' })
+  @RangeOfModule(entriesOf(ANY_TEXT))
+  @Field(() => [KeyValueInput], { nullable: true, description: 'New set of tags; it replaces all tags.' })
   tags?: KeyValueInput[] | null;
 
+  @Range(ANY_ITEMS)
   @Field(() => [InputColumnsInput], {
     nullable: true,
     description:
@@ -457,14 +476,16 @@ export class UpdateModelVersionInput {
   })
   inputColumns?: InputColumnsInput[] | null;
 
+  @Range(CLASSES)
   @Field(() => [String], {
     nullable: true,
     description:
-      `${CLASSES} Gate results from before the change no longer count. CONFLICT for a change in PRODUCTION ` +
+      `${ABOUT_CLASSES} Gate results from before the change no longer count. CONFLICT for a change in PRODUCTION ` +
       'or ARCHIVED, and without a model.onnx.',
   })
   classes?: string[] | null;
 
+  @Range({ above: 0, below: 1 })
   @Field(() => Float, {
     nullable: true,
     description:

@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { requireOneWay } from '../look-up.js';
 import type { RequestContext } from '../request-context.js';
 import { KeyValue, OrderDirection, toKeyValues } from '../types/common.types.js';
@@ -23,6 +23,7 @@ import {
   StageTransitionType,
   UpdateModelInput,
 } from './model.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => ModelType)
 export class ModelResolver {
@@ -47,7 +48,7 @@ export class ModelResolver {
   @Query(() => ModelConnection, { description: 'Models of the tenant, newest first by default.' })
   async models(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => ModelFilterInput, { nullable: true, description: 'Filter for models; all when absent.' })
     filter?: ModelFilterInput,
     @Arg('orderBy', () => ModelOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })
@@ -89,7 +90,7 @@ export class ModelResolver {
   async modelHistory(
     @Ctx() ctx: RequestContext,
     @Arg('modelId', () => ID, { description: 'The model. NOT_FOUND when it does not exist.' }) modelId: string,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => StageTransitionFilterInput, {
       nullable: true,
       description: 'Filter for stage changes; all when absent.',
@@ -175,7 +176,7 @@ export class ModelResolver {
   async versions(
     @Root() model: ModelType,
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('orderBy', () => ModelVersionOrderInput, {
       nullable: true,
       description: 'Sort order; highest number first when absent.',

@@ -2,6 +2,8 @@ import { Field, ID, InputType, ObjectType } from 'type-graphql';
 import { describeEnum, describeOrderFields, KeyValueInput, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { ANY_TEXT, entriesOf, MODEL_NAME, NAME, SEARCH_TEXT, TAG_VALUE } from '../../modules/core/index.js';
 
 export const StageEnum = describeEnum('Stage', 'Stage of a model version on the way to production and after it.', {
   DEVELOPMENT: 'New, or moved back from another stage; no evidence required.',
@@ -79,11 +81,10 @@ export const ModelConnection = connectionOf(ModelType, 'Model', 'models');
 
 @InputType({ description: 'Filter for models; all given fields must match.' })
 export class ModelFilterInput {
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
-    description:
-      'Text that the name, the description, or the key or value of a tag contains, ' +
-      'case-insensitive; at most 200 characters.',
+    description: 'Text that the name, the description, or the key or value of a tag contains, case-insensitive.',
   })
   search?: string | null;
 
@@ -113,9 +114,10 @@ export class ModelFilterInput {
   })
   task?: keyof typeof ModelTaskEnum | null;
 
+  @RangeOfModule(entriesOf(TAG_VALUE))
   @Field(() => [KeyValueInput], {
     nullable: true,
-    description: 'Tags that the model must have, all of them; at most 100.',
+    description: 'Tags that the model must have, all of them.',
   })
   tags?: KeyValueInput[] | null;
 }
@@ -133,8 +135,9 @@ export class ModelOrderInput {
 
 @InputType({ description: 'A new model: a name for versions, and the purpose of the model.' })
 export class CreateModelInput {
+  @RangeOfModule(MODEL_NAME)
   @Field(() => String, {
-    description: 'Name, unique in the tenant: 1 to 256 visible characters without / and :, such as `churn`.',
+    description: 'Name, unique in the tenant, such as `churn`.',
   })
   name!: string;
 
@@ -146,13 +149,16 @@ export class CreateModelInput {
   })
   task!: keyof typeof ModelTaskEnum;
 
-  @Field(() => String, { description: 'Kind of model, e.g. `MLP_CLASSIFIER`: 1 to 250 visible characters.' })
+  @RangeOfModule(NAME)
+  @Field(() => String, { description: 'Kind of model, e.g. `MLP_CLASSIFIER`.' })
   modelType!: string;
 
+  @RangeOfModule(NAME)
   @Field(() => String, { nullable: true, description: 'Format in which the versions are stored; `onnx` when absent.' })
   framework?: string | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'At most 100 tags.' })
+  @RangeOfModule(entriesOf(ANY_TEXT))
+  @Field(() => [KeyValueInput], { nullable: true, description: 'Tags of the model.' })
   tags?: KeyValueInput[] | null;
 }
 
@@ -161,6 +167,7 @@ export class UpdateModelInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   id!: string;
 
+  @RangeOfModule(MODEL_NAME)
   @Field(() => String, {
     nullable: true,
     description: 'New name; the location of the stored files does not change. CONFLICT when the name is taken.',
@@ -179,7 +186,8 @@ export class UpdateModelInput {
   })
   task?: keyof typeof ModelTaskEnum | null;
 
-  @Field(() => [KeyValueInput], { nullable: true, description: 'New set of tags, at most 100; it replaces all tags.' })
+  @RangeOfModule(entriesOf(ANY_TEXT))
+  @Field(() => [KeyValueInput], { nullable: true, description: 'New set of tags; it replaces all tags.' })
   tags?: KeyValueInput[] | null;
 }
 

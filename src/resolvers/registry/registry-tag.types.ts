@@ -1,13 +1,16 @@
 import { Field, ID, InputType } from 'type-graphql';
 import { KeyValueInput } from '../types/common.types.js';
+import { RangeOfModule } from '../types/range.js';
+import { ANY_TEXT, entriesOf } from '../../modules/core/index.js';
 
 @InputType({ description: 'Tags to add to a model or to change.' })
 export class SetModelTagsInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
   modelId!: string;
 
+  @RangeOfModule(entriesOf(ANY_TEXT))
   @Field(() => [KeyValueInput], {
-    description: 'At most 100 tags; an existing key gets the new value. A model has at most 1,000 tags.',
+    description: 'Tags to set; an existing key gets the new value. A model has at most 1,000 tags.',
   })
   tags!: KeyValueInput[];
 }
@@ -17,8 +20,9 @@ export class SetModelVersionTagsInput {
   @Field(() => ID, { description: 'The version. NOT_FOUND when it does not exist.' })
   modelVersionId!: string;
 
+  @RangeOfModule(entriesOf(ANY_TEXT))
   @Field(() => [KeyValueInput], {
-    description: 'At most 100 tags; an existing key gets the new value. A version has at most 1,000 tags.',
+    description: 'Tags to set; an existing key gets the new value. A version has at most 1,000 tags.',
   })
   tags!: KeyValueInput[];
 }

@@ -1,10 +1,11 @@
-import { Arg, Args, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
+import { Arg, Ctx, ID, Mutation, Query, Resolver } from 'type-graphql';
 import { listJobs } from '../jobs/job.resolver.js';
 import { JobConnection, JobFilterInput, JobOrderInput, JobPayload, JobType } from '../jobs/job.types.js';
 import { BATCH_INFERENCE } from '../../modules/serving/index.js';
 import type { RequestContext } from '../request-context.js';
 import { PageArgs } from '../types/connection.js';
 import { StartBatchInferenceInput } from './batch-inference.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => JobType)
 export class BatchInferenceResolver {
@@ -26,7 +27,7 @@ export class BatchInferenceResolver {
   @Query(() => JobConnection, { description: 'Batch inference jobs of the tenant, newest first by default.' })
   batchInferenceJobs(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => JobFilterInput, {
       nullable: true,
       description: 'Filter for the jobs; all when absent. Its `kind` is ignored.',

@@ -1,4 +1,6 @@
 import { Field, ID, InputType } from 'type-graphql';
+import { Range } from '../types/range.js';
+import { MAX_KEY_COLUMNS } from '../../modules/serving/index.js';
 
 @InputType({ description: 'Dataset to predict for, and the model version.' })
 export class StartBatchInferenceInput {
@@ -15,11 +17,11 @@ export class StartBatchInferenceInput {
   })
   datasetId!: string;
 
+  @Range({ max: MAX_KEY_COLUMNS, unit: 'columns' })
   @Field(() => [String], {
     nullable: true,
     description:
-      'Columns of the dataset to copy into the result, at most 100. The column `row_number` (from ' +
-      '0) is always in the result.',
+      'Columns of the dataset to copy into the result. The column `row_number` (from 0) is always in the result.',
   })
   keyColumns?: string[] | null;
 }

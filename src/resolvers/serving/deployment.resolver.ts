@@ -24,6 +24,8 @@ import {
   UndeployInput,
 } from './deployment.types.js';
 import { EndpointType } from './endpoint.types.js';
+import { ArgsWithRanges, ArgumentRange } from '../types/range.js';
+import { SEQUENCE } from '../../modules/core/index.js';
 
 const DEPLOYMENT_EVENTS = [
   SERVING_EVENTS.MODEL_DEPLOYED,
@@ -51,7 +53,7 @@ export class DeploymentResolver {
   })
   async deployments(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => DeploymentFilterInput, {
       nullable: true,
       description: 'Filter for deployments; all when absent.',
@@ -127,6 +129,7 @@ export class DeploymentResolver {
     return { gateResult: await ctx.run((session) => ctx.services.shadows.decide(session, input.deploymentId)) };
   }
 
+  @ArgumentRange('after', SEQUENCE)
   @Subscription(() => LifecycleEventType, {
     description:
       'Events about the deployments of an endpoint, each exactly once and in the order of `seq`: ' +

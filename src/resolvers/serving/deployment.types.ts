@@ -248,6 +248,7 @@ export class SetTrafficWeightsInput {
   @Field(() => ID, { description: 'The endpoint. NOT_FOUND when it does not exist, CONFLICT when it follows a stage.' })
   endpointId!: string;
 
+  @Range({ min: 1, max: 1_000, unit: 'deployments' })
   @Field(() => [DeploymentWeightInput], {
     description: 'All live, READY deployments of the endpoint with their weights; the sum must be 10,000.',
   })

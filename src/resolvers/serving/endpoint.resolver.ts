@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { requireOneWay } from '../look-up.js';
 import type { Readiness } from '../../modules/serving/index.js';
 import type { RequestContext } from '../request-context.js';
@@ -19,6 +19,7 @@ import {
   GetOrCreateEndpointPayload,
   UpdateEndpointInput,
 } from './endpoint.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => EndpointType)
 export class EndpointResolver {
@@ -43,7 +44,7 @@ export class EndpointResolver {
   @Query(() => EndpointConnection, { description: 'Endpoints of the tenant, newest first by default.' })
   async endpoints(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => EndpointFilterInput, { nullable: true, description: 'Filter for endpoints; all when absent.' })
     filter?: EndpointFilterInput,
     @Arg('orderBy', () => EndpointOrderInput, { nullable: true, description: 'Sort order; newest first when absent.' })

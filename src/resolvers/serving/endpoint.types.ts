@@ -2,9 +2,11 @@ import { Field, Float, ID, InputType, ObjectType, Int } from 'type-graphql';
 import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
-import { Range } from '../types/range.js';
+import { Range, RangeOfModule } from '../types/range.js';
 import { MAX_WAIT_MS } from '../../modules/platform/index.js';
 import { MAX_SLA_MS } from '../../modules/serving/index.js';
+import { PATH_NAME, SEARCH_TEXT } from '../../modules/core/index.js';
+import { ALIAS } from '../../modules/registry/index.js';
 
 export const FollowedStage = describeEnum('FollowedStage', 'A stage that an endpoint can follow.', {
   STAGING: 'The version with the highest number in STAGING.',
@@ -111,9 +113,10 @@ export const EndpointConnection = connectionOf(EndpointType, 'Endpoint', 'endpoi
 
 @InputType({ description: 'Filter for endpoints; all given fields must match.' })
 export class EndpointFilterInput {
+  @Range(SEARCH_TEXT)
   @Field(() => String, {
     nullable: true,
-    description: 'Text that the name contains, case-insensitive; at most 200 characters.',
+    description: 'Text that the name contains, case-insensitive.',
   })
   search?: string | null;
 
@@ -134,8 +137,9 @@ export class EndpointOrderInput {
 
 @InputType({ description: 'A stable name that clients call, with its latency limit and its settings.' })
 export class CreateEndpointInput {
+  @RangeOfModule(PATH_NAME)
   @Field(() => String, {
-    description: 'Name, unique in the tenant: letters, digits and ._-, at most 128; the first is a letter or digit.',
+    description: 'Name, unique in the tenant.',
   })
   name!: string;
 
@@ -150,6 +154,7 @@ export class CreateEndpointInput {
   })
   followStage?: keyof typeof FollowedStage | null;
 
+  @RangeOfModule(ALIAS)
   @Field(() => String, {
     nullable: true,
     description:
@@ -204,6 +209,7 @@ export class UpdateEndpointInput {
   })
   followStage?: keyof typeof FollowedStage | null;
 
+  @RangeOfModule(ALIAS)
   @Field(() => String, {
     nullable: true,
     description:

@@ -2,6 +2,9 @@ import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { Json } from '../types/scalars.js';
 import type { Prediction } from '../../modules/serving/index.js';
 import { OutputTensor, TensorInput } from './tensor.types.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { ANY_ITEMS } from '../../modules/core/index.js';
+import { DEADLINE_MS, REQUEST_KEY, ROWS_PER_REQUEST } from '../../modules/serving/index.js';
 
 @InputType({
   description:
@@ -15,17 +18,19 @@ export class PredictInput {
   @Field(() => String, { nullable: true, description: 'Name of the endpoint. NOT_FOUND when it does not exist.' })
   endpointName?: string | null;
 
+  @RangeOfModule(ROWS_PER_REQUEST)
   @Field(() => [Json], {
     nullable: true,
     description:
-      '1 to 10,000 objects with one value per input of the model: a number; a category spelled as ' +
-      'in the training file (a JSON number or boolean stands for the only category that is equal to ' +
-      'it); null for a missing value, if the model accepts missing values; ISO 8601 text or epoch ' +
-      'milliseconds for timestamps; a flat list for inputs with several elements per row. ' +
-      'INVALID_TENSOR names the first wrong value, e.g. `rows[3].distance`.',
+      'Objects with one value per input of the model: a number; a category spelled as in the training ' +
+      'file (a JSON number or boolean stands for the only category that is equal to it); null for a ' +
+      'missing value, if the model accepts missing values; ISO 8601 text or epoch milliseconds for ' +
+      'timestamps; a flat list for inputs with several elements per row. INVALID_TENSOR names the ' +
+      'first wrong value, e.g. `rows[3].distance`.',
   })
   rows?: Record<string, unknown>[] | null;
 
+  @Range(ANY_ITEMS)
   @Field(() => [TensorInput], {
     nullable: true,
     description:
@@ -33,27 +38,29 @@ export class PredictInput {
   })
   tensors?: TensorInput[] | null;
 
+  @RangeOfModule(REQUEST_KEY)
   @Field(() => String, {
     nullable: true,
     description:
       'Routing key, e.g. the id of a customer: requests with the same key are answered by the same ' +
-      'version as long as the weights do not change. 1 to 250 characters; the request id when ' +
-      'absent.',
+      'version as long as the weights do not change. The request id when absent.',
   })
   routingKey?: string | null;
 
+  @RangeOfModule(DEADLINE_MS)
   @Field(() => Float, {
     nullable: true,
-    description: 'Deadline in milliseconds, from 1; the setting PREDICT_DEADLINE_MS is the maximum and the default.',
+    description: 'Deadline; the setting PREDICT_DEADLINE_MS is the maximum and the default.',
   })
   deadlineMs?: number | null;
 
+  @RangeOfModule(REQUEST_KEY)
   @Field(() => String, {
     nullable: true,
     description:
-      'Id of the request, 1 to 250 characters, with which you can later read it and record its ' +
-      'ground truth; generated when absent. Use each id once per endpoint: CONFLICT when this ' +
-      'process has already answered a request with this id.',
+      'Id of the request, with which you can later read it and record its ground truth; generated when ' +
+      'absent. Use each id once per endpoint: CONFLICT when this process has already answered a ' +
+      'request with this id.',
   })
   requestId?: string | null;
 }

@@ -1,4 +1,4 @@
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { TrainingConfigInput as RawTrainingConfig } from '../../modules/algorithms/index.js';
 import { listJobs } from '../jobs/job.resolver.js';
@@ -15,6 +15,7 @@ import {
   TrainingJobFilterInput,
   TrainingPayload,
 } from './training.types.js';
+import { ArgsWithRanges } from '../types/range.js';
 
 @Resolver(() => JobType)
 export class TrainingResolver {
@@ -32,7 +33,7 @@ export class TrainingResolver {
   @Query(() => JobConnection, { description: 'Training jobs of the tenant, newest first by default.' })
   trainingJobs(
     @Ctx() ctx: RequestContext,
-    @Args(() => PageArgs) page: PageArgs,
+    @ArgsWithRanges(() => PageArgs) page: PageArgs,
     @Arg('filter', () => TrainingJobFilterInput, {
       nullable: true,
       description: 'Filter for training jobs; all when absent.',

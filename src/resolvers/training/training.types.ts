@@ -4,6 +4,9 @@ import { JobStatusEnum, JobType } from '../jobs/job.types.js';
 import { RunType } from '../experiments/run.types.js';
 import { describeEnum } from '../types/common.types.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
+import { RangeOfModule, Range } from '../types/range.js';
+import { NAME } from '../../modules/core/index.js';
+import { TRAINING_RANGES } from '../../modules/algorithms/index.js';
 
 export const ModelTypeEnum = describeEnum<(typeof MODEL_TYPES)[number]>('ModelType', 'Algorithm of a training.', {
   LOGISTIC_REGRESSION: 'Classification by a linear softmax; probabilities per class.',
@@ -85,19 +88,22 @@ export const DecisionThresholdBy = describeEnum(
 
 @InputType({ description: 'Values of the split column, spelled as in the file, each in one list.' })
 export class SplitValuesInput {
+  @RangeOfModule(TRAINING_RANGES.partValues)
   @Field(() => [String], {
     nullable: true,
-    description: 'Values of the training rows, 1 to 100; when absent, all values that are not in the other lists.',
+    description: 'Values of the training rows; when absent, all values that are not in the other lists.',
   })
   train?: string[] | null;
 
+  @RangeOfModule(TRAINING_RANGES.partValues)
   @Field(() => [String], {
     nullable: true,
-    description: 'Values of the validation rows, 1 to 100; when absent, a fraction of the training rows is used.',
+    description: 'Values of the validation rows; when absent, a fraction of the training rows is used.',
   })
   validation?: string[] | null;
 
-  @Field(() => [String], { description: 'Values of the holdout rows, 1 to 100.' })
+  @RangeOfModule(TRAINING_RANGES.partValues)
+  @Field(() => [String], { description: 'Values of the holdout rows.' })
   holdout!: string[];
 }
 
@@ -106,7 +112,8 @@ export class ClassWeightInput {
   @Field(() => String, { description: 'The class, spelled as in the file; 0 or 1 with `target.greaterThan`.' })
   class!: string;
 
-  @Field(() => Float, { description: 'Weight of a row of this class, above 0, at most 10^6. The default weight is 1.' })
+  @RangeOfModule(TRAINING_RANGES.classWeight)
+  @Field(() => Float, { description: 'Weight of a row of this class. The default weight is 1.' })
   weight!: number;
 }
 
@@ -118,9 +125,10 @@ export class ClassWeightsInput {
   @Field(() => ClassWeightsBy, { description: 'Source of the weights.' })
   by!: keyof typeof ClassWeightsBy;
 
+  @RangeOfModule(TRAINING_RANGES.classWeights)
   @Field(() => [ClassWeightInput], {
     nullable: true,
-    description: 'Required with GIVEN, not allowed otherwise: 1 to 1,000 classes. Other classes have weight 1.',
+    description: 'Required with GIVEN, not allowed otherwise. Other classes have weight 1.',
   })
   weights?: ClassWeightInput[] | null;
 }
@@ -134,25 +142,28 @@ export class DecisionThresholdInput {
   @Field(() => DecisionThresholdBy, { description: 'Rule by which the threshold is chosen.' })
   by!: keyof typeof DecisionThresholdBy;
 
+  @RangeOfModule(TRAINING_RANGES.fraction)
   @Field(() => Float, {
     nullable: true,
-    description: 'Required with FIXED, not allowed otherwise: the threshold, above 0 and below 1.',
+    description: 'Required with FIXED, not allowed otherwise: the threshold.',
   })
   value?: number | null;
 
+  @RangeOfModule(TRAINING_RANGES.cost)
   @Field(() => Float, {
     nullable: true,
     description:
-      'Required with COST, not allowed otherwise: cost of a false positive (a row of the first ' +
-      'class that is predicted as the second); above 0, at most 10^9.',
+      'Required with COST, not allowed otherwise: cost of a false positive (a row of the first class ' +
+      'that is predicted as the second).',
   })
   falsePositive?: number | null;
 
+  @RangeOfModule(TRAINING_RANGES.cost)
   @Field(() => Float, {
     nullable: true,
     description:
-      'Required with COST, not allowed otherwise: cost of a false negative (a row of the second ' +
-      'class that is predicted as the first); above 0, at most 10^9.',
+      'Required with COST, not allowed otherwise: cost of a false negative (a row of the second class ' +
+      'that is predicted as the first).',
   })
   falseNegative?: number | null;
 }
@@ -172,20 +183,21 @@ export class SplitInput {
   })
   column?: string | null;
 
+  @RangeOfModule(TRAINING_RANGES.fraction)
   @Field(() => Float, {
     nullable: true,
     description:
-      'Fraction of the rows for validation during training, above 0 and below 1; required with ' +
-      'RATIO and TIME. With COLUMN: fraction of the training rows, when no value is assigned to ' +
-      'validation; 0.1 when absent.',
+      'Fraction of the rows for validation during training; required with RATIO and TIME. With COLUMN: ' +
+      'fraction of the training rows, when no value is assigned to validation; 0.1 when absent.',
   })
   validation?: number | null;
 
+  @RangeOfModule(TRAINING_RANGES.fraction)
   @Field(() => Float, {
     nullable: true,
     description:
-      'Fraction of the rows for the holdout, which is used only for the final measurement, above 0 ' +
-      'and below 1; required with RATIO and TIME, not allowed with COLUMN.',
+      'Fraction of the rows for the holdout, which is used only for the final measurement; required ' +
+      'with RATIO and TIME, not allowed with COLUMN.',
   })
   holdout?: number | null;
 
@@ -221,49 +233,53 @@ export class HyperparametersInput {
   })
   optimizer?: Optimizer | null;
 
+  @RangeOfModule(TRAINING_RANGES.epochs)
   @Field(() => Int, {
     nullable: true,
     description:
       'Number of epochs (passes over the training rows) of ADAM, or maximum number of iterations of ' +
-      'SOLVER and k-means, 1 to 10,000. When absent: 500 for perceptrons, with early stopping (see ' +
-      'earlyStopping); 20 for linear models with ADAM; 1,000 otherwise.',
+      'SOLVER and k-means. When absent: 500 for perceptrons, with early stopping (see earlyStopping); ' +
+      '20 for linear models with ADAM; 1,000 otherwise.',
   })
   epochs?: number | null;
 
+  @RangeOfModule(TRAINING_RANGES.batchSize)
   @Field(() => Int, {
     nullable: true,
-    description:
-      'Batch size of ADAM, in rows, 1 to 65,536; when absent 128, reduced down to 16 for fewer than ' +
-      '2,560 training rows.',
+    description: 'Batch size of ADAM; when absent 128, reduced down to 16 for fewer than 2,560 training rows.',
   })
   batchSize?: number | null;
 
-  @Field(() => Float, { nullable: true, description: 'Learning rate of ADAM, above 0, at most 10; 0.001 when absent.' })
+  @RangeOfModule(TRAINING_RANGES.learningRate)
+  @Field(() => Float, { nullable: true, description: 'Learning rate of ADAM; 0.001 when absent.' })
   learningRate?: number | null;
 
+  @RangeOfModule(TRAINING_RANGES.l2)
   @Field(() => Float, {
     nullable: true,
     description:
-      'L2 penalty on the weights, added to the mean loss of a row, 0 to 10. When absent: 0 with ' +
-      'ADAM; with SOLVER the value of scikit-learn (alpha = 1, C = 1) on standardised columns.',
+      'L2 penalty on the weights, added to the mean loss of a row. When absent: 0 with ADAM; with ' +
+      'SOLVER the value of scikit-learn (alpha = 1, C = 1) on standardised columns.',
   })
   l2?: number | null;
 
+  @RangeOfModule(TRAINING_RANGES.hiddenLayers)
   @Field(() => [Int], {
     nullable: true,
-    description:
-      'Sizes of the hidden layers of a perceptron, at most 8 layers of 1 to 4,096 units; [64, 32] when absent.',
+    description: 'Sizes of the hidden layers of a perceptron; [64, 32] when absent.',
   })
   hiddenLayers?: number[] | null;
 
-  @Field(() => Int, { nullable: true, description: 'Number of clusters of k-means, 2 to 1,000; 8 when absent.' })
+  @RangeOfModule(TRAINING_RANGES.clusters)
+  @Field(() => Int, { nullable: true, description: 'Number of clusters of k-means; 8 when absent.' })
   clusters?: number | null;
 
+  @RangeOfModule(TRAINING_RANGES.maxCategories)
   @Field(() => Int, {
     nullable: true,
     description:
-      'Maximum number of categories per column, the most frequent first, 1 to 2,000; 100 when ' +
-      'absent. All other categories form one category.',
+      'Maximum number of categories per column, the most frequent first; 100 when absent. All other ' +
+      'categories form one category.',
   })
   maxCategories?: number | null;
 }
@@ -272,12 +288,14 @@ export class HyperparametersInput {
   description: 'Early stopping: when to stop before the last epoch. The weights of the best epoch are kept.',
 })
 export class EarlyStoppingInput {
-  @Field(() => Int, { description: 'Number of epochs without improvement after which training stops, 1 to 1,000.' })
+  @RangeOfModule(TRAINING_RANGES.patience)
+  @Field(() => Int, { description: 'Number of epochs without improvement after which training stops.' })
   patience!: number;
 
+  @RangeOfModule(TRAINING_RANGES.minDelta)
   @Field(() => Float, {
     nullable: true,
-    description: 'Smallest decrease of the validation loss that counts as an improvement, 0 or more; 0 when absent.',
+    description: 'Smallest decrease of the validation loss that counts as an improvement; 0 when absent.',
   })
   minDelta?: number | null;
 }
@@ -297,12 +315,13 @@ export class TrainingConfigInput {
   })
   target?: TargetInput | null;
 
+  @RangeOfModule(TRAINING_RANGES.features)
   @Field(() => [FeatureInput], {
     nullable: true,
     description:
-      '1 to 1,000 columns without repetition, not the target. When absent: all columns that can ' +
-      'help, numbers as NUMERIC, texts and booleans as CATEGORICAL, timestamps as TIMESTAMP; the ' +
-      'run has a warning with the reason for each column that is left out.',
+      'Columns without repetition, not the target. When absent: all columns that can help, numbers as ' +
+      'NUMERIC, texts and booleans as CATEGORICAL, timestamps as TIMESTAMP; the run has a warning with ' +
+      'the reason for each column that is left out.',
   })
   features?: FeatureInput[] | null;
 
@@ -312,9 +331,10 @@ export class TrainingConfigInput {
   @Field(() => TimeWindowInput, { nullable: true, description: 'Only rows of this time window; all rows when absent.' })
   window?: TimeWindowInput | null;
 
+  @RangeOfModule(TRAINING_RANGES.sampleRows)
   @Field(() => Int, {
     nullable: true,
-    description: 'Size of a seeded random sample of the rows, at most 100,000,000; 0 or absent: all rows.',
+    description: 'Size of a seeded random sample of the rows; 0 or absent: all rows.',
   })
   sampleRows?: number | null;
 
@@ -329,11 +349,10 @@ export class TrainingConfigInput {
   })
   earlyStopping?: EarlyStoppingInput | null;
 
+  @RangeOfModule(TRAINING_RANGES.epochs)
   @Field(() => Int, {
     nullable: true,
-    description:
-      'Number of epochs between two checkpoints, 1 to 10,000. When absent: 1, or 10 when no number ' +
-      'of epochs is given.',
+    description: 'Number of epochs between two checkpoints. When absent: 1, or 10 when no number of epochs is given.',
   })
   checkpointEveryEpochs?: number | null;
 
@@ -360,11 +379,11 @@ export class TrainingConfigInput {
   })
   refit?: boolean | null;
 
+  @RangeOfModule(TRAINING_RANGES.seed)
   @Field(() => Int, {
     nullable: true,
     description:
-      'Random seed of split, sample, initial weights and order, 0 to 2^31 - 1; 42 when absent. ' +
-      'Equal seeds give equal models.',
+      'Random seed of split, sample, initial weights and order; 42 when absent. Equal seeds give equal models.',
   })
   seed?: number | null;
 }
@@ -382,9 +401,10 @@ export class StartTrainingInput {
   @Field(() => TrainingConfigInput, { description: 'Configuration: what to train and how.' })
   config!: TrainingConfigInput;
 
+  @Range(NAME)
   @Field(() => String, {
     nullable: true,
-    description: 'Name of the run: 1 to 250 visible characters; generated from the time when absent.',
+    description: 'Name of the run; generated from the time when absent.',
   })
   runName?: string | null;
 

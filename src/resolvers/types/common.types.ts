@@ -1,4 +1,6 @@
 import { Field, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import { Range } from './range.js';
+import { NAME } from '../../modules/core/index.js';
 
 @ObjectType({ description: 'A key and its text: a tag or a parameter.' })
 export class KeyValue {
@@ -15,13 +17,12 @@ export class KeyValue {
 
 @InputType({ description: 'A key and its text: a tag or a parameter.' })
 export class KeyValueInput {
-  @Field(() => String, { description: 'Key: 1 to 250 visible characters.' })
+  @Range(NAME)
+  @Field(() => String, { description: 'Key of the tag or parameter.' })
   key!: string;
 
   @Field(() => String, {
-    description:
-      'Text of the tag or parameter: at most 8,000 characters for runs, 20,000 for experiments, ' +
-      '100,000 for models, versions and logged models.',
+    description: 'Text of the tag or parameter; the list that it stands in may say less.',
   })
   value!: string;
 }

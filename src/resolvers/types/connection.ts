@@ -1,6 +1,8 @@
 import { ArgsType, Field, Int, ObjectType, type ClassType } from 'type-graphql';
 import type { Page } from '../../db/pagination.js';
 import { SafeInt } from './scalars.js';
+import { Range } from './range.js';
+import { PAGE_SIZE } from '../../modules/core/index.js';
 
 @ObjectType({ description: 'Cursor of the next page, and whether there is one.' })
 export class PageInfo {
@@ -16,7 +18,8 @@ export class PageInfo {
 
 @ArgsType()
 export class PageArgs {
-  @Field(() => Int, { nullable: true, description: 'Number of items per page, 1 to 500; 50 when absent.' })
+  @Range(PAGE_SIZE)
+  @Field(() => Int, { nullable: true, description: 'Number of items per page; 50 when absent.' })
   first?: number | null;
 
   @Field(() => String, {

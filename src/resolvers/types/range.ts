@@ -1,77 +1,116 @@
-import { isInputObjectType, isObjectType, type GraphQLInputField, type GraphQLSchema } from 'graphql';
-import { Extensions } from 'type-graphql';
+import { getNamedType, getNullableType, isInputObjectType, isListType, isObjectType } from 'graphql';
+import type { GraphQLInputField, GraphQLInputType, GraphQLSchema } from 'graphql';
+import { Args, Extensions, getMetadataStorage, type ClassType } from 'type-graphql';
+import { ANY_ITEMS, ANY_TEXT, describeRange, type InputRange } from '../../modules/core/index.js';
 
-/**
- * The range of an input: the value of a number, the characters of a text, the items of a list. All limits are
- * inclusive.
- */
-export interface InputRange {
-  min?: number;
-  /** A lower limit that is not allowed itself; replaces `min`. */
-  above?: number;
-  max?: number;
-  /** The unit: "rows", "milliseconds", "characters". */
-  unit?: string;
+/** A range of the schema, and who makes the check. */
+export interface DeclaredRange {
+  range: InputRange;
+  /** Checked by the module from the same range, as other doors meet it too; otherwise with the arguments of a field. */
+  isOfModule: boolean;
 }
 
 const RANGE = 'range';
 const ofArgument = (name: string): string => `range of ${name}`;
+const ofClasses = new Map<object, Map<string, DeclaredRange>>();
+
+function declared(range: InputRange, isOfModule: boolean): PropertyDecorator {
+  return (prototype, property) => {
+    const ranges = ofClasses.get(prototype) ?? new Map<string, DeclaredRange>();
+    ofClasses.set(prototype, ranges.set(String(property), { range, isOfModule }));
+  };
+}
 
 /**
  * Declares the range of an input field in one place: the schema's description ends with it, and the check of arguments
  * refuses values outside of it with BAD_USER_INPUT.
  */
 export function Range(range: InputRange): PropertyDecorator {
-  return Extensions({ [RANGE]: range });
+  return declared(range, false);
 }
 
-/** The same for an argument of a root field. */
-export function ArgumentRange(name: string, range: InputRange): MethodDecorator & PropertyDecorator {
-  return Extensions({ [ofArgument(name)]: range });
+/** Declares a range that a rule of a module checks, for this door and for others. */
+export function RangeOfModule(range: InputRange): PropertyDecorator {
+  return declared(range, true);
 }
 
-type Extended = Readonly<Record<string, unknown>> | undefined | null;
-
-export function rangeOfField(field: { extensions?: Extended }): InputRange | undefined {
-  return field.extensions?.[RANGE] as InputRange | undefined;
+/** `Range` for an argument of a field; `isOfModule` makes it `RangeOfModule`. */
+export function ArgumentRange(
+  name: string,
+  range: InputRange,
+  { isOfModule = false }: Partial<DeclaredRange> = {},
+): MethodDecorator & PropertyDecorator {
+  return Extensions({ [ofArgument(name)]: { range, isOfModule } satisfies DeclaredRange });
 }
 
-export function rangeOfArgument(field: { extensions?: Extended }, name: string): InputRange | undefined {
-  return field.extensions?.[ofArgument(name)] as InputRange | undefined;
+/** All arguments of a class with their ranges; type-graphql's own `Args` loses these. */
+export function ArgsWithRanges(type: () => ClassType<object>): ParameterDecorator {
+  return (prototype, method, index) => {
+    if (method === undefined) throw new Error('Arguments belong to a method.');
+    Args(type)(prototype, method, index);
+    for (const [name, range] of ofClasses.get(type().prototype as object) ?? [])
+      Extensions({ [ofArgument(name)]: range })(prototype, String(method));
+  };
 }
 
-const numberText = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 20 });
+type Extended = { extensions?: Readonly<Record<string, unknown>> | undefined | null };
 
-/** Examples: "1 to 10,000 rows", "above 0, at most 10", "at most 200 characters". */
-export function rangeText({ min, above, max, unit }: InputRange): string {
-  const bounds =
-    above !== undefined
-      ? [`above ${numberText(above)}`, max !== undefined && `at most ${numberText(max)}`].filter(Boolean).join(', ')
-      : min === undefined
-        ? `at most ${numberText(max!)}`
-        : max === undefined
-          ? `at least ${numberText(min)}`
-          : `${numberText(min)} to ${numberText(max)}`;
-  if (!unit) return bounds;
-  return `${bounds} ${bounds.endsWith(' 1') ? unit.replace(/s$/, '') : unit}`;
+/** The range of an input field, or of an argument of a field. Any text and any list of plain values has one. */
+export function rangeOfField(field: Extended & { type: GraphQLInputType }): DeclaredRange | undefined {
+  return (field.extensions?.[RANGE] as DeclaredRange | undefined) ?? rangeOfType(field.type);
 }
 
-export function isWithin({ min = -Infinity, above, max = Infinity }: InputRange, amount: number): boolean {
-  return amount >= min && amount <= max && (above === undefined || amount > above);
+export function rangeOfArgument(
+  field: Extended,
+  { name, type }: { name: string; type: GraphQLInputType },
+): DeclaredRange | undefined {
+  return (field.extensions?.[ofArgument(name)] as DeclaredRange | undefined) ?? rangeOfType(type);
+}
+
+function rangeOfType(type: GraphQLInputType): DeclaredRange | undefined {
+  const bare = getNullableType(type);
+  const { name } = getNamedType(type);
+  if (isListType(bare)) {
+    const isPlain = !isInputObjectType(getNamedType(type)) && name !== 'JSON';
+    return isPlain ? { range: name === 'String' ? ANY_TEXTS : ANY_ITEMS, isOfModule: false } : undefined;
+  }
+  return name === 'String' ? { range: ANY_TEXT, isOfModule: false } : undefined;
+}
+const ANY_TEXTS: InputRange = { ...ANY_ITEMS, each: ANY_TEXT };
+
+function rangeOfProperty(prototype: object | null, property: string): DeclaredRange | undefined {
+  if (!prototype) return undefined;
+  return (
+    ofClasses.get(prototype)?.get(property) ??
+    rangeOfProperty(Object.getPrototypeOf(prototype) as object | null, property)
+  );
+}
+
+/** Gives each field of an input type the range of its property, of a class above too: type-graphql loses those. */
+function attachRanges(schema: GraphQLSchema): void {
+  for (const { name, target } of getMetadataStorage().inputTypes) {
+    const type = schema.getType(name);
+    if (!isInputObjectType(type)) continue;
+    for (const field of Object.values(type.getFields())) {
+      const range = rangeOfProperty(target.prototype as object, field.name);
+      if (range) field.extensions = { ...field.extensions, [RANGE]: range };
+    }
+  }
 }
 
 /** Adds a sentence about the range to the description of every input that has one. */
 export function describeRanges(schema: GraphQLSchema): GraphQLSchema {
-  const describe = (input: Pick<GraphQLInputField, 'description'>, range: InputRange | undefined) => {
-    if (!range) return;
-    input.description = `${input.description ?? ''} Range: ${rangeText(range)}.`.trim();
+  attachRanges(schema);
+  const describe = (input: Pick<GraphQLInputField, 'description'>, declaration: DeclaredRange | undefined) => {
+    if (declaration)
+      input.description = `${input.description ?? ''} Range: ${describeRange(declaration.range)}.`.trim();
   };
   for (const type of Object.values(schema.getTypeMap())) {
     if (isInputObjectType(type))
       for (const field of Object.values(type.getFields())) describe(field, rangeOfField(field));
     if (isObjectType(type))
       for (const field of Object.values(type.getFields()))
-        for (const arg of field.args) describe(arg, rangeOfArgument(field, arg.name));
+        for (const arg of field.args) describe(arg, rangeOfArgument(field, arg));
   }
   return schema;
 }

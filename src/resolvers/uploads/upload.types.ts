@@ -1,13 +1,17 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { DateTime, SafeInt } from '../types/scalars.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { NAME } from '../../modules/core/index.js';
 
 @InputType({ description: 'A file that the client will send directly to the object store.' })
 export class CreateUploadInput {
+  @RangeOfModule(NAME)
   @Field(() => String, { description: 'File name, e.g. `flights.parquet`; a folder before the name is removed.' })
   fileName!: string;
 
+  @Range({ min: 0, unit: 'bytes' })
   @Field(() => SafeInt, {
-    description: 'Exact size in bytes. RESOURCE_EXHAUSTED above the upload limit of this service.',
+    description: 'Exact size. RESOURCE_EXHAUSTED above the upload limit of this service.',
   })
   sizeBytes!: number;
 }

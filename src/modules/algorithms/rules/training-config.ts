@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { listIn, numberIn, type InputRange } from '../../core/index.js';
 
 export const MODEL_TYPES = [
   'LOGISTIC_REGRESSION',
@@ -28,9 +29,33 @@ export type Optimizer = (typeof OPTIMIZERS)[number];
 export const FEATURE_KINDS = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'] as const;
 export type FeatureKind = (typeof FEATURE_KINDS)[number];
 
-const fraction = z.number().gt(0).lt(1);
+/** The ranges of a configuration, which the API declares and the schemas below check. */
+export const TRAINING_RANGES = {
+  fraction: { above: 0, below: 1 },
+  partValues: { min: 1, max: 100, unit: 'values' },
+  classWeights: { min: 1, max: 1_000, unit: 'classes' },
+  classWeight: { above: 0, max: 1e6 },
+  cost: { above: 0, max: 1e9 },
+  epochs: { min: 1, max: 10_000, unit: 'epochs' },
+  batchSize: { min: 1, max: 65_536, unit: 'rows' },
+  learningRate: { above: 0, max: 10 },
+  l2: { min: 0, max: 10 },
+  hiddenLayers: { max: 8, unit: 'layers', each: { min: 1, max: 4_096, unit: 'units' } },
+  clusters: { min: 2, max: 1_000, unit: 'clusters' },
+  maxCategories: { min: 1, max: 2_000, unit: 'categories' },
+  features: { min: 1, max: 1_000, unit: 'columns' },
+  sampleRows: { min: 0, max: 100_000_000, unit: 'rows' },
+  patience: { min: 1, max: 1_000, unit: 'epochs' },
+  minDelta: { min: 0 },
+  seed: { min: 0, max: 2 ** 31 - 1 },
+} satisfies Record<string, InputRange>;
 
-const partValues = z.array(z.string()).min(1).max(100);
+const count = (range: InputRange) => numberIn(range, z.int());
+const amount = (range: InputRange) => numberIn(range, z.number());
+
+const fraction = amount(TRAINING_RANGES.fraction);
+
+const partValues = listIn(TRAINING_RANGES.partValues, z.string());
 
 /** Fractions of the rows. The rows that are neither validation nor holdout rows are used for training. */
 export const splitSchema = z.discriminatedUnion('by', [
@@ -68,10 +93,10 @@ const classWeightsSchema = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('BALANCED') }),
   z.strictObject({
     by: z.literal('GIVEN'),
-    weights: z
-      .array(z.strictObject({ class: z.string(), weight: z.number().positive().max(1e6) }))
-      .min(1)
-      .max(1000),
+    weights: listIn(
+      TRAINING_RANGES.classWeights,
+      z.strictObject({ class: z.string(), weight: amount(TRAINING_RANGES.classWeight) }),
+    ),
   }),
 ]);
 
@@ -83,8 +108,8 @@ const decisionThresholdSchema = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('F1') }),
   z.strictObject({
     by: z.literal('COST'),
-    falsePositive: z.number().positive().max(1e9),
-    falseNegative: z.number().positive().max(1e9),
+    falsePositive: amount(TRAINING_RANGES.cost),
+    falseNegative: amount(TRAINING_RANGES.cost),
   }),
   z.strictObject({ by: z.literal('FIXED'), value: fraction }),
 ]);
@@ -100,21 +125,21 @@ export const hyperparametersSchema = z.strictObject({
   /** Linear models: SOLVER when absent. Neural networks: only ADAM. */
   optimizer: z.enum(OPTIMIZERS).optional(),
   /** Passes over the rows; for a solver or k-means, the maximum number of iterations. */
-  epochs: z.int().min(1).max(10_000).optional(),
+  epochs: count(TRAINING_RANGES.epochs).optional(),
   /** ADAM only. When absent: 128, or fewer when an epoch would have too few steps. */
-  batchSize: z.int().min(1).max(65_536).optional(),
+  batchSize: count(TRAINING_RANGES.batchSize).optional(),
   /** ADAM only. */
-  learningRate: z.number().positive().max(10).optional(),
+  learningRate: amount(TRAINING_RANGES.learningRate).optional(),
   /**
    * L2 penalty on the weights (not on the biases), added to the mean loss. When absent: the default of scikit-learn for
    * SOLVER, otherwise none.
    */
-  l2: z.number().min(0).max(10).optional(),
-  hiddenLayers: z.array(z.int().min(1).max(4096)).max(8).default([64, 32]),
+  l2: amount(TRAINING_RANGES.l2).optional(),
+  hiddenLayers: listIn(TRAINING_RANGES.hiddenLayers, count(TRAINING_RANGES.hiddenLayers.each)).default([64, 32]),
   /** Number of clusters of k-means. */
-  clusters: z.int().min(2).max(1000).default(8),
+  clusters: count(TRAINING_RANGES.clusters).default(8),
   /** The number of categories per column: the most frequent ones are kept, all others become one "other". */
-  maxCategories: z.int().min(1).max(2000).default(100),
+  maxCategories: count(TRAINING_RANGES.maxCategories).default(100),
 });
 
 const SOLVER_ITERATIONS = 1000;
@@ -126,10 +151,10 @@ const CHECKPOINT_EPOCHS = 10;
 export const LEARNING_RATE = 0.001;
 const ADAM_EPOCHS = 20;
 
-const featuresSchema = z
-  .array(z.strictObject({ column: z.string(), kind: z.enum(FEATURE_KINDS) }))
-  .min(1)
-  .max(1000);
+const featuresSchema = listIn(
+  TRAINING_RANGES.features,
+  z.strictObject({ column: z.string(), kind: z.enum(FEATURE_KINDS) }),
+);
 
 const configShape = z.strictObject({
   modelType: z.enum(MODEL_TYPES),
@@ -142,17 +167,17 @@ const configShape = z.strictObject({
     .strictObject({ column: z.string(), from: z.iso.datetime().optional(), to: z.iso.datetime().optional() })
     .optional(),
   /** A random sample of this many rows, drawn with the seed; 0 means all rows. */
-  sampleRows: z.int().min(0).max(100_000_000).default(0),
+  sampleRows: count(TRAINING_RANGES.sampleRows).default(0),
   hyperparameters: hyperparametersSchema.prefault({}),
   /**
    * Stops when the validation loss has not improved by minDelta for `patience` epochs; the weights of the best epoch
    * are kept. This is the default for neural networks when the number of epochs is absent too.
    */
   earlyStopping: z
-    .strictObject({ patience: z.int().min(1).max(1000), minDelta: z.number().min(0).default(0) })
+    .strictObject({ patience: count(TRAINING_RANGES.patience), minDelta: amount(TRAINING_RANGES.minDelta).default(0) })
     .optional(),
   /** When absent: 1, or 10 when `epochs` is absent too. */
-  checkpointEveryEpochs: z.int().min(1).max(10_000).optional(),
+  checkpointEveryEpochs: count(TRAINING_RANGES.epochs).optional(),
   classWeights: classWeightsSchema.optional(),
   /** For two classes only. When absent, the more probable class is predicted. */
   decisionThreshold: decisionThresholdSchema.optional(),
@@ -161,11 +186,7 @@ const configShape = z.strictObject({
    * model.
    */
   refit: z.boolean().optional(),
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 31 - 1)
-    .default(42),
+  seed: count(TRAINING_RANGES.seed).default(42),
 });
 
 type Shape = z.infer<typeof configShape>;

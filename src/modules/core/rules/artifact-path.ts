@@ -1,6 +1,8 @@
 import { AppError, ErrorCode, quote } from '../../../errors.js';
+import { characters } from './ranges.js';
 
-const MAX_PATH_LENGTH = 500;
+/** The path of an artifact. INVALID_PATH. */
+export const ARTIFACT_PATH = characters(1, 500);
 const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._ @=+,()[\]-]{0,199}$/;
 
 /**
@@ -9,7 +11,7 @@ const SEGMENT = /^[A-Za-z0-9_][A-Za-z0-9._ @=+,()[\]-]{0,199}$/;
  */
 export function checkArtifactPath(field: string, path: string): string {
   if (
-    path.length > MAX_PATH_LENGTH ||
+    path.length > ARTIFACT_PATH.max! ||
     !path.split('/').every((segment) => SEGMENT.test(segment) && !segment.endsWith(' '))
   ) {
     const expected =
@@ -24,7 +26,8 @@ export function checkArtifactPath(field: string, path: string): string {
 }
 
 const MAX_ENCODINGS = 10;
-const MAX_FREE_PATH_LENGTH = 1_000;
+/** A path as clients have it. INVALID_PATH. */
+export const FREE_PATH = characters(0, 1_000);
 
 /**
  * A path as file systems of clients have it, also with spaces, Unicode and leading dots; '' is the folder itself. It is
@@ -40,7 +43,7 @@ export function freeArtifactPath(text: string): string | null {
     if (decoded === path) break;
     path = decoded;
   }
-  if (/%[0-9a-f]{2}/i.test(path) || path.length > MAX_FREE_PATH_LENGTH || !path.isWellFormed()) return null;
+  if (/%[0-9a-f]{2}/i.test(path) || path.length > FREE_PATH.max! || !path.isWellFormed()) return null;
   if (/[\p{Cc}\\#]/u.test(path) || /^(\/|file:|[a-z]:\/)/i.test(path)) return null;
   const segments = path.split('/').filter((segment) => segment !== '' && segment !== '.');
   return segments.includes('..') ? null : segments.join('/');

@@ -1,4 +1,5 @@
 import { AppError, ErrorCode, quote } from '../../../errors.js';
+import { characters, checkRange } from './ranges.js';
 
 export type Token =
   | { kind: 'name'; prefix: string | null; key: string; isQuoted: boolean; text: string; position: number }
@@ -6,7 +7,8 @@ export type Token =
   | { kind: 'number'; value: number; text: string; position: number }
   | { kind: 'comparator' | 'punctuation' | 'end'; text: string; position: number };
 
-const MAX_FILTER_LENGTH = 65_536;
+/** A filter as text. */
+export const FILTER_TEXT = characters(0, 65_536);
 
 const SPACE = /\s+/uy;
 const COMPARATOR = /[<>!=]+/uy;
@@ -37,19 +39,10 @@ export class Tokens {
     readonly field: string,
     private readonly text: string,
   ) {
-    if (text.length > MAX_FILTER_LENGTH) throw this.tooLong();
+    checkRange(FILTER_TEXT, text, null, field);
     if (!text.isWellFormed() || text.includes('\0'))
       throw filterError(field, 'text without NUL and lone surrogates', { text, position: 0 });
     this.current = this.read();
-  }
-
-  private tooLong(): AppError {
-    const expected = `at most ${MAX_FILTER_LENGTH.toLocaleString('en')} characters`;
-    return new AppError(ErrorCode.BAD_USER_INPUT, `${this.field}: expected ${expected}, got ${this.text.length}.`, {
-      field: this.field,
-      expected,
-      got: String(this.text.length),
-    });
   }
 
   /** Returns the current token and advances. */

@@ -1,4 +1,5 @@
 import { AppError, ErrorCode } from '../../../errors.js';
+import { characters, checkRange, rangeText, type InputRange } from './ranges.js';
 import { isWord, Tokens, type Token } from './filter-tokens.js';
 
 const SYMBOLS = ['=', '!=', '<', '<=', '>', '>='] as const;
@@ -56,9 +57,11 @@ export const MAX_DEPTH = 20;
 export const MAX_LIST_LENGTH = 1_000;
 const MAX_KEY_LENGTH = 250;
 export const MAX_TEXT_LENGTH = 10_000;
-const MAX_PATTERN_LENGTH = 1_000;
+/** A pattern of LIKE. */
+export const PATTERN = characters(0, 1_000);
 const MAX_WILDCARDS = 20;
-const MAX_ORDER_KEYS = 10;
+/** Keys to order by. */
+export const ORDER_KEYS: InputRange = { max: 10, unit: 'keys' };
 
 /**
  * Parses a filter with AND, OR, NOT and parentheses; null when it is empty. NOT binds tighter than AND, AND tighter
@@ -89,7 +92,7 @@ export function orderOf<E extends string>(
   texts: readonly string[],
   read: (text: string, i: number) => OrderKey<E>,
 ): OrderKey<E>[] {
-  if (texts.length > MAX_ORDER_KEYS) throw tooMany(field, `at most ${MAX_ORDER_KEYS} keys`, texts.length);
+  checkRange(ORDER_KEYS, texts, null, field);
   const keys = texts.map(read);
   keys.forEach(({ entity, key }, i) => {
     if (keys.findIndex((other) => other.entity === entity && other.key === key) !== i) {
@@ -102,14 +105,6 @@ export function orderOf<E extends string>(
     }
   });
   return keys;
-}
-
-function tooMany(field: string, expected: string, got: number): AppError {
-  return new AppError(ErrorCode.BAD_USER_INPUT, `${field}: expected ${expected}, got ${got}.`, {
-    field,
-    expected,
-    got: String(got),
-  });
 }
 
 class Parser<E extends string> {
@@ -274,7 +269,7 @@ class Parser<E extends string> {
 
 /** For a pattern that the database cannot match quickly, what was expected: each wildcard costs extra attempts. */
 export function refusedPattern(pattern: string): string | null {
-  if (pattern.length > MAX_PATTERN_LENGTH) return `a pattern of at most ${MAX_PATTERN_LENGTH} characters`;
+  if (pattern.length > PATTERN.max!) return `a pattern of ${rangeText(PATTERN)}`;
   if (pattern.split('%').length - 1 > MAX_WILDCARDS) return `a pattern with at most ${MAX_WILDCARDS} %`;
   return /(?:^|[^\\])(?:\\\\)*\\$/.test(pattern) ? 'a pattern that does not end with a lone backslash' : null;
 }

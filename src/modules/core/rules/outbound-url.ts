@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { AppError, badInput, ErrorCode, quote } from '../../../errors.js';
+import { characters, rangeText } from './ranges.js';
 
 /** Which addresses besides public https addresses may be called when a user names them (webhooks, import servers). */
 export interface OutboundPolicy {
@@ -8,7 +9,8 @@ export interface OutboundPolicy {
   allowedHosts: readonly string[];
 }
 
-const MAX_LENGTH = 2_000;
+/** An address that is called. URL_NOT_ALLOWED. */
+export const OUTBOUND_URL = characters(1, 2_000);
 const SHAPE = /^(https?):\/\/([^/?#]*)([/?][^#]*)?$/i;
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 /** At least two labels, and the last one begins with a letter: this excludes all other spellings of IP addresses. */
@@ -23,7 +25,7 @@ const LOCAL_NAME = /(^|\.)(localhost|local|internal|intranet|lan|home\.arpa)$/;
  */
 export function checkOutboundUrl(field: string, text: string, policy: OutboundPolicy): URL {
   const refuse = (expected: string) => urlNotAllowed(field, text, expected);
-  if (text.length > MAX_LENGTH) throw refuse(`an address of at most ${MAX_LENGTH} characters`);
+  if (text.length > OUTBOUND_URL.max!) throw refuse(`an address of ${rangeText(OUTBOUND_URL)}`);
   // Refuses what a URL parser would silently correct (blanks, backslashes, other scripts), so that the address is
   // called as it was written.
   if (!/^[\x21-\x7e]+$/.test(text) || text.includes('\\'))

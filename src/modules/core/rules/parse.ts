@@ -1,5 +1,23 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { badInput } from '../../../errors.js';
+import type { InputRange } from './ranges.js';
+
+/** A number within a range that the API declares. */
+export function numberIn<T extends z.ZodNumber>(range: InputRange, number: T): T {
+  const { min, above, max, below } = range;
+  let schema = number;
+  if (min !== undefined) schema = schema.min(min);
+  if (above !== undefined) schema = schema.gt(above);
+  if (max !== undefined) schema = schema.max(max);
+  if (below !== undefined) schema = schema.lt(below);
+  return schema;
+}
+
+/** A list of as many items as the API declares. */
+export function listIn<T extends z.ZodType>({ min, max }: InputRange, item: T): z.ZodArray<T> {
+  const list = z.array(item).min(min ?? 0);
+  return max === undefined ? list : list.max(max);
+}
 
 /**
  * The checked value with its defaults. BAD_USER_INPUT names the first wrong field below `field`, what was expected and

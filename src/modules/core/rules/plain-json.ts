@@ -1,18 +1,15 @@
 import { badInput } from '../../../errors.js';
+import { characters, checkRange, pathOf, type InputRange, type Place } from './ranges.js';
 
-const MAX_STRING_LENGTH = 100_000;
+/** Any text of a request. */
+export const ANY_TEXT = characters(0, 100_000);
+/** Any list of ids, names, numbers or words; lists of rows and points have limits of their own. */
+export const ANY_ITEMS: InputRange = { max: 1_000, unit: 'items' };
 const MAX_JSON_DEPTH = 32;
 
-/** The place of a value. It becomes a text only in an error, because a call can have a hundred thousand values. */
-export interface Place {
-  parent: Place | null;
-  key: string | number;
-}
-
 /** Checks a text that will be stored and shown. */
-export function checkText(text: string, parent: Place | null, key: string | number): void {
-  if (text.length > MAX_STRING_LENGTH)
-    throw badInput(pathOf(parent, key), `at most ${MAX_STRING_LENGTH} characters`, `${text.length} characters`);
+export function checkText(text: string, parent: Place | null, key: string | number, range = ANY_TEXT): void {
+  checkRange(range, text, parent, key);
   if (text.includes('\0')) throw badInput(pathOf(parent, key), 'text without NUL characters', text);
   if (!text.isWellFormed()) throw badInput(pathOf(parent, key), 'well-formed Unicode text', text);
 }
@@ -33,10 +30,4 @@ export function checkJson(value: unknown, parent: Place | null, key: string | nu
       checkJson(item, place, name, depth + 1);
     }
   }
-}
-
-export function pathOf(parent: Place | null, key: string | number): string {
-  if (!parent) return String(key);
-  const before = pathOf(parent.parent, parent.key);
-  return typeof key === 'number' ? `${before}[${key}]` : `${before}.${key}`;
 }

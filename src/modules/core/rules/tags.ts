@@ -1,8 +1,7 @@
 import { badInput } from '../../../errors.js';
-import { checkTag } from './names.js';
+import { checkTags } from './names.js';
+import { ANY_TEXT } from './plain-json.js';
 
-const MAX_VALUE_CHARACTERS = 100_000;
-const MAX_ENTRIES_AT_ONCE = 100;
 const MAX_TAGS = 1_000;
 const MAX_SET_BYTES = 1024 ** 2;
 
@@ -35,14 +34,7 @@ export function registryTags(
   field: string,
   entries: readonly { key: string; value: string }[],
 ): Record<string, string> {
-  if (entries.length > MAX_ENTRIES_AT_ONCE)
-    throw badInput(field, `at most ${MAX_ENTRIES_AT_ONCE} entries`, entries.length);
-  const tags = Object.fromEntries(
-    entries.map(({ key, value }, i) => {
-      checkTag(`${field}[${i}]`, key, value, MAX_VALUE_CHARACTERS);
-      return [key, value];
-    }),
-  );
+  const tags = checkTags(field, entries, ANY_TEXT);
   checkSetSize(field, setSizeOf(tags));
   return tags;
 }

@@ -2,20 +2,27 @@
  * The rules for everything that is logged to a run, from any source: a GraphQL or MLflow client, an archive, an import
  * from another server.
  */
-import { checkName, checkTag, checkText, checkTimeMs } from '../../core/index.js';
+import {
+  characters,
+  checkName,
+  checkRange,
+  checkTag,
+  checkText,
+  checkTimeMs,
+  type InputRange,
+} from '../../core/index.js';
 import { badInput } from '../../../errors.js';
 import { RUN_TAGS } from './run-tags.js';
 
 export const LOG_STREAMS = ['STDOUT', 'STDERR', 'SYSTEM'] as const;
 export type LogStream = (typeof LOG_STREAMS)[number];
 
-const MAX_LINE_BYTES = 8_192;
+export const LOG_LINE: InputRange = { max: 8_192, unit: 'bytes' };
 export const MAX_LINES_PER_RUN = 1_000_000;
 const LINE_BREAK = /[\n\r]/;
 
 export function checkLogLine(field: string, line: string): void {
-  const bytes = Buffer.byteLength(line);
-  if (bytes > MAX_LINE_BYTES) throw badInput(field, `at most ${MAX_LINE_BYTES} bytes`, `${bytes} bytes`);
+  checkRange(LOG_LINE, line, null, field);
   if (LINE_BREAK.test(line)) throw badInput(field, 'one line, without line breaks', line.slice(0, 200));
   checkText(line, null, field);
 }
@@ -23,7 +30,10 @@ export function checkLogLine(field: string, line: string): void {
 /** Clients of MLflow may use steps below 0. */
 export const ANY_STEP = Number.MIN_SAFE_INTEGER;
 
-/** `minStep` is 0, or ANY_STEP. */
+/** Of this service's own clients. */
+export const STEP = { min: 0 } satisfies InputRange;
+
+/** `minStep` is that of STEP, or ANY_STEP. */
 export function checkStep(field: string, step: number, minStep: number): number {
   if (!Number.isSafeInteger(step) || step < minStep)
     throw badInput(field, minStep === 0 ? 'an integer from 0 to 2^53 - 1' : 'an integer within ±(2^53 - 1)', step);
@@ -31,24 +41,20 @@ export function checkStep(field: string, step: number, minStep: number): number 
 }
 
 /** The limits of MLflow. */
-const MAX_DATASET_LENGTHS = {
-  name: 500,
-  digest: 36,
-  sourceType: 36,
-  source: 65_535,
-  schema: 1_048_575,
-  profile: 16_777_215,
-  context: 500,
+export const DATASET_TEXTS = {
+  name: characters(1, 500),
+  digest: characters(1, 36),
+  sourceType: characters(1, 36),
+  source: characters(0, 65_535),
+  schema: characters(0, 1_048_575),
+  profile: characters(0, 16_777_215),
+  context: characters(1, 500),
 } as const;
-export type DatasetText = keyof typeof MAX_DATASET_LENGTHS;
-const MAY_BE_EMPTY: readonly DatasetText[] = ['source', 'schema', 'profile'];
+export type DatasetText = keyof typeof DATASET_TEXTS;
 
 /** Checks a text of a logged dataset. */
 export function checkDatasetText(field: string, kind: DatasetText, text: string): string {
-  const [min, max] = [MAY_BE_EMPTY.includes(kind) ? 0 : 1, MAX_DATASET_LENGTHS[kind]];
-  if (text.length < min || text.length > max) throw badInput(field, `${min} to ${max} characters`, text.slice(0, 200));
-  if (text.includes('\0') || !text.isWellFormed())
-    throw badInput(field, 'well-formed Unicode text without NUL characters', text.slice(0, 200));
+  checkText(text, null, field, DATASET_TEXTS[kind]);
   return text;
 }
 
@@ -87,13 +93,10 @@ interface ModelMetricIdentity {
 }
 
 /** The limit of MLflow; it is higher than that of runs' tags. */
-const MAX_EXPERIMENT_TAG_CHARACTERS = 20_000;
+export const EXPERIMENT_TAG_VALUE = characters(0, 20_000);
 
 /** The tag with the experiment's description may be as long as a description. */
 export function checkExperimentTag(field: string, key: string, value: string): void {
   if (key === RUN_TAGS.note) checkText(value, null, field);
-  else checkTag(field, key, value, MAX_EXPERIMENT_TAG_CHARACTERS);
+  else checkTag(field, key, value, EXPERIMENT_TAG_VALUE);
 }
-
-/** MLflow has no limit for the values of a logged model's parameters and tags. */
-export const MAX_LOGGED_MODEL_VALUE_CHARACTERS = 100_000;

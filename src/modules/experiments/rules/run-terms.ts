@@ -7,6 +7,8 @@ import {
   type Comparison,
   type Filter,
   type OrderKey,
+  checkRange,
+  ORDER_KEYS,
 } from '../../core/index.js';
 import type { RunEntity } from './run-filter.js';
 
@@ -64,7 +66,6 @@ export interface RunOrderTerm {
   direction: 'ASC' | 'DESC';
 }
 
-const MAX_SEARCH_LENGTH = 200;
 const ATTRIBUTES = {
   createdAt: 'created_at',
   startedAt: 'start_time',
@@ -90,14 +91,12 @@ export function toOrder(field: string, order: readonly RunOrderTerm[]): OrderKey
     if (key != null) throw badInput(at, 'no key for this field', key);
     return { entity: 'attribute', key: ATTRIBUTES[by], direction };
   });
-  if (keys.length > MAX_ORDER_KEYS) throw badInput(field, `at most ${MAX_ORDER_KEYS} keys`, keys.length);
+  checkRange(ORDER_KEYS, keys, null, field);
   const names = keys.map(({ entity, key }) => JSON.stringify([entity, key]));
   const repeated = names.findIndex((name, i) => names.indexOf(name) !== i);
   if (repeated >= 0) throw badInput(`${field}[${repeated}]`, 'every key once', order[repeated]);
   return keys;
 }
-
-const MAX_ORDER_KEYS = 10;
 
 function read(field: string, terms: RunTerms, depth: number, counter: { left: number }): Filter<RunEntity>[] {
   if (depth > MAX_DEPTH) throw badInput(field, `at most ${MAX_DEPTH} levels of and, or and not`, depth);
@@ -132,9 +131,7 @@ function read(field: string, terms: RunTerms, depth: number, counter: { left: nu
     ...(terms.parentRunId == null
       ? []
       : [compare(`${field}.parentRunId`, 'attribute', 'parent_run_id', '=', terms.parentRunId)]),
-    ...(terms.search
-      ? [compare(`${field}.search`, 'attribute', 'run_name', 'ILIKE', containing(`${field}.search`, terms.search))]
-      : []),
+    ...(terms.search ? [compare(`${field}.search`, 'attribute', 'run_name', 'ILIKE', containing(terms.search))] : []),
     ...(terms.startedFrom == null
       ? []
       : [compare(`${field}.startedFrom`, 'attribute', 'start_time', '>=', terms.startedFrom.getTime())]),
@@ -178,10 +175,8 @@ function presence(isSet: boolean | null | undefined, other: unknown): ('IS NULL'
   return isSet === true || other == null ? ['IS NOT NULL'] : [];
 }
 
-/** Escapes % and _, so that they have no special meaning. */
-function containing(field: string, text: string): string {
-  if (text.length > MAX_SEARCH_LENGTH)
-    throw badInput(field, `at most ${MAX_SEARCH_LENGTH} characters`, `${text.length} characters`);
+/** The user's own % and _ mean themselves. */
+function containing(text: string): string {
   return `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 }
 

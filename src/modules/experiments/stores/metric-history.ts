@@ -4,9 +4,9 @@ import { MetricPoint } from '../../../db/entities/experiments/metric-point.entit
 import { statement } from '../../../db/statement.js';
 import { tablesOf } from '../../../db/tables.js';
 import { blocksOfPoints, joinBlocks, thin, type Blocks } from '../rules/thinning.js';
-import { badInput } from '../../../errors.js';
 import { extendBlocks, isBehind, readBlocks, readNumbers, type Summary } from './metric-blocks.js';
 import { metricKeys, type MetricRow } from './metrics.js';
+import type { InputRange } from '../../core/index.js';
 
 export interface HistoryKey {
   runId: string;
@@ -19,8 +19,8 @@ const MAX_DIRECT = 65_536;
 const DIRECT_PER_POINT = 32;
 /** Histories that one statement reads as a whole. */
 const HISTORIES_PER_STATEMENT = 8;
-const MIN_POINTS = 2;
-const MAX_POINTS = 10_000;
+/** Points of a thinned history. */
+export const HISTORY_POINTS = { min: 2, max: 10_000, unit: 'points' } satisfies InputRange;
 const ORDER = 'step, logged_at, seq';
 
 const tables = tablesOf(MetricPoint);
@@ -37,11 +37,6 @@ interface State {
  * does not grow with its length; its intervals then contain points that were logged one after another.
  */
 export async function readHistories(session: Session, keys: readonly HistoryKey[]): Promise<MetricRow[][]> {
-  for (const { maxPoints } of keys) {
-    if (maxPoints < MIN_POINTS || maxPoints > MAX_POINTS) {
-      throw badInput('maxPoints', `an integer from ${MIN_POINTS} to ${MAX_POINTS}`, maxPoints);
-    }
-  }
   const long = await thinLong(session, keys);
   const chosen = new Map<HistoryKey, Iterable<number>>();
   const direct: HistoryKey[] = [];
@@ -76,7 +71,7 @@ export async function thinLong(session: Session, keys: readonly HistoryKey[]): P
 
 /** Makes the blocks of a run that has ended, so that no later reader has to wait for them. */
 export async function prepareHistories(session: Session, runId: string): Promise<void> {
-  const keys = (await metricKeys(session, runId)).map((key) => ({ runId, key, maxPoints: MIN_POINTS }));
+  const keys = (await metricKeys(session, runId)).map((key) => ({ runId, key, maxPoints: HISTORY_POINTS.min }));
   const states = await readStates(session, keys);
   for (const [i, history] of keys.entries()) await readSummary(session, history, states[i]!);
 }

@@ -1,8 +1,9 @@
+import { characters, type InputRange } from '../../core/index.js';
 import { badInput } from '../../../errors.js';
 import type { Signature } from './tensor.js';
 
-const MAX_CLASSES = 1_000;
-const MAX_NAME_CHARACTERS = 250;
+/** The classes that somebody names. */
+export const CLASSES: InputRange = { min: 2, max: 1_000, unit: 'classes', each: characters(1, 250) };
 
 /**
  * The number of classes for which the outputs give probabilities: two for a single number per row, null when the shapes
@@ -20,15 +21,9 @@ export function classCountOf({ outputs }: Signature): number | null {
 /** The signature with the class of each probability, in order. BAD_USER_INPUT names the first wrong class. */
 export function withClasses(signature: Signature, field: string, classes: readonly string[]): Signature {
   const wanted = classCountOf(signature);
-  if (classes.length < 2 || classes.length > MAX_CLASSES || (wanted !== null && classes.length !== wanted))
-    throw badInput(
-      field,
-      wanted === null ? `2 to ${MAX_CLASSES} classes` : `${wanted} classes, one for each probability`,
-      classes.length,
-    );
+  if (wanted !== null && classes.length !== wanted)
+    throw badInput(field, `${wanted} classes, one for each probability`, classes.length);
   classes.forEach((name, i) => {
-    if (name === '' || name.length > MAX_NAME_CHARACTERS || name.includes('\0') || !name.isWellFormed())
-      throw badInput(`${field}[${i}]`, `a name of 1 to ${MAX_NAME_CHARACTERS} characters`, name);
     if (classes.indexOf(name) < i) throw badInput(`${field}[${i}]`, 'each class once', name);
   });
   return { ...signature, classes: [...classes] };

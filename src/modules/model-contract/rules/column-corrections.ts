@@ -1,9 +1,17 @@
+import { characters, checkRange, type InputRange } from '../../core/index.js';
 import { badInput } from '../../../errors.js';
 import type { ColumnCorrection, ColumnType } from './dataset-schema.js';
 
-const MAX_CORRECTIONS = 2_000;
-const MAX_NULL_VALUES = 100;
-const MAX_TEXT_LENGTH = 200;
+/** Columns whose reading somebody corrects. */
+export const CORRECTIONS: InputRange = { max: 2_000, unit: 'columns' };
+export const NULL_VALUES: InputRange = { max: 100, unit: 'texts', each: characters(0, 200) };
+export const TIME_FORMAT = characters(1, 200);
+export const UNIT_SIGN: InputRange = {
+  min: 1,
+  max: 20,
+  unit: 'characters without digits, points, commas and spaces',
+  accepts: (sign) => !/[\d.,\s\0]/.test(sign),
+};
 const DECIMAL = ['.', ','];
 const THOUSANDS = [',', '.', ' ', "'", '’', '\u00a0', '\u202f'];
 /** The format letters that DuckDB's strptime knows. */
@@ -16,7 +24,6 @@ export type GivenColumn = { [K in keyof Omit<ColumnCorrection, 'name'>]?: Column
 
 /** Errors: BAD_USER_INPUT, which names the field. */
 export function checkCorrections(field: string, given: readonly GivenColumn[]): ColumnCorrection[] {
-  if (given.length > MAX_CORRECTIONS) throw badInput(field, `at most ${MAX_CORRECTIONS} columns`, given.length);
   return given.map((column, i) => checkCorrection(`${field}[${i}]`, column));
 }
 
@@ -25,8 +32,7 @@ function checkCorrection(field: string, { name, ...given }: GivenColumn): Column
     name,
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value != null)),
   };
-  const { type, nullValues, decimalSeparator, thousandsSeparator, unit, format } = correction;
-  if (nullValues) checkNullValues(`${field}.nullValues`, nullValues);
+  const { type, decimalSeparator, thousandsSeparator, unit, format } = correction;
   for (const detail of ['decimalSeparator', 'thousandsSeparator', 'unit'] as const) {
     if (correction[detail] !== undefined) mustBe('NUMBER', type, `${field}.${detail}`, correction[detail]);
   }
@@ -36,23 +42,13 @@ function checkCorrection(field: string, { name, ...given }: GivenColumn): Column
     throw badInput(`${field}.thousandsSeparator`, 'one of "," "." " " and the apostrophe', thousandsSeparator);
   if (thousandsSeparator !== undefined && thousandsSeparator === (decimalSeparator ?? '.'))
     throw badInput(`${field}.thousandsSeparator`, 'another sign than the decimal separator has', thousandsSeparator);
-  if (unit !== undefined && (unit === '' || unit.length > 20 || /[\d.,\s\0]/.test(unit)))
-    throw badInput(`${field}.unit`, '1 to 20 characters without digits, points, commas and spaces', unit);
+  if (unit !== undefined) checkRange(UNIT_SIGN, unit, null, `${field}.unit`);
   if (format !== undefined) {
     mustBe('TIMESTAMP', type, `${field}.format`, format);
-    if (format.length > MAX_TEXT_LENGTH || format.includes('\0') || !FORMAT.test(format) || !/%-?[yY]/.test(format))
+    if (!FORMAT.test(format) || !/%-?[yY]/.test(format))
       throw badInput(`${field}.format`, 'a format with a year in strptime’s letters, such as %d/%m/%Y %H:%M', format);
   }
   return correction;
-}
-
-/** Errors: BAD_USER_INPUT, which names the field. */
-export function checkNullValues(field: string, words: readonly string[]): void {
-  if (words.length > MAX_NULL_VALUES) throw badInput(field, `at most ${MAX_NULL_VALUES} words`, words.length);
-  words.forEach((word, i) => {
-    if (word.length > MAX_TEXT_LENGTH || word.includes('\0') || !word.isWellFormed())
-      throw badInput(`${field}[${i}]`, `a word of at most ${MAX_TEXT_LENGTH} characters`, word);
-  });
 }
 
 function mustBe(wanted: ColumnType, type: ColumnType | undefined, field: string, value: unknown): void {

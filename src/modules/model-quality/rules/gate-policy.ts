@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { badInput } from '../../../errors.js';
-import { checkName, parseInput } from '../../core/index.js';
+import { checkName, checkRange, numberIn, parseInput, type InputRange } from '../../core/index.js';
 
 export const GATES = ['EVALUATION', 'VALIDATION', 'SHADOW'] as const;
 export type Gate = (typeof GATES)[number];
@@ -11,8 +11,21 @@ const thresholdSchema = z
     error: 'a bound, min, max or both, min not above max',
   });
 
-const MAX_APPROVALS = 20;
-const approvalsSchema = z.int().min(0).max(MAX_APPROVALS).default(0);
+/** What a policy may demand. */
+export const GATE_RANGES = {
+  approvals: { min: 0, max: 20, unit: 'approvals' },
+  minImprovement: { min: 0 },
+  minRows: { min: 1, unit: 'rows' },
+  minSilhouette: { min: -1, max: 1 },
+  maxDisagreement: { min: 0 },
+  maxLatencyP95Ms: { above: 0, unit: 'milliseconds' },
+  metrics: { max: 50, unit: 'metrics' },
+  minRequests: { min: 1, unit: 'requests' },
+  maxErrors: { min: 0, unit: 'requests' },
+  maxDisagreementShare: { min: 0, max: 1 },
+  maxLossIncrease: { min: 0 },
+} satisfies Record<string, InputRange>;
+const approvalsSchema = numberIn(GATE_RANGES.approvals, z.int()).default(0);
 const once = <T>(items: readonly T[]): boolean => new Set(items).size === items.length;
 /** SHADOW is not possible here, because it needs a version in production to run beside. */
 const soloGatesSchema = z.array(z.enum(['EVALUATION', 'VALIDATION'])).refine(once, { error: 'each gate once' });
@@ -40,21 +53,19 @@ export const gatePolicySchema = z.strictObject({
        * The upper end of the 95 % interval of the mean loss difference must be below minus this (nats, or units of the
        * target).
        */
-      minImprovement: z.number().min(0).default(0),
+      minImprovement: numberIn(GATE_RANGES.minImprovement, z.number()).default(0),
       /** Fewer holdout rows than this are not enough evidence. */
-      minRows: z.int().min(1).default(100),
+      minRows: numberIn(GATE_RANGES.minRows, z.int()).default(100),
       /** The lowest mean silhouette of a clustering, which has no loss to compare. */
-      minSilhouette: z.number().min(-1).max(1).default(0.05),
+      minSilhouette: numberIn(GATE_RANGES.minSilhouette, z.number()).default(0.05),
     })
     .prefault({}),
   validation: z
     .strictObject({
-      /**
-       * The largest absolute difference between the outputs of the trainer and of the runtime for the exported model.
-       */
-      maxDisagreement: z.number().min(0).default(1e-4),
+      /** Largest absolute difference between the trainer's outputs and the runtime's on the exported model. */
+      maxDisagreement: numberIn(GATE_RANGES.maxDisagreement, z.number()).default(1e-4),
       /** p95 of single-row predictions, in milliseconds. */
-      maxLatencyP95Ms: z.number().positive().default(50),
+      maxLatencyP95Ms: numberIn(GATE_RANGES.maxLatencyP95Ms, z.number()).default(50),
       /** Limits of holdout metrics by name. Metrics that the model's task does not have are ignored. */
       metrics: z
         .record(z.string(), thresholdSchema)
@@ -66,15 +77,15 @@ export const gatePolicySchema = z.strictObject({
   shadow: z
     .strictObject({
       /** Copied requests that were answered or failed. */
-      minRequests: z.int().min(1).default(200),
-      maxErrors: z.int().min(0).default(0),
+      minRequests: numberIn(GATE_RANGES.minRequests, z.int()).default(200),
+      maxErrors: numberIn(GATE_RANGES.maxErrors, z.int()).default(0),
       /** Fraction of rows in which the candidate's answer differs from production's (`disagreeingRows`). */
-      maxDisagreementShare: z.number().min(0).max(1).default(0.3),
+      maxDisagreementShare: numberIn(GATE_RANGES.maxDisagreementShare, z.number()).default(0.3),
       /**
        * Limit of quality: the gate fails when the candidate's mean loss is provably (95 %) higher than the production
        * version's by more than this.
        */
-      maxLossIncrease: z.number().min(0).default(0),
+      maxLossIncrease: numberIn(GATE_RANGES.maxLossIncrease, z.number()).default(0),
       /** Without an evaluation against the production version the gate fails, unless this is false. */
       requireEvaluation: z.boolean().default(true),
     })
@@ -116,13 +127,11 @@ export function parseGatePolicy(field: string, entries: GatePolicyEntries): Reco
   return { ...departures };
 }
 
-const MAX_BOUNDS = 50;
-
 function boundsByName(
   field: string,
   bounds: readonly { name: string; min?: number | null; max?: number | null }[],
 ): object {
-  if (bounds.length > MAX_BOUNDS) throw badInput(field, `at most ${MAX_BOUNDS} metrics`, `${bounds.length} metrics`);
+  checkRange(GATE_RANGES.metrics, bounds, null, field);
   const byName: Record<string, unknown> = {};
   bounds.forEach(({ name, ...bound }, i) => {
     checkName(`${field}[${i}].name`, name);

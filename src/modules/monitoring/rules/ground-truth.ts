@@ -29,7 +29,6 @@ export interface JudgedAnswer {
   logLoss: number | null;
 }
 
-const MAX_LABEL_CHARACTERS = 250;
 const MAX_SHOWN_CLASSES = 20;
 
 /**
@@ -52,8 +51,6 @@ export function judgeAnswer(
     throw badInput(field, 'a row that was answered with a class or a number', 'an answer that no label can judge');
   if (label === null || value !== null)
     throw badInput(`${field}.label`, 'the true class, and no value, for a classification', value ?? label);
-  if (label.length > MAX_LABEL_CHARACTERS)
-    throw badInput(`${field}.label`, `at most ${MAX_LABEL_CHARACTERS} characters`, label);
   const known = classes?.find((name) => sameClass(name, label));
   if (classes && known === undefined) {
     const more = classes.length > MAX_SHOWN_CLASSES ? ', …' : '';

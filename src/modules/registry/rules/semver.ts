@@ -1,14 +1,22 @@
+import type { InputRange } from '../../core/index.js';
 import { badInput, conflict } from '../../../errors.js';
 import type { Signature, TensorSpec } from '../../model-contract/index.js';
 
 /** The difference between a version and the one before it. */
 export type VersionChange = 'SIGNATURE' | 'TRAINING' | 'EXPORT';
 
-const SEMANTIC_VERSION = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
+const PATTERN = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
+/** Of the shortest and the longest semantic version. */
+export const SEMANTIC_VERSION: InputRange = {
+  min: 5,
+  max: 29,
+  unit: 'characters',
+  accepts: (text) => PATTERN.test(text),
+};
 
 /** MAJOR.MINOR.PATCH, each up to nine digits without leading zeros. */
 export function checkSemanticVersion(field: string, text: string): string {
-  if (!SEMANTIC_VERSION.test(text)) throw badInput(field, 'MAJOR.MINOR.PATCH, such as 2.0.1', text);
+  if (!PATTERN.test(text)) throw badInput(field, 'MAJOR.MINOR.PATCH, such as 2.0.1', text);
   return text;
 }
 
@@ -18,10 +26,10 @@ export function checkSemanticVersion(field: string, text: string): string {
  */
 export function nextSemanticVersion(previous: string | null, change: VersionChange): string {
   if (previous === null) return '1.0.0';
-  const parts = SEMANTIC_VERSION.exec(previous);
+  const parts = PATTERN.exec(previous);
   if (parts === null) throw badInput('semanticVersion', 'MAJOR.MINOR.PATCH', previous);
   const next = raised(parts.slice(1).map(Number) as [number, number, number], change);
-  if (SEMANTIC_VERSION.test(next)) return next;
+  if (PATTERN.test(next)) return next;
   throw conflict(`No semantic version follows ${previous} by itself: give one yourself.`, {
     field: 'input.semanticVersion',
     got: previous,
