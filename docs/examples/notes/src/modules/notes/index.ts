@@ -1,2 +1,2 @@
 export { createNoteLoaders } from './loaders.js';
-export { NoteService } from './note.service.js';
+export { NOTE_BODY, NoteService } from './note.service.js';

@@ -1,4 +1,6 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql';
+import { NOTE_BODY } from '../../modules/notes/index.js';
+import { Range } from '../types/range.js';
 import { DateTime } from '../types/scalars.js';
 
 @ObjectType('Note', { description: 'What somebody wrote about an experiment.' })
@@ -21,7 +23,8 @@ export class CreateNoteInput {
   @Field(() => ID, { description: 'The experiment that it is about. NOT_FOUND when there is none.' })
   experimentId!: string;
 
-  @Field(() => String, { description: 'Plain text, 1 to 10,000 characters, not all blank.' })
+  @Range(NOTE_BODY)
+  @Field(() => String, { description: 'Plain text.' })
   body!: string;
 }
 
