@@ -88,8 +88,9 @@ export class MirrorService {
 
   /** Reads how many changes wait; none when no mirror is configured. */
   async status(session: Session): Promise<MirrorStatus> {
-    const { waiting, failing, oldestChangeAt } = await countTasks(session);
+    // Before the tasks: what the relay moves in between is then counted twice, not left out.
     const { objects, oldestAt } = await waitingChanges(session, MIRRORED_TYPES);
+    const { waiting, failing, oldestChangeAt } = await countTasks(session);
     return {
       server: this.target?.address ?? null,
       waiting: waiting + objects,
