@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database, type Actor } from '../../src/db/database.js';
-import { sql } from '../../src/db/sql.js';
+import { sql } from '../support/sql.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { Batches } from '../../src/modules/platform/batches.js';
 import { createDatabaseFromTemplate, type TestDatabase } from '../support/database.js';

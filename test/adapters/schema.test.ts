@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/db/database.js';
 import { loadModules } from '../../src/modules.js';
 import { NAMED } from '../../src/modules/garbage/storage-check.js';
-import { sql } from '../../src/db/sql.js';
+import { sql } from '../support/sql.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { createDatabaseFromTemplate, type TestDatabase } from '../support/database.js';
 

@@ -78,3 +78,18 @@ it('every statement that is written as SQL returns the columns that it states, b
     await database.drop();
   }
 });
+
+/** Beyond that, somebody writes SQL where the query builder would do. */
+const MAX_RAW = 40;
+/** A typed statement, one of several in one message, SQL without types, and what the ORM sends as it is. */
+const RAW = [/\bstatement\(\{/g, /^ +params: \[/gm, /\bCompiledQuery\.raw\(/g, /\b(?:em|locked)\.execute\(/g];
+
+it(`there are fewer than ${MAX_RAW} statements in SQL of our own outside migrations`, async () => {
+  const found: string[] = [];
+  for await (const file of glob('src/**/*.ts', { exclude: ['src/db/migrations/**'] })) {
+    const text = await readFile(file, 'utf8');
+    for (const pattern of RAW) found.push(...(text.match(pattern) ?? []).map(() => file));
+  }
+  expect(found.length, found.join('\n')).toBeLessThan(MAX_RAW);
+  console.log(`${found.length} statements in SQL of our own outside migrations`);
+});

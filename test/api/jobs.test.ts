@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Actor } from '../../src/db/database.js';
-import { sql } from '../../src/db/sql.js';
+import { sql } from '../support/sql.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { AppError, ErrorCode } from '../../src/errors.js';
 import type { JobDefinition, StoredAttempt } from '../../src/jobs/engine/define-job.js';

@@ -368,7 +368,7 @@ describe('statements', () => {
       service.statements.length = 0;
       await tess.ok(query);
       return service.statements.filter(
-        (text) => /^select/i.test(text) && /\bfrom (run|metric|experiment|dataset|logged)/.test(text),
+        (text) => /^select/i.test(text) && /\bfrom "?(run|metric|experiment|dataset|logged)/.test(text),
       );
     };
     const plain = await run('{ runs { nodes { id name } } }');

@@ -1,3 +1,4 @@
+import { sql, type AliasedRawBuilder } from 'kysely';
 import { UUID, type OrderKey } from '../../core/index.js';
 import type { RunEntity } from '../rules/run-filter.js';
 import { badInput } from '../../../errors.js';
@@ -9,6 +10,18 @@ type Rank = 0 | 1 | 2;
 /** A sort value as cursors store it: exact, and safe in JSON. Null for NaN and for a missing value. */
 type Place = [rank: Rank, value: string | null];
 
+/** The table of a value, its alias, and the key that it is found by. */
+interface ValueSource {
+  table: (typeof TABLES)[keyof typeof TABLES];
+  alias: string;
+  key: string;
+}
+
+/** The rows of a value beside their runs; also runs without it, unless it is inner. */
+export interface ValueJoin extends ValueSource {
+  isInner: boolean;
+}
+
 interface SortKey {
   direction: 'ASC' | 'DESC';
   /** A text is compared by code point; a time is in whole microseconds. */
@@ -19,7 +32,7 @@ interface SortKey {
   /** SQL of a value's rank. When absent, every run has a value. */
   rank?: (value: string) => string;
   /** The table of the value, its alias, and its key. */
-  source?: { table: string; alias: string; key: string };
+  source?: ValueSource;
 }
 
 /**
@@ -28,14 +41,13 @@ interface SortKey {
  */
 export interface Stretch {
   rank: Rank;
-  joins: Fragment;
+  joins: ValueJoin[];
   conditions: Fragment[];
 }
 
 interface OrderOptions {
   order: readonly OrderKey<RunEntity>[];
   ties: readonly OrderKey<RunEntity>[];
-  tenant: string;
   /** The caller's name for a cursor. */
   cursorField?: string | undefined;
 }
@@ -52,22 +64,20 @@ export class RunOrder {
   private readonly keys: SortKey[];
   private readonly signature: string;
 
-  private readonly tenant: string;
   private readonly cursorField: string;
 
   /** `ties` are the last keys. They end with the run's id, so that each run has exactly one place. */
-  constructor({ order, ties, tenant, cursorField = 'after' }: OrderOptions) {
+  constructor({ order, ties, cursorField = 'after' }: OrderOptions) {
     const named = (wanted: OrderKey) => order.some(({ entity, key }) => entity === wanted.entity && key === wanted.key);
     const all = [...order, ...ties.filter((tie) => !named(tie))];
     this.keys = all.map((key, i) => toSortKey(key, `k${i}`));
     this.signature = JSON.stringify(all.map(({ entity, key, direction }) => [entity, key, direction]));
-    this.tenant = tenant;
     this.cursorField = cursorField;
   }
 
   /** The sort values, selected together with the runs. */
-  get values(): string {
-    return this.keys.map(({ value }, i) => `${value} as "s${i}"`).join(', ');
+  get values(): AliasedRawBuilder<unknown, string>[] {
+    return this.keys.map(({ value }, i) => sql.raw(value).as(`s${i}`));
   }
 
   /**
@@ -102,16 +112,13 @@ export class RunOrder {
     if (!first) throw new Error('an order without keys');
     const from = after === null ? null : this.decode(after);
     const ranks: Rank[] = first.rank === undefined ? [0] : first.type === 'NUMBER' ? [0, 1, 2] : [0, 2];
-    const joins = joined(
-      others.map((key) => this.join(key, 'left join')),
-      ' ',
-    );
+    const joins = others.flatMap((key) => joinOf(key, false));
     return ranks
       .filter((rank) => from === null || rank >= from[0]![0])
       .map((rank) => {
         const own = this.stretchOf(first, rank);
         const seek = from !== null && rank === from[0]![0] ? this.seek(from, rank) : [];
-        return { rank, joins: joined([own.join, joins], ' '), conditions: [...own.conditions, ...seek] };
+        return { rank, joins: [...own.joins, ...joins], conditions: [...own.conditions, ...seek] };
       });
   }
 
@@ -119,24 +126,14 @@ export class RunOrder {
     return Buffer.from(JSON.stringify([this.signature, JSON.parse(place)])).toString('base64url');
   }
 
-  private join({ source }: SortKey, how: string): Fragment {
-    if (!source) return fragment('');
-    const { table, alias, key } = source;
-    return fragment(
-      `${how} ${table} ${alias} on ${alias}.run_id = r.id and ${alias}.tenant = ? and ${alias}.key = ?`,
-      this.tenant,
-      key,
-    );
-  }
-
-  private stretchOf(first: SortKey, rank: Rank): { join: Fragment; conditions: Fragment[] } {
-    if (first.rank === undefined) return { join: fragment(''), conditions: [] };
+  private stretchOf(first: SortKey, rank: Rank): { joins: ValueJoin[]; conditions: Fragment[] } {
+    if (first.rank === undefined) return { joins: [], conditions: [] };
     if (!first.source)
-      return { join: fragment(''), conditions: [fragment(`${first.value} is ${rank === 0 ? 'not ' : ''}null`)] };
+      return { joins: [], conditions: [fragment(`${first.value} is ${rank === 0 ? 'not ' : ''}null`)] };
     if (rank === 2)
-      return { join: this.join(first, 'left join'), conditions: [fragment(`${first.source.alias}.run_id is null`)] };
+      return { joins: joinOf(first, false), conditions: [fragment(`${first.source.alias}.run_id is null`)] };
     const conditions = first.type === 'NUMBER' ? [fragment(`${first.value} ${rank === 0 ? '<' : '='} 'NaN'`)] : [];
-    return { join: this.join(first, 'join'), conditions };
+    return { joins: joinOf(first, true), conditions };
   }
 
   /** What comes after a place. The bound on the first key is redundant, but it lets an index scan begin there. */
@@ -192,6 +189,8 @@ export class RunOrder {
     });
   }
 }
+
+const joinOf = ({ source }: SortKey, isInner: boolean): ValueJoin[] => (source ? [{ ...source, isInner }] : []);
 
 const collation = ({ type }: SortKey) => (type === 'TEXT' ? BY_CODE_POINT : '');
 

@@ -1,11 +1,40 @@
+import { sql, type JoinBuilder } from 'kysely';
 import { Run } from '../../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../../db/database.js';
 import type { Page } from '../../../db/pagination.js';
-import { sql } from '../../../db/sql.js';
+import { tablesOf } from '../../../db/tables.js';
 import type { Filter, OrderKey } from '../../core/index.js';
 import type { RunEntity } from '../rules/run-filter.js';
-import { fragment, joined, toCondition, type Fragment } from './run-filter-sql.js';
-import { RunOrder } from './run-order.js';
+import { fragment, joined, toCondition, toRaw, type Fragment } from './run-filter-sql.js';
+import { RunOrder, type ValueJoin } from './run-order.js';
+
+const tables = tablesOf(Run);
+
+const SHOWN = [
+  ...(['id', 'tenant', 'createdAt', 'experimentId', 'name', 'status', 'startedAt', 'endedAt', 'parentRunId'] as const),
+  ...(['state', 'deletedAt', 'collectionBeganAt', 'createdBy', 'lastLogSeq', 'warnings'] as const),
+] as const;
+
+const COLUMNS = [
+  ...(['r.id', 'r.tenant', 'r.created_at as createdAt', 'r.experiment_id as experimentId', 'r.name'] as const),
+  ...(['r.status', 'r.started_at as startedAt', 'r.ended_at as endedAt', 'r.parent_run_id as parentRunId'] as const),
+  ...(['r.state', 'r.deleted_at as deletedAt', 'r.collection_began_at as collectionBeganAt'] as const),
+  ...(['r.created_by as createdBy', 'r.last_log_seq as lastLogSeq', 'r.warnings'] as const),
+] as const;
+
+type Found = Run & { place: string };
+
+const runs = ({ em }: Session) => tables(em).selectFrom('run as r');
+type RunQuery = ReturnType<typeof runs>;
+
+/** The query goes on as one of runs: what it orders by in the joined table is named as text. */
+function withValue(query: RunQuery, { table, alias, key, isInner }: ValueJoin, tenant: string): RunQuery {
+  const values = sql<{ run_id: string }>`${sql.table(table)}`.as<'v'>(sql.ref(alias));
+  const of = (column: string) => sql.ref(`${alias}.${column}`);
+  const on = (join: JoinBuilder<never, never>) =>
+    join.on(sql<boolean>`${of('run_id')} = r.id and ${of('tenant')} = ${tenant} and ${of('key')} = ${key}`);
+  return (isInner ? query.innerJoin(values, on) : query.leftJoin(values, on)) as RunQuery;
+}
 
 export interface RunSearch {
   /** All filters must hold. */
@@ -29,28 +58,32 @@ export async function searchRuns(
   search: RunSearch,
   page: { first: number; after: string | null },
 ): Promise<Page<Run>> {
-  const order = new RunOrder({ ...search, tenant: session.tenant });
+  const order = new RunOrder(search);
   const conditions = conditionsOf(search, session.tenant);
-  const properties = Object.values(session.em.getMetadata().get(Run).properties);
-  const selected = properties.map(({ name, fieldNames }) => `r.${fieldNames[0]} as "${name}"`).join(', ');
-  const shownColumns = properties.map(({ name }) => `"${name}"`).join(', ');
-  const rows: (Run & { place: string })[] = [];
+  const rows: Found[] = [];
   for (const stretch of order.stretches(page.after)) {
     const wanted = page.first + 1 - rows.length;
     if (wanted <= 0) break;
     const where = joined([...conditions, ...stretch.conditions], ' and ');
-    const found = await sql<Run & { place: string }>(
-      session.em,
-      `select ${shownColumns}, ${order.place} as place from (
-         select ${selected}, ${order.values} from run r ${stretch.joins.text} where ${where.text}
-           order by ${order.orderBy} limit ?) page`,
-      [...stretch.joins.params, ...where.params, wanted],
-    );
+    const found = await tables(session.em)
+      .selectFrom(
+        stretch.joins
+          .reduce((query, join) => withValue(query, join, session.tenant), runs(session))
+          .select(COLUMNS)
+          .select(order.values)
+          .where(toRaw(where))
+          .orderBy(sql.raw(order.orderBy))
+          .limit(wanted)
+          .as('page'),
+      )
+      .select(SHOWN)
+      .select(sql<string>`${sql.raw(order.place)}`.as('place'))
+      .execute();
     rows.push(...found);
   }
   const shown = rows.slice(0, page.first);
   return {
-    nodes: shown.map(({ place: _place, ...run }) => run as Run),
+    nodes: shown.map(({ place: _place, ...run }) => run),
     cursors: shown.map(({ place }) => order.encode(place)),
     hasNextPage: rows.length > page.first,
     totalCount: (reader) => countRuns(reader, conditions),
@@ -59,12 +92,11 @@ export async function searchRuns(
 
 async function countRuns(session: Session, conditions: Fragment[]): Promise<number> {
   const where = joined(conditions, ' and ');
-  const [counted] = await sql<{ count: number }>(
-    session.em,
-    `select count(*)::float8 as count from run r where ${where.text}`,
-    [...where.params],
-  );
-  return counted?.count ?? 0;
+  const { count } = await runs(session)
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .where(toRaw(where))
+    .executeTakeFirstOrThrow();
+  return count;
 }
 
 function conditionsOf({ filters, experimentIds, states }: RunSearch, tenant: string): Fragment[] {
