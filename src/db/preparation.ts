@@ -17,7 +17,7 @@ interface Server {
   schema: string | null;
 }
 
-/** Of the catalogue of the server. */
+/** A row of the server's catalogue of roles. */
 interface RoleRow {
   oid: number;
   rolname: string;

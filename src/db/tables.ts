@@ -48,7 +48,7 @@ export function toJson<T>(value: T): RawBuilder<Json<T>> {
   return sql<Json<T>>`${JSON.stringify(value)}`;
 }
 
-/** The time of the database, so many milliseconds later; earlier where they are negative. */
+/** The time of the database plus this many milliseconds, which may be negative. */
 export function databaseTime(offsetMs = 0): RawBuilder<Date> {
   return sql<Date>`clock_timestamp() + ${offsetMs}::float8 * interval '1 millisecond'`;
 }
@@ -65,10 +65,7 @@ type UnnestedRow<Types extends Readonly<Record<string, keyof UnnestedTypes>>> = 
   [Name in keyof Types]: UnnestedTypes[Types[Name]];
 };
 
-/**
- * These rows as a table that a query reads, under the name `as`: one parameter for each column, however many rows there
- * are.
- */
+/** These rows as a table that a query can read, under the name `as`: one parameter per column, however many rows. */
 export function unnested<const Alias extends string, const Types extends Readonly<Record<string, keyof UnnestedTypes>>>(
   as: Alias,
   types: Types,

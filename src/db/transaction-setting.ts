@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
 
-/** Gives a setting of the database another value until the transaction ends. */
+/** Changes a setting of the database until the transaction ends. */
 export async function setInTransaction(em: EntityManager, name: string, value: string): Promise<void> {
   const set = sql`set_config(${name}, ${value}, true)`.as('value');
   await em.getKysely().selectNoFrom(set).execute();

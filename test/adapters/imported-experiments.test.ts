@@ -41,7 +41,7 @@ it('an import that is under way while the service is updated stays one, and goes
          values ($1, 'acme', $2, '', '{}', $3, case when $3 = 'DELETED' then timestamptz '2026-01-01' end, 'tess', now())`,
         [id, name, state],
       );
-      // Older versions did not write the job.
+      // Older releases did not store the job.
       const job = name === 'old' ? '{}' : JSON.stringify({ jobId: JOBS.half });
       await client.query(
         `insert into external_ref (id, tenant, server, kind, external_id, local_id, synced)

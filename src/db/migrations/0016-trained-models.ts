@@ -18,7 +18,7 @@ const TABLES = {
     foreign key (tenant, dataset_id) references dataset (tenant, id)`,
 };
 
-/** The model that a training has made is a row of its own; before, only the result of its job had it. */
+/** The model of a training gets its own row; before, only the result of its job had it. */
 export class Migration0016TrainedModels extends Migration {
   override async up(): Promise<void> {
     for (const statement of createTables(TABLES, {})) this.addSql(statement);

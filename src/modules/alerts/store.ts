@@ -36,7 +36,7 @@ export async function resolveAlert(
   noteWritten(alert, { status, details, resolvedAt: now, updatedAt: now });
 }
 
-/** Of all tenants, by kind. */
+/** Counts of all tenants, by kind. */
 export function countOpenAlerts(em: EntityManager) {
   return tables(em)
     .selectFrom('alert')

@@ -318,7 +318,7 @@ export class DatasetService {
   ): Promise<{ version: number; objectKey: string; tableKey: string | null; earlier: ColumnReading[] }> {
     const folder = `${session.tenant}/datasets/${name}/`;
     await holdLock(session.em, folder);
-    // In this order: a version that ceases to be staged between the two is seen as a row.
+    // In this order, because a version that is no longer staged at the second read is already a row.
     const staged = await this.options.staged.keysUnder(session, folder);
     const reserved = staged.map((key) => Number(key.slice(folder.length).split('/')[0]));
     const version = 1 + Math.max(0, ...reserved, await greatestVersion(session, name));

@@ -4,7 +4,7 @@ import { tablesOf } from '../../db/tables.js';
 
 const tables = tablesOf(Dataset);
 
-/** Of a dataset's versions; 0 where it has none. */
+/** The greatest number of a dataset's versions; 0 when it has none. */
 export async function greatestVersion({ em, tenant }: Session, name: string): Promise<number> {
   const { version } = await tables(em)
     .selectFrom('dataset')

@@ -3,9 +3,9 @@ import { endedJobs, FIRST_ENDED, forgetSteps } from './store.js';
 
 const JOBS_AT_ONCE = 100;
 
-/** Of jobs that ended long ago, all but the last step goes, which ends what follows them. */
+/** Deletes the steps of jobs that ended long ago, except the last step of each, because followers end with it. */
 export function retentionOfSteps(days: number): Retention {
-  /** Up to where this process has looked through ended jobs. */
+  /** The last ended job whose steps this process has checked. */
   let looked = FIRST_ENDED;
   return {
     days,
@@ -14,7 +14,7 @@ export function retentionOfSteps(days: number): Retention {
       const last = jobs.at(-1);
       if (!last) return false;
       const ids = jobs.map(({ id }) => id);
-      // The same jobs again.
+      // The next call checks the same jobs again.
       if ((await forgetSteps(em, ids, limit)) === limit) return true;
       looked = last;
       return jobs.length === JOBS_AT_ONCE;

@@ -349,8 +349,8 @@ export async function secretOf({ em, tenant }: Session, jobId: string): Promise<
 }
 
 /**
- * Of all tenants, by kind and status. Jobs that ended more than an hour ago are left out, so that the question stays
- * cheap.
+ * Counts of all tenants, by kind and status. Jobs that ended more than an hour ago are left out, so that the query
+ * stays cheap.
  */
 export function countJobs(em: EntityManager) {
   return tables(em)
@@ -366,7 +366,7 @@ export function countJobs(em: EntityManager) {
     .execute();
 }
 
-/** A place in the order in which jobs ended; the time as text, since a Date would lose its microseconds. */
+/** A place in the order in which jobs ended. The time is a text, because a Date would lose its microseconds. */
 export interface EndedJob {
   id: string;
   ended: string;
@@ -387,7 +387,7 @@ export function endedJobs(em: EntityManager, before: Date, after: EndedJob, limi
     .execute();
 }
 
-/** Deletes all but the last step of these jobs, at most `limit`; returns how many there were. */
+/** Deletes the steps of these jobs except the last one of each, at most `limit`. Returns how many it deleted. */
 export async function forgetSteps(em: EntityManager, jobIds: readonly string[], limit: number): Promise<number> {
   const { numDeletedRows } = await tables(em)
     .with('old', (from) =>

@@ -53,7 +53,7 @@ const CHANGES_AT_ONCE = 1_000;
 const NUMBERED_AT_ONCE = 250;
 
 /**
- * The relay of the outbox, which hands its subscribers events and changes. It gives committed events their sequence
+ * The relay of the outbox. It gives events and changes to the subscribers, and gives committed events their sequence
  * numbers, in one transaction at a time: nobody sees a number that is lower than one that was read before.
  */
 export class EventService {

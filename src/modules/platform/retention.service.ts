@@ -3,22 +3,22 @@ import type { Database } from '../../db/database.js';
 import { forgetEvents } from './stores/events.js';
 import { forgetAudit, forgetTokens } from './stores/logs.js';
 
-/** What becomes old in one log. */
+/** The retention of one log. */
 export interface Retention {
-  /** How long its rows are kept; 0 for ever. */
+  /** How long its rows are kept; 0 means for ever. */
   days: number;
-  /** Removes the oldest rows from before a time, at most `limit`; true when there may be more. */
+  /** Removes the oldest rows from before a time, at most `limit`. True when there may be more. */
   forget(em: EntityManager, before: Date, limit: number): Promise<boolean>;
 }
 
-/** What one transaction removes; its locks are short. */
+/** Rows that one transaction removes, so that its locks are short. */
 const BATCH = 1_000;
 const BATCHES_AT_ONCE = 20;
-/** How long an access token is listed after its end; the audit log has it for longer. */
+/** How long an access token is listed after its end; the audit log keeps it longer. */
 const ENDED_TOKEN_DAYS = 90;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Forgets rows of the logs that nobody reads any more: a bounded number at a time, in the background. */
+/** Deletes old rows of the logs, a limited number at a time, in the background. */
 export class RetentionService {
   private readonly logs: Retention[];
 
@@ -33,7 +33,7 @@ export class RetentionService {
     ];
   }
 
-  /** For a log of the module that calls it. */
+  /** Adds a log of the module that calls it. */
   add(log: Retention): void {
     this.logs.push(log);
   }
@@ -48,7 +48,7 @@ export class RetentionService {
   }
 }
 
-/** Of a log that counts what it removes. */
+/** The retention of a log from a function that counts what it removes. */
 export function retentionOf(
   days: number,
   remove: (em: EntityManager, before: Date, limit: number) => Promise<number>,

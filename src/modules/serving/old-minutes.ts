@@ -1,5 +1,5 @@
 import { retentionOf, type Retention } from '../platform/index.js';
 import { forgetMinutes } from './stores/old-minutes.js';
 
-/** Minutes of traffic are kept so long; 0 for ever. */
+/** How long minutes of traffic are kept; 0 means for ever. */
 export const retentionOfTraffic = (days: number): Retention => retentionOf(days, forgetMinutes);

@@ -101,7 +101,7 @@ export class DirectUploads {
   private async complete(upload: DirectUpload, check: (parts: readonly StoredPart[]) => void): Promise<void> {
     const { id, objectKey, storeUploadId } = upload;
     await this.db.asSystem(async (em) => {
-      // The store may take its time, in which this transaction says nothing.
+      // The store may take long, and this transaction is idle meanwhile.
       await setInTransaction(em, 'idle_in_transaction_session_timeout', String(COMPLETED_WITHIN_MS));
       const isOpen = await em.findOne(DirectUpload, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       // Another call completed it.

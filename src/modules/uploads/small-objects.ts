@@ -28,7 +28,7 @@ const SMALL_KEY = new RegExp(`^[^/]+/(runs|logged-models)/[^/]+/${FOLDER}/[^/]+$
 export const smallKey = (owner: string, name: string) => `${owner}/${FOLDER}/${name}`;
 export const isSmallKey = (key: string) => SMALL_KEY.test(key);
 
-/** In the transaction of the row that names it. */
+/** Call in the transaction of the row that names the file. */
 export async function addSmall(session: Session, key: string, content: Buffer): Promise<void> {
   await insertContent(session, key, content);
 }

@@ -53,7 +53,7 @@ export class StagedObjects {
     });
   }
 
-  /** The keys of the tenant that begin so and are staged now. */
+  /** The staged keys of the tenant with this prefix. */
   keysUnder(session: Session, prefix: string): Promise<string[]> {
     return stagedUnder(session, prefix);
   }
@@ -130,7 +130,7 @@ export class StagedObjects {
   /** Nothing happens to a key that a row names by now: a commit has settled it, although its answer was lost. */
   private async remove(key: string, olderThanMs: number): Promise<void> {
     await this.db.asSystem(async (em) => {
-      // The row goes with the file or not at all: a failure here keeps it for the sweeper.
+      // Row and file are removed together: after a failure here the row stays for the sweeper.
       if (!(await unstageOld(em, key, olderThanMs))) return;
       if (isSmallKey(key)) await deleteContent(em, key);
       else await this.objects.delete(key);

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { StoredTrainedModel } from '../../../modules/training/index.js';
 import { double } from '../../columns.js';
 
-/** The model that the training of a run has made; each run has at most one. */
+/** The model that the training of a run has produced; each run has at most one. */
 export const TrainedModelRow = defineEntity({
   name: 'TrainedModelRow',
   tableName: 'trained_model',

@@ -7,7 +7,7 @@ import type { Role } from '../../core/index.js';
 
 const tables = tablesOf(AccessToken, Endpoint);
 
-/** Those tokens that hold now, with their scopes. */
+/** The valid tokens among these, with their scopes. */
 export function validTokens(em: EntityManager, ids: readonly string[]) {
   return tables(em)
     .selectFrom('access_token as t')
@@ -31,7 +31,7 @@ export function validTokens(em: EntityManager, ids: readonly string[]) {
     .execute();
 }
 
-/** Writes down when tokens were used last; rows that somebody holds wait for the next time. */
+/** Stores when tokens were last used. Locked rows are skipped until the next time. */
 export async function saveUses(em: EntityManager, uses: readonly { id: string; usedAt: Date }[]): Promise<void> {
   await tables(em)
     .with('free', (from) =>

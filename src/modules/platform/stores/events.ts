@@ -10,7 +10,7 @@ import { firstIdAt } from '../rules/first-id.js';
 
 const tables = tablesOf(Event, LogFloor);
 
-/** Numbered events past `seq` in the order of their numbers; the newest alone where `seq` is negative. */
+/** Numbered events after `seq`, ordered by number; only the newest when `seq` is negative. */
 export function eventsAfter({ em, tenant }: Session, seq: number, limit: number) {
   return tables(em)
     .selectFrom('event')
@@ -24,7 +24,7 @@ export function eventsAfter({ em, tenant }: Session, seq: number, limit: number)
     .execute();
 }
 
-/** The number up to which events have been forgotten, where it is above `seq`. */
+/** The number up to which events were deleted, when it is above `seq`. */
 export async function forgottenPast({ em, tenant }: Session, seq: number): Promise<number | null> {
   const floor = await tables(em)
     .selectFrom('log_floor')
@@ -42,7 +42,10 @@ export async function hasUnnumbered(em: EntityManager): Promise<boolean> {
   return (await runPrepared(em, 'unnumbered_event', query)).length > 0;
 }
 
-/** Numbers the oldest of those that wait. One transaction at a time: so no number appears below one already read. */
+/**
+ * Numbers the oldest waiting events. Only one transaction at a time, so that no number appears that is lower than one
+ * that was read before.
+ */
 export async function numberEvents(em: EntityManager, limit: number): Promise<{ id: string; tenant: string }[]> {
   await holdLock(em, 'matih.events');
   return tables(em)
@@ -69,8 +72,8 @@ export async function numberEvents(em: EntityManager, limit: number): Promise<{ 
 }
 
 /**
- * Deletes the oldest events from before a time, but for each tenant's newest, by which new followers know where they
- * begin. Returns how many there were.
+ * Deletes the oldest events from before a time, except the newest of each tenant, because new followers begin after it.
+ * Returns how many it deleted.
  */
 export async function forgetEvents(em: EntityManager, before: Date, limit: number): Promise<number> {
   const { count } = await tables(em)

@@ -7,7 +7,7 @@ import { firstIdAt } from '../rules/first-id.js';
 
 const tables = tablesOf(AccessToken, AuditLog, WebhookDelivery);
 
-/** These delete the oldest rows from before a time, and return how many there were. */
+/** These functions delete the oldest rows from before a time, and return how many. */
 
 export async function forgetAudit(em: EntityManager, before: Date, limit: number): Promise<number> {
   const { numDeletedRows } = await tables(em)

@@ -8,10 +8,13 @@ import { anyOf, databaseTime, tablesOf, unnested } from '../../../db/tables.js';
 
 const tables = tablesOf(Event, Webhook, WebhookDelivery);
 
-/** A delivery that this process has taken, with all that its message needs. Of a ping, all of the event is null. */
+/**
+ * A delivery that this process has claimed, with everything that its message needs. For a ping, all fields of the event
+ * are null.
+ */
 export type ClaimedDelivery = Awaited<ReturnType<typeof claimDue>>[number];
 
-/** Each of these events with each webhook that is for its type and model, in their order. */
+/** Each of these events with each webhook that subscribes to its type and model, in their order. */
 export function webhooksFor(em: EntityManager, eventIds: readonly string[]) {
   return tables(em)
     .selectFrom('event as e')
@@ -44,8 +47,8 @@ export async function addDeliveries(
 }
 
 /**
- * Claims due deliveries for `leaseMs`, at most `perWebhook` for one receiver. A worker that takes longer loses them
- * to another. `attempts` fences: an outcome of an older attempt is not written.
+ * Claims due deliveries for `leaseMs`, at most `perWebhook` for one receiver. If a worker takes longer, another one
+ * claims them. `attempts` is a fence: the outcome of an older attempt is not written.
  */
 export function claimDue(
   em: EntityManager,
@@ -99,10 +102,10 @@ export function claimDue(
     .execute();
 }
 
-/** How an attempt ended. */
+/** The outcome of an attempt. */
 export interface Outcome {
   status: WebhookDelivery['status'];
-  /** Until the next attempt, when the status is PENDING. */
+  /** Time until the next attempt, when the status is PENDING. */
   delayMs: number;
   responseStatus: number | null;
   responseBody: string | null;
@@ -110,7 +113,7 @@ export interface Outcome {
   durationMs: number;
 }
 
-/** False when the attempt has been overtaken, or its webhook deleted. */
+/** False when another attempt has replaced this one, or when the webhook was deleted. */
 export async function writeOutcome(
   em: EntityManager,
   { id, tenant, attempts }: Pick<ClaimedDelivery, 'id' | 'tenant' | 'attempts'>,

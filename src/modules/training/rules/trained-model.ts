@@ -3,7 +3,7 @@ import { trainingConfigSchema } from '../../algorithms/index.js';
 import { finiteOrNull, recordOf } from '../../core/index.js';
 import { referenceProfileSchema, signatureSchema } from '../../model-contract/index.js';
 
-/** The model that a training has made, as its row holds it. An earlier or later release may have written the row. */
+/** The model that a training has produced, as its row has it. An earlier or later release may have written the row. */
 export const trainedModelSchema = z.object({
   /** The dataset that it was trained on. */
   datasetId: z.guid(),
@@ -17,7 +17,7 @@ export const trainedModelSchema = z.object({
   signature: signatureSchema,
   /** Final metrics by name, e.g. `holdout.log_loss`. */
   metrics: recordOf(finiteOrNull),
-  /** The distributions that drift is measured against. */
+  /** The reference profile, against which drift is measured. */
   reference: referenceProfileSchema,
   /** The largest difference between the outputs of the trainer and of the runtime. */
   agreementMaxAbsDiff: finiteOrNull,

@@ -19,7 +19,7 @@ export async function deleteContent(em: EntityManager, key: string): Promise<voi
   await tables(em).deleteFrom('small_object').where('key', '=', key).execute();
 }
 
-/** The next keys that begin so, in their order. */
+/** The next keys with this prefix, in order. */
 export async function keysAfter(em: EntityManager, prefix: string, after: string, limit: number): Promise<string[]> {
   const rows = await tables(em)
     .selectFrom('small_object')

@@ -6,7 +6,7 @@ import { anyOf, databaseTime, tablesOf, unnested } from '../../../db/tables.js';
 
 const tables = tablesOf(StagedObject);
 
-/** False when the key was staged before; its time is then that of now. */
+/** False when the key was staged before; its time is then set to now. */
 export async function stageKey({ em, tenant }: Session, key: string): Promise<boolean> {
   const { isNew } = await tables(em)
     .insertInto('staged_object')
@@ -17,7 +17,9 @@ export async function stageKey({ em, tenant }: Session, key: string): Promise<bo
   return isNew;
 }
 
-/** As if they had been staged `ageMs` ago. The keys are unique and in their order, so that no two calls wait for each other. */
+/**
+ * Stages keys as if this had happened `ageMs` ago. The keys are unique and sorted, so that two calls cannot deadlock.
+ */
 export async function stageKeys({ em, tenant }: Session, keys: readonly string[], ageMs: number): Promise<void> {
   const rows = keys.map((key) => ({ key }));
   await tables(em)
@@ -42,7 +44,7 @@ export async function stagedUnder({ em, tenant }: Session, prefix: string): Prom
   return rows.map(({ object_key }) => object_key);
 }
 
-/** Takes the notes of these keys away; returns how many there were. */
+/** Removes these keys from the staged ones. Returns how many it removed. */
 export async function unstage({ em, tenant }: Session, keys: readonly string[]): Promise<number> {
   const { numDeletedRows } = await tables(em)
     .deleteFrom('staged_object')
@@ -52,7 +54,7 @@ export async function unstage({ em, tenant }: Session, keys: readonly string[]):
   return Number(numDeletedRows);
 }
 
-/** The same for a key of any tenant that was staged at least `ageMs` ago; false when there is none. */
+/** The same for a key of any tenant that was staged at least `ageMs` ago; false when it does not exist. */
 export async function unstageOld(em: EntityManager, key: string, ageMs: number): Promise<boolean> {
   const { numDeletedRows } = await tables(em)
     .deleteFrom('staged_object')
@@ -62,7 +64,7 @@ export async function unstageOld(em: EntityManager, key: string, ageMs: number):
   return numDeletedRows > 0n;
 }
 
-/** Keys that were staged longer ago than that, the oldest first. */
+/** Keys that were staged longer ago than this, oldest first. */
 export async function oldKeys(em: EntityManager, ageMs: number, limit: number): Promise<string[]> {
   const rows = await tables(em)
     .selectFrom('staged_object')
@@ -74,7 +76,7 @@ export async function oldKeys(em: EntityManager, ageMs: number, limit: number): 
   return rows.map(({ object_key }) => object_key);
 }
 
-/** Lets a key that is older than `ageMs` look younger, by that much old. */
+/** Sets a key that is older than `ageMs` to this age. */
 export async function makeYounger(em: EntityManager, key: string, ageMs: number, newAgeMs: number): Promise<void> {
   await tables(em)
     .updateTable('staged_object')
@@ -84,5 +86,5 @@ export async function makeYounger(em: EntityManager, key: string, ageMs: number,
     .execute();
 }
 
-/** So long before the transaction began: an index can be searched by it. */
+/** The time this long before the transaction began, in a form that can use an index. */
 const startedAgo = (ageMs: number) => sql<Date>`now() - ${ageMs}::float8 * interval '1 millisecond'`;

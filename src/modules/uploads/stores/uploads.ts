@@ -7,7 +7,7 @@ import { tablesOf } from '../../../db/tables.js';
 
 const tables = tablesOf(Upload, StagedObject, Job);
 
-/** Deletes old uploads that no import waits for, and stages their files, whose keys it returns. */
+/** Deletes old uploads that no import waits for, and stages their files. Returns the keys of these files. */
 export async function stageUnused(em: EntityManager, before: Date, limit: number): Promise<string[]> {
   const rows = await tables(em)
     .with('old', (from) =>
