@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fastifyCors from '@fastify/cors';
 import fastifyStatic from '@fastify/static';
 import { Registry, collectDefaultMetrics } from '@prometheus-io/client';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import type { AppContext } from '../context.js';
+import { FolderProbe } from '../folder-probe.js';
 import type { Session } from '../db/database.js';
 import type { Principal } from '../modules/core/index.js';
 import { AppError, ErrorCode } from '../errors.js';
@@ -82,11 +85,18 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   });
   await fastify.register(fastifyCors, { origin: config.ALLOWED_ORIGINS, methods: ['GET', 'POST', 'PUT'] });
 
+  const artifacts = join(config.DATA_DIR, 'artifacts');
+  const folders = [
+    // With S3 there is no folder of artifacts, but a cache.
+    new FolderProbe('data folder', existsSync(artifacts) ? artifacts : config.DATA_DIR),
+    new FolderProbe('temporary folder', tmpdir()),
+  ];
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   registerOps(fastify, {
     registry,
-    notReady: async () => (draining ? ['draining'] : app.db.problems()),
+    notReady: async () =>
+      draining ? ['draining'] : (await Promise.all([app.db, ...folders].map((part) => part.problems()))).flat(),
   });
   const answers = new AnswerBudget({
     maxAnswerBytes: config.MAX_ANSWER_BYTES,

@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { FolderObjectStore } from '../../src/adapters/object-store/folder-object-store.js';
 import { Database } from '../../src/db/database.js';
+import { FolderProbe } from '../../src/folder-probe.js';
 import { createDatabaseFromTemplate } from '../support/database.js';
 
 const FULL = { code: 'UNAVAILABLE', message: expect.stringMatching(/^The disk is full, so nothing can be written/) };
@@ -28,6 +29,18 @@ describe('a full disk', () => {
     expect(await store.sizeBytes('acme/small')).toBe(4);
     await expect(store.sizeBytes('acme/large')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await store.put('acme/after', Buffer.from('written'));
+  });
+
+  it.skipIf(!mounted)('of a folder is reported by readiness until there is space again', async () => {
+    const probe = new FolderProbe('data folder', folder);
+    expect(await probe.problems()).toEqual([]);
+    writeFileSync(join(folder, 'filling'), Buffer.alloc(200 * 1024));
+    expect(await probe.problems()).toEqual(['data folder: the disk is full']);
+    rmSync(join(folder, 'filling'));
+    expect(await probe.problems()).toEqual([]);
+    expect(readdirSync(folder).filter((name) => name.startsWith('.matih'))).toEqual([]);
+    const absent = new FolderProbe('data folder', join(folder, 'absent'));
+    expect(await absent.problems()).toEqual(['data folder: it cannot be written']);
   });
 
   it('for the database is reported; readiness checks again by writing', async () => {
