@@ -11,6 +11,36 @@ import {
   EventsDetailsDocument,
   JobsDetailsDocument,
   ModelVersionDetailsDocument,
+  WorldCancelJobDocument,
+  WorldCollectGarbageDocument,
+  WorldCreateEndpointDocument,
+  WorldCreateModelCommentDocument,
+  WorldCreateModelDocument,
+  WorldCreateRunDocument,
+  WorldCreateWebhookDocument,
+  WorldDeleteExperimentDocument,
+  WorldDeleteRunDocument,
+  WorldDeployModelVersionDocument,
+  WorldDeploymentStatusDocument,
+  WorldEvaluateModelVersionDocument,
+  WorldFinishRunDocument,
+  WorldFirstVersionDocument,
+  WorldIssueAccessTokenDocument,
+  WorldJobStatusDocument,
+  WorldModelVersionStatusDocument,
+  WorldPredictDocument,
+  WorldPromoteModelVersionDocument,
+  WorldRegisterModelVersionDocument,
+  WorldRunMonitoringDocument,
+  WorldSetExperimentTagsDocument,
+  WorldSetGatePolicyDocument,
+  WorldSetModelAliasDocument,
+  WorldSetModelTagsDocument,
+  WorldSetModelVersionTagsDocument,
+  WorldSetRetrainingPolicyDocument,
+  WorldStartBatchInferenceDocument,
+  WorldTestWebhookDocument,
+  WorldWebhookDeliveryStatusDocument,
 } from '../generated/operations.js';
 
 const QUICK_CONFIG = {
@@ -63,21 +93,15 @@ export class World {
     await world.promote(versionId, null);
     const endpointId = await world.newEndpoint(modelId);
     const deploymentId = await world.newDeployment(endpointId, versionId);
-    const { evaluateModelVersion } = await world.mutate<{ job: { id: string } }>(
-      'evaluateModelVersion',
-      'EvaluateModelVersionInput',
-      { modelVersionId: versionId },
-      'job { id }',
-    );
-    await world.reach('job', evaluateModelVersion!.job.id, 'SUCCEEDED');
+    const { evaluateModelVersion } = await caller.ok(WorldEvaluateModelVersionDocument, {
+      input: { modelVersionId: versionId },
+    });
+    await world.reach('job', evaluateModelVersion.job.id, 'SUCCEEDED');
     const { modelVersion } = await caller.ok(ModelVersionDetailsDocument, { id: versionId });
-    const { startBatchInference } = await world.mutate<{ job: { id: string } }>(
-      'startBatchInference',
-      'StartBatchInferenceInput',
-      { modelVersionId: versionId, datasetId },
-      'job { id }',
-    );
-    const batchJobId = startBatchInference!.job.id;
+    const { startBatchInference } = await caller.ok(WorldStartBatchInferenceDocument, {
+      input: { modelVersionId: versionId, datasetId },
+    });
+    const batchJobId = startBatchInference.job.id;
     const evaluationId = modelVersion.evaluations[0]!.id;
     const { events } = await caller.ok(EventsDetailsDocument, { first: 1 });
     world.things = {
@@ -112,40 +136,24 @@ export class World {
     return createExperiment(this.caller);
   }
 
-  /** A mutation that prepares another one; its answer does not matter. */
-  async putAside(name: string, inputType: string, input: object): Promise<void> {
-    await this.mutate(name, inputType, input, '__typename');
-  }
-
   async newRun(...labels: string[]): Promise<string> {
-    const { createRun } = await this.mutate<{ run: { id: string } }>(
-      'createRun',
-      'CreateRunInput',
-      { experimentId: this.things.experimentId, tags: labels.map((key) => ({ key, value: key })) },
-      'run { id }',
-    );
-    return createRun!.run.id;
+    const { createRun } = await this.caller.ok(WorldCreateRunDocument, {
+      input: { experimentId: this.things.experimentId, tags: labels.map((key) => ({ key, value: key })) },
+    });
+    return createRun.run.id;
   }
 
   /** The id of a request that was answered and logged. */
   async newPrediction(endpointId: string): Promise<string> {
-    const { predict } = await this.mutate<{ requestId: string }>(
-      'predict',
-      'PredictInput',
-      { endpointId, rows: [CAR] },
-      'requestId',
-    );
-    return predict!.requestId;
+    const { predict } = await this.caller.ok(WorldPredictDocument, { input: { endpointId, rows: [CAR] } });
+    return predict.requestId;
   }
 
   async newAccessToken(): Promise<string> {
-    const { issueAccessToken } = await this.mutate<{ accessToken: { id: string } }>(
-      'issueAccessToken',
-      'IssueAccessTokenInput',
-      { name: 'made', role: 'VIEWER' },
-      'accessToken { id }',
-    );
-    return issueAccessToken!.accessToken.id;
+    const { issueAccessToken } = await this.caller.ok(WorldIssueAccessTokenDocument, {
+      input: { name: 'made', role: 'VIEWER' },
+    });
+    return issueAccessToken.accessToken.id;
   }
 
   async newUpload(): Promise<string> {
@@ -201,43 +209,32 @@ export class World {
 
   async cancelledTraining(): Promise<string> {
     const jobId = await this.newTraining();
-    await this.mutate('cancelJob', 'CancelJobInput', { jobId }, 'job { id }');
+    await this.caller.ok(WorldCancelJobDocument, { input: { jobId } });
     return jobId;
   }
 
   /** A collection that was cancelled before a worker had finished it. */
   async cancelledCollection(): Promise<string> {
     for (;;) {
-      const { collectGarbage } = await this.mutate<{ job: { id: string } }>(
-        'collectGarbage',
-        'CollectGarbageInput',
-        {},
-        'job { id }',
-      );
-      const jobId = collectGarbage!.job.id;
+      const { collectGarbage } = await this.caller.ok(WorldCollectGarbageDocument, { input: {} });
+      const jobId = collectGarbage.job.id;
       const { errors } = await this.caller.send(CancelJobDetailsDocument, { input: { jobId } });
       if (!errors) return jobId;
     }
   }
 
   async newModel(): Promise<string> {
-    const { createModel } = await this.mutate<{ model: { id: string } }>(
-      'createModel',
-      'CreateModelInput',
-      { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' },
-      'model { id }',
-    );
-    return createModel!.model.id;
+    const { createModel } = await this.caller.ok(WorldCreateModelDocument, {
+      input: { name: `m-${randomUUID()}`, task: 'REGRESSION', modelType: 'MLP_REGRESSOR' },
+    });
+    return createModel.model.id;
   }
 
   async newVersion(modelId = this.things.modelId, runId = this.things.runId): Promise<string> {
-    const { registerModelVersion } = await this.mutate<{ modelVersion: { id: string } }>(
-      'registerModelVersion',
-      'RegisterModelVersionInput',
-      { modelId, runId },
-      'modelVersion { id }',
-    );
-    const { id } = registerModelVersion!.modelVersion;
+    const { registerModelVersion } = await this.caller.ok(WorldRegisterModelVersionDocument, {
+      input: { modelId, runId },
+    });
+    const { id } = registerModelVersion.modelVersion;
     await this.reach('modelVersion', id, 'READY');
     return id;
   }
@@ -245,17 +242,14 @@ export class World {
   /** To PRODUCTION in two steps, without the gates. */
   async promote(modelVersionId: string, expectedProductionVersionId: string | null): Promise<void> {
     await this.stage(modelVersionId);
-    const input = { modelVersionId, toStage: 'PRODUCTION', expectedProductionVersionId, ...OVERRIDE };
-    await this.mutate('promoteModelVersion', 'PromoteModelVersionInput', input, '__typename');
+    const input = { modelVersionId, toStage: 'PRODUCTION' as const, expectedProductionVersionId, ...OVERRIDE };
+    await this.caller.ok(WorldPromoteModelVersionDocument, { input });
   }
 
   async stage(modelVersionId: string): Promise<void> {
-    await this.mutate(
-      'promoteModelVersion',
-      'PromoteModelVersionInput',
-      { modelVersionId, toStage: 'STAGING', ...OVERRIDE },
-      '__typename',
-    );
+    await this.caller.ok(WorldPromoteModelVersionDocument, {
+      input: { modelVersionId, toStage: 'STAGING', ...OVERRIDE },
+    });
   }
 
   /** A model whose second version has replaced its first in production. */
@@ -269,24 +263,20 @@ export class World {
   }
 
   async newEndpoint(modelId = this.things.modelId): Promise<string> {
-    const { createEndpoint } = await this.mutate<{ endpoint: { id: string } }>(
-      'createEndpoint',
-      'CreateEndpointInput',
-      { name: `e-${randomUUID()}`, modelId },
-      'endpoint { id }',
-    );
-    return createEndpoint!.endpoint.id;
+    const { createEndpoint } = await this.caller.ok(WorldCreateEndpointDocument, {
+      input: { name: `e-${randomUUID()}`, modelId },
+    });
+    return createEndpoint.endpoint.id;
   }
 
-  async newDeployment(endpointId: string, modelVersionId = this.things.versionId, mode = 'LIVE'): Promise<string> {
+  async newDeployment(
+    endpointId: string,
+    modelVersionId = this.things.versionId,
+    mode: 'LIVE' | 'SHADOW' = 'LIVE',
+  ): Promise<string> {
     const input = { endpointId, modelVersionId, mode };
-    const { deployModelVersion } = await this.mutate<{ deployment: { id: string } }>(
-      'deployModelVersion',
-      'DeployModelVersionInput',
-      input,
-      'deployment { id }',
-    );
-    const { id } = deployModelVersion!.deployment;
+    const { deployModelVersion } = await this.caller.ok(WorldDeployModelVersionDocument, { input });
+    const { id } = deployModelVersion.deployment;
     await this.reach('deployment', id, 'READY');
     return id;
   }
@@ -296,57 +286,37 @@ export class World {
     const id = deploymentId ?? (await this.newDeployment(await this.newEndpoint()));
     const [row] = await this.traffic.query<{ tenant: string }>('select tenant from deployment where id = $1', [id]);
     await this.traffic.count({ tenant: row!.tenant, deploymentId: id }, { requests: 60, latencyMs: 900 });
-    const { runMonitoring } = await this.mutate<{ alerts: { id: string }[] }>(
-      'runMonitoring',
-      'RunMonitoringInput',
-      { deploymentId: id },
-      'alerts { id }',
-    );
-    return runMonitoring!.alerts[0]!.id;
+    const { runMonitoring } = await this.caller.ok(WorldRunMonitoringDocument, { input: { deploymentId: id } });
+    return runMonitoring.alerts[0]!.id;
   }
 
   async newWebhook(modelId?: string): Promise<string> {
     const input = {
       name: `w-${randomUUID()}`,
       url: 'https://hooks.example.com/models',
-      eventTypes: ['MODEL_DEPLOYED'],
+      eventTypes: ['MODEL_DEPLOYED' as const],
       modelId,
     };
-    const made = await this.mutate<{ webhook: { id: string } }>(
-      'createWebhook',
-      'CreateWebhookInput',
-      input,
-      'webhook { id }',
-    );
-    return made['createWebhook']!.webhook.id;
+    const made = await this.caller.ok(WorldCreateWebhookDocument, { input });
+    return made.createWebhook.webhook.id;
   }
 
   /** A webhook with a message that reached no receiver: its address does not exist. */
   async newDeliveredWebhook(): Promise<{ webhookId: string; webhookDeliveryId: string }> {
     const webhookId = await this.newWebhook();
-    const sent = await this.mutate<{ delivery: { id: string } }>(
-      'testWebhook',
-      'TestWebhookInput',
-      { id: webhookId },
-      'delivery { id }',
-    );
-    const webhookDeliveryId = sent['testWebhook']!.delivery.id;
+    const sent = await this.caller.ok(WorldTestWebhookDocument, { input: { id: webhookId } });
+    const webhookDeliveryId = sent.testWebhook.delivery.id;
     await this.reach('webhookDelivery', webhookDeliveryId, 'FAILED');
     return { webhookId, webhookDeliveryId };
   }
 
   async setPolicy(modelId: string): Promise<void> {
-    await this.mutate(
-      'setRetrainingPolicy',
-      'SetRetrainingPolicyInput',
-      { modelId, datasetName: 'cars' },
-      '__typename',
-    );
+    await this.caller.ok(WorldSetRetrainingPolicyDocument, { input: { modelId, datasetName: 'cars' } });
   }
 
   async newAlias(modelId: string, modelVersionId: string): Promise<string> {
     const alias = `a-${randomUUID()}`;
-    await this.mutate('setModelAlias', 'SetModelAliasInput', { modelId, modelVersionId, alias }, '__typename');
+    await this.caller.ok(WorldSetModelAliasDocument, { input: { modelId, modelVersionId, alias } });
     return alias;
   }
 
@@ -354,21 +324,18 @@ export class World {
   async newVersionForReview(): Promise<string> {
     const modelId = await this.newModel();
     const input = { modelId, policy: { authorMayApprove: true } };
-    await this.mutate('setGatePolicy', 'SetGatePolicyInput', input, '__typename');
+    await this.caller.ok(WorldSetGatePolicyDocument, { input });
     return this.newVersion(modelId);
   }
 
   async tagModel(modelId: string): Promise<void> {
-    await this.mutate('setModelTags', 'SetModelTagsInput', { modelId, tags: [{ key: 't', value: 'v' }] }, '__typename');
+    await this.caller.ok(WorldSetModelTagsDocument, { input: { modelId, tags: [{ key: 't', value: 'v' }] } });
   }
 
   async tagVersion(modelVersionId: string): Promise<void> {
-    await this.mutate(
-      'setModelVersionTags',
-      'SetModelVersionTagsInput',
-      { modelVersionId, tags: [{ key: 't', value: 'v' }] },
-      '__typename',
-    );
+    await this.caller.ok(WorldSetModelVersionTagsDocument, {
+      input: { modelVersionId, tags: [{ key: 't', value: 'v' }] },
+    });
   }
 
   /** A version that was registered with files of another framework. */
@@ -386,41 +353,38 @@ export class World {
     const name = `m-${randomUUID()}`;
     await mlflow.post('registered-models/create', { name });
     await mlflow.post('model-versions/create', { name, source: `runs:/${runId}/model`, run_id: runId });
-    const { models } = await this.caller.ok<{ models: { nodes: { versions: { nodes: { id: string }[] } }[] } }>(
-      'query ($name: String!) { models(filter: { search: $name }) { nodes { versions(first: 1) { nodes { id } } } } }',
-      { name },
-    );
+    const { models } = await this.caller.ok(WorldFirstVersionDocument, { name });
     return models.nodes[0]!.versions.nodes[0]!.id;
   }
 
   async newComment(modelId: string): Promise<string> {
-    const { createModelComment } = await this.mutate<{ comment: { id: string } }>(
-      'createModelComment',
-      'CreateModelCommentInput',
-      { modelId, body: 'seen' },
-      'comment { id }',
-    );
-    return createModelComment!.comment.id;
+    const { createModelComment } = await this.caller.ok(WorldCreateModelCommentDocument, {
+      input: { modelId, body: 'seen' },
+    });
+    return createModelComment.comment.id;
   }
 
-  private mutate<T>(name: string, inputType: string, input: object, selection: string): Promise<Record<string, T>> {
-    return this.caller.ok(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, { input });
-  }
-
-  private async reach(field: string, id: string, wanted: string): Promise<void> {
+  private async reach(what: keyof typeof STATUS_OF, id: string, wanted: string): Promise<void> {
     const deadline = Date.now() + 60_000;
     for (;;) {
-      const answer = await this.caller.ok<Record<string, { status: string }>>(
-        `query ($id: ID!) { ${field}(id: $id) { status } }`,
-        { id },
-      );
-      const { status } = answer[field]!;
+      const status = await STATUS_OF[what](this.caller, id);
       if (status === wanted) return;
-      if (status === 'FAILED' || Date.now() > deadline) throw new Error(`The ${field} is ${status}, not ${wanted}.`);
+      if (status === 'FAILED' || Date.now() > deadline) throw new Error(`The ${what} is ${status}, not ${wanted}.`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 }
+
+/** How far a thing is that takes its time. */
+const STATUS_OF = {
+  job: async (caller: Caller, id: string) => (await caller.ok(WorldJobStatusDocument, { id })).job.status,
+  modelVersion: async (caller: Caller, id: string) =>
+    (await caller.ok(WorldModelVersionStatusDocument, { id })).modelVersion.status,
+  deployment: async (caller: Caller, id: string) =>
+    (await caller.ok(WorldDeploymentStatusDocument, { id })).deployment.status,
+  webhookDelivery: async (caller: Caller, id: string) =>
+    (await caller.ok(WorldWebhookDeliveryStatusDocument, { id })).webhookDelivery.status,
+};
 
 type Arguments = Record<string, unknown>;
 type ArgumentsOf = (things: Things, world: World) => Arguments | Promise<Arguments>;
@@ -567,9 +531,11 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   deleteExperimentTag: [
     async (_, world) => {
       const experimentId = await world.newExperiment();
-      await world.putAside('setExperimentTags', 'SetExperimentTagsInput', {
-        experimentId,
-        tags: [{ key: 't', value: 'v' }],
+      await world.caller.ok(WorldSetExperimentTagsDocument, {
+        input: {
+          experimentId,
+          tags: [{ key: 't', value: 'v' }],
+        },
       });
       return { input: { experimentId, key: 't' } };
     },
@@ -662,14 +628,14 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   restoreExperiment: [
     async (_, world) => {
       const id = await world.newExperiment();
-      await world.putAside('deleteExperiment', 'DeleteExperimentInput', { id });
+      await world.caller.ok(WorldDeleteExperimentDocument, { input: { id } });
       return { input: { id } };
     },
   ],
   restoreRun: [
     async (_, world) => {
       const runId = await world.newRun();
-      await world.putAside('deleteRun', 'DeleteRunInput', { runId });
+      await world.caller.ok(WorldDeleteRunDocument, { input: { runId } });
       return { input: { runId } };
     },
   ],
@@ -677,7 +643,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   resumeRun: [
     async (_, world) => {
       const runId = await world.newRun();
-      await world.putAside('finishRun', 'FinishRunInput', { runId, status: 'FINISHED' });
+      await world.caller.ok(WorldFinishRunDocument, { input: { runId, status: 'FINISHED' } });
       return { input: { runId } };
     },
   ],
