@@ -13,8 +13,8 @@ import {
   requiredDouble,
   requiredString,
 } from '../../src/protocols/mlflow/protobuf-json.js';
-import { ofRun } from '../../src/protocols/mlflow/tracking/runs.js';
-import { checkKey } from '../../src/protocols/mlflow/tracking/checks.js';
+import { ofRun } from '../../src/protocols/mlflow/experiments/runs.js';
+import { checkKey } from '../../src/protocols/mlflow/experiments/checks.js';
 
 const storable = fc.string({ unit: 'grapheme' }).filter((text) => text.isWellFormed() && !text.includes('\0'));
 const refused = (work: () => unknown) =>

@@ -4,7 +4,7 @@ import { JobSubject } from '../../db/entities/jobs/job-subject.entity.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { defineModule } from '../../define-module.js';
 import { dispatcher } from '../../jobs/worker.js';
-import { completeJobOperation } from '../../protocols/rest/complete-job.js';
+import { completeJobOperation } from '../../protocols/rest/jobs/complete-job.js';
 import { JobResolver } from '../../resolvers/jobs/job.resolver.js';
 import { JOBS_LINEAGE, JobService, OutsideCompletion, createJobLoaders, retentionOfSteps } from './index.js';
 

@@ -2,7 +2,7 @@ import { LoggedModelMetric } from '../../db/entities/logged-models/logged-model-
 import { LoggedModel } from '../../db/entities/logged-models/logged-model.entity.js';
 import { RunModel } from '../../db/entities/logged-models/run-model.entity.js';
 import { defineModule } from '../../define-module.js';
-import { loggedModelEndpoints } from '../../protocols/mlflow/tracking/logged-models.js';
+import { loggedModelEndpoints } from '../../protocols/mlflow/logged-models/logged-models.js';
 import {
   LoggedModelMetricResolver,
   LoggedModelResolver,

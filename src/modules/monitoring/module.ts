@@ -3,7 +3,7 @@ import { MonitoringWindow } from '../../db/entities/monitoring/monitoring-window
 import { GroundTruth } from '../../db/entities/monitoring/ground-truth.entity.js';
 import { RetrainingPolicy } from '../../db/entities/monitoring/retraining-policy.entity.js';
 import { defineModule } from '../../define-module.js';
-import { groundTruthOperation, readPredictionOperation } from '../../protocols/rest/ground-truth.js';
+import { groundTruthOperation, readPredictionOperation } from '../../protocols/rest/monitoring/ground-truth.js';
 import { GroundTruthResolver } from '../../resolvers/monitoring/ground-truth.resolver.js';
 import { MonitoringResolver } from '../../resolvers/monitoring/monitoring.resolver.js';
 import { ModelRetrainingResolver, RetrainingResolver } from '../../resolvers/monitoring/retraining.resolver.js';

@@ -6,7 +6,7 @@ import { PredictionLog } from '../../db/entities/serving/prediction-log.entity.j
 import { defineModule } from '../../define-module.js';
 import { batchInferenceJob } from '../../jobs/serving/batch-inference.job.js';
 import { batchInferenceOutcome } from '../../resolvers/serving/batch-inference-outcome.js';
-import { predictOperation } from '../../protocols/rest/predict.js';
+import { predictOperation } from '../../protocols/rest/serving/predict.js';
 import { BatchInferenceResolver } from '../../resolvers/serving/batch-inference.resolver.js';
 import { DeploymentResolver } from '../../resolvers/serving/deployment.resolver.js';
 import { EndpointResolver } from '../../resolvers/serving/endpoint.resolver.js';

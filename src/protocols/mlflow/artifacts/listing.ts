@@ -6,7 +6,7 @@ import { MlflowError } from '../errors.js';
 import { loggedModelIdOf, runIdOf } from '../ids.js';
 import { missing, optionalString, requiredString } from '../protobuf-json.js';
 import { queryOf } from '../query.js';
-import { ofRun, runOf } from '../tracking/runs.js';
+import { ofRun, runOf } from '../experiments/runs.js';
 import { rootOf, safePath } from './place.js';
 import { download } from './proxy.js';
 import { toFileInfos } from './views.js';

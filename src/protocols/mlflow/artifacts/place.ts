@@ -12,8 +12,8 @@ import {
   toExperimentId,
   toModelId,
 } from '../ids.js';
-import { findExperiment } from '../tracking/lookup.js';
-import { artifactUri } from '../tracking/views.js';
+import { findExperiment } from '../experiments/lookup.js';
+import { artifactUri } from '../experiments/views.js';
 
 /** Checks a path below an artifact root; '' is the root itself. */
 export function safePath(text: string): string {

@@ -3,7 +3,7 @@ import type { ModelVersion } from '../../../db/entities/registry/model-version.e
 import type { Session } from '../../../db/database.js';
 import { aliasesOf, findModelByName, findVersionByNumber, newestOfStages } from '../../../modules/registry/index.js';
 import { doesNotExist, invalidParameter, whenTaken } from '../errors.js';
-import { checkAsPath, uncutTag } from '../tracking/checks.js';
+import { checkAsPath, uncutTag } from '../experiments/checks.js';
 import { toModelVersion, toRegisteredModel } from './views.js';
 
 const MAX_TAG_VALUE_LENGTH = 100_000;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
 import { type OrderKey, Role } from '../../../modules/core/index.js';
 import { namesOf, searchVersions } from '../../../modules/registry/index.js';
-import { artifactUri } from '../tracking/views.js';
+import { artifactUri } from '../experiments/views.js';
 import { download } from '../artifacts/proxy.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { ErrorCode } from '../../../errors.js';

@@ -3,7 +3,7 @@ import type { ModelVersion } from '../../../db/entities/registry/model-version.e
 import type { Stage, ListedVersion, NumberedAlias } from '../../../modules/registry/index.js';
 import { toHexId } from '../../../modules/core/index.js';
 import { invalidParameter } from '../errors.js';
-import { toEntries } from '../tracking/views.js';
+import { toEntries } from '../experiments/views.js';
 
 /** MLflow's names of the stages. */
 const STAGES: Record<Stage, string> = {

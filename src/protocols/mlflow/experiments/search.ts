@@ -10,7 +10,7 @@ import { toExperimentId } from '../ids.js';
 import { fromExperimentIds } from './lookup.js';
 import { checkMaxResults, offsetInSearch, offsetOf, pageOf } from '../pages.js';
 import { integer, repeated, string } from '../protobuf-json.js';
-import { showLoggedModels } from './logged-models.js';
+import { showLoggedModels } from '../logged-models/logged-models.js';
 import { toExperiment } from './views.js';
 
 const MAX_RESULTS = 50_000;

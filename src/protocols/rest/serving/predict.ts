@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { Role } from '../../modules/core/index.js';
+import { Role } from '../../../modules/core/index.js';
 import {
   type RowPrediction,
   ROWS_PER_REQUEST,
   type Prediction,
   jsonElements,
   predictedRows,
-} from '../../modules/serving/index.js';
-import { DATATYPES } from '../../modules/model-contract/index.js';
-import { operation } from './operation.js';
+} from '../../../modules/serving/index.js';
+import { DATATYPES } from '../../../modules/model-contract/index.js';
+import { operation } from '../operation.js';
 
 /** The names of the Open Inference Protocol. */
 const tensor = <Element extends z.ZodType>(data: Element) =>

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { badInput } from '../../errors.js';
-import { operation } from './operation.js';
+import { badInput } from '../../../errors.js';
+import { operation } from '../operation.js';
 
 const MAX_MESSAGE_CHARACTERS = 2_000;
 

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { Role } from '../../modules/core/index.js';
-import { ErrorCode } from '../../errors.js';
-import { TRUTHS_PER_CALL } from '../../modules/monitoring/index.js';
-import { loggedAnswersOf } from '../../modules/serving/index.js';
-import { inWordsOfBody, operation } from './operation.js';
+import { Role } from '../../../modules/core/index.js';
+import { ErrorCode } from '../../../errors.js';
+import { TRUTHS_PER_CALL } from '../../../modules/monitoring/index.js';
+import { loggedAnswersOf } from '../../../modules/serving/index.js';
+import { inWordsOfBody, operation } from '../operation.js';
 
 const groundTruthBody = z
   .strictObject({

@@ -18,8 +18,8 @@ import {
   toModelId,
 } from '../ids.js';
 import { boolean, keyValue, repeated, requiredString, string } from '../protobuf-json.js';
-import { findActiveExperiment } from './lookup.js';
-import { artifactUri, toEntries, toMetricValue } from './views.js';
+import { findActiveExperiment } from '../experiments/lookup.js';
+import { artifactUri, toEntries, toMetricValue } from '../experiments/views.js';
 
 const BAD_CHARACTERS = ['/', ':', '.', '%', '"', "'"];
 const STATUSES = ['PENDING', 'READY', 'FAILED'] as const;

@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import type { Webhook } from '../../db/entities/platform/webhook.entity.js';
-import type { WebhookDelivery } from '../../db/entities/platform/webhook-delivery.entity.js';
-import { UUID, Role } from '../../modules/core/index.js';
+import type { Webhook } from '../../../db/entities/platform/webhook.entity.js';
+import type { WebhookDelivery } from '../../../db/entities/platform/webhook-delivery.entity.js';
+import { UUID, Role } from '../../../modules/core/index.js';
 import { MLFLOW_WEBHOOK_EVENTS, type MlflowWebhookEvent } from './webhook-format.js';
-import { ErrorCode } from '../../errors.js';
-import { jsonEndpoint, type Call, type Endpoint } from './endpoint.js';
-import { doesNotExist, instead, invalidParameter, MlflowError, whenAbsent } from './errors.js';
-import { checkMaxResults } from './pages.js';
-import { integer, optionalString, repeated, requiredString, string } from './protobuf-json.js';
+import { ErrorCode } from '../../../errors.js';
+import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
+import { doesNotExist, instead, invalidParameter, MlflowError, whenAbsent } from '../errors.js';
+import { checkMaxResults } from '../pages.js';
+import { integer, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
 
 const DEFAULT_PAGE = 100;
 const LARGEST_PAGE = 500;

@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import type { z } from 'zod';
-import { AppError, ErrorCode } from '../../errors.js';
-import { toHexId } from '../../modules/core/index.js';
-import type { ClaimedDelivery, WebhookFormat } from '../../modules/platform/index.js';
-import { REGISTRY_EVENTS } from '../../modules/registry/index.js';
+import { AppError, ErrorCode } from '../../../errors.js';
+import { toHexId } from '../../../modules/core/index.js';
+import type { ClaimedDelivery, WebhookFormat } from '../../../modules/platform/index.js';
+import { REGISTRY_EVENTS } from '../../../modules/registry/index.js';
 
 const { MODEL_CREATED, MODEL_REGISTERED, MODEL_TAG_CHANGED, MODEL_ALIAS_CHANGED } = REGISTRY_EVENTS;
 
