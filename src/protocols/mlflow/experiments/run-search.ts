@@ -13,7 +13,7 @@ const MAX_RESULTS = 50_000;
 const DEFAULT_RESULTS = 1_000;
 /** The details of so many runs are read at once. */
 const RUNS_AT_ONCE = 1_000;
-/** A page ends early when its rows have this part of what an answer may have: clients ask for the next one by its token. */
+/** A page ends early when its rows have this part of what an answer may have; clients follow its token. */
 const FULL_SHARE = 0.25;
 
 /** MLflow's own order: runs that are equal in all keys are ordered newest first, and then by id. */
