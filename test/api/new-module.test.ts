@@ -90,6 +90,25 @@ it('the module of CONTRIBUTING.md needs one line in the list of modules and its 
       ],
     },
   });
+  const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
+    'mutation ($id: ID!) { createRun(input: { experimentId: $id }) { run { id } } }',
+    { id },
+  );
+  const runId = createRun.run.id;
+  const CREATE_ON_RUN =
+    'mutation ($id: ID!, $runId: ID!) { createNote(input: { experimentId: $id, runId: $runId, body: "Fine." }) ' +
+    '{ note { id } } }';
+  const { createNote } = await tess.ok<{ createNote: { note: { id: string } } }>(CREATE_ON_RUN, { id, runId });
+  expect(
+    await tess.ok('query ($id: ID!) { lineage(input: { id: $id, type: RUN }) { edges { from to kind } } }', {
+      id: runId,
+    }),
+  ).toEqual({
+    lineage: { edges: [{ from: `RUN:${runId}`, to: `NOTE:${createNote.note.id}`, kind: 'NOTED_ON' }] },
+  });
+  expect(await tess.ok('{ events(filter: { types: [NOTE_WRITTEN] }) { totalCount nodes { subjectId } } }')).toEqual({
+    events: { totalCount: 3, nodes: [{ subjectId: id }, { subjectId: id }, { subjectId: id }] },
+  });
   expect(await tess.fails(CREATE, { id, body: ' ' })).toMatchObject({
     extensions: { code: 'BAD_USER_INPUT', field: 'input.body' },
   });

@@ -1,7 +1,7 @@
 import { Note } from '../../db/entities/notes/note.entity.js';
 import { defineModule } from '../../define-module.js';
 import { ExperimentNotesResolver, NoteResolver } from '../../resolvers/notes/note.resolver.js';
-import { NoteService, createNoteLoaders } from './index.js';
+import { NOTE_EVENTS, NOTES_LINEAGE, NoteService, createNoteLoaders } from './index.js';
 
 interface NoteServices {
   notes: NoteService;
@@ -18,8 +18,12 @@ declare module '../../loaders.js' {
 
 export default defineModule({
   name: 'notes',
+  events: NOTE_EVENTS,
+  lineage: NOTES_LINEAGE,
   entities: [Note],
-  createServices: ({ services }): NoteServices => ({ notes: new NoteService(services.experiments) }),
+  createServices: ({ live, services }): NoteServices => ({
+    notes: new NoteService(live, services.experiments, services.runs),
+  }),
   createLoaders: createNoteLoaders,
   resolvers: [NoteResolver, ExperimentNotesResolver],
 });

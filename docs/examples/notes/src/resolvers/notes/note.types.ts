@@ -23,6 +23,9 @@ export class CreateNoteInput {
   @Field(() => ID, { description: 'The experiment that it is about. NOT_FOUND when there is none.' })
   experimentId!: string;
 
+  @Field(() => ID, { nullable: true, description: 'The run that it is about. NOT_FOUND when there is none.' })
+  runId?: string | null;
+
   @Range(NOTE_BODY)
   @Field(() => String, { description: 'Plain text.' })
   body!: string;

@@ -12,6 +12,8 @@ export const Note = defineEntity({
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     experimentId: p.uuid(),
+    /** The run that it is about; null for a note on the whole experiment. */
+    runId: p.uuid().nullable(),
     body: p.text(),
     createdBy: p.text(),
   },
