@@ -64,7 +64,7 @@ function fitNumber(column: Column, train: Int32Array, field: string): ScaledColu
   return { kind: 'COLUMN', column: column.name, precision, fill, mean: rounded(mean), inverseStd: rounded(inverseStd) };
 }
 
-function precisionOf(values: Float64Array, train: Int32Array): ScaledColumn['precision'] {
+export function precisionOf(values: Float64Array, train: Int32Array): ScaledColumn['precision'] {
   // A value that single precision cannot hold would be refused later, in the holdout.
   if (values.some((value) => Number.isFinite(value) && !Number.isFinite(Math.fround(value)))) return 'FP64';
   let largest = 0;
@@ -137,4 +137,16 @@ function fitTime(
   // When all timestamps are the same, no part varies; but the presence of one still says something when others are
   // missing.
   return numbers.length + slots.length > 0 ? { numbers, slots } : { numbers, slots: ['HOUR'] };
+}
+
+/** The parts of a timestamp column that can help, as single numbers. Errors: as for fitEncoding. */
+export function timePartsOf(
+  column: Column,
+  train: Int32Array,
+  isForLater: boolean,
+  field: string,
+): (TimeNumber['kind'] | CyclePart)[] {
+  const { numbers, slots } = fitTime(column, train, isForLater, field);
+  const parts = numbers.map((number) => (number.kind === 'CYCLE' ? number.part : (number as TimeNumber).kind));
+  return [...new Set([...parts, ...slots])];
 }

@@ -16,11 +16,11 @@ import type { TrainingRows } from './rows.js';
  * more probable class is predicted.
  */
 export function thresholdOf(
-  { decisionThreshold }: TrainingConfig,
+  decisionThreshold: NonNullable<TrainingConfig['decisionThreshold']>,
   { truth }: LabelledRows,
   predictions: Predictions,
 ): number | undefined {
-  if (!decisionThreshold || truth.kind !== 'CLASSES' || predictions.kind !== 'CLASSES') return undefined;
+  if (truth.kind !== 'CLASSES' || predictions.kind !== 'CLASSES') return undefined;
   const second = predictions.probabilities.filter((_, i) => i % 2 === 1);
   return chooseThreshold(decisionThreshold, second, (row) => truth.labels[row] === 1);
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { TrainingConfig } from '../modules/algorithms/index.js';
+import type { InputColumn } from '../modules/model-contract/index.js';
 import type { TrainingState } from './checkpoint.js';
 import type { EncodedRows } from './encoding.js';
+import type { ExportedModel } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
 
@@ -29,7 +31,7 @@ export interface TrainingProblem {
   classWeights?: Float64Array;
 }
 
-/** Runs one epoch at a time, from one state to the next; `state.vectors.weights` is the model. */
+/** Runs one epoch at a time, from one state to the next. */
 export interface Learner {
   /** A lower maximum of epochs than that of the configuration. */
   maxEpochs?: number;
@@ -37,23 +39,59 @@ export interface Learner {
   converges: boolean;
   initialState(): TrainingState;
   /**
-   * Runs one epoch and updates the state, including its weights. `report` gets the finished fraction of the epoch every
+   * Runs one epoch and updates the state, including the model. `report` gets the finished fraction of the epoch every
    * 100–250 ms.
    */
   runEpoch(state: TrainingState, report: (share: number) => void): Promise<Record<string, number>>;
 }
 
-/** Identifies config and data, so that a checkpoint is not continued with others. */
-export function fingerprintOf({ config, shape, train, validation }: TrainingProblem): string {
-  const hash = createHash('sha256').update(JSON.stringify([config, shape]));
-  for (const { numeric, indicators, truth } of [train, validation]) {
-    hash.update(bytesOf(numeric)).update(bytesOf(indicators));
-    if (truth.kind === 'CLASSES') hash.update(bytesOf(truth.labels));
-    if (truth.kind === 'VALUE') hash.update(bytesOf(truth.values));
-  }
+/** The sizes of an encoded row and of a prediction. */
+export type PredictionShape = Pick<NetworkShape, 'numericWidth' | 'indicatorSlots' | 'indicatorCount' | 'outputs'>;
+
+/** A prepared training. Everything that depends on the algorithm is behind this interface. */
+export interface Fitting {
+  config: TrainingConfig;
+  shape: PredictionShape;
+  head: Head;
+  /** The weight of a row of each class; all 1 when absent. */
+  classWeights?: Float64Array;
+  learner: Learner;
+  /** Identifies the configuration and the data: a checkpoint continues only the training that it came from. */
+  fingerprint(): string;
+  trainCount: number;
+  /** Training rows whose metrics are computed in every epoch. */
+  trainSample: LabelledRows;
+  validation: LabelledRows;
+  /** Predicts those rows with the model of this state. */
+  predictShown(state: TrainingState): Promise<{ train: Predictions; validation: Predictions }>;
+  /** Gives the rows at these positions, with their truth. */
+  labelled(positions: Int32Array): LabelledRows;
+  /** Keeps the model of this epoch as the best one. */
+  keepBest(state: TrainingState): void;
+  /** Gives the best model, or the model of the last epoch if none was kept. */
+  modelOf(state: TrainingState): Trained;
+  close(): Promise<void>;
+}
+
+/** A finished model in the trainer's own form. */
+export interface Trained {
+  predict(positions: Int32Array): Promise<Predictions>;
+  /** `threshold`: of two classes, the probability from which the label is the second class. */
+  export(columns: ReadonlyMap<string, InputColumn>, threshold: number | undefined): ExportedModel;
+}
+
+/** Maximum number of training rows whose metrics are computed in every epoch. */
+export const TRAIN_SAMPLE_ROWS = 20_000;
+
+/** Computes `Fitting.fingerprint`. */
+export function fingerprintOf(parts: unknown, ...data: readonly ArrayBufferView[]): string {
+  const hash = createHash('sha256').update(JSON.stringify(parts));
+  for (const { buffer, byteOffset, byteLength } of data) hash.update(new Uint8Array(buffer, byteOffset, byteLength));
   return hash.digest('hex');
 }
 
-function bytesOf(values: Float32Array | Float64Array | Int32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+/** Gives the truth as an array, for the fingerprint. */
+export function truthValues({ truth }: LabelledRows): Int32Array | Float64Array {
+  if (truth.kind === 'NONE') return new Int32Array();
+  return truth.kind === 'CLASSES' ? truth.labels : truth.values;
 }

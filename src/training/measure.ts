@@ -10,7 +10,7 @@ import {
 import type { EncodedRows } from './encoding.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
-import type { LabelledRows, Predictions } from './learner.js';
+import type { LabelledRows, PredictionShape, Predictions } from './learner.js';
 
 /** Limit of the multiplications for a silhouette: every pair of rows times every encoded dimension. */
 const SILHOUETTE_WORK = 400_000_000;
@@ -38,7 +38,7 @@ export function meanLogLoss(input: ClassPredictions, classWeights?: Float64Array
  * nearest centroid. Undefined metrics are left out.
  */
 export function measure(
-  shape: NetworkShape,
+  shape: PredictionShape,
   head: Head,
   rows: LabelledRows,
   predictions: Predictions,

@@ -1,35 +1,45 @@
 import { isNetwork, type TrainingConfig } from '../modules/algorithms/index.js';
+import { sampleIndices } from '../modules/statistics/index.js';
 import { badInput } from '../errors.js';
 import { classWeightsOf } from './class-weights.js';
 import { encodeRows, type Encoding } from './encoding.js';
 import { fitEncoding, ROUNDING_SHARE } from './fit-encoding.js';
+import { gradientLearner } from './gradient-learner.js';
+import { exportGraph } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
-import type { LabelledRows, TrainingProblem } from './learner.js';
-import type { Target } from './port.js';
+import { kmeansLearner } from './kmeans-learner.js';
+import {
+  type Fitting,
+  fingerprintOf,
+  type LabelledRows,
+  type Learner,
+  TRAIN_SAMPLE_ROWS,
+  type Trained,
+  type TrainingProblem,
+  truthValues,
+} from './learner.js';
+import type { Target, TrainingHooks } from './port.js';
+import { Predictor } from './predictor.js';
 import type { TrainingRows } from './rows.js';
+import { solverLearner } from './solver-learner.js';
 
-/** A problem with its fitted encoding; `encode` encodes any rows. */
-export interface PreparedProblem {
-  problem: TrainingProblem;
-  encoding: Encoding;
-  encode(positions: Int32Array): LabelledRows;
-}
-
-/** Fits only on `train`. Errors: BAD_USER_INPUT, which names the field. */
-export function prepareProblem(
+/**
+ * Prepares linear models, networks and k-means, over encoded rows. Fits the encoding only on `train`. Errors:
+ * BAD_USER_INPUT, which names the field.
+ */
+export async function prepareProblem(
   config: TrainingConfig,
   rows: TrainingRows,
   train: Int32Array,
   validation: Int32Array,
-): PreparedProblem {
+  warn: TrainingHooks['onWarning'],
+): Promise<Fitting> {
   const { columns, target } = rows;
   const encoding = fitEncoding(config, columns, train);
-  const head = headOf(target, train);
-  if (config.decisionThreshold && head.kind === 'CLASSES' && head.classes.length !== 2)
-    throw badInput('config.decisionThreshold', 'a target of two classes', `${head.classes.length} classes`);
+  const head = headOf(config, target, train);
   const shape = shapeOf(config, encoding, head);
-  const encode = (positions: Int32Array): LabelledRows => ({
+  const labelled = (positions: Int32Array): LabelledRows => ({
     ...encodeRows(encoding, columns, positions),
     truth: truthOf(target, positions),
   });
@@ -37,18 +47,74 @@ export function prepareProblem(
     config,
     shape,
     head,
-    train: encode(train),
-    validation: encode(validation),
+    train: labelled(train),
+    validation: labelled(validation),
     unseenIndicators: [],
     classWeights: classWeightsOf(config, target, train),
   };
   problem.unseenIndicators = unseenIndicators(problem);
-  return { problem, encoding, encode };
+  const predictor = await Predictor.create(shape, head);
+  const trainSample = labelled(sampleOf(train, config.seed));
+  return {
+    config,
+    shape,
+    head,
+    classWeights: problem.classWeights,
+    learner: await learnerFor(problem, predictor, warn),
+    fingerprint: () =>
+      fingerprintOf(
+        [config, shape],
+        ...[problem.train, problem.validation].flatMap((one) => [one.numeric, one.indicators, truthValues(one)]),
+      ),
+    trainCount: train.length,
+    trainSample,
+    validation: problem.validation,
+    predictShown: async ({ vectors: { weights } }) => ({
+      train: await predictor.predict(weights!, trainSample),
+      validation: await predictor.predict(weights!, problem.validation),
+    }),
+    labelled,
+    keepBest(state) {
+      state.vectors.best = state.vectors.weights!;
+    },
+    modelOf({ vectors }): Trained {
+      const weights = vectors.best ?? vectors.weights!;
+      return {
+        predict: (positions) => predictor.predict(weights, labelled(positions)),
+        export: (inputs, threshold) =>
+          exportGraph({ config, columns: inputs, encoding, shape, head, weights, threshold }),
+      };
+    },
+    close: async () => undefined,
+  };
 }
 
-function headOf(target: Target | undefined, train: Int32Array): Head {
+async function learnerFor(
+  problem: TrainingProblem,
+  predictor: Predictor,
+  warn: TrainingHooks['onWarning'],
+): Promise<Learner> {
+  const { modelType, hyperparameters } = problem.config;
+  if (problem.head.kind === 'CLUSTERS') return kmeansLearner(problem, predictor);
+  return isNetwork(modelType) || hyperparameters.optimizer === 'ADAM'
+    ? gradientLearner(problem, warn)
+    : solverLearner(problem);
+}
+
+/** A seeded sample of the training rows, in their order. */
+export function sampleOf(train: Int32Array, seed: number): Int32Array {
+  if (train.length <= TRAIN_SAMPLE_ROWS) return train;
+  return Int32Array.from(sampleIndices(train.length, TRAIN_SAMPLE_ROWS, seed), (i) => train[i]!);
+}
+
+/** Errors: BAD_USER_INPUT for a decision threshold where there are not two classes. */
+export function headOf(config: TrainingConfig, target: Target | undefined, train: Int32Array): Head {
   if (!target) return { kind: 'CLUSTERS' };
-  if (target.kind === 'CLASSES') return { kind: 'CLASSES', classes: target.classes, datatype: target.datatype };
+  if (target.kind === 'CLASSES') {
+    if (config.decisionThreshold && target.classes.length !== 2)
+      throw badInput('config.decisionThreshold', 'a target of two classes', `${target.classes.length} classes`);
+    return { kind: 'CLASSES', classes: target.classes, datatype: target.datatype };
+  }
   const mean = train.reduce((sum, row) => sum + target.values[row]!, 0) / train.length;
   const squares = train.reduce((sum, row) => sum + (target.values[row]! - mean) ** 2, 0);
   const std = Math.sqrt(squares / train.length);
@@ -73,7 +139,7 @@ function shapeOf({ modelType, hyperparameters }: TrainingConfig, encoding: Encod
   };
 }
 
-function truthOf(target: Target | undefined, positions: Int32Array): LabelledRows['truth'] {
+export function truthOf(target: Target | undefined, positions: Int32Array): LabelledRows['truth'] {
   if (!target) return { kind: 'NONE' };
   if (target.kind === 'CLASSES') return { kind: 'CLASSES', labels: positions.map((row) => target.labels[row]!) };
   return { kind: 'VALUE', values: Float64Array.from(positions, (row) => target.values[row]!) };

@@ -1,19 +1,20 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { sampleIndices } from '../modules/statistics/index.js';
-import type { TrainingConfig } from '../modules/algorithms/index.js';
+import { isTrees, type TrainingConfig } from '../modules/algorithms/index.js';
 import { checkAgreement } from './agreement.js';
 import { fitAgain, fit, type Fitted } from './fit.js';
-import { type ExportedModel, exportGraph } from './graphs/export-graph.js';
+import type { ExportedModel } from './graphs/export-graph.js';
+import type { Head } from './graphs/heads.js';
 import { inputColumns } from './input-columns.js';
 import { holdoutWarnings, thresholdOf } from './judgement.js';
-import type { Predictions } from './learner.js';
+import type { Fitting, Predictions, Trained } from './learner.js';
 import { measure, prefixed } from './measure.js';
 import type { TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js';
-import { Predictor } from './predictor.js';
-import { prepareProblem, type PreparedProblem } from './problem.js';
+import { prepareProblem } from './problem.js';
 import { buildReference } from './reference.js';
 import { loadRows, type TrainingRows } from './rows.js';
+import { prepareTrees } from './trees/prepare.js';
 
 const AGREEMENT_ROWS = 4096;
 /** Fractions of the work at which the export begins, and at which the training is repeated on all rows. */
@@ -25,20 +26,17 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
   const { config, workDir } = request;
   hooks.onProgress(0, 'Reading the dataset');
   const rows = await loadRows(request.data, config);
-  const prepared = prepareProblem(config, rows, rows.split.train, rows.split.validation);
-  const { problem, encode } = prepared;
-  const { shape, head, classWeights } = problem;
-  const predictor = await Predictor.create(shape, head);
-  const fitted = await fit(request, hooks, problem, predictor, config.refit ? FITTED_SHARE_BEFORE_REFIT : FITTED_SHARE);
+  const fitting = await prepare(config, rows, rows.split.train, hooks);
+  const fitted = await fit(request, hooks, fitting, config.refit ? FITTED_SHARE_BEFORE_REFIT : FITTED_SHARE);
+  await fitting.close();
 
-  const threshold = thresholdOf(
-    config,
-    problem.validation,
-    await predictor.predict(fitted.weights, problem.validation),
-  );
-  const holdout = encode(rows.split.holdout);
-  const predictions = withThreshold(await predictor.predict(fitted.weights, holdout), threshold);
-  const judged: Exported = { learntFrom: rows.split.train, prepared, predictor, weights: fitted.weights, threshold };
+  const trained = fitting.modelOf(fitted.state);
+  const threshold = config.decisionThreshold
+    ? thresholdOf(config.decisionThreshold, fitting.validation, await trained.predict(rows.split.validation))
+    : undefined;
+  const holdout = fitting.labelled(rows.split.holdout);
+  const predictions = withThreshold(await trained.predict(rows.split.holdout), threshold);
+  const judged: Exported = { learntFrom: rows.split.train, head: fitting.head, trained, threshold };
   const result = config.refit ? await refitted(config, rows, hooks, fitted, threshold) : judged;
   hooks.onProgress(0.97, 'Exporting and checking the model');
   const { model, agreementMaxAbsDiff } = await exported(config, rows, result);
@@ -48,6 +46,7 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
   const judgedPath = path.join(workDir, 'judged.onnx');
   if (judgedModel) await writeSynced(judgedPath, judgedModel.bytes);
 
+  const { shape, head, classWeights } = fitting;
   const { epochsRun, bestEpoch, stoppedEarly, warnings } = fitted;
   hooks.onProgress(1, 'Trained');
   return {
@@ -68,19 +67,30 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
     bestEpoch,
     stoppedEarly,
     warnings: [...warnings, ...holdoutWarnings(rows, holdout, predictions, classWeights)],
-    rows: { train: problem.train.rows, validation: problem.validation.rows, holdout: holdout.rows },
+    rows: { train: fitting.trainCount, validation: fitting.validation.rows, holdout: holdout.rows },
     agreementMaxAbsDiff,
     reference: buildReference(config, rows.columns, config.refit ? allRows(rows) : rows.split.train, predictions),
   };
+}
+
+function prepare(
+  config: TrainingConfig,
+  rows: TrainingRows,
+  learntFrom: Int32Array,
+  hooks: TrainingHooks,
+): Promise<Fitting> {
+  const { validation } = rows.split;
+  return isTrees(config.modelType)
+    ? prepareTrees(config, rows, learntFrom, validation)
+    : prepareProblem(config, rows, learntFrom, validation, hooks.onWarning);
 }
 
 /** The parts from which a model is exported. */
 interface Exported {
   /** Indexes of the training rows. */
   learntFrom: Int32Array;
-  prepared: PreparedProblem;
-  predictor: Predictor;
-  weights: Float32Array;
+  head: Head;
+  trained: Trained;
   threshold: number | undefined;
 }
 
@@ -93,14 +103,13 @@ async function refitted(
   threshold: number | undefined,
 ): Promise<Exported> {
   const learntFrom = allRows(rows);
-  const prepared = prepareProblem(config, rows, learntFrom, rows.split.validation);
-  const { problem } = prepared;
-  const predictor = await Predictor.create(problem.shape, problem.head);
+  const fitting = await prepare(config, rows, learntFrom, hooks);
   const left = FITTED_SHARE - FITTED_SHARE_BEFORE_REFIT;
-  const weights = await fitAgain(problem, predictor, hooks, bestEpoch, (share) =>
+  const state = await fitAgain(fitting, bestEpoch, (share) =>
     hooks.onProgress(FITTED_SHARE_BEFORE_REFIT + left * share, 'Training once more on all rows'),
   );
-  return { learntFrom, prepared, predictor, weights, threshold };
+  await fitting.close();
+  return { learntFrom, head: fitting.head, trained: fitting.modelOf(state), threshold };
 }
 
 function allRows({ split }: TrainingRows): Int32Array {
@@ -114,14 +123,12 @@ function allRows({ split }: TrainingRows): Int32Array {
 async function exported(
   config: TrainingConfig,
   rows: TrainingRows,
-  { learntFrom, prepared: { problem, encoding, encode }, predictor, weights, threshold }: Exported,
+  { learntFrom, head, trained, threshold }: Exported,
 ): Promise<{ model: ExportedModel; agreementMaxAbsDiff: number }> {
-  const { shape, head } = problem;
-  const columns = inputColumns(config, rows.readings, rows.columns, learntFrom);
-  const model = exportGraph({ config, columns, encoding, shape, head, weights, threshold });
+  const model = trained.export(inputColumns(config, rows.readings, rows.columns, learntFrom), threshold);
   const { holdout } = rows.split;
   const checked = sampleIndices(holdout.length, AGREEMENT_ROWS, config.seed).map((i) => holdout[i]!);
-  const own = withThreshold(await predictor.predict(weights, encode(checked)), threshold);
+  const own = withThreshold(await trained.predict(checked), threshold);
   return { model, agreementMaxAbsDiff: await checkAgreement(model, rows.columns, checked, own, head) };
 }
 

@@ -68,6 +68,15 @@ describe('a local training', () => {
   it.each<[string, Table, ConfigInput]>([
     ['network with early stopping', cars, { ...network, earlyStopping: { patience: 20 } }],
     [
+      'boosted trees on drawn rows',
+      cars,
+      {
+        ...network,
+        modelType: 'BOOSTED_TREES_REGRESSOR',
+        hyperparameters: { epochs: 40, rowShare: 0.7, featureShare: 0.6, minLeafRows: 5 },
+      },
+    ],
+    [
       'k-means',
       iris,
       {

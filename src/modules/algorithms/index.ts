@@ -30,6 +30,7 @@ export {
   USUAL_PARTS,
   hasLoss,
   isNetwork,
+  isTrees,
   type FEATURE_KINDS,
   type MODEL_TYPES,
   type Optimizer,

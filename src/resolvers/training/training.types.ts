@@ -13,6 +13,9 @@ export const ModelTypeEnum = describeEnum<(typeof MODEL_TYPES)[number]>('ModelTy
   LINEAR_REGRESSION: 'Regression by a linear function with an L2 penalty (ridge).',
   MLP_CLASSIFIER: 'Classification by a multilayer perceptron.',
   MLP_REGRESSOR: 'Regression by a multilayer perceptron.',
+  BOOSTED_TREES_CLASSIFIER:
+    'Classification by gradient-boosted decision trees. They use missing values and categories as they are, and need no scaling.',
+  BOOSTED_TREES_REGRESSOR: 'Regression by gradient-boosted decision trees, of the mean or of a quantile.',
   KMEANS: 'Clustering by k-means.',
 });
 
@@ -21,6 +24,11 @@ export const OptimizerEnum = describeEnum<Optimizer>('Optimizer', 'Method that f
     'A closed form, or L-BFGS until it has converged; for linear and logistic regression, where ' +
     'it is the default.',
   ADAM: 'Adam over minibatches; the only one for perceptrons.',
+});
+
+export const MonotoneEnum = describeEnum('Monotone', 'Direction in which a prediction may change with a feature.', {
+  INCREASING: 'The prediction does not fall when the feature rises.',
+  DECREASING: 'The prediction does not rise when the feature rises.',
 });
 
 export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>(
@@ -64,6 +72,14 @@ export class FeatureInput {
 
   @Field(() => FeatureKindEnum, { description: 'Encoding of the column; it must fit the type of the column.' })
   kind!: keyof typeof FeatureKindEnum;
+
+  @Field(() => MonotoneEnum, {
+    nullable: true,
+    description:
+      'Constraint on the effect of a NUMERIC feature of boosted trees; none when absent. For two classes it is about ' +
+      'the probability of the second class.',
+  })
+  monotone?: keyof typeof MonotoneEnum | null;
 }
 
 export const ClassWeightsBy = describeEnum(
@@ -251,7 +267,7 @@ export class HyperparametersInput {
   batchSize?: number | null;
 
   @RangeOfModule(TRAINING_RANGES.learningRate)
-  @Field(() => Float, { nullable: true, description: 'Learning rate of ADAM; 0.001 when absent.' })
+  @Field(() => Float, { nullable: true, description: 'Learning rate: of ADAM 0.001 when absent, of boosted trees 0.1.' })
   learningRate?: number | null;
 
   @RangeOfModule(TRAINING_RANGES.l2)
@@ -278,10 +294,55 @@ export class HyperparametersInput {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Maximum number of categories per column, the most frequent first; 100 when absent. All other ' +
-      'categories form one category.',
+      'Maximum number of categories per column, the most frequent first; when absent 100, and 1,000 for boosted ' +
+      'trees. All other categories form one category.',
   })
   maxCategories?: number | null;
+
+  @RangeOfModule(TRAINING_RANGES.maxLeaves)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Boosted trees: maximum number of leaves of a tree; 31 when absent.',
+  })
+  maxLeaves?: number | null;
+
+  @RangeOfModule(TRAINING_RANGES.maxDepth)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Boosted trees: maximum depth of a tree; 0 or absent: no limit.',
+  })
+  maxDepth?: number | null;
+
+  @RangeOfModule(TRAINING_RANGES.minLeafRows)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Boosted trees: minimum number of training rows of a leaf; 20 when absent.',
+  })
+  minLeafRows?: number | null;
+
+  @RangeOfModule(TRAINING_RANGES.share)
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'Boosted trees: fraction of the training rows, drawn at random, that each tree uses; 1 when absent.',
+  })
+  rowShare?: number | null;
+
+  @RangeOfModule(TRAINING_RANGES.share)
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'Boosted trees: fraction of the features, drawn at random, that each tree uses; 1 when absent.',
+  })
+  featureShare?: number | null;
+
+  @RangeOfModule(TRAINING_RANGES.fraction)
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'BOOSTED_TREES_REGRESSOR: the quantile of the target that the model predicts; the mean when absent.',
+  })
+  quantile?: number | null;
 }
 
 @InputType({

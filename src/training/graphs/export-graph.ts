@@ -37,20 +37,16 @@ const FLOAT = 1;
 const INT64 = 7;
 
 /** Keeps the names of internal values different from column names. */
-const INTERNAL_PREFIX = 'matih/internal/';
+export const INTERNAL_PREFIX = 'matih/internal/';
 
 /** The finished model: it takes raw columns, and preprocessing and network are one graph. */
 export function exportGraph(input: ExportInput): ExportedModel {
-  const { config, columns, encoding, shape, head, threshold } = input;
+  const { config, columns, encoding, head, threshold } = input;
   const b = new GraphBuilder(INTERNAL_PREFIX);
   const wide = new Set(
     encoding.numeric.filter((part) => part.kind === 'COLUMN' && part.precision === 'FP64').map(({ column }) => column),
   );
-  const inputs = config.features.map(({ column, kind }): TensorSpec => {
-    const { datatype, semantic, element } = wide.has(column) ? WIDE_NUMBER : INPUT_SPEC[kind];
-    b.input(column, element, ['rows', 1]);
-    return { name: column, datatype, shape: [-1, 1], semantic, columns: [columns.get(column)!] };
-  });
+  const inputs = declareInputs(b, config, columns, wide);
   const times = new TimeGraph(b);
   const batch = {
     numeric: encoding.numeric.length > 0 ? concatenate(b, numbers(b, encoding, times)) : undefined,
@@ -63,6 +59,32 @@ export function exportGraph(input: ExportInput): ExportedModel {
         : undefined,
   };
   const outputs = writeOutputs(b, input, batch, weightConstants(b, input));
+  return finished(b, config, head, inputs, outputs, threshold);
+}
+
+/** Declares one input per feature. `wide`: columns in double precision. */
+export function declareInputs(
+  b: GraphBuilder,
+  { features }: TrainingConfig,
+  columns: ReadonlyMap<string, InputColumn>,
+  wide: ReadonlySet<string>,
+): TensorSpec[] {
+  return features.map(({ column, kind }): TensorSpec => {
+    const { datatype, semantic, element } = wide.has(column) ? WIDE_NUMBER : INPUT_SPEC[kind];
+    b.input(column, element, ['rows', 1]);
+    return { name: column, datatype, shape: [-1, 1], semantic, columns: [columns.get(column)!] };
+  });
+}
+
+/** Writes the file, with the signature in its metadata. */
+export function finished(
+  b: GraphBuilder,
+  config: TrainingConfig,
+  head: Head,
+  inputs: TensorSpec[],
+  outputs: TensorSpec[],
+  threshold: number | undefined,
+): ExportedModel {
   const signature: Signature = {
     inputs,
     outputs,
@@ -74,12 +96,12 @@ export function exportGraph(input: ExportInput): ExportedModel {
     signature: JSON.stringify(signature),
   };
   if (head.kind === 'CLASSES') metadata.classes = JSON.stringify(head.classes);
-  if (head.kind === 'CLUSTERS') metadata.clusters = String(shape.outputs);
+  if (head.kind === 'CLUSTERS') metadata.clusters = String(config.hyperparameters.clusters);
   const bytes = b.model('model', metadata);
   return { bytes, signature: { ...signature, rowIndependence: proveRowIndependence(readGraph(bytes), inputs) } };
 }
 
-function concatenate(b: GraphBuilder, columns: string[]): string {
+export function concatenate(b: GraphBuilder, columns: string[]): string {
   return columns.length === 1 ? columns[0]! : b.node('Concat', columns, { axis: { int: 1 } });
 }
 
@@ -162,18 +184,26 @@ function writeOutputs(
     b.output('prediction', targetValue(b, logits, head), head.precision === 'FP64' ? 'double' : 'float', ['rows']);
     return [{ name: 'prediction', datatype: head.precision, shape: [-1] }];
   }
-  const { classes, datatype } = head;
-  const shares = probabilities(b, logits);
+  return classOutputs(b, head, probabilities(b, logits), threshold);
+}
+
+/** Writes the label, and the probabilities, `shares`, as the outputs. */
+export function classOutputs(
+  b: GraphBuilder,
+  { classes, datatype }: Head & { kind: 'CLASSES' },
+  shares: string,
+  threshold: number | undefined,
+): TensorSpec[] {
   const best =
     threshold === undefined
       ? b.node('ArgMax', [shares], { axis: { int: -1 }, keepdims: { int: 0 } })
       : atLeast(b, shares, threshold);
   const names = datatype === 'INT64' ? b.constant(BigInt64Array.from(classes, BigInt)) : b.constant(classes);
   b.output('label', b.node('Gather', [names, best]), datatype === 'INT64' ? 'int64' : 'string', ['rows']);
-  b.output('probabilities', shares, 'float', ['rows', shape.outputs]);
+  b.output('probabilities', shares, 'float', ['rows', classes.length]);
   return [
     { name: 'label', datatype, shape: [-1] },
-    { name: 'probabilities', datatype: 'FP32', shape: [-1, shape.outputs] },
+    { name: 'probabilities', datatype: 'FP32', shape: [-1, classes.length] },
   ];
 }
 

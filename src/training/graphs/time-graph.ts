@@ -56,6 +56,16 @@ export class TimeGraph {
     });
   }
 
+  /** rows × 1, double: the year, the days since 1970, or a part of a cycle; NaN for a missing timestamp. */
+  number(column: string, kind: TimeNumber['kind'] | CyclePart): string {
+    const { b } = this;
+    const double = (value: number): string => b.constant(Float64Array.of(value), []);
+    const whole = kind === 'AGE' ? column : kind === 'YEAR' ? this.civil(column).year : this.part(column, kind);
+    const raw = b.node('Cast', [whole], { to: { int: DOUBLE } });
+    const value = kind === 'AGE' ? b.node('Div', [raw, double(DAY_MS)]) : raw;
+    return b.node('Where', [this.absent(column), double(Number.NaN), value]);
+  }
+
   /** rows × 1, float. */
   scaled({ kind, column, mean, inverseStd }: TimeNumber): string {
     const { b } = this;

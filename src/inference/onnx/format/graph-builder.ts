@@ -11,6 +11,8 @@ import {
 /** The operator set version of every graph that is built here; ONNX Runtime 1.30 runs it natively. */
 const DEFAULT_OPSET = 18;
 const ML_OPSET = 3;
+/** The first version with the operator TreeEnsemble. */
+const TREES_ML_OPSET = 5;
 const IR_VERSION = 8;
 const ML_DOMAIN = 'ai.onnx.ml';
 
@@ -25,12 +27,22 @@ export type Attribute =
   | { float: number }
   | { text: string }
   | { texts: readonly string[] }
+  | { tensor: ConstantData | Uint8Array }
   | { graph: GraphProto };
 
-const ELEMENT_TYPES: Record<ElementType, number> = { float: 1, double: 11, int32: 6, int64: 7, bool: 9, string: 8 };
+const ELEMENT_TYPES: Record<ElementType | 'uint8', number> = {
+  float: 1,
+  double: 11,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  string: 8,
+  uint8: 2,
+};
 const utf8 = new TextEncoder();
 
-function elementTypeOf(data: ConstantData): ElementType {
+function elementTypeOf(data: ConstantData | Uint8Array): keyof typeof ELEMENT_TYPES {
+  if (data instanceof Uint8Array) return 'uint8';
   if (data instanceof Float32Array) return 'float';
   if (data instanceof Float64Array) return 'double';
   if (data instanceof Int32Array) return 'int32';
@@ -38,7 +50,7 @@ function elementTypeOf(data: ConstantData): ElementType {
   return 'string';
 }
 
-function tensorProto(name: string, data: ConstantData, dims: readonly number[]): TensorProto {
+function tensorProto(name: string, data: ConstantData | Uint8Array, dims: readonly number[]): TensorProto {
   const type = elementTypeOf(data);
   const proto: TensorProto = { name, dims: [...dims], dataType: ELEMENT_TYPES[type] };
   if (ArrayBuffer.isView(data)) proto.rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -53,6 +65,7 @@ function attributeProto(name: string, value: Attribute): AttributeProto {
   if ('float' in value) return { name, type: kinds.FLOAT, f: value.float };
   if ('text' in value) return { name, type: kinds.STRING, s: utf8.encode(value.text) };
   if ('texts' in value) return { name, type: kinds.STRINGS, strings: value.texts.map((text) => utf8.encode(text)) };
+  if ('tensor' in value) return { name, type: kinds.TENSOR, t: tensorProto(name, value.tensor, [value.tensor.length]) };
   return { name, type: kinds.GRAPH, g: value.graph };
 }
 
@@ -150,12 +163,13 @@ export class GraphBuilder {
 
   /** The finished file. `metadata` becomes its `metadata_props`. */
   model(name: string, metadata: Record<string, string> = {}): Uint8Array {
+    const hasTrees = this.nodes.some(({ opType }) => opType === 'TreeEnsemble');
     return encodeModel({
       irVersion: IR_VERSION,
       producerName: 'matih-ml-service',
       opsetImport: [
         { domain: '', version: DEFAULT_OPSET },
-        { domain: ML_DOMAIN, version: ML_OPSET },
+        { domain: ML_DOMAIN, version: hasTrees ? TREES_ML_OPSET : ML_OPSET },
       ],
       graph: this.graph(name),
       metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),

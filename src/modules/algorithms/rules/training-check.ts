@@ -3,6 +3,8 @@ import type { ColumnSchema, ColumnType, DatasetProfile } from '../../model-contr
 import {
   type FeatureKind,
   isNetwork,
+  isTrees,
+  OPTIMIZER_OF,
   type ModelType,
   type SplitConfig,
   TASK_OF,
@@ -103,18 +105,30 @@ function checkPartColumn(
 
 /** Hyperparameters that were given but that this training does not use. */
 export function unusedHyperparameters({ modelType, hyperparameters }: TrainingConfig): TrainingWarning[] {
-  if (hyperparameters.optimizer === 'ADAM') return [];
-  const asked = (['learningRate', 'batchSize'] as const).filter((name) => hyperparameters[name] !== undefined);
-  const remedy = modelType === 'KMEANS' ? '' : ', or set optimizer to ADAM';
-  return asked.map((name) => {
-    const message = `hyperparameters.${name} has no meaning for ${modelType}, which converges by itself: leave it out${remedy}.`;
-    return trainingWarning('HYPERPARAMETER_UNUSED', message, { [name]: hyperparameters[name]! });
-  });
+  const isAdam = hyperparameters.optimizer === 'ADAM';
+  const unused = [
+    ...(isAdam || isTrees(modelType) ? [] : (['learningRate'] as const)),
+    ...(isAdam ? [] : (['batchSize'] as const)),
+    ...(isTrees(modelType) ? [] : TREE_HYPERPARAMETERS),
+    ...(modelType === 'BOOSTED_TREES_REGRESSOR' ? [] : (['quantile'] as const)),
+  ];
+  return unused
+    .filter((name) => hyperparameters[name] !== undefined)
+    .map((name) => {
+      const isAdams = name === 'learningRate' || name === 'batchSize';
+      const reason = isAdams && !isTrees(modelType) ? ', which converges by itself' : '';
+      const remedy = isAdams && OPTIMIZER_OF[modelType] === 'SOLVER' ? ', or set optimizer to ADAM' : '';
+      const message = `hyperparameters.${name} has no meaning for ${modelType}${reason}: leave it out${remedy}.`;
+      return trainingWarning('HYPERPARAMETER_UNUSED', message, { [name]: hyperparameters[name]! });
+    });
 }
+
+const TREE_HYPERPARAMETERS = ['maxLeaves', 'maxDepth', 'minLeafRows', 'rowShare', 'featureShare'] as const;
 
 function checkOptimizer({ modelType, hyperparameters: { optimizer } }: TrainingConfig): void {
   if (optimizer === undefined) return;
-  if (modelType === 'KMEANS') throw badInput('config.hyperparameters.optimizer', 'nothing for KMEANS', optimizer);
+  if (modelType === 'KMEANS' || isTrees(modelType))
+    throw badInput('config.hyperparameters.optimizer', `nothing for ${modelType}`, optimizer);
   if (isNetwork(modelType) && optimizer !== 'ADAM')
     throw badInput('config.hyperparameters.optimizer', `ADAM for ${modelType}`, optimizer);
 }
@@ -125,7 +139,13 @@ function checkFeatures(
   columnAt: (field: string, name: string) => ColumnSchema,
 ): void {
   const seen = new Set<string>();
-  config.features.forEach(({ column: name, kind }, i) => {
+  config.features.forEach(({ column: name, kind, monotone }, i) => {
+    if (monotone !== undefined && (kind !== 'NUMERIC' || !isTrees(config.modelType)))
+      throw badInput(
+        `config.features[${i}].monotone`,
+        'nothing, except for a NUMERIC feature of boosted trees',
+        monotone,
+      );
     const field = `config.features[${i}].column`;
     const column = columnAt(field, name);
     if (seen.has(name)) throw badInput(field, 'each column once', name);

@@ -6,6 +6,8 @@ export const MODEL_TYPES = [
   'LINEAR_REGRESSION',
   'MLP_CLASSIFIER',
   'MLP_REGRESSOR',
+  'BOOSTED_TREES_CLASSIFIER',
+  'BOOSTED_TREES_REGRESSOR',
   'KMEANS',
 ] as const;
 export type ModelType = (typeof MODEL_TYPES)[number];
@@ -18,6 +20,8 @@ export const TASK_OF: Record<ModelType, Task> = {
   MLP_CLASSIFIER: 'CLASSIFICATION',
   LINEAR_REGRESSION: 'REGRESSION',
   MLP_REGRESSOR: 'REGRESSION',
+  BOOSTED_TREES_CLASSIFIER: 'CLASSIFICATION',
+  BOOSTED_TREES_REGRESSOR: 'REGRESSION',
   KMEANS: 'CLUSTERING',
 };
 
@@ -43,6 +47,10 @@ export const TRAINING_RANGES = {
   hiddenLayers: { max: 8, unit: 'layers', each: { min: 1, max: 4_096, unit: 'units' } },
   clusters: { min: 2, max: 1_000, unit: 'clusters' },
   maxCategories: { min: 1, max: 2_000, unit: 'categories' },
+  maxLeaves: { min: 2, max: 4_096, unit: 'leaves' },
+  maxDepth: { min: 0, max: 64, unit: 'levels' },
+  minLeafRows: { min: 1, max: 1_000_000, unit: 'rows' },
+  share: { above: 0, max: 1 },
   features: { min: 1, max: 1_000, unit: 'columns' },
   sampleRows: { min: 0, max: 100_000_000, unit: 'rows' },
   patience: { min: 1, max: 1_000, unit: 'epochs' },
@@ -139,12 +147,37 @@ export const hyperparametersSchema = z.strictObject({
   /** Number of clusters of k-means. */
   clusters: count(TRAINING_RANGES.clusters).default(8),
   /** The number of categories per column: the most frequent ones are kept, all others become one "other". */
-  maxCategories: count(TRAINING_RANGES.maxCategories).default(100),
+  maxCategories: count(TRAINING_RANGES.maxCategories).optional(),
+  /** Boosted trees: the maximum number of leaves of a tree. */
+  maxLeaves: count(TRAINING_RANGES.maxLeaves).optional(),
+  /** Boosted trees: the maximum depth of a tree; 0 means no limit. */
+  maxDepth: count(TRAINING_RANGES.maxDepth).optional(),
+  /** Boosted trees: the minimum number of training rows of a leaf. */
+  minLeafRows: count(TRAINING_RANGES.minLeafRows).optional(),
+  /** Boosted trees: the fraction of the rows, and of the features, that each tree uses. */
+  rowShare: amount(TRAINING_RANGES.share).optional(),
+  featureShare: amount(TRAINING_RANGES.share).optional(),
+  /** BOOSTED_TREES_REGRESSOR: the quantile that is predicted; the mean when absent. */
+  quantile: fraction.optional(),
 });
 
 const SOLVER_ITERATIONS = 1000;
 const NETWORK_EPOCHS = 500;
-const NETWORK_PATIENCE = 20;
+/** Trees per output, at most. */
+const BOOSTED_TREES = 1000;
+const PATIENCE = 20;
+const CATEGORIES = 100;
+/** The defaults of scikit-learn's HistGradientBoosting, except for the categories, which have no such limit here. */
+const TREE_DEFAULTS = {
+  learningRate: 0.1,
+  l2: 0,
+  maxLeaves: 31,
+  maxDepth: 0,
+  minLeafRows: 20,
+  rowShare: 1,
+  featureShare: 1,
+  maxCategories: 1000,
+};
 /** Epochs between two checkpoints when the number of epochs was not set. */
 const CHECKPOINT_EPOCHS = 10;
 /** The default for Adam. */
@@ -153,7 +186,12 @@ const ADAM_EPOCHS = 20;
 
 const featuresSchema = listIn(
   TRAINING_RANGES.features,
-  z.strictObject({ column: z.string(), kind: z.enum(FEATURE_KINDS) }),
+  z.strictObject({
+    column: z.string(),
+    kind: z.enum(FEATURE_KINDS),
+    /** For NUMERIC features of boosted trees: the prediction may only rise, or only fall, with the feature. */
+    monotone: z.enum(['INCREASING', 'DECREASING']).optional(),
+  }),
 );
 
 const configShape = z.strictObject({
@@ -207,11 +245,14 @@ export const trainingRequestSchema = configShape
 function withDefaults<C extends Omit<Shape, 'features'>>(config: C) {
   const { modelType, hyperparameters, earlyStopping } = config;
   const optimizer = hyperparameters.optimizer ?? OPTIMIZER_OF[modelType];
-  const stopsByItself = isNetwork(modelType) && hyperparameters.epochs === undefined && earlyStopping === undefined;
+  const stopsByItself =
+    (isNetwork(modelType) || isTrees(modelType)) && hyperparameters.epochs === undefined && earlyStopping === undefined;
   const epochs = hyperparameters.epochs ?? mostEpochs(modelType, optimizer);
   return {
     ...config,
     hyperparameters: {
+      maxCategories: CATEGORIES,
+      ...(isTrees(modelType) && TREE_DEFAULTS),
       ...hyperparameters,
       epochs,
       ...(optimizer !== undefined && { optimizer }),
@@ -220,7 +261,7 @@ function withDefaults<C extends Omit<Shape, 'features'>>(config: C) {
         l2: hyperparameters.l2 ?? 0,
       }),
     },
-    ...(stopsByItself && { earlyStopping: { patience: NETWORK_PATIENCE, minDelta: 0 } }),
+    ...(stopsByItself && { earlyStopping: { patience: PATIENCE, minDelta: 0 } }),
     checkpointEveryEpochs:
       config.checkpointEveryEpochs ?? (hyperparameters.epochs === undefined ? CHECKPOINT_EPOCHS : 1),
   };
@@ -228,7 +269,12 @@ function withDefaults<C extends Omit<Shape, 'features'>>(config: C) {
 
 function mostEpochs(modelType: ModelType, optimizer: Optimizer | undefined): number {
   if (isNetwork(modelType)) return NETWORK_EPOCHS;
+  if (isTrees(modelType)) return BOOSTED_TREES;
   return optimizer === 'ADAM' ? ADAM_EPOCHS : SOLVER_ITERATIONS;
+}
+
+export function isTrees(modelType: ModelType): boolean {
+  return modelType === 'BOOSTED_TREES_CLASSIFIER' || modelType === 'BOOSTED_TREES_REGRESSOR';
 }
 
 export function isNetwork(modelType: ModelType): boolean {
@@ -236,11 +282,13 @@ export function isNetwork(modelType: ModelType): boolean {
 }
 
 /** Undefined for k-means, which has its own iteration. */
-const OPTIMIZER_OF: Record<ModelType, Optimizer | undefined> = {
+export const OPTIMIZER_OF: Record<ModelType, Optimizer | undefined> = {
   LOGISTIC_REGRESSION: 'SOLVER',
   LINEAR_REGRESSION: 'SOLVER',
   MLP_CLASSIFIER: 'ADAM',
   MLP_REGRESSOR: 'ADAM',
+  BOOSTED_TREES_CLASSIFIER: undefined,
+  BOOSTED_TREES_REGRESSOR: undefined,
   KMEANS: undefined,
 };
 

@@ -1,0 +1,237 @@
+import { availableParallelism } from 'node:os';
+import type { TrainingConfig } from '../../modules/algorithms/index.js';
+import { classWeightsOf } from '../class-weights.js';
+import type { Head } from '../graphs/heads.js';
+import {
+  type Fitting,
+  fingerprintOf,
+  type LabelledRows,
+  type Predictions,
+  type Trained,
+  truthValues,
+} from '../learner.js';
+import { headOf, sampleOf, truthOf } from '../problem.js';
+import type { TrainingRows } from '../rows.js';
+import { Booster, type BoosterOptions, layOut, type Layout, weightedQuantile } from './booster.js';
+import { exportTrees } from './export-trees.js';
+import { fitFeatures, type TreeFeature, writeBins } from './features.js';
+import { Forest } from './forest.js';
+import { addTree } from './kernel.js';
+import { Arena, type BinnedRows, type Loss, sharedDoubles, sharedWords } from './memory.js';
+
+/** Prepares gradient-boosted trees. Errors: BAD_USER_INPUT, which names the field. */
+export async function prepareTrees(
+  config: TrainingConfig,
+  rows: TrainingRows,
+  train: Int32Array,
+  validation: Int32Array,
+): Promise<Fitting> {
+  const { columns, target } = rows;
+  const head = headOf(config, target, train);
+  const outputs = head.kind === 'CLASSES' && head.classes.length > 2 ? head.classes.length : 1;
+  const features = fitFeatures(config, columns, train);
+  const layout = layOut(features);
+  const labelled = (positions: Int32Array): LabelledRows => ({
+    rows: positions.length,
+    numeric: new Float32Array(),
+    indicators: new Int32Array(),
+    truth: truthOf(target, positions),
+  });
+  const trainRows = labelled(train);
+  const classWeights = classWeightsOf(config, target, train);
+  const options = boosterOptions(config, head);
+  const goal = Float64Array.from(truthValues(trainRows));
+  const weights = classWeights ? goal.map((label) => classWeights[label]!) : new Float64Array();
+  const baseline = baselineOf(options, goal, weights, outputs);
+  const trainSample = sampleOf(train, config.seed);
+  const sampledAt = trainSample === train ? undefined : positionsIn(train, trainSample);
+  const validationRows = labelled(validation);
+
+  let running: { booster: Booster; train: BinnedRows; validation: BinnedRows } | undefined;
+  /** Starts threads and memory at the first epoch, from the trees that the state has. */
+  const start = async (forest: Forest): Promise<NonNullable<typeof running>> => {
+    const arena = new Arena();
+    const binned = (positions: Int32Array, make: (length: number) => Uint32Array): BinnedRows => {
+      const words = layout.columns.map(() => make(positions.length));
+      writeBins(features, layout.columns, columns, positions, words);
+      return { rows: positions.length, columns: words, scores: startScores(baseline, positions.length) };
+    };
+    const data = {
+      features,
+      train: binned(train, (length) => arena.words(length)),
+      validation: binned(validation, sharedWords),
+      target: shared(goal),
+      weights: shared(weights),
+      outputs,
+      arena,
+    };
+    return { booster: await Booster.start(data, options, forest), train: data.train, validation: data.validation };
+  };
+  let forest = Forest.empty(layout.setWords);
+
+  return {
+    config,
+    shape: {
+      numericWidth: 0,
+      indicatorSlots: 0,
+      indicatorCount: 0,
+      outputs: head.kind === 'CLASSES' ? head.classes.length : 1,
+    },
+    head,
+    classWeights,
+    learner: {
+      converges: false,
+      initialState: () => ({
+        ...{ epoch: 0, step: 0, bestEpoch: 0, bestLoss: null, epochsSinceBest: 0, finished: false },
+        vectors: {},
+        doubles: forest.toDoubles(),
+      }),
+      async runEpoch(state) {
+        if (!running) {
+          forest = Forest.of(layout.setWords, state.doubles!);
+          running = await start(forest);
+        }
+        running.booster.iterate(state.epoch);
+        state.epoch += 1;
+        state.step += 1;
+        state.doubles = forest.toDoubles();
+        return {};
+      },
+    },
+    fingerprint: () => fingerprintOf([config, features], goal, truthValues(validationRows)),
+    trainCount: train.length,
+    trainSample: labelled(trainSample),
+    validation: validationRows,
+    predictShown: async () => ({
+      train: predictionsOf(head, running!.train, outputs, sampledAt),
+      validation: predictionsOf(head, running!.validation, outputs),
+    }),
+    labelled,
+    // The trees of the best epoch are the first ones.
+    keepBest: () => undefined,
+    modelOf(state): Trained {
+      const grown = Forest.of(layout.setWords, state.doubles!);
+      const count = (state.bestEpoch > 0 ? state.bestEpoch : state.epoch) * outputs;
+      return {
+        predict: async (positions) => predict({ features, layout, baseline, columns }, grown, count, head, positions),
+        export: (inputs, threshold) =>
+          exportTrees({
+            ...{ config, columns: inputs, features, head, baseline, threshold },
+            trees: grown.trees(count),
+            setWords: layout.setWords,
+          }),
+      };
+    },
+    close: async () => running?.booster.close(),
+  };
+}
+
+function boosterOptions({ hyperparameters, seed }: TrainingConfig, head: Head): BoosterOptions {
+  // The configuration of boosted trees has all of these.
+  const { maxLeaves = 31, maxDepth = 0, minLeafRows = 20, l2 = 0, learningRate = 0.1 } = hyperparameters;
+  const { rowShare = 1, featureShare = 1, quantile } = hyperparameters;
+  return {
+    loss: lossOf(head, quantile),
+    quantile: quantile ?? 0.5,
+    ...{ maxLeaves, maxDepth, minLeafRows, l2, learningRate, rowShare, featureShare, seed },
+    threads: availableParallelism(),
+  };
+}
+
+function lossOf(head: Head, quantile: number | undefined): Loss {
+  if (head.kind === 'CLASSES') return head.classes.length > 2 ? 'SOFTMAX' : 'LOGISTIC';
+  return quantile === undefined ? 'SQUARED' : 'QUANTILE';
+}
+
+/** The best constant scores: the mean, the quantile, or the logarithms of the classes' odds. */
+function baselineOf(
+  { loss, quantile }: BoosterOptions,
+  goal: Float64Array,
+  weights: Float64Array,
+  outputs: number,
+): Float64Array {
+  const weightOf = (row: number): number => (weights.length > 0 ? weights[row]! : 1);
+  if (loss === 'QUANTILE')
+    return Float64Array.of(weightedQuantile(goal, weights.length > 0 ? weights : undefined, quantile));
+  const sums = new Float64Array(Math.max(2, outputs));
+  let [total, weighted] = [0, 0];
+  for (let row = 0; row < goal.length; row++) {
+    const weight = weightOf(row);
+    total += weight;
+    weighted += weight * goal[row]!;
+    if (loss === 'SOFTMAX') sums[goal[row]!]! += weight;
+  }
+  if (loss === 'SQUARED') return Float64Array.of(weighted / total);
+  if (loss === 'LOGISTIC') return Float64Array.of(Math.log(weighted / (total - weighted)));
+  // A class that no training row has keeps a small probability.
+  return sums.map((sum) => Math.log(Math.max(sum, 0.5) / total));
+}
+
+function startScores(baseline: Float64Array, rows: number): Float64Array {
+  const scores = sharedDoubles(rows * baseline.length);
+  baseline.forEach((score, output) => scores.fill(score, output * rows, (output + 1) * rows));
+  return scores;
+}
+
+function shared(values: Float64Array): Float64Array {
+  const copy = sharedDoubles(values.length);
+  copy.set(values);
+  return copy;
+}
+
+/** For each of `some`, which are among `all` in the same order, its index there. */
+function positionsIn(all: Int32Array, some: Int32Array): Int32Array {
+  let at = 0;
+  return some.map((position) => {
+    while (all[at] !== position) at++;
+    return at;
+  });
+}
+
+function predictionsOf(head: Head, { rows, scores }: BinnedRows, outputs: number, some?: Int32Array): Predictions {
+  const count = some?.length ?? rows;
+  const rowAt = (i: number): number => (some ? some[i]! : i);
+  if (head.kind !== 'CLASSES')
+    return { kind: 'VALUE', values: Float64Array.from({ length: count }, (_, i) => scores[rowAt(i)]!) };
+  const classCount = head.classes.length;
+  const probabilities = new Float32Array(count * classCount);
+  for (let i = 0; i < count; i++) {
+    const row = rowAt(i);
+    if (outputs === 1) {
+      const second = 1 / (1 + Math.exp(-scores[row]!));
+      probabilities[i * 2] = 1 - second;
+      probabilities[i * 2 + 1] = second;
+      continue;
+    }
+    let greatest = -Infinity;
+    for (let output = 0; output < outputs; output++) greatest = Math.max(greatest, scores[output * rows + row]!);
+    let total = 0;
+    for (let output = 0; output < outputs; output++) total += Math.exp(scores[output * rows + row]! - greatest);
+    for (let output = 0; output < outputs; output++)
+      probabilities[i * outputs + output] = Math.exp(scores[output * rows + row]! - greatest) / total;
+  }
+  return { kind: 'CLASSES', classCount, probabilities };
+}
+
+interface Scoring {
+  features: readonly TreeFeature[];
+  layout: Layout;
+  baseline: Float64Array;
+  columns: TrainingRows['columns'];
+}
+
+function predict(
+  { features, layout, baseline, columns }: Scoring,
+  forest: Forest,
+  trees: number,
+  head: Head,
+  positions: Int32Array,
+): Predictions {
+  const outputs = baseline.length;
+  const words = layout.columns.map(() => new Uint32Array(positions.length));
+  writeBins(features, layout.columns, columns, positions, words);
+  const rows: BinnedRows = { rows: positions.length, columns: words, scores: startScores(baseline, positions.length) };
+  let output = 0;
+  for (const tree of forest.trees(trees)) addTree(layout, tree, rows, output++ % outputs, 0, rows.rows);
+  return predictionsOf(head, rows, outputs);
+}
