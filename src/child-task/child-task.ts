@@ -67,7 +67,7 @@ interface Asked<Report, Result> {
 
 const MAX_MESSAGE_BYTES = 256 * 1024 ** 2;
 
-/** The folder of the compiled code, when this module runs from dist and also when it runs from src under a test runner. */
+/** The folder of the compiled code, also when this module runs from src under a test runner. */
 export const CODE_FOLDER = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../../dist/' : '../', import.meta.url),
 );

@@ -8,7 +8,7 @@ export interface Wire {
 }
 
 export interface MessageReader {
-  /** The messages that are complete now. Throws when the stream contains something else, or a message that is too large. */
+  /** The messages that are complete now. Throws when the stream has something else, or a message that is too large. */
   push(chunk: Buffer): unknown[];
 }
 

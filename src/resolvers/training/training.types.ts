@@ -267,7 +267,10 @@ export class HyperparametersInput {
   batchSize?: number | null;
 
   @RangeOfModule(TRAINING_RANGES.learningRate)
-  @Field(() => Float, { nullable: true, description: 'Learning rate: of ADAM 0.001 when absent, of boosted trees 0.1.' })
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Learning rate: of ADAM 0.001 when absent, of boosted trees 0.1.',
+  })
   learningRate?: number | null;
 
   @RangeOfModule(TRAINING_RANGES.l2)
@@ -323,24 +326,21 @@ export class HyperparametersInput {
   @RangeOfModule(TRAINING_RANGES.share)
   @Field(() => Float, {
     nullable: true,
-    description:
-      'Boosted trees: fraction of the training rows, drawn at random, that each tree uses; 1 when absent.',
+    description: 'Boosted trees: fraction of the training rows, drawn at random, that each tree uses; 1 when absent.',
   })
   rowShare?: number | null;
 
   @RangeOfModule(TRAINING_RANGES.share)
   @Field(() => Float, {
     nullable: true,
-    description:
-      'Boosted trees: fraction of the features, drawn at random, that each tree uses; 1 when absent.',
+    description: 'Boosted trees: fraction of the features, drawn at random, that each tree uses; 1 when absent.',
   })
   featureShare?: number | null;
 
   @RangeOfModule(TRAINING_RANGES.fraction)
   @Field(() => Float, {
     nullable: true,
-    description:
-      'BOOSTED_TREES_REGRESSOR: the quantile of the target that the model predicts; the mean when absent.',
+    description: 'BOOSTED_TREES_REGRESSOR: the quantile of the target that the model predicts; the mean when absent.',
   })
   quantile?: number | null;
 }
