@@ -158,7 +158,7 @@ function all(memory: SharedMemory): Uint32Array {
   return rows;
 }
 
-/** Sets the value of each leaf to the quantile of its residuals, because the gradients only say on which side they lie. */
+/** Sets the value of each leaf to the quantile of its residuals: the gradients say only on which side they lie. */
 function renewLeaves(memory: SharedMemory, leaves: number): void {
   const { index, train, target, weights, tree, options, quantile } = memory;
   for (let leaf = 0; leaf < leaves; leaf++) {
