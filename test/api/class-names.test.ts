@@ -140,6 +140,18 @@ it(
     expect(predict.predictions.map(({ label }) => label)).toEqual(['up', 'down']);
     expect(predict.predictions[0]!.probabilityByClass!.map(({ label }) => label)).toEqual(['down', 'up']);
 
+    // A threshold: 0.88 is no longer enough.
+    const careful = { classes: ['down', 'up'], decisionThreshold: 0.9 };
+    const strict = await registerUpload(tess, modelId, sigmoid, careful);
+    const ofStrict = await evaluate(tess, { modelVersionId: strict.id, datasetId: points, target: { column: 'y' } });
+    const isUp = (x: number): boolean => 1 / (1 + Math.exp(-Math.fround(x))) >= 0.9;
+    const right = ROWS.filter(({ a }) => isUp(a) === a > 0).length;
+    expect(ofStrict.result).toMatchObject({ metrics: { accuracy: right / ROWS.length } });
+    const strictEndpoint = await serve(modelId, strict.id);
+    const rows = [{ x: 2 }, { x: 3 }];
+    const answer = await tess.ok<Predicted>(PREDICT, { input: { endpointId: strictEndpoint, rows } });
+    expect(answer.predict.predictions.map(({ label }) => label)).toEqual(['down', 'up']);
+
     const scores = await registerUpload(tess, await createModel(tess), network('Identity'), {
       inputColumns: [{ columns: ['a', 'b', 'c'] }],
       classes: CLASSES,
@@ -170,6 +182,15 @@ it.each([
     },
   );
   expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
+});
+
+it('a threshold is refused where there are not two classes with names', async () => {
+  const { uploadId } = await tess.upload('model.onnx', Buffer.from(network('Softmax')));
+  const refused = await tess.fails(
+    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
+    { input: { modelId: await createModel(tess), uploadId, classes: CLASSES, decisionThreshold: 0.9 } },
+  );
+  expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.decisionThreshold' });
 });
 
 it('an answer that is not finite is null as a value and correct among the outputs', async () => {

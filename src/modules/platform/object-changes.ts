@@ -27,10 +27,11 @@ export async function writeChanges(em: EntityManager, tenant: string, touched: r
  */
 export function takeChanges(em: EntityManager, limit: number): Promise<ObjectChange[]> {
   return tables(em)
-    .deleteFrom('object_change')
-    .where('id', 'in', (from) =>
+    .with('taken', (from) =>
       from.selectFrom('object_change').select('id').orderBy('id').limit(limit).forUpdate().skipLocked(),
     )
+    .deleteFrom('object_change')
+    .where('id', 'in', (from) => from.selectFrom('taken').select('id'))
     .returning(['tenant', 'type', 'object_id as objectId'])
     .execute();
 }

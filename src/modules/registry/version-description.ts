@@ -10,10 +10,12 @@ export interface SignatureDescription {
   inputColumns?: GivenColumns[] | null;
   /** The class of each probability, in order. */
   classes?: string[] | null;
+  /** Of two classes: the label is the second class from this probability on. */
+  decisionThreshold?: number | null;
 }
 
-export function describesSignature({ inputColumns, classes }: SignatureDescription): boolean {
-  return inputColumns != null || classes != null;
+export function describesSignature({ inputColumns, classes, decisionThreshold }: SignatureDescription): boolean {
+  return inputColumns != null || classes != null || decisionThreshold != null;
 }
 
 type Described = Partial<
@@ -29,11 +31,12 @@ export async function describedSignature(
   of: Described,
   given: SignatureDescription,
 ): Promise<Signature> {
-  const { inputColumns, classes } = given;
-  const field = inputColumns == null ? 'input.classes' : 'input.inputColumns';
+  const { inputColumns, classes, decisionThreshold } = given;
+  const name = (['inputColumns', 'classes', 'decisionThreshold'] as const).find((one) => given[one] != null);
+  const field = `input.${name}`;
   if (of.signature == null || (of.objectKey ?? of.sourceKey) == null) {
     throw conflict(
-      'Columns and classes describe a model.onnx, and this version has none yet: convert it first, then say ' +
+      'Columns, classes and a threshold describe a model.onnx, and this version has none yet: convert it first, then say ' +
         'them with updateModelVersion.',
       {
         field,
@@ -45,11 +48,18 @@ export async function describedSignature(
   if (of.sourceUri == null && (await trainedModelOf(session, of.runId)))
     throw badInput(
       field,
-      'none, because the training of the version defines its columns and classes',
-      inputColumns ?? classes,
+      'none, because the training of the version defines its columns, classes and threshold',
+      inputColumns ?? classes ?? decisionThreshold,
     );
   const mapped = inputColumns == null ? of.signature : withColumns(of.signature, 'input.inputColumns', inputColumns);
-  return classes == null ? mapped : withClasses(mapped, 'input.classes', classes);
+  const named = classes == null ? mapped : withClasses(mapped, 'input.classes', classes);
+  return decisionThreshold == null ? named : withThreshold(named, decisionThreshold);
+}
+
+function withThreshold(signature: Signature, decisionThreshold: number): Signature {
+  if (signature.classes?.length === 2) return { ...signature, decisionThreshold };
+  const expected = 'none, because only a model with two classes has a threshold; say its classes in `classes`';
+  throw badInput('input.decisionThreshold', expected, decisionThreshold);
 }
 
 /**

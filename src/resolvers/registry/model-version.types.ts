@@ -439,8 +439,8 @@ export class RegisterModelVersionInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'For a classifier with two classes: the label is the second class from this probability on. ' +
-      'Null: the label is the more probable class, or the threshold is not known.',
+      'For a classifier with two classes: the label is the second class from this probability on; evaluations use ' +
+      'it. BAD_USER_INPUT when the model does not have two classes with names.',
   })
   decisionThreshold?: number | null;
 }
@@ -489,8 +489,9 @@ export class UpdateModelVersionInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'For a classifier with two classes: the label is the second class from this probability on. ' +
-      'Null: the label is the more probable class, or the threshold is not known.',
+      'For a classifier with two classes: the label is the second class from this probability on; evaluations use ' +
+      'it. BAD_USER_INPUT when the model does not have two classes with names. Gate results from before the change no ' +
+      'longer count. CONFLICT for a change in PRODUCTION or ARCHIVED, and without a model.onnx.',
   })
   decisionThreshold?: number | null;
 }

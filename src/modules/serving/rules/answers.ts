@@ -34,19 +34,20 @@ export type Answers =
 type Floats = Tensor & { data: Float32Array | Float64Array };
 
 /** The parts of a signature that are needed to read answers. */
-export type AnswerSignature = Partial<Pick<Signature, 'classes' | 'outputs'>>;
+export type AnswerSignature = Partial<Pick<Signature, 'classes' | 'outputs' | 'decisionThreshold'>>;
 
 /**
  * Reads a model's outputs. Models that were trained here answer `label` and `probabilities`, `prediction`, or `cluster`
  * and `distances`. For uploaded models the signature says what each output is, as far as that is known. Otherwise an
  * integer or text per row beside floats is a classification, and a single float per row is a regression; anything else
- * is shown as tensors only. With the classes of the signature, probabilities without a label are a classification too.
+ * is shown as tensors only. With the classes of the signature, probabilities without a label are a classification too, by the signature's
+ * threshold if it has one.
  * Floats are probabilities only when they lie between 0 and 1 and add up to 1, or when the graph makes probabilities.
  */
 export function readAnswers(
   outputs: readonly Tensor[],
   rows: number,
-  { classes, outputs: specs = [] }: AnswerSignature = {},
+  { classes, outputs: specs = [], decisionThreshold }: AnswerSignature = {},
 ): Answers {
   const meaningOf = (name: string): OutputMeaning | undefined => specs.find((spec) => spec.name === name)?.meaning;
   const named = (meaning: OutputMeaning, name: string): Tensor | undefined =>
@@ -94,10 +95,12 @@ export function readAnswers(
   const likely = classes && probabilitiesOf(outputs, rows, classes.length);
   if (likely) {
     const classCount = classes.length;
-    const labelsOfLikely = Array.from(
-      { length: rows },
-      (_, row) => classes[highest(likely, row * classCount, classCount)]!,
-    );
+    const isThresholded = classCount === 2 && decisionThreshold !== undefined;
+    const labelsOfLikely = Array.from({ length: rows }, (_, row) => {
+      const second = likely[row * classCount + 1]!;
+      const index = isThresholded ? Number(second >= decisionThreshold) : highest(likely, row * classCount, classCount);
+      return classes[index]!;
+    });
     return {
       kind: 'CLASSES',
       rows,
