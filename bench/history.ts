@@ -2,6 +2,7 @@
 // and greatest values, and from MLflow's own server on the same PostgreSQL, which takes every thousandth point. ratio =
 // our p95 ÷ 300 ms, which must be at most 1.
 import pg from 'pg';
+import { BenchMetricHistoryDocument } from './generated/operations.ts';
 import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { percentile, report } from './support/report.ts';
 
@@ -39,9 +40,6 @@ async function times(read: () => Promise<number>, count: number): Promise<number
   return all;
 }
 
-const DOCUMENT =
-  'query ($id: ID!, $n: Int!) { run(id: $id) { metricHistory(key: "loss", maxPoints: $n) { step value loggedAt } } }';
-
 await withMlflow(async ({ service, ours, mlflow }) => {
   const [theirId, ourId] = [await newRun(mlflow), await newRun(ours)];
   const uuid = ourId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
@@ -58,7 +56,7 @@ await withMlflow(async ({ service, ours, mlflow }) => {
     'vacuum analyze metrics',
   ]);
   const readOurs = async () => {
-    const { run } = await service.send<{ run: { metricHistory: unknown[] } }>(DOCUMENT, { id: uuid, n: SHOWN });
+    const { run } = await service.send(BenchMetricHistoryDocument, { id: uuid, key: 'loss', maxPoints: SHOWN });
     return run.metricHistory.length;
   };
   const sample = (tracker: Tracker, id: string) => async () => {

@@ -3,8 +3,9 @@
 // their events themselves.
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
+import { BenchLogMetricsDocument, BenchRunMetricsDocument } from './generated/operations.ts';
 import { median, percentile, report } from './support/report.ts';
-import { LOG_METRICS, newRun } from './support/runs.ts';
+import { newRun } from './support/runs.ts';
 import { startPeer, startService, withDataDir, type Service } from './support/service.ts';
 import { Subscribers } from './support/subscribers.ts';
 
@@ -17,7 +18,7 @@ const BATCHES = 5;
 const BATCH_SIZE = 20;
 const PLAIN_GOAL = 2;
 
-const QUERY = 'subscription ($runId: ID!) { runMetrics(runId: $runId) { key value step loggedAt seq } }';
+const QUERY = BenchRunMetricsDocument.toString();
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -44,7 +45,9 @@ async function latencies(service: Service): Promise<number[]> {
   for (let step = 0; step < LATENCY_SAMPLES; step++) {
     const started = performance.now();
     const delivered = new Promise<number>((resolve) => waiting.set(step, resolve));
-    await service.send(LOG_METRICS, { input: { runId, metrics: [{ key: 'loss', value: Math.random(), step }] } });
+    await service.send(BenchLogMetricsDocument, {
+      input: { runId, metrics: [{ key: 'loss', value: Math.random(), step }] },
+    });
     measured.push((await Promise.race([delivered, failed.promise])) - started);
     await pause(LATENCY_PAUSE_MS);
   }
@@ -71,7 +74,8 @@ async function serviceSide(service: Service): Promise<Side> {
   });
   return {
     subscribers,
-    emit: () => Promise.all(Array.from({ length: BATCHES }, () => service.send(LOG_METRICS, { input: batch() }))),
+    emit: () =>
+      Promise.all(Array.from({ length: BATCHES }, () => service.send(BenchLogMetricsDocument, { input: batch() }))),
   };
 }
 

@@ -3,6 +3,14 @@
 // loop, and how long the event loop was blocked.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import {
+  BenchCreateEndpointDocument,
+  BenchCreateModelDocument,
+  BenchDeployModelVersionDocument,
+  BenchDeploymentStatusDocument,
+  BenchPredictDocument,
+  BenchRegisterModelVersionDocument,
+} from './generated/operations.ts';
 import { load, postRequest } from './support/http-load.ts';
 import { multilayer } from './support/network.ts';
 import { median, percentile, report, type Figures } from './support/report.ts';
@@ -21,7 +29,7 @@ const EVENT_LOOP_GOAL_MS = 10;
 /** The delay histogram samples every ten milliseconds and includes this interval. */
 const EVENT_LOOP_SAMPLING_MS = 10;
 
-const PREDICT = 'mutation ($input: PredictInput!) { predict(input: $input) { outputs { name datatype shape data } } }';
+const PREDICT = BenchPredictDocument.toString();
 
 /** Creates an endpoint that serves the model; returns its id. */
 async function deploy(service: Service, model: Uint8Array): Promise<string> {
@@ -31,31 +39,24 @@ async function deploy(service: Service, model: Uint8Array): Promise<string> {
     body: Buffer.from(model),
   });
   const { uploadId } = (await uploaded.json()) as { uploadId: string };
-  const { createModel } = await service.send<{ createModel: { model: { id: string } } }>(
-    'mutation { createModel(input: { name: "bench", modelType: "MLP", task: OTHER }) { model { id } } }',
-    {},
-  );
+  const { createModel } = await service.send(BenchCreateModelDocument, {
+    input: { name: 'bench', modelType: 'MLP', task: 'OTHER' },
+  });
   const modelId = createModel.model.id;
-  const { registerModelVersion } = await service.send<{ registerModelVersion: { modelVersion: { id: string } } }>(
-    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
-    { input: { modelId, uploadId } },
-  );
-  const { createEndpoint } = await service.send<{ createEndpoint: { endpoint: { id: string } } }>(
-    'mutation ($input: CreateEndpointInput!) { createEndpoint(input: $input) { endpoint { id } } }',
-    { input: { modelId, name: 'bench', logSampleRate: LOG_SAMPLE_RATE } },
-  );
+  const { registerModelVersion } = await service.send(BenchRegisterModelVersionDocument, {
+    input: { modelId, uploadId },
+  });
+  const { createEndpoint } = await service.send(BenchCreateEndpointDocument, {
+    input: { modelId, name: 'bench', logSampleRate: LOG_SAMPLE_RATE },
+  });
   const endpointId = createEndpoint.endpoint.id;
-  const { deployModelVersion } = await service.send<{ deployModelVersion: { deployment: { id: string } } }>(
-    'mutation ($input: DeployModelVersionInput!) { deployModelVersion(input: $input) { deployment { id } } }',
-    { input: { endpointId, modelVersionId: registerModelVersion.modelVersion.id, mode: 'LIVE', weightBps: 10_000 } },
-  );
+  const { deployModelVersion } = await service.send(BenchDeployModelVersionDocument, {
+    input: { endpointId, modelVersionId: registerModelVersion.modelVersion.id, mode: 'LIVE', weightBps: 10_000 },
+  });
   for (;;) {
-    const { deployment } = await service.send<{ deployment: { status: string } }>(
-      'query ($id: ID!) { deployment(id: $id) { status } }',
-      {
-        id: deployModelVersion.deployment.id,
-      },
-    );
+    const { deployment } = await service.send(BenchDeploymentStatusDocument, {
+      id: deployModelVersion.deployment.id,
+    });
     if (deployment.status === 'READY') return endpointId;
     if (deployment.status !== 'PENDING') throw new Error(`the deployment is ${deployment.status}`);
     await new Promise((resolve) => setTimeout(resolve, 50));

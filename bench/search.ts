@@ -2,6 +2,7 @@
 // MLflow's own server and on this service, whose databases are on one PostgreSQL and have the same rows; and through
 // GraphQL. ratio = MLflow's p95 divided by ours.
 import pg from 'pg';
+import { BenchSearchRunsDocument, type OrderDirection, type RunOrderInput } from './generated/operations.ts';
 import { memoryMib, withMlflow, type Tracker } from './support/mlflow-server.ts';
 import { percentile, report, type Figures } from './support/report.ts';
 import type { Service } from './support/service.ts';
@@ -17,13 +18,13 @@ interface Search {
   filter: string;
   orderBy: string[];
   /** The same order in GraphQL. */
-  order: { field: string; key?: string; direction: string }[];
+  order: RunOrderInput[];
   /** The second page instead of the first. */
   next?: true;
 }
 
-const metric = (key: string, direction: string) => ({ field: 'METRIC', key, direction });
-const newest = { orderBy: [], order: [{ field: 'STARTED_AT', direction: 'DESC' }] };
+const metric = (key: string, direction: OrderDirection): RunOrderInput => ({ field: 'METRIC', key, direction });
+const newest = { orderBy: [], order: [{ field: 'STARTED_AT', direction: 'DESC' }] satisfies RunOrderInput[] };
 
 const SEARCHES: Search[] = [
   { filter: '', ...newest },
@@ -151,19 +152,10 @@ function overRest(tracker: Tracker, experimentId: string): Send {
   };
 }
 
-const DOCUMENT = `query ($e: ID!, $where: String, $orderBy: [RunOrderInput!], $first: Int, $after: String) {
-  runs(filter: { experimentIds: [$e] }, where: $where, orderBy: $orderBy, first: $first, after: $after) {
-    nodes { id name status createdBy startedAt endedAt params { key value } tags { key value } metrics { key value step loggedAt } }
-    pageInfo { endCursor hasNextPage } } }`;
-
-interface GraphqlPage {
-  runs: { nodes: { name: string }[]; pageInfo: { endCursor: string } };
-}
-
 function overGraphql(service: Service, experimentId: string): Send {
-  const send = (search: Search, after?: string) =>
-    service.send<GraphqlPage>(DOCUMENT, {
-      e: experimentId,
+  const send = (search: Search, after?: string | null) =>
+    service.send(BenchSearchRunsDocument, {
+      experimentId,
       where: search.filter,
       orderBy: search.order,
       first: PAGE,

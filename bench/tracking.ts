@@ -3,7 +3,8 @@
 // the two batch sizes.
 import pg from 'pg';
 import { median, report, type Figures } from './support/report.ts';
-import { LOG_METRICS, newRun } from './support/runs.ts';
+import { BenchLogMetricsDocument } from './generated/operations.ts';
+import { newRun } from './support/runs.ts';
 import { startService, withDataDir, type Service } from './support/service.ts';
 
 const CLIENTS = 4;
@@ -48,7 +49,7 @@ async function rate(log: Log, runIds: string[], batchSize: number, firstStep: nu
 const throughApi =
   (service: Service): Log =>
   async (runId, metrics) => {
-    const { logMetrics } = await service.send<{ logMetrics: { addedCount: number } }>(LOG_METRICS, {
+    const { logMetrics } = await service.send(BenchLogMetricsDocument, {
       input: { runId, metrics },
     });
     if (logMetrics.addedCount !== metrics.length)

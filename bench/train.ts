@@ -8,6 +8,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  BenchCreateExperimentDocument,
+  BenchJobStatusDocument,
+  BenchMetricHistoryDocument,
+  BenchRegisterDatasetDocument,
+  BenchStartTrainingDocument,
+  type TrainingConfigInput,
+} from './generated/operations.ts';
 import { median, report } from './support/report.ts';
 import { startPeer, startService, withDataDir, type Service } from './support/service.ts';
 
@@ -66,19 +74,15 @@ async function prepare(service: Service, csv: string): Promise<{ experimentId: s
     body: csv,
   });
   const { uploadId } = (await uploaded.json()) as { uploadId: string };
-  const { registerDataset } = await service.send<{ registerDataset: { dataset: { id: string } } }>(
-    'mutation ($input: RegisterDatasetInput!) { registerDataset(input: $input) { dataset { id } } }',
-    { input: { name: 'bench', format: 'CSV', source: { uploadId } } },
-  );
-  const { createExperiment } = await service.send<{ createExperiment: { experiment: { id: string } } }>(
-    'mutation { createExperiment(input: { name: "bench" }) { experiment { id } } }',
-    {},
-  );
+  const { registerDataset } = await service.send(BenchRegisterDatasetDocument, {
+    input: { name: 'bench', format: 'CSV', source: { uploadId } },
+  });
+  const { createExperiment } = await service.send(BenchCreateExperimentDocument, { input: { name: 'bench' } });
   return { experimentId: createExperiment.experiment.id, datasetId: registerDataset.dataset.id };
 }
 
 async function trainHere(service: Service, ids: { experimentId: string; datasetId: string }): Promise<Trained> {
-  const config = {
+  const config: TrainingConfigInput = {
     modelType: 'MLP_CLASSIFIER',
     target: { column: 'target' },
     features: Array.from({ length: INPUTS }, (_, i) => ({ column: `f${i}`, kind: 'NUMERIC' })),
@@ -92,25 +96,16 @@ async function trainHere(service: Service, ids: { experimentId: string; datasetI
     checkpointEveryEpochs: EPOCHS,
   };
   const started = performance.now();
-  const { startTraining } = await service.send<{ startTraining: { job: { id: string }; run: { id: string } } }>(
-    'mutation ($input: StartTrainingInput!) { startTraining(input: $input) { job { id } run { id } } }',
-    { input: { ...ids, config } },
-  );
+  const { startTraining } = await service.send(BenchStartTrainingDocument, { input: { ...ids, config } });
   for (;;) {
-    const { job } = await service.send<{ job: { status: string; errorMessage: string | null } }>(
-      'query ($id: ID!) { job(id: $id) { status errorMessage } }',
-      { id: startTraining.job.id },
-    );
+    const { job } = await service.send(BenchJobStatusDocument, { id: startTraining.job.id });
     if (job.status === 'SUCCEEDED') break;
     if (job.status !== 'QUEUED' && job.status !== 'RUNNING')
       throw new Error(`the training is ${job.status}: ${job.errorMessage}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   const wholeSeconds = (performance.now() - started) / 1000;
-  const { run } = await service.send<{ run: { metricHistory: { step: number; value: number; loggedAt: string }[] } }>(
-    'query ($id: ID!) { run(id: $id) { metricHistory(key: "validation.loss") { step value loggedAt } } }',
-    { id: startTraining.run.id },
-  );
+  const { run } = await service.send(BenchMetricHistoryDocument, { id: startTraining.run.id, key: 'validation.loss' });
   const epochs = run.metricHistory.filter(({ step }) => step >= 1);
   const [first, last] = [epochs[0], epochs.at(-1)];
   if (!first || !last || epochs.length < EPOCHS)
@@ -119,7 +114,7 @@ async function trainHere(service: Service, ids: { experimentId: string; datasetI
   return {
     rowsPerSecond: (TRAIN_ROWS * (last.step - first.step)) / seconds,
     wholeSeconds,
-    validationLogLoss: last.value,
+    validationLogLoss: Number(last.value),
   };
 }
 

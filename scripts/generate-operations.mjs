@@ -1,5 +1,6 @@
-// Writes the types of GraphQL documents: schema/generated/operations.ts for schema/operations, which tests, demo and
-// benchmarks share, and test/generated/operations.ts for documents that only tests send. Called by prepare.mjs.
+// Writes the types of GraphQL documents: schema/generated/operations.ts for schema/operations, which tests and the
+// demo share, test/generated/operations.ts for documents that only tests send, and bench/generated/operations.ts for
+// those of the benchmarks. Called by prepare.mjs.
 import { readFileSync, readdirSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { codegen } from '@graphql-codegen/core';
@@ -9,6 +10,7 @@ import { buildSchema, parse } from 'graphql';
 const OUTPUTS = [
   { documents: 'schema/operations', file: 'schema/generated/operations.ts' },
   { documents: 'test/operations', file: 'test/generated/operations.ts' },
+  { documents: 'bench/operations', file: 'bench/generated/operations.ts' },
 ];
 
 /** The scalars of the schema as they are in JSON. */

@@ -26,6 +26,7 @@ const BUILDS = [
       'schema/schema.graphql',
       'schema/operations',
       'test/operations',
+      'bench/operations',
       'scripts/generate-operations.mjs',
       'package-lock.json',
     ],

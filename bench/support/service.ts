@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { TypedDocument } from '../../schema/typed-document.ts';
 import { onInterruption } from './interruption.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -18,7 +19,7 @@ export interface Service {
   /** Milliseconds from the start of the process to its line that says it is ready. */
   readyMs: number;
   /** GraphQL over HTTP; throws when the answer has an error. */
-  send<T>(query: string, variables: Record<string, unknown>): Promise<T>;
+  send<Answer, Variables>(document: TypedDocument<Answer, Variables>, variables: Variables): Promise<Answer>;
   /** The superuser's URL of its embedded database. */
   databaseUrl(): Promise<string>;
   /** The value of one line of /metrics. */
@@ -64,13 +65,13 @@ export async function startService(
     ...ready,
     pid: child.pid ?? 0,
     readyMs,
-    send: async <T>(query: string, variables: Record<string, unknown>) => {
+    send: async <Answer, Variables>(document: TypedDocument<Answer, Variables>, variables: Variables) => {
       const response = await fetch(ready.graphqlUrl, {
         method: 'POST',
         headers: { 'content-type': 'application/json', authorization: `Bearer ${ready.token}` },
-        body: JSON.stringify({ query, variables }),
+        body: JSON.stringify({ query: document.toString(), variables }),
       });
-      const { data, errors } = (await response.json()) as { data: T; errors?: { message: string }[] };
+      const { data, errors } = (await response.json()) as { data: Answer; errors?: { message: string }[] };
       if (errors) throw new Error(errors.map((error) => error.message).join('; '));
       return data;
     },
