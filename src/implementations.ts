@@ -3,8 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { ownTokens } from './adapters/auth/own-tokens.js';
-import type { OwnTokenCodec, TokenVerifier } from './adapters/auth/port.js';
+import { serviceTokens } from './adapters/auth/service-tokens.js';
+import type { ServiceTokenCodec, TokenVerifier } from './adapters/auth/port.js';
 import { JwksTokenVerifier, SecretTokenVerifier } from './adapters/auth/token-verifier.js';
 import type { JobQueue } from './adapters/job-queue/port.js';
 import type { LiveEvents } from './adapters/live-events/port.js';
@@ -42,7 +42,7 @@ export interface Implementations {
   objects: ObjectStore;
   /** Verifies tokens of other issuers. */
   tokens: TokenVerifier;
-  tokenCodec: OwnTokenCodec;
+  tokenCodec: ServiceTokenCodec;
   metrics: ServiceMetrics;
   files: DatasetFiles;
   backend: TrainingBackend;
@@ -105,7 +105,7 @@ export async function createImplementations(
     queue: await createJobQueue(config, options.databaseUrl, logger),
     objects: await createObjectStore(config, db),
     tokens: await createTokenVerifier(config),
-    tokenCodec: ownTokens,
+    tokenCodec: serviceTokens,
     metrics: new ServiceMetrics(),
     files: duckDbDatasets(limits),
     backend: new LocalTrainingBackend({ limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS }),

@@ -2,7 +2,7 @@ import './node-version.js';
 import './production.js';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
-import { ownTokens } from './adapters/auth/own-tokens.js';
+import { serviceTokens } from './adapters/auth/service-tokens.js';
 import { readConfig, type Config } from './config.js';
 import { createLiveEvents } from './implementations.js';
 import type { AccessToken } from './db/entities/platform/access-token.entity.js';
@@ -67,8 +67,8 @@ async function main(): Promise<void> {
     const live = await createLiveEvents(config, database.url, pino({ level: 'silent' }));
     try {
       await db.migrate();
-      const keys = new SigningKeys(db, ownTokens);
-      const tokens = new AccessTokenService(db, live, keys, ownTokens);
+      const keys = new SigningKeys(db, serviceTokens);
+      const tokens = new AccessTokenService(db, live, keys, serviceTokens);
       const { json, text } = await run({ db, keys, tokens, actor });
       process.stdout.write(`${flags.json ? JSON.stringify(json) : text}\n`);
     } finally {

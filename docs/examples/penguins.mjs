@@ -21,7 +21,7 @@ async function ask(query, variables = {}) {
 const find = (query, variables) =>
   ask(query, variables).catch((error) => (error.code === 'NOT_FOUND' ? null : Promise.reject(error)));
 
-async function bringDataset() {
+async function createDataset() {
   const file = new URL('../../test/fixtures/training/penguins.csv', import.meta.url);
   const upload = await fetch(`${SERVICE_URL}/uploads?fileName=penguins.csv`, {
     method: 'POST',
@@ -36,7 +36,7 @@ async function bringDataset() {
   return registerDataset;
 }
 
-async function bringVersion(experimentId, datasetId, modelId) {
+async function createVersion(experimentId, datasetId, modelId) {
   const config = {
     modelType: 'MLP_CLASSIFIER',
     target: { column: 'species' },
@@ -80,10 +80,10 @@ const { getOrCreateExperiment, getOrCreateModel } = await ask(
 const { experiment } = getOrCreateExperiment;
 const { model } = getOrCreateModel;
 const { dataset } =
-  (await find('query ($name: String!) { dataset(name: $name) { id } }', { name: NAME })) ?? (await bringDataset());
+  (await find('query ($name: String!) { dataset(name: $name) { id } }', { name: NAME })) ?? (await createDataset());
 const { modelVersion } =
   (await find('query ($name: String!) { modelVersion(modelName: $name, version: 1) { id } }', { name: NAME })) ??
-  (await bringVersion(experiment.id, dataset.id, model.id));
+  (await createVersion(experiment.id, dataset.id, model.id));
 
 const { releaseModelVersion } = await ask(
   `mutation ($input: ReleaseModelVersionInput!) {

@@ -191,10 +191,10 @@ export class Database {
    * Creates the roles and migrates the schema to the newest version. Several processes may call it at the same time.
    */
   async migrate(): Promise<void> {
-    await withStatementLimit(MIGRATION_TIMEOUT_MS, () => this.bringUpToDate());
+    await withStatementLimit(MIGRATION_TIMEOUT_MS, () => this.applyMigrations());
   }
 
-  private async bringUpToDate(): Promise<void> {
+  private async applyMigrations(): Promise<void> {
     const em = this.orm.em.fork();
     await checkServer(em);
     for (let tries = 3; ; tries--) {
@@ -246,11 +246,12 @@ export class Database {
       const afterCommit = (action: () => void) => void actions.push(action);
       const touch = (type: string, id: string) => void touched.push({ type, id });
       const done = await work({ em, tenant, principal, requestId, afterCommit, touch });
-      await this.tellTouched(em, tenant, touched);
+      await this.notifyTouched(em, tenant, touched);
       return done;
     };
     const { onRow, isBackground = false } = actor;
-    const run = () => (isBackground ? this.runPatiently(settings, inTransaction) : this.run(settings, inTransaction));
+    const run = () =>
+      isBackground ? this.runInBackground(settings, inTransaction) : this.run(settings, inTransaction);
     const result = await (onRow ? countRows(onRow, run) : run());
     for (const action of actions) action();
     return result;
@@ -291,7 +292,7 @@ export class Database {
   }
 
   /** From now on each transaction of this process that has changed something ends with `onTouched`. */
-  tellTouchedTo(onTouched: OnTouched): void {
+  setTouchedListener(onTouched: OnTouched): void {
     this.onTouched = onTouched;
   }
 
@@ -301,17 +302,17 @@ export class Database {
   }
 
   /** For work of the service itself, which has no session. */
-  async tellTouched(em: EntityManager, tenant: string, touched: Touched[]): Promise<void> {
+  async notifyTouched(em: EntityManager, tenant: string, touched: Touched[]): Promise<void> {
     if (this.onTouched && touched.length > 0) await this.onTouched(em, tenant, touched);
   }
 
   /** Runs work of the service itself over all tenants: relays, reconcilers, sweepers. Never for a request. */
   async asSystem<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
-    return this.runPatiently({ role: SYSTEM_ROLE }, work);
+    return this.runInBackground({ role: SYSTEM_ROLE }, work);
   }
 
   /** With the longer limits of work for which no request waits. */
-  private runPatiently<T>(variables: Record<string, string>, work: (em: EntityManager) => Promise<T>): Promise<T> {
+  private runInBackground<T>(variables: Record<string, string>, work: (em: EntityManager) => Promise<T>): Promise<T> {
     const limitMs = this.backgroundTimeoutMs;
     return withStatementLimit(limitMs, () => this.run({ ...variables, statement_timeout: String(limitMs) }, work));
   }

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
 
 /** A record of texts in a JSON column of one row. */
-export interface JsonRecordPlace {
+export interface JsonRecordAddress {
   table: 'experiment' | 'logged_model' | 'model' | 'model_version';
   column: 'tags' | 'params';
   tenant: string;
@@ -30,13 +30,13 @@ export interface RecordChange {
  */
 export async function changeRecord(
   em: EntityManager,
-  { table, column, tenant, id }: JsonRecordPlace,
+  { table, column, tenant, id }: JsonRecordAddress,
   set: Readonly<Record<string, string>>,
   drop: readonly string[] = [],
 ): Promise<RecordChange> {
   const [keys, dropped] = [[...Object.keys(set), ...drop], [...drop]];
   const [change] = await em
-    .getKysely<Record<JsonRecordPlace['table'], RecordRow>>()
+    .getKysely<Record<JsonRecordAddress['table'], RecordRow>>()
     .with('old', (from) =>
       from
         .selectFrom(table)

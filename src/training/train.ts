@@ -7,7 +7,7 @@ import { fitAgain, fit, type Fitted } from './fit.js';
 import type { ExportedModel } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
 import { inputColumns } from './input-columns.js';
-import { holdoutWarnings, thresholdOf } from './judgement.js';
+import { holdoutWarnings, thresholdOf } from './model-evaluation.js';
 import type { Fitting, Predictions, Trained } from './learner.js';
 import { measure, prefixed } from './measure.js';
 import type { TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js';
@@ -36,22 +36,22 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
     : undefined;
   const holdout = fitting.labelled(rows.split.holdout);
   const predictions = withThreshold(await trained.predict(rows.split.holdout), threshold);
-  const judged: Exported = { learntFrom: rows.split.train, head: fitting.head, trained, threshold };
-  const result = config.refit ? await refitted(config, rows, hooks, fitted, threshold) : judged;
+  const evaluated: Exported = { learntFrom: rows.split.train, head: fitting.head, trained, threshold };
+  const result = config.refit ? await refitted(config, rows, hooks, fitted, threshold) : evaluated;
   hooks.onProgress(0.97, 'Exporting and checking the model');
   const { model, agreementMaxAbsDiff } = await exported(config, rows, result);
   const modelPath = path.join(workDir, 'model.onnx');
   await writeSynced(modelPath, model.bytes);
-  const judgedModel = config.refit ? (await exported(config, rows, judged)).model : undefined;
-  const judgedPath = path.join(workDir, 'judged.onnx');
-  if (judgedModel) await writeSynced(judgedPath, judgedModel.bytes);
+  const evaluatedModel = config.refit ? (await exported(config, rows, evaluated)).model : undefined;
+  const evaluatedPath = path.join(workDir, 'judged.onnx');
+  if (evaluatedModel) await writeSynced(evaluatedPath, evaluatedModel.bytes);
 
   const { shape, head, classWeights } = fitting;
   const { epochsRun, bestEpoch, stoppedEarly, warnings } = fitted;
   hooks.onProgress(1, 'Trained');
   return {
     modelPath,
-    judged: judgedModel && { modelPath: judgedPath, signature: judgedModel.signature },
+    judged: evaluatedModel && { modelPath: evaluatedPath, signature: evaluatedModel.signature },
     signature: model.signature,
     metrics: {
       ...prefixed(

@@ -135,7 +135,7 @@ it(
       60_000,
     );
     /** Sends flights, and waits until all of them have been analysed. */
-    const judge = async (rows: readonly Flight[]) => {
+    const analyse = async (rows: readonly Flight[]) => {
       const before = (await windows(deployment.id)).reduce((sum, { drift }) => sum + drift!.rows, 0);
       await predict(endpoint.id, rows);
       await expect
@@ -144,8 +144,8 @@ it(
         })
         .toBe(before + rows.length);
     };
-    await judge(flights.slice(0, 400));
-    await judge(flights.slice(400, 800));
+    await analyse(flights.slice(0, 400));
+    await analyse(flights.slice(400, 800));
     const quiet = await windows(deployment.id);
     expect(
       quiet.flatMap(({ drift }) => drift!.features.filter(({ drifted }) => drifted)),
@@ -155,10 +155,10 @@ it(
 
     const west = flights.filter(({ origin }) => WEST.has(origin));
     const sentAt = Date.now();
-    await judge(west.slice(0, 400));
+    await analyse(west.slice(0, 400));
     const noticed = (await windows(deployment.id))[0]!;
     expect(noticed.drift!.features.find(({ feature }) => feature === 'origin')!.drifted).toBe(true);
-    for (let at = 800; at < 2_400; at += 400) await judge(flights.slice(at, at + 400));
+    for (let at = 800; at < 2_400; at += 400) await analyse(flights.slice(at, at + 400));
     const changes = await alerts;
     const opened = changes.filter(({ change, message }) => change === 'OPENED' && message.includes('origin'));
     expect(opened).toHaveLength(1);

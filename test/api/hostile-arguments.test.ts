@@ -243,7 +243,7 @@ async function tries(operation: 'query' | 'mutation'): Promise<Try[]> {
   return all;
 }
 
-async function judge({ site, args, what, mustFail }: Try): Promise<string[]> {
+async function faultsOf({ site, args, what, mustFail }: Try): Promise<string[]> {
   const definition = schema.getRootType(site.operation as never)!.getFields()[site.field]!;
   const { errors } = await send(callOf(site.operation, definition, args), args);
   const place = `${siteName(site)} = ${what}`;
@@ -272,7 +272,7 @@ describe('one hostile value at every place of every argument', () => {
       const faults: string[] = [];
       let next = 0;
       const worker = async () => {
-        for (let at = next++; at < all.length; at = next++) faults.push(...(await judge(all[at]!)));
+        for (let at = next++; at < all.length; at = next++) faults.push(...(await faultsOf(all[at]!)));
       };
       await Promise.all([worker(), worker(), worker(), worker()]);
       console.log(

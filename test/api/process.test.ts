@@ -30,11 +30,11 @@ function start(
   });
   let stdout = '';
   let stderr = '';
-  let tellFirstLine: (line: string) => void = () => undefined;
-  const firstLine = new Promise<string>((resolve) => (tellFirstLine = resolve));
+  let resolveFirstLine: (line: string) => void = () => undefined;
+  const firstLine = new Promise<string>((resolve) => (resolveFirstLine = resolve));
   child.stdout.on('data', (chunk: Buffer) => {
     stdout += String(chunk);
-    if (stdout.includes('\n')) tellFirstLine(stdout.slice(0, stdout.indexOf('\n')));
+    if (stdout.includes('\n')) resolveFirstLine(stdout.slice(0, stdout.indexOf('\n')));
   });
   child.stderr.on('data', (chunk: Buffer) => (stderr += String(chunk)));
   cleanups.push(() => child.kill('SIGKILL'));

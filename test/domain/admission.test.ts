@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { admitted, type Candidate, type Capacity, keepsOthersBack } from '../../src/jobs/engine/admission.js';
+import { admitted, type Candidate, type Capacity, blocksOthers } from '../../src/jobs/engine/admission.js';
 
 const GIB = 1024 ** 3;
 const MACHINE: Capacity = { slots: 4, cores: 4, memoryBytes: 8 * GIB, gpus: 0 };
@@ -91,7 +91,7 @@ describe('jobs begin', () => {
 describe('no job waits for ever', () => {
   it('a job is overtaken for a while, then blocks others for as long, in periods that double', () => {
     const spans = [0, 29_999, 30_000, 59_999, 60_000, 119_999, 120_000, 239_999, 240_000, 479_999, 480_000];
-    expect(spans.map(keepsOthersBack)).toEqual([
+    expect(spans.map(blocksOthers)).toEqual([
       ...[false, false, true, true, false, false, true, true, false, false, true],
     ]);
   });

@@ -101,14 +101,14 @@ describe('alerts', () => {
       features: { x: buildNumericReference(ramp(5000)) },
       prediction: buildPredictionReference(ramp(5000)),
     };
-    const judge = (count: number, offset: number, shift: number) =>
+    const analyse = (count: number, offset: number, shift: number) =>
       driftSignal(compareWindow(profile, { features: { x: ramp(count, offset) }, scores: ramp(count, shift) }));
-    expect(judge(500, 0, 0)).toMatchObject({ verdict: 'CLEAN', message: 'No drift over 500 rows.' });
-    expect(judge(20, 5, 5).verdict).toBe('TOO_FEW');
-    const feature = judge(500, 0.6, 0);
+    expect(analyse(500, 0, 0)).toMatchObject({ verdict: 'CLEAN', message: 'No drift over 500 rows.' });
+    expect(analyse(20, 5, 5).verdict).toBe('TOO_FEW');
+    const feature = analyse(500, 0.6, 0);
     expect(feature).toMatchObject({ verdict: 'BREACHED', threshold: 0.2 });
     expect(feature.message).toMatch(/^Drift in x \(PSI \d/);
-    const prediction = judge(500, 0, 0.5);
+    const prediction = analyse(500, 0, 0.5);
     expect(prediction).toMatchObject({ verdict: 'BREACHED', threshold: 2 });
     expect(prediction.value).toBeGreaterThan(2);
     expect(prediction.message).toMatch(/^Drift in predictions \(/);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judgeAnswer } from '../../src/modules/monitoring/rules/ground-truth.js';
+import { compareAnswer } from '../../src/modules/monitoring/rules/ground-truth.js';
 import { type LabelledCount, liveMetrics } from '../../src/modules/monitoring/rules/live-quality.js';
 import { classificationMetrics, regressionMetrics } from '../../src/modules/statistics/rules/metrics.js';
 
@@ -40,18 +40,18 @@ describe('live quality from grouped rows', () => {
           probabilities: Float32Array.from(probabilities.flat()),
           classCount: k,
         });
-        const judged = rows.map(({ label }, i) => {
+        const compared = rows.map(({ label }, i) => {
           const likely = probabilities[i]!;
           const best = likely.indexOf(Math.max(...likely));
           const logged = k === 2 ? { score: likely[1]!, probabilities: null } : { score: null, probabilities: likely };
-          return judgeAnswer(
+          return compareAnswer(
             'r',
             { label: classes[label]! },
             { kind: 'CLASSES', label: classes[best]!, ...logged },
             classes,
           );
         });
-        const rowsOfCounts = judged.map(({ label, predictedLabel, logLoss }) => ({
+        const rowsOfCounts = compared.map(({ label, predictedLabel, logLoss }) => ({
           label: label!,
           predictedLabel: predictedLabel!,
           logLoss: logLoss!,
@@ -101,34 +101,34 @@ describe('ground truth', () => {
   const answer = { kind: 'CLASSES', label: 'yes', score: 0.75, probabilities: null };
 
   it('is a class of the model, and gets its spelling', () => {
-    expect(judgeAnswer('r', { label: 'yes' }, answer, classes).logLoss).toBeCloseTo(-Math.log(0.75), 6);
-    expect(judgeAnswer('r', { label: 'no' }, answer, classes).logLoss).toBeCloseTo(-Math.log(0.25), 6);
-    expect(() => judgeAnswer('r', { label: 'Yes' }, answer, classes)).toThrow(
+    expect(compareAnswer('r', { label: 'yes' }, answer, classes).logLoss).toBeCloseTo(-Math.log(0.75), 6);
+    expect(compareAnswer('r', { label: 'no' }, answer, classes).logLoss).toBeCloseTo(-Math.log(0.25), 6);
+    expect(() => compareAnswer('r', { label: 'Yes' }, answer, classes)).toThrow(
       'r.label: expected one of the classes no, yes, got',
     );
-    expect(judgeAnswer('r', { label: '1.0' }, { ...answer, label: '1' }, ['0', '1'])).toMatchObject({
+    expect(compareAnswer('r', { label: '1.0' }, { ...answer, label: '1' }, ['0', '1'])).toMatchObject({
       label: '1',
       predictedLabel: '1',
     });
-    expect(judgeAnswer('r', { label: '1.0' }, { ...answer, label: '1' }, undefined)).toMatchObject({
+    expect(compareAnswer('r', { label: '1.0' }, { ...answer, label: '1' }, undefined)).toMatchObject({
       label: '1',
       predictedLabel: '1',
     });
-    expect(judgeAnswer('r', { label: 'other' }, { ...answer, score: null }, undefined)).toMatchObject({
+    expect(compareAnswer('r', { label: 'other' }, { ...answer, score: null }, undefined)).toMatchObject({
       label: 'other',
       logLoss: null,
     });
   });
 
   it('is of the same kind as the answer', () => {
-    expect(() => judgeAnswer('r', { value: 1 }, answer, classes)).toThrow('r.label');
-    expect(() => judgeAnswer('r', { label: 'no', value: 1 }, answer, classes)).toThrow('r.label');
-    expect(() => judgeAnswer('r', { label: 'no' }, { ...answer, kind: 'VALUES' }, undefined)).toThrow('r.value');
-    expect(() => judgeAnswer('r', { label: '3' }, { ...answer, kind: 'CLUSTERS' }, undefined)).toThrow(
+    expect(() => compareAnswer('r', { value: 1 }, answer, classes)).toThrow('r.label');
+    expect(() => compareAnswer('r', { label: 'no', value: 1 }, answer, classes)).toThrow('r.label');
+    expect(() => compareAnswer('r', { label: 'no' }, { ...answer, kind: 'VALUES' }, undefined)).toThrow('r.value');
+    expect(() => compareAnswer('r', { label: '3' }, { ...answer, kind: 'CLUSTERS' }, undefined)).toThrow(
       'no label can judge',
     );
     expect(
-      judgeAnswer('r', { value: 2 }, { kind: 'VALUES', label: null, score: 1.5, probabilities: null }, undefined),
+      compareAnswer('r', { value: 2 }, { kind: 'VALUES', label: null, score: 1.5, probabilities: null }, undefined),
     ).toMatchObject({
       value: 2,
       predictedValue: 1.5,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkAlias } from '../../src/modules/registry/rules/alias.js';
 import {
-  type ApprovalWord,
+  type ApprovalRecord,
   countApprovals,
   isApproved,
   nextApprovalStage,
@@ -126,21 +126,21 @@ describe('gate policies', () => {
 
 describe('approvals', () => {
   const people = ['ann', 'ben', 'cem', 'dee'] as const;
-  const word = fc.record({
+  const anyDecision = fc.record({
     createdBy: fc.constantFrom(...people),
     decision: fc.constantFrom('APPROVED' as const, 'REJECTED' as const),
     toStage: fc.constantFrom('STAGING' as const, 'PRODUCTION' as const),
   });
-  const words = fc
-    .array(word, { maxLength: 30 })
-    .map((list): ApprovalWord[] => list.map((one, i) => ({ ...one, createdAt: new Date(i * 10) })));
+  const decisions = fc
+    .array(anyDecision, { maxLength: 30 })
+    .map((list): ApprovalRecord[] => list.map((one, i) => ({ ...one, createdAt: new Date(i * 10) })));
   const policyFor = (approvals: number, authorMayApprove: boolean) =>
     gatePolicySchema.parse({ staging: { approvals }, authorMayApprove });
 
   it('count the newest decision of each person, in whatever order they come', () => {
     fc.assert(
       fc.property(
-        words,
+        decisions,
         fc.nat(5),
         fc.boolean(),
         fc.option(fc.nat(300)),
@@ -171,14 +171,14 @@ describe('approvals', () => {
 
   it('never turn approved into missing by one more approval, nor rejected into approved by one more rejection', () => {
     fc.assert(
-      fc.property(words, fc.constantFrom(...people), fc.nat(4), (given, createdBy, needed) => {
+      fc.property(decisions, fc.constantFrom(...people), fc.nat(4), (given, createdBy, needed) => {
         const options = {
           toStage: 'STAGING' as const,
           arrivedAt: null,
           author: 'ann',
           policy: policyFor(needed, false),
         };
-        const more = (decision: ApprovalWord['decision']) => [
+        const more = (decision: ApprovalRecord['decision']) => [
           ...given,
           { createdBy, decision, toStage: 'STAGING' as const, createdAt: new Date(1e6) },
         ];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { StateMachine, TransitionRefused } from '../../src/modules/core/index.js';
 import { ALERT_STATUS } from '../../src/modules/alerts/rules/alert-status.js';
-import { EXPERIMENT_STANDING } from '../../src/modules/experiments/rules/experiment-standing.js';
+import { EXPERIMENT_STATE } from '../../src/modules/experiments/rules/experiment-state.js';
 import {
   canTransition,
   planRollback,
@@ -67,7 +67,7 @@ it('lets every state of a deployment, a version, an alert and an experiment be r
   expect(reached(DEPLOYMENT_STATUS, 'PENDING')).toEqual(['FAILED', 'PENDING', 'READY', 'STOPPED']);
   expect(reached(VERSION_STATUS, 'PENDING')).toEqual(['FAILED', 'PENDING', 'READY']);
   expect(reached(VERSION_STAGE, 'DEVELOPMENT')).toEqual(['ARCHIVED', 'DEVELOPMENT', 'PRODUCTION', 'STAGING']);
-  expect(reached(EXPERIMENT_STANDING, 'IMPORTING')).toEqual(['ACTIVE', 'DELETED', 'IMPORTING']);
+  expect(reached(EXPERIMENT_STATE, 'IMPORTING')).toEqual(['ACTIVE', 'DELETED', 'IMPORTING']);
   expect(reached(ALERT_STATUS, 'OPEN')).toEqual(['OPEN', 'RESOLVED']);
   expect(DEPLOYMENT_STATUS.states.filter((state) => DEPLOYMENT_STATUS.isFinal(state))).toEqual(['FAILED', 'STOPPED']);
 });

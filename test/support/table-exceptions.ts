@@ -27,7 +27,7 @@ export const FOREIGN_READS: readonly TableException[] = [
   {
     module: 'evaluation',
     tables: ['job', 'model', 'model_version'],
-    why: 'The version that is judged, with its model.',
+    why: 'The version that is evaluated, with its model.',
   },
   {
     module: 'exchange',
@@ -61,7 +61,7 @@ export const FOREIGN_READS: readonly TableException[] = [
   {
     module: 'monitoring',
     tables: ['alert', 'dataset', 'deployment', 'endpoint', 'job', 'model', 'model_version', 'run'],
-    why: 'A deployment is judged together with its endpoint, its version and its alerts.',
+    why: 'A deployment is analysed together with its endpoint, its version and its alerts.',
   },
   {
     module: 'platform',

@@ -14,7 +14,7 @@ export interface SigningKey {
 }
 
 /** The claims of a token that this service issued. Its database row has the rest. */
-export interface OwnClaims {
+export interface ServiceTokenClaims {
   tokenId: string;
   tenant: string;
   subject: string;
@@ -23,11 +23,14 @@ export interface OwnClaims {
 }
 
 /** Writes and reads the tokens that this service issues. */
-export interface OwnTokenCodec {
+export interface ServiceTokenCodec {
   /** Whether a token claims to be of this service; no other verifier is then asked. */
   isOwn(token: string): boolean;
   newKey(): Promise<SigningKey>;
-  sign(key: SigningKey, claims: OwnClaims): Promise<string>;
+  sign(key: SigningKey, claims: ServiceTokenClaims): Promise<string>;
   /** Errors: UNAUTHENTICATED for any invalid token. `keyOf` returns null for an unknown key. */
-  read(token: string, keyOf: (id: string) => Promise<SigningKey | null>): Promise<OwnClaims & { keyId: string }>;
+  read(
+    token: string,
+    keyOf: (id: string) => Promise<SigningKey | null>,
+  ): Promise<ServiceTokenClaims & { keyId: string }>;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { askOnce, ChildLost, type ChildProgram, ChildTask, explainLoss } from '../../child-task/child-task.js';
 import type { ProcessLimits } from '../../child-task/limited-process.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
-import { FairTurns } from './fair-turns.js';
+import { FairQueue } from './fair-queue.js';
 import type { ImportOutcome, ImportRequest, PreviewValue, Table } from './port.js';
 import type { ReaderRequest } from './reader-child.js';
 
@@ -34,8 +34,8 @@ const PREVIEW_PROGRAM: ChildProgram<ReaderRequest, never, Preview> = {
 
 /** Reads users' files in child processes: a file may be made to crash its reader. */
 export class ReaderProcesses {
-  private readonly imports = new FairTurns(PROCESSES, PROCESSES_PER_OWNER);
-  private readonly previews = new FairTurns(1, 1);
+  private readonly imports = new FairQueue(PROCESSES, PROCESSES_PER_OWNER);
+  private readonly previews = new FairQueue(1, 1);
   private previewer: ChildTask<ReaderRequest, never, Preview> | undefined;
   private idle: NodeJS.Timeout | undefined;
 

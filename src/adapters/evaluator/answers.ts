@@ -2,7 +2,7 @@ import { bothProbabilities, toTensors, type Tensor, type TensorSpec } from '../.
 import type { Task } from '../../modules/algorithms/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { InferenceEngine } from '../../inference/port.js';
-import type { JudgedRows } from './judged-rows.js';
+import type { EvaluatedRows } from './evaluated-rows.js';
 import type { ModelFile } from './port.js';
 
 export interface ClassAnswers {
@@ -33,7 +33,7 @@ export async function answersOf(
   engine: InferenceEngine,
   modelId: string,
   model: ModelFile,
-  rows: JudgedRows,
+  rows: EvaluatedRows,
 ): Promise<Answers> {
   await engine.load({ modelId, path: model.path });
   const { outputs } = await engine.infer(modelId, toTensors(rows.columns, model.signature, rows.rowNumbers), {

@@ -19,7 +19,7 @@ interface Circumstances {
  * The classes to evaluate: those of the target, then others that the model has. INVALID_TENSOR when the two do not
  * match.
  */
-export function classesToJudge(
+export function classesToEvaluate(
   target: ClassTarget,
   answers: ClassAnswers,
   { sameOrder, column }: Circumstances,

@@ -9,10 +9,10 @@ import {
 import { AppError, ErrorCode } from '../../errors.js';
 import type { InferenceEngine } from '../../inference/port.js';
 import { type Answers, answersOf, type ClassAnswers } from './answers.js';
-import { classesToJudge, inOrder } from './classes.js';
-import { type JudgedRows, loadJudgedRows } from './judged-rows.js';
+import { classesToEvaluate, inOrder } from './classes.js';
+import { type EvaluatedRows, loadEvaluatedRows } from './evaluated-rows.js';
 import { referenceOf } from './reference.js';
-import type { EvaluationOutcome, EvaluationRequest, JudgedData, ModelFile } from './port.js';
+import type { EvaluationOutcome, EvaluationRequest, EvaluationData, ModelFile } from './port.js';
 
 const MAX_SLICE_COLUMNS = 10;
 /** A column with more different values gives too many slices for a reader. */
@@ -21,15 +21,15 @@ const MAX_SLICE_VALUES = 500;
 export async function evaluate(request: EvaluationRequest, engine: InferenceEngine): Promise<EvaluationOutcome> {
   const { candidate, baseline, data } = request;
   const inputs = [candidate, ...(baseline ? [baseline] : [])].flatMap(({ signature }) => inputRequests(signature));
-  let rows: JudgedRows;
+  let rows: EvaluatedRows;
   let baselineProblem: string | null = null;
   try {
-    rows = await loadJudgedRows(data, inputs);
+    rows = await loadEvaluatedRows(data, inputs);
   } catch (error) {
     // The rows may still have all columns of the candidate.
     if (!baseline || !isMismatch(error)) throw error;
     baselineProblem = error.message;
-    rows = await loadJudgedRows(data, inputRequests(candidate.signature));
+    rows = await loadEvaluatedRows(data, inputRequests(candidate.signature));
   }
   const answers = await answersOf(engine, 'candidate', candidate, rows);
   let baselineAnswers: { versionId: string; answers: Answers } | undefined;
@@ -51,7 +51,7 @@ export async function evaluate(request: EvaluationRequest, engine: InferenceEngi
 
 function reportOf(
   { candidate, data, baseline: baselineFile }: EvaluationRequest,
-  rows: JudgedRows,
+  rows: EvaluatedRows,
   answers: Answers,
   baseline?: { versionId: string; answers: Answers },
 ): EvaluationReport {
@@ -114,7 +114,7 @@ function nearestOf(
 }
 
 /** The categories among the model's inputs. */
-function sliceColumnsOf({ signature }: ModelFile, rows: JudgedRows): SliceColumns {
+function sliceColumnsOf({ signature }: ModelFile, rows: EvaluatedRows): SliceColumns {
   const slices = new Map<string, (string | null)[]>();
   const texts = signature.inputs
     .filter(({ datatype }) => datatype === 'BYTES')
@@ -138,17 +138,17 @@ function thresholdOf({ signature }: ModelFile, [, second]: readonly string[]): n
 }
 
 /** The names of the two classes of a threshold say what they mean. */
-function classNamesOf(data: JudgedData, classes: readonly string[]): string[] {
+function classNamesOf(data: EvaluationData, classes: readonly string[]): string[] {
   const target = data.kind === 'ALL' ? data.target : data.config.target;
   if (target?.greaterThan === undefined) return [...classes];
   return [`${target.column} ≤ ${target.greaterThan}`, `${target.column} > ${target.greaterThan}`];
 }
 
-function classesOf(data: JudgedData, { target }: JudgedRows, answers: ClassAnswers): string[] {
+function classesOf(data: EvaluationData, { target }: EvaluatedRows, answers: ClassAnswers): string[] {
   if (target?.kind !== 'CLASSES') throw new Error('classes need a target of classes');
   const of = data.kind === 'ALL' ? data.target : data.config.target;
   const sameOrder = data.kind === 'HOLDOUT' || data.target.greaterThan !== undefined;
-  return classesToJudge(target, answers, { sameOrder, column: of?.column ?? '' });
+  return classesToEvaluate(target, answers, { sameOrder, column: of?.column ?? '' });
 }
 
 function isMismatch(error: unknown): error is AppError {

@@ -18,7 +18,7 @@ export interface TargetColumn {
 }
 
 /** The rows to evaluate on. Base rates come from the training rows when there are any, otherwise from these rows. */
-export type JudgedData =
+export type EvaluationData =
   /** The holdout rows of the training, or all rows of `other`, which must have the same columns. */
   | { kind: 'HOLDOUT'; config: TrainingConfig; training: Table; other: Table | null }
   | { kind: 'ALL'; task: Task; target: TargetColumn; file: Table };
@@ -26,7 +26,7 @@ export type JudgedData =
 export interface EvaluationRequest {
   candidate: ModelFile;
   baseline: (ModelFile & { versionId: string }) | null;
-  data: JudgedData;
+  data: EvaluationData;
 }
 
 export interface EvaluationOutcome {

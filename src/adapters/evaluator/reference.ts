@@ -6,10 +6,10 @@ import {
 } from '../../modules/model-contract/index.js';
 import { featureReference, type FeatureReference } from '../../training/reference.js';
 import type { Answers } from './answers.js';
-import type { JudgedRows } from './judged-rows.js';
+import type { EvaluatedRows } from './evaluated-rows.js';
 
 /** The reference profile of a model that was not trained here: the rows of its evaluation. */
-export function referenceOf(signature: Signature, rows: JudgedRows, answers: Answers): ReferenceProfile {
+export function referenceOf(signature: Signature, rows: EvaluatedRows, answers: Answers): ReferenceProfile {
   const every = Int32Array.from({ length: rows.rowCount }, (_, row) => row);
   const features = signature.inputs.flatMap((spec) =>
     (columnNames(spec) ?? []).flatMap((name): [string, FeatureReference][] => {

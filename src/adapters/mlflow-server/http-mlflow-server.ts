@@ -50,7 +50,7 @@ export class HttpMlflowServer implements MlflowServer {
   async ask(method: MlflowMethod, path: string, given: Record<string, unknown>): Promise<unknown> {
     const query = method === 'GET' ? toQuery(given) : '';
     const body = method === 'GET' ? null : JSON.stringify(given);
-    const text = await this.patiently(`${method} ${path}`, async () => {
+    const text = await this.withRetries(`${method} ${path}`, async () => {
       const response = await this.open(method, `/api/2.0/${path}${query}`, body);
       return readText(response);
     });
@@ -62,7 +62,7 @@ export class HttpMlflowServer implements MlflowServer {
   }
 
   download(path: string, query: Record<string, string> = {}): Promise<Readable> {
-    return this.patiently(`GET ${path}`, () => this.open('GET', `${path}${toQuery(query)}`, null));
+    return this.withRetries(`GET ${path}`, () => this.open('GET', `${path}${toQuery(query)}`, null));
   }
 
   close(): void {
@@ -70,7 +70,7 @@ export class HttpMlflowServer implements MlflowServer {
     this.agent.destroy();
   }
 
-  private async patiently<T>(what: string, work: () => Promise<T>): Promise<T> {
+  private async withRetries<T>(what: string, work: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
       this.signal.throwIfAborted();
       try {

@@ -48,7 +48,7 @@ export class FolderParts {
       await pipeline(content, new Meter(maxBytes), hashing, createWriteStream(partial));
       const etag = md5.digest('hex');
       const name = `${String(partNumber).padStart(5, '0')}-${etag}`;
-      await this.inTurn(uploadId, async () => {
+      await this.inSequence(uploadId, async () => {
         await rename(partial, join(folder, name));
         for (const other of await readdir(folder))
           if (other !== name && other.startsWith(name.slice(0, 6))) await rm(join(folder, other), { force: true });
@@ -68,7 +68,7 @@ export class FolderParts {
     listed: readonly StoredPart[],
     store: (content: Readable) => Promise<unknown>,
   ): Promise<void> {
-    await this.inTurn(uploadId, async () => {
+    await this.inSequence(uploadId, async () => {
       const present = await this.list(uploadId);
       const isSame = present.length === listed.length && present.every(({ etag }, i) => etag === listed[i]?.etag);
       if (!isSame) throw badInput('parts', 'the parts as they were listed', 'one that was sent again meanwhile');
@@ -78,14 +78,14 @@ export class FolderParts {
   }
 
   async parts(uploadId: string): Promise<StoredPart[]> {
-    return this.inTurn(uploadId, () => this.list(uploadId));
+    return this.inSequence(uploadId, () => this.list(uploadId));
   }
 
   /**
    * Only one operation on an upload at a time: if a part were sent twice at the same time, each request would delete
    * the other's file.
    */
-  private async inTurn<T>(uploadId: string, work: () => Promise<T>): Promise<T> {
+  private async inSequence<T>(uploadId: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.turns.get(uploadId) ?? Promise.resolve()).then(work);
     const over = turn.then(
       () => undefined,
@@ -123,7 +123,7 @@ export class FolderParts {
   }
 
   async remove(uploadId: string): Promise<void> {
-    await this.inTurn(uploadId, () => this.clear(uploadId));
+    await this.inSequence(uploadId, () => this.clear(uploadId));
   }
 
   private async clear(uploadId: string): Promise<void> {

@@ -57,7 +57,10 @@ export class S3ObjectStore implements ObjectStore {
       secretKey: options.secretKey,
       pathStyle: true,
       transport: {
-        request: impatient(useSSL ? httpsRequest : httpRequest, options.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS),
+        request: withSilenceTimeout(
+          useSSL ? httpsRequest : httpRequest,
+          options.silenceTimeoutMs ?? SILENCE_TIMEOUT_MS,
+        ),
       },
     });
   }
@@ -184,7 +187,7 @@ export class S3ObjectStore implements ObjectStore {
 }
 
 /** The minio client would wait for ever; this gives up when no data moves on the connection. */
-function impatient(send: typeof httpRequest, silenceTimeoutMs: number): typeof httpRequest {
+function withSilenceTimeout(send: typeof httpRequest, silenceTimeoutMs: number): typeof httpRequest {
   const request = (options: RequestOptions, onResponse: (response: IncomingMessage) => void): ClientRequest => {
     const sent = send(options, onResponse);
     return sent.setTimeout(silenceTimeoutMs, () => sent.destroy(new Error(`silent for ${silenceTimeoutMs / 1000} s`)));

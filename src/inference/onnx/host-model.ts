@@ -139,7 +139,7 @@ export class HostModel {
     });
     const { proof, meanings } = readFile(path, this.signature);
     const followsBatch = pair.every((output, index) => output.shape[0] === 2 && single[index]!.shape[0] === 1);
-    const holds = proof.proven && followsBatch && (await this.rowsStayApart());
+    const holds = proof.proven && followsBatch && (await this.rowsAreIndependent());
     this.batchable = holds;
     this.signature.rowIndependence = proof.proven && !holds ? { proven: false, reason: TRIAL_FAILED } : proof;
     await this.nameOutputs(meanings, anyBatch ? TRIAL_ROWS : 1);
@@ -178,7 +178,7 @@ export class HostModel {
   }
 
   /** A second check: whether very different rows get the same answers alone as together. */
-  private async rowsStayApart(): Promise<boolean> {
+  private async rowsAreIndependent(): Promise<boolean> {
     for (const values of TRIAL_ORDER) {
       const joined = trialInputs(this.signature.inputs, TRIAL_ROWS, values);
       let alone: Tensor[][];

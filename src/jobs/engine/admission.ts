@@ -30,7 +30,7 @@ export const needsNothing = ({ cores, memoryBytes, gpus }: Resources) => cores =
  * alternate, and each is twice as long as the one before: finally, a period without overtaking is longer than any
  * running job, so no job waits for ever.
  */
-export function keepsOthersBack(waitedMs: number): boolean {
+export function blocksOthers(waitedMs: number): boolean {
   return waitedMs >= PASSED_FOR_MS && Math.floor(Math.log2(waitedMs / PASSED_FOR_MS)) % 2 === 0;
 }
 
@@ -55,13 +55,13 @@ export function admitted<Of extends Candidate>(
     );
   };
   const begin: Of[] = [];
-  let isKeptBack = false;
+  let isBlocked = false;
   for (const one of waiting.toSorted((a, b) => b.priority - a.priority || a.waitingSinceMs - b.waitingSinceMs)) {
     if (atWork.filter(({ kind }) => kind === one.kind).length >= one.maxAtOnce) continue;
-    if (needsNothing(one) || (!isKeptBack && isFree(one))) {
+    if (needsNothing(one) || (!isBlocked && isFree(one))) {
       atWork.push(one);
       begin.push(one);
-    } else if (one.gpus <= capacity.gpus && keepsOthersBack(nowMs - one.waitingSinceMs)) isKeptBack = true;
+    } else if (one.gpus <= capacity.gpus && blocksOthers(nowMs - one.waitingSinceMs)) isBlocked = true;
   }
   return begin;
 }
@@ -96,7 +96,7 @@ export class Admission {
     this.waiting.set(candidate, resolve);
     const giveUp = setInterval(() => {
       // While no job may overtake it, it waits here for the resources that become free.
-      if (!keepsOthersBack(Date.now() - candidate.waitingSinceMs)) resolve(false);
+      if (!blocksOthers(Date.now() - candidate.waitingSinceMs)) resolve(false);
     }, HOLD_MS);
     this.decideSoon();
     try {

@@ -165,7 +165,7 @@ async function runAttempt(
       ? new AppError(ErrorCode.DEADLINE_EXCEEDED, `The job took longer than ${timeoutMs / 60_000} minutes.`)
       : error;
     logger.error({ err: reason }, 'job failed');
-    await patiently(() => jobs.attemptFailed(job, reason), runtime.heartbeatTimeoutMs);
+    await retryWhileUnavailable(() => jobs.attemptFailed(job, reason), runtime.heartbeatTimeoutMs);
   } finally {
     clearInterval(timer);
     unsubscribe();
@@ -176,7 +176,7 @@ async function runAttempt(
  * Retries while the database is away, which may be why the attempt failed. After `forMs` the reconciler considers the
  * job lost.
  */
-async function patiently(work: () => Promise<void>, forMs: number): Promise<void> {
+async function retryWhileUnavailable(work: () => Promise<void>, forMs: number): Promise<void> {
   for (const deadlineMs = Date.now() + forMs; ; await new Promise((resolve) => setTimeout(resolve, RETRY_MS))) {
     try {
       return await work();

@@ -10,20 +10,20 @@ import type { Actor, Database, Session } from '../../db/database.js';
 import { addSmall, type DirectUploads, MAX_SMALL_BYTES, smallKey, type StagedObjects } from '../uploads/index.js';
 import { AppError, ErrorCode, notFound } from '../../errors.js';
 import { audit, auditRow } from '../platform/index.js';
-import { type ArtifactService, isOwnFolder, refuseOwnFolders } from './artifact.service.js';
+import { type ArtifactService, isReservedFolder, refuseReservedFolders } from './artifact.service.js';
 import { experimentOf, fileInTheWay, filesAt, folderEntries, type FolderOwner, type PresentFile } from './store.js';
-import type { ExperimentPlace } from '../experiments/index.js';
+import type { ExperimentAddress } from '../experiments/index.js';
 
 /** A file or folder among the artifacts of a run or a logged model. */
-export interface FolderPlace {
+export interface ArtifactAddress {
   owner: FolderOwner;
   /** The path below the owner's artifacts; '' means all of them. */
   path: string;
 }
 
-/** A place, and the check that a change of it must pass. */
-export interface CheckedPlace extends FolderPlace {
-  check(session: Session, experiment: ExperimentPlace): Promise<void>;
+/** An address, and the check that a change of it must pass. */
+export interface CheckedArtifactAddress extends ArtifactAddress {
+  check(session: Session, experiment: ExperimentAddress): Promise<void>;
   /**
    * An experiment id, DEFAULT or ANY: an owner in this experiment passes `check`. Null when only `check` can decide.
    */
@@ -68,14 +68,14 @@ export class ArtifactFolderService {
   constructor(private readonly deps: Dependencies) {}
 
   /** The experiment of the owner. NOT_FOUND when the owner does not exist. */
-  experimentOf(session: Session, owner: FolderOwner): Promise<ExperimentPlace> {
+  experimentOf(session: Session, owner: FolderOwner): Promise<ExperimentAddress> {
     return readExperiment(session, owner, null);
   }
 
   /** Streams a file in. It replaces the file that is at the path. */
   async put(
     actor: Actor,
-    place: CheckedPlace,
+    place: CheckedArtifactAddress,
     content: Readable,
     sizeBytes = Number.POSITIVE_INFINITY,
   ): Promise<StoredObject> {
@@ -93,7 +93,7 @@ export class ArtifactFolderService {
     if (!bytes) {
       await db.transact(actor, async (session) => {
         await check(session, await this.experimentOf(session, owner));
-        await this.requirePlace(session, owner, path);
+        await this.requireFreePath(session, owner, path);
       });
     }
     const objectKey = keyOf(actor, owner, path);
@@ -132,7 +132,7 @@ export class ArtifactFolderService {
       target: { ...owner, path },
     };
     const { urls } = await this.deps.uploads.begin(actor, upload, async (session) => {
-      await this.requirePlace(session, owner, path);
+      await this.requireFreePath(session, owner, path);
     });
     return { uploadId, urls };
   }
@@ -191,7 +191,7 @@ export class ArtifactFolderService {
   async delete(session: Session, owner: FolderOwner, path: string): Promise<void> {
     const { staged } = this.deps;
     await this.lock(session, owner);
-    if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
+    if ('runId' in owner) await refuseReservedFolders(session, owner.runId, path);
     const shown: string[] = [];
     const discarded: string[] = [];
     let count = 0;
@@ -212,7 +212,7 @@ export class ArtifactFolderService {
   }
 
   /** Makes other writers of the owner's files wait until the transaction ends. */
-  private lock(session: Session, owner: FolderOwner): Promise<ExperimentPlace> {
+  private lock(session: Session, owner: FolderOwner): Promise<ExperimentAddress> {
     return readExperiment(session, owner, 'update');
   }
 
@@ -224,7 +224,7 @@ export class ArtifactFolderService {
   }
 
   /** Uses one round trip to the database when possible, which is the case for most files. */
-  private async place(actor: Actor, place: CheckedPlace, file: NewFile): Promise<void> {
+  private async place(actor: Actor, place: CheckedArtifactAddress, file: NewFile): Promise<void> {
     const { db, staged } = this.deps;
     const { owner, path, check } = place;
     const { objectKey, stored, content } = file;
@@ -250,7 +250,7 @@ export class ArtifactFolderService {
     objectKey: string,
     stored: StoredObject,
   ): Promise<Artifact> {
-    const present = await this.requirePlace(session, owner, path);
+    const present = await this.requireFreePath(session, owner, path);
     if (present) {
       await session.em.nativeDelete(Artifact, { tenant: session.tenant, id: present.id });
       await this.deps.staged.release(session, [present.objectKey]);
@@ -267,12 +267,14 @@ export class ArtifactFolderService {
    * No file may be a folder of another file, because clients have both on their disks. Returns the file that is at the
    * path already.
    */
-  private async requirePlace(session: Session, owner: FolderOwner, path: string): Promise<PresentFile | null> {
-    if ('runId' in owner) await refuseOwnFolders(session, owner.runId, path);
-    const met = await fileInTheWay(session, owner, path, placesOf(path));
-    if (!met) return null;
-    if (met.path === path) return met;
-    const problem = placesOf(path).includes(met.path) ? `${met.path} is a file, not a folder.` : `${path} is a folder.`;
+  private async requireFreePath(session: Session, owner: FolderOwner, path: string): Promise<PresentFile | null> {
+    if ('runId' in owner) await refuseReservedFolders(session, owner.runId, path);
+    const blocking = await fileInTheWay(session, owner, path, pathAndFolders(path));
+    if (!blocking) return null;
+    if (blocking.path === path) return blocking;
+    const problem = pathAndFolders(path).includes(blocking.path)
+      ? `${blocking.path} is a file, not a folder.`
+      : `${path} is a folder.`;
     throw new AppError(ErrorCode.INVALID_PATH, problem, {
       field: 'path',
       expected: 'a path that crosses no other file',
@@ -281,7 +283,7 @@ export class ArtifactFolderService {
   }
 }
 
-async function readExperiment(session: Session, owner: FolderOwner, lock: 'update' | null): Promise<ExperimentPlace> {
+async function readExperiment(session: Session, owner: FolderOwner, lock: 'update' | null): Promise<ExperimentAddress> {
   const experiment = await experimentOf(session, owner, lock);
   if (!experiment)
     throw 'runId' in owner ? notFound('run', owner.runId) : notFound('logged model', owner.loggedModelId);
@@ -291,21 +293,21 @@ async function readExperiment(session: Session, owner: FolderOwner, lock: 'updat
 /**
  * The SQL that finds what blocks a file at a path: a file at the path, a file at a folder above it, or a file below it.
  */
-const metBy = (column: string) => `select id, path, object_key as "objectKey", sha256 from artifact
+const blockingFilesSql = (column: string) => `select id, path, object_key as "objectKey", sha256 from artifact
   where tenant = ? and ${column} = ? and path collate "C" = any(?::text[])
   union all
   (select id, path, object_key, sha256 from artifact
    where tenant = ? and ${column} = ? and path collate "C" >= ? and path collate "C" < ? limit 1)`;
 
 /** The path and all folders above it. */
-const placesOf = (path: string) => path.split('/').map((_, i, segments) => segments.slice(0, i + 1).join('/'));
+const pathAndFolders = (path: string) => path.split('/').map((_, i, segments) => segments.slice(0, i + 1).join('/'));
 
 /**
- * The parameters of `metBy`. In byte order, '0' comes directly after '/', so both texts are the bounds of everything
- * below the path.
+ * The parameters of `blockingFilesSql`. In byte order, '0' comes directly after '/', so both texts are the bounds of
+ * everything below the path.
  */
-const metParams = (tenant: string, id: string, path: string) => [
-  ...[tenant, id, placesOf(path)],
+const blockingFilesParams = (tenant: string, id: string, path: string) => [
+  ...[tenant, id, pathAndFolders(path)],
   ...[tenant, id, `${path}/`, `${path}0`],
 ];
 
@@ -316,10 +318,10 @@ const metParams = (tenant: string, id: string, path: string) => [
 async function placeNew(
   db: Database,
   actor: Actor,
-  { owner, path, experiment }: CheckedPlace,
+  { owner, path, experiment }: CheckedArtifactAddress,
   { objectKey, stored, content }: NewFile,
 ): Promise<boolean> {
-  if (experiment === null || ('runId' in owner && isOwnFolder(path))) return false;
+  if (experiment === null || ('runId' in owner && isReservedFolder(path))) return false;
   const [column, id] = columnOf(owner);
   const table = tableOf(owner);
   const { tenant } = actor.principal;
@@ -340,7 +342,7 @@ async function placeNew(
       text: `with owner as (
          select from ${table} o join experiment e on e.tenant = o.tenant and e.id = o.experiment_id
          where o.tenant = ? and o.id = ? and ? in ('ANY', e.id::text, case when e.is_default then 'DEFAULT' end)),
-       met as (${metBy(column)}),
+       met as (${blockingFilesSql(column)}),
        claimed as (${claim}),
        made as (
          insert into artifact (id, tenant, created_at, ${column}, path, object_key, size_bytes, sha256, content_type)
@@ -352,7 +354,7 @@ async function placeNew(
        select id from made`,
       params: [
         ...[tenant, id, experiment],
-        ...metParams(tenant, id, path),
+        ...blockingFilesParams(tenant, id, path),
         ...[tenant, objectKey, ...(content ? [content] : [])],
         ...[uuidv7(), tenant, id, path, stored.sizeBytes, stored.sha256, contentTypeOf(path)],
         ...[uuidv7(), note.tenant, note.actor, note.role, note.action, note.subjectType, note.subjectId],

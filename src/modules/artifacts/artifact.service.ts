@@ -12,7 +12,7 @@ import { audit } from '../platform/index.js';
 import { requireWritable, type RunService } from '../experiments/index.js';
 
 /** Folders of a training's run that only the service fills. */
-const OWN_FOLDERS = ['model', 'metrics', 'logs', 'checkpoints'];
+const RESERVED_FOLDERS = ['model', 'metrics', 'logs', 'checkpoints'];
 
 /** Files of runs, model versions and jobs: size and SHA-256 are in the database, the content is in the object store. */
 export class ArtifactService {
@@ -34,7 +34,7 @@ export class ArtifactService {
       const run = await this.runs.get(session, input.runId);
       await requireWritable(session, run.id);
       const upload = await this.uploads.get(session, input.uploadId);
-      await refuseOwnFolders(session, run.id, path);
+      await refuseReservedFolders(session, run.id, path);
       const existing = await this.existing(session, run.id, path, upload.sha256);
       const objectKey = `${session.tenant}/runs/${run.id}/artifacts/${id}/${path}`;
       if (!existing) await this.staged.stage(session, objectKey);
@@ -119,13 +119,13 @@ export class ArtifactService {
 }
 
 /** True for a folder that a training of this service fills, and for a folder that contains such a folder. */
-export const isOwnFolder = (path: string) => path === '' || OWN_FOLDERS.includes(path.split('/')[0] ?? '');
+export const isReservedFolder = (path: string) => path === '' || RESERVED_FOLDERS.includes(path.split('/')[0] ?? '');
 
 /** CONFLICT for a folder that a training of this service fills itself. */
-export async function refuseOwnFolders(session: Session, runId: string, path: string): Promise<void> {
-  if (!isOwnFolder(path)) return;
+export async function refuseReservedFolders(session: Session, runId: string, path: string): Promise<void> {
+  if (!isReservedFolder(path)) return;
   if ((await session.em.count(Job, { tenant: session.tenant, runId, kind: 'TRAINING' })) === 0) return;
-  const expected = `a path outside ${OWN_FOLDERS.join('/, ')}/`;
+  const expected = `a path outside ${RESERVED_FOLDERS.join('/, ')}/`;
   throw conflict(`The training of this run stores a file of its own there: ${path}.`, {
     field: 'input.path',
     expected,

@@ -1,8 +1,8 @@
 export {
   ArtifactFolderService,
-  type CheckedPlace,
+  type CheckedArtifactAddress,
   type FolderEntry,
-  type FolderPlace,
+  type ArtifactAddress,
 } from './artifact-folder.service.js';
 export { filesOf } from './store.js';
 export { ArtifactService } from './artifact.service.js';

@@ -10,7 +10,7 @@ import {
   lockRun,
   pointsInOrder,
   prepareHistories,
-  type PointPlace,
+  type PointPosition,
 } from '../experiments/index.js';
 import type { Attempt, AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
@@ -136,10 +136,10 @@ export class RunArchiveService {
    * JSON has no numbers for them.
    */
   private async *historyJson(attempt: Attempt, runId: string, count: (rows: number) => void): AsyncGenerator<string> {
-    let last: PointPlace | null = null;
+    let last: PointPosition | null = null;
     for (;;) {
       attempt.signal.throwIfAborted();
-      const points: PointPlace[] = await attempt.read((session) => pointsInOrder(session, runId, last, CHUNK_ROWS));
+      const points: PointPosition[] = await attempt.read((session) => pointsInOrder(session, runId, last, CHUNK_ROWS));
       if (points.length === 0) break;
       count(points.length);
       const parts: string[] = [];

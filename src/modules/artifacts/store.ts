@@ -8,7 +8,7 @@ import { LoggedModel } from '../../db/entities/logged-models/logged-model.entity
 import type { Session } from '../../db/database.js';
 import { runPrepared } from '../../db/statement.js';
 import { anyOf, tablesOf } from '../../db/tables.js';
-import type { ExperimentPlace } from '../experiments/index.js';
+import type { ExperimentAddress } from '../experiments/index.js';
 
 const tables = tablesOf(Artifact, Run, RunCounter, LoggedModel, Experiment, Job);
 
@@ -151,7 +151,7 @@ export async function experimentOf(
   { em, tenant }: Session,
   owner: FolderOwner,
   lock: 'update' | null,
-): Promise<ExperimentPlace | null> {
+): Promise<ExperimentAddress | null> {
   const [table, id] =
     'runId' in owner ? (['run', owner.runId] as const) : (['logged_model', owner.loggedModelId] as const);
   const owners = sql<Pick<Run, 'id' | 'tenant'> & { experiment_id: string }>`${sql.table(table)}`.as<'o'>(sql`o`);

@@ -72,7 +72,7 @@ export {
   WEBHOOK_ATTEMPTS,
   WEBHOOK_TIMEOUT_MS,
   describeStatus,
-  judgeStatus,
+  verdictOfStatus,
   newWebhookSecret,
   retryDelayMs,
   signedHeaders,

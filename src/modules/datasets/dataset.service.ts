@@ -29,7 +29,7 @@ import type {
   Table,
 } from '../../adapters/dataset-files/port.js';
 import { sha256Of, type StagedObjects, type UploadService } from '../uploads/index.js';
-import { InTurn, containsText, audit } from '../platform/index.js';
+import { RoundRobinQueue, containsText, audit } from '../platform/index.js';
 
 export interface RegisterDatasetInput {
   name: string;
@@ -102,7 +102,7 @@ export class DatasetService {
   /** Local files whose hash was checked. The key is made of object key, size and time of change. */
   private readonly checked = new LRUCache<string, true>({ max: 1000 });
 
-  private readonly previews = new InTurn('previews of datasets', MAX_WAITING_PREVIEWS);
+  private readonly previews = new RoundRobinQueue('previews of datasets', MAX_WAITING_PREVIEWS);
 
   constructor(private readonly options: DatasetServiceOptions) {}
 

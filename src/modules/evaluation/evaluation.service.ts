@@ -13,7 +13,7 @@ import { decideGate, type GateService, type ModelVersionService, siblingKey } fr
 import { trainedModelOf } from '../training/index.js';
 import type { Task } from '../algorithms/index.js';
 import { type AppError, badInput, conflict, notFound } from '../../errors.js';
-import type { JudgedData, ModelEvaluator, ModelFile, TargetColumn } from '../../adapters/evaluator/port.js';
+import type { EvaluationData, ModelEvaluator, ModelFile, TargetColumn } from '../../adapters/evaluator/port.js';
 import type { AttemptOf, JobService } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
@@ -212,7 +212,7 @@ export class EvaluationService {
       return null;
     }
     const model = await session.em.findOneOrFail(Model, { id: version.modelId, tenant: session.tenant });
-    if (model.task !== 'CLASSIFICATION' && model.task !== 'REGRESSION') throw notJudged(model);
+    if (model.task !== 'CLASSIFICATION' && model.task !== 'REGRESSION') throw notEvaluable(model);
     if (!input.target) throw badInput('input.target', 'the target column, as the version was uploaded', input.target);
     return {
       column: input.target.column,
@@ -258,7 +258,7 @@ export class EvaluationService {
     { training, trainingDataset, dataset, model }: Plan,
     { target }: EvaluationConfig,
     held: DisposableStack,
-  ): Promise<JudgedData> {
+  ): Promise<EvaluationData> {
     const fileOf = async (of: Dataset) => held.use(await this.deps.datasets.localTable(of)).table;
     if (!training || !trainingDataset) {
       if (!target) throw badInput('input.target', 'the target column, as the version was uploaded', target);
@@ -277,10 +277,10 @@ export class EvaluationService {
    * is evaluated.
    */
   private async candidateOf({ version, training, dataset }: Plan, held: DisposableStack): Promise<ModelFile> {
-    const judged = judgedBeforeRefit(training, dataset);
-    if (!judged) return this.fileOf(version, held);
-    const { path } = held.use(await this.deps.objects.localFile(judged.key));
-    return { path, sha256: judged.sha256, signature: judged.signature };
+    const earlier = modelBeforeRefit(training, dataset);
+    if (!earlier) return this.fileOf(version, held);
+    const { path } = held.use(await this.deps.objects.localFile(earlier.key));
+    return { path, sha256: earlier.sha256, signature: earlier.signature };
   }
 
   private async fileOf(version: OnnxVersion, held: DisposableStack): Promise<ModelFile> {
@@ -303,18 +303,18 @@ export class EvaluationService {
       version: named(version),
       datasetName: `${dataset.name}, version ${dataset.version}`,
       createdAt,
-      refitted: judgedBeforeRefit(training, dataset) !== undefined,
+      refitted: modelBeforeRefit(training, dataset) !== undefined,
       baselineVersion: baseline && comparedWith(report) ? named(baseline) : null,
     });
   }
 }
 
-function judgedBeforeRefit(training: Plan['training'], dataset: Dataset) {
+function modelBeforeRefit(training: Plan['training'], dataset: Dataset) {
   return training?.datasetId === dataset.id ? training.files.judged : undefined;
 }
 
 /** The error for a model that cannot be measured against a target. It says what to do instead. */
-function notJudged({ id, name, task }: Model): AppError {
+function notEvaluable({ id, name, task }: Model): AppError {
   const policy = `{production: {firstGates: [VALIDATION]}, validation: {requireHoldoutMetrics: false}}`;
   const without = `let its gates ask for no evaluation: setGatePolicy(input: {modelId: "${id}", policy: ${policy}})`;
   const next =

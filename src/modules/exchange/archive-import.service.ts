@@ -7,7 +7,7 @@ import { checkName, cutText } from '../core/index.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import { type Attempt, type AttemptOf, hasSucceededWith, type JobService } from '../jobs/index.js';
 import type { StagedObjects, UploadService } from '../uploads/index.js';
-import { audit, takeTurns } from '../platform/index.js';
+import { audit, takeTenantLock } from '../platform/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import { type ExperimentService, findLatestPoints, revealRuns, setParents } from '../experiments/index.js';
 import { revealModels } from '../logged-models/index.js';
@@ -108,7 +108,7 @@ export class ArchiveImportService {
     const { name: wanted, sha256 } = attempt.input;
     const isFree = (await this.isOwnExport(attempt, sha256)) && (await this.allFree(check));
     return attempt.write(async (session) => {
-      await takeTurns(session, archive.server);
+      await takeTenantLock(session, archive.server);
       const known = await findByExternal(session, archive);
       let experiment: Experiment;
       if (known) experiment = await this.takeOver(session, known.localId, attempt.job.id);

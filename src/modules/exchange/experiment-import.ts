@@ -1,10 +1,10 @@
-import type { TheirExperiment, TheirLoggedModel, TheirRun } from './rules/mlflow-records.js';
+import type { RemoteExperiment, RemoteLoggedModel, RemoteRun } from './rules/mlflow-records.js';
 import { visibleName } from './rules/mlflow-records.js';
 import { timeOf } from '../core/index.js';
 import type { ExperimentService } from '../experiments/index.js';
 import type { LoggedModelService } from '../logged-models/index.js';
-import { inGroups, type ImportWork, printOf } from './import-work.js';
-import { bringFiles, RunImport, type RunImportServices, type SyncedFiles } from './run-import.js';
+import { inGroups, type ImportWork, fingerprintOf } from './import-work.js';
+import { importFiles, RunImport, type RunImportServices, type SyncedFiles } from './run-import.js';
 
 export interface ExperimentImportServices extends RunImportServices {
   experiments: ExperimentService;
@@ -30,22 +30,22 @@ export class ExperimentImport {
     private readonly work: ImportWork,
   ) {}
 
-  async bring(theirs: TheirExperiment, onRun: () => void): Promise<void> {
+  async importExperiment(remote: RemoteExperiment, onRun: () => void): Promise<void> {
     const { work, services } = this;
-    const { experiment_id: externalId } = theirs;
-    const isDeleted = theirs.lifecycle_stage === 'deleted';
-    const print = printOf(theirs);
+    const { experiment_id: externalId } = remote;
+    const isDeleted = remote.lifecycle_stage === 'deleted';
+    const print = fingerprintOf(remote);
     const known = await work.find<Synced>('EXPERIMENT', externalId);
     if (known?.synced.deleted && isDeleted) return work.unchanged('EXPERIMENT');
-    const id = known?.localId ?? (await this.create(theirs));
+    const id = known?.localId ?? (await this.create(remote));
     await work.attempt.write(async (session) => {
       const experiment = await services.experiments.get(session, id);
       if (experiment.state === 'DELETED') await services.experiments.restore(session, id);
       if (known?.synced.print === print) return;
       await session.em.flush();
-      await inGroups(session, theirs.tags, (tags) => services.experiments.setTags(session, id, tags));
+      await inGroups(session, remote.tags, (tags) => services.experiments.setTags(session, id, tags));
     });
-    await this.bringContents(id, theirs, onRun);
+    await this.importContents(id, remote, onRun);
     const outcome =
       known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
     await work.finish('EXPERIMENT', externalId, outcome, { print, deleted: isDeleted }, async (session) => {
@@ -53,26 +53,26 @@ export class ExperimentImport {
     });
   }
 
-  private async bringContents(id: string, theirs: TheirExperiment, onRun: () => void): Promise<void> {
+  private async importContents(id: string, remote: RemoteExperiment, onRun: () => void): Promise<void> {
     const { work } = this;
     const runs = new RunImport(this.services, work);
-    const linked: { runId: string; theirs: Pick<TheirRun, 'inputs' | 'outputs'> & { id: string } }[] = [];
-    for await (const run of work.reader.runs(theirs.experiment_id, work.config.withDeleted)) {
+    const linked: { runId: string; remote: Pick<RemoteRun, 'inputs' | 'outputs'> & { id: string } }[] = [];
+    for await (const run of work.reader.runs(remote.experiment_id, work.config.withDeleted)) {
       work.attempt.signal.throwIfAborted();
       await work.leniently(`run ${run.info.run_id}`, async () => {
-        const runId = await runs.bring(id, run);
+        const runId = await runs.importRun(id, run);
         const { inputs, outputs, info } = run;
         if (inputs.model_inputs.length + outputs.model_outputs.length > 0)
-          linked.push({ runId, theirs: { id: info.run_id, inputs, outputs } });
+          linked.push({ runId, remote: { id: info.run_id, inputs, outputs } });
       });
       onRun();
     }
     await runs.joinFamilies(id);
-    for await (const model of work.reader.loggedModels(theirs.experiment_id)) {
+    for await (const model of work.reader.loggedModels(remote.experiment_id)) {
       work.attempt.signal.throwIfAborted();
-      await work.leniently(`logged model ${model.info.model_id}`, () => this.bringModel(id, model));
+      await work.leniently(`logged model ${model.info.model_id}`, () => this.importLoggedModel(id, model));
     }
-    for (const { runId, theirs: run } of linked)
+    for (const { runId, remote: run } of linked)
       await work.leniently(`models of run ${run.id}`, () => this.link(runId, run));
   }
 
@@ -80,22 +80,22 @@ export class ExperimentImport {
    * Creates the experiment under its own name or, when that is taken, under a name that includes the other server. The
    * other server's default experiment becomes the default experiment here.
    */
-  private create(theirs: TheirExperiment): Promise<string> {
+  private create(remote: RemoteExperiment): Promise<string> {
     const { experiments } = this.services;
-    return this.work.make('EXPERIMENT', theirs.experiment_id, async (session, id) => {
-      if (theirs.experiment_id === DEFAULT_ID) return (await experiments.default(session)).id;
-      const name = visibleName(theirs.name, `experiment ${theirs.experiment_id}`);
+    return this.work.make('EXPERIMENT', remote.experiment_id, async (session, id) => {
+      if (remote.experiment_id === DEFAULT_ID) return (await experiments.default(session)).id;
+      const name = visibleName(remote.name, `experiment ${remote.experiment_id}`);
       const free = (await experiments.findByName(session, name)) === null ? name : `${name} (from ${this.work.origin})`;
       const experiment = await experiments.create(session, { ...(id && { id }), name: free });
-      if (theirs.creation_time !== undefined) experiment.createdAt = timeOf('creation_time', theirs.creation_time);
+      if (remote.creation_time !== undefined) experiment.createdAt = timeOf('creation_time', remote.creation_time);
       return experiment.id;
     });
   }
 
-  private async bringModel(experimentId: string, theirs: TheirLoggedModel): Promise<void> {
+  private async importLoggedModel(experimentId: string, remote: RemoteLoggedModel): Promise<void> {
     const { work, services } = this;
-    const { info, data } = theirs;
-    const print = printOf(theirs);
+    const { info, data } = remote;
+    const print = fingerprintOf(remote);
     const known = await work.find<SyncedModel>('LOGGED_MODEL', info.model_id);
     const isSame = known?.synced.print === print;
     const runId = info.source_run_id ? (await work.find('RUN', info.source_run_id))?.localId : undefined;
@@ -112,8 +112,8 @@ export class ExperimentImport {
       }));
     const place = { artifactUri: info.artifact_uri, runId: null };
     // The files may change when the model does not.
-    const files = await bringFiles(services.folders, work, { loggedModelId: id }, place, known?.synced ?? {});
-    if (isSame && files.brought === 0) return work.unchanged('LOGGED_MODEL');
+    const files = await importFiles(services.folders, work, { loggedModelId: id }, place, known?.synced ?? {});
+    if (isSame && files.imported === 0) return work.unchanged('LOGGED_MODEL');
     const outcome = known?.synced.print === undefined ? 'added' : 'changed';
     await work.finish(
       'LOGGED_MODEL',
@@ -140,7 +140,7 @@ export class ExperimentImport {
     );
   }
 
-  private async link(runId: string, { inputs, outputs }: Pick<TheirRun, 'inputs' | 'outputs'>): Promise<void> {
+  private async link(runId: string, { inputs, outputs }: Pick<RemoteRun, 'inputs' | 'outputs'>): Promise<void> {
     const here = async (models: { model_id: string; step?: number }[]) => {
       const found = await Promise.all(
         models.map(async ({ model_id: id, step }) => ({

@@ -9,8 +9,8 @@ import {
   type ExternalName,
   findByExternal,
   setSynced,
-  type KnownThing,
-  type ThingKind,
+  type KnownObject,
+  type ObjectKind,
 } from './stores/external-refs.js';
 import {
   type ImportConfig,
@@ -22,7 +22,7 @@ import {
 import type { MlflowReader } from './mlflow-reader.js';
 import { visibleName } from './rules/mlflow-records.js';
 
-const COUNTED: Record<ThingKind, 'experiments' | 'runs' | 'loggedModels' | 'models' | 'modelVersions'> = {
+const COUNTED: Record<ObjectKind, 'experiments' | 'runs' | 'loggedModels' | 'models' | 'modelVersions'> = {
   EXPERIMENT: 'experiments',
   RUN: 'runs',
   LOGGED_MODEL: 'loggedModels',
@@ -56,11 +56,11 @@ export class ImportWork {
     return new URL(this.config.server).host;
   }
 
-  find<Synced>(kind: ThingKind, externalId: string): Promise<KnownThing<Synced> | null> {
+  find<Synced>(kind: ObjectKind, externalId: string): Promise<KnownObject<Synced> | null> {
     return this.attempt.read((session) => findByExternal<Synced>(session, this.nameOf(kind, externalId)));
   }
 
-  nameOf(kind: ThingKind, externalId: string): ExternalName {
+  nameOf(kind: ObjectKind, externalId: string): ExternalName {
     return { server: this.config.server, kind, externalId };
   }
 
@@ -69,13 +69,13 @@ export class ImportWork {
    * when that is free here.
    */
   async make(
-    kind: ThingKind,
+    kind: ObjectKind,
     externalId: string,
     make: (session: Session, id: string | undefined) => Promise<string>,
   ): Promise<string> {
-    const theirs = fromHexId(externalId.replace(/^m-/, '')) ?? undefined;
+    const remoteId = fromHexId(externalId.replace(/^m-/, '')) ?? undefined;
     // Never reuses an id that this service may have created: another tenant can have it, and this must not be revealed.
-    const own = theirs?.charAt(UUID_VERSION_AT) === OWN_UUID_VERSION ? undefined : theirs;
+    const own = remoteId?.charAt(UUID_VERSION_AT) === OWN_UUID_VERSION ? undefined : remoteId;
     const attempt = (id: string | undefined) =>
       this.attempt.write(async (session) => {
         const localId = await make(session, id);
@@ -98,7 +98,7 @@ export class ImportWork {
    * change.
    */
   async finish(
-    kind: ThingKind,
+    kind: ObjectKind,
     externalId: string,
     outcome: keyof Outcomes,
     synced: object,
@@ -114,18 +114,18 @@ export class ImportWork {
     Object.assign(this.tally, tally);
   }
 
-  unchanged(kind: ThingKind): void {
+  unchanged(kind: ObjectKind): void {
     this.tally[COUNTED[kind]].unchanged += 1;
   }
 
   /** If one object is refused, the import of the others continues. Returns false when it was refused. */
-  async leniently(thing: string, work: () => Promise<void>): Promise<boolean> {
+  async leniently(value: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
       return true;
     } catch (error) {
       if (!(error instanceof AppError) || !isOfTheThing(error)) throw error;
-      this.problem(thing, error.message);
+      this.problem(value, error.message);
       return false;
     }
   }
@@ -159,7 +159,7 @@ function isOfTheThing({ code }: AppError): boolean {
 }
 
 /** A fingerprint: equal for equal objects, whatever the order of their tags. */
-export function printOf(thing: unknown): string {
+export function fingerprintOf(thing: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify(sorted(thing)))
     .digest('hex');

@@ -1,7 +1,7 @@
 export { ArchiveExportService } from './archive-export.service.js';
 export { ArchiveImportService } from './archive-import.service.js';
-export { forgetExternal } from './stores/external-refs.js';
-export { forgetMirrorTasks } from './stores/mirror-tasks.js';
+export { deleteExternalRefs } from './stores/external-refs.js';
+export { deleteMirrorTasks } from './stores/mirror-tasks.js';
 export { mirrorSubscriber, MirrorService, type MirrorTarget } from './mirror.service.js';
 export { IMPORTED_NAMES, MlflowImportService, SECRET } from './mlflow-import.service.js';
 export { LINE_KINDS } from './archive-format.js';

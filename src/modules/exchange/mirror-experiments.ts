@@ -1,12 +1,12 @@
 import { Experiment } from '../../db/entities/experiments/experiment.entity.js';
 import { ANSWERS } from './rules/mlflow-records.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
+import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagFingerprints } from './mirror-remote.js';
 
 interface Synced {
   /** The name on this service. */
   name: string;
-  tags: TagPrints;
+  tags: TagFingerprints;
   deleted: boolean;
 }
 
@@ -45,7 +45,7 @@ async function makeExperiment(remote: MirrorRemote, id: string): Promise<string 
         externalId = there.experiment_id;
     }
     if (externalId === null) continue;
-    await remote.remember('EXPERIMENT', id, externalId, { name: experiment.name });
+    await remote.saveRef('EXPERIMENT', id, externalId, { name: experiment.name });
     return externalId;
   }
   throw new AppError(
@@ -63,7 +63,7 @@ export async function mirrorExperiment(remote: MirrorRemote, id: string): Promis
   const isDeleted = experiment?.state !== 'ACTIVE';
   if (isDeleted) {
     if (!synced.deleted) await remote.unless(MISSING, 'POST', 'experiments/delete', of);
-    return remote.remember('EXPERIMENT', id, externalId, { ...synced, deleted: true });
+    return remote.saveRef('EXPERIMENT', id, externalId, { ...synced, deleted: true });
   }
   if (synced.deleted) await remote.ask('POST', 'experiments/restore', of);
   if (synced.name !== experiment.name)
@@ -71,7 +71,7 @@ export async function mirrorExperiment(remote: MirrorRemote, id: string): Promis
   const { set, gone, prints } = tagChanges(experiment.tags, synced.tags);
   for (const tag of set) await remote.ask('POST', 'experiments/set-experiment-tag', { ...of, ...tag });
   for (const key of gone) await remote.unless(MISSING, 'POST', 'experiments/delete-experiment-tag', { ...of, key });
-  await remote.remember('EXPERIMENT', id, externalId, {
+  await remote.saveRef('EXPERIMENT', id, externalId, {
     name: experiment.name,
     tags: prints,
     deleted: false,

@@ -5,7 +5,7 @@ import type { Session } from '../../db/database.js';
 import { ANSWERS } from './rules/mlflow-records.js';
 import type { Stage } from '../registry/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
+import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagFingerprints } from './mirror-remote.js';
 import { ensureRun } from './mirror-runs.js';
 import { unmirroredBefore } from './stores/mirror-refs.js';
 
@@ -13,12 +13,12 @@ interface SyncedModel {
   /** The name on this service. */
   name: string;
   description: string;
-  tags: TagPrints;
+  tags: TagFingerprints;
 }
 
 interface SyncedVersion {
   description: string;
-  tags: TagPrints;
+  tags: TagFingerprints;
   stage: Stage;
   aliases: string[];
 }
@@ -58,7 +58,7 @@ async function makeModel(remote: MirrorRemote, id: string): Promise<string | nul
       const there = answer === null ? null : ANSWERS.model.parse(answer).registered_model;
       if (!there?.tags.some(({ key, value }) => key === MIRROR_TAGS.model && value === id)) continue;
     }
-    await remote.remember('MODEL', id, name, { name: model.name, description: '' });
+    await remote.saveRef('MODEL', id, name, { name: model.name, description: '' });
     return name;
   }
   throw new AppError(
@@ -74,19 +74,19 @@ export async function mirrorModel(remote: MirrorRemote, id: string): Promise<voi
   const { synced } = ref;
   if (!model) {
     await remote.unless(MISSING, 'DELETE', 'registered-models/delete', { name });
-    return remote.forgetModel(id);
+    return remote.deleteModelRefs(id);
   }
   if (synced.name !== model.name) {
     await remote.ask('POST', 'registered-models/rename', { name, new_name: model.name });
     name = model.name;
-    await remote.remember('MODEL', id, name, { ...synced, name });
+    await remote.saveRef('MODEL', id, name, { ...synced, name });
   }
   const { description } = model;
   if (synced.description !== description) await remote.ask('PATCH', 'registered-models/update', { name, description });
   const { set, gone, prints } = tagChanges(model.tags, synced.tags);
   for (const tag of set) await remote.ask('POST', 'registered-models/set-tag', { name, ...tag });
   for (const key of gone) await remote.unless(MISSING, 'DELETE', 'registered-models/delete-tag', { name, key });
-  await remote.remember('MODEL', id, name, { name: model.name, description, tags: prints } satisfies SyncedModel);
+  await remote.saveRef('MODEL', id, name, { name: model.name, description, tags: prints } satisfies SyncedModel);
 }
 
 export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<void> {
@@ -97,7 +97,7 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
     const model = await readModel(remote, modelId);
     if (model.ref)
       await remote.unless(MISSING, 'DELETE', 'model-versions/delete', { name: model.ref.externalId, version: number });
-    return remote.forget('MODEL_VERSION', id);
+    return remote.deleteRef('MODEL_VERSION', id);
   }
   // The version gets a new task when it becomes READY.
   if (first.version.status !== 'READY' || first.ref?.isOriginal) return;
@@ -126,7 +126,7 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
       await remote.unless(MISSING, 'DELETE', 'registered-models/alias', { name, alias });
   }
   const after: SyncedVersion = { description, stage, tags: prints, aliases };
-  await remote.remember('MODEL_VERSION', id, ref.externalId, after);
+  await remote.saveRef('MODEL_VERSION', id, ref.externalId, after);
 }
 
 /** The number of the version on the other server. */
@@ -146,7 +146,7 @@ async function makeVersion(remote: MirrorRemote, name: string, version: ModelVer
   const runId = version.runId == null ? null : await ensureRun(remote, version.runId);
   const number =
     (ref && (await findAgain(remote, name, version.id))) ?? (await createVersion(remote, name, version, runId));
-  await remote.remember('MODEL_VERSION', version.id, `${version.modelId}/${number}`, {});
+  await remote.saveRef('MODEL_VERSION', version.id, `${version.modelId}/${number}`, {});
   return number;
 }
 

@@ -112,18 +112,18 @@ export class MirrorRemote {
     return this.change(kind, localId, (session) => reserveMirrorRef(session, { address: this.address, kind, localId }));
   }
 
-  remember(kind: MirrorKind, localId: string, externalId: string, synced: object): Promise<void> {
+  saveRef(kind: MirrorKind, localId: string, externalId: string, synced: object): Promise<void> {
     return this.change(kind, localId, (session) =>
       setMirrorRef(session, { address: this.address, kind, localId }, externalId, synced),
     );
   }
 
-  /** Also forgets the model's versions, whose external ids begin with the model's. */
-  forgetModel(id: string): Promise<void> {
+  /** Deletes also the references of its versions, whose external ids begin with the model's. */
+  deleteModelRefs(id: string): Promise<void> {
     return this.change('MODEL', id, (session) => deleteModelRefs(session, this.address, id));
   }
 
-  forget(kind: MirrorKind, localId: string): Promise<void> {
+  deleteRef(kind: MirrorKind, localId: string): Promise<void> {
     return this.change(kind, localId, (session) => deleteMirrorRef(session, { address: this.address, kind, localId }));
   }
 
@@ -147,15 +147,15 @@ export class MirrorRemote {
 }
 
 /** Hashes of tags when they were mirrored, which show the tags that have changed. */
-export type TagPrints = Record<string, string>;
+export type TagFingerprints = Record<string, string>;
 
 export function tagChanges(
   tags: Record<string, string>,
-  before: TagPrints | undefined,
-): { set: TagEntry[]; gone: string[]; prints: TagPrints } {
-  const prints = Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, printOf(value)]));
+  before: TagFingerprints | undefined,
+): { set: TagEntry[]; gone: string[]; prints: TagFingerprints } {
+  const prints = Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, fingerprintOf(value)]));
   const set = Object.entries(tags).flatMap(([key, value]) => (before?.[key] === prints[key] ? [] : [{ key, value }]));
   return { set, gone: Object.keys(before ?? {}).filter((key) => !Object.hasOwn(tags, key)), prints };
 }
 
-const printOf = (value: string) => createHash('sha256').update(value).digest('base64').slice(0, 12);
+const fingerprintOf = (value: string) => createHash('sha256').update(value).digest('base64').slice(0, 12);

@@ -3,13 +3,13 @@ import { ANSWERS } from './rules/mlflow-records.js';
 import { fromHexId } from '../core/index.js';
 import { pairsOf, pointsAfter, RUN_TAGS, type TagEntry } from '../experiments/index.js';
 import { ensureExperiment } from './mirror-experiments.js';
-import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagPrints } from './mirror-remote.js';
+import { MIRROR_TAGS, type MirrorRemote, tagChanges, type TagFingerprints } from './mirror-remote.js';
 
 interface Synced {
   /** The sequence number of the last metric point that was sent. */
   seq: number;
   params: number;
-  tags: TagPrints;
+  tags: TagFingerprints;
   /** Status, end and name. */
   info: string;
   deleted: boolean;
@@ -34,7 +34,7 @@ async function makeRun(remote: MirrorRemote, id: string): Promise<string | null>
   if (experimentId === null) return null;
   if (!ref) await remote.reserve('RUN', id);
   const externalId = (ref && (await findAgain(remote, experimentId, id))) ?? (await create(remote, experimentId, run));
-  await remote.remember('RUN', id, externalId, {});
+  await remote.saveRef('RUN', id, externalId, {});
   return externalId;
 }
 
@@ -65,7 +65,7 @@ export async function mirrorRun(remote: MirrorRemote, id: string): Promise<void>
     synced.info = JSON.stringify(info);
   }
   if (isDeleted) await remote.ask('POST', 'runs/delete', of);
-  await remote.remember('RUN', id, externalId, { ...synced, deleted: isDeleted });
+  await remote.saveRef('RUN', id, externalId, { ...synced, deleted: isDeleted });
 }
 
 /**
@@ -85,7 +85,7 @@ async function mirrorPoints(remote: MirrorRemote, id: string, externalId: string
     }));
     await remote.ask('POST', 'runs/log-batch', { run_id: externalId, metrics });
     synced.seq = last.seq;
-    await remote.remember('RUN', id, externalId, synced);
+    await remote.saveRef('RUN', id, externalId, synced);
   }
 }
 

@@ -73,14 +73,14 @@ export class MlflowImportService {
     const server = this.deps.connect(config.server, credentials, attempt.signal);
     try {
       const work = new ImportWork(attempt, config, new MlflowReader(server), actor);
-      await this.bringAll(work);
+      await this.importAll(work);
       await attempt.succeed(work.tally);
     } finally {
       server.close();
     }
   }
 
-  private async bringAll(work: ImportWork): Promise<void> {
+  private async importAll(work: ImportWork): Promise<void> {
     const { reader, config } = work;
     const { experimentNames, modelNames } = config;
     const experiments = () =>
@@ -94,7 +94,7 @@ export class MlflowImportService {
     for await (const experiment of experiments()) {
       const fraction = (EXPERIMENTS_SHARE * done) / Math.max(done, experimentCount);
       await work.leniently(`experiment ${experiment.name}`, () =>
-        experimentImport.bring(experiment, () => work.progress(fraction)),
+        experimentImport.importExperiment(experiment, () => work.progress(fraction)),
       );
       done += 1;
     }
@@ -102,7 +102,7 @@ export class MlflowImportService {
     done = 0;
     for await (const model of models()) {
       work.progress(EXPERIMENTS_SHARE + ((1 - EXPERIMENTS_SHARE) * done) / Math.max(done, modelCount));
-      await work.leniently(`model ${model.name}`, () => modelImport.bring(model));
+      await work.leniently(`model ${model.name}`, () => modelImport.importModel(model));
       done += 1;
     }
   }

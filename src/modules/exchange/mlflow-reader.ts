@@ -4,12 +4,12 @@ import type { z } from 'zod';
 import { MlflowRefusal, type MlflowServer } from '../../adapters/mlflow-server/port.js';
 import {
   ANSWERS,
-  type TheirExperiment,
-  type TheirLoggedModel,
-  type TheirModel,
-  type TheirPoint,
-  type TheirRun,
-  type TheirVersion,
+  type RemoteExperiment,
+  type RemoteLoggedModel,
+  type RemoteModel,
+  type RemotePoint,
+  type RemoteRun,
+  type RemoteVersion,
   proxyPath,
 } from './rules/mlflow-records.js';
 import { AppError, ErrorCode, quote } from '../../errors.js';
@@ -26,14 +26,14 @@ const MAX_FOLDERS = 10_000;
 const MAX_FILES = 100_000;
 const MAX_FOLDER_DEPTH = 50;
 
-export interface TheirFile {
+export interface RemoteFile {
   /** The path below the artifacts of its run or logged model. */
   path: string;
   sizeBytes: number | null;
 }
 
 /** The place of files on the other server. */
-export type TheirPlace = { artifactUri: string; runId: string | null };
+export type RemoteFolder = { artifactUri: string; runId: string | null };
 
 interface Paged {
   next_page_token?: string | undefined;
@@ -51,13 +51,13 @@ type Listing<A extends Paged, T> = [
 export class MlflowReader {
   constructor(private readonly server: MlflowServer) {}
 
-  async *experiments(withDeleted: boolean): AsyncGenerator<TheirExperiment> {
+  async *experiments(withDeleted: boolean): AsyncGenerator<RemoteExperiment> {
     const given = { view_type: viewOf(withDeleted), max_results: PAGE };
     yield* this.all('POST', 'mlflow/experiments/search', given, ANSWERS.experiments, ({ experiments }) => experiments);
   }
 
   /** NOT_FOUND when none has this name. */
-  async experimentNamed(name: string): Promise<TheirExperiment> {
+  async experimentNamed(name: string): Promise<RemoteExperiment> {
     const given = { experiment_name: name };
     return (
       await this.named(`experiment named ${quote(name)}`, 'mlflow/experiments/get-by-name', given, ANSWERS.experiment)
@@ -65,7 +65,7 @@ export class MlflowReader {
   }
 
   /** Oldest first, so that most parents come before their children. */
-  async *runs(experimentId: string, withDeleted: boolean): AsyncGenerator<TheirRun> {
+  async *runs(experimentId: string, withDeleted: boolean): AsyncGenerator<RemoteRun> {
     const given = {
       experiment_ids: [experimentId],
       run_view_type: viewOf(withDeleted),
@@ -75,11 +75,11 @@ export class MlflowReader {
     yield* this.all('POST', 'mlflow/runs/search', given, ANSWERS.runs, ({ runs }) => runs);
   }
 
-  async run(runId: string): Promise<TheirRun> {
+  async run(runId: string): Promise<RemoteRun> {
     return read('mlflow/runs/get', ANSWERS.run, await this.server.ask('GET', 'mlflow/runs/get', { run_id: runId })).run;
   }
 
-  async *history(runId: string, key: string): AsyncGenerator<TheirPoint[]> {
+  async *history(runId: string, key: string): AsyncGenerator<RemotePoint[]> {
     const given = { run_id: runId, metric_key: key, max_results: POINTS_PER_PAGE };
     for await (const metrics of this.pages(
       'GET',
@@ -94,7 +94,7 @@ export class MlflowReader {
   }
 
   /** Yields nothing for a server older than MLflow 3. */
-  async *loggedModels(experimentId: string): AsyncGenerator<TheirLoggedModel> {
+  async *loggedModels(experimentId: string): AsyncGenerator<RemoteLoggedModel> {
     const given = { experiment_ids: [experimentId], max_results: PAGE };
     try {
       yield* this.all('POST', 'mlflow/logged-models/search', given, ANSWERS.loggedModels, ({ models }) => models);
@@ -103,7 +103,7 @@ export class MlflowReader {
     }
   }
 
-  async *models(): AsyncGenerator<TheirModel> {
+  async *models(): AsyncGenerator<RemoteModel> {
     yield* this.all(
       'GET',
       'mlflow/registered-models/search',
@@ -114,20 +114,20 @@ export class MlflowReader {
   }
 
   /** NOT_FOUND when none has this name. */
-  async modelNamed(name: string): Promise<TheirModel> {
+  async modelNamed(name: string): Promise<RemoteModel> {
     return (await this.named(`model named ${quote(name)}`, 'mlflow/registered-models/get', { name }, ANSWERS.model))
       .registered_model;
   }
 
   /** Ordered by number. */
-  async *versions(name: string): AsyncGenerator<TheirVersion> {
+  async *versions(name: string): AsyncGenerator<RemoteVersion> {
     const literal = name.includes("'") ? `"${name}"` : `'${name}'`;
     const given = { filter: `name = ${literal}`, max_results: PAGE, order_by: 'version_number ASC' };
     yield* this.all('GET', 'mlflow/model-versions/search', given, ANSWERS.versions, (page) => page.model_versions);
   }
 
   /** All files below a place. RESOURCE_EXHAUSTED for a place whose listing does not end. */
-  async *files(place: TheirPlace): AsyncGenerator<TheirFile> {
+  async *files(place: RemoteFolder): AsyncGenerator<RemoteFile> {
     const folders = new Set(['']);
     let files = 0;
     for (const folder of folders) {
@@ -145,11 +145,11 @@ export class MlflowReader {
   }
 
   /** False for files that the server does not give to clients. */
-  reaches({ artifactUri, runId }: TheirPlace): boolean {
+  reaches({ artifactUri, runId }: RemoteFolder): boolean {
     return runId !== null || proxyPath(artifactUri) !== null;
   }
 
-  content({ artifactUri, runId }: TheirPlace, path: string): Promise<Readable> {
+  content({ artifactUri, runId }: RemoteFolder, path: string): Promise<Readable> {
     const root = proxyPath(artifactUri);
     if (root !== null) {
       const encoded = `${root}/${path}`.split('/').map(encodeURIComponent).join('/');
@@ -159,9 +159,9 @@ export class MlflowReader {
   }
 
   private async *list(
-    { artifactUri, runId }: TheirPlace,
+    { artifactUri, runId }: RemoteFolder,
     folder: string,
-  ): AsyncGenerator<TheirFile & { isFolder: boolean }> {
+  ): AsyncGenerator<RemoteFile & { isFolder: boolean }> {
     const root = proxyPath(artifactUri);
     // The proxy returns names within the folder, the tracking server returns paths from the root.
     const above = root !== null && folder !== '' ? `${folder}/` : '';

@@ -3,9 +3,9 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import type { Session } from '../../db/database.js';
 import {
   sourceWithin,
-  stageOfTheirs,
-  type TheirModel,
-  type TheirVersion,
+  stageOfRemote,
+  type RemoteModel,
+  type RemoteVersion,
   visibleName,
 } from './rules/mlflow-records.js';
 import { Role, freeArtifactPath, timeOf } from '../core/index.js';
@@ -22,7 +22,7 @@ import {
   type StageService,
 } from '../registry/index.js';
 import type { TagEntry } from '../experiments/index.js';
-import { inGroups, type ImportWork, printOf } from './import-work.js';
+import { inGroups, type ImportWork, fingerprintOf } from './import-work.js';
 import { bind } from './stores/external-refs.js';
 
 export interface ModelImportServices {
@@ -55,17 +55,17 @@ export class ModelImport {
     private readonly work: ImportWork,
   ) {}
 
-  async bring(theirs: TheirModel): Promise<void> {
+  async importModel(remote: RemoteModel): Promise<void> {
     const { work, services } = this;
-    const { aliases, ...told } = theirs;
-    const print = printOf(theirs);
-    const known = await work.find<Synced>('MODEL', theirs.name);
-    const modelId = known?.localId ?? (await this.create(theirs));
+    const { aliases, ...told } = remote;
+    const print = fingerprintOf(remote);
+    const known = await work.find<Synced>('MODEL', remote.name);
+    const modelId = known?.localId ?? (await this.create(remote));
     const versions = new Map<string, string>();
-    for await (const version of work.reader.versions(theirs.name)) {
+    for await (const version of work.reader.versions(remote.name)) {
       work.attempt.signal.throwIfAborted();
-      await work.leniently(`version ${version.version} of model ${theirs.name}`, async () => {
-        versions.set(String(version.version), await this.bringVersion(modelId, version));
+      await work.leniently(`version ${version.version} of model ${remote.name}`, async () => {
+        versions.set(String(version.version), await this.importVersion(modelId, version));
       });
     }
     if (known?.synced.print === print) return work.unchanged('MODEL');
@@ -73,76 +73,76 @@ export class ModelImport {
     for (const { alias, version } of aliases) {
       const modelVersionId = versions.get(version);
       if (modelVersionId === undefined) continue;
-      await work.leniently(`alias ${alias} of model ${theirs.name}`, async () => {
+      await work.leniently(`alias ${alias} of model ${remote.name}`, async () => {
         await work.attempt.write((session) => services.aliases.set(session, { modelId, alias, modelVersionId }));
         work.tally.aliases += 1;
       });
     }
     const outcome = known?.synced.print === undefined ? 'added' : 'changed';
-    await work.finish('MODEL', theirs.name, outcome, { print }, async (session) => {
+    await work.finish('MODEL', remote.name, outcome, { print }, async (session) => {
       await services.models.update(session, { id: modelId, description: told.description });
       await session.em.flush();
       await inGroups(session, told.tags, (tags) => services.registryTags.setOnModel(session, { modelId, tags }));
     });
   }
 
-  private create(theirs: TheirModel): Promise<string> {
+  private create(remote: RemoteModel): Promise<string> {
     const { models } = this.services;
-    return this.work.make('MODEL', theirs.name, async (session) => {
-      const name = visibleName(theirs.name, 'model').replaceAll(/[/:]/g, '_');
+    return this.work.make('MODEL', remote.name, async (session) => {
+      const name = visibleName(remote.name, 'model').replaceAll(/[/:]/g, '_');
       const isTaken = (await session.em.count(Model, { tenant: session.tenant, name })) > 0;
       const free = isTaken ? `${name} (from ${this.work.origin.replaceAll(':', ' ')})` : name;
       const model = await models.create(session, { name: free, modelType: 'MLFLOW', framework: 'mlflow' });
-      if (theirs.creation_timestamp !== undefined)
-        model.createdAt = timeOf('creation_timestamp', theirs.creation_timestamp);
+      if (remote.creation_timestamp !== undefined)
+        model.createdAt = timeOf('creation_timestamp', remote.creation_timestamp);
       return model.id;
     });
   }
 
   /** Imports a version and returns its id. */
-  private async bringVersion(modelId: string, theirs: TheirVersion): Promise<string> {
+  private async importVersion(modelId: string, remote: RemoteVersion): Promise<string> {
     const { work, services } = this;
-    const externalId = `${theirs.name}/${theirs.version}`;
-    const print = printOf(theirs);
+    const externalId = `${remote.name}/${remote.version}`;
+    const print = fingerprintOf(remote);
     const known = await work.find<SyncedVersion>('MODEL_VERSION', externalId);
-    const stage = work.config.keepStages ? theirs.current_stage : '';
+    const stage = work.config.keepStages ? remote.current_stage : '';
     if (known?.synced.print === print && (stage === '' || known.synced.stage === stage)) {
       work.unchanged('MODEL_VERSION');
       return known.localId;
     }
-    const id = known?.localId ?? (await this.register(modelId, theirs, externalId));
-    const tags: TagEntry[] = [...theirs.tags];
-    if (theirs.current_stage !== 'None') tags.push({ key: STAGE_TAG, value: theirs.current_stage });
+    const id = known?.localId ?? (await this.register(modelId, remote, externalId));
+    const tags: TagEntry[] = [...remote.tags];
+    if (remote.current_stage !== 'None') tags.push({ key: STAGE_TAG, value: remote.current_stage });
     const outcome =
       known?.synced.print === undefined ? 'added' : known.synced.print === print ? 'unchanged' : 'changed';
     let steps = 0;
     const moved = stage !== '' && known?.synced.stage !== stage;
     await work.finish('MODEL_VERSION', externalId, outcome, { print, stage }, async (session) => {
-      await services.modelVersions.update(session, { id, description: theirs.description });
+      await services.modelVersions.update(session, { id, description: remote.description });
       await session.em.flush();
       await inGroups(session, tags, (group) =>
         services.registryTags.setOnVersion(session, { modelVersionId: id, tags: group }),
       );
-      if (moved) steps = await this.moveTo(session, modelId, id, stageOfTheirs(stage), theirs);
+      if (moved) steps = await this.moveTo(session, modelId, id, stageOfRemote(stage), remote);
     });
     if (steps > 0) work.tally.stages += 1;
     return id;
   }
 
-  private async register(modelId: string, theirs: TheirVersion, externalId: string): Promise<string> {
+  private async register(modelId: string, remote: RemoteVersion, externalId: string): Promise<string> {
     const { work, services } = this;
-    const source = await this.sourceOf(theirs);
+    const source = await this.sourceOf(remote);
     await work.attempt.write(async (session) => {
       const model = await services.models.lock(session, modelId);
       // Version numbers stay the same as on the other server: numbers that were deleted there are not used here.
-      model.lastVersion = Math.max(model.lastVersion, theirs.version - 1);
+      model.lastVersion = Math.max(model.lastVersion, remote.version - 1);
     });
     const { id } = await services.sourcedVersions.register(
       work.actor,
       { modelId, source },
       async (session, version: ModelVersion) => {
-        if (theirs.creation_timestamp !== undefined)
-          version.createdAt = timeOf('creation_timestamp', theirs.creation_timestamp);
+        if (remote.creation_timestamp !== undefined)
+          version.createdAt = timeOf('creation_timestamp', remote.creation_timestamp);
         await session.em.flush();
         await bind(session, work.nameOf('MODEL_VERSION', externalId), version.id);
       },
@@ -151,22 +151,26 @@ export class ModelImport {
   }
 
   /** The version's files on this service, when they were imported. */
-  private async sourceOf(theirs: TheirVersion): Promise<LoggedSource> {
+  private async sourceOf(remote: RemoteVersion): Promise<LoggedSource> {
     const { work } = this;
-    const modelId = theirs.model_id || /^models:\/(m-[^/]+)\/?$/.exec(theirs.source)?.[1];
+    const modelId = remote.model_id || /^models:\/(m-[^/]+)\/?$/.exec(remote.source)?.[1];
     const model = modelId ? await work.find('LOGGED_MODEL', modelId) : null;
-    const run = theirs.run_id ? await work.find('RUN', theirs.run_id) : null;
+    const run = remote.run_id ? await work.find('RUN', remote.run_id) : null;
     const uri =
-      theirs.source || `${work.config.server}#/models/${encodeURIComponent(theirs.name)}/versions/${theirs.version}`;
-    const ids = { uri, runId: run?.localId ?? null, runLink: theirs.run_link ?? null };
+      remote.source || `${work.config.server}#/models/${encodeURIComponent(remote.name)}/versions/${remote.version}`;
+    const ids = { uri, runId: run?.localId ?? null, runLink: remote.run_link ?? null };
     if (model)
       return { ...ids, loggedModelId: model.localId, folder: { owner: { loggedModelId: model.localId }, path: '' } };
-    return { ...ids, folder: run && theirs.run_id ? await this.folderOfRun(theirs, run.localId, theirs.run_id) : null };
+    return { ...ids, folder: run && remote.run_id ? await this.folderOfRun(remote, run.localId, remote.run_id) : null };
   }
 
-  private async folderOfRun({ source }: TheirVersion, runId: string, externalId: string): Promise<SourceFolder | null> {
-    const theirs = await this.work.reader.run(externalId);
-    const within = sourceWithin(source, theirs.info.artifact_uri, externalId);
+  private async folderOfRun(
+    { source }: RemoteVersion,
+    runId: string,
+    externalId: string,
+  ): Promise<SourceFolder | null> {
+    const remote = await this.work.reader.run(externalId);
+    const within = sourceWithin(source, remote.info.artifact_uri, externalId);
     const path = within === null ? null : freeArtifactPath(within);
     return path === null ? null : { owner: { runId }, path };
   }
@@ -177,11 +181,11 @@ export class ModelImport {
     modelId: string,
     id: string,
     to: Stage,
-    theirs: TheirVersion,
+    remote: RemoteVersion,
   ): Promise<number> {
     const { stages, modelVersions } = this.services;
     const asAdmin: Session = { ...session, principal: { ...session.principal, role: Role.ADMIN } };
-    const reason = `Imported from ${this.work.config.server}, where it is in ${theirs.current_stage}`;
+    const reason = `Imported from ${this.work.config.server}, where it is in ${remote.current_stage}`;
     const version = await modelVersions.get(session, id);
     const steps = stepsTo(version.stage, to);
     for (const toStage of steps) {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Session } from '../../db/database.js';
-import { statusOfTheirs, type TheirPoint, type TheirRun, visibleName } from './rules/mlflow-records.js';
+import { statusOfRemote, type RemotePoint, type RemoteRun, visibleName } from './rules/mlflow-records.js';
 import {
   ANY_STEP,
   isEnded,
@@ -14,9 +14,9 @@ import {
 } from '../experiments/index.js';
 import { toHexId, freeArtifactPath, timeOf } from '../core/index.js';
 import { type ArtifactFolderService, type FolderOwner, storedFiles } from '../artifacts/index.js';
-import { inGroups, type ImportWork, printOf } from './import-work.js';
-import type { TheirPlace } from './mlflow-reader.js';
-import { childrenToJoin, forgetParent } from './stores/external-refs.js';
+import { inGroups, type ImportWork, fingerprintOf } from './import-work.js';
+import type { RemoteFolder } from './mlflow-reader.js';
+import { childrenToJoin, clearParent } from './stores/external-refs.js';
 
 /** For a run or a logged model, after all its files were imported. */
 export interface SyncedFiles {
@@ -46,7 +46,7 @@ const NOBODY = 'unknown';
 /** Limit of a file that is read again to see whether it has changed. */
 const MAX_COMPARED_BYTES = 1024 ** 2;
 /** Tags that are columns here; they are set separately. */
-const OWN_TAGS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
+const COLUMN_TAGS: readonly string[] = [RUN_TAGS.name, RUN_TAGS.parent];
 
 /** Imports runs with all that was logged to them. */
 export class RunImport {
@@ -56,31 +56,31 @@ export class RunImport {
   ) {}
 
   /** Imports a run and returns its id. */
-  async bring(experimentId: string, theirs: TheirRun): Promise<string> {
+  async importRun(experimentId: string, remote: RemoteRun): Promise<string> {
     const { work } = this;
-    const { run_id: externalId, lifecycle_stage: stage } = theirs.info;
-    const print = printOf(theirs);
+    const { run_id: externalId, lifecycle_stage: stage } = remote.info;
+    const print = fingerprintOf(remote);
     const known = await work.find<SyncedRun>('RUN', externalId);
     const synced = known?.synced ?? {};
     const isSame = synced.print === print && synced.ended === true;
-    const runId = known?.localId ?? (await this.create(experimentId, theirs));
-    if (!isSame) await work.attempt.write((session) => this.describe(session, runId, theirs));
-    const metrics = isSame ? (synced.metrics ?? {}) : await this.bringMetrics(runId, theirs, synced);
-    const place = { artifactUri: theirs.info.artifact_uri, runId: externalId };
+    const runId = known?.localId ?? (await this.create(experimentId, remote));
+    if (!isSame) await work.attempt.write((session) => this.describe(session, runId, remote));
+    const metrics = isSame ? (synced.metrics ?? {}) : await this.importMetrics(runId, remote, synced);
+    const place = { artifactUri: remote.info.artifact_uri, runId: externalId };
     // The files may change when the run does not.
-    const files = await bringFiles(this.services.folders, work, { runId }, place, synced);
-    if (isSame && files.brought === 0) {
+    const files = await importFiles(this.services.folders, work, { runId }, place, synced);
+    if (isSame && files.imported === 0) {
       work.unchanged('RUN');
       return runId;
     }
-    const status = statusOfTheirs(theirs.info.status);
-    const parent = theirs.data.tags.find(({ key }) => key === RUN_TAGS.parent)?.value;
+    const status = statusOfRemote(remote.info.status);
+    const parent = remote.data.tags.find(({ key }) => key === RUN_TAGS.parent)?.value;
     const after: SyncedRun = { print, metrics, ...files.synced, ended: isEnded(status), ...(parent && { parent }) };
     const outcome =
-      synced.print === undefined ? 'added' : synced.print === print && files.brought === 0 ? 'unchanged' : 'changed';
+      synced.print === undefined ? 'added' : synced.print === print && files.imported === 0 ? 'unchanged' : 'changed';
     await work.finish('RUN', externalId, outcome, isSame ? { ...synced, ...files.synced } : after, async (session) => {
       if (isSame) return;
-      const { end_time: end, start_time: start } = theirs.info;
+      const { end_time: end, start_time: start } = remote.info;
       const endedAt = isEnded(status) ? timeOf('end_time', end ?? start ?? Date.now()) : null;
       await this.services.runs.setStatus(session, runId, { status, endedAt });
       if (stage === 'deleted') await this.services.lifecycle.remove(session, runId);
@@ -104,10 +104,10 @@ export class RunImport {
   /** Done once, so that the next import does not undo a change of the parent here. */
   private async join(session: Session, runId: string, parentId: string): Promise<void> {
     await this.services.runs.setTags(session, runId, [{ key: RUN_TAGS.parent, value: toHexId(parentId) }]);
-    await forgetParent(session, this.work.config.server, runId);
+    await clearParent(session, this.work.config.server, runId);
   }
 
-  private create(experimentId: string, { info }: TheirRun): Promise<string> {
+  private create(experimentId: string, { info }: RemoteRun): Promise<string> {
     const startedAt = timeOf('start_time', info.start_time ?? Date.now());
     const name = visibleName(info.run_name, `run-${info.run_id.slice(0, 8)}`);
     return this.work.make('RUN', info.run_id, async (session, id) => {
@@ -117,13 +117,13 @@ export class RunImport {
     });
   }
 
-  private async describe(session: Session, runId: string, { info, data, inputs }: TheirRun): Promise<void> {
+  private async describe(session: Session, runId: string, { info, data, inputs }: RemoteRun): Promise<void> {
     const { runs, lifecycle, datasets } = this.services;
     const run = await runs.get(session, runId);
     if (run.state === 'DELETED') await lifecycle.restore(session, runId);
     await session.em.flush();
     await inGroups(session, data.params, (params) => runs.logParams(session, runId, params));
-    const tags: TagEntry[] = data.tags.filter(({ key }) => !OWN_TAGS.includes(key));
+    const tags: TagEntry[] = data.tags.filter(({ key }) => !COLUMN_TAGS.includes(key));
     if (info.user_id && info.user_id !== NOBODY && !tags.some(({ key }) => key === RUN_TAGS.user))
       tags.push({ key: RUN_TAGS.user, value: info.user_id });
     tags.push({ key: RUN_TAGS.name, value: visibleName(info.run_name, run.name) });
@@ -138,9 +138,9 @@ export class RunImport {
   }
 
   /** Imports all points of the metrics that have changed; the same point again adds nothing. */
-  private async bringMetrics(
+  private async importMetrics(
     runId: string,
-    { info, data }: TheirRun,
+    { info, data }: RemoteRun,
     before?: Partial<SyncedRun>,
   ): Promise<Record<string, string>> {
     const { work, services } = this;
@@ -160,52 +160,52 @@ export class RunImport {
   }
 }
 
-const toPoint = ({ key, value, step, timestamp }: TheirPoint) => ({ key, value, step, loggedAt: new Date(timestamp) });
+const toPoint = ({ key, value, step, timestamp }: RemotePoint) => ({ key, value, step, loggedAt: new Date(timestamp) });
 
 /** Imports files that are new or have changed on the other server. Files that were replaced on this service stay. */
-export async function bringFiles(
+export async function importFiles(
   folders: ArtifactFolderService,
   work: ImportWork,
   owner: FolderOwner,
-  place: TheirPlace,
+  place: RemoteFolder,
   { filesAt, ownFiles }: SyncedFiles,
-): Promise<{ brought: number; synced: SyncedFiles }> {
-  let brought = 0;
-  if (!work.config.withArtifacts) return { brought, synced: { filesAt, ownFiles } };
+): Promise<{ imported: number; synced: SyncedFiles }> {
+  let imported = 0;
+  if (!work.config.withArtifacts) return { imported, synced: { filesAt, ownFiles } };
   const thing = 'runId' in owner ? `files of run ${owner.runId}` : `files of logged model ${owner.loggedModelId}`;
   if (!work.reader.reaches(place)) {
     work.problem(thing, `they are at ${place.artifactUri.split('?')[0]}, which the server does not hand out`);
-    return { brought, synced: {} };
+    return { imported, synced: {} };
   }
   const present = await work.attempt.read((session) => storedFiles(session, owner));
   const here = new Map(present.map((file) => [file.path, file]));
   const isOwn = ({ path, createdAt }: { path: string; createdAt: Date }) =>
     filesAt !== undefined && (createdAt > new Date(filesAt) || ownFiles?.includes(path) === true);
   const isWhole = await work.leniently(thing, async () => {
-    for await (const { path: theirPath, sizeBytes } of work.reader.files(place)) {
+    for await (const { path: remotePath, sizeBytes } of work.reader.files(place)) {
       work.attempt.signal.throwIfAborted();
-      const path = freeArtifactPath(theirPath);
+      const path = freeArtifactPath(remotePath);
       if (!path) {
-        work.problem(thing, `a path leads out of its folder: ${theirPath.slice(0, 100)}`);
+        work.problem(thing, `a path leads out of its folder: ${remotePath.slice(0, 100)}`);
         continue;
       }
       const ours = here.get(path);
       if (ours && isOwn(ours)) continue;
       await work.leniently(`${thing}: ${path}`, async () => {
-        if (ours && !(await hasChanged(ours, sizeBytes, () => work.reader.content(place, theirPath)))) return;
+        if (ours && !(await hasChanged(ours, sizeBytes, () => work.reader.content(place, remotePath)))) return;
         const stored = await folders.put(
           work.actor,
           { owner, path, check: async () => undefined, experiment: 'ANY' },
-          await work.reader.content(place, theirPath),
+          await work.reader.content(place, remotePath),
         );
-        brought += 1;
+        imported += 1;
         work.tally.artifacts += 1;
         work.tally.artifactBytes += stored.sizeBytes;
       });
     }
   });
   const own = present.filter(isOwn).map(({ path }) => path);
-  return { brought, synced: isWhole ? { filesAt: new Date().toISOString(), ownFiles: own } : {} };
+  return { imported, synced: isWhole ? { filesAt: new Date().toISOString(), ownFiles: own } : {} };
 }
 
 /** MLflow gives no hash of a file, so a small file of the same size is read again. */

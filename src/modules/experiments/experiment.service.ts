@@ -9,10 +9,10 @@ import { checkName, checkSetSize, checkTags, setSizeOf } from '../core/index.js'
 import { EXPERIMENT_TAG_VALUE } from './rules/logged-values.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { conflict, notFound, notFoundByName } from '../../errors.js';
-import { audit, takeTurns, containsText } from '../platform/index.js';
-import { requireActive, requireRestorable } from './rules/experiment-standing.js';
+import { audit, takeTenantLock, containsText } from '../platform/index.js';
+import { requireActive, requireRestorable } from './rules/experiment-state.js';
 import { changeExperimentState } from './stores/experiment-states.js';
-import { makeDefault, placesOf, restoreRuns, unfinishedTrainingIn } from './stores/runs.js';
+import { makeDefault, addressesOf, restoreRuns, unfinishedTrainingIn } from './stores/runs.js';
 
 export interface ExperimentFilter {
   search?: string | null;
@@ -42,7 +42,7 @@ export interface ImportedExperiment extends Pick<Experiment, 'name' | 'descripti
 }
 
 /** The values from which the ids and the artifact addresses of an experiment's runs and models are built. */
-export type ExperimentPlace = Pick<Experiment, 'id' | 'isDefault' | 'artifactLocation'>;
+export type ExperimentAddress = Pick<Experiment, 'id' | 'isDefault' | 'artifactLocation'>;
 
 const DEFAULT_NAME = 'Default';
 /** MLflow's tag for the description. The service keeps the tag and the column equal. */
@@ -63,7 +63,7 @@ export class ExperimentService {
     const name = checkName('input.name', input.name);
     let experiment = await this.findByName(session, name);
     if (!experiment) {
-      await takeTurns(session, turnOf(name));
+      await takeTenantLock(session, lockNameOf(name));
       experiment = await this.findByName(session, name);
     }
     if (!experiment)
@@ -101,7 +101,7 @@ export class ExperimentService {
     const where = { tenant: session.tenant, isDefault: true };
     const known = await session.em.findOne(Experiment, where);
     if (known) return known;
-    await takeTurns(session, 'default experiment');
+    await takeTenantLock(session, 'default experiment');
     const others = await session.em.findOne(Experiment, where);
     if (others) return others;
     // If an experiment has this name already, it becomes the default one.
@@ -222,8 +222,8 @@ export class ExperimentService {
     return experiment;
   }
 
-  async placesOf(session: Session, ids: Iterable<string>): Promise<Map<string, ExperimentPlace>> {
-    const found = await placesOf(session, [...new Set(ids)]);
+  async addressesOf(session: Session, ids: Iterable<string>): Promise<Map<string, ExperimentAddress>> {
+    const found = await addressesOf(session, [...new Set(ids)]);
     return new Map(found.map((place) => [place.id, place]));
   }
 
@@ -244,7 +244,7 @@ export class ExperimentService {
     const find = () => session.em.findOne(Experiment, { tenant: session.tenant, name }, { fields: ['state'] });
     let holder = await find();
     if (!holder) {
-      await takeTurns(session, turnOf(name));
+      await takeTenantLock(session, lockNameOf(name));
       holder = await find();
     }
     if (holder) {
@@ -291,8 +291,8 @@ export class ExperimentService {
   }
 }
 
-/** Callers that give this name to an experiment take turns. */
-const turnOf = (name: string) => `experiment ${name}`;
+/** The name of a lock: transactions that use this experiment name run one after the other. */
+const lockNameOf = (name: string) => `experiment ${name}`;
 
 function withNote(tags: Record<string, string>, description: string): Record<string, string> {
   const others = Object.fromEntries(Object.entries(tags).filter(([key]) => key !== NOTE));

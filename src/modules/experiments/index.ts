@@ -1,8 +1,8 @@
 export { moreChildRuns } from './child-runs.js';
 export { searchExperiments } from './stores/experiment-search.js';
-export { ExperimentService, type ExperimentPlace, type TagEntry } from './experiment.service.js';
+export { ExperimentService, type ExperimentAddress, type TagEntry } from './experiment.service.js';
 export { beginCollection, deleteExperiment, deleteRun, deleteSome } from './stores/collection.js';
-export { requireWhole } from './rules/experiment-standing.js';
+export { requireWhole } from './rules/experiment-state.js';
 export { createExperimentLoaders } from './loaders.js';
 export { MAX_COMPARED_KEYS } from './run-table.js';
 export { HISTORY_POINTS, prepareHistories } from './stores/metric-history.js';
@@ -73,6 +73,6 @@ export {
 export { linesAfter } from './stores/logs.js';
 export { pairsOf } from './stores/pairs.js';
 export { addUsedDataset } from './stores/datasets.js';
-export { lastStepOf, pointsInOrder, type PointPlace } from './stores/metrics.js';
+export { lastStepOf, pointsInOrder, type PointPosition } from './stores/metrics.js';
 export { endUnfinishedRun, lockRun } from './stores/runs.js';
 export { EXPERIMENTS_LINEAGE } from './lineage.js';

@@ -4,13 +4,13 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Session } from '../../db/database.js';
 import { noteWritten } from '../../db/written.js';
 import { checkName, toHexId } from '../core/index.js';
-import { requireWhole } from './rules/experiment-standing.js';
+import { requireWhole } from './rules/experiment-state.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { isEnded, RUN_STATUS, type RunStatus } from './rules/run-status.js';
 import { conflict } from '../../errors.js';
 import { audit } from '../platform/index.js';
 import type { TagEntry } from './experiment.service.js';
-import { dropTag, putTags, refuseWrite } from './run-pairs.js';
+import { deleteTag, putTags, refuseWrite } from './run-pairs.js';
 import type { RunService } from './run.service.js';
 import { cloneDatasets } from './stores/datasets.js';
 import { importOf } from './stores/experiment-states.js';
@@ -155,13 +155,13 @@ export class RunLifecycleService {
     const change = { status, endedAt: isEnded(status) ? (endedAt ?? run.endedAt ?? new Date()) : null };
     if (!(await changeRunStatus(session, run.id, change))) throw RUN_STATUS.refusal(run.status, status, 'input.status');
     noteWritten(run, change);
-    this.runs.tellStatus(session, run.id);
+    this.runs.publishStatus(session, run.id);
     if (isEnded(status)) for (const listener of this.listeners) await listener(session, run.id);
   }
 
   private async dropNote(session: Session, runId: string): Promise<void> {
     const tags = await pairsOf(session, 'run_tag', runId, [RUN_TAGS.note]);
-    if (tags.length > 0) await dropTag(session, runId, RUN_TAGS.note);
+    if (tags.length > 0) await deleteTag(session, runId, RUN_TAGS.note);
   }
 
   private async refuseUnfinishedJobs(session: Session, runIds: string[]): Promise<void> {

@@ -3,9 +3,9 @@ import type { Session } from '../../db/database.js';
 import { checkName, checkSetSize, checkTags, fromHexId, setSizeOf } from '../core/index.js';
 import { RUN_TAGS } from './rules/run-tags.js';
 import { conflict, notFound } from '../../errors.js';
-import { takeTurns } from '../platform/index.js';
+import { takeTenantLock } from '../platform/index.js';
 import type { TagEntry } from './experiment.service.js';
-import { addPairs, changedParams, removeTag, type PairTable } from './stores/pairs.js';
+import { addPairs, changedParams, deleteTagRow, type PairTable } from './stores/pairs.js';
 import { isActive, lineOf } from './stores/runs.js';
 
 /** The error when a write found no run that it may change: NOT_FOUND, or CONFLICT for a deleted run. */
@@ -53,13 +53,13 @@ export async function putTags(session: Session, runId: string, tags: TagEntry[])
 }
 
 /** NOT_FOUND when the run does not have this tag. */
-export async function dropTag(session: Session, runId: string, key: string): Promise<string> {
+export async function deleteTag(session: Session, runId: string, key: string): Promise<string> {
   await requireWritable(session, runId);
-  const dropped = await removeTag(session, runId, key);
-  if (dropped === null) throw notFound('tag', key);
+  const value = await deleteTagRow(session, runId, key);
+  if (value === null) throw notFound('tag', key);
   // The column keeps the name, because a run must have one.
   if (key === RUN_TAGS.parent) await setColumn(session, runId, { parentRunId: null });
-  return dropped;
+  return value;
 }
 
 /** Through the entity, because the session may have loaded it already. */
@@ -79,7 +79,7 @@ async function possibleParent(session: Session, runId: string, tag: string): Pro
   if (id === null) return null;
   // One transaction at a time: otherwise two runs could become each other's parents without either transaction
   // noticing.
-  await takeTurns(session, 'parents');
+  await takeTenantLock(session, 'parents');
   const ancestors = await lineOf(session, id);
   return ancestors.length > 0 && !ancestors.includes(runId) ? id : null;
 }

@@ -9,7 +9,7 @@ import { isEnded, RUN_STATUS, type RunStatus } from './rules/run-status.js';
 import { badInput, notFound } from '../../errors.js';
 import type { ExperimentService, TagEntry } from './experiment.service.js';
 import { appendMetrics, type MetricInput } from './stores/metric-log.js';
-import { addParams, dropTag, putTags } from './run-pairs.js';
+import { addParams, deleteTag, putTags } from './run-pairs.js';
 import { keysAtStep, metricsByStep, pointsAfter, type MetricRow } from './stores/metrics.js';
 import { pairsOf } from './stores/pairs.js';
 import { addCounter, changeRunStatus, lockRun, statusOf, type StatusChange } from './stores/runs.js';
@@ -89,11 +89,11 @@ export class RunService {
       const status = await statusOf(session, runId);
       throw status === null ? notFound('run', runId) : RUN_STATUS.refusal(status, change.status);
     }
-    this.tellStatus(session, runId);
+    this.publishStatus(session, runId);
   }
 
   /** Tells the followers. Call in the transaction in which the run ends or continues. */
-  tellStatus(session: Session, id: string): void {
+  publishStatus(session: Session, id: string): void {
     session.afterCommit(() => publishRun(this.live, id));
   }
 
@@ -135,7 +135,7 @@ export class RunService {
 
   /** NOT_FOUND when the run does not have this tag. */
   async deleteTag(session: Session, runId: string, key: string): Promise<void> {
-    const value = await dropTag(session, runId, key);
+    const value = await deleteTag(session, runId, key);
     audit(session, 'deleteRunTag', { type: 'run', id: runId }, { [key]: value }, null);
   }
 

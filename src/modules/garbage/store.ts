@@ -12,7 +12,7 @@ import type { Session } from '../../db/database.js';
 import { anyOf, tablesOf, type TablesOf } from '../../db/tables.js';
 import { toHexId } from '../core/index.js';
 import { deleteExperiment, deleteRun } from '../experiments/index.js';
-import { forgetExternal, forgetMirrorTasks } from '../exchange/index.js';
+import { deleteExternalRefs, deleteMirrorTasks } from '../exchange/index.js';
 import { deleteJobsOfRun, JOBS_OF_RUN } from '../jobs/index.js';
 import { deleteLoggedModel } from '../logged-models/index.js';
 
@@ -289,7 +289,7 @@ export async function deleteRunRow(session: Session, runId: string): Promise<str
     )
     .execute();
   await deleteJobsOfRun(session, runId);
-  await forgetElsewhere(session, runId);
+  await deleteRemoteRefs(session, runId);
   await deleteRun(session, runId);
   return keys.map(({ key }) => key);
 }
@@ -302,7 +302,7 @@ export async function deleteModelRow(session: Session, id: string): Promise<stri
     .where('tenant', '=', session.tenant)
     .where('logged_model_id', '=', id)
     .execute();
-  await forgetElsewhere(session, id);
+  await deleteRemoteRefs(session, id);
   await deleteLoggedModel(session, id);
   return keys.map(({ key }) => key);
 }
@@ -328,13 +328,13 @@ export async function deleteExperimentRow(session: Session, id: string, deletedB
   const [runs, models] = [await count('run'), await count('logged_model')];
   const parts = [...(runs ? [`${runs} runs`] : []), ...(models ? [`${models} logged models`] : [])];
   if (parts.length > 0) return `${parts.join(' and ')} of it stay`;
-  await forgetElsewhere(session, id);
+  await deleteRemoteRefs(session, id);
   await deleteExperiment(session, id);
   return null;
 }
 
 /** Deletes its ids in other tracking servers, in the order in which a mirror locks the rows. */
-async function forgetElsewhere(session: Session, localId: string): Promise<void> {
-  await forgetMirrorTasks(session, localId);
-  await forgetExternal(session, localId);
+async function deleteRemoteRefs(session: Session, localId: string): Promise<void> {
+  await deleteMirrorTasks(session, localId);
+  await deleteExternalRefs(session, localId);
 }

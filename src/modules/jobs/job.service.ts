@@ -135,7 +135,7 @@ export class JobService {
         expected: 'a queued or running job',
         got: job.status,
       });
-    await this.tellEnd(session.em, job, 'CANCELLED', null);
+    await this.notifyEnd(session.em, job, 'CANCELLED', null);
     audit(session, 'cancelJob', { type: 'job', id }, before, { status: 'CANCELLED' });
     session.afterCommit(() => this.tell(job));
     await session.em.refresh(job);
@@ -296,7 +296,7 @@ export class JobService {
     const failures = job.failures + 1;
     if (final || failures >= (this.kinds.get(job.kind)?.retry.attempts ?? 1)) {
       await store.failJob(em, job, { failures, failure: { code, message } });
-      await this.tellEnd(em, job, 'FAILED', { code, message });
+      await this.notifyEnd(em, job, 'FAILED', { code, message });
     } else {
       const follows = `${message}; attempt ${attempt + 1} follows`;
       await store.queueNextAttempt(em, job, { message: follows, failures, backoffMs });
@@ -311,7 +311,7 @@ export class JobService {
   }
 
   /** Lets the module of the job's kind end what depends on a job that did not succeed. */
-  private async tellEnd(
+  private async notifyEnd(
     em: EntityManager,
     job: Job,
     status: 'FAILED' | 'CANCELLED',
@@ -320,7 +320,7 @@ export class JobService {
     const kind = this.kinds.get(job.kind);
     if (!kind?.ended) return;
     const input = this.inputOf(kind, job);
-    await this.db.tellTouched(em, job.tenant, await kind.ended({ em, job, input, status, failure }));
+    await this.db.notifyTouched(em, job.tenant, await kind.ended({ em, job, input, status, failure }));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Retention } from '../platform/index.js';
-import { endedJobs, FIRST_ENDED, forgetSteps } from './store.js';
+import { endedJobs, FIRST_ENDED, deleteOldSteps } from './store.js';
 
 const JOBS_AT_ONCE = 100;
 
@@ -9,13 +9,13 @@ export function retentionOfSteps(days: number): Retention {
   let looked = FIRST_ENDED;
   return {
     days,
-    forget: async (em, before, limit) => {
+    deleteBatch: async (em, before, limit) => {
       const jobs = await endedJobs(em, before, looked, JOBS_AT_ONCE);
       const last = jobs.at(-1);
       if (!last) return false;
       const ids = jobs.map(({ id }) => id);
       // The next call checks the same jobs again.
-      if ((await forgetSteps(em, ids, limit)) === limit) return true;
+      if ((await deleteOldSteps(em, ids, limit)) === limit) return true;
       looked = last;
       return jobs.length === JOBS_AT_ONCE;
     },

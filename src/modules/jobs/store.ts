@@ -22,7 +22,7 @@ const NOW = sql<Date>`now()`;
 const laterBy = (ms: number) => sql<Date>`now() + ${ms} * interval '1 millisecond'`;
 
 /** The state of a job, as it is or as a change expects it. */
-export interface JobPlace {
+export interface JobState {
   id: string;
   attempt: number;
   status: JobStatus;
@@ -46,7 +46,7 @@ export function beginAttempt(em: EntityManager, id: string, attempt: number): Pr
 /** Queues the attempt after this one, which begins at once when `backoffMs` is null. */
 export function queueNextAttempt(
   em: EntityManager,
-  job: JobPlace,
+  job: JobState,
   { message, failures, backoffMs = null }: { message: string; failures: number; backoffMs?: number | null },
 ): Promise<boolean> {
   return changeStatus(em, job, 'QUEUED', {
@@ -64,7 +64,7 @@ export function succeedJob(em: EntityManager, id: string, attempt: number, resul
 
 export function failJob(
   em: EntityManager,
-  job: JobPlace,
+  job: JobState,
   { failures, failure: { code, message } }: { failures: number; failure: JobFailure },
 ): Promise<boolean> {
   return changeStatus(em, job, 'FAILED', {
@@ -72,7 +72,7 @@ export function failJob(
   });
 }
 
-export function cancelJob(em: EntityManager, job: JobPlace, message: string): Promise<boolean> {
+export function cancelJob(em: EntityManager, job: JobState, message: string): Promise<boolean> {
   return changeStatus(em, job, 'CANCELLED', { message, ended_at: NOW });
 }
 
@@ -82,7 +82,7 @@ export function cancelJob(em: EntityManager, job: JobPlace, message: string): Pr
  */
 async function changeStatus(
   em: EntityManager,
-  { id, attempt, status }: JobPlace,
+  { id, attempt, status }: JobState,
   to: JobStatus,
   set: Step,
 ): Promise<boolean> {
@@ -94,7 +94,7 @@ async function changeStatus(
 /** Records progress of an attempt that the transaction has fenced. */
 export async function addStep(
   em: EntityManager,
-  running: Omit<JobPlace, 'status'>,
+  running: Omit<JobState, 'status'>,
   progress: number,
   message: string,
 ): Promise<void> {
@@ -108,7 +108,7 @@ type Step = Columns & { message: string };
  * Changes a job and appends the step to its log. The job's own row numbers the steps, so that numbers are committed in
  * order. The secret of a job is deleted when the job ends.
  */
-function withStep(em: EntityManager, set: Step, { id, attempt, status }: JobPlace) {
+function withStep(em: EntityManager, set: Step, { id, attempt, status }: JobState) {
   return tables(em)
     .with('changed', (on) =>
       on
@@ -388,7 +388,7 @@ export function endedJobs(em: EntityManager, before: Date, after: EndedJob, limi
 }
 
 /** Deletes the steps of these jobs except the last one of each, at most `limit`. Returns how many it deleted. */
-export async function forgetSteps(em: EntityManager, jobIds: readonly string[], limit: number): Promise<number> {
+export async function deleteOldSteps(em: EntityManager, jobIds: readonly string[], limit: number): Promise<number> {
   const { numDeletedRows } = await tables(em)
     .with('old', (from) =>
       from

@@ -2,7 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
-import { judgeAnswer, type JudgedAnswer, type Truth } from './rules/ground-truth.js';
+import { compareAnswer, type ComparedAnswer, type GroundTruthValue } from './rules/ground-truth.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import { audit } from '../platform/index.js';
 import { writeGroundTruths, type NewGroundTruth } from './stores/ground-truth.js';
@@ -17,14 +17,14 @@ import {
 } from '../serving/index.js';
 import { characters, checkRange, type InputRange } from '../core/index.js';
 
-export interface NewTruth extends Truth {
+export interface NewGroundTruthRecord extends GroundTruthValue {
   requestId: string;
   /** 0 when absent. */
   row?: number | null;
   observedAt?: Date | null;
 }
 
-type TruthRecord = NewTruth & { row: number };
+type RowRecord = NewGroundTruthRecord & { row: number };
 
 /** A record that was refused, and the reason. */
 export interface RejectedRecord {
@@ -35,7 +35,7 @@ export interface RejectedRecord {
   message: string;
 }
 
-export interface RecordedTruths {
+export interface RecordedGroundTruths {
   endpoint: Endpoint;
   /** Number of rows that had no ground truth before. */
   added: number;
@@ -49,13 +49,13 @@ export interface RecordedTruths {
 /** A row of a logged request. If several requests have the same id, it appears once for each. */
 type LoggedRow = Awaited<ReturnType<typeof loggedRowsOf>>[number];
 
-interface Judged {
-  record: TruthRecord;
+interface ComparedRecord {
+  record: RowRecord;
   logged: LoggedRow;
-  answer: JudgedAnswer;
+  answer: ComparedAnswer;
 }
 
-export const TRUTHS_PER_CALL = { min: 1, max: 10_000, unit: 'records' } satisfies InputRange;
+export const GROUND_TRUTHS_PER_CALL = { min: 1, max: 10_000, unit: 'records' } satisfies InputRange;
 /** The position of a row in its request. */
 export const ROW = { min: 0 } satisfies InputRange;
 export const LABEL = characters(0, 250);
@@ -72,9 +72,12 @@ export class GroundTruthService {
   ) {}
 
   /** Records what it can, and lists every other record. Throws only when it can record nothing. */
-  async record(actor: Actor, input: NamedEndpoint & { records: readonly NewTruth[] }): Promise<RecordedTruths> {
+  async record(
+    actor: Actor,
+    input: NamedEndpoint & { records: readonly NewGroundTruthRecord[] },
+  ): Promise<RecordedGroundTruths> {
     const records = input.records.map((record) => ({ ...record, row: record.row ?? 0 }));
-    checkRange(TRUTHS_PER_CALL, records, null, 'input.records');
+    checkRange(GROUND_TRUTHS_PER_CALL, records, null, 'input.records');
     const find = () =>
       this.db.transact(actor, async (session) => {
         const endpoint = await findEndpoint(session, input, 'input');
@@ -87,11 +90,11 @@ export class GroundTruthService {
       ({ endpoint, logged } = await find());
     }
     return this.db.transact(actor, async (session) => {
-      const { judged, rejected } = await judgeAll(session, endpoint, records, logged);
-      if (judged.length === 0) throw nothingTaken(rejected);
-      const truths = judged.map(toGroundTruth);
+      const { compared, rejected } = await compareAll(session, endpoint, records, logged);
+      if (compared.length === 0) throw nothingTaken(rejected);
+      const truths = compared.map(toGroundTruth);
       const { added, replaced } = await writeGroundTruths(session, endpoint.id, truths, MAX_HISTORY);
-      const unchanged = judged.length - added - replaced;
+      const unchanged = compared.length - added - replaced;
       audit(session, 'recordGroundTruth', { type: 'endpoint', id: endpoint.id }, null, {
         added,
         replaced,
@@ -107,7 +110,7 @@ export class GroundTruthService {
 async function findRows(
   session: Session,
   { id }: Endpoint,
-  records: readonly TruthRecord[],
+  records: readonly RowRecord[],
 ): Promise<Map<number, LoggedRow[]>> {
   const asked = records.flatMap(({ requestId, row }, index) =>
     requestId.length <= REQUEST_KEY.max! && Number.isInteger(row) && row >= ROW.min ? [{ index, requestId, row }] : [],
@@ -116,21 +119,21 @@ async function findRows(
   return Map.groupBy(rows, ({ index }) => index);
 }
 
-async function judgeAll(
+async function compareAll(
   session: Session,
   endpoint: Endpoint,
-  records: readonly TruthRecord[],
+  records: readonly RowRecord[],
   logged: ReadonlyMap<number, LoggedRow[]>,
-): Promise<{ judged: Judged[]; rejected: RejectedRecord[] }> {
+): Promise<{ compared: ComparedRecord[]; rejected: RejectedRecord[] }> {
   const classesOf = await readClasses(session, [...logged.values()].flat());
-  const seen = new Map<string, { index: number; answer: JudgedAnswer }>();
-  const judged: Judged[] = [];
+  const seen = new Map<string, { index: number; answer: ComparedAnswer }>();
+  const compared: ComparedRecord[] = [];
   const rejected: RejectedRecord[] = [];
   records.forEach((record, index) => {
     const field = `input.records[${index}]`;
     try {
       const row = loggedRow(field, record, endpoint, logged.get(index) ?? []);
-      const answer = judgeAnswer(field, record, row, classesOf.get(row.modelVersionId));
+      const answer = compareAnswer(field, record, row, classesOf.get(row.modelVersionId));
       const key = `${row.id} ${record.row}`;
       const before = seen.get(key);
       if (before && (before.answer.label !== answer.label || before.answer.value !== answer.value))
@@ -139,20 +142,20 @@ async function judgeAll(
           `the same truth as input.records[${before.index}], which is about the same row`,
           record.label ?? record.value,
         );
-      if (!before) judged.push({ record, logged: row, answer });
+      if (!before) compared.push({ record, logged: row, answer });
       seen.set(key, before ?? { index, answer });
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       rejected.push({ index, requestId: record.requestId, row: record.row, code: error.code, message: error.message });
     }
   });
-  return { judged, rejected };
+  return { compared, rejected };
 }
 
 /** The only answer to the request. */
 function loggedRow(
   field: string,
-  { requestId, row, label }: TruthRecord,
+  { requestId, row, label }: RowRecord,
   endpoint: Endpoint,
   found: readonly LoggedRow[],
 ): LoggedRow {
@@ -198,7 +201,7 @@ function nothingTaken(rejected: readonly RejectedRecord[]): AppError {
   });
 }
 
-function toGroundTruth({ record, logged, answer }: Judged): NewGroundTruth {
+function toGroundTruth({ record, logged, answer }: ComparedRecord): NewGroundTruth {
   return {
     ...answer,
     id: uuidv7(),

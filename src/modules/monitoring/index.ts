@@ -1,4 +1,4 @@
-export { GroundTruthService, LABEL, ROW, TRUTHS_PER_CALL } from './ground-truth.service.js';
+export { GroundTruthService, LABEL, ROW, GROUND_TRUTHS_PER_CALL } from './ground-truth.service.js';
 export { readLiveQuality } from './live-quality.service.js';
 export { createMonitoringLoaders } from './loaders.js';
 export { MonitoringService } from './monitoring.service.js';

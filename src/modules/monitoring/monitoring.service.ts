@@ -24,12 +24,12 @@ import { audit } from '../platform/index.js';
 import {
   answeringDeployments,
   countersSince,
-  forgetLogged,
+  deleteOldPredictions,
   newestAnswered,
   PREDICTION_LOG_DAYS,
   type LogCursor,
 } from '../serving/index.js';
-import { forgetRows, lockCursor, moveCursor, stoppedWithAlerts } from './stores/windows.js';
+import { deleteOldRows, lockCursor, moveCursor, stoppedWithAlerts } from './stores/windows.js';
 
 /** The result of monitoring a deployment once. */
 export interface MonitoringOutcome {
@@ -82,9 +82,9 @@ export class MonitoringService {
 
   /** Deletes old logged predictions and old windows, a limited number at a time. */
   async prune(): Promise<void> {
-    await this.db.asSystem((em) => forgetLogged(em, PREDICTION_LOG_DAYS, PRUNED_AT_ONCE));
+    await this.db.asSystem((em) => deleteOldPredictions(em, PREDICTION_LOG_DAYS, PRUNED_AT_ONCE));
     for (const [table, days] of RETENTION_DAYS)
-      await this.db.asSystem((em) => forgetRows(em, table, days, PRUNED_AT_ONCE));
+      await this.db.asSystem((em) => deleteOldRows(em, table, days, PRUNED_AT_ONCE));
   }
 
   /** A failure in one deployment does not stop the monitoring of others. */

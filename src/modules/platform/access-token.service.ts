@@ -1,6 +1,6 @@
 import type { FilterQuery } from '@mikro-orm/core';
 import { LockMode } from '@mikro-orm/core';
-import type { OwnTokenCodec } from '../../adapters/auth/port.js';
+import type { ServiceTokenCodec } from '../../adapters/auth/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import { AccessToken } from '../../db/entities/platform/access-token.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
@@ -13,7 +13,7 @@ import { requireOwn } from './ownership.js';
 import { subjectOf, TOKENS_CHANGED } from './known-tokens.js';
 import { containsText } from './search.js';
 import type { SigningKeys } from './signing-keys.js';
-import { audit, takeTurns } from './use-case.js';
+import { audit, takeTenantLock } from './use-case.js';
 
 export interface NewAccessToken {
   name: string;
@@ -54,7 +54,7 @@ export class AccessTokenService {
     private readonly db: Database,
     private readonly live: Pick<LiveEvents, 'publish'>,
     private readonly keys: SigningKeys,
-    private readonly codec: OwnTokenCodec,
+    private readonly codec: ServiceTokenCodec,
   ) {}
 
   async issue(actor: Actor, input: NewAccessToken): Promise<IssuedToken> {
@@ -175,7 +175,7 @@ async function findEndpoints(session: Session, names: readonly string[]): Promis
 }
 
 async function requireRoom(session: Session): Promise<void> {
-  await takeTurns(session, 'access tokens');
+  await takeTenantLock(session, 'access tokens');
   const active = await session.em.count(AccessToken, {
     tenant: session.tenant,
     revokedAt: null,

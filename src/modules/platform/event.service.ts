@@ -85,7 +85,7 @@ export class EventService {
   /** Call before `start`. With a subscriber of changes, the transactions of this process record what they change. */
   subscribe(subscriber: OutboxSubscriber): void {
     this.subscribers.push(subscriber);
-    if (subscriber.onChanged) this.db.tellTouchedTo(writeChanges);
+    if (subscriber.onChanged) this.db.setTouchedListener(writeChanges);
   }
 
   start(): void {

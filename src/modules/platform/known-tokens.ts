@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
-import type { OwnTokenCodec, TokenVerifier } from '../../adapters/auth/port.js';
+import type { ServiceTokenCodec, TokenVerifier } from '../../adapters/auth/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Database } from '../../db/database.js';
 import type { Principal, TokenScope } from '../core/index.js';
@@ -14,7 +14,7 @@ export const TOKENS_CHANGED = 'access-tokens';
 export interface KnownTokensParts {
   db: Database;
   live: LiveEvents;
-  codec: OwnTokenCodec;
+  codec: ServiceTokenCodec;
   keys: SigningKeys;
   /** Verifies tokens of other issuers. */
   others: TokenVerifier;

@@ -1,14 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Database } from '../../db/database.js';
-import { forgetEvents } from './stores/events.js';
-import { forgetAudit, forgetTokens } from './stores/logs.js';
+import { deleteOldEvents } from './stores/events.js';
+import { deleteOldAuditEntries, deleteEndedTokens } from './stores/logs.js';
 
 /** The retention of one log. */
 export interface Retention {
   /** How long its rows are kept; 0 means for ever. */
   days: number;
   /** Removes the oldest rows from before a time, at most `limit`. True when there may be more. */
-  forget(em: EntityManager, before: Date, limit: number): Promise<boolean>;
+  deleteBatch(em: EntityManager, before: Date, limit: number): Promise<boolean>;
 }
 
 /** Rows that one transaction removes, so that its locks are short. */
@@ -27,9 +27,9 @@ export class RetentionService {
     { eventDays, auditDays }: { eventDays: number; auditDays: number },
   ) {
     this.logs = [
-      retentionOf(eventDays, forgetEvents),
-      retentionOf(auditDays, forgetAudit),
-      retentionOf(ENDED_TOKEN_DAYS, forgetTokens),
+      retentionOf(eventDays, deleteOldEvents),
+      retentionOf(auditDays, deleteOldAuditEntries),
+      retentionOf(ENDED_TOKEN_DAYS, deleteEndedTokens),
     ];
   }
 
@@ -42,9 +42,10 @@ export class RetentionService {
     for (const log of this.logs) if (log.days > 0) await this.pruneLog(log);
   }
 
-  private async pruneLog({ days, forget }: Retention): Promise<void> {
+  private async pruneLog({ days, deleteBatch }: Retention): Promise<void> {
     const before = new Date(Date.now() - days * DAY_MS);
-    for (let i = 0; i < BATCHES_AT_ONCE; i++) if (!(await this.db.asSystem((em) => forget(em, before, BATCH)))) return;
+    for (let i = 0; i < BATCHES_AT_ONCE; i++)
+      if (!(await this.db.asSystem((em) => deleteBatch(em, before, BATCH)))) return;
   }
 }
 
@@ -53,5 +54,5 @@ export function retentionOf(
   days: number,
   remove: (em: EntityManager, before: Date, limit: number) => Promise<number>,
 ): Retention {
-  return { days, forget: async (em, before, limit) => (await remove(em, before, limit)) === limit };
+  return { days, deleteBatch: async (em, before, limit) => (await remove(em, before, limit)) === limit };
 }

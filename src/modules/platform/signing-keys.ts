@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OwnTokenCodec, SigningKey } from '../../adapters/auth/port.js';
+import type { ServiceTokenCodec, SigningKey } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
 import { holdLock } from '../../db/lock.js';
 import { addKey, deleteKeys, readKeys } from './stores/signing-keys.js';
@@ -16,7 +16,7 @@ export class SigningKeys {
 
   constructor(
     private readonly db: Database,
-    private readonly codec: OwnTokenCodec,
+    private readonly codec: ServiceTokenCodec,
   ) {}
 
   /** The current signing key; created when it does not exist. */

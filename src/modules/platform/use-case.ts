@@ -23,7 +23,7 @@ export interface EventRefs {
  * From this call to their end, transactions of a tenant that check for `what` before they create it run one at a time,
  * so that only one creates it.
  */
-export async function takeTurns(session: Session, what: string): Promise<void> {
+export async function takeTenantLock(session: Session, what: string): Promise<void> {
   await holdLock(session.em, `${what} of ${session.tenant}`);
 }
 

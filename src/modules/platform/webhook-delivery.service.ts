@@ -6,7 +6,7 @@ import type { Database } from '../../db/database.js';
 import {
   Role,
   describeStatus,
-  judgeStatus,
+  verdictOfStatus,
   retryDelayMs,
   WEBHOOK_ATTEMPTS,
   WEBHOOK_TIMEOUT_MS,
@@ -14,7 +14,7 @@ import {
 import { AppError } from '../../errors.js';
 import { LeasedConsumer } from './leased-consumer.js';
 import { audit } from './use-case.js';
-import { forgetDeliveries } from './stores/logs.js';
+import { deleteOldDeliveries } from './stores/logs.js';
 import { claimDue, writeOutcome, type ClaimedDelivery, type Outcome } from './stores/webhook-deliveries.js';
 import { DELIVERIES_WAITING } from './webhook-deliveries.js';
 import { messageOf, type WebhookFormats } from './webhook-message.js';
@@ -80,7 +80,7 @@ export class WebhookDeliveryService {
   /** Deletes deliveries that ended long ago. */
   async prune(): Promise<void> {
     const before = new Date(Date.now() - this.options.keepDays * DAY_MS);
-    await this.db.asSystem((em) => forgetDeliveries(em, before, PRUNE_BATCH));
+    await this.db.asSystem((em) => deleteOldDeliveries(em, before, PRUNE_BATCH));
   }
 
   private async deliver(delivery: ClaimedDelivery): Promise<void> {
@@ -110,7 +110,7 @@ export class WebhookDeliveryService {
       const { headers, body } = messageOf(delivery, new Date(), this.options.formats);
       const { status, body: answer } = await this.sender.send(delivery.url, headers, body);
       const seen = { responseStatus: status, responseBody: answer };
-      switch (judgeStatus(status)) {
+      switch (verdictOfStatus(status)) {
         case 'DELIVERED':
           return ended({ status: 'DELIVERED', ...seen, error: null });
         case 'GONE':

@@ -20,7 +20,7 @@ import {
 } from '../core/index.js';
 import { conflict, notFound } from '../../errors.js';
 import { requireOwn } from './ownership.js';
-import { audit, takeTurns } from './use-case.js';
+import { audit, takeTenantLock } from './use-case.js';
 import { DELIVERIES_WAITING } from './webhook-deliveries.js';
 
 export interface NewWebhook {
@@ -253,7 +253,7 @@ export class WebhookService {
   }
 
   private async requireFreeName(session: Session, name: string): Promise<void> {
-    await takeTurns(session, 'webhooks');
+    await takeTenantLock(session, 'webhooks');
     if (await session.em.count(Webhook, { tenant: session.tenant, name })) {
       throw conflict(`A webhook named "${name}" already exists.`, {
         field: 'input.name',

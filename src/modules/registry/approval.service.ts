@@ -110,9 +110,9 @@ export class ApprovalService {
     version: ModelVersion,
     toStage: ApprovalStage,
   ): Promise<ApprovalState> {
-    const words = await session.em.find(Approval, { tenant: session.tenant, modelVersionId: version.id, toStage });
+    const approvals = await session.em.find(Approval, { tenant: session.tenant, modelVersionId: version.id, toStage });
     const arrivedAt = await this.arrival(session, version.id);
-    return countApprovals(words, { toStage, arrivedAt, author: version.createdBy, policy: gatePolicyOf(model) });
+    return countApprovals(approvals, { toStage, arrivedAt, author: version.createdBy, policy: gatePolicyOf(model) });
   }
 
   /** When the version entered its stage; null for a version that never left its first stage. */

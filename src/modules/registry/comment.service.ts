@@ -56,7 +56,7 @@ export class CommentService {
   async update(session: Session, input: { id: string; body: string }): Promise<ModelComment> {
     const comment = await this.get(session, input.id);
     if (comment.createdBy !== session.principal.subject)
-      throw notTheirs(comment, session.principal.subject, comment.createdBy);
+      throw notAuthor(comment, session.principal.subject, comment.createdBy);
     audit(
       session,
       'updateModelComment',
@@ -73,7 +73,7 @@ export class CommentService {
     const comment = await this.get(session, id);
     const { subject, role } = session.principal;
     if (comment.createdBy !== subject && role !== Role.ADMIN)
-      throw notTheirs(comment, subject, `${comment.createdBy} or an ADMIN`);
+      throw notAuthor(comment, subject, `${comment.createdBy} or an ADMIN`);
     audit(
       session,
       'deleteModelComment',
@@ -114,7 +114,7 @@ function subjectOf({ modelId, modelVersionId }: ModelComment): { type: string; i
   return modelVersionId == null ? { type: 'model', id: modelId } : { type: 'modelVersion', id: modelVersionId };
 }
 
-function notTheirs({ createdBy }: ModelComment, got: string, expected: string): AppError {
+function notAuthor({ createdBy }: ModelComment, got: string, expected: string): AppError {
   return new AppError(ErrorCode.FORBIDDEN, `The comment was written by ${createdBy}.`, {
     field: 'input.id',
     expected,

@@ -28,7 +28,7 @@ export interface MissingGate {
 }
 
 /** The version, its model and the policy for which a gate is decided. */
-interface Judged {
+interface GateSubject {
   policy: GatePolicy;
   model: Model;
   version: ModelVersion;
@@ -106,7 +106,7 @@ export class GateService {
   /** The rows and the baseline of its newest evaluation that still counts; null without one. */
   async newestEvaluation(
     session: Session,
-    { model, version }: Pick<Judged, 'model' | 'version'>,
+    { model, version }: Pick<GateSubject, 'model' | 'version'>,
   ): Promise<Pick<Evaluation, 'datasetId' | 'baselineVersionId'> | null> {
     const since = Math.max(version.evidenceFrom?.getTime() ?? 0, model.evidenceFrom?.getTime() ?? 0);
     const where = { tenant: session.tenant, modelVersionId: version.id, createdAt: { $gte: new Date(since) } };
@@ -118,7 +118,10 @@ export class GateService {
     });
   }
 
-  private async shadowOf(session: Session, { policy, model, version, production }: Judged): Promise<ShadowSituation> {
+  private async shadowOf(
+    session: Session,
+    { policy, model, version, production }: GateSubject,
+  ): Promise<ShadowSituation> {
     const { tenant, em } = session;
     const active = { $in: ['PENDING' as const, 'READY' as const] };
     const shadow = await em.findOne(Deployment, { tenant, modelVersionId: version.id, mode: 'SHADOW', status: active });
@@ -148,7 +151,7 @@ export class GateService {
     session: Session,
     gate: Gate,
     result: GateResult | undefined,
-    { policy, model, version, production }: Judged,
+    { policy, model, version, production }: GateSubject,
   ): Promise<{ problem: string; failed: readonly string[] } | null> {
     const undecided = (problem: string) => ({ problem, failed: [] });
     if (!result) return undecided('has no result yet');

@@ -13,13 +13,13 @@ import { requireRenumberable, type Stage } from './rules/stages.js';
 import { TASK_OF } from '../algorithms/index.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import type { ModelChecker } from '../../inference/port.js';
-import { requireOwn, InTurn, likePattern, audit } from '../platform/index.js';
+import { requireOwn, RoundRobinQueue, likePattern, audit } from '../platform/index.js';
 import type { TagEntry } from '../experiments/index.js';
 import type { UploadService } from '../uploads/index.js';
 import type { ModelService } from './model.service.js';
 import { requireReady } from './onnx-version.js';
 import { freeSemanticVersion, semanticVersionAfter } from './semantic-versions.js';
-import { taggedVersion, tellTags } from './tag-events.js';
+import { taggedVersion, emitTagEvents } from './tag-events.js';
 import { trainedModelOf } from '../training/index.js';
 import {
   describedSignature,
@@ -82,7 +82,7 @@ const SEARCHED = `(description ilike ? or semantic_version ilike ? or exists (se
 /** Versions of models: PENDING when registered, READY when their files are stored. */
 export class ModelVersionService {
   /** Each check may take seconds and a gigabyte of memory. */
-  private readonly checks = new InTurn('uploaded models to be checked', MAX_WAITING_CHECKS);
+  private readonly checks = new RoundRobinQueue('uploaded models to be checked', MAX_WAITING_CHECKS);
 
   constructor(private readonly deps: Dependencies) {}
 
@@ -188,7 +188,7 @@ export class ModelVersionService {
     audit(session, 'updateModelVersion', { type: 'modelVersion', id: version.id }, before, shown(version));
     if (input.tags != null) {
       const { name } = await this.deps.models.get(session, modelId);
-      tellTags(session, this.deps.live, taggedVersion(version, name), tagChanges(before.tags, version.tags));
+      emitTagEvents(session, this.deps.live, taggedVersion(version, name), tagChanges(before.tags, version.tags));
     }
     return version;
   }
@@ -329,7 +329,7 @@ export class ModelVersionService {
         ? await semanticVersionAfter(session, model.id, previous ? changeFrom(previous, source) : 'TRAINING')
         : await freeSemanticVersion(session, model.id, attributes.semanticVersion);
     const { storage } = this.deps;
-    await this.deps.models.tellTask(session, model, attributes.tags ?? []);
+    await this.deps.models.setTaskFromTags(session, model, attributes.tags ?? []);
     const hasOnnx = source.sourceKey != null;
     const reserved = hasOnnx
       ? await storage.reserve(session, model)

@@ -6,7 +6,7 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
-import { likePattern, audit, emitEvent, takeTurns } from '../platform/index.js';
+import { likePattern, audit, emitEvent, takeTenantLock } from '../platform/index.js';
 import { checkName, checkModelName, checkTags, registryTags, tagChanges } from '../core/index.js';
 import { type GatePolicyEntries, parseGatePolicy } from '../model-quality/index.js';
 import { guessTask, type TaskHints, taskOfTags } from './rules/model-task.js';
@@ -15,7 +15,7 @@ import { conflict, notFound, notFoundByName } from '../../errors.js';
 import type { TagEntry } from '../experiments/index.js';
 import { changeTask } from './model-task.js';
 import { newModelFolder } from './model-folder.js';
-import { taggedModel, tellTags } from './tag-events.js';
+import { taggedModel, emitTagEvents } from './tag-events.js';
 import type { VersionRemoval } from './version-removal.js';
 import { REGISTRY_EVENTS } from './events.js';
 
@@ -69,7 +69,7 @@ export class ModelService {
     const where = { tenant: session.tenant, name };
     let model = await session.em.findOne(Model, where);
     if (!model) {
-      await takeTurns(session, turnOf(name));
+      await takeTenantLock(session, lockNameOf(name));
       model = await session.em.findOne(Model, where);
     }
     if (!model) return { model: await this.add(session, { ...input, name }, 'getOrCreateModel'), created: true };
@@ -138,12 +138,12 @@ export class ModelService {
     const task = input.task ?? taskOfTags('input.tags', input.tags ?? []);
     if (task !== null) await changeTask(session, model, task, 'input.task');
     audit(session, 'updateModel', { type: 'model', id: model.id }, before, shown(model));
-    tellTags(session, this.live, taggedModel(model), tagChanges(before.tags, model.tags));
+    emitTagEvents(session, this.live, taggedModel(model), tagChanges(before.tags, model.tags));
     return model;
   }
 
   /** Sets the task from a tag of the model or of one of its versions. The caller holds the model's lock. */
-  async tellTask(session: Session, model: Model, tags: readonly TagEntry[]): Promise<void> {
+  async setTaskFromTags(session: Session, model: Model, tags: readonly TagEntry[]): Promise<void> {
     const task = taskOfTags('input.tags', tags);
     if (task === null) return;
     const before = { task: model.task };
@@ -194,7 +194,7 @@ export class ModelService {
   private async requireFree(session: Session, name: string): Promise<void> {
     const where = { tenant: session.tenant, name };
     if ((await session.em.count(Model, where)) === 0) {
-      await takeTurns(session, turnOf(name));
+      await takeTenantLock(session, lockNameOf(name));
       if ((await session.em.count(Model, where)) === 0) return;
     }
     throw conflict(`A model named "${name}" already exists.`, {
@@ -261,4 +261,4 @@ export class ModelService {
 }
 
 /** The name of a lock: transactions that use this model name take turns. */
-const turnOf = (name: string) => `model ${name}`;
+const lockNameOf = (name: string) => `model ${name}`;

@@ -10,7 +10,7 @@ import { audit } from '../platform/index.js';
 import type { TagEntry } from '../experiments/index.js';
 import type { ModelService } from './model.service.js';
 import type { ModelVersionService } from './model-version.service.js';
-import { type Tagged, taggedModel, taggedVersion, tellTags } from './tag-events.js';
+import { type Tagged, taggedModel, taggedVersion, emitTagEvents } from './tag-events.js';
 
 /** Sets and deletes single tags of models and versions; concurrent changes of other tags are kept. */
 export class RegistryTagService {
@@ -22,7 +22,7 @@ export class RegistryTagService {
 
   async setOnModel(session: Session, input: { modelId: string; tags: TagEntry[] }): Promise<Model> {
     const model = await this.models.lock(session, input.modelId);
-    await this.models.tellTask(session, model, input.tags);
+    await this.models.setTaskFromTags(session, model, input.tags);
     return this.set(session, 'setModelTags', taggedModel(model), model, input.tags);
   }
 
@@ -36,7 +36,7 @@ export class RegistryTagService {
     // The model's lock comes before the version's lock, as everywhere.
     if (taskOfTags('input.tags', input.tags) !== null) {
       const { modelId } = await this.versions.get(session, input.modelVersionId);
-      await this.models.tellTask(session, await this.models.lock(session, modelId), input.tags);
+      await this.models.setTaskFromTags(session, await this.models.lock(session, modelId), input.tags);
     }
     const version = await this.versions.lock(session, input.modelVersionId);
     return this.set(session, 'setModelVersionTags', await this.ofVersion(session, version), version, input.tags);
@@ -64,7 +64,7 @@ export class RegistryTagService {
     const { before, ...size } = await this.write(session, tagged, of, after);
     checkSetSize('input.tags', size);
     audit(session, action, tagged.subject, { tags: before }, { tags: after });
-    tellTags(session, this.live, tagged, after);
+    emitTagEvents(session, this.live, tagged, after);
     return of;
   }
 
@@ -82,7 +82,7 @@ export class RegistryTagService {
         got: quote(key),
       });
     audit(session, action, tagged.subject, { tags: before }, { tags: {} });
-    tellTags(session, this.live, tagged, { [key]: null });
+    emitTagEvents(session, this.live, tagged, { [key]: null });
     return of;
   }
 

@@ -39,7 +39,7 @@ interface Dependencies {
 /** Larger than any file that a client writes; reading a file of this size takes less than a second. */
 const MAX_MLMODEL_BYTES = 256 * 1024;
 /** Framework names that say nothing; the framework of the version replaces them. */
-const UNTOLD_FRAMEWORKS = ['mlflow'];
+const UNSPECIFIC_FRAMEWORKS = ['mlflow'];
 
 /**
  * Versions that are made from files of any framework. The files stay where they were logged; if one is a model.onnx,
@@ -65,7 +65,7 @@ export class SourcedVersionService {
     const { id } = await db.transact(actor, async (session) => {
       const model = await models.lock(session, input.modelId);
       const framework = copyOf?.framework ?? files?.framework ?? null;
-      if (framework !== null && UNTOLD_FRAMEWORKS.includes(model.framework)) model.framework = framework;
+      if (framework !== null && UNSPECIFIC_FRAMEWORKS.includes(model.framework)) model.framework = framework;
       const source: VersionSource = {
         ...ids,
         sourceUri: uri,

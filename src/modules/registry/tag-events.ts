@@ -22,7 +22,7 @@ export function taggedVersion({ id, modelId, version }: ModelVersion, modelName:
 }
 
 /** Writes an event for each tag; the value is null for a tag that was deleted. */
-export function tellTags(
+export function emitTagEvents(
   session: Session,
   live: LiveEvents,
   { subject, modelId, modelName, version }: Tagged,

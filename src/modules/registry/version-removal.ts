@@ -52,7 +52,7 @@ export class VersionRemoval {
       status: { $in: ['QUEUED', 'RUNNING'] },
     });
     if (busy) throw mustStay(versions, busy.modelVersionId!, 'has a job under way: cancel it first');
-    await this.tellAliases(session, versions);
+    await this.emitAliasEvents(session, versions);
     const files = await session.em.find(Artifact, { tenant: session.tenant, modelVersionId: { $in: ids } });
     await session.em.nativeDelete(Deployment, { tenant: session.tenant, modelVersionId: { $in: ids } });
     await session.em.nativeDelete(ModelVersion, { tenant: session.tenant, id: { $in: ids } });
@@ -66,7 +66,7 @@ export class VersionRemoval {
    * Aliases are deleted with their version; their followers are told. The database deletes approvals, comments and
    * history.
    */
-  private async tellAliases(session: Session, versions: readonly ModelVersion[]): Promise<void> {
+  private async emitAliasEvents(session: Session, versions: readonly ModelVersion[]): Promise<void> {
     const where = { tenant: session.tenant, modelVersionId: { $in: versions.map(({ id }) => id) } };
     for (const { alias, modelId, modelVersionId } of await session.em.find(ModelAlias, where, {
       orderBy: { alias: 'ASC' },

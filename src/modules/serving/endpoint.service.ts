@@ -6,7 +6,7 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { checkPathName } from '../core/index.js';
 import { checkAlias } from '../registry/index.js';
 import { badInput, conflict, notFound, notFoundByName } from '../../errors.js';
-import { requireOwn, containsText, audit, takeTurns } from '../platform/index.js';
+import { requireOwn, containsText, audit, takeTenantLock } from '../platform/index.js';
 import type { DeploymentRows } from './deployment-rows.js';
 import type { VersionFollowing } from './version-following.js';
 
@@ -43,7 +43,7 @@ export class EndpointService {
     const find = () => session.em.findOne(Endpoint, { tenant: session.tenant, name });
     let taken = await find();
     if (!taken) {
-      await takeTurns(session, turnOf(name));
+      await takeTenantLock(session, lockNameOf(name));
       taken = await find();
     }
     if (taken)
@@ -69,7 +69,7 @@ export class EndpointService {
     const find = () => session.em.findOne(Endpoint, { tenant: session.tenant, name });
     let endpoint = await find();
     if (!endpoint) {
-      await takeTurns(session, turnOf(name));
+      await takeTenantLock(session, lockNameOf(name));
       endpoint = await find();
     }
     if (!endpoint)
@@ -196,7 +196,7 @@ export class EndpointService {
 }
 
 /** The name of a lock: transactions that use this endpoint name take turns. */
-const turnOf = (name: string) => `endpoint ${name}`;
+const lockNameOf = (name: string) => `endpoint ${name}`;
 
 function settingsOf({
   followStage,

@@ -32,7 +32,7 @@ export { FULL_WEIGHT_BPS } from './rules/traffic.js';
 export { BATCH_INFERENCE } from './batch-inference.job-kind.js';
 export { SERVING_EVENTS } from './events.js';
 export { answeringDeployments } from './stores/deployments.js';
-export { forgetLogged, loggedRowsOf, newestAnswered, type LogCursor } from './stores/prediction-log.js';
+export { deleteOldPredictions, loggedRowsOf, newestAnswered, type LogCursor } from './stores/prediction-log.js';
 export { countersSince } from './stores/traffic.js';
 export { retentionOfTraffic } from './old-minutes.js';
 export { SERVING_LINEAGE } from './lineage.js';

@@ -15,7 +15,7 @@ export interface ServableVersion {
 /** A model that is not called for this time is unloaded; the next call loads it again. */
 const IDLE_UNLOAD_MS = 10 * 60_000;
 
-interface Shelved {
+interface LoadedModel {
   loading: Promise<void>;
   isLoaded: boolean;
   lastUsedAt: number;
@@ -25,7 +25,7 @@ interface Shelved {
 
 /** The models that this process has loaded in one runtime. Each is loaded at its first use, once for all who wait. */
 export class LoadedModels {
-  private readonly shelf = new Map<string, Shelved>();
+  private readonly loaded = new Map<string, LoadedModel>();
 
   constructor(
     private readonly engine: InferenceEngine,
@@ -34,7 +34,7 @@ export class LoadedModels {
   ) {}
 
   isLoaded(versionId: string): boolean {
-    return this.shelf.get(versionId)?.isLoaded ?? false;
+    return this.loaded.get(versionId)?.isLoaded ?? false;
   }
 
   /**
@@ -42,25 +42,25 @@ export class LoadedModels {
    * INVALID_MODEL when it has changed.
    */
   load(version: ServableVersion): Promise<void> {
-    const known = this.shelf.get(version.id);
+    const known = this.loaded.get(version.id);
     if (known) return known.loading;
-    const entry: Shelved = { loading: Promise.resolve(), isLoaded: false, lastUsedAt: Date.now(), file: null };
+    const entry: LoadedModel = { loading: Promise.resolve(), isLoaded: false, lastUsedAt: Date.now(), file: null };
     entry.loading = this.start(version, entry).then(
       () => {
         entry.isLoaded = true;
       },
       (error: unknown) => {
-        if (this.shelf.get(version.id) === entry) this.shelf.delete(version.id);
+        if (this.loaded.get(version.id) === entry) this.loaded.delete(version.id);
         entry.file?.[Symbol.dispose]();
         throw error;
       },
     );
-    this.shelf.set(version.id, entry);
+    this.loaded.set(version.id, entry);
     return entry.loading;
   }
 
   infer(version: ServableVersion, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
-    const entry = this.shelf.get(version.id);
+    const entry = this.loaded.get(version.id);
     if (!entry?.isLoaded) return this.loadAndInfer(version, inputs, options);
     entry.lastUsedAt = Date.now();
     return this.engine.infer(version.id, inputs, options);
@@ -68,9 +68,9 @@ export class LoadedModels {
 
   async unloadIdle(): Promise<void> {
     const before = Date.now() - IDLE_UNLOAD_MS;
-    for (const [versionId, entry] of this.shelf) {
+    for (const [versionId, entry] of this.loaded) {
       if (!entry.isLoaded || entry.lastUsedAt > before) continue;
-      this.shelf.delete(versionId);
+      this.loaded.delete(versionId);
       // The model no longer counts as loaded in any case: the next call loads it again.
       await this.engine
         .unload(versionId)
@@ -81,7 +81,7 @@ export class LoadedModels {
 
   async close(): Promise<void> {
     await this.engine.close();
-    for (const { file } of this.shelf.values()) file?.[Symbol.dispose]();
+    for (const { file } of this.loaded.values()) file?.[Symbol.dispose]();
   }
 
   private async loadAndInfer(version: ServableVersion, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
@@ -93,7 +93,7 @@ export class LoadedModels {
     });
   }
 
-  private async start({ id, objectKey, sha256 }: ServableVersion, entry: Shelved): Promise<void> {
+  private async start({ id, objectKey, sha256 }: ServableVersion, entry: LoadedModel): Promise<void> {
     try {
       entry.file = await this.objects.localFile(objectKey);
     } catch (error) {

@@ -126,11 +126,12 @@ export class PredictService {
       if (isGiven) this.usedIds.giveBack(route.endpoint, requestId);
       // If the deadline is shorter than the endpoint's latency limit, a timeout is the caller's choice and not a
       // failure of the model.
-      const isHasty =
+      const isCallersTimeout =
         error instanceof AppError &&
         error.code === ErrorCode.DEADLINE_EXCEEDED &&
         deadlineMs < Math.min(route.endpoint.slaLatencyP95Ms, this.options.deadlineMs);
-      if (isFault(error) && !isHasty) recorder.failed({ ...served, latencyMs: performance.now() - startedAt }, error);
+      if (isFault(error) && !isCallersTimeout)
+        recorder.failed({ ...served, latencyMs: performance.now() - startedAt }, error);
       throw error;
     }
   }

@@ -73,7 +73,7 @@ export class TrainingAttempt {
       const outcome = await this.train();
       await this.finish(outcome);
     } catch (error) {
-      await this.tellWhy(error);
+      await this.logFailure(error);
       throw error;
     } finally {
       await rm(this.workDir, { recursive: true, force: true });
@@ -255,7 +255,7 @@ export class TrainingAttempt {
   }
 
   /** Writes the last line of an attempt that failed. An attempt that was replaced writes nothing more. */
-  private async tellWhy(error: unknown): Promise<void> {
+  private async logFailure(error: unknown): Promise<void> {
     const reason = error instanceof AppError ? error.message : 'an unexpected error';
     this.note(`attempt ${this.attempt.number} failed: ${reason}`);
     try {

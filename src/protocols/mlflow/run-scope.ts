@@ -1,5 +1,5 @@
 import { Role, type Principal, outsideScope, requireRun, requireScope, fromHexId } from '../../modules/core/index.js';
-import { safePath } from './artifacts/place.js';
+import { safePath } from './artifacts/address.js';
 import type { Endpoint } from './endpoint.js';
 
 /** The text in a request that names its run; null when the request is about more than one run. */

@@ -32,7 +32,7 @@ export interface Operation {
 }
 
 /** Services name fields below `input`, as in GraphQL; here the input is the body itself. */
-export const inWordsOfBody = (text: string) => text.replace(/^input\./, '');
+export const withoutInputPrefix = (text: string) => text.replace(/^input\./, '');
 
 export function operation<Body extends z.ZodType | null, Answer extends z.ZodType>(
   given: Omit<Operation, 'body' | 'answer' | 'handle'> & {

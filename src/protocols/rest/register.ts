@@ -10,7 +10,7 @@ import type { Services } from '../../services.js';
 import { callerOf } from '../caller.js';
 import { meteredCall } from '../metered-call.js';
 import { openApi } from './openapi.js';
-import { inWordsOfBody, type Operation } from './operation.js';
+import { withoutInputPrefix, type Operation } from './operation.js';
 
 export interface RestParts {
   /** All operations; any other path is NOT_FOUND. */
@@ -40,8 +40,8 @@ export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
         const { message, field } = body;
         return reply.code(status).send({
           ...body,
-          message: inWordsOfBody(message),
-          ...(typeof field === 'string' && { field: inWordsOfBody(field) }),
+          message: withoutInputPrefix(message),
+          ...(typeof field === 'string' && { field: withoutInputPrefix(field) }),
         });
       });
       scope.setNotFoundHandler(({ method, url }) => {

@@ -62,7 +62,7 @@ export const experimentExportOutcome = defineOutcome({
   type: ExperimentExportOutcome,
   show: ({ artifactId, sizeBytes, sha256, ...counts }) => ({
     ...{ artifactId, sizeBytes, sha256, downloadUrl: `/artifacts/${artifactId}` },
-    counts: thingCounts(counts),
+    counts: objectCounts(counts),
   }),
 });
 
@@ -72,10 +72,10 @@ export const experimentImportOutcome = defineOutcome({
   type: ExperimentImportOutcome,
   show: ({ experimentId, keptIds, unchanged, ...counts }) => ({
     ...{ experimentId, keptIds, unchanged },
-    counts: thingCounts(counts),
+    counts: objectCounts(counts),
   }),
 });
 
-function thingCounts(counts: Partial<Record<(typeof LINE_KINDS)[number], number>>): ThingCount[] {
+function objectCounts(counts: Partial<Record<(typeof LINE_KINDS)[number], number>>): ThingCount[] {
   return LINE_KINDS.flatMap((kind) => (counts[kind] === undefined ? [] : [{ kind, count: counts[kind] }]));
 }

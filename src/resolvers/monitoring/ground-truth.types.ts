@@ -4,7 +4,7 @@ import { connectionOf } from '../types/connection.js';
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 import { EndpointType } from '../serving/endpoint.types.js';
 import { RangeOfModule } from '../types/range.js';
-import { TRUTHS_PER_CALL, LABEL, ROW } from '../../modules/monitoring/index.js';
+import { GROUND_TRUTHS_PER_CALL, LABEL, ROW } from '../../modules/monitoring/index.js';
 import { REQUEST_KEY } from '../../modules/serving/index.js';
 
 const ONE_OF_TWO = 'Give exactly one of endpointId and endpointName.';
@@ -43,7 +43,7 @@ export class RecordGroundTruthInput {
   @Field(() => String, { nullable: true, description: 'Name of the endpoint. NOT_FOUND when it does not exist.' })
   endpointName?: string | null;
 
-  @RangeOfModule(TRUTHS_PER_CALL)
+  @RangeOfModule(GROUND_TRUTHS_PER_CALL)
   @Field(() => [GroundTruthInput], { description: 'True values of logged predictions.' })
   records!: GroundTruthInput[];
 }

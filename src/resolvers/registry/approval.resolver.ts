@@ -60,12 +60,17 @@ export class VersionApprovalsResolver {
   ): Promise<ApprovalStateType | null> {
     const toStage = nextApprovalStage(version.stage);
     if (toStage === null) return null;
-    const [model, words, transitions] = await Promise.all([
+    const [model, approvals, transitions] = await Promise.all([
       ctx.loaders.model.load(version.modelId),
       ctx.loaders.versionApprovals.load(version.id),
       ctx.loaders.versionTransitions.load(version.id),
     ]);
     const arrivedAt = transitions[0]?.createdAt ?? null;
-    return countApprovals(words, { toStage, arrivedAt, author: version.createdBy, policy: gatePolicyOf(model ?? {}) });
+    return countApprovals(approvals, {
+      toStage,
+      arrivedAt,
+      author: version.createdBy,
+      policy: gatePolicyOf(model ?? {}),
+    });
   }
 }

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { double } from '../../columns.js';
 
 /** An earlier ground truth that a newer one has replaced. */
-export interface FormerTruth {
+export interface FormerGroundTruth {
   label: string | null;
   value: number | null;
   observedAt: string | null;
@@ -35,7 +35,7 @@ export const GroundTruth = defineEntity({
     predictedValue: double().nullable(),
     logLoss: double().nullable(),
     observedAt: p.datetime().nullable(),
-    history: p.json<FormerTruth[]>(),
+    history: p.json<FormerGroundTruth[]>(),
     createdBy: p.text(),
     updatedAt: p.datetime(),
   },

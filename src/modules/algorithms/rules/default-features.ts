@@ -11,7 +11,7 @@ const MOST_FEATURES = 1_000;
  */
 const UNIQUE_SHARE = 0.5;
 /** With fewer rows, ids cannot be told from values. */
-const ROWS_THAT_TELL = 20;
+const MIN_ROWS_TO_DETECT_IDS = 20;
 /**
  * Matches the names of columns with ids or row numbers. Camel case has its own pattern, because "paid" also ends with
  * "id".
@@ -74,7 +74,7 @@ function uselessness(
   if (known === 0) return 'it has no value';
   // The absence of a text can be informative; a missing number is replaced by the column's only value.
   if (distinctCount <= 1 && !(isText && missingCount > 0)) return 'it has one value only';
-  if (rowCount < ROWS_THAT_TELL) return null;
+  if (rowCount < MIN_ROWS_TO_DETECT_IDS) return null;
   if (type === 'STRING' && distinctCount > UNIQUE_SHARE * known)
     return `most of its ${known} texts are different, as names and ids are`;
   if (type === 'NUMBER' && (ID_NAME.test(name) || CAMEL_ID_NAME.test(name)) && distinctCount > UNIQUE_SHARE * known)

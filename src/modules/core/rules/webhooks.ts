@@ -44,7 +44,7 @@ export function signedHeaders(
 /** The meaning of a response. `GONE`: the receiver asks not to be called again. */
 export type Verdict = 'DELIVERED' | 'GONE' | 'FAILED';
 
-export function judgeStatus(status: number): Verdict {
+export function verdictOfStatus(status: number): Verdict {
   if (status >= 200 && status < 300) return 'DELIVERED';
   return status === 410 ? 'GONE' : 'FAILED';
 }

@@ -23,10 +23,10 @@ const experiment = z.object({
   creation_time: whole.optional(),
   tags: listOf(pair),
 });
-export type TheirExperiment = z.infer<typeof experiment>;
+export type RemoteExperiment = z.infer<typeof experiment>;
 
 const point = z.object({ key: text, value: double.default(0), timestamp: whole.default(0), step: whole.default(0) });
-export type TheirPoint = z.infer<typeof point>;
+export type RemotePoint = z.infer<typeof point>;
 
 const run = z.object({
   info: z.object({
@@ -67,7 +67,7 @@ const run = z.object({
     .optional()
     .transform((outputs) => outputs ?? { model_outputs: [] }),
 });
-export type TheirRun = z.infer<typeof run>;
+export type RemoteRun = z.infer<typeof run>;
 
 const loggedModel = z.object({
   info: z.object({
@@ -90,7 +90,7 @@ const loggedModel = z.object({
     .optional()
     .transform((data) => data ?? { params: [], metrics: [] }),
 });
-export type TheirLoggedModel = z.infer<typeof loggedModel>;
+export type RemoteLoggedModel = z.infer<typeof loggedModel>;
 
 const registeredModel = z.object({
   name: text,
@@ -99,7 +99,7 @@ const registeredModel = z.object({
   tags: listOf(pair),
   aliases: listOf(z.object({ alias: text, version: z.coerce.string() })),
 });
-export type TheirModel = z.infer<typeof registeredModel>;
+export type RemoteModel = z.infer<typeof registeredModel>;
 
 const modelVersion = z.object({
   name: text,
@@ -113,7 +113,7 @@ const modelVersion = z.object({
   model_id: text.optional(),
   tags: listOf(pair),
 });
-export type TheirVersion = z.infer<typeof modelVersion>;
+export type RemoteVersion = z.infer<typeof modelVersion>;
 
 const files = listOf(z.object({ path: text, is_dir: z.boolean().default(false), file_size: whole.optional() }));
 
@@ -135,12 +135,12 @@ export const ANSWERS = {
 const STAGES: Record<string, Stage> = { Staging: 'STAGING', Production: 'PRODUCTION', Archived: 'ARCHIVED' };
 
 /** DEVELOPMENT for None and for unknown stages. */
-export const stageOfTheirs = (stage: string): Stage => STAGES[stage] ?? 'DEVELOPMENT';
+export const stageOfRemote = (stage: string): Stage => STAGES[stage] ?? 'DEVELOPMENT';
 
 const STATUSES = ['RUNNING', 'FINISHED', 'FAILED', 'KILLED'] as const;
 
 /** A run that is scheduled on the other server counts as running here. */
-export function statusOfTheirs(status: string): (typeof STATUSES)[number] {
+export function statusOfRemote(status: string): (typeof STATUSES)[number] {
   return STATUSES.find((known) => known === status) ?? 'RUNNING';
 }
 

@@ -12,10 +12,10 @@ import { anyOf, tablesOf, toJson, type Json } from '../../../db/tables.js';
 
 const tables = tablesOf(ExternalRef, Experiment, Run, Model, ModelVersion, LoggedModel);
 
-export type ThingKind = ExternalRef['kind'];
+export type ObjectKind = ExternalRef['kind'];
 
 /** A local object, and how much of it was transferred. */
-export interface KnownThing<Synced> {
+export interface KnownObject<Synced> {
   localId: string;
   synced: Partial<Synced>;
 }
@@ -26,12 +26,12 @@ const TABLES = {
   MODEL: 'model',
   MODEL_VERSION: 'model_version',
   LOGGED_MODEL: 'logged_model',
-} as const satisfies Record<ThingKind, string>;
+} as const satisfies Record<ObjectKind, string>;
 
 /** An object by its id on another server. */
 export interface ExternalName {
   server: string;
-  kind: ThingKind;
+  kind: ObjectKind;
   externalId: string;
 }
 
@@ -39,7 +39,7 @@ export interface ExternalName {
 export async function findByExternal<Synced>(
   { em, tenant }: Session,
   { server, kind, externalId }: ExternalName,
-): Promise<KnownThing<Synced> | null> {
+): Promise<KnownObject<Synced> | null> {
   const found = await tables(em)
     .selectFrom('external_ref as r')
     .innerJoin(tables(em).selectFrom(TABLES[kind]).select(['tenant', 'id']).as('t'), (on) =>
@@ -134,7 +134,7 @@ export function childrenToJoin(
 }
 
 /** The run no longer waits for its parent. */
-export async function forgetParent({ em, tenant }: Session, server: string, runId: string): Promise<void> {
+export async function clearParent({ em, tenant }: Session, server: string, runId: string): Promise<void> {
   await tables(em)
     .updateTable('external_ref')
     .set({ synced: sql<Json<ExternalRef['synced']>>`synced - 'parent'` })
@@ -146,7 +146,7 @@ export async function forgetParent({ em, tenant }: Session, server: string, runI
 }
 
 /** Deletes the external ids of an object that was deleted here. */
-export async function forgetExternal({ em, tenant }: Session, localId: string): Promise<void> {
+export async function deleteExternalRefs({ em, tenant }: Session, localId: string): Promise<void> {
   await tables(em).deleteFrom('external_ref').where('tenant', '=', tenant).where('local_id', '=', localId).execute();
 }
 

@@ -18,7 +18,7 @@ export interface MirrorRef<Synced> {
 }
 
 /** An object that is mirrored to the server at this address. */
-export interface MirroredThing {
+export interface MirroredObject {
   address: string;
   kind: MirrorKind;
   localId: string;
@@ -28,7 +28,7 @@ const PENDING = 'pending:';
 
 export async function findMirrorRef<Synced>(
   { em, tenant }: Session,
-  { address, kind, localId }: MirroredThing,
+  { address, kind, localId }: MirroredObject,
 ): Promise<MirrorRef<Synced> | null> {
   const row = await tables(em)
     .selectFrom('external_ref')
@@ -51,8 +51,8 @@ export async function findMirrorRef<Synced>(
 }
 
 /** Call before an object is created on the other server, so that the next attempt notices a crash. */
-export async function reserveMirrorRef({ em, tenant }: Session, thing: MirroredThing): Promise<void> {
-  const { address, kind, localId } = thing;
+export async function reserveMirrorRef({ em, tenant }: Session, mirrored: MirroredObject): Promise<void> {
+  const { address, kind, localId } = mirrored;
   await tables(em)
     .insertInto('external_ref')
     .values({
@@ -65,7 +65,7 @@ export async function reserveMirrorRef({ em, tenant }: Session, thing: MirroredT
 
 export async function setMirrorRef(
   session: Session,
-  thing: MirroredThing,
+  mirrored: MirroredObject,
   externalId: string,
   synced: object,
 ): Promise<void> {
@@ -73,19 +73,19 @@ export async function setMirrorRef(
     .updateTable('external_ref')
     .set({ external_id: externalId, synced: toJson({ ...synced }) })
     .where('tenant', '=', session.tenant)
-    .where('server', '=', mirrorKey(thing.address))
-    .where('kind', '=', thing.kind)
-    .where('local_id', '=', thing.localId)
+    .where('server', '=', mirrorKey(mirrored.address))
+    .where('kind', '=', mirrored.kind)
+    .where('local_id', '=', mirrored.localId)
     .execute();
 }
 
-export async function deleteMirrorRef(session: Session, thing: MirroredThing): Promise<void> {
+export async function deleteMirrorRef(session: Session, mirrored: MirroredObject): Promise<void> {
   await tables(session.em)
     .deleteFrom('external_ref')
     .where('tenant', '=', session.tenant)
-    .where('server', '=', mirrorKey(thing.address))
-    .where('kind', '=', thing.kind)
-    .where('local_id', '=', thing.localId)
+    .where('server', '=', mirrorKey(mirrored.address))
+    .where('kind', '=', mirrored.kind)
+    .where('local_id', '=', mirrored.localId)
     .execute();
 }
 

@@ -260,6 +260,6 @@ export function failedTasks({ em, tenant }: Session, limit: number) {
 }
 
 /** Stops mirroring an object that was removed. */
-export async function forgetMirrorTasks({ em, tenant }: Session, localId: string): Promise<void> {
+export async function deleteMirrorTasks({ em, tenant }: Session, localId: string): Promise<void> {
   await tables(em).deleteFrom('mirror_task').where('tenant', '=', tenant).where('local_id', '=', localId).execute();
 }

@@ -2,7 +2,7 @@ import { Experiment } from '../../../db/entities/experiments/experiment.entity.j
 import type { Session } from '../../../db/database.js';
 import { tablesOf } from '../../../db/tables.js';
 import { noteWritten } from '../../../db/written.js';
-import { EXPERIMENT_STANDING, type ExperimentStanding, standingOf } from '../rules/experiment-standing.js';
+import { EXPERIMENT_STATE, type ExperimentState, stateOf } from '../rules/experiment-state.js';
 
 const tables = tablesOf(Experiment);
 
@@ -13,15 +13,15 @@ export type ExperimentChange =
   /** This job continues an import that another job has left. */
   | { to: 'IMPORTING'; jobId: string };
 
-/** The stored form of each standing. */
-const STORED: Record<ExperimentStanding, { state: Experiment['state']; isImporting: boolean }> = {
+/** The columns of each state. */
+const STORED: Record<ExperimentState, { state: Experiment['state']; isImporting: boolean }> = {
   ACTIVE: { state: 'ACTIVE', isImporting: false },
   DELETED: { state: 'DELETED', isImporting: false },
   IMPORTING: { state: 'DELETED', isImporting: true },
 };
 
 /**
- * The only function that changes `state` and `importJobId` of an experiment. CONFLICT when its current standing does
+ * The only function that changes `state` and `importJobId` of an experiment. CONFLICT when its current state does
  * not allow it, whatever the transaction has read before.
  */
 export async function changeExperimentState(
@@ -48,7 +48,7 @@ export async function changeExperimentState(
     .where('id', '=', id)
     .where((where) =>
       where.or(
-        EXPERIMENT_STANDING.before(change.to).map((from) =>
+        EXPERIMENT_STATE.before(change.to).map((from) =>
           where.and([
             where('state', '=', STORED[from].state),
             where('import_job_id', STORED[from].isImporting ? 'is not' : 'is', null),
@@ -60,7 +60,7 @@ export async function changeExperimentState(
     .execute();
   if (changed.length === 0) {
     const present = await importOf({ em, tenant }, id);
-    throw EXPERIMENT_STANDING.refusal(standingOf(present), change.to);
+    throw EXPERIMENT_STATE.refusal(stateOf(present), change.to);
   }
   noteWritten(experiment, written);
 }

@@ -31,7 +31,7 @@ export async function readMetricPage(
   page: { limit: number; after: string | null },
 ): Promise<MetricPage> {
   const { limit } = page;
-  const after = page.after === null ? null : decodePlace(page.after);
+  const after = page.after === null ? null : decodePosition(page.after);
   const points = await tables(session.em)
     .selectFrom('metric_point')
     .select(['run_id as runId', 'value', 'step', TIME_MS])
@@ -46,7 +46,7 @@ export async function readMetricPage(
     .execute();
   if (points.length <= limit) return { points, next: null };
   const shown = points.slice(0, limit);
-  return { points: shown, next: encodePlace(shown.at(-1)) };
+  return { points: shown, next: encodePosition(shown.at(-1)) };
 }
 
 /** The first points of each run, run by run. */
@@ -122,19 +122,19 @@ export async function sampleMetricOfRuns(
 const isAfter = ([timeMs, step, value]: [number, number, string]) =>
   sql<boolean>`(logged_at, step, value) > (timestamptz 'epoch' + ${timeMs}::float8 * interval '1 millisecond', ${step}::bigint, ${value}::float8)`;
 
-const encodePlace = (point: MetricPoint | undefined) =>
+const encodePosition = (point: MetricPoint | undefined) =>
   Buffer.from(JSON.stringify([point?.timeMs, point?.step, String(point?.value)])).toString('base64');
 
-function decodePlace(token: string): [number, number, string] {
-  let place: unknown;
+function decodePosition(token: string): [number, number, string] {
+  let position: unknown;
   try {
-    place = JSON.parse(Buffer.from(token, 'base64').toString());
+    position = JSON.parse(Buffer.from(token, 'base64').toString());
   } catch {
-    place = null;
+    position = null;
   }
-  const [timeMs, step, value] = Array.isArray(place) ? (place as unknown[]) : [];
-  const isPlace = Number.isSafeInteger(timeMs) && Number.isSafeInteger(step) && typeof value === 'string';
-  if (!isPlace || (Number.isNaN(Number(value)) && value !== 'NaN'))
+  const [timeMs, step, value] = Array.isArray(position) ? (position as unknown[]) : [];
+  const isPosition = Number.isSafeInteger(timeMs) && Number.isSafeInteger(step) && typeof value === 'string';
+  if (!isPosition || (Number.isNaN(Number(value)) && value !== 'NaN'))
     throw badInput('page_token', 'the next_page_token of a page', token);
   return [timeMs as number, step as number, value as string];
 }

@@ -136,7 +136,7 @@ export function latestOfRuns(
     .execute();
 }
 
-export type PointPlace = Pick<MetricRow, 'key' | 'step' | 'loggedAt' | 'value'>;
+export type PointPosition = Pick<MetricRow, 'key' | 'step' | 'loggedAt' | 'value'>;
 
 /**
  * At most `limit` points of a run after a given one, in the order of the primary key. Sorting by the columns
@@ -145,9 +145,9 @@ export type PointPlace = Pick<MetricRow, 'key' | 'step' | 'loggedAt' | 'value'>;
 export async function pointsInOrder(
   { em, tenant }: Session,
   runId: string,
-  after: PointPlace | null,
+  after: PointPosition | null,
   limit: number,
-): Promise<PointPlace[]> {
+): Promise<PointPosition[]> {
   const db = tables(em);
   // PostgreSQL's planner would treat a new run as small and sort all its remaining points for every page.
   await db
@@ -170,5 +170,5 @@ export async function pointsInOrder(
     .execute();
 }
 
-const isAfter = ({ key, step, loggedAt, value }: PointPlace) =>
+const isAfter = ({ key, step, loggedAt, value }: PointPosition) =>
   sql<boolean>`(p.key, p.step, p.logged_at, p.value) > (${key}, ${step}::bigint, ${loggedAt}::timestamptz, ${String(value)}::float8)`;

@@ -39,15 +39,15 @@ export function pairsOf(
 }
 
 /** Null when the run does not have this tag. */
-export async function removeTag({ em, tenant }: Session, runId: string, key: string): Promise<string | null> {
-  const removed = await tables(em)
+export async function deleteTagRow({ em, tenant }: Session, runId: string, key: string): Promise<string | null> {
+  const deleted = await tables(em)
     .deleteFrom('run_tag')
     .where('tenant', '=', tenant)
     .where('run_id', '=', runId)
     .where('key', '=', key)
     .returning('value')
     .executeTakeFirst();
-  return removed?.value ?? null;
+  return deleted?.value ?? null;
 }
 
 /** Counts only pairs of the run with other keys, because a statement does not see the rows that it inserts. */

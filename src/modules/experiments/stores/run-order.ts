@@ -183,7 +183,7 @@ export class RunOrder {
     if (signature !== this.signature || !Array.isArray(places) || places.length !== this.keys.length) throw refused;
     return this.keys.map((key, i) => {
       const place: unknown = places[i];
-      if (!Array.isArray(place) || !isPlace(place as unknown[], key)) throw refused;
+      if (!Array.isArray(place) || !isPosition(place as unknown[], key)) throw refused;
       const [rank, value] = place as Place;
       return [rank, rank === 0 ? value : null];
     });
@@ -194,7 +194,7 @@ const joinOf = ({ source }: SortKey, isInner: boolean): ValueJoin[] => (source ?
 
 const collation = ({ type }: SortKey) => (type === 'TEXT' ? BY_CODE_POINT : '');
 
-function isPlace([rank, value]: unknown[], key: SortKey): boolean {
+function isPosition([rank, value]: unknown[], key: SortKey): boolean {
   if (rank === 2) return key.rank !== undefined;
   if (rank === 1) return key.rank !== undefined && key.type === 'NUMBER';
   if (rank !== 0 || typeof value !== 'string') return false;

@@ -149,7 +149,7 @@ export async function makeDefault({ em, tenant, principal }: Session, id: string
 }
 
 /** The values from which the ids and the artifact addresses of an experiment's runs and models are built. */
-export function placesOf({ em, tenant }: Session, ids: readonly string[]) {
+export function addressesOf({ em, tenant }: Session, ids: readonly string[]) {
   const query = tables(em)
     .selectFrom('experiment')
     .select(['id', 'is_default as isDefault', 'artifact_location as artifactLocation'])

@@ -98,9 +98,9 @@ export function compareWindow(
     .map(([feature, reference]) =>
       compareFeature(feature, reference, window.features[feature]!, known.get(feature), thresholds),
     );
-  const judged = features.filter((feature) => feature.sufficient);
-  const adjusted = holmAdjusted(judged.map((feature) => feature.pValue));
-  for (const [index, feature] of judged.entries()) {
+  const tested = features.filter((feature) => feature.sufficient);
+  const adjusted = holmAdjusted(tested.map((feature) => feature.pValue));
+  for (const [index, feature] of tested.entries()) {
     feature.adjustedPValue = adjusted[index]!;
     feature.drifted = feature.psi > thresholds.psi && feature.adjustedPValue < thresholds.alpha;
   }

@@ -14,13 +14,13 @@ export interface LoggedAnswer {
 }
 
 /** The true class or the true number of a row. */
-export interface Truth {
+export interface GroundTruthValue {
   label?: string | null;
   value?: number | null;
 }
 
 /** A ground truth together with the answer that it is compared with. */
-export interface JudgedAnswer {
+export interface ComparedAnswer {
   label: string | null;
   value: number | null;
   predictedLabel: string | null;
@@ -35,12 +35,12 @@ const MAX_SHOWN_CLASSES = 20;
  * `classes` are those of the signature. BAD_USER_INPUT when the ground truth is of another kind than the answer, or
  * names a class that the model does not have.
  */
-export function judgeAnswer(
+export function compareAnswer(
   field: string,
-  truth: Truth,
+  truth: GroundTruthValue,
   answer: LoggedAnswer,
   classes: readonly string[] | undefined,
-): JudgedAnswer {
+): ComparedAnswer {
   const { label = null, value = null } = truth;
   if (answer.kind === 'VALUES') {
     if (value === null || label !== null)

@@ -3,12 +3,12 @@ import { GroundTruth } from '../../../db/entities/monitoring/ground-truth.entity
 import type { Session } from '../../../db/database.js';
 import { statement } from '../../../db/statement.js';
 import { anyOf, tablesOf } from '../../../db/tables.js';
-import type { JudgedAnswer } from '../rules/ground-truth.js';
+import type { ComparedAnswer } from '../rules/ground-truth.js';
 
 const tables = tablesOf(GroundTruth);
 
 /** The ground truth of one row of a logged request, with its prediction. */
-export interface NewGroundTruth extends JudgedAnswer {
+export interface NewGroundTruth extends ComparedAnswer {
   id: string;
   deploymentId: string;
   predictionId: string;

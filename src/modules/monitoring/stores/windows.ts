@@ -77,7 +77,7 @@ export function stoppedWithAlerts(em: EntityManager): Promise<{ tenant: string; 
 }
 
 /** Deletes old rows of all tenants, at most `limit` of them. */
-export async function forgetRows(
+export async function deleteOldRows(
   em: EntityManager,
   table: 'monitoring_window' | 'ground_truth',
   olderThanDays: number,

@@ -49,14 +49,14 @@ function shorten(value: unknown): unknown {
   if (typeof value === 'string')
     return value.length <= MAX_TEXT_CHARACTERS
       ? value
-      : { begins: value.slice(0, BEGINNING_CHARACTERS).toWellFormed(), ...printOf(value) };
+      : { begins: value.slice(0, BEGINNING_CHARACTERS).toWellFormed(), ...sizeAndHashOf(value) };
   if (typeof value !== 'object' || value === null || value instanceof Date) return value;
   const short = Array.isArray(value) ? value.map(shorten) : shortenEach(value);
   const text = JSON.stringify(short);
-  return text.length <= MAX_VALUE_BYTES ? short : printOf(JSON.stringify(value));
+  return text.length <= MAX_VALUE_BYTES ? short : sizeAndHashOf(JSON.stringify(value));
 }
 
-function printOf(text: string): { sizeBytes: number; sha256: string } {
+function sizeAndHashOf(text: string): { sizeBytes: number; sha256: string } {
   return { sizeBytes: Buffer.byteLength(text), sha256: createHash('sha256').update(text).digest('hex') };
 }
 

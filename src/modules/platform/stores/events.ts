@@ -75,7 +75,7 @@ export async function numberEvents(em: EntityManager, limit: number): Promise<{ 
  * Deletes the oldest events from before a time, except the newest of each tenant, because new followers begin after it.
  * Returns how many it deleted.
  */
-export async function forgetEvents(em: EntityManager, before: Date, limit: number): Promise<number> {
+export async function deleteOldEvents(em: EntityManager, before: Date, limit: number): Promise<number> {
   const { count } = await tables(em)
     .with('old', (from) =>
       from

@@ -9,7 +9,7 @@ const tables = tablesOf(AccessToken, AuditLog, WebhookDelivery);
 
 /** These functions delete the oldest rows from before a time, and return how many. */
 
-export async function forgetAudit(em: EntityManager, before: Date, limit: number): Promise<number> {
+export async function deleteOldAuditEntries(em: EntityManager, before: Date, limit: number): Promise<number> {
   const { numDeletedRows } = await tables(em)
     .with('old', (from) =>
       from
@@ -27,7 +27,7 @@ export async function forgetAudit(em: EntityManager, before: Date, limit: number
   return Number(numDeletedRows);
 }
 
-export async function forgetTokens(em: EntityManager, before: Date, limit: number): Promise<number> {
+export async function deleteEndedTokens(em: EntityManager, before: Date, limit: number): Promise<number> {
   const { numDeletedRows } = await tables(em)
     .with('old', (from) =>
       from.selectFrom('access_token').select('id').where('expires_at', '<', before).orderBy('expires_at').limit(limit),
@@ -39,7 +39,7 @@ export async function forgetTokens(em: EntityManager, before: Date, limit: numbe
   return Number(numDeletedRows);
 }
 
-export async function forgetDeliveries(em: EntityManager, before: Date, limit: number): Promise<number> {
+export async function deleteOldDeliveries(em: EntityManager, before: Date, limit: number): Promise<number> {
   const { numDeletedRows } = await tables(em)
     .with('old', (from) => from.selectFrom('webhook_delivery').select('id').where('ended_at', '<', before).limit(limit))
     .deleteFrom('webhook_delivery')

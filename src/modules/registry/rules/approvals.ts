@@ -6,7 +6,7 @@ export type ApprovalStage = 'STAGING' | 'PRODUCTION';
 export type ApprovalDecision = 'APPROVED' | 'REJECTED';
 
 /** A person's decision about the next stage of a version. */
-export interface ApprovalWord {
+export interface ApprovalRecord {
   toStage: ApprovalStage;
   decision: ApprovalDecision;
   createdBy: string;
@@ -37,11 +37,11 @@ export function nextApprovalStage(stage: Stage): ApprovalStage | null {
 }
 
 /**
- * Counts the newest decision of each person; `words` may be in any order. Decisions from before the version entered its
- * stage do not count, because they were about an earlier stay.
+ * Counts the newest decision of each person; `approvals` may be in any order. Decisions from before the version entered
+ * its stage do not count, because they were about an earlier stay.
  */
 export function countApprovals(
-  words: readonly ApprovalWord[],
+  approvals: readonly ApprovalRecord[],
   {
     toStage,
     arrivedAt,
@@ -49,10 +49,10 @@ export function countApprovals(
     policy,
   }: { toStage: ApprovalStage; arrivedAt: Date | null; author: string; policy: GatePolicy },
 ): ApprovalState {
-  const standing = words
-    .filter((word) => word.toStage === toStage && (arrivedAt === null || word.createdAt > arrivedAt))
+  const counted = approvals
+    .filter((approval) => approval.toStage === toStage && (arrivedAt === null || approval.createdAt > arrivedAt))
     .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
-  const newest = new Map(standing.map(({ createdBy, decision }) => [createdBy, decision]));
+  const newest = new Map(counted.map(({ createdBy, decision }) => [createdBy, decision]));
   const who = (wanted: ApprovalDecision): string[] =>
     [...newest].flatMap(([person, decision]) => (decision === wanted ? [person] : [])).sort();
   const approvedBy = who('APPROVED').filter((person) => policy.authorMayApprove || person !== author);

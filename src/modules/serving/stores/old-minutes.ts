@@ -6,7 +6,7 @@ import { tablesOf } from '../../../db/tables.js';
 const tables = tablesOf(Deployment, DeploymentMinute);
 
 /** Deletes minutes of traffic from before a time, at most `limit`. Returns how many it deleted. */
-export async function forgetMinutes(em: EntityManager, before: Date, limit: number): Promise<number> {
+export async function deleteOldMinutes(em: EntityManager, before: Date, limit: number): Promise<number> {
   const { numDeletedRows } = await tables(em)
     .with('old', (from) =>
       from

@@ -121,7 +121,7 @@ export function newestAnswered(
 }
 
 /** Deletes old rows of all tenants, at most `limit` of them. */
-export async function forgetLogged(em: EntityManager, olderThanDays: number, limit: number): Promise<void> {
+export async function deleteOldPredictions(em: EntityManager, olderThanDays: number, limit: number): Promise<void> {
   await tables(em)
     .deleteFrom('prediction_log')
     .where('id', 'in', (from) =>

@@ -59,7 +59,7 @@ export function growForest(
   const sums = new Float64Array(rows);
   const votes = new Int32Array(rows);
   const extraError = new Float64Array(columns.length);
-  let judged = 0;
+  let evaluated = 0;
   const grown: Tree[] = [];
   for (let n = 0; n < trees; n++) {
     const counts = new Int32Array(rows);
@@ -71,14 +71,14 @@ export function growForest(
       sums[row]! += predict(tree, columns, row, -1, row);
       votes[row]!++;
     }
-    judged += unseen.length;
+    evaluated += unseen.length;
     addShuffledErrors(tree, columns, target, unseen, random, extraError);
   }
   const spread = sumOfSquares(target) / rows;
   return {
     trees: grown,
     outOfBagR2: outOfBagR2(target, sums, votes),
-    permutation: extraError.map((error) => (judged > 0 && spread > 0 ? error / judged / spread : 0)),
+    permutation: extraError.map((error) => (evaluated > 0 && spread > 0 ? error / evaluated / spread : 0)),
   };
 }
 

@@ -7,7 +7,7 @@ import { loggedModelIdOf, runIdOf } from '../ids.js';
 import { missing, optionalString, requiredString } from '../protobuf-json.js';
 import { queryOf } from '../query.js';
 import { ofRun, runOf } from '../experiments/runs.js';
-import { rootOf, safePath } from './place.js';
+import { rootOf, safePath } from './address.js';
 import { download } from './proxy.js';
 import { toFileInfos } from './views.js';
 

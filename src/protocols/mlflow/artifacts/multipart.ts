@@ -4,8 +4,8 @@ import { Role } from '../../../modules/core/index.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, refusedState, whenAbsent } from '../errors.js';
 import { integer, repeated, requiredInteger, requiredString, string } from '../protobuf-json.js';
-import type { FolderPlace } from '../../../modules/artifacts/index.js';
-import { findFilePlace } from './place.js';
+import type { ArtifactAddress } from '../../../modules/artifacts/index.js';
+import { findFileAddress } from './address.js';
 
 // Uploads in parts: the client PUTs the parts directly to the object store, or to this service at signed URLs.
 
@@ -22,7 +22,7 @@ export const multipartEndpoints: Endpoint[] = [
     Role.ENGINEER,
     z.object({ ...target, num_parts: integer }),
     async (call, input) => {
-      const { owner, path } = await placeOf(call, input);
+      const { owner, path } = await addressOf(call, input);
       const { uploadId, urls } = await call.services.artifactFolders
         .begin(call, owner, path, input.num_parts ?? 1)
         .catch(refusedState);
@@ -39,7 +39,7 @@ export const multipartEndpoints: Endpoint[] = [
     z.object({ ...upload, parts: repeated(part) }),
     async (call, { upload_id: id, parts, ...input }) => {
       requireUploadId(id);
-      const { owner, path } = await placeOf(call, input);
+      const { owner, path } = await addressOf(call, input);
       const check = (stored: readonly StoredPart[]) => {
         const isSame = ({ partNumber, etag }: StoredPart) =>
           parts.some(
@@ -59,7 +59,7 @@ export const multipartEndpoints: Endpoint[] = [
     z.object(upload),
     async (call, { upload_id: id, ...input }) => {
       requireUploadId(id);
-      const { owner, path } = await placeOf(call, input);
+      const { owner, path } = await addressOf(call, input);
       await call.services.artifactFolders.abort(call, owner, path, id).catch(noSuchUpload(id));
       return {};
     },
@@ -67,10 +67,10 @@ export const multipartEndpoints: Endpoint[] = [
 ];
 
 /** The URL names the folder. `path` is the file on the client's disk; only its name is used. */
-function placeOf(call: Call, { [PATH]: folder, path }: { [PATH]: string; path: string }): Promise<FolderPlace> {
+function addressOf(call: Call, { [PATH]: folder, path }: { [PATH]: string; path: string }): Promise<ArtifactAddress> {
   const name = path.split(/[/\\]/).at(-1);
   if (!name) throw invalidParameter('Invalid path');
-  return call.run((session) => findFilePlace(session, call.services, `${folder}/${name.replaceAll('%', '%25')}`));
+  return call.run((session) => findFileAddress(session, call.services, `${folder}/${name.replaceAll('%', '%25')}`));
 }
 
 const noUpload = (id: string) => doesNotExist(`No multipart upload ${id} to this path is open.`);

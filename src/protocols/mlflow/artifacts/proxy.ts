@@ -3,14 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
 import { Role } from '../../../modules/core/index.js';
-import type { FolderPlace } from '../../../modules/artifacts/index.js';
+import type { ArtifactAddress } from '../../../modules/artifacts/index.js';
 import { detachedBody } from '../../body.js';
 import { rangeOf, sendFile } from '../../range.js';
 import { jsonEndpoint, streamEndpoint, type Call, type Endpoint } from '../endpoint.js';
 import { doesNotExist, invalidParameter, refusedState, whenAbsent } from '../errors.js';
 import { optionalString } from '../protobuf-json.js';
 import { dispositionOf, mimeTypeOf } from './file-headers.js';
-import { findFilePlace, findPlace, namedPlace, ofFile, rootOf, whenNoOwner } from './place.js';
+import { findFileAddress, findAddress, parseProxyPath, ofFile, rootOf, whenNoOwner } from './address.js';
 import { toFileInfos } from './views.js';
 
 const ROOT = '/mlflow-artifacts';
@@ -24,10 +24,10 @@ const pathOf = (request: FastifyRequest) => (request.params as Record<string, st
 
 export const proxyEndpoints: Endpoint[] = [
   streamEndpoint(['GET'], `${ROOT}/artifacts/*`, Role.VIEWER, async (call, request, reply) => {
-    return download(call, (session) => findFilePlace(session, call.services, pathOf(request)), request, reply);
+    return download(call, (session) => findFileAddress(session, call.services, pathOf(request)), request, reply);
   }),
   streamEndpoint(['PUT'], `${ROOT}/artifacts/*`, Role.ENGINEER, async (call, request, reply) => {
-    const place = ofFile(namedPlace(call.services, pathOf(request)));
+    const place = ofFile(parseProxyPath(call.services, pathOf(request)));
     const announced = request.headers['content-length'];
     const sizeBytes = announced === undefined ? undefined : Number(announced);
     await call.services.artifactFolders
@@ -38,7 +38,7 @@ export const proxyEndpoints: Endpoint[] = [
   }),
   jsonEndpoint(['DELETE'], `${ROOT}/artifacts/*`, Role.ENGINEER, rest, async (call, { [PATH]: text }) => {
     await call.run(async (session) => {
-      const { owner, path } = await findPlace(session, call.services, text);
+      const { owner, path } = await findAddress(session, call.services, text);
       await call.services.artifactFolders.delete(session, owner, path).catch(refusedState);
     });
     return {};
@@ -50,13 +50,13 @@ export const proxyEndpoints: Endpoint[] = [
     z.object({ path: optionalString }),
     async (call, { path: text }) =>
       call.run(async (session) => {
-        const { owner, path } = await findPlace(session, call.services, text ?? '');
+        const { owner, path } = await findAddress(session, call.services, text ?? '');
         return toFileInfos(await call.services.artifactFolders.list(session, owner, path));
       }),
   ),
   jsonEndpoint(['GET'], `${ROOT}/presigned/*`, Role.VIEWER, rest, async (call, { [PATH]: text }) => {
     const { url, sizeBytes } = await call.run(async (session) => {
-      const { owner, path } = await findFilePlace(session, call.services, text);
+      const { owner, path } = await findFileAddress(session, call.services, text);
       return call.services.artifactFolders
         .downloadUrl(session, owner, path, DOWNLOAD_SECONDS)
         .catch(whenAbsent(() => doesNotExist(`No such artifact: '${text}'`)));
@@ -68,7 +68,7 @@ export const proxyEndpoints: Endpoint[] = [
 /** Sends a file of a run or a logged model. A Range header with one range works. */
 export async function download(
   call: Call,
-  place: (session: Session) => Promise<FolderPlace>,
+  place: (session: Session) => Promise<ArtifactAddress>,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {

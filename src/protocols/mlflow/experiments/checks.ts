@@ -186,15 +186,15 @@ export function toTime(name: string, ms: number): Date {
 /** Works on the run that a text names; refusals because of the run use MLflow's messages. */
 export function onRun<T>(text: string, work: (runId: string) => Promise<T>): Promise<T> {
   const id = runIdOf(text);
-  return inWordsOfRuns([text], () => work(id));
+  return withMlflowErrors([text], () => work(id));
 }
 
 export function onRuns<T>(texts: string[], work: (runIds: string[]) => Promise<T>): Promise<T> {
   const ids = texts.map(runIdOf);
-  return inWordsOfRuns(texts, () => work(ids));
+  return withMlflowErrors(texts, () => work(ids));
 }
 
-const inWordsOfRuns = <T>(texts: string[], work: () => Promise<T>): Promise<T> =>
+const withMlflowErrors = <T>(texts: string[], work: () => Promise<T>): Promise<T> =>
   work()
     .catch(absentRuns(texts))
     .catch(

@@ -30,7 +30,7 @@ export async function fromExperimentIds(session: Session, services: Services, te
 
 /** Runs with all their logged data, in MLflow's format. */
 export async function showRuns(session: Session, services: Services, runs: Run[]): Promise<object[]> {
-  const experiments = await services.experiments.placesOf(
+  const experiments = await services.experiments.addressesOf(
     session,
     runs.map(({ experimentId }) => experimentId),
   );

@@ -110,7 +110,7 @@ export const searchEndpoints: Endpoint[] = [
       return call.run(async (session) => {
         const ids = await fromExperimentIds(session, call.services, texts);
         const found = await call.services.runDatasets.inExperiments(session, ids, MAX_DATASETS);
-        const experiments = await call.services.experiments.placesOf(session, ids);
+        const experiments = await call.services.experiments.addressesOf(session, ids);
         const summaries = found.flatMap(({ experimentId, name, digest, context }) => {
           const experiment = experiments.get(experimentId);
           return experiment

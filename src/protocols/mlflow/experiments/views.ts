@@ -3,7 +3,7 @@ import type { Experiment } from '../../../db/entities/experiments/experiment.ent
 import type { Run } from '../../../db/entities/experiments/run.entity.js';
 import {
   RUN_TAGS,
-  type ExperimentPlace,
+  type ExperimentAddress,
   type MetricPoint,
   type DatasetReference,
   type RunDetails,
@@ -38,13 +38,13 @@ const PROXY = 'mlflow-artifacts:';
  * The place where clients store artifacts of an experiment's runs. Behind the proxy each experiment has one place,
  * whatever was requested.
  */
-function artifactRoot(experiment: ExperimentPlace): string {
+function artifactRoot(experiment: ExperimentAddress): string {
   const { artifactLocation: location } = experiment;
   return location && !location.startsWith(PROXY) ? location : `${PROXY}/${toExperimentId(experiment)}`;
 }
 
 /** A URI below it; its query string stays at the end. */
-export function artifactUri(experiment: ExperimentPlace, below: string): string {
+export function artifactUri(experiment: ExperimentAddress, below: string): string {
   const [, root = '', query = ''] = /^([^?]*)(.*)$/s.exec(artifactRoot(experiment)) ?? [];
   return `${root.replace(/\/+$/, '')}/${below}${query}`;
 }
@@ -81,7 +81,7 @@ export const runStatus = z
     return z.NEVER;
   });
 
-export function toRunInfo(run: Run, experiment: ExperimentPlace, tags: RunDetails['tags']): object {
+export function toRunInfo(run: Run, experiment: ExperimentAddress, tags: RunDetails['tags']): object {
   const id = toHexId(run.id);
   return {
     run_uuid: id,
@@ -97,7 +97,7 @@ export function toRunInfo(run: Run, experiment: ExperimentPlace, tags: RunDetail
   };
 }
 
-export function toRun(run: Run, experiment: ExperimentPlace, details: RunDetails): object {
+export function toRun(run: Run, experiment: ExperimentAddress, details: RunDetails): object {
   const { metrics, params, tags, inputs, models } = details;
   const read = models.filter(({ direction }) => direction === 'INPUT');
   const made = models.filter(({ direction }) => direction === 'OUTPUT');

@@ -3,7 +3,7 @@ import { pythonText } from '../filters/messages.js';
 import { z } from 'zod';
 import type { Session } from '../../../db/database.js';
 import type { LoggedModel } from '../../../db/entities/logged-models/logged-model.entity.js';
-import { type ExperimentPlace } from '../../../modules/experiments/index.js';
+import { type ExperimentAddress } from '../../../modules/experiments/index.js';
 import { Role, toHexId } from '../../../modules/core/index.js';
 import type { Services } from '../../../services.js';
 import { jsonEndpoint, type Call, type Endpoint } from '../endpoint.js';
@@ -152,7 +152,7 @@ const toStatus = (status: Status) => (status === 'FAILED' ? 'LOGGED_MODEL_UPLOAD
 
 /** Logged models with their metrics, in MLflow's format. */
 export async function showLoggedModels(session: Session, services: Services, models: LoggedModel[]): Promise<object[]> {
-  const experiments = await services.experiments.placesOf(
+  const experiments = await services.experiments.addressesOf(
     session,
     models.map(({ experimentId }) => experimentId),
   );
@@ -170,7 +170,7 @@ export async function showLoggedModels(session: Session, services: Services, mod
 
 type Metrics = ReturnType<Awaited<ReturnType<Services['loggedModels']['metricsOf']>>>;
 
-function toLoggedModel(model: LoggedModel, experiment: ExperimentPlace, metrics: Metrics): object {
+function toLoggedModel(model: LoggedModel, experiment: ExperimentAddress, metrics: Metrics): object {
   const id = toModelId(model.id);
   const [tags, params] = [toEntries(model.tags), toEntries(model.params)];
   return {

@@ -3,8 +3,8 @@ import type { ModelVersion } from '../../../db/entities/registry/model-version.e
 import type { Session } from '../../../db/database.js';
 import { AppError } from '../../../errors.js';
 import { newestOfStages, type LoggedSource } from '../../../modules/registry/index.js';
-import type { FolderPlace } from '../../../modules/artifacts/index.js';
-import { findPlace, safePath } from '../artifacts/place.js';
+import type { ArtifactAddress } from '../../../modules/artifacts/index.js';
+import { findAddress, safePath } from '../artifacts/address.js';
 import type { Call } from '../endpoint.js';
 import { doesNotExist, invalidParameter, MlflowError, whenAbsent } from '../errors.js';
 import { namesHost } from '../foreign-host.js';
@@ -40,31 +40,32 @@ export async function resolveSource(session: Session, call: Call, named: NamedSo
   const runId = named.run_id ? runIdOf(named.run_id) : null;
   const loggedModelId = named.model_id ? loggedModelIdOf(named.model_id) : null;
   const parameter = source.startsWith('models:') || loggedModelId !== null ? 'model_id' : 'run_id';
-  const place = await placeOf(session, call, source).catch(notAPlace(source, parameter));
-  await requireRun(session, call, named.run_id, runId).catch(place ? notAPlace(source, parameter) : rethrow);
+  const address = await addressOf(session, call, source).catch(noSuchAddress(source, parameter));
+  await requireRun(session, call, named.run_id, runId).catch(address ? noSuchAddress(source, parameter) : rethrow);
   const model = loggedModelId === null ? null : await loggedModel(session, call, named.model_id!, loggedModelId);
   const ids = { runId: runId ?? model?.runId ?? null, loggedModelId };
-  if (place) {
+  if (address) {
     const isNamed =
-      'loggedModelId' in place.owner
-        ? place.owner.loggedModelId === loggedModelId
-        : loggedModelId === null && place.owner.runId === runId;
-    if (!isNamed) throw notIn(source, 'loggedModelId' in place.owner || loggedModelId !== null ? 'model_id' : 'run_id');
+      'loggedModelId' in address.owner
+        ? address.owner.loggedModelId === loggedModelId
+        : loggedModelId === null && address.owner.runId === runId;
+    if (!isNamed)
+      throw notIn(source, 'loggedModelId' in address.owner || loggedModelId !== null ? 'model_id' : 'run_id');
   }
-  return { uri: source, ...ids, folder: place && { owner: place.owner, path: place.path } };
+  return { uri: source, ...ids, folder: address && { owner: address.owner, path: address.path } };
 }
 
 const rethrow = (error: unknown): never => {
   throw error;
 };
 
-/** A source for which the proxy has no place, or no owner, does not belong to the run or model in the parameter. */
-const notAPlace = (source: string, parameter: 'run_id' | 'model_id') => (error: unknown) => {
+/** A source that is no address of the proxy, or has no owner, does not belong to the run or model in the parameter. */
+const noSuchAddress = (source: string, parameter: 'run_id' | 'model_id') => (error: unknown) => {
   throw error instanceof MlflowError || error instanceof AppError ? notIn(source, parameter) : error;
 };
 
-/** The place of a version's files, when they are stored here. */
-export async function placeOf(session: Session, call: Call, uri: string): Promise<FolderPlace | null> {
+/** The address of a version's files, when they are stored here. */
+export async function addressOf(session: Session, call: Call, uri: string): Promise<ArtifactAddress | null> {
   switch (schemeOf(uri)) {
     case 'models': {
       const id = /^models:\/(m-[^/]+)\/?$/.exec(uri)?.[1];
@@ -76,11 +77,11 @@ export async function placeOf(session: Session, call: Call, uri: string): Promis
       return { owner: { runId: runIdOf(id) }, path: safePath(path) };
     }
     case PROXY:
-      return findPlace(session, call.services, uri.replace(/^mlflow-artifacts:(\/\/[^/]*)?\/+/, ''));
+      return findAddress(session, call.services, uri.replace(/^mlflow-artifacts:(\/\/[^/]*)?\/+/, ''));
     case 'http':
     case 'https': {
       const at = uri.indexOf(PROXY_ROUTE);
-      return at < 0 ? null : findPlace(session, call.services, uri.slice(at + PROXY_ROUTE.length));
+      return at < 0 ? null : findAddress(session, call.services, uri.slice(at + PROXY_ROUTE.length));
     }
     default:
       return null;
@@ -104,8 +105,8 @@ async function copySource(
         'source model version.',
     );
   }
-  const place = version.sourceUri ? await placeOf(session, call, version.sourceUri) : null;
-  return { uri, runId: version.runId, loggedModelId, folder: place, copyOf: version };
+  const address = version.sourceUri ? await addressOf(session, call, version.sourceUri) : null;
+  return { uri, runId: version.runId, loggedModelId, folder: address, copyOf: version };
 }
 
 /** Null when its escapes are not valid text. */

@@ -14,11 +14,11 @@ import { atMost, offsetOf, pageOf } from '../pages.js';
 import { boolean, checkedKeyValue, optionalString, repeated, requiredString, string } from '../protobuf-json.js';
 import { addToList } from '../python-json.js';
 import { queryOf } from '../query.js';
-import { safePath } from '../artifacts/place.js';
+import { safePath } from '../artifacts/address.js';
 import { checkTag, findModel, findVersion, showVersion } from './lookup.js';
 import { unlessAbsent } from './models.js';
 import { refusePrompts, withoutPrompts } from './prompts.js';
-import { placeOf, resolveSource } from './source.js';
+import { addressOf, resolveSource } from './source.js';
 import { fromStage, sourceOf, toModelVersion } from './views.js';
 
 const PATH = '/mlflow/model-versions';
@@ -104,7 +104,7 @@ export const versionEndpoints: Endpoint[] = [
         const { model, version } = await findVersion(session, which);
         const moved = await call.services.stageMoves
           .move(session, { modelVersionId: version.id, to, archiveOthers })
-          .catch(inTheirWords)
+          .catch(withMlflowStageName)
           .catch(refusedState);
         return { model_version: await showVersion(session, model, moved) };
       });
@@ -194,7 +194,7 @@ export const versionEndpoints: Endpoint[] = [
       if (file === '') throw invalidParameter("Missing value for required parameter 'path'.");
       const placeOfFile = async (session: Session) => {
         const found = await findVersion(session, { name, version });
-        const place = await placeOf(session, call, sourceOf(found.version));
+        const place = await addressOf(session, call, sourceOf(found.version));
         if (!place) throw doesNotExist(`No such artifact: '${file}'`);
         return { owner: place.owner, path: place.path === '' ? file : `${place.path}/${file}` };
       };
@@ -205,7 +205,7 @@ export const versionEndpoints: Endpoint[] = [
 ];
 
 /** When a promotion to Production is refused, the message says Production, as the client wrote it. */
-const inTheirWords = instead(ErrorCode.GATE_NOT_PASSED, ({ message }) =>
+const withMlflowStageName = instead(ErrorCode.GATE_NOT_PASSED, ({ message }) =>
   invalidParameter(message.replace('cannot go to PRODUCTION: ', 'cannot go to Production: ')),
 );
 

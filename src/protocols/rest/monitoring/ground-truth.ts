@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { Role } from '../../../modules/core/index.js';
 import { ErrorCode } from '../../../errors.js';
-import { TRUTHS_PER_CALL } from '../../../modules/monitoring/index.js';
+import { GROUND_TRUTHS_PER_CALL } from '../../../modules/monitoring/index.js';
 import { loggedAnswersOf } from '../../../modules/serving/index.js';
-import { inWordsOfBody, operation } from '../operation.js';
+import { withoutInputPrefix, operation } from '../operation.js';
 
 const groundTruthBody = z
   .strictObject({
@@ -17,7 +17,7 @@ const groundTruthBody = z
           observedAt: z.iso.datetime({ offset: true }).nullish().describe('When it became known, ISO 8601.'),
         }),
       )
-      .describe(`1 to ${TRUTHS_PER_CALL.max} records.`),
+      .describe(`1 to ${GROUND_TRUTHS_PER_CALL.max} records.`),
   })
   .meta({ id: 'GroundTruthRequest' });
 
@@ -60,7 +60,7 @@ export const groundTruthOperation = operation({
       added,
       replaced,
       unchanged,
-      rejected: rejected.map((one) => ({ ...one, message: inWordsOfBody(one.message) })),
+      rejected: rejected.map((one) => ({ ...one, message: withoutInputPrefix(one.message) })),
     };
   },
 });

@@ -53,7 +53,7 @@ export class Operator {
   }
 }
 
-/** What an operator makes from its inputs: one value for all of its outputs, or one for each. Throws RowsMeet. */
+/** What an operator makes from its inputs: one value for all of its outputs, or one for each. Throws RowsDepend. */
 export type Rule = (operator: Operator) => Value | Value[];
 
 /** The value with other lengths; its rows stay at their axis. */

@@ -7,7 +7,7 @@ import type { GraphNode, OnnxGraph } from './graph.js';
 import { MICROSOFT_RULES, ML_RULES, TEXT_RULES } from './model-rules.js';
 import { Operator, type Rule } from './operator.js';
 import { SHAPE_RULES } from './shape-rules.js';
-import { countsRows, fixed, isRows, rows, RowsMeet, type Value } from './value.js';
+import { countsRows, fixed, isRows, rows, RowsDepend, type Value } from './value.js';
 
 const RULES = new Map<string, ReadonlyMap<string, Rule | null>>([
   ['', new Map(Object.entries({ ...ELEMENT_RULES, ...SHAPE_RULES, ...TEXT_RULES }))],
@@ -81,19 +81,19 @@ class RowProof {
       if (rule) return this.applied(rule, node, inputs);
       return constant ? fixed() : `${shown(node)} is not known to keep rows apart.`;
     } catch (error) {
-      if (!(error instanceof RowsMeet)) throw error;
+      if (!(error instanceof RowsDepend)) throw error;
       return constant ? fixed() : `${shown(node)} ${error.message}.`;
     }
   }
 
   private applied(rule: Rule, node: GraphNode, inputs: readonly (Value | undefined)[]): Value | Value[] {
     if (!TAKES_PADDING.has(node.opType) && inputs.some((value) => value?.padding !== undefined)) {
-      throw new RowsMeet('takes texts that are padded to the longest of all rows');
+      throw new RowsDepend('takes texts that are padded to the longest of all rows');
     }
     const results = rule(new Operator(node, inputs, this.graph.opsets.get(node.domain) ?? 0));
     const counted = inputs.some((value) => value && countsRows(value));
     for (const result of Array.isArray(results) ? results : [results]) {
-      if (counted && !isRows(result) && !result.elements) throw new RowsMeet('calculates with the number of rows');
+      if (counted && !isRows(result) && !result.elements) throw new RowsDepend('calculates with the number of rows');
     }
     return results;
   }

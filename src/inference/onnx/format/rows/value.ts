@@ -27,10 +27,10 @@ export interface Rows extends Value {
 }
 
 /** Why the rows of a value may not be independent; completes "the operator X …". */
-export class RowsMeet extends Error {}
+export class RowsDepend extends Error {}
 
 export function fail(reason: string): never {
-  throw new RowsMeet(reason);
+  throw new RowsDepend(reason);
 }
 
 export const UNKNOWN_RANK = 'takes a value of unknown rank';

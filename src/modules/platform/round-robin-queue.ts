@@ -10,7 +10,7 @@ interface Waiting {
  * many that one has. When more than `maxWaiting` tasks of one owner wait, the next one is refused with
  * RESOURCE_EXHAUSTED.
  */
-export class InTurn {
+export class RoundRobinQueue {
   private readonly waiting: Waiting[] = [];
   /** When each waiting owner was last served. */
   private readonly served = new Map<string, number>();

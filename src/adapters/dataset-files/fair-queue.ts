@@ -7,7 +7,7 @@ interface Waiting {
  * Runs up to `most` tasks at the same time, up to `mostPerOwner` of one owner. The owner with the fewest running tasks
  * comes first.
  */
-export class FairTurns {
+export class FairQueue {
   private readonly waiting: Waiting[] = [];
   private readonly running = new Map<string, number>();
   private total = 0;

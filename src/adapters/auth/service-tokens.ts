@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair, importJWK, type JWK, jwtVerify, SignJWT } f
 import { z } from 'zod';
 import { isSubject, Role, TENANT, UUID } from '../../modules/core/index.js';
 import { AppError, unauthenticated } from '../../errors.js';
-import type { OwnClaims, OwnTokenCodec, SigningKey } from './port.js';
+import type { ServiceTokenClaims, ServiceTokenCodec, SigningKey } from './port.js';
 
 const ALGORITHM = 'EdDSA';
 const TYPE = 'matih+jwt';
@@ -25,7 +25,7 @@ const claimsSchema = z.object({
 });
 
 /** Tokens of this service: JWTs signed with Ed25519, of a type that no other verifier here accepts. */
-export const ownTokens: OwnTokenCodec = {
+export const serviceTokens: ServiceTokenCodec = {
   isOwn: (token) => token.startsWith(START),
 
   async newKey() {
@@ -45,7 +45,7 @@ export const ownTokens: OwnTokenCodec = {
       .sign(await importJWK(JSON.parse(key.secret) as JWK, ALGORITHM));
   },
 
-  async read(token, keyOf): Promise<OwnClaims & { keyId: string }> {
+  async read(token, keyOf): Promise<ServiceTokenClaims & { keyId: string }> {
     try {
       const options = { algorithms: [ALGORITHM], typ: TYPE, issuer: ISSUER, audience: ISSUER };
       const { payload, protectedHeader } = await jwtVerify(

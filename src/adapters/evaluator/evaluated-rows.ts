@@ -6,9 +6,9 @@ import { baseRateOf, loadHoldout } from '../../training/holdout.js';
 import type { BaseRate, Target } from '../../training/port.js';
 import type { Table } from '../dataset-files/port.js';
 import { featureRequests, targetOf, targetRequests } from '../../training/rows.js';
-import type { JudgedData, TargetColumn } from './port.js';
+import type { EvaluationData, TargetColumn } from './port.js';
 
-export interface JudgedRows {
+export interface EvaluatedRows {
   task: Task;
   rowCount: number;
   /** Indexes in the file, from 0. */
@@ -22,7 +22,10 @@ export interface JudgedRows {
 }
 
 /** `inputs` are the columns that the models need. Errors: BAD_USER_INPUT. */
-export async function loadJudgedRows(data: JudgedData, inputs: readonly ColumnRequest[]): Promise<JudgedRows> {
+export async function loadEvaluatedRows(
+  data: EvaluationData,
+  inputs: readonly ColumnRequest[],
+): Promise<EvaluatedRows> {
   if (data.kind === 'ALL') {
     const rows = await readAll(data.file, inputs, data.task, data.target);
     const baseRate =

@@ -1,7 +1,7 @@
 import type { Session } from '../../../db/database.js';
 import { freeArtifactPath, fromHexId, toHexId } from '../../../modules/core/index.js';
 import type { Services } from '../../../services.js';
-import type { CheckedPlace, FolderOwner, FolderPlace } from '../../../modules/artifacts/index.js';
+import type { CheckedArtifactAddress, FolderOwner, ArtifactAddress } from '../../../modules/artifacts/index.js';
 import { invalidParameter, whenAbsent } from '../errors.js';
 import {
   DEFAULT_EXPERIMENT,
@@ -23,10 +23,10 @@ export function safePath(text: string): string {
 }
 
 /**
- * The place that a proxy path names: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…`; the
- * proxy has no other paths. Its `check` decides whether the caller's tenant has that run or model.
+ * The address that a proxy path names: `<experiment>/<run>/artifacts/…` or `<experiment>/models/<model>/artifacts/…`;
+ * the proxy has no other paths. Its `check` decides whether the caller's tenant has that run or model.
  */
-export function namedPlace(services: Services, text: string): CheckedPlace {
+export function parseProxyPath(services: Services, text: string): CheckedArtifactAddress {
   const segments = safePath(text).split('/');
   const isModel = segments[1] === 'models';
   const [name = '', marker, ...rest] = segments.slice(isModel ? 2 : 1);
@@ -38,7 +38,7 @@ export function namedPlace(services: Services, text: string): CheckedPlace {
   }
   const owner = isModel ? { loggedModelId: loggedModelIdOf(name) } : { runId: runIdOf(name) };
   const [given = ''] = segments;
-  const check: CheckedPlace['check'] = async (session, experiment) => {
+  const check: CheckedArtifactAddress['check'] = async (session, experiment) => {
     if (toExperimentId(experiment) !== given && (await findExperiment(session, services, given)).id !== experiment.id)
       throw noOwner(owner, name);
   };
@@ -47,8 +47,8 @@ export function namedPlace(services: Services, text: string): CheckedPlace {
   return { owner, path: safePath(rest.join('/')), check, experiment };
 }
 
-export async function findPlace(session: Session, services: Services, text: string): Promise<FolderPlace> {
-  const { owner, path, check } = namedPlace(services, text);
+export async function findAddress(session: Session, services: Services, text: string): Promise<ArtifactAddress> {
+  const { owner, path, check } = parseProxyPath(services, text);
   await check(session, await experimentOf(session, services, owner));
   return { owner, path };
 }
@@ -69,12 +69,12 @@ export const whenNoOwner = (owner: FolderOwner) => whenAbsent(() => noOwner(owne
 const experimentOf = (session: Session, services: Services, owner: FolderOwner) =>
   services.artifactFolders.experimentOf(session, owner).catch(whenNoOwner(owner));
 
-/** A place that a file can have. */
-export async function findFilePlace(session: Session, services: Services, text: string): Promise<FolderPlace> {
-  return ofFile(await findPlace(session, services, text));
+/** An address that a file can have. */
+export async function findFileAddress(session: Session, services: Services, text: string): Promise<ArtifactAddress> {
+  return ofFile(await findAddress(session, services, text));
 }
 
-export function ofFile<Place extends FolderPlace>(place: Place): Place {
-  if (place.path === '') throw invalidParameter('Invalid path');
-  return place;
+export function ofFile<Address extends ArtifactAddress>(address: Address): Address {
+  if (address.path === '') throw invalidParameter('Invalid path');
+  return address;
 }
