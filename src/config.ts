@@ -47,6 +47,10 @@ const CORE_SETTINGS = {
     url('redis:', 'rediss:').optional(),
     'Your Redis, for queues, wake-ups and caches; absent: PostgreSQL is used.',
   ),
+  REDIS_TIMEOUT_MS: setting(
+    whole(100, 600_000).default(5_000),
+    'Maximum time to wait for an answer of Redis, also at the start, in milliseconds.',
+  ),
   S3_ENDPOINT: setting(url('http:', 'https:').optional(), 'Your S3 or MinIO; absent: a folder in DATA_DIR.'),
   S3_ACCESS_KEY: setting(z.string().min(1).optional(), 'Access key of S3_ENDPOINT.'),
   S3_SECRET_KEY: setting(z.string().min(1).optional(), 'Secret key of S3_ENDPOINT.'),

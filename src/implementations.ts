@@ -165,7 +165,7 @@ function createEngine(config: Config, hosts: number): InferenceEngine {
 export async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {
   if (config.REDIS_URL) {
     const { RedisLiveEvents } = await import('./adapters/live-events/redis-live-events.js');
-    return RedisLiveEvents.connect(config.REDIS_URL, logger);
+    return RedisLiveEvents.connect(config.REDIS_URL, logger, config.REDIS_TIMEOUT_MS);
   }
   const { PostgresLiveEvents } = await import('./adapters/live-events/postgres-live-events.js');
   const live = new PostgresLiveEvents(databaseUrl, logger);
@@ -175,7 +175,9 @@ export async function createLiveEvents(config: Config, databaseUrl: string, logg
 
 async function createJobQueue(config: Config, databaseUrl: string, logger: Logger): Promise<JobQueue> {
   const { createPostgresJobQueue, createRedisJobQueue } = await import('./adapters/job-queue/bullmq-job-queue.js');
-  return config.REDIS_URL ? createRedisJobQueue(config.REDIS_URL, logger) : createPostgresJobQueue(databaseUrl, logger);
+  return config.REDIS_URL
+    ? createRedisJobQueue(config.REDIS_URL, logger, { timeoutMs: config.REDIS_TIMEOUT_MS })
+    : createPostgresJobQueue(databaseUrl, logger, { timeoutMs: config.DATABASE_TIMEOUT_MS });
 }
 
 async function createObjectStore(config: Config, db: Database): Promise<ObjectStore> {

@@ -1,15 +1,24 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import { AppError, ErrorCode } from '../errors.js';
 
-const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_RECONNECT_DELAY_MS = 1_000;
 
-/** Connects once, or throws with the reason. After that, a lost connection is made again, however long that takes. */
-export async function connectRedis(url: string, logger: Logger, options: RedisOptions = {}): Promise<Redis> {
+/**
+ * Connects once, or throws with the reason after at most `timeoutMs`. After that, a connection that is lost, or that
+ * gives no answer for `timeoutMs`, is made again, however long that takes.
+ */
+export async function connectRedis(
+  url: string,
+  logger: Logger,
+  timeoutMs: number,
+  options: RedisOptions = {},
+): Promise<Redis> {
   const redis = new Redis(url, {
     lazyConnect: true,
-    connectTimeout: CONNECT_TIMEOUT_MS,
+    connectTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
     retryStrategy: (attempt) => Math.min(attempt * 50, MAX_RECONNECT_DELAY_MS),
     ...options,
   });
@@ -20,15 +29,15 @@ export async function connectRedis(url: string, logger: Logger, options: RedisOp
     else reason ??= error.message;
   });
   try {
-    await redis.connect();
     // A refused password shows only with the first command.
-    await redis.ping();
+    const connected = redis.connect().then(() => redis.ping());
+    await within(timeoutMs, 'Redis', connected);
     isConnected = true;
   } catch (error) {
     redis.disconnect();
     const { hostname, port } = new URL(url);
     // The error of a failed connection says only that it is closed.
-    const why = (reason ?? String(error)).replace(/\.$/, '');
+    const why = (reason ?? (error as Error).message).replace(/\.$/, '');
     throw new AppError(
       ErrorCode.UNAVAILABLE,
       `Cannot reach Redis at ${hostname}:${port || 6379}: ${why}. Check REDIS_URL.`,
@@ -37,4 +46,17 @@ export async function connectRedis(url: string, logger: Logger, options: RedisOp
     );
   }
   return redis;
+}
+
+/** The answer, or UNAVAILABLE when it takes too long. */
+export async function within<T>(timeoutMs: number, name: string, answer: Promise<T>): Promise<T> {
+  const waiting = new AbortController();
+  const late = sleep(timeoutMs, undefined, { signal: waiting.signal }).then(() => {
+    throw new AppError(ErrorCode.UNAVAILABLE, `${name} gave no answer within ${timeoutMs} ms.`);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    waiting.abort();
+  }
 }

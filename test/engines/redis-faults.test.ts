@@ -14,8 +14,10 @@ import {
   vegaPath,
 } from '../support/training.js';
 import { RedisServer } from './redis-server.js';
-import { FollowRunMetricsDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
+import { FollowRunMetricsDocument, LogMetricsDocument, RunHistoryDocument } from '../../schema/generated/operations.js';
 import type { TrainingConfigInput } from '../generated/operations.js';
+
+const REDIS_TIMEOUT_MS = 3_000;
 
 let redis: RedisServer;
 let group: ServiceGroup;
@@ -27,7 +29,7 @@ let datasetId: string;
 
 beforeEach(async () => {
   [redis, group] = await Promise.all([RedisServer.start(), ServiceGroup.create()]);
-  const settings = { REDIS_URL: redis.url, WORKER_CONCURRENCY: '1' };
+  const settings = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: String(REDIS_TIMEOUT_MS), WORKER_CONCURRENCY: '1' };
   [api, worker] = await Promise.all([group.start('api', settings), group.start('worker', settings)]);
   tess = await group.as(api);
   experimentId = await createExperiment(tess);
@@ -99,12 +101,65 @@ it('Redis killed: work without it continues, trainings are accepted, and run whe
   expect(worker.child.exitCode).toBeNull();
 });
 
-it('SIGTERM while Redis does not answer: both processes drain and exit 0', async () => {
-  await redis.kill();
+it('Redis frozen: requests and subscriptions go on, jobs are offered again and again, and run once when it is back', async () => {
+  const running = await train(LONG);
+  await trainingWhen(tess, running.jobId, ({ checkpoints }) => checkpoints.length > 0);
+  const runId = await newRun(tess);
+  const metric = (step: number) => ({ input: { runId, metrics: [{ key: 'loss', value: 1, step }] } });
+  const steps = [1, 2, 3, 4];
+  const following = tess.collect(FollowRunMetricsDocument, { runId, after: 0 }, (points) => points.length === 4);
+  redis.freeze();
+  const frozenAt = Date.now();
+  const slowestMs: Record<string, number> = {};
+  const timed = async <T>(name: string, work: Promise<T>): Promise<T> => {
+    const begun = performance.now();
+    const answer = await work;
+    slowestMs[name] = Math.max(slowestMs[name] ?? 0, performance.now() - begun);
+    return answer;
+  };
+  const accepted: { jobId: string }[] = [];
+  for (const step of steps) {
+    await timed('write', tess.ok(LogMetricsDocument, metric(step)));
+    await timed('query', tess.ok(RunHistoryDocument, { runId, key: 'loss' }));
+    accepted.push(await timed('startTraining', train(CARS_CONFIG)));
+    for (const path of ['/readyz', '/healthz'])
+      expect((await timed(path, fetch(api.url + path))).status, path).toBe(200);
+    await sleep(5_000);
+  }
+  expect((await following).map(({ step }) => step)).toEqual(steps);
+  expect((await trainingEnd(tess, running.jobId)).attempt).toBe(1);
+  const failedTurns = worker.log.filter(({ msg }) => msg.startsWith('a turn of background work failed')).length;
+  console.log(
+    [...new Set(worker.log.map((l) => `${l.msg} ${l['ticker']} ${(l['err'] as Error)?.message}`))].join('\n'),
+  );
+  const frozenMs = Date.now() - frozenAt;
+  redis.resume();
+  const resumedAt = Date.now();
+  for (const { jobId } of accepted) expect((await trainingEnd(tess, jobId)).attempt).toBe(1);
+  const tookMs = Date.now() - resumedAt;
+  const slowest = Object.entries(slowestMs).map(([name, ms]) => `${name} ${ms.toFixed(0)} ms`);
+  console.log(
+    `Redis frozen for ${(frozenMs / 1000).toFixed(0)} s: slowest ${slowest.join(', ')}; ${failedTurns} turns offered ` +
+      `jobs in vain; ${accepted.length} trainings done ${(tookMs / 1000).toFixed(1)} s after it went on`,
+  );
+  for (const [name, ms] of Object.entries(slowestMs)) expect(ms, name).toBeLessThan(2_000);
+  expect(failedTurns).toBeGreaterThan(2);
+  expect(tookMs).toBeLessThan(60_000);
+  // Late orders of Redis that repeat what is done start nothing.
+  await sleep(2_000);
+  const begun = worker.log.filter(({ msg }) => msg === 'job started').map(({ jobId }) => jobId);
+  expect(begun.toSorted()).toEqual([running, ...accepted].map(({ jobId }) => jobId).toSorted());
+  expect(api.child.exitCode).toBeNull();
+  expect(worker.child.exitCode).toBeNull();
+});
+
+it.each(['killed', 'frozen'])('SIGTERM while Redis is %s: both processes drain and exit 0', async (state) => {
+  if (state === 'killed') await redis.kill();
+  else redis.freeze();
   await sleep(500);
   const toldAt = Date.now();
   expect(await Promise.all([api.end('SIGTERM'), worker.end('SIGTERM')])).toEqual([0, 0]);
-  console.log(`SIGTERM while Redis is away: exit 0 after ${Date.now() - toldAt} ms`);
+  console.log(`SIGTERM while Redis is ${state}: exit 0 after ${Date.now() - toldAt} ms`);
 });
 
 it('a start without its Redis gives one clear sentence', async () => {
@@ -112,4 +167,16 @@ it('a start without its Redis gives one clear sentence', async () => {
   await expect(group.start('worker', { REDIS_URL: redis.url })).rejects.toThrow(
     /^The process ended at its start: Cannot reach Redis at 127\.0\.0\.1:\d+: .*ECONNREFUSED.* Check REDIS_URL\.$/,
   );
+});
+
+it('a start with a frozen Redis ends within the setting, with one clear sentence', async () => {
+  redis.freeze();
+  for (const role of ['api', 'worker'] as const) {
+    const begunAt = Date.now();
+    await expect(group.start(role, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000' })).rejects.toThrow(
+      /^The process ended at its start: Cannot reach Redis at 127\.0\.0\.1:\d+: Redis gave no answer within 1000 ms\. Check REDIS_URL\.$/,
+    );
+    console.log(`start with a frozen Redis (${role}): ended after ${Date.now() - begunAt} ms`);
+    expect(Date.now() - begunAt).toBeLessThan(15_000);
+  }
 });

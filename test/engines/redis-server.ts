@@ -8,7 +8,10 @@ import { Redis } from 'ioredis';
 import { expect } from 'vitest';
 import { engine } from './engines.js';
 
-/** A Redis for one test, which can be emptied, killed and started again; it stores its keys in an append-only file. */
+/**
+ * A Redis for one test, which can be emptied, frozen, killed and started again; it stores its keys in an append-only
+ * file.
+ */
 export class RedisServer {
   private child: ChildProcess | null = null;
 
@@ -45,6 +48,15 @@ export class RedisServer {
     this.child.kill('SIGKILL');
     await ended;
     this.child = null;
+  }
+
+  /** It accepts connections and answers nothing. */
+  freeze(): void {
+    this.child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.child?.kill('SIGCONT');
   }
 
   async command(...command: [string, ...string[]]): Promise<unknown> {

@@ -3,7 +3,7 @@ import { createPostgresBackend, Queue, WaitingError, withBackend, Worker, type J
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { AppError, ErrorCode } from '../../errors.js';
-import { connectRedis } from '../redis.js';
+import { connectRedis, within } from '../redis.js';
 import { type Consumer, type JobQueue, NotNow, type QueuedJob } from './port.js';
 
 /** The schema, or key prefix, that separates BullMQ's data from other data. */
@@ -19,6 +19,17 @@ const WORKER_OPTIONS = { maxStalledCount: 5, runRetryDelay: 1_000 };
  * table usually notice earlier.
  */
 const TIMINGS = { lockDuration: 30_000, stalledInterval: 15_000 };
+const TIMEOUT_MS = 5_000;
+/**
+ * Redis may still execute what a closed connection sent: it then gives a job to nobody, and the job waits until its
+ * lock ends. So the connection of the consumers is closed this much later.
+ */
+const CONSUMER_PATIENCE_MS = 30_000;
+
+type QueueOptions = Partial<typeof TIMINGS> & {
+  /** Maximum time to wait for an answer of the backend. */
+  timeoutMs?: number;
+};
 
 /** For PostgreSQL: a worker of each kind and queue keeps one connection to listen on, and most of them are idle. */
 const MAX_CONNECTIONS = 64;
@@ -28,6 +39,7 @@ const HIGHEST_PRIORITY = 100;
 const CLOSE_PATIENCE_MS = 3_000;
 
 interface BullQueue {
+  waitUntilReady(): Promise<unknown>;
   add(name: string, job: QueuedJob, options: JobsOptions): Promise<unknown>;
   on(event: 'error', listener: (error: Error) => void): unknown;
   close(): Promise<void>;
@@ -58,20 +70,17 @@ class BullMqJobQueue implements JobQueue {
   constructor(
     private readonly backend: Backend,
     private readonly logger: Logger,
+    private readonly timeoutMs: number,
   ) {}
 
   async enqueue(kind: string, job: QueuedJob, priority = 0): Promise<void> {
-    let queue = this.queues.get(kind);
-    if (!queue) {
-      queue = this.backend.queue(kind);
-      queue.on('error', (error) => this.logger.warn({ err: error, kind }, 'job queue'));
-      this.queues.set(kind, queue);
-    }
-    await queue.add(kind, job, {
+    const queue = await this.readyQueue(kind);
+    const options = {
       ...JOB_OPTIONS,
       jobId: `${job.jobId}-${job.attempt}`,
       priority: HIGHEST_PRIORITY + 1 - priority,
-    });
+    };
+    await this.answer(queue.add(kind, job, options));
   }
 
   async consume(kind: string, concurrency: number, handle: (job: QueuedJob) => Promise<void>): Promise<Consumer> {
@@ -79,7 +88,7 @@ class BullMqJobQueue implements JobQueue {
     // At a shutdown, the database may stop before the last connection that listens to it.
     worker.on('error', (error) => this.logger[this.closing ? 'debug' : 'warn']({ err: error, kind }, 'job worker'));
     this.workers.push(worker);
-    await worker.waitUntilReady();
+    await this.answer(worker.waitUntilReady());
     const tell = (error: unknown) => this.logger.warn({ err: error, kind }, 'job worker');
     return {
       pause: () => void worker.pause(true).catch(tell),
@@ -89,7 +98,9 @@ class BullMqJobQueue implements JobQueue {
 
   async close(): Promise<void> {
     this.closing = true;
-    const closed = Promise.all(this.workers.map((worker) => worker.close()));
+    const closed = Promise.all(this.workers.map((worker) => worker.close())).then(() =>
+      Promise.all([...this.queues.values()].map((queue) => queue.close())),
+    );
     // A worker without its backend never closes. After its jobs have ended, waiting longer has no purpose.
     const isDone = await Promise.race([
       closed.then(() => true),
@@ -99,10 +110,31 @@ class BullMqJobQueue implements JobQueue {
       this.logger.warn('the queues do not answer and are left as they are');
       closed.catch(() => undefined);
     }
-    await Promise.all([...this.queues.values()].map((queue) => queue.close()));
     const released = this.backend.close();
     if (isDone) await released;
     else released.catch(() => undefined);
+  }
+
+  private async readyQueue(kind: string): Promise<BullQueue> {
+    const queue = this.queues.get(kind) ?? this.newQueue(kind);
+    await this.answer(queue.waitUntilReady());
+    return queue;
+  }
+
+  private newQueue(kind: string): BullQueue {
+    const queue = this.backend.queue(kind);
+    queue.on('error', (error) => this.logger.warn({ err: error, kind }, 'job queue'));
+    this.queues.set(kind, queue);
+    // A queue whose setup failed never becomes ready; the next job gets a new one.
+    queue.waitUntilReady().catch(() => {
+      this.queues.delete(kind);
+      queue.close().catch(() => undefined);
+    });
+    return queue;
+  }
+
+  private answer<T>(answer: Promise<T>): Promise<T> {
+    return within(this.timeoutMs, 'The job queue', answer);
   }
 
   private async track(job: Promise<void>): Promise<void> {
@@ -134,7 +166,11 @@ function processor(handle: (job: QueuedJob) => Promise<void>) {
 }
 
 /** BullMQ on PostgreSQL, in its own schema. */
-export async function createPostgresJobQueue(url: string, logger: Logger, timings = TIMINGS): Promise<JobQueue> {
+export async function createPostgresJobQueue(
+  url: string,
+  logger: Logger,
+  { timeoutMs = TIMEOUT_MS, ...timings }: QueueOptions = {},
+): Promise<JobQueue> {
   const { Queue: PgQueue, Worker: PgWorker } = withBackend(createPostgresBackend);
   const setup = new pg.Client({ connectionString: url });
   // The statement that fails reports the same error.
@@ -152,7 +188,7 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
     await setup.end();
   }
   const connection = queuePool(url, logger);
-  const options = { connection, ...WORKER_OPTIONS, ...timings };
+  const options = { connection, ...WORKER_OPTIONS, ...TIMINGS, ...timings };
   return new BullMqJobQueue(
     {
       queue: (kind) => new PgQueue<QueuedJob>(kind, { connection }),
@@ -161,6 +197,7 @@ export async function createPostgresJobQueue(url: string, logger: Logger, timing
       close: () => connection.end(),
     },
     logger,
+    timeoutMs,
   );
 }
 
@@ -197,11 +234,22 @@ async function makeSchema(client: pg.Client): Promise<void> {
 }
 
 /** BullMQ on Redis. */
-export async function createRedisJobQueue(url: string, logger: Logger, timings = TIMINGS): Promise<JobQueue> {
+export async function createRedisJobQueue(
+  url: string,
+  logger: Logger,
+  { timeoutMs = TIMEOUT_MS, ...timings }: QueueOptions = {},
+): Promise<JobQueue> {
   // The producer fails at once when Redis is down, and its caller retries later; the consumer waits for Redis.
-  const producer = await connectRedis(url, logger, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
-  const consumer = await connectRedis(url, logger, { maxRetriesPerRequest: null });
-  const options = { connection: consumer, prefix: PREFIX, ...WORKER_OPTIONS, ...timings };
+  const producer = await connectRedis(url, logger, timeoutMs, {
+    commandTimeout: timeoutMs,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+  });
+  const consumer = await connectRedis(url, logger, timeoutMs, {
+    socketTimeout: timeoutMs + CONSUMER_PATIENCE_MS,
+    maxRetriesPerRequest: null,
+  });
+  const options = { connection: consumer, prefix: PREFIX, ...WORKER_OPTIONS, ...TIMINGS, ...timings };
   return new BullMqJobQueue(
     {
       queue: (kind) => new Queue<QueuedJob>(kind, { connection: producer, prefix: PREFIX }),
@@ -213,5 +261,6 @@ export async function createRedisJobQueue(url: string, logger: Logger, timings =
       },
     },
     logger,
+    timeoutMs,
   );
 }
