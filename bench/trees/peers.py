@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn import datasets
 from sklearn.metrics import log_loss, root_mean_squared_error
 
-SPLITS = 5
+SPLITS = 20
 FLIGHTS = 1_250_000
 ITERATIONS = 100
 

@@ -37,9 +37,10 @@ export function numericBinning(valueAt: (row: number) => number, rows: Int32Arra
   if (kept <= MAX_BINS) return { kind: 'NUMERIC', edges: halfWay(distinct.subarray(0, kept)) };
   const edges: number[] = [];
   for (let quantile = 1; quantile < MAX_BINS; quantile++) {
-    const at = (quantile / MAX_BINS) * (count - 1);
-    const [below, above] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
-    const edge = between(below, above);
+    // The inverse of the distribution function, averaged where it steps, as in scikit-learn.
+    const at = (quantile * count) / MAX_BINS;
+    const below = sorted[Math.ceil(at) - 1]!;
+    const edge = Number.isInteger(at) ? between(below, sorted[at]!) : below;
     if (edges.length === 0 || edge > edges.at(-1)!) edges.push(edge);
   }
   return { kind: 'NUMERIC', edges: Float64Array.from(edges) };
