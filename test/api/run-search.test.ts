@@ -309,7 +309,7 @@ describe('hostile searches', () => {
     [
       'too many typed terms',
       { filter: { params: Array.from({ length: 60 }, (_, i) => ({ key: `k${i}`, value: 'v' })) } },
-      'filter',
+      'filter.params',
     ],
     ['deep parentheses', { where: `${'('.repeat(10_000)}metrics.a > 1` }, 'where'],
     ['a cursor of nonsense', { after: 'zzz' }, 'after'],

@@ -4,19 +4,25 @@ import { defineOutcome } from '../jobs/job-outcome.js';
 import { StageEnum, type StageName } from '../registry/model.types.js';
 import { describeEnum } from '../types/common.types.js';
 
-export const HurdleEnum = describeEnum('Hurdle', 'A requirement that a version can fail for its next stage.', {
-  EVALUATION: 'The gate EVALUATION: metrics on rows that were not used for training.',
-  VALIDATION: 'The gate VALIDATION: signature, sample predictions, holdout metrics and latency.',
-  SHADOW: 'The gate SHADOW: comparison with the version in PRODUCTION on its traffic.',
-  APPROVALS: 'Approvals are missing, or a person has rejected the version.',
-});
+export const HurdleEnum = describeEnum(
+  'Hurdle',
+  'What can block the promotion to the next stage: a gate, or the approvals.',
+  {
+    EVALUATION: 'The gate EVALUATION: metrics on rows that were not used for training.',
+    VALIDATION:
+      'The gate VALIDATION: signature, sample predictions, holdout metrics, latency, and whether ' +
+      'the trainer and the inference engine give the same outputs.',
+    SHADOW: 'The gate SHADOW: comparison with the version in PRODUCTION on its traffic.',
+    APPROVALS: 'Approvals are missing, or a person has rejected the version.',
+  },
+);
 
 @ObjectType({ description: 'A requirement that keeps a version from its next stage.' })
 export class MissingStep {
   @Field(() => HurdleEnum, { description: 'The gate that has not passed, or the missing approvals.' })
   gate!: keyof typeof HurdleEnum;
 
-  @Field(() => String, { description: 'What is wrong, as text that follows the name of the gate.' })
+  @Field(() => String, { description: 'What is wrong; written to be read after the name of the gate.' })
   problem!: string;
 
   @Field(() => String, { description: 'Call that helps to meet the requirement.' })

@@ -8,9 +8,9 @@ import { Range, RangeOfModule } from '../types/range.js';
 import { METRICS_PER_CALL, STEP } from '../../modules/experiments/index.js';
 import { entriesOf, NAME, TAG_VALUE } from '../../modules/core/index.js';
 
-export const RunStatus = describeEnum('RunStatus', 'Whether a run is queued, running or has ended.', {
+export const RunStatus = describeEnum('RunStatus', 'Whether a run is queued, is running or has ended.', {
   QUEUED: 'Waiting for a worker.',
-  RUNNING: 'The run has not ended.',
+  RUNNING: 'The run has started and not ended.',
   FINISHED: 'The run ended successfully.',
   FAILED: 'The run ended with an error.',
   KILLED: 'The run was cancelled.',
@@ -27,7 +27,7 @@ export const FinalRunStatus = describeEnum(
 );
 
 export const RunState = describeEnum('RunState', 'Whether a run is active or deleted.', {
-  ACTIVE: 'Shown in lists; new values can be logged.',
+  ACTIVE: 'Not deleted: shown in lists, and new values can be logged.',
   DELETED: 'Deleted, until the run is restored or removed by the garbage collection.',
 });
 
@@ -121,7 +121,7 @@ export class RunType {
   @Field(() => DateTime, { description: 'Time of creation, UTC.' })
   createdAt!: Date;
 
-  @Field(() => DateTime, { description: 'Start time, UTC.' })
+  @Field(() => DateTime, { description: 'Start time, UTC; the time of creation while the run is queued.' })
   startedAt!: Date;
 
   @Field(() => DateTime, { nullable: true, description: 'End time, UTC; null while the run has not ended.' })

@@ -42,8 +42,8 @@ export class GateResultResolver {
   @FieldResolver(() => ModelVersionType, {
     nullable: true,
     description:
-      'Version that it was compared with; null for gates without a comparison. A promotion requires ' +
-      'that this is the version in PRODUCTION.',
+      'Version that the gate compared with; null for gates without a comparison. A promotion ' +
+      'accepts the result only while that version is in PRODUCTION.',
   })
   comparedWith(@Root() result: GateResultType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> | null {
     return result.comparedWithId ? ctx.loaders.modelVersion.load(result.comparedWithId) : null;

@@ -6,8 +6,10 @@ import { NAME } from '../../modules/core/index.js';
 import { GATE_RANGES } from '../../modules/model-quality/index.js';
 
 export const SoloGateEnum = describeEnum('SoloGate', 'A gate that needs no other version in PRODUCTION.', {
-  EVALUATION: 'Better than the baseline on rows that were not used for training.',
-  VALIDATION: 'Signature, sample predictions, holdout metrics, latency, and agreement of trainer and runtime.',
+  EVALUATION: 'The version is better than the baseline on rows that were not used for training.',
+  VALIDATION:
+    'Signature, sample predictions, holdout metrics, latency, and whether the trainer and the ' +
+    'inference engine give the same outputs.',
 });
 
 @ObjectType('MetricBound', { description: 'Bounds of a holdout metric.' })
@@ -37,8 +39,8 @@ export class StagingPolicyType {
 export class ProductionPolicyType {
   @Field(() => [GateEnum], {
     description:
-      'Gates that a promotion requires when a version is in PRODUCTION; the gates must have ' +
-      'compared with that version. SHADOW by default.',
+      'Gates that a promotion requires when a version is in PRODUCTION; a gate that compares must ' +
+      'have compared with that version. SHADOW by default.',
   })
   gates!: (keyof typeof GateEnum)[];
 
@@ -55,8 +57,9 @@ export class ProductionPolicyType {
 export class EvaluationPolicyType {
   @Field(() => Float, {
     description:
-      'Minimum improvement: the 95 % interval of the loss difference must lie below minus this ' +
-      'number, in nats or units of the target.',
+      'Minimum improvement: the whole 95 % interval of (loss of the version − loss of the baseline) ' +
+      'must lie below minus this number; in nats (log loss with the natural logarithm) or units of ' +
+      'the target (RMSE).',
   })
   minImprovement!: number;
 
@@ -70,7 +73,9 @@ export class EvaluationPolicyType {
 @ObjectType('ValidationPolicy', { description: 'Settings of the gate VALIDATION.' })
 export class ValidationPolicyType {
   @Field(() => Float, {
-    description: 'Maximum absolute difference between the outputs of the trainer and the runtime; 0.0001 by default.',
+    description:
+      'Maximum absolute difference between the outputs of the trainer and of the inference engine; ' +
+      '0.0001 by default.',
   })
   maxDisagreement!: number;
 
@@ -82,7 +87,7 @@ export class ValidationPolicyType {
   @Field(() => [MetricBoundType], {
     description:
       'Bounds of holdout metrics; metrics that do not apply to the model’s task are ignored. By ' +
-      'default: ROC-AUC from 0.55, R² from 0, silhouette from 0.05.',
+      'default: ROC-AUC at least 0.55, R² at least 0, silhouette at least 0.05.',
   })
   metrics!: MetricBoundType[];
 
@@ -95,10 +100,10 @@ export class ValidationPolicyType {
 
 @ObjectType('ShadowPolicy', { description: 'Settings of the gate SHADOW.' })
 export class ShadowPolicyType {
-  @Field(() => Int, { description: 'Minimum number of mirrored requests; 200 by default.' })
+  @Field(() => Int, { description: 'Minimum number of copied requests; 200 by default.' })
   minRequests!: number;
 
-  @Field(() => Int, { description: 'Maximum number of mirrored requests that fail.' })
+  @Field(() => Int, { description: 'Maximum number of copied requests that fail; 0 by default.' })
   maxErrors!: number;
 
   @Field(() => Float, {
@@ -108,7 +113,10 @@ export class ShadowPolicyType {
   maxDisagreementShare!: number;
 
   @Field(() => Float, {
-    description: 'Maximum provable increase of the loss compared with production, in nats or units of the target.',
+    description:
+      'Maximum increase of the loss compared with production. The gate fails when the whole 95 % ' +
+      'interval of (loss of the shadow − loss of production) lies above this number; in nats (log ' +
+      'loss with the natural logarithm) or units of the target (RMSE); 0 by default.',
   })
   maxLossIncrease!: number;
 
@@ -180,8 +188,8 @@ export class ProductionPolicyInput {
   @Field(() => [GateEnum], {
     nullable: true,
     description:
-      'Gates that a promotion requires when a version is in PRODUCTION; the gates must have ' +
-      'compared with that version. SHADOW by default.',
+      'Gates that a promotion requires when a version is in PRODUCTION; a gate that compares must ' +
+      'have compared with that version. SHADOW by default.',
   })
   gates?: (keyof typeof GateEnum)[] | null;
 
@@ -227,7 +235,9 @@ export class ValidationPolicyInput {
   @RangeOfModule(GATE_RANGES.maxDisagreement)
   @Field(() => Float, {
     nullable: true,
-    description: 'Maximum absolute difference between the outputs of the trainer and the runtime; 0.0001 by default.',
+    description:
+      'Maximum absolute difference between the outputs of the trainer and of the inference engine; ' +
+      '0.0001 by default.',
   })
   maxDisagreement?: number | null;
 
@@ -258,11 +268,11 @@ export class ValidationPolicyInput {
 @InputType({ description: 'Settings of the gate SHADOW. Absent fields keep their default.' })
 export class ShadowPolicyInput {
   @RangeOfModule(GATE_RANGES.minRequests)
-  @Field(() => Int, { nullable: true, description: 'Minimum number of mirrored requests; 200 by default.' })
+  @Field(() => Int, { nullable: true, description: 'Minimum number of copied requests; 200 by default.' })
   minRequests?: number | null;
 
   @RangeOfModule(GATE_RANGES.maxErrors)
-  @Field(() => Int, { nullable: true, description: 'Maximum number of mirrored requests that fail; 0 by default.' })
+  @Field(() => Int, { nullable: true, description: 'Maximum number of copied requests that fail; 0 by default.' })
   maxErrors?: number | null;
 
   @RangeOfModule(GATE_RANGES.maxDisagreementShare)
@@ -276,8 +286,9 @@ export class ShadowPolicyInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'Maximum provable increase of the loss compared with production, in nats or units of the ' +
-      'target; 0 by default.',
+      'Maximum increase of the loss compared with production. The gate fails when the whole 95 % ' +
+      'interval of (loss of the shadow − loss of production) lies above this number; in nats (log ' +
+      'loss with the natural logarithm) or units of the target (RMSE); 0 by default.',
   })
   maxLossIncrease?: number | null;
 

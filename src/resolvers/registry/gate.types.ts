@@ -2,11 +2,17 @@ import { Field, ID, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { DateTime } from '../types/scalars.js';
 
-export const GateEnum = describeEnum('Gate', 'A gate: evidence that a promotion requires.', {
+export const GateEnum = describeEnum('Gate', 'A gate: a set of checks that a version must pass before a promotion.', {
   EVALUATION:
-    'Better than the baseline on rows that were not used for training; required for the first production version.',
-  VALIDATION: 'Signature, sample predictions, holdout metrics, latency and agreement; required for STAGING.',
-  SHADOW: 'Good answers to a copy of the production traffic; required for PRODUCTION when another version is there.',
+    'The version is better than the baseline on rows that were not used for training. The ' +
+    'baseline predicts the class frequencies, or the mean, of the training rows for every row. ' +
+    'Required for the first production version.',
+  VALIDATION:
+    'Signature, sample predictions, holdout metrics, latency, and whether the trainer and the ' +
+    'inference engine give the same outputs. Required for STAGING.',
+  SHADOW:
+    'The version gave good answers to a copy of the production traffic. Required for PRODUCTION ' +
+    'when another version is there.',
 });
 
 @ObjectType('GateCheck', { description: 'One condition of a gate, with its measured value.' })
@@ -17,7 +23,7 @@ export class GateCheckType {
   @Field(() => Boolean, { description: 'Whether the check passed.' })
   passed!: boolean;
 
-  @Field(() => String, { description: 'Value that would pass.' })
+  @Field(() => String, { description: 'Condition to pass, e.g. `≤ 50`.' })
   expected!: string;
 
   @Field(() => String, { description: 'Measured value.' })

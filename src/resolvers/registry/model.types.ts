@@ -7,9 +7,9 @@ import { ANY_TEXT, entriesOf, MODEL_NAME, NAME, SEARCH_TEXT, TAG_VALUE } from '.
 
 export const StageEnum = describeEnum('Stage', 'Stage of a model version on the way to production and after it.', {
   DEVELOPMENT: 'New, or moved back from another stage; no evidence required.',
-  STAGING: 'Has passed the gate VALIDATION.',
+  STAGING: 'Promoted from DEVELOPMENT; by default this requires the gate VALIDATION.',
   PRODUCTION: 'In production; at most one version per model.',
-  ARCHIVED: 'Was in production; has been replaced or taken out of production.',
+  ARCHIVED: 'Was in production, and was replaced by a promotion or archived by a person.',
 });
 export type StageName = keyof typeof StageEnum;
 

@@ -27,15 +27,16 @@ export class PromoteModelVersionInput {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Reason, for the history; at most 2,000 characters are kept. At least 10 characters with `override`.',
+    description:
+      'Reason, for the history; it is cut off after 2,000 characters. At least 10 characters with ' + '`override`.',
   })
   reason?: string | null;
 
   @Field(() => Boolean, {
     nullable: true,
     description:
-      'True: promote without the required gates. Only for ADMIN (FORBIDDEN otherwise); requires a ' +
-      'reason, and is recorded in the audit log.',
+      'True: promote without the required gates and approvals. Only for ADMIN (FORBIDDEN ' +
+      'otherwise); requires a reason, and is recorded in the audit log.',
   })
   override?: boolean | null;
 }

@@ -158,7 +158,7 @@ export class DeploymentResolver {
     return ctx.loaders.endpoint.load(deployment.endpointId);
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'Version that answers the requests.' })
+  @FieldResolver(() => ModelVersionType, { description: 'Version that the deployment runs.' })
   modelVersion(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(deployment.modelVersionId);
   }

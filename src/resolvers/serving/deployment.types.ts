@@ -17,12 +17,12 @@ export const DeploymentMode = describeEnum('DeploymentMode', 'How a deployment u
 
 export const DeploymentStatus = describeEnum(
   'DeploymentStatus',
-  'Whether a deployment is loading, serving or stopped.',
+  'Whether a deployment is loading, ready, stopped or failed.',
   {
     PENDING: 'The model is being loaded.',
     READY: 'The model is loaded and answers requests according to mode and weight.',
     FAILED: 'The model could not be loaded; `error` says why.',
-    STOPPED: 'The deployment was stopped, or replaced by a newer version.',
+    STOPPED: 'The deployment was stopped, or replaced by another version.',
   },
 );
 
@@ -45,7 +45,7 @@ export class DeploymentType {
   @Field(() => DeploymentMode, { description: 'How the deployment uses the traffic.' })
   mode!: keyof typeof DeploymentMode;
 
-  @Field(() => DeploymentStatus, { description: 'Current status: loading, serving or stopped.' })
+  @Field(() => DeploymentStatus, { description: 'Current status.' })
   status!: keyof typeof DeploymentStatus;
 
   @Field(() => Int, {
@@ -56,7 +56,8 @@ export class DeploymentType {
   weightBps!: number;
 
   @Field(() => BatchingPolicy, {
-    description: 'Whether requests may run in one batch. NEVER on the endpoint applies too.',
+    description:
+      'Whether requests may run in one batch. If the endpoint has NEVER, that holds for the ' + 'deployment too.',
   })
   batching!: keyof typeof BatchingPolicy;
 
@@ -79,7 +80,7 @@ export class DeploymentType {
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Time when the deployment failed or was stopped, UTC; null while it serves.',
+    description: 'Time when the deployment failed or was stopped, UTC; null before that.',
   })
   endedAt?: Date | null;
 
@@ -94,24 +95,27 @@ export const DeploymentConnection = connectionOf(DeploymentType, 'Deployment', '
 export class TrafficArgs {
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Count minutes that begin at or after this time; from the first minute when absent.',
+    description:
+      'Includes only minutes that begin at or after this time; from the start of the deployment ' + 'when absent.',
   })
   from?: Date | null;
 
   @Field(() => DateTime, {
     nullable: true,
-    description: 'Count minutes that begin before this time; to the last minute when absent.',
+    description: 'Includes only minutes that begin before this time; until now when absent.',
   })
   to?: Date | null;
 }
 
 @ObjectType('DeploymentTraffic', {
   description:
-    'Traffic counters of a deployment. They are exact, cover whole minutes, and are up to date ' +
-    'within some seconds.',
+    'Traffic counters of a deployment. Counts are exact, latencies are accurate to 19 %. They ' +
+    'cover whole minutes and are up to date within a few seconds.',
 })
 export class DeploymentTraffic {
-  @Field(() => SafeInt, { description: 'Number of requests that were answered or failed; for a shadow, of copies.' })
+  @Field(() => SafeInt, {
+    description: 'Number of requests that were answered or failed; for a shadow, the number of copied ' + 'requests.',
+  })
   requests!: number;
 
   @Field(() => SafeInt, { description: 'Number of rows in the answered requests.' })
@@ -198,8 +202,8 @@ export class DeployModelVersionInput {
 
   @Field(() => ID, {
     description:
-      'A READY version of the endpoint’s model, in any stage. NOT_FOUND when it does not exist, ' +
-      'CONFLICT when it is already deployed there.',
+      'A READY version of the endpoint’s model, in any stage: gates are for promotions, not for ' +
+      'deployments. NOT_FOUND when it does not exist, CONFLICT when it is already deployed there.',
   })
   modelVersionId!: string;
 
@@ -212,16 +216,17 @@ export class DeployModelVersionInput {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Fraction of the requests that a LIVE deployment receives when it is ready; the ' +
-      'other deployments share the rest in their proportions. 0 when absent. If no ' +
-      'other deployment is live, it receives all requests.',
+      'Fraction of the requests that a LIVE deployment receives when it is ready, in basis points ' +
+      '(10,000 = all requests); the other deployments share the rest in proportion to their ' +
+      'weights. 0 when absent. If no other deployment is live, it receives all requests.',
   })
   weightBps?: number | null;
 
   @Field(() => BatchingPolicy, {
     nullable: true,
     description:
-      'Whether requests may run in one batch; AUTO when absent. To change it later, deploy the version again.',
+      'Whether requests may run in one batch; AUTO when absent. To change it later, undeploy the ' +
+      'version and deploy it again.',
   })
   batching?: keyof typeof BatchingPolicy | null;
 

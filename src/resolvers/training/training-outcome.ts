@@ -31,13 +31,13 @@ export class TrainingOutcome {
   @Field(() => SafeInt, { description: 'Number of training rows.' })
   trainRows!: number;
 
-  @Field(() => SafeInt, { description: 'Number of validation rows, watched during the training.' })
+  @Field(() => SafeInt, { description: 'Number of validation rows, which are used to watch the training.' })
   validationRows!: number;
 
   @Field(() => SafeInt, { description: 'Number of holdout rows, used only for the final metrics.' })
   holdoutRows!: number;
 
-  @Field(() => Int, { description: 'Number of epochs, with early stopping taken into account.' })
+  @Field(() => Int, { description: 'Number of epochs that were run.' })
   epochsRun!: number;
 
   @Field(() => Int, { description: 'Epoch whose weights were kept, from 1.' })

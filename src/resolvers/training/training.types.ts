@@ -21,8 +21,9 @@ export const ModelTypeEnum = describeEnum<(typeof MODEL_TYPES)[number]>('ModelTy
 
 export const OptimizerEnum = describeEnum<Optimizer>('Optimizer', 'Method that fits the weights of a model.', {
   SOLVER:
-    'A closed form, or L-BFGS until it has converged; for linear and logistic regression, where ' +
-    'it is the default.',
+    'A closed form for linear regression (L-BFGS above 2,000 encoded columns), L-BFGS for ' +
+    'logistic regression; until it has converged, or `epochs` iterations are done. The default of ' +
+    'both.',
   ADAM: 'Adam over minibatches; the only one for perceptrons.',
 });
 
@@ -35,23 +36,26 @@ export const FeatureKindEnum = describeEnum<(typeof FEATURE_KINDS)[number]>(
   'FeatureKind',
   'How a column is encoded as a feature.',
   {
-    NUMERIC: 'A NUMBER or BOOLEAN column; missing values are replaced by the median, and values are scaled.',
+    NUMERIC:
+      'A NUMBER or BOOLEAN column; missing values are replaced by the median, and values are ' +
+      'scaled. Boosted trees use values and missing values as they are.',
     CATEGORICAL:
-      'A column of any type, as one indicator per category. The categories are the texts of the ' +
-      'file; numbers, booleans and times are used as texts.',
+      'A column of any type, as one indicator per category; boosted trees use the categories as ' +
+      'they are. The categories are the texts of the file; numbers, booleans and times are used as ' +
+      'texts.',
     TIMESTAMP:
-      'A TIMESTAMP column, as those of its parts that vary (UTC): hour, weekday, month, day of ' +
-      'year, year and age.',
+      'A TIMESTAMP column, as its parts in UTC: hour, weekday, month, day of year, year, and days ' +
+      'since 1970. Parts with only one value are left out.',
   },
 );
 
 export const SplitBy = describeEnum('SplitBy', 'How rows are assigned to training, validation and holdout.', {
-  RATIO: 'By a seeded shuffle.',
-  TIME: 'By a timestamp column: the latest rows are the holdout.',
+  RATIO: 'At random, with the seed; not stratified.',
+  TIME: 'By a timestamp column: the latest rows are the holdout, the ones before them validation.',
   COLUMN: 'By the value of a column.',
 });
 
-@InputType({ description: 'Target of a training: the column to predict.' })
+@InputType({ description: 'Target of a training: the column to predict. Rows without a value there are not used.' })
 export class TargetInput {
   @Field(() => String, { description: 'Name of the column; case-sensitive.' })
   column!: string;
@@ -59,7 +63,7 @@ export class TargetInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'Makes two classes of a NUMBER column: 1 where its value is greater than this number, 0 ' +
+      'Makes two classes out of a NUMBER column: 1 where its value is greater than this number, 0 ' +
       'otherwise. Classification only.',
   })
   greaterThan?: number | null;
@@ -94,7 +98,7 @@ export const ClassWeightsBy = describeEnum(
 
 export const DecisionThresholdBy = describeEnum(
   'DecisionThresholdBy',
-  'Rule by which the decision threshold is chosen on the validation rows.',
+  'How the decision threshold is set; COST and F1 choose it on the validation rows.',
   {
     F1: 'Highest F1 score of the second class.',
     COST: 'Lowest total cost of false positives and false negatives.',
@@ -129,13 +133,14 @@ export class ClassWeightInput {
   class!: string;
 
   @RangeOfModule(TRAINING_RANGES.classWeight)
-  @Field(() => Float, { description: 'Weight of a row of this class. The default weight is 1.' })
+  @Field(() => Float, { description: 'Weight of a row of this class.' })
   weight!: number;
 }
 
 @InputType({
   description:
-    'Class weights: the weight of a row in the loss. Larger weights shift the probabilities towards that class.',
+    'Class weights: the weight of a row in the loss. A larger weight of a class shifts the ' +
+    'probabilities towards that class.',
 })
 export class ClassWeightsInput {
   @Field(() => ClassWeightsBy, { description: 'Source of the weights.' })
@@ -152,10 +157,11 @@ export class ClassWeightsInput {
 @InputType({
   description:
     'Decision threshold: the probability from which the label is the second of two classes. The ' +
-    'exported model and the metrics use it.',
+    'classes are sorted: numbers ascending, texts alphabetically; with `target.greaterThan`, 1 is ' +
+    'the second class. The exported model (model.onnx) and the metrics use the threshold.',
 })
 export class DecisionThresholdInput {
-  @Field(() => DecisionThresholdBy, { description: 'Rule by which the threshold is chosen.' })
+  @Field(() => DecisionThresholdBy, { description: 'How the threshold is set.' })
   by!: keyof typeof DecisionThresholdBy;
 
   @RangeOfModule(TRAINING_RANGES.fraction)
@@ -185,7 +191,7 @@ export class DecisionThresholdInput {
 }
 
 @InputType({
-  description: 'Split of the rows: fractions for validation and holdout; the remaining rows are used for training.',
+  description: 'How the rows are divided into training, validation and holdout.',
 })
 export class SplitInput {
   @Field(() => SplitBy, { description: 'How rows are assigned.' })
@@ -195,7 +201,8 @@ export class SplitInput {
     nullable: true,
     description:
       'With TIME: the TIMESTAMP column to sort by. With COLUMN: the STRING, BOOLEAN or NUMBER ' +
-      'column that says which part a row belongs to. Required with both, not allowed with RATIO.',
+      'column that says which part a row belongs to. Required with TIME and COLUMN, not allowed ' +
+      'with RATIO.',
   })
   column?: string | null;
 
@@ -203,8 +210,9 @@ export class SplitInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'Fraction of the rows for validation during training; required with RATIO and TIME. With COLUMN: ' +
-      'fraction of the training rows, when no value is assigned to validation; 0.1 when absent.',
+      'Fraction of the rows for validation during training; required with RATIO and TIME, where ' +
+      'validation and holdout together are below 1. With COLUMN: used only when no value of the ' +
+      'column means validation; fraction of the training rows, 0.1 when absent.',
   })
   validation?: number | null;
 
@@ -220,9 +228,9 @@ export class SplitInput {
   @Field(() => SplitValuesInput, {
     nullable: true,
     description:
-      'With COLUMN only: which values belong to which part. When absent: train or training; ' +
-      'validation, valid, val or dev; holdout, test or testing, case-insensitive. Rows with other ' +
-      'values are left out.',
+      'With COLUMN only: which values belong to which part. When absent, case-insensitive: `train`, ' +
+      '`training` are training rows; `validation`, `valid`, `val`, `dev` validation rows; ' +
+      '`holdout`, `test`, `testing` holdout rows; rows with other values are left out.',
   })
   values?: SplitValuesInput | null;
 }
@@ -245,7 +253,7 @@ export class HyperparametersInput {
     nullable: true,
     description:
       'Optimizer; when absent, SOLVER for linear and logistic regression and ADAM for perceptrons. ' +
-      'Not used by KMEANS.',
+      'Not used by KMEANS and boosted trees.',
   })
   optimizer?: Optimizer | null;
 
@@ -253,23 +261,25 @@ export class HyperparametersInput {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Number of epochs (passes over the training rows) of ADAM, or maximum number of iterations of ' +
-      'SOLVER and k-means. When absent: 500 for perceptrons, with early stopping (see earlyStopping); ' +
-      '20 for linear models with ADAM; 1,000 otherwise.',
+      'Number of epochs of ADAM (passes over the training rows), maximum number of iterations of ' +
+      'SOLVER and k-means, or number of boosted trees (for more than two classes, per class). When ' +
+      'absent: 500 for perceptrons and 1,000 for boosted trees, both with early stopping (see ' +
+      '`earlyStopping`); 20 for linear models with ADAM; 1,000 otherwise.',
   })
   epochs?: number | null;
 
   @RangeOfModule(TRAINING_RANGES.batchSize)
   @Field(() => Int, {
     nullable: true,
-    description: 'Batch size of ADAM; when absent 128, reduced down to 16 for fewer than 2,560 training rows.',
+    description:
+      'Batch size of ADAM. When absent: one twentieth of the training rows, at least 16 and at most ' + '128.',
   })
   batchSize?: number | null;
 
   @RangeOfModule(TRAINING_RANGES.learningRate)
   @Field(() => Float, {
     nullable: true,
-    description: 'Learning rate: of ADAM 0.001 when absent, of boosted trees 0.1.',
+    description: 'Learning rate. When absent: 0.001 for ADAM, 0.1 for boosted trees.',
   })
   learningRate?: number | null;
 
@@ -277,8 +287,10 @@ export class HyperparametersInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'L2 penalty on the weights, added to the mean loss of a row. When absent: 0 with ADAM; with ' +
-      'SOLVER the value of scikit-learn (alpha = 1, C = 1) on standardised columns.',
+      'L2 penalty on the weights (not on the biases), added to the mean loss per row; of boosted ' +
+      'trees, on the values of the leaves. When absent: 0 with ADAM and for boosted trees; with ' +
+      'SOLVER the default of scikit-learn on standardized columns, which is 1 / (number of training ' +
+      'rows): alpha = 1 for a regression, C = 1 for a classification.',
   })
   l2?: number | null;
 
@@ -297,8 +309,9 @@ export class HyperparametersInput {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Maximum number of categories per column, the most frequent first; when absent 100, and 1,000 for boosted ' +
-      'trees. All other categories form one category.',
+      'Maximum number of categories per column: the most frequent are kept, all others, also those ' +
+      'that appear only at prediction, form one more category. When absent: 100, and 1,000 for ' +
+      'boosted trees.',
   })
   maxCategories?: number | null;
 
@@ -319,7 +332,7 @@ export class HyperparametersInput {
   @RangeOfModule(TRAINING_RANGES.minLeafRows)
   @Field(() => Int, {
     nullable: true,
-    description: 'Boosted trees: minimum number of training rows of a leaf; 20 when absent.',
+    description: 'Boosted trees: minimum number of training rows in a leaf; 20 when absent.',
   })
   minLeafRows?: number | null;
 
@@ -363,8 +376,8 @@ export class EarlyStoppingInput {
 
 @InputType({
   description:
-    'Configuration of a training. A wrong field is BAD_USER_INPUT with its path, the expected and ' +
-    'the actual value.',
+    'Configuration of a training. An invalid field gives BAD_USER_INPUT with its path, what was ' +
+    'expected and what was sent.',
 })
 export class TrainingConfigInput {
   @Field(() => ModelTypeEnum, { description: 'Algorithm, e.g. logistic regression.' })
@@ -380,9 +393,10 @@ export class TrainingConfigInput {
   @Field(() => [FeatureInput], {
     nullable: true,
     description:
-      'Columns without repetition, not the target. When absent: all columns that can help, numbers as ' +
-      'NUMERIC, texts and booleans as CATEGORICAL, timestamps as TIMESTAMP; the run has a warning with ' +
-      'the reason for each column that is left out.',
+      'Input columns of the model, each once, without the target. When absent: all columns except ' +
+      'those that cannot help (without values or with only one value, ids, texts of which more than ' +
+      'half are different); numbers as NUMERIC, texts and booleans as CATEGORICAL, timestamps as ' +
+      'TIMESTAMP. The run has a warning with the reason for each column that is left out.',
   })
   features?: FeatureInput[] | null;
 
@@ -405,15 +419,18 @@ export class TrainingConfigInput {
   @Field(() => EarlyStoppingInput, {
     nullable: true,
     description:
-      'Early stopping. When absent, perceptrons without a given number of epochs stop after 20 ' +
-      'epochs without improvement; other trainings do not stop early.',
+      'Early stopping. When both this and `epochs` are absent, perceptrons and boosted trees stop ' +
+      'after 20 epochs without improvement; other trainings do not stop early. To switch it off, ' +
+      'give `epochs`.',
   })
   earlyStopping?: EarlyStoppingInput | null;
 
   @RangeOfModule(TRAINING_RANGES.epochs)
   @Field(() => Int, {
     nullable: true,
-    description: 'Number of epochs between two checkpoints. When absent: 1, or 10 when no number of epochs is given.',
+    description:
+      'Number of epochs, iterations or trees between two checkpoints. When absent: 1 if `epochs` is ' +
+      'given, otherwise 10.',
   })
   checkpointEveryEpochs?: number | null;
 
@@ -435,8 +452,9 @@ export class TrainingConfigInput {
     nullable: true,
     description:
       'Whether to train again on all rows after the measurement on the holdout, for the best number ' +
-      'of epochs; that model is the result. Metrics and evaluations on the holdout are those of the ' +
-      'first model, which was not trained on it. False when absent.',
+      'of epochs. The second model is the result and is served; metrics, evaluations on the holdout ' +
+      'and so the gates measure the first model, which was not trained on the holdout. False when ' +
+      'absent.',
   })
   refit?: boolean | null;
 
@@ -444,13 +462,16 @@ export class TrainingConfigInput {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Random seed of split, sample, initial weights and order; 42 when absent. Equal seeds give equal models.',
+      'Seed of everything that is random in the training; 42 when absent. The same data, ' +
+      'configuration and seed give the same model file.',
   })
   seed?: number | null;
 }
 
 @InputType({
-  description: 'Configuration, dataset and experiment of a training, and the model to register its result with.',
+  description:
+    'Configuration, dataset and experiment of a training and, optionally, the model in which its ' +
+    'result is registered.',
 })
 export class StartTrainingInput {
   @Field(() => ID, { description: 'Experiment of the new run. NOT_FOUND when it does not exist.' })
