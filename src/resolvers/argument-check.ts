@@ -15,12 +15,12 @@ import {
   checkTimeMs,
   pathOf,
   type InputRange,
-  type Place,
+  type InputPosition,
 } from '../modules/core/index.js';
 import { badInput } from '../errors.js';
 import { rangeOfArgument, rangeOfField, type DeclaredRange } from './types/range.js';
 
-type Check = (value: unknown, parent: Place | null, key: string | number) => void;
+type Check = (value: unknown, parent: InputPosition | null, key: string | number) => void;
 
 const compiled = new WeakMap<GraphQLInputObjectType, [name: string, check: Check][]>();
 

@@ -80,21 +80,21 @@ function largestDifference(own: Predictions, head: Head, output: (name: string) 
   };
   switch (own.kind) {
     case 'CLASSES': {
-      const theirs = output('probabilities');
-      own.probabilities.forEach((probability, i) => see(Math.abs(probability - theirs[i]!)));
+      const runtimeValues = output('probabilities');
+      own.probabilities.forEach((probability, i) => see(Math.abs(probability - runtimeValues[i]!)));
       break;
     }
     case 'VALUE': {
-      const theirs = output('prediction');
+      const runtimeValues = output('prediction');
       const std = head.kind === 'VALUE' ? head.std : 1;
-      own.values.forEach((value, i) => see(Math.abs(value - theirs[i]!) / Math.max(1, std, Math.abs(value))));
+      own.values.forEach((value, i) => see(Math.abs(value - runtimeValues[i]!) / Math.max(1, std, Math.abs(value))));
       break;
     }
     case 'CLUSTERS': {
-      const theirs = output('distances');
-      const clusters = theirs.length / rows;
+      const runtimeValues = output('distances');
+      const clusters = runtimeValues.length / rows;
       own.squaredDistances.forEach((squared, row) => {
-        const nearest = theirs
+        const nearest = runtimeValues
           .subarray(row * clusters, (row + 1) * clusters)
           .reduce((a, b) => Math.min(a, b), Infinity);
         see(Math.abs(Math.sqrt(squared) - nearest));

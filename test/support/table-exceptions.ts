@@ -32,7 +32,7 @@ export const FOREIGN_READS: readonly TableException[] = [
   {
     module: 'exchange',
     tables: ['experiment', 'logged_model', 'model', 'model_alias', 'model_version', 'run'],
-    why: 'A name on another server is of a thing that is here: one statement looks for both.',
+    why: 'A name on another server is of an object that is here: one statement looks for both.',
   },
   {
     module: 'experiments',

@@ -11,7 +11,7 @@ import { addSmall, type DirectUploads, MAX_SMALL_BYTES, smallKey, type StagedObj
 import { AppError, ErrorCode, notFound } from '../../errors.js';
 import { audit, auditRow } from '../platform/index.js';
 import { type ArtifactService, isReservedFolder, refuseReservedFolders } from './artifact.service.js';
-import { experimentOf, fileInTheWay, filesAt, folderEntries, type FolderOwner, type PresentFile } from './store.js';
+import { experimentOf, blockingFile, filesAt, folderEntries, type FolderOwner, type PresentFile } from './store.js';
 import type { ExperimentAddress } from '../experiments/index.js';
 
 /** A file or folder among the artifacts of a run or a logged model. */
@@ -75,19 +75,23 @@ export class ArtifactFolderService {
   /** Streams a file in. It replaces the file that is at the path. */
   async put(
     actor: Actor,
-    place: CheckedArtifactAddress,
+    address: CheckedArtifactAddress,
     content: Readable,
     sizeBytes = Number.POSITIVE_INFINITY,
   ): Promise<StoredObject> {
     const { db, objects, staged, maxBytes } = this.deps;
-    const { owner, path, check } = place;
+    const { owner, path, check } = address;
     // A small file is received before its path is checked: if the path is refused, little is lost.
     const bytes = sizeBytes <= SMALL_BYTES ? await buffer(content) : null;
     // Only when the service itself serves the files: a store server gives clients download URLs, which the database
     // cannot.
     if (bytes && bytes.length <= Math.min(MAX_SMALL_BYTES, maxBytes) && objects.signedRequests) {
       const stored = { sizeBytes: bytes.length, sha256: hash('sha256', bytes) };
-      await this.place(actor, place, { objectKey: keyOf(actor, owner, path, smallKey), stored, content: bytes });
+      await this.addOrReplace(actor, address, {
+        objectKey: keyOf(actor, owner, path, smallKey),
+        stored,
+        content: bytes,
+      });
       return stored;
     }
     if (!bytes) {
@@ -105,7 +109,7 @@ export class ArtifactFolderService {
         await written.flushed;
         stored = written.stored;
       } else stored = await objects.put(objectKey, content, { maxBytes });
-      await this.place(actor, place, { objectKey, stored, content: null });
+      await this.addOrReplace(actor, address, { objectKey, stored, content: null });
       return stored;
     } catch (error) {
       await staged.discard(objectKey);
@@ -224,11 +228,11 @@ export class ArtifactFolderService {
   }
 
   /** Uses one round trip to the database when possible, which is the case for most files. */
-  private async place(actor: Actor, place: CheckedArtifactAddress, file: NewFile): Promise<void> {
+  private async addOrReplace(actor: Actor, address: CheckedArtifactAddress, file: NewFile): Promise<void> {
     const { db, staged } = this.deps;
-    const { owner, path, check } = place;
+    const { owner, path, check } = address;
     const { objectKey, stored, content } = file;
-    if (!db.isMirrored && (await placeNew(db, actor, place, file))) return;
+    if (!db.isMirrored && (await addNew(db, actor, address, file))) return;
     await db.transact(actor, async (session) => {
       await check(session, await this.lock(session, owner));
       if (content) {
@@ -269,7 +273,7 @@ export class ArtifactFolderService {
    */
   private async requireFreePath(session: Session, owner: FolderOwner, path: string): Promise<PresentFile | null> {
     if ('runId' in owner) await refuseReservedFolders(session, owner.runId, path);
-    const blocking = await fileInTheWay(session, owner, path, pathAndFolders(path));
+    const blocking = await blockingFile(session, owner, path, pathAndFolders(path));
     if (!blocking) return null;
     if (blocking.path === path) return blocking;
     const problem = pathAndFolders(path).includes(blocking.path)
@@ -315,7 +319,7 @@ const blockingFilesParams = (tenant: string, id: string, path: string) => [
  * Locks the owner, then writes the row, the settlement and the audit entry of a file at a free path, which most files
  * need. Returns false, and changes nothing, when `replace` must decide.
  */
-async function placeNew(
+async function addNew(
   db: Database,
   actor: Actor,
   { owner, path, experiment }: CheckedArtifactAddress,
@@ -375,12 +379,12 @@ const subjectOf = (owner: FolderOwner) =>
 
 /** The user's path only makes the end of the key readable; the id makes the key unique. */
 function keyOf({ principal }: Actor, owner: FolderOwner, path: string, keyIn = fileKey): string {
-  const place = 'runId' in owner ? `runs/${owner.runId}` : `logged-models/${owner.loggedModelId}`;
+  const ownerFolder = 'runId' in owner ? `runs/${owner.runId}` : `logged-models/${owner.loggedModelId}`;
   const name = (path.split('/').at(-1) ?? '')
     .replace(/[^A-Za-z0-9._-]/g, '_')
     .replace(/^\./, '_')
     .slice(-100);
-  return keyIn(`${principal.tenant}/${place}`, `${uuidv7()}-${name || 'file'}`);
+  return keyIn(`${principal.tenant}/${ownerFolder}`, `${uuidv7()}-${name || 'file'}`);
 }
 
 const fileKey = (owner: string, name: string) => `${owner}/artifacts/${name}`;

@@ -124,7 +124,7 @@ export const filesOf =
  * What blocks a file at a path: a file at the path, a file at a folder above it, or a file below it. `places` are the
  * path and the folders above it.
  */
-export async function fileInTheWay(
+export async function blockingFile(
   { em, tenant }: Session,
   owner: FolderOwner,
   path: string,
@@ -142,8 +142,8 @@ export async function fileInTheWay(
     .where(BY_CODE_POINT, '=', anyOf('text', places))
     .unionAll((from) => from.selectFrom(below.as('below')).selectAll())
     .limit(1);
-  const [met] = await runPrepared(em, `file_in_the_way_by_${column}`, query);
-  return met ?? null;
+  const [blocking] = await runPrepared(em, `file_in_the_way_by_${column}`, query);
+  return blocking ?? null;
 }
 
 /** The experiment of the owner of files; null when the owner does not exist. Locks the owner's row on request. */

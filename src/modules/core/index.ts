@@ -52,7 +52,7 @@ export {
   rangeText,
   written,
   type InputRange,
-  type Place,
+  type InputPosition,
 } from './rules/ranges.js';
 export { Role, TENANT, bearerOf, includesRole, isSubject, type Principal } from './rules/principal.js';
 export { checkTimeMs, timeOf } from './rules/times.js';

@@ -67,7 +67,7 @@ export class ExperimentImport {
       });
       onRun();
     }
-    await runs.joinFamilies(id);
+    await runs.linkParents(id);
     for await (const model of work.reader.loggedModels(remote.experiment_id)) {
       work.attempt.signal.throwIfAborted();
       await work.leniently(`logged model ${model.info.model_id}`, () => this.importLoggedModel(id, model));

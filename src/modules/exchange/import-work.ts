@@ -124,7 +124,7 @@ export class ImportWork {
       await work();
       return true;
     } catch (error) {
-      if (!(error instanceof AppError) || !isOfTheThing(error)) throw error;
+      if (!(error instanceof AppError) || !concernsOneObject(error)) throw error;
       this.problem(value, error.message);
       return false;
     }
@@ -144,7 +144,7 @@ export class ImportWork {
   }
 }
 
-function isOfTheThing({ code }: AppError): boolean {
+function concernsOneObject({ code }: AppError): boolean {
   switch (code) {
     case ErrorCode.BAD_USER_INPUT:
     case ErrorCode.CONFLICT:

@@ -68,12 +68,12 @@ export async function mirrorExperiment(remote: MirrorRemote, id: string): Promis
   if (synced.deleted) await remote.ask('POST', 'experiments/restore', of);
   if (synced.name !== experiment.name)
     await remote.ask('POST', 'experiments/update', { ...of, new_name: experiment.name });
-  const { set, gone, prints } = tagChanges(experiment.tags, synced.tags);
+  const { set, gone, fingerprints } = tagChanges(experiment.tags, synced.tags);
   for (const tag of set) await remote.ask('POST', 'experiments/set-experiment-tag', { ...of, ...tag });
   for (const key of gone) await remote.unless(MISSING, 'POST', 'experiments/delete-experiment-tag', { ...of, key });
   await remote.saveRef('EXPERIMENT', id, externalId, {
     name: experiment.name,
-    tags: prints,
+    tags: fingerprints,
     deleted: false,
   } satisfies Synced);
 }

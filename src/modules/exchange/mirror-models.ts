@@ -83,10 +83,10 @@ export async function mirrorModel(remote: MirrorRemote, id: string): Promise<voi
   }
   const { description } = model;
   if (synced.description !== description) await remote.ask('PATCH', 'registered-models/update', { name, description });
-  const { set, gone, prints } = tagChanges(model.tags, synced.tags);
+  const { set, gone, fingerprints } = tagChanges(model.tags, synced.tags);
   for (const tag of set) await remote.ask('POST', 'registered-models/set-tag', { name, ...tag });
   for (const key of gone) await remote.unless(MISSING, 'DELETE', 'registered-models/delete-tag', { name, key });
-  await remote.saveRef('MODEL', id, name, { name: model.name, description, tags: prints } satisfies SyncedModel);
+  await remote.saveRef('MODEL', id, name, { name: model.name, description, tags: fingerprints } satisfies SyncedModel);
 }
 
 export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<void> {
@@ -111,7 +111,7 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
   const { description, stage } = version;
   if ((synced.description ?? '') !== description)
     await remote.ask('PATCH', 'model-versions/update', { ...of, description });
-  const { set, gone, prints } = tagChanges(version.tags, synced.tags);
+  const { set, gone, fingerprints } = tagChanges(version.tags, synced.tags);
   for (const tag of set) await remote.ask('POST', 'model-versions/set-tag', { ...of, ...tag });
   for (const key of gone) await remote.unless(MISSING, 'DELETE', 'model-versions/delete-tag', { ...of, key });
   if ((synced.stage ?? 'DEVELOPMENT') !== stage) {
@@ -125,7 +125,7 @@ export async function mirrorVersion(remote: MirrorRemote, id: string): Promise<v
     if (!aliases.includes(alias) && there.has(alias))
       await remote.unless(MISSING, 'DELETE', 'registered-models/alias', { name, alias });
   }
-  const after: SyncedVersion = { description, stage, tags: prints, aliases };
+  const after: SyncedVersion = { description, stage, tags: fingerprints, aliases };
   await remote.saveRef('MODEL_VERSION', id, ref.externalId, after);
 }
 

@@ -152,10 +152,12 @@ export type TagFingerprints = Record<string, string>;
 export function tagChanges(
   tags: Record<string, string>,
   before: TagFingerprints | undefined,
-): { set: TagEntry[]; gone: string[]; prints: TagFingerprints } {
-  const prints = Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, fingerprintOf(value)]));
-  const set = Object.entries(tags).flatMap(([key, value]) => (before?.[key] === prints[key] ? [] : [{ key, value }]));
-  return { set, gone: Object.keys(before ?? {}).filter((key) => !Object.hasOwn(tags, key)), prints };
+): { set: TagEntry[]; gone: string[]; fingerprints: TagFingerprints } {
+  const fingerprints = Object.fromEntries(Object.entries(tags).map(([key, value]) => [key, fingerprintOf(value)]));
+  const set = Object.entries(tags).flatMap(([key, value]) =>
+    before?.[key] === fingerprints[key] ? [] : [{ key, value }],
+  );
+  return { set, gone: Object.keys(before ?? {}).filter((key) => !Object.hasOwn(tags, key)), fingerprints };
 }
 
 const fingerprintOf = (value: string) => createHash('sha256').update(value).digest('base64').slice(0, 12);

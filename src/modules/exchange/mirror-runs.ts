@@ -54,10 +54,10 @@ export async function mirrorRun(remote: MirrorRemote, id: string): Promise<void>
         remote.ask('POST', 'runs/log-batch', { ...of, params: group }),
       );
     }
-    const { set, gone, prints } = tagChanges(await translated(remote, tags), synced.tags);
+    const { set, gone, fingerprints } = tagChanges(await translated(remote, tags), synced.tags);
     await inBatches(set, PAIRS_PER_CALL, (group) => remote.ask('POST', 'runs/log-batch', { ...of, tags: group }));
     for (const key of gone) await remote.unless('RESOURCE_DOES_NOT_EXIST', 'POST', 'runs/delete-tag', { ...of, key });
-    Object.assign(synced, { params: params.length, tags: prints });
+    Object.assign(synced, { params: params.length, tags: fingerprints });
     await mirrorPoints(remote, id, externalId, synced);
     const status = run.status === 'QUEUED' ? 'SCHEDULED' : run.status;
     const info = { status, end_time: run.endedAt?.getTime(), run_name: run.name };

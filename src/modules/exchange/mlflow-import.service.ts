@@ -113,9 +113,9 @@ async function* each<T>(names: string[], read: (name: string) => Promise<T>): As
 }
 
 /** The list is read twice, once only to count it, because it may be too long for the memory. */
-async function countOf(things: AsyncIterable<unknown>): Promise<number> {
+async function countOf(objects: AsyncIterable<unknown>): Promise<number> {
   let count = 0;
-  for await (const thing of things) count += thing === undefined ? 0 : 1;
+  for await (const one of objects) count += one === undefined ? 0 : 1;
   return count;
 }
 

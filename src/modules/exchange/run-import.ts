@@ -16,7 +16,7 @@ import { toHexId, freeArtifactPath, timeOf } from '../core/index.js';
 import { type ArtifactFolderService, type FolderOwner, storedFiles } from '../artifacts/index.js';
 import { inGroups, type ImportWork, fingerprintOf } from './import-work.js';
 import type { RemoteFolder } from './mlflow-reader.js';
-import { childrenToJoin, clearParent } from './stores/external-refs.js';
+import { childrenToLink, clearParent } from './stores/external-refs.js';
 
 /** For a run or a logged model, after all its files were imported. */
 export interface SyncedFiles {
@@ -89,10 +89,10 @@ export class RunImport {
   }
 
   /** Call when all runs of an experiment are imported, including those of earlier attempts. */
-  async joinFamilies(experimentId: string): Promise<void> {
+  async linkParents(experimentId: string): Promise<void> {
     const { attempt, config } = this.work;
     for (const { runId, parentId } of await attempt.read((session) =>
-      childrenToJoin(session, config.server, experimentId),
+      childrenToLink(session, config.server, experimentId),
     )) {
       attempt.signal.throwIfAborted();
       await this.work.leniently(`parent of run ${runId}`, () =>

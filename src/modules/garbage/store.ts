@@ -317,13 +317,13 @@ export async function deleteExperimentRow(session: Session, id: string, deletedB
   if (!experiment) return 'it was restored meanwhile';
   if (await isBeingImported(session, id)) return 'an import is writing it';
   const count = async (table: 'run' | 'logged_model') => {
-    const { things } = await tables(em)
+    const { counted } = await tables(em)
       .selectFrom(table)
-      .select((select) => select.fn.countAll<number>().as('things'))
+      .select((select) => select.fn.countAll<number>().as('counted'))
       .where('tenant', '=', tenant)
       .where('experiment_id', '=', id)
       .executeTakeFirstOrThrow();
-    return things;
+    return counted;
   };
   const [runs, models] = [await count('run'), await count('logged_model')];
   const parts = [...(runs ? [`${runs} runs`] : []), ...(models ? [`${models} logged models`] : [])];

@@ -91,7 +91,7 @@ export class GroundTruthService {
     }
     return this.db.transact(actor, async (session) => {
       const { compared, rejected } = await compareAll(session, endpoint, records, logged);
-      if (compared.length === 0) throw nothingTaken(rejected);
+      if (compared.length === 0) throw nothingRecorded(rejected);
       const truths = compared.map(toGroundTruth);
       const { added, replaced } = await writeGroundTruths(session, endpoint.id, truths, MAX_HISTORY);
       const unchanged = compared.length - added - replaced;
@@ -192,7 +192,7 @@ async function readClasses(session: Session, rows: readonly LoggedRow[]): Promis
   return new Map(versions.map(({ id, signature }) => [id, signature?.classes]));
 }
 
-function nothingTaken(rejected: readonly RejectedRecord[]): AppError {
+function nothingRecorded(rejected: readonly RejectedRecord[]): AppError {
   const [first] = rejected;
   const more = rejected.length > 1 ? ` None of the ${rejected.length} records could be taken.` : '';
   return new AppError(first!.code, `${first!.message}${more}`, {

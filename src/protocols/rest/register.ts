@@ -4,7 +4,15 @@ import type { z } from 'zod';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
 import type { AnswerBudget } from '../../server/answer-bytes.js';
-import { bearerOf, checkJson, checkText, pathOf, type Place, type Principal, Role } from '../../modules/core/index.js';
+import {
+  bearerOf,
+  checkJson,
+  checkText,
+  pathOf,
+  type InputPosition,
+  type Principal,
+  Role,
+} from '../../modules/core/index.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { Services } from '../../services.js';
 import { callerOf } from '../caller.js';
@@ -103,7 +111,7 @@ function readBody(schema: z.ZodType, { body }: FastifyRequest): unknown {
   // The value is used as it was sent: the schemas only check, and a copy would lose a key such as __proto__.
   if (!issue) return value;
   const [first = 'body', ...rest] = issue.path as (string | number)[];
-  let place: Place = { parent: null, key: first };
+  let place: InputPosition = { parent: null, key: first };
   for (const key of rest) place = { parent: place, key };
   const field = pathOf(place.parent, place.key);
   if (issue.code === 'unrecognized_keys')

@@ -1,12 +1,15 @@
 import { badInput } from '../../../errors.js';
 
-/** Where a value lies; spelled out only for a refusal, because a call can carry a hundred thousand values. */
-export interface Place {
-  parent: Place | null;
+/**
+ * The position of a value in an input; spelled out only for a refusal, because a call can carry a hundred thousand
+ * values.
+ */
+export interface InputPosition {
+  parent: InputPosition | null;
   key: string | number;
 }
 
-export function pathOf(parent: Place | null, key: string | number): string {
+export function pathOf(parent: InputPosition | null, key: string | number): string {
   if (!parent) return String(key);
   const before = pathOf(parent.parent, parent.key);
   return typeof key === 'number' ? `${before}[${key}]` : `${before}.${key}`;
@@ -71,7 +74,7 @@ function amountOf(value: number | string | readonly unknown[], unit: string | un
 export function checkRange(
   range: InputRange,
   value: number | string | readonly unknown[],
-  parent: Place | null,
+  parent: InputPosition | null,
   key: string | number,
 ): void {
   const { min = -Infinity, above = -Infinity, max = Infinity, below = Infinity, unit, accepts, each, fields } = range;

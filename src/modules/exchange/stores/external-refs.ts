@@ -105,7 +105,7 @@ export async function setSynced(
 }
 
 /** Runs of an experiment whose parent was imported after them. */
-export function childrenToJoin(
+export function childrenToLink(
   { em, tenant }: Session,
   server: string,
   experimentId: string,

@@ -8,7 +8,7 @@ import { fragment, joined, RUN_COLUMNS, TABLES, type AttributeColumn, type Fragm
 type Rank = 0 | 1 | 2;
 
 /** A sort value as cursors store it: exact, and safe in JSON. Null for NaN and for a missing value. */
-type Place = [rank: Rank, value: string | null];
+type SortPosition = [rank: Rank, value: string | null];
 
 /** The table of a value, its alias, and the key that it is found by. */
 interface ValueSource {
@@ -137,7 +137,7 @@ export class RunOrder {
   }
 
   /** What comes after a place. The bound on the first key is redundant, but it lets an index scan begin there. */
-  private seek(places: Place[], rank: Rank): Fragment[] {
+  private seek(places: SortPosition[], rank: Rank): Fragment[] {
     const first = this.keys[0]!;
     const bound = places[0]![1];
     const beyond = first.direction === 'ASC' ? '>=' : '<=';
@@ -147,7 +147,7 @@ export class RunOrder {
     return [...(rank === 0 && bound !== null ? [begin] : []), this.after(places, 0)];
   }
 
-  private after(places: Place[], i: number): Fragment {
+  private after(places: SortPosition[], i: number): Fragment {
     const key = this.keys[i];
     const place = places[i];
     if (!key || !place) return fragment('false');
@@ -171,7 +171,7 @@ export class RunOrder {
   }
 
   /** The sort values in a cursor, each checked against its column's type. Refuses the cursors of other orders. */
-  private decode(cursor: string): Place[] {
+  private decode(cursor: string): SortPosition[] {
     const refused = badInput(this.cursorField, 'the cursor of a page with the same order', cursor);
     let parts: unknown;
     try {
@@ -184,7 +184,7 @@ export class RunOrder {
     return this.keys.map((key, i) => {
       const place: unknown = places[i];
       if (!Array.isArray(place) || !isPosition(place as unknown[], key)) throw refused;
-      const [rank, value] = place as Place;
+      const [rank, value] = place as SortPosition;
       return [rank, rank === 0 ? value : null];
     });
   }

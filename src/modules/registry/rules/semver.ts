@@ -50,12 +50,12 @@ function raised([major, minor, patch]: [number, number, number], change: Version
 /** Whether two signatures differ for a caller. The order of named tensors does not matter. */
 export function signaturesDiffer(a: Signature, b: Signature): boolean {
   const otherColumns = a.inputs.some(({ name, columns }) => {
-    const theirs = b.inputs.find((spec) => spec.name === name)?.columns;
+    const columnsOfB = b.inputs.find((spec) => spec.name === name)?.columns;
     // If the columns of one signature are unknown, they may be the same.
     return (
       columns &&
-      theirs &&
-      columns.map((column) => column.name).join('\0') !== theirs.map((column) => column.name).join('\0')
+      columnsOfB &&
+      columns.map((column) => column.name).join('\0') !== columnsOfB.map((column) => column.name).join('\0')
     );
   });
   return otherColumns || describe(a.inputs) !== describe(b.inputs) || describe(a.outputs) !== describe(b.outputs);

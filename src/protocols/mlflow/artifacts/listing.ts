@@ -43,8 +43,8 @@ export const listingEndpoints: Endpoint[] = [
     const { artifact_file_path: path } = queryOf(request);
     if (path === undefined)
       throw new MlflowError('BAD_REQUEST', 'Request must include the "artifact_file_path" query parameter.');
-    const place = { owner: { loggedModelId: loggedModelIdOf(id) }, path: safePath(path) };
-    return download(call, async () => place, request, reply);
+    const address = { owner: { loggedModelId: loggedModelIdOf(id) }, path: safePath(path) };
+    return download(call, async () => address, request, reply);
   }),
 ];
 

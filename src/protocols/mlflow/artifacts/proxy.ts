@@ -27,12 +27,12 @@ export const proxyEndpoints: Endpoint[] = [
     return download(call, (session) => findFileAddress(session, call.services, pathOf(request)), request, reply);
   }),
   streamEndpoint(['PUT'], `${ROOT}/artifacts/*`, Role.ENGINEER, async (call, request, reply) => {
-    const place = ofFile(parseProxyPath(call.services, pathOf(request)));
+    const address = ofFile(parseProxyPath(call.services, pathOf(request)));
     const announced = request.headers['content-length'];
     const sizeBytes = announced === undefined ? undefined : Number(announced);
     await call.services.artifactFolders
-      .put(call, place, detachedBody(request.raw), sizeBytes)
-      .catch(whenNoOwner(place.owner))
+      .put(call, address, detachedBody(request.raw), sizeBytes)
+      .catch(whenNoOwner(address.owner))
       .catch(refusedState);
     return reply.send();
   }),
@@ -68,12 +68,12 @@ export const proxyEndpoints: Endpoint[] = [
 /** Sends a file of a run or a logged model. A Range header with one range works. */
 export async function download(
   call: Call,
-  place: (session: Session) => Promise<ArtifactAddress>,
+  address: (session: Session) => Promise<ArtifactAddress>,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const artifact = await call.run(async (session) => {
-    const { owner, path } = await place(session);
+    const { owner, path } = await address(session);
     const found = path === '' ? null : await call.services.artifactFolders.find(session, owner, path);
     if (found) return found;
     const shown = `${(await rootOf(session, call.services, owner)).replace(/^mlflow-artifacts:\//, '')}/${path}`;
