@@ -40,8 +40,8 @@ export type AnswerSignature = Partial<Pick<Signature, 'classes' | 'outputs' | 'd
  * Reads a model's outputs. Models that were trained here answer `label` and `probabilities`, `prediction`, or `cluster`
  * and `distances`. For uploaded models the signature says what each output is, as far as that is known. Otherwise an
  * integer or text per row beside floats is a classification, and a single float per row is a regression; anything else
- * is shown as tensors only. With the classes of the signature, probabilities without a label are a classification too, by the signature's
- * threshold if it has one.
+ * is shown as tensors only. With the classes of the signature, probabilities without a label are a classification too,
+ * by the signature's threshold if it has one.
  * Floats are probabilities only when they lie between 0 and 1 and add up to 1, or when the graph makes probabilities.
  */
 export function readAnswers(
