@@ -3,6 +3,12 @@ import { Client } from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Database } from '../../src/db/database.js';
 import { startTestService } from '../support/service.js';
+import {
+  CreateExperimentForDatabaseOwnerDocument,
+  CreateRunForDatabaseOwnerDocument,
+  ExperimentForDatabaseOwnerDocument,
+} from '../generated/operations.js';
+import { LogMetricsDocument } from '../../schema/generated/operations.js';
 
 const PASSWORD = 'secret-of-the-owner';
 
@@ -60,21 +66,15 @@ export function databaseOwnerContract(name: string, adminUrl: () => string): voi
       const service = await startTestService({}, { url, drop: async () => undefined });
       try {
         const tess = await service.as();
-        const { createExperiment } = await tess.ok<{ createExperiment: { experiment: { id: string } } }>(
-          'mutation ($name: String!) { createExperiment(input: { name: $name }) { experiment { id } } }',
-          { name: randomBytes(4).toString('hex') },
-        );
+        const { createExperiment } = await tess.ok(CreateExperimentForDatabaseOwnerDocument, {
+          name: randomBytes(4).toString('hex'),
+        });
         const { id } = createExperiment.experiment;
-        const { createRun } = await tess.ok<{ createRun: { run: { id: string } } }>(
-          'mutation ($id: ID!) { createRun(input: { experimentId: $id, name: "r" }) { run { id } } }',
-          { id },
-        );
-        await tess.ok('mutation ($input: LogMetricsInput!) { logMetrics(input: $input) { addedCount } }', {
+        const { createRun } = await tess.ok(CreateRunForDatabaseOwnerDocument, { id });
+        await tess.ok(LogMetricsDocument, {
           input: { runId: createRun.run.id, metrics: [{ key: 'loss', value: 1, step: 1 }] },
         });
-        const foreign = await (
-          await service.as({ tenant: 'other' })
-        ).fails('query ($id: ID!) { experiment(id: $id) { id } }', { id });
+        const foreign = await (await service.as({ tenant: 'other' })).fails(ExperimentForDatabaseOwnerDocument, { id });
         expect(foreign.extensions.code).toBe('NOT_FOUND');
         expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
       } finally {

@@ -5,6 +5,12 @@ import { linear } from '../fixtures/models/build.js';
 import { createModel, registerUpload } from '../support/registry.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createEndpoint, deploy } from '../support/serving.js';
+import {
+  ModelVersionForBatchingDocument,
+  PredictForBatchingDocument,
+  UpdateEndpointForBatchingDocument,
+  type TensorInput,
+} from '../generated/operations.js';
 
 const CALLERS = 16;
 
@@ -16,36 +22,15 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const PREDICT = `mutation ($input: PredictInput!) { predict(input: $input) {
-  batchRows predictions { label value probabilities scores } outputs { name data } } }`;
-interface Predicted {
-  batchRows: number;
-  predictions: {
-    label: string | null;
-    value: number | null;
-    probabilities: number[] | null;
-    scores: number[] | null;
-  }[];
-  outputs: { data: unknown[] }[];
-}
-const ask = async (endpointId: string, tensor: object): Promise<Predicted> =>
-  (await tess.ok<{ predict: Predicted }>(PREDICT, { input: { endpointId, tensors: [tensor] } })).predict;
+const ask = async (endpointId: string, tensor: TensorInput) =>
+  (await tess.ok(PredictForBatchingDocument, { input: { endpointId, tensors: [tensor] } })).predict;
 
 async function register(bytes: Uint8Array): Promise<{ modelId: string; id: string }> {
   const modelId = await createModel(tess);
   return { modelId, id: (await registerUpload(tess, modelId, bytes)).id };
 }
 
-const proofOf = async (id: string) =>
-  (
-    await tess.ok<{
-      modelVersion: { signature: { rowIndependence: object; outputs: { name: string; meaning: string | null }[] } };
-    }>(
-      'query ($id: ID!) { modelVersion(id: $id) { signature { rowIndependence { proven reason } outputs { ' +
-        'name meaning } } } }',
-      { id },
-    )
-  ).modelVersion.signature;
+const proofOf = async (id: string) => (await tess.ok(ModelVersionForBatchingDocument, { id })).modelVersion.signature!;
 
 it('requests run in one batch when this is proven safe, until the endpoint or the deployment forbids it', async () => {
   const { modelId, id } = await register(linear([1, 10], 0));
@@ -54,7 +39,7 @@ it('requests run in one batch when this is proven safe, until the endpoint or th
   await deploy(tess, { endpointId: auto.id, modelVersionId: id });
   const never = await createEndpoint(tess, { modelId });
   await deploy(tess, { endpointId: never.id, modelVersionId: id, batching: 'NEVER' });
-  const row = (caller: number) => ({ name: 'x', datatype: 'FP32', shape: [1, 2], data: [caller, 1] });
+  const row = (caller: number): TensorInput => ({ name: 'x', datatype: 'FP32', shape: [1, 2], data: [caller, 1] });
   const widest = async (endpointId: string): Promise<number> => {
     const answers = await Promise.all(Array.from({ length: CALLERS }, (_, caller) => ask(endpointId, row(caller))));
     expect(answers.map(({ outputs }) => outputs[0]!.data[0])).toEqual(
@@ -66,15 +51,9 @@ it('requests run in one batch when this is proven safe, until the endpoint or th
   expect(await widest(auto.id)).toBeGreaterThan(1);
   expect(await widest(never.id)).toBe(1);
 
-  const { updateEndpoint } = await tess.ok<{
-    updateEndpoint: { endpoint: { batching: string; deployments: { batching: string }[] } };
-  }>(
-    'mutation ($input: UpdateEndpointInput!) { updateEndpoint(input: $input) { endpoint { batching ' +
-      'deployments { batching } } } }',
-    {
-      input: { id: auto.id, batching: 'NEVER' },
-    },
-  );
+  const { updateEndpoint } = await tess.ok(UpdateEndpointForBatchingDocument, {
+    input: { id: auto.id, batching: 'NEVER' },
+  });
   expect(updateEndpoint.endpoint).toEqual({ batching: 'NEVER', deployments: [{ batching: 'AUTO' }] });
   // Every process learns of it within a second.
   await new Promise((resolve) => setTimeout(resolve, 1100));
@@ -107,7 +86,7 @@ it('an SVM without probabilities and a KMeans answer with scores and clusters', 
     svc: { label: string[]; scores: number[][] };
     kmeans: { label: string[]; distances: number[][] };
   };
-  const tensor = { name: 'X', datatype: 'FP32', shape: [rows.length, 4], data: rows.flat() };
+  const tensor: TensorInput = { name: 'X', datatype: 'FP32', shape: [rows.length, 4], data: rows.flat() };
   for (const [file, meaning] of [
     ['svc.onnx', ['LABEL', 'SCORES']],
     ['kmeans.onnx', ['CLUSTER', 'DISTANCES']],

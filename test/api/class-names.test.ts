@@ -5,6 +5,12 @@ import { createModel, evaluate, registerUpload } from '../support/registry.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createEndpoint, deploy } from '../support/serving.js';
 import { registerDataset } from '../support/training.js';
+import {
+  ModelVersionForClassNamesDocument,
+  PredictForClassNamesDocument,
+  UpdateModelVersionForClassNamesDocument,
+  WorldRegisterModelVersionDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -32,20 +38,6 @@ function network(last: 'Softmax' | 'Identity'): Uint8Array {
     initializer: [{ name: 'w', dims: [3, 3], dataType: 1, floatData: [0, 9, 0, 0, 0, 9, 9, 0, 0] }],
     node: [node('MatMul', ['X', 'w'], ['sum']), node(last, ['sum'], ['scores'])],
   });
-}
-
-const PREDICT = `mutation ($input: PredictInput!) { predict(input: $input) {
-  predictions { label value probabilities probabilityByClass { label probability } } outputs { name data } } }`;
-interface Predicted {
-  predict: {
-    predictions: {
-      label: string | null;
-      value: number | null;
-      probabilities: number[] | null;
-      probabilityByClass: { label: string; probability: number }[] | null;
-    }[];
-    outputs: { data: unknown[] }[];
-  };
 }
 
 async function serve(modelId: string, modelVersionId: string): Promise<string> {
@@ -81,22 +73,17 @@ it(
       errorMessage: expect.stringContaining('updateModelVersion(input: {id: …, classes: ['),
     });
 
-    await tess.ok(
-      'mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }',
-      {
-        input: { id, classes: CLASSES },
-      },
-    );
+    await tess.ok(UpdateModelVersionForClassNamesDocument, {
+      input: { id, classes: CLASSES },
+    });
     expect((await evaluate(tess, { modelVersionId: id, datasetId, target })).result).toMatchObject({
       metrics: { accuracy: 1 },
     });
-    const { modelVersion } = await tess.ok<{
-      modelVersion: { evaluations: { confusionMatrix: { classNames: string[] } }[] };
-    }>('query ($id: ID!) { modelVersion(id: $id) { evaluations { confusionMatrix { classNames } } } }', { id });
-    expect(modelVersion.evaluations[0]!.confusionMatrix.classNames.toSorted()).toEqual(CLASSES.toSorted());
+    const { modelVersion } = await tess.ok(ModelVersionForClassNamesDocument, { id });
+    expect(modelVersion.evaluations[0]!.confusionMatrix!.classNames.toSorted()).toEqual(CLASSES.toSorted());
 
     const endpointId = await serve(modelId, id);
-    const { predict } = await tess.ok<Predicted>(PREDICT, { input: { endpointId, rows: ROWS } });
+    const { predict } = await tess.ok(PredictForClassNamesDocument, { input: { endpointId, rows: ROWS } });
     expect(predict.predictions.map(({ label }) => label)).toEqual(ROWS.map((row) => NAMES[largestOf(row)]));
     for (const { label, probabilityByClass } of predict.predictions) {
       expect(probabilityByClass!.map((entry) => entry.label)).toEqual(CLASSES);
@@ -136,7 +123,9 @@ it(
     const found = await evaluate(tess, { modelVersionId: id, datasetId: points, target: { column: 'y' } });
     expect(found.result).toMatchObject({ metrics: { accuracy: 1 } });
     const endpointId = await serve(modelId, id);
-    const { predict } = await tess.ok<Predicted>(PREDICT, { input: { endpointId, rows: [{ x: 2 }, { x: -2 }] } });
+    const { predict } = await tess.ok(PredictForClassNamesDocument, {
+      input: { endpointId, rows: [{ x: 2 }, { x: -2 }] },
+    });
     expect(predict.predictions.map(({ label }) => label)).toEqual(['up', 'down']);
     expect(predict.predictions[0]!.probabilityByClass!.map(({ label }) => label)).toEqual(['down', 'up']);
 
@@ -149,7 +138,7 @@ it(
     expect(ofStrict.result).toMatchObject({ metrics: { accuracy: right / ROWS.length } });
     const strictEndpoint = await serve(modelId, strict.id);
     const rows = [{ x: 2 }, { x: 3 }];
-    const answer = await tess.ok<Predicted>(PREDICT, { input: { endpointId: strictEndpoint, rows } });
+    const answer = await tess.ok(PredictForClassNamesDocument, { input: { endpointId: strictEndpoint, rows } });
     expect(answer.predict.predictions.map(({ label }) => label)).toEqual(['down', 'up']);
 
     const scores = await registerUpload(tess, await createModel(tess), network('Identity'), {
@@ -175,21 +164,17 @@ it.each([
   [['yes', '', 'no'], 'input.classes[1]'],
 ])('impossible classes are refused: %j', async (classes, field) => {
   const { uploadId } = await tess.upload('model.onnx', Buffer.from(network('Softmax')));
-  const refused = await tess.fails(
-    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
-    {
-      input: { modelId: await createModel(tess), uploadId, classes },
-    },
-  );
+  const refused = await tess.fails(WorldRegisterModelVersionDocument, {
+    input: { modelId: await createModel(tess), uploadId, classes },
+  });
   expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
 });
 
 it('a threshold is refused where there are not two classes with names', async () => {
   const { uploadId } = await tess.upload('model.onnx', Buffer.from(network('Softmax')));
-  const refused = await tess.fails(
-    'mutation ($input: RegisterModelVersionInput!) { registerModelVersion(input: $input) { modelVersion { id } } }',
-    { input: { modelId: await createModel(tess), uploadId, classes: CLASSES, decisionThreshold: 0.9 } },
-  );
+  const refused = await tess.fails(WorldRegisterModelVersionDocument, {
+    input: { modelId: await createModel(tess), uploadId, classes: CLASSES, decisionThreshold: 0.9 },
+  });
   expect(refused.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.decisionThreshold' });
 });
 
@@ -202,7 +187,7 @@ it('an answer that is not finite is null as a value and correct among the output
   const modelId = await createModel(tess, { task: 'REGRESSION' });
   const { id } = await registerUpload(tess, modelId, logarithm);
   const endpointId = await serve(modelId, id);
-  const { predict } = await tess.ok<Predicted>(PREDICT, {
+  const { predict } = await tess.ok(PredictForClassNamesDocument, {
     input: { endpointId, rows: [{ x: 1 }, { x: -1 }, { x: 0 }] },
   });
   expect(predict.predictions.map(({ value }) => value)).toEqual([0, null, null]);

@@ -17,12 +17,14 @@ import {
 import { SearchRunsDocument } from '../../schema/generated/operations.js';
 import {
   DatasetDetailsDocument,
-  DatasetsDetailsDocument,
-  RegisterDatasetDetailsDocument,
-  type RegisterDatasetInput,
-  DatasetsTotalCountNameVersionDocument,
+  DatasetForDataset2Document,
+  DatasetForDatasetDocument,
   DatasetPreviewDocument,
   DatasetPreviewEncodingDocument,
+  DatasetsDetailsDocument,
+  DatasetsTotalCountNameVersionDocument,
+  RegisterDatasetDetailsDocument,
+  type RegisterDatasetInput,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -171,13 +173,7 @@ describe('a registered dataset', () => {
       datasetId,
       config: CARS_CONFIG,
     });
-    const { dataset, run, runs } = await tess.ok(
-      `query ($d: ID!, $r: ID!) {
-        dataset(id: $d) { runs { role run { id } } }
-        run(id: $r) { datasets { role dataset { id name version } } }
-        runs(filter: { datasetIds: [$d] }) { nodes { id } } }`,
-      { d: datasetId, r: runId },
-    );
+    const { dataset, run, runs } = await tess.ok(DatasetForDatasetDocument, { d: datasetId, r: runId });
     expect(dataset).toEqual({ runs: [{ role: 'TRAINING', run: { id: runId } }] });
     expect(run).toEqual({ datasets: [{ role: 'TRAINING', dataset: { id: datasetId, name: 'lineage', version: 1 } }] });
     expect(runs).toEqual({ nodes: [{ id: runId }] });
@@ -258,7 +254,7 @@ describe('a dataset that cannot be registered leaves nothing behind', () => {
       const { id } = await register({ name: 'fine', source: { path } });
       expect(
         (
-          await tess.fails(`query ($id: ID!, $first: Int!) { dataset(id: $id) { preview(first: $first) } }`, {
+          await tess.fails(DatasetForDataset2Document, {
             id,
             first,
           })

@@ -14,18 +14,14 @@ import {
 import { AppendRunLogsDocument, LogMetricsDocument } from '../../schema/generated/operations.js';
 import {
   CancelJobDetailsDocument,
-  ResumeRunDetailsDocument,
-  RunDetailsDocument,
   type FinalRunStatus,
   FinishRunStatusDocument,
+  ResumeRunDetailsDocument,
+  RunDetailsDocument,
+  RunLogsForFeedEndsDocument,
+  RunMetricsForFeedEndsDocument,
 } from '../generated/operations.js';
 
-const METRICS =
-  'subscription ($runId: ID!, $after: SafeInt, $follow: Boolean) { runMetrics(runId: $runId, after: $after, ' +
-  'follow: $follow) { seq } }';
-const LOGS =
-  'subscription ($runId: ID!, $after: SafeInt, $follow: Boolean) { runLogs(runId: $runId, after: $after, ' +
-  'follow: $follow) { seq } }';
 const ROUNDS = Number(process.env['MATIH_FEED_ROUNDS'] ?? 15);
 const never = () => false;
 
@@ -42,6 +38,8 @@ afterAll(() => service?.close());
 interface Row {
   seq: number;
 }
+/** The metrics or the log of a run. */
+type Feed = typeof RunMetricsForFeedEndsDocument | typeof RunLogsForFeedEndsDocument;
 
 const log = (runId: string, count: number) =>
   tess.ok(LogMetricsDocument, {
@@ -55,16 +53,16 @@ const print = (runId: string, count: number) =>
 const finish = (runId: string, status: FinalRunStatus = 'FINISHED') =>
   mutate(tess, FinishRunStatusDocument, { runId, status });
 /** Rows until the feed completes. */
-const toEnd = (query: string, variables: object) => tess.collect<Row>(query, { ...variables }, never);
+const toEnd = (document: Feed, variables: object) => tess.collect<Row>(document.toString(), { ...variables }, never);
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => ({ seq: i + 1 }));
 
 /** A feed that the test can observe while it is open. */
-function open(query: string, variables: Record<string, unknown>) {
+function open(document: Feed, variables: Record<string, unknown>) {
   const client = tess.socket();
   const seen: Row[] = [];
   let completedAtMs: number | null = null;
   client.subscribe<Record<string, Row>>(
-    { query, variables },
+    { query: document.toString(), variables },
     {
       next: ({ data }) => void seen.push(Object.values(data!)[0]!),
       error: (error) => seen.push({ seq: NaN, ...(error as object) }),
@@ -79,7 +77,10 @@ describe('the metrics and the log of a run', () => {
     const runId = await newRun(tess);
     await log(runId, 3);
     await print(runId, 2);
-    const [metrics, logs] = [open(METRICS, { runId, after: 0 }), open(LOGS, { runId, after: 0 })];
+    const [metrics, logs] = [
+      open(RunMetricsForFeedEndsDocument, { runId, after: 0 }),
+      open(RunLogsForFeedEndsDocument, { runId, after: 0 }),
+    ];
     await expect.poll(() => [metrics.seen.length, logs.seen.length]).toEqual([3, 2]);
     await log(runId, 4);
     await print(runId, 5);
@@ -101,12 +102,16 @@ describe('the metrics and the log of a run', () => {
     await log(runId, 1_203);
     await print(runId, 3);
     await finish(runId, 'FAILED');
-    expect(await toEnd(METRICS, { runId, after: 0 })).toEqual(upTo(1_203));
-    expect(await toEnd(METRICS, { runId, after: 1_200 })).toEqual([{ seq: 1_201 }, { seq: 1_202 }, { seq: 1_203 }]);
-    expect(await toEnd(METRICS, { runId, after: 1_203 })).toEqual([]);
-    expect(await toEnd(METRICS, { runId, after: 5_000 })).toEqual([]);
-    expect(await toEnd(METRICS, { runId })).toEqual([]);
-    expect(await toEnd(LOGS, { runId, after: 0 })).toEqual(upTo(3));
+    expect(await toEnd(RunMetricsForFeedEndsDocument, { runId, after: 0 })).toEqual(upTo(1_203));
+    expect(await toEnd(RunMetricsForFeedEndsDocument, { runId, after: 1_200 })).toEqual([
+      { seq: 1_201 },
+      { seq: 1_202 },
+      { seq: 1_203 },
+    ]);
+    expect(await toEnd(RunMetricsForFeedEndsDocument, { runId, after: 1_203 })).toEqual([]);
+    expect(await toEnd(RunMetricsForFeedEndsDocument, { runId, after: 5_000 })).toEqual([]);
+    expect(await toEnd(RunMetricsForFeedEndsDocument, { runId })).toEqual([]);
+    expect(await toEnd(RunLogsForFeedEndsDocument, { runId, after: 0 })).toEqual(upTo(3));
   });
 
   it(`lose nothing and repeat nothing in ${ROUNDS} runs that end at any moment`, async () => {
@@ -114,7 +119,10 @@ describe('the metrics and the log of a run', () => {
       const runId = await newRun(tess);
       const before = Math.floor(Math.random() * 1_500);
       if (before > 0) await log(runId, before);
-      const followers = Promise.all([toEnd(METRICS, { runId, after: 0 }), toEnd(METRICS, { runId, after: 0 })]);
+      const followers = Promise.all([
+        toEnd(RunMetricsForFeedEndsDocument, { runId, after: 0 }),
+        toEnd(RunMetricsForFeedEndsDocument, { runId, after: 0 }),
+      ]);
       await pause(Math.random() * 30);
       let count = before;
       for (let batch = 0; batch < 4; batch++) {
@@ -132,15 +140,15 @@ describe('the metrics and the log of a run', () => {
     const runId = await newRun(tess);
     await log(runId, 2);
     await finish(runId);
-    const staying = open(METRICS, { runId, after: 0, follow: true });
+    const staying = open(RunMetricsForFeedEndsDocument, { runId, after: 0, follow: true });
     await expect.poll(() => staying.seen.length).toBe(2);
     await log(runId, 1);
     await expect.poll(() => staying.seen.length).toBe(3);
     // A follower that comes after the late write gets the row and the end.
-    expect(await toEnd(METRICS, { runId, after: 0 })).toEqual(upTo(3));
+    expect(await toEnd(RunMetricsForFeedEndsDocument, { runId, after: 0 })).toEqual(upTo(3));
     await mutate(tess, ResumeRunDetailsDocument, { runId });
     // The end that earlier followers have read does not end those that come after the resumption.
-    const resumed = toEnd(METRICS, { runId, after: 0 });
+    const resumed = toEnd(RunMetricsForFeedEndsDocument, { runId, after: 0 });
     await log(runId, 2);
     await pause(300);
     await log(runId, 2);
@@ -155,7 +163,10 @@ describe('the metrics and the log of a run', () => {
     const experimentId = await createExperiment(tess);
     const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
     const { runId } = await startTraining(tess, { experimentId, datasetId, config: CARS_CONFIG });
-    const [points, lines] = await Promise.all([toEnd(METRICS, { runId, after: 0 }), toEnd(LOGS, { runId, after: 0 })]);
+    const [points, lines] = await Promise.all([
+      toEnd(RunMetricsForFeedEndsDocument, { runId, after: 0 }),
+      toEnd(RunLogsForFeedEndsDocument, { runId, after: 0 }),
+    ]);
     const { run } = await tess.ok(RunDetailsDocument, { id: runId });
     expect(run.status).toBe('FINISHED');
     expect(lines).toHaveLength(run.logs.totalCount);
@@ -165,7 +176,7 @@ describe('the metrics and the log of a run', () => {
     expect(points).toHaveLength(traffic[0]!.n);
     const long = { ...CARS_CONFIG, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 10_000 } };
     const cancelled = await startTraining(tess, { experimentId, datasetId, config: long });
-    const following = toEnd(METRICS, { runId: cancelled.runId, after: 0 });
+    const following = toEnd(RunMetricsForFeedEndsDocument, { runId: cancelled.runId, after: 0 });
     await trainingWhen(tess, cancelled.jobId, ({ progress }) => progress > 0);
     await mutate(tess, CancelJobDetailsDocument, { jobId: cancelled.jobId });
     expect((await following).length).toBeGreaterThan(0);

@@ -14,7 +14,7 @@ import { VALIDATION } from '../../src/modules/evaluation/validation.job-kind.js'
 import type { Attempt } from '../../src/modules/jobs/attempt.js';
 import { TRAINING } from '../../src/modules/training/training.job-kind.js';
 import { startTestService, type TestService } from '../support/service.js';
-import { JobProgressSeqDocument } from '../generated/operations.js';
+import { JobForJobsDocument, JobProgressSeqDocument } from '../generated/operations.js';
 
 let service: TestService;
 let actor: Actor;
@@ -185,11 +185,7 @@ describe('a job', () => {
         .poll(() => context.services.jobs.dispatch().then(() => began.at(-1)), { timeout: 10_000, interval: 500 })
         .toBe(later);
       const tess = await worker.as();
-      const { job } = await tess.ok<{ job: object }>(
-        `query ($id: ID!) { job(id: $id) { priority queue notBefore parent { id } external { id } subjects { type id }
-           resources { cores memoryBytes gpus } } }`,
-        { id: later },
-      );
+      const { job } = await tess.ok(JobForJobsDocument, { id: later });
       expect(job).toEqual({
         ...{ priority: 100, queue: 'default', notBefore: expect.any(String), parent: null, external: null },
         ...{ subjects: [], resources: { cores: 1, memoryBytes: 512 * 1024 ** 2, gpus: 0 } },

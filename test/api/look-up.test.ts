@@ -3,14 +3,18 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
 import { World } from '../support/world.js';
+import {
+  CreateExperimentDetailsDocument,
+  type CreateModelInput,
+  DatasetForLookUpDocument,
+  DeleteExperimentForLookUpDocument,
+  GetOrCreateExperimentForLookUpDocument,
+  GetOrCreateModelForLookUpDocument,
+  RegisterDatasetForLookUpDocument,
+} from '../generated/operations.js';
 
 const AT_ONCE = 8;
 const ROUNDS = 5;
-const GET_EXPERIMENT = `mutation ($input: CreateExperimentInput!) {
-  getOrCreateExperiment(input: $input) { created experiment { id name description } } }`;
-const GET_MODEL =
-  'mutation ($input: CreateModelInput!) { getOrCreateModel(input: $input) { created model { id name task ' +
-  'description } } }';
 
 let service: TestService;
 let traffic: TrafficWriter;
@@ -64,15 +68,10 @@ describe('an object is found by its name', () => {
   it('and a dataset by its version, the newest when none is named', async () => {
     const { name } = await named('dataset', world.things.datasetId);
     const upload = async () => (await owner.upload('t.csv', 'a,b\n1,2\n')).uploadId;
-    const register = `mutation ($name: String!, $uploadId: ID!) {
-      registerDataset(input: { name: $name, source: { uploadId: $uploadId } }) { dataset { id version } } }`;
-    const { registerDataset } = await owner.ok<{ registerDataset: { dataset: { id: string; version: number } } }>(
-      register,
-      {
-        name,
-        uploadId: await upload(),
-      },
-    );
+    const { registerDataset } = await owner.ok(RegisterDatasetForLookUpDocument, {
+      name,
+      uploadId: await upload(),
+    });
     const query = `query ($name: String, $version: Int) { dataset(name: $name, version: $version) { id version } }`;
     const { dataset: newest } = await owner.ok<{ dataset: object }>(query, { name });
     expect(newest).toEqual({ id: registerDataset.dataset.id, version: 2 });
@@ -82,7 +81,7 @@ describe('an object is found by its name', () => {
       message: `Dataset "${name}" has no version 3; its newest is 2.`,
       extensions: { code: 'NOT_FOUND', field: 'version' },
     });
-    const alone = await owner.fails('query ($id: ID!) { dataset(id: $id, version: 1) { id } }', {
+    const alone = await owner.fails(DatasetForLookUpDocument, {
       id: world.things.datasetId,
     });
     expect(alone.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'version' });
@@ -127,27 +126,26 @@ describe('get or create', () => {
   it(`gives ${AT_ONCE} callers at the same time the same experiment and model, which one of them created`, async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const name = `shared-${round}`;
-      const all = <T>(query: string, input: object) =>
-        Promise.all(Array.from({ length: AT_ONCE }, () => owner.ok<T>(query, { input })));
-      const experiments = await all<{ getOrCreateExperiment: { created: boolean; experiment: Named } }>(
-        GET_EXPERIMENT,
-        { name },
-      );
+      const all = <T>(send: () => Promise<T>) => Promise.all(Array.from({ length: AT_ONCE }, send));
+      const experiments = await all(() => owner.ok(GetOrCreateExperimentForLookUpDocument, { input: { name } }));
       expect(experiments.filter(({ getOrCreateExperiment: { created } }) => created)).toHaveLength(1);
       expect(new Set(experiments.map(({ getOrCreateExperiment: { experiment } }) => experiment.id)).size).toBe(1);
-      const input = { name, task: 'REGRESSION', modelType: 'x' };
-      const models = await all<{ getOrCreateModel: { created: boolean; model: Named } }>(GET_MODEL, input);
+      const input: CreateModelInput = { name, task: 'REGRESSION', modelType: 'x' };
+      const models = await all(() => owner.ok(GetOrCreateModelForLookUpDocument, { input }));
       expect(models.filter(({ getOrCreateModel: { created } }) => created)).toHaveLength(1);
       expect(new Set(models.map(({ getOrCreateModel: { model } }) => model.id)).size).toBe(1);
     }
   });
 
   it('and create at the same time: one creates it, and the others get an error that the name is taken', async () => {
-    const create = `mutation ($input: CreateExperimentInput!) { createExperiment(input: $input) { experiment { id } } }`;
     for (let round = 0; round < ROUNDS; round++) {
       const input = { name: `mixed-${round}` };
       const answers = await Promise.all(
-        Array.from({ length: AT_ONCE }, (_, i) => owner.send<object>(i % 2 === 0 ? create : GET_EXPERIMENT, { input })),
+        Array.from({ length: AT_ONCE }, (_, i) =>
+          i % 2 === 0
+            ? owner.send(CreateExperimentDetailsDocument, { input })
+            : owner.send(GetOrCreateExperimentForLookUpDocument, { input }),
+        ),
       );
       const errors = answers.flatMap(({ errors: found }) => found ?? []);
       expect(new Set(errors.map(({ message }) => message))).toEqual(
@@ -158,25 +156,26 @@ describe('get or create', () => {
   });
 
   it('does not change what exists, and refuses another task', async () => {
-    const input = { name: 'as-it-is', task: 'REGRESSION', modelType: 'x', description: 'first' };
-    const made = (await owner.ok<{ getOrCreateModel: object }>(GET_MODEL, { input })).getOrCreateModel;
-    const again = (
-      await owner.ok<{ getOrCreateModel: object }>(GET_MODEL, { input: { ...input, description: 'other' } })
-    ).getOrCreateModel;
+    const input: CreateModelInput = { name: 'as-it-is', task: 'REGRESSION', modelType: 'x', description: 'first' };
+    const made = (await owner.ok(GetOrCreateModelForLookUpDocument, { input })).getOrCreateModel;
+    const again = (await owner.ok(GetOrCreateModelForLookUpDocument, { input: { ...input, description: 'other' } }))
+      .getOrCreateModel;
     expect(again).toEqual({ ...made, created: false });
-    expect(await owner.fails(GET_MODEL, { input: { ...input, task: 'CLASSIFICATION' } })).toMatchObject({
+    expect(
+      await owner.fails(GetOrCreateModelForLookUpDocument, { input: { ...input, task: 'CLASSIFICATION' } }),
+    ).toMatchObject({
       message: 'Model "as-it-is" exists and its task is REGRESSION: ask for that task, or choose another name.',
       extensions: { code: 'CONFLICT', field: 'input.task', expected: 'REGRESSION', got: 'CLASSIFICATION' },
     });
   });
 
   it('refuses the name of a deleted experiment', async () => {
-    const { getOrCreateExperiment } = await owner.ok<{ getOrCreateExperiment: { experiment: Named } }>(GET_EXPERIMENT, {
+    const { getOrCreateExperiment } = await owner.ok(GetOrCreateExperimentForLookUpDocument, {
       input: { name: 'gone' },
     });
     const { id } = getOrCreateExperiment.experiment;
-    await owner.ok('mutation ($id: ID!) { deleteExperiment(input: { id: $id }) { experiment { id } } }', { id });
-    expect(await owner.fails(GET_EXPERIMENT, { input: { name: 'gone' } })).toMatchObject({
+    await owner.ok(DeleteExperimentForLookUpDocument, { id });
+    expect(await owner.fails(GetOrCreateExperimentForLookUpDocument, { input: { name: 'gone' } })).toMatchObject({
       message: 'Experiment "gone" is deleted: restore it (restoreExperiment), or choose another name.',
       extensions: { code: 'CONFLICT', field: 'input.name' },
     });

@@ -6,6 +6,8 @@ import {
   CompareRunsDetailsDocument,
   CreateExperimentDetailsDocument,
   RunDetailsDocument,
+  RunForMetricHistory2Document,
+  RunForMetricHistoryDocument,
   RunsHistoriesDocument,
 } from '../generated/operations.js';
 
@@ -56,11 +58,7 @@ interface Point {
 }
 
 async function history(key: string, maxPoints: number): Promise<Point[]> {
-  const { run } = await tess.ok<{ run: { metricHistory: Point[] } }>(
-    'query ($id: ID!, $key: String!, $n: Int!) { run(id: $id) { metricHistory(key: $key, maxPoints: $n) { ' +
-      'step value } } }',
-    { id: runId, key, n: maxPoints },
-  );
+  const { run } = await tess.ok(RunForMetricHistoryDocument, { id: runId, key, n: maxPoints });
   return run.metricHistory;
 }
 
@@ -168,13 +166,10 @@ describe('the history of a long metric', () => {
 
   it('refuses numbers of points that no chart can have', async () => {
     for (const n of [1, 10_001, -5]) {
-      const error = await tess.fails(
-        'query ($id: ID!, $n: Int!) { run(id: $id) { metricHistory(key: "x", maxPoints: $n) { step } } }',
-        {
-          id: runId,
-          n,
-        },
-      );
+      const error = await tess.fails(RunForMetricHistory2Document, {
+        id: runId,
+        n,
+      });
       expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'maxPoints' });
     }
   });

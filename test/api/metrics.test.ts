@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
+import { AlertForMetricsDocument, RunMonitoringForMetricsDocument } from '../generated/operations.js';
 
 let service: TestService;
 
@@ -24,7 +25,7 @@ it('/metrics counts operations by field and code, and shows jobs, alerts, socket
   const traffic = await TrafficWriter.connect(service.database.url);
   const served = await traffic.serve(null, { slaMs: 1 });
   await traffic.count(served, { requests: 60, latencyMs: 90 });
-  await tess.ok(`mutation ($id: ID!) { runMonitoring(input: { deploymentId: $id }) { alerts { id } } }`, {
+  await tess.ok(RunMonitoringForMetricsDocument, {
     id: served.deploymentId,
   });
   await traffic.query(
@@ -32,7 +33,7 @@ it('/metrics counts operations by field and code, and shows jobs, alerts, socket
       `(gen_random_uuid(), 'acme', 'VALIDATION', 'QUEUED', '{}', 'tess', 9, now() + interval '1 day')`,
   );
   await traffic.end();
-  await tess.fails(`query { alert(id: "00000000-0000-4000-8000-000000000000") { id } }`);
+  await tess.fails(AlertForMetricsDocument);
   await tess.fails(`query mine { nothing }`);
   const socket = tess.socket();
   const running = socket.iterate({ query: `subscription { alertEvents { seq } }` });

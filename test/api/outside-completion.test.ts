@@ -8,6 +8,7 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { defineJobKind } from '../../src/modules/jobs/job-kind.js';
 import { VALIDATION } from '../../src/modules/evaluation/validation.job-kind.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { CancelJobForOutsideCompletionDocument, JobForOutsideCompletionDocument } from '../generated/operations.js';
 
 /** Work that runs on a cluster: the attempt hands it over and waits until it has reported its end. */
 const CLUSTER_WORK = defineJobKind({
@@ -62,7 +63,7 @@ interface Job {
   attempt: number;
   progress: number;
   message: string;
-  result: object | null;
+  result: unknown;
   errorCode: string | null;
   errorMessage: string | null;
   external: object | null;
@@ -92,13 +93,7 @@ async function report(id: string, token: string, body: object) {
 }
 
 async function jobOf(id: string): Promise<Job> {
-  return (
-    await tess.ok<{ job: Job }>(
-      `query ($id: ID!) { job(id: $id) { kind outcome { __typename } status attempt progress message result errorCode errorMessage
-         external { backend id state } } }`,
-      { id },
-    )
-  ).job;
+  return (await tess.ok(JobForOutsideCompletionDocument, { id })).job;
 }
 
 describe('work outside the service', () => {
@@ -163,7 +158,7 @@ describe('work outside the service', () => {
 
   it('is told to stop when its job was cancelled', async () => {
     const { id, token } = await begin();
-    await tess.ok('mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }', { id });
+    await tess.ok(CancelJobForOutsideCompletionDocument, { id });
     expect(await report(id, token, { progress: { fraction: 1, message: '' } })).toMatchObject({
       status: 409,
       body: { message: expect.stringContaining('CANCELLED') },

@@ -7,6 +7,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, tokenFor, type Caller, type TestService } from '../support/service.js';
+import {
+  DatasetForDataset2Document,
+  DatasetForReadingDocument,
+  RegisterDatasetForReadingDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -23,9 +28,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const REGISTER =
-  'mutation ($input: RegisterDatasetInput!) { registerDataset(input: $input) { dataset { id rowCount } } }';
-
 async function parquet(name: string, select: string): Promise<Buffer> {
   const path = join(folder, `${name}.parquet`);
   const instance = await DuckDBInstance.create(':memory:');
@@ -38,7 +40,7 @@ async function parquet(name: string, select: string): Promise<Buffer> {
 
 async function register(caller: Caller, name: string, fileName: string, content: Buffer | string) {
   const { uploadId } = await caller.upload(fileName, content);
-  return caller.send<{ registerDataset: { dataset: { id: string } } }>(REGISTER, {
+  return caller.send(RegisterDatasetForReadingDocument, {
     input: { name, source: { uploadId } },
   });
 }
@@ -77,14 +79,11 @@ it('cells of 10 MB are cut in a preview, and this process does not hold them', a
   const before = process.memoryUsage.rss();
   let most = before;
   const timer = setInterval(() => (most = Math.max(most, process.memoryUsage.rss())), 20);
-  const answer = await tess.send<{ dataset: { preview: { c: string }[] } }>(
-    'query ($id: ID!) { dataset(id: $id) { preview(first: 100) } }',
-    { id: data!.registerDataset.dataset.id },
-  );
+  const answer = await tess.send(DatasetForReadingDocument, { id: data!.registerDataset.dataset.id });
   clearInterval(timer);
   console.log(`preview of 100 cells of 10 MB: ${Math.round((most - before) / 2 ** 20)} MiB more in this process`);
   if (answer.errors) expect(answer.errors[0]!.extensions.code).toBe('RESOURCE_EXHAUSTED');
-  else for (const { c } of answer.data!.dataset.preview) expect(c).toMatch(/^x{1,2000}…$/);
+  else for (const { c } of answer.data!.dataset.preview as { c: string }[]) expect(c).toMatch(/^x{1,2000}…$/);
   expect(most - before).toBeLessThan(300 * 2 ** 20);
 }, 120_000);
 
@@ -134,8 +133,7 @@ describe('fair turns', () => {
     );
     const { data } = await register(tess, 'slow', 'slow.parquet', content);
     const { data: own } = await register(other, 'quick', 'quick.csv', 'a,b\n1,2\n');
-    const look = (caller: Caller, id: string, first: number) =>
-      caller.send('query ($id: ID!, $first: Int!) { dataset(id: $id) { preview(first: $first) } }', { id, first });
+    const look = (caller: Caller, id: string, first: number) => caller.send(DatasetForDataset2Document, { id, first });
     let done = 0;
     const theirs = Array.from({ length: 8 }, () =>
       look(tess, data!.registerDataset.dataset.id, 60).finally(() => (done += 1)),

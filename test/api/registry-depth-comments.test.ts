@@ -8,18 +8,20 @@ import {
   ApproveModelVersionDetailsDocument,
   ArchiveModelVersionDetailsDocument,
   CreateModelCommentDetailsDocument,
+  type CreateModelCommentInput,
   DeleteEndpointDetailsDocument,
   DeleteModelCommentDetailsDocument,
+  DeleteModelCommentForRegistryDepthCommentsDocument,
   DeleteModelDetailsDocument,
   DeleteModelVersionDetailsDocument,
   DeployModelVersionDetailsDocument,
   EventsDetailsDocument,
   ModelCommentsDetailsDocument,
+  ModelCommentsForRegistryDepthCommentsDocument,
   ModelVersionDetailsDocument,
   SetModelAliasDetailsDocument,
   UndeployDetailsDocument,
   UpdateModelCommentDetailsDocument,
-  type CreateModelCommentInput,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -34,16 +36,6 @@ beforeAll(async () => {
   admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
 });
 afterAll(() => service?.close());
-
-const ADD = `mutation ($input: CreateModelCommentInput!) { createModelComment(input: $input) {
-  comment { id body createdBy createdAt updatedAt model { id } modelVersion { id } } } }`;
-const EDIT =
-  'mutation ($input: UpdateModelCommentInput!) { updateModelComment(input: $input) { comment { body ' +
-  'createdAt updatedAt } } }';
-const REMOVE = 'mutation ($id: ID!) { deleteModelComment(input: { id: $id }) { deletedId } }';
-const LIST = `query ($modelId: ID, $modelVersionId: ID, $first: Int, $after: String) {
-  modelComments(modelId: $modelId, modelVersionId: $modelVersionId, first: $first, after: $after) {
-    totalCount nodes { id body createdBy } pageInfo { hasNextPage endCursor } } }`;
 
 interface Comments {
   modelComments: {
@@ -166,12 +158,12 @@ describe('comments', () => {
     const { id } = await add(tess, { modelId, body: 'ours' });
     const globex = await service.as({ tenant: 'globex', role: Role.ADMIN });
     for (const [query, variables] of [
-      [ADD, { input: { modelId, body: 'x' } }],
-      [ADD, { input: { modelVersionId, body: 'x' } }],
-      [EDIT, { input: { id, body: 'x' } }],
-      [REMOVE, { id }],
-      [LIST, { modelId }],
-      [LIST, { modelVersionId }],
+      [CreateModelCommentDetailsDocument, { input: { modelId, body: 'x' } }],
+      [CreateModelCommentDetailsDocument, { input: { modelVersionId, body: 'x' } }],
+      [UpdateModelCommentDetailsDocument, { input: { id, body: 'x' } }],
+      [DeleteModelCommentForRegistryDepthCommentsDocument, { id }],
+      [ModelCommentsForRegistryDepthCommentsDocument, { modelId }],
+      [ModelCommentsForRegistryDepthCommentsDocument, { modelVersionId }],
     ] as const)
       expect((await globex.fails(query, variables)).extensions.code).toBe('NOT_FOUND');
     expect(

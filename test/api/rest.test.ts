@@ -5,6 +5,7 @@ import { serviceSchema } from '../../src/composition.js';
 import { linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { serve, x, xToY } from '../support/serving.js';
+import { UndeployForRestDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -128,7 +129,7 @@ describe('POST /v1/endpoints/{name}/predict', () => {
 
   it('says when to retry while nothing is live', async () => {
     const idle = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1) }, { name: 'idle' });
-    await tess.ok(`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, {
+    await tess.ok(UndeployForRestDocument, {
       id: idle.deploymentId,
     });
     await expect

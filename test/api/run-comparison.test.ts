@@ -5,8 +5,10 @@ import { newExperiment, newRunOf } from '../support/runs.js';
 import { LogMetricsDocument } from '../../schema/generated/operations.js';
 import {
   CompareRunsDetailsDocument,
-  RunDetailsDocument,
+  CompareRunsForRunComparison2Document,
   CompareRunsForRunComparisonDocument,
+  RunDetailsDocument,
+  type CurveAxis,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -18,25 +20,13 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-interface Curves {
-  places: number[];
-  series: {
-    run: { id: string };
-    values: (number | string | null)[];
-    lows: (number | null)[];
-    highs: (number | null)[];
-  }[];
-}
-
-const CURVES = `query ($input: CompareRunsInput!, $axis: CurveAxis, $maxPoints: Int) { compareRuns(input: $input) {
-  curves(metricKeys: ["loss"], axis: $axis, maxPoints: $maxPoints) { places series { run { id } values lows highs } } } }`;
-
-async function curvesOf(runIds: string[], options: { axis?: string; maxPoints?: number } = {}): Promise<Curves> {
-  const { compareRuns } = await tess.ok<{ compareRuns: { curves: Curves[] } }>(CURVES, {
+async function curvesOf(runIds: string[], options: { axis?: CurveAxis; maxPoints?: number } = {}) {
+  const { compareRuns } = await tess.ok(CompareRunsForRunComparison2Document, {
     input: { runIds },
     ...options,
   });
-  return compareRuns.curves[0]!;
+  const { places, series } = compareRuns.curves[0]!;
+  return { places: places.map(Number), series };
 }
 
 describe('compared runs', () => {
@@ -186,7 +176,7 @@ describe('compared runs', () => {
       field: 'input.baselineRunId',
       expected: 'one of the compared runs',
     });
-    const curves = await tess.fails(CURVES, { input: { runIds }, maxPoints: 1 });
+    const curves = await tess.fails(CompareRunsForRunComparison2Document, { input: { runIds }, maxPoints: 1 });
     expect(curves.extensions).toMatchObject({ field: 'maxPoints' });
   });
 });

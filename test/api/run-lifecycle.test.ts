@@ -7,32 +7,33 @@ import { CreateRunDocument, SearchRunsDocument, SetRunTagsDocument } from '../..
 import {
   CancelJobDetailsDocument,
   CloneRunDetailsDocument,
+  CloneRunNameDocument,
   CreateExperimentDetailsDocument,
   DeleteExperimentDetailsDocument,
   DeleteExperimentTagDetailsDocument,
+  DeleteRunDeletedAtDocument,
   DeleteRunDetailsDocument,
+  DeleteRunStateDeletedAtDocument,
   DeleteRunTagDetailsDocument,
   FinishRunDetailsDocument,
+  LogArtifactDetailsDocument,
   LogMetricsDetailsDocument,
+  LogParamsDetailsDocument,
   LogRunDatasetsDetailsDocument,
   RestoreExperimentDetailsDocument,
   RestoreRunDetailsDocument,
   ResumeRunDetailsDocument,
   ResumeTrainingDetailsDocument,
+  type RunFilterInput,
+  RunForRunLifecycleDocument,
   RunsFamilyDocument,
   SetExperimentTagsDetailsDocument,
   SetRunTagsDetailsDocument,
-  UpdateExperimentDetailsDocument,
-  UpdateRunDetailsDocument,
-  type RunFilterInput,
-  DeleteRunStateDeletedAtDocument,
-  DeleteRunDeletedAtDocument,
-  UpdateRunStatusEndedAtDocument,
-  CloneRunNameDocument,
-  type UpdateExperimentInput,
-  LogParamsDetailsDocument,
-  LogArtifactDetailsDocument,
   UpdateExperimentDescriptionTagsDocument,
+  UpdateExperimentDetailsDocument,
+  type UpdateExperimentInput,
+  UpdateRunDetailsDocument,
+  UpdateRunStatusEndedAtDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -68,11 +69,7 @@ describe('nested runs', () => {
       nodes: [{ name: 'trial-4', parent: { name: 'sweep' } }, { name: 'trial-3' }],
       totalCount: 5,
     });
-    const { run } = await tess.ok<{ run: { children: object } }>(
-      'query ($id: ID!, $after: String) { run(id: $id) { children(first: 3, after: $after) { nodes { name } ' +
-        'pageInfo { hasNextPage } } } }',
-      { id: parent, after: first.pageInfo.endCursor },
-    );
+    const { run } = await tess.ok(RunForRunLifecycleDocument, { id: parent, after: first.pageInfo.endCursor });
     expect(run.children).toEqual({
       nodes: [{ name: 'trial-2' }, { name: 'trial-1' }, { name: 'trial-0' }],
       pageInfo: { hasNextPage: false },

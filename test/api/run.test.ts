@@ -11,12 +11,13 @@ import {
 } from '../../schema/generated/operations.js';
 import {
   CreateExperimentDetailsDocument,
-  LogParamsDetailsDocument,
-  RunsWithWhatTheyLoggedDocument,
   type ExperimentState,
-  RunKeyValueStepDocument,
-  UpdateExperimentStateDocument,
   ExperimentsIdDocument,
+  LogParamsDetailsDocument,
+  RunForRunDocument,
+  RunKeyValueStepDocument,
+  RunsWithWhatTheyLoggedDocument,
+  UpdateExperimentStateDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -84,10 +85,7 @@ describe('metrics of a run', () => {
       step,
     }));
     await tess.ok(LogMetricsDocument, { input: { runId, metrics } });
-    const { run } = await tess.ok<{ run: { metricHistory: { step: number; value: number }[] } }>(
-      `query ($id: ID!) { run(id: $id) { metricHistory(key: "m", maxPoints: 100) { step value } } }`,
-      { id: runId },
-    );
+    const { run } = await tess.ok(RunForRunDocument, { id: runId });
     expect(run.metricHistory.length).toBeLessThanOrEqual(101);
     expect(run.metricHistory.length).toBeGreaterThan(80);
     expect(run.metricHistory.find((point) => point.value === 99)?.step).toBe(3333);

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { JobsDetailsDocument } from '../generated/operations.js';
+import { ExperimentsForScriptDocument, JobsDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -42,11 +42,7 @@ it('the script of the documents ends with a prediction, and with the same one wh
     'TRAINING',
     'VALIDATION',
   ]);
-  expect(
-    await tess.ok(
-      '{ experiments { totalCount } models { totalCount } datasets { totalCount } endpoints { totalCount } }',
-    ),
-  ).toEqual({
+  expect(await tess.ok(ExperimentsForScriptDocument)).toEqual({
     experiments: { totalCount: 1 },
     models: { totalCount: 1 },
     datasets: { totalCount: 1 },

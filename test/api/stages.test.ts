@@ -13,11 +13,13 @@ import {
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { ModelVersionDocument, ProductionVersionAtDocument } from '../../schema/generated/operations.js';
 import {
+  ArchiveModelVersionStageDocument,
   EventsDetailsDocument,
+  ModelForStagesDocument,
   ModelHistoryDetailsDocument,
+  ModelVersionForStagesDocument,
   PromoteModelVersionDetailsDocument,
   RollbackModelDetailsDocument,
-  ArchiveModelVersionStageDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -99,11 +101,7 @@ describe('promotion', () => {
       stage: 'PRODUCTION',
     });
     expect(await stageOf(first)).toBe('ARCHIVED');
-    const { modelHistory, model } = await tess.ok<{ modelHistory: { nodes: unknown[] }; model: unknown }>(
-      `query ($id: ID!) { model(id: $id) { productionVersion { id } }
-         modelHistory(modelId: $id, first: 3) { totalCount nodes { fromStage toStage reason override createdBy modelVersion { version } } } }`,
-      { id: modelId },
-    );
+    const { modelHistory, model } = await tess.ok(ModelForStagesDocument, { id: modelId });
     expect(model).toEqual({ productionVersion: { id: second } });
     const step = (version: number, fromStage: string, toStage: string, reason = '') => ({
       fromStage,
@@ -182,11 +180,7 @@ describe('promotion', () => {
       });
     }
     await promote(admin, id, 'STAGING', { override: true, reason: 'The validator is down.' });
-    const { modelVersion, auditLog } = await admin.ok<{ modelVersion: unknown; auditLog: { nodes: unknown[] } }>(
-      `query ($id: ID!) { modelVersion(id: $id) { stageHistory { override reason createdBy } }
-         auditLog(filter: { subjectId: $id, action: "promoteModelVersion" }) { nodes { actor before after } } }`,
-      { id },
-    );
+    const { modelVersion, auditLog } = await admin.ok(ModelVersionForStagesDocument, { id });
     expect(modelVersion).toEqual({
       stageHistory: [{ override: true, reason: 'The validator is down.', createdBy: 'ada' }],
     });

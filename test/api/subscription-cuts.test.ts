@@ -4,9 +4,9 @@ import { RawSocket } from '../support/raw-socket.js';
 import { newRun } from '../support/runs.js';
 import { startTestService } from '../support/service.js';
 import { LogMetricsDocument } from '../../schema/generated/operations.js';
+import { RunMetricsForSubscriptionCutsDocument } from '../generated/operations.js';
 
 const CUTS = Number(process.env['MATIH_FAULT_CUTS'] ?? 20);
-const QUERY = 'subscription ($runId: ID!, $after: SafeInt) { runMetrics(runId: $runId, after: $after) { seq step } }';
 
 it(`${CUTS} cuts of a subscription lose nothing and repeat nothing`, { timeout: 60_000 + CUTS * 1_000 }, async () => {
   const service = await startTestService();
@@ -25,8 +25,8 @@ it(`${CUTS} cuts of a subscription lose nothing and repeat nothing`, { timeout: 
     };
     const follow = async () => {
       const socket = await RawSocket.open(tess);
-      socket.subscribe<{ runMetrics: { seq: number } }>(
-        QUERY,
+      socket.subscribe(
+        RunMetricsForSubscriptionCutsDocument,
         { runId, after: seen.at(-1) ?? 0 },
         ({ type, payload }) => {
           if (type === 'next') seen.push(payload.data?.runMetrics.seq ?? NaN);

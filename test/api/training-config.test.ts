@@ -8,7 +8,12 @@ import {
   trainingEnd,
   vegaPath,
 } from '../support/training.js';
-import { StartTrainingDetailsDocument, TrainingJobsDetailsDocument } from '../generated/operations.js';
+import {
+  ResumeTrainingForTrainingConfigDocument,
+  StartTrainingDetailsDocument,
+  TrainingJobForTrainingConfigDocument,
+  TrainingJobsDetailsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -177,10 +182,7 @@ describe('a configuration that is wrong', () => {
       expect(error.extensions.code).toBe('NOT_FOUND');
     }
     const { jobId } = await startTraining(other, { ...theirs, config: CARS_CONFIG });
-    for (const query of [
-      `query ($id: ID!) { trainingJob(id: $id) { id } }`,
-      `mutation ($id: ID!) { resumeTraining(input: { jobId: $id }) { job { id } } }`,
-    ]) {
+    for (const query of [TrainingJobForTrainingConfigDocument, ResumeTrainingForTrainingConfigDocument]) {
       expect((await tess.fails(query, { id: jobId })).extensions.code).toBe('NOT_FOUND');
     }
     expect(await countTrainings()).toBe(before);

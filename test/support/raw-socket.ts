@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import WebSocket from 'ws';
+import type { TypedDocument } from '../../schema/typed-document.js';
 import type { Caller, GraphQLErrorShape } from './service.js';
 
 export interface Frame<T> {
@@ -32,10 +33,22 @@ export class RawSocket {
     query: string,
     variables: Record<string, unknown>,
     listener: (frame: Frame<T>, sizeBytes: number) => void,
+    id?: string,
+  ): void;
+  subscribe<Result, Variables extends Record<string, unknown>>(
+    document: TypedDocument<Result, Variables>,
+    variables: Variables,
+    listener: (frame: Frame<Result>, sizeBytes: number) => void,
+    id?: string,
+  ): void;
+  subscribe<T>(
+    document: { toString(): string },
+    variables: Record<string, unknown>,
+    listener: (frame: Frame<T>, sizeBytes: number) => void,
     id: string = crypto.randomUUID(),
   ): void {
     this.listeners.set(id, listener);
-    this.socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query, variables } }));
+    this.socket.send(JSON.stringify({ id, type: 'subscribe', payload: { query: document.toString(), variables } }));
   }
 
   /** Reads nothing more from the network. */
