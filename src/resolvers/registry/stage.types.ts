@@ -28,7 +28,7 @@ export class PromoteModelVersionInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'Reason, for the history; it is cut off after 2,000 characters. At least 10 characters with ' + '`override`.',
+      'Reason, for the history; it is cut off after 2,000 characters. At least 10 characters with `override`.',
   })
   reason?: string | null;
 

@@ -56,8 +56,7 @@ export class DeploymentType {
   weightBps!: number;
 
   @Field(() => BatchingPolicy, {
-    description:
-      'Whether requests may run in one batch. If the endpoint has NEVER, that holds for the ' + 'deployment too.',
+    description: 'Whether requests may run in one batch. If the endpoint has NEVER, that holds for the deployment too.',
   })
   batching!: keyof typeof BatchingPolicy;
 
@@ -96,7 +95,7 @@ export class TrafficArgs {
   @Field(() => DateTime, {
     nullable: true,
     description:
-      'Includes only minutes that begin at or after this time; from the start of the deployment ' + 'when absent.',
+      'Includes only minutes that begin at or after this time; from the start of the deployment when absent.',
   })
   from?: Date | null;
 
@@ -114,7 +113,7 @@ export class TrafficArgs {
 })
 export class DeploymentTraffic {
   @Field(() => SafeInt, {
-    description: 'Number of requests that were answered or failed; for a shadow, the number of copied ' + 'requests.',
+    description: 'Number of requests that were answered or failed; for a shadow, the number of copied requests.',
   })
   requests!: number;
 

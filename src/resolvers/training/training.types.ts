@@ -271,8 +271,7 @@ export class HyperparametersInput {
   @RangeOfModule(TRAINING_RANGES.batchSize)
   @Field(() => Int, {
     nullable: true,
-    description:
-      'Batch size of ADAM. When absent: one twentieth of the training rows, at least 16 and at most ' + '128.',
+    description: 'Batch size of ADAM. When absent: one twentieth of the training rows, at least 16 and at most 128.',
   })
   batchSize?: number | null;
 
