@@ -222,6 +222,9 @@ async function send(
   return { status: response.status, errors: answer.errors ?? [] };
 }
 
+/** Texts whose range is longer than the longest hostile one: documents of a client's own. */
+const LONG_TEXTS = ['logRunDatasets input.datasets.*.profile', 'logRunDatasets input.datasets.*.schema'];
+
 /** Calls with one hostile value each, at every place of every argument of the schema. */
 async function tries(operation: 'query' | 'mutation'): Promise<Try[]> {
   const all: Try[] = [];
@@ -235,7 +238,9 @@ async function tries(operation: 'query' | 'mutation'): Promise<Try[]> {
       for (const { path, type } of found) {
         for (const { value, mustFail } of values(type)) {
           const args = withValueAt(withWay(base, path, typeAt), path, value);
-          all.push({ site: { operation, field: field.name, path }, args, what: show(value), mustFail });
+          const isAllowed = typeof value === 'string' && LONG_TEXTS.includes(`${field.name} ${path.join('.')}`);
+          const site = { operation, field: field.name, path };
+          all.push({ site, args, what: show(value), mustFail: mustFail && !(isAllowed && /^x+$/.test(value)) });
         }
       }
     }
