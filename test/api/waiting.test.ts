@@ -77,7 +77,7 @@ describe('waiting for a job', () => {
     const id = await newTraining();
     for (const waitMs of [-1, 60_001]) {
       expect(await tess.fails(JOB, { id, waitMs })).toMatchObject({
-        message: `waitMs: expected 0 to 60,000 milliseconds, got ${waitMs}.`,
+        message: `waitMs: expected 0 to 60000 milliseconds, got ${waitMs}.`,
         extensions: { code: 'BAD_USER_INPUT', field: 'waitMs' },
       });
     }
