@@ -45,7 +45,7 @@ export class DeploymentType {
   @Field(() => DeploymentMode, { description: 'How the deployment uses the traffic.' })
   mode!: keyof typeof DeploymentMode;
 
-  @Field(() => DeploymentStatus, { description: 'Current status.' })
+  @Field(() => DeploymentStatus, { description: 'Current status: loading, ready, stopped or failed.' })
   status!: keyof typeof DeploymentStatus;
 
   @Field(() => Int, {
