@@ -124,7 +124,7 @@ describe('endpoints', () => {
         DeployModelVersionDetailsDocument,
         { input: { endpointId: theirs.id, modelVersionId: versionId, mode: 'SHADOW' } },
       ],
-      [WEIGHTS, { input: { endpointId, weights: [] } }],
+      [WEIGHTS, { input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } }],
       [WEIGHTS, { input: { endpointId: theirs.id, weights: [{ deploymentId, weightBps: 10_000 }] } }],
       [
         `mutation ($id: ID!) { startBatchInference(input: { modelVersionId: $id, datasetId: $id }) { job { id } } }`,

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -140,6 +141,8 @@ describe('a process that is stopped, as by SIGSTOP', () => {
   });
 
   it('that reads a file: who sent it is told, and others are read meanwhile', async () => {
+    // A process that ends just now is not the one to stop.
+    await expect.poll(() => childPids('dataset-files/reader-child.js')).toEqual([]);
     const reading = registerDataset(tess, { name: 'stopped', path: vegaPath('iowa-electricity.csv') });
     reading.catch(() => undefined);
     await stopChild('dataset-files/reader-child.js');
@@ -202,6 +205,8 @@ describe('a process that is stopped, as by SIGSTOP', () => {
 
   it('that converts a model: it counts as lost, and the next attempt converts', async () => {
     const jobId = await registerSklearn(tess, 'converted');
+    // Before, the second conversion would be the one that never ends.
+    await expect.poll(() => existsSync(join(folder, 'begun')), { timeout: 15_000 }).toBe(true);
     const pid = await stopChild('request.json');
     expect(await jobEnd(tess, jobId)).toMatchObject({ status: 'SUCCEEDED', attempt: 2 });
     expect(isAlive(pid)).toBe(false);

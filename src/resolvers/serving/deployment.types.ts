@@ -239,7 +239,7 @@ export class DeployModelVersionInput {
 
 @InputType({ description: 'Traffic weight of one live deployment.' })
 export class DeploymentWeightInput {
-  @Field(() => ID, { description: 'A live, READY deployment of the endpoint. NOT_FOUND when it does not exist.' })
+  @Field(() => ID, { description: 'A LIVE, READY deployment of the endpoint. NOT_FOUND when it does not exist.' })
   deploymentId!: string;
 
   @Range({ min: 0, max: FULL_WEIGHT_BPS, unit: 'basis points' })
