@@ -10,7 +10,7 @@ import {
 } from '../generated/operations.js';
 
 const RUNS = 100_000;
-const RUN_SEARCH = /^select .* from run r /s;
+const RUN_SEARCH = /^select .* from "run" as "r" /s;
 
 let service: TestService;
 let tess: Caller;
