@@ -9,6 +9,8 @@ const FOLDERS = ['src', 'test', 'bench', 'scripts', 'demo', 'graphiql/src', 'sch
 
 const files = FOLDERS.flatMap((folder) =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
+    // A benchmark installs packages in a folder of its own.
+    .filter(({ parentPath }) => !parentPath.split('/').includes('node_modules'))
     .filter((entry) => entry.isFile() && /\.(ts|tsx|mjs)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name)),
 );

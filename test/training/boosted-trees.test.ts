@@ -195,7 +195,7 @@ describe('the trainer of boosted trees', () => {
     const none = { rows: 0, columns: layout.columns.map(() => sharedWords(0)), scores: sharedDoubles(0) };
     const forest = Forest.empty(layout.setWords);
     const booster: Booster = await Booster.start(
-      { features, train, validation: none, target: goal, weights: new Float64Array(), outputs: 1, arena },
+      { layout, train, validation: none, target: goal, weights: new Float64Array(), outputs: 1, arena },
       {
         ...{ loss: 'SQUARED', quantile: 0.5, maxLeaves: 2, maxDepth: 0, minLeafRows: 1, l2: 0, learningRate: 1 },
         ...{ rowShare: 1, featureShare: 1, seed: 1, threads: 1, ...options },

@@ -27,6 +27,7 @@ export {
   LEARNING_RATE,
   TRAINING_RANGES,
   TASK_OF,
+  TREE_DEFAULTS,
   USUAL_PARTS,
   hasLoss,
   isNetwork,

@@ -423,7 +423,7 @@ export class RegisterModelVersionInput {
   @Field(() => [InputColumnsInput], {
     nullable: true,
     description:
-      `${INPUT_COLUMNS} When absent, the columns of the MLflow signature are used, if it has any. CONFLICT for ` +
+      `${INPUT_COLUMNS} When absent, the columns that the MLflow signature names are used. CONFLICT for ` +
       'files that must be converted first.',
   })
   inputColumns?: InputColumnsInput[] | null;

@@ -8,7 +8,6 @@ import {
   type BinnedRows,
   type ColumnLayout,
   type FeatureLayout,
-  type Loss,
   PER_BIN,
   sharedBytes,
   sharedDoubles,
@@ -22,9 +21,6 @@ import {
 import { CONTROLS, Threads } from './threads.js';
 
 export interface BoosterOptions extends TreeOptions {
-  loss: Loss;
-  /** Of QUANTILE, in (0, 1). */
-  quantile: number;
   /** Share of the rows that each tree sees, in (0, 1]. */
   rowShare: number;
   /** Share of the features that each tree may use, in (0, 1]. */
@@ -34,7 +30,7 @@ export interface BoosterOptions extends TreeOptions {
 }
 
 export interface BoosterData {
-  features: { binning: Binning; monotone: -1 | 0 | 1 }[];
+  layout: Layout;
   /** Its columns lie in `arena`. */
   train: BinnedRows;
   validation: BinnedRows;
@@ -47,7 +43,7 @@ export interface BoosterData {
 /** Where the bins of each feature lie: in the words of a column, and in a histogram. */
 export type Layout = Pick<SharedMemory, 'features' | 'columns' | 'totalBins' | 'setWords'>;
 
-export function layOut(described: BoosterData['features']): Layout {
+export function layOut(described: readonly { binning: Binning; monotone: -1 | 0 | 1 }[]): Layout {
   const counts = described.map(({ binning }) => binCountOf(binning));
   const isWide = (feature: number): boolean => counts[feature]! > 256;
   const narrow = [...counts.keys()].filter((feature) => !isWide(feature));
@@ -78,7 +74,7 @@ export class Booster {
     private readonly forest: Forest,
   ) {}
 
-  /** Goes on from the trees of `forest`, if it has any, and appends to it. */
+  /** Continues after the trees that `forest` has, and appends to it. */
   static async start(data: BoosterData, options: BoosterOptions, forest: Forest): Promise<Booster> {
     const memory = shareMemory(data, options);
     const booster = new Booster(memory, await Threads.start(memory, options.threads), options, forest);
@@ -93,9 +89,9 @@ export class Booster {
     const rows = this.draw(iteration);
     threads.run(OPERATION.GRADIENTS, chunksOf(memory.train.rows));
     for (let output = 0; output < memory.outputs; output++) {
-      const used = rows ?? all(memory);
-      memory.index.set(used);
-      const { nodes, leaves } = growTree(memory, threads, output, used.length);
+      if (rows) memory.index.set(rows);
+      else for (let row = 0; row < memory.train.rows; row++) memory.index[row] = row;
+      const { nodes, leaves } = growTree(memory, threads, output, rows?.length ?? memory.train.rows);
       if (options.loss === 'QUANTILE') renewLeaves(memory, leaves);
       if (rows === undefined) threads.run(OPERATION.ADD_LEAF, leaves);
       else this.applyTo('train', output);
@@ -151,21 +147,14 @@ function drawn(count: number, wanted: number, random: SeededRandom): Uint32Array
   return chosen;
 }
 
-const ascending = new WeakMap<SharedMemory, Uint32Array>();
-function all(memory: SharedMemory): Uint32Array {
-  let rows = ascending.get(memory);
-  if (!rows) ascending.set(memory, (rows = Uint32Array.from({ length: memory.train.rows }, (_, i) => i)));
-  return rows;
-}
-
 /** Sets the value of each leaf to the quantile of its residuals: the gradients say only on which side they lie. */
 function renewLeaves(memory: SharedMemory, leaves: number): void {
-  const { index, train, target, weights, tree, options, quantile } = memory;
+  const { index, train, target, weights, tree, options } = memory;
   for (let leaf = 0; leaf < leaves; leaf++) {
     const rows = index.slice(memory.leaves.starts[leaf]!, memory.leaves.ends[leaf]!);
     const left = Float64Array.from(rows, (row) => target[row]! - train.scores[row]!);
     const weight = weights.length > 0 ? Float64Array.from(rows, (row) => weights[row]!) : undefined;
-    tree.value[memory.leaves.nodes[leaf]!] = options.learningRate * weightedQuantile(left, weight, quantile);
+    tree.value[memory.leaves.nodes[leaf]!] = options.learningRate * weightedQuantile(left, weight, options.quantile);
   }
 }
 
@@ -184,7 +173,7 @@ export function weightedQuantile(values: Float64Array, weights: Float64Array | u
 function shareMemory(data: BoosterData, options: BoosterOptions): SharedMemory {
   const { rows } = data.train;
   const { outputs, arena } = data;
-  const { features, columns, totalBins, setWords } = layOut(data.features);
+  const { features, columns, totalBins, setWords } = data.layout;
   const nodes = 2 * options.maxLeaves - 1;
   const slots = options.maxLeaves + 1;
   return {
@@ -193,8 +182,6 @@ function shareMemory(data: BoosterData, options: BoosterOptions): SharedMemory {
     columns,
     totalBins,
     options,
-    loss: options.loss,
-    quantile: options.quantile,
     outputs,
     train: data.train,
     validation: data.validation,

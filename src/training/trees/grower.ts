@@ -162,7 +162,10 @@ function setLeftBits({ leftBits, features }: SharedMemory, { feature, bin, missi
     if (code === missing ? missingLeft : code <= bin) leftBits[code >>> 5]! |= 1 << (code & 31);
 }
 
-/** The best split of `first`, whose histograms are made, and of its sibling, whose are its parent's less those. */
+/**
+ * Finds the best split of `first` and of its sibling `second`. The histograms of `first` are summed over its rows. The
+ * histograms of `second` are those of their parent minus those of `first`.
+ */
 function findSplits(memory: SharedMemory, threads: Threads, first: GrowingNode, second: GrowingNode | undefined): void {
   const { args, columns } = memory;
   setRange(memory, first.start, first.end);

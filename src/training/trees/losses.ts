@@ -2,7 +2,7 @@ import type { SharedMemory } from './memory.js';
 
 /** Gradients and hessians of the loss at the scores so far, for these training rows. */
 export function addGradients(memory: SharedMemory, from: number, to: number): void {
-  switch (memory.loss) {
+  switch (memory.options.loss) {
     case 'SQUARED':
       return squared(memory, from, to);
     case 'QUANTILE':
@@ -14,7 +14,8 @@ export function addGradients(memory: SharedMemory, from: number, to: number): vo
   }
 }
 
-function weightOf(weights: Float64Array, row: number): number {
+/** The weight of a row; all rows count 1 when `weights` is empty. */
+export function weightOf(weights: Float64Array, row: number): number {
   return weights.length > 0 ? weights[row]! : 1;
 }
 
@@ -27,7 +28,7 @@ function squared({ train: { scores }, target, weights, pairs }: SharedMemory, fr
 }
 
 function quantile(
-  { train: { scores }, target, weights, pairs, quantile: share }: SharedMemory,
+  { train: { scores }, target, weights, pairs, options: { quantile: share } }: SharedMemory,
   from: number,
   to: number,
 ): void {
@@ -38,9 +39,23 @@ function quantile(
   }
 }
 
+export function sigmoid(score: number): number {
+  return 1 / (1 + Math.exp(-score));
+}
+
+/** Writes the probabilities of a row's classes. `scores` has those of all rows for one class, then for the next. */
+export function softmaxOf(scores: Float64Array, rows: number, row: number, into: Float64Array): void {
+  let greatest = -Infinity;
+  for (let output = 0; output < into.length; output++) greatest = Math.max(greatest, scores[output * rows + row]!);
+  let total = 0;
+  for (let output = 0; output < into.length; output++) total += Math.exp(scores[output * rows + row]! - greatest);
+  for (let output = 0; output < into.length; output++)
+    into[output] = Math.exp(scores[output * rows + row]! - greatest) / total;
+}
+
 function logistic({ train: { scores }, target, weights, pairs }: SharedMemory, from: number, to: number): void {
   for (let row = from; row < to; row++) {
-    const probability = 1 / (1 + Math.exp(-scores[row]!));
+    const probability = sigmoid(scores[row]!);
     const weight = weightOf(weights, row);
     pairs[row * 2] = weight * (probability - target[row]!);
     pairs[row * 2 + 1] = weight * probability * (1 - probability);
@@ -52,14 +67,12 @@ function softmax(
   from: number,
   to: number,
 ): void {
+  const probabilities = new Float64Array(outputs);
   for (let row = from; row < to; row++) {
     const weight = weightOf(weights, row);
-    let greatest = -Infinity;
-    for (let output = 0; output < outputs; output++) greatest = Math.max(greatest, scores[output * rows + row]!);
-    let total = 0;
-    for (let output = 0; output < outputs; output++) total += Math.exp(scores[output * rows + row]! - greatest);
+    softmaxOf(scores, rows, row, probabilities);
     for (let output = 0; output < outputs; output++) {
-      const probability = Math.exp(scores[output * rows + row]! - greatest) / total;
+      const probability = probabilities[output]!;
       const at = (output * rows + row) * 2;
       pairs[at] = weight * (probability - (target[row] === output ? 1 : 0));
       pairs[at + 1] = weight * probability * (1 - probability);

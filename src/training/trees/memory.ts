@@ -19,6 +19,9 @@ export const CHUNK_ROWS = 16_384;
 export type Loss = 'SQUARED' | 'LOGISTIC' | 'SOFTMAX' | 'QUANTILE';
 
 export interface TreeOptions {
+  loss: Loss;
+  /** Of QUANTILE, in (0, 1). */
+  quantile: number;
   maxLeaves: number;
   /** 0: no limit. */
   maxDepth: number;
@@ -67,9 +70,6 @@ export interface SharedMemory {
   columns: ColumnLayout[];
   totalBins: number;
   options: TreeOptions;
-  loss: Loss;
-  /** Of QUANTILE. */
-  quantile: number;
   /** Trees of an iteration. */
   outputs: number;
   train: BinnedRows;

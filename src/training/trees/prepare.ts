@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { TrainingConfig } from '../../modules/algorithms/index.js';
+import { TREE_DEFAULTS, type TrainingConfig } from '../../modules/algorithms/index.js';
 import { classWeightsOf } from '../class-weights.js';
 import type { Head } from '../graphs/heads.js';
 import {
@@ -17,6 +17,7 @@ import { exportTrees } from './export-trees.js';
 import { fitFeatures, type TreeFeature, writeBins } from './features.js';
 import { Forest } from './forest.js';
 import { addTree } from './kernel.js';
+import { sigmoid, softmaxOf, weightOf } from './losses.js';
 import { Arena, type BinnedRows, type Loss, sharedDoubles, sharedWords } from './memory.js';
 
 /** Prepares gradient-boosted trees. Errors: BAD_USER_INPUT, which names the field. */
@@ -57,7 +58,7 @@ export async function prepareTrees(
       return { rows: positions.length, columns: words, scores: startScores(baseline, positions.length) };
     };
     const data = {
-      features,
+      layout,
       train: binned(train, (length) => arena.words(length)),
       validation: binned(validation, sharedWords),
       target: shared(goal),
@@ -127,13 +128,13 @@ export async function prepareTrees(
 }
 
 function boosterOptions({ hyperparameters, seed }: TrainingConfig, head: Head): BoosterOptions {
-  // The configuration of boosted trees has all of these.
-  const { maxLeaves = 31, maxDepth = 0, minLeafRows = 20, l2 = 0, learningRate = 0.1 } = hyperparameters;
-  const { rowShare = 1, featureShare = 1, quantile } = hyperparameters;
+  const { quantile, ...given } = hyperparameters;
   return {
+    ...TREE_DEFAULTS,
+    ...given,
     loss: lossOf(head, quantile),
     quantile: quantile ?? 0.5,
-    ...{ maxLeaves, maxDepth, minLeafRows, l2, learningRate, rowShare, featureShare, seed },
+    seed,
     threads: availableParallelism(),
   };
 }
@@ -150,13 +151,12 @@ function baselineOf(
   weights: Float64Array,
   outputs: number,
 ): Float64Array {
-  const weightOf = (row: number): number => (weights.length > 0 ? weights[row]! : 1);
   if (loss === 'QUANTILE')
     return Float64Array.of(weightedQuantile(goal, weights.length > 0 ? weights : undefined, quantile));
   const sums = new Float64Array(Math.max(2, outputs));
   let [total, weighted] = [0, 0];
   for (let row = 0; row < goal.length; row++) {
-    const weight = weightOf(row);
+    const weight = weightOf(weights, row);
     total += weight;
     weighted += weight * goal[row]!;
     if (loss === 'SOFTMAX') sums[goal[row]!]! += weight;
@@ -195,20 +195,17 @@ function predictionsOf(head: Head, { rows, scores }: BinnedRows, outputs: number
     return { kind: 'VALUE', values: Float64Array.from({ length: count }, (_, i) => scores[rowAt(i)]!) };
   const classCount = head.classes.length;
   const probabilities = new Float32Array(count * classCount);
+  const ofRow = new Float64Array(outputs);
   for (let i = 0; i < count; i++) {
     const row = rowAt(i);
     if (outputs === 1) {
-      const second = 1 / (1 + Math.exp(-scores[row]!));
+      const second = sigmoid(scores[row]!);
       probabilities[i * 2] = 1 - second;
       probabilities[i * 2 + 1] = second;
       continue;
     }
-    let greatest = -Infinity;
-    for (let output = 0; output < outputs; output++) greatest = Math.max(greatest, scores[output * rows + row]!);
-    let total = 0;
-    for (let output = 0; output < outputs; output++) total += Math.exp(scores[output * rows + row]! - greatest);
-    for (let output = 0; output < outputs; output++)
-      probabilities[i * outputs + output] = Math.exp(scores[output * rows + row]! - greatest) / total;
+    softmaxOf(scores, rows, row, ofRow);
+    probabilities.set(ofRow, i * outputs);
   }
   return { kind: 'CLASSES', classCount, probabilities };
 }

@@ -168,7 +168,7 @@ const BOOSTED_TREES = 1000;
 const PATIENCE = 20;
 const CATEGORIES = 100;
 /** The defaults of scikit-learn's HistGradientBoosting, except for the categories, which have no such limit here. */
-const TREE_DEFAULTS = {
+export const TREE_DEFAULTS = {
   learningRate: 0.1,
   l2: 0,
   maxLeaves: 31,
