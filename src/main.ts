@@ -1,5 +1,7 @@
 import './node-version.js';
 import './production.js';
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import type { RunningApp } from './app.js';
 import { describeSettings, readConfig, readFlags, type CommandLine, type Config } from './config.js';
@@ -17,6 +19,8 @@ async function main(): Promise<void> {
     return;
   }
   const config = readConfig(process.env);
+  // Compiled code is kept between starts; without it, or if it cannot be written, a start only takes longer.
+  enableCompileCache(join(config.DATA_DIR, 'compile-cache'));
   const logger = pino(
     { level: config.LOG_LEVEL, base: { role: config.ROLE }, serializers: { err: describeError } },
     pino.destination({ dest: 2, sync: false }),
