@@ -1,0 +1,157 @@
+/** A point of several values that are all to be minimised. */
+export interface ParetoPoint {
+  /** Decides between points with equal values. */
+  number: number;
+  values: readonly number[];
+}
+
+/** Fronts with more points are thinned before points are picked by their hypervolume. */
+const PICKED_FROM = 100;
+
+/** Whether `a` is nowhere worse than `b`, and somewhere better. */
+export function dominates(a: readonly number[], b: readonly number[]): boolean {
+  let isBetter = false;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i]! > b[i]!) return false;
+    if (a[i]! < b[i]!) isBetter = true;
+  }
+  return isBetter;
+}
+
+/** The points that no other one dominates, in their order. */
+export function paretoFront<P extends ParetoPoint>(points: readonly P[]): P[] {
+  const fronts: P[][] = [];
+  for (const point of points) nondominatedInsert(fronts, point);
+  const first = new Set(fronts[0]);
+  return points.filter((point) => first.has(point));
+}
+
+/**
+ * Adds a point to fronts that are kept sorted by domination (Li, Deb et al. 2017, Efficient Nondomination Level
+ * Update): it joins the first front that does not dominate it, and what it dominates there moves one front down. The
+ * fronts, as sets, do not depend on the order of the points.
+ */
+export function nondominatedInsert<P extends ParetoPoint>(fronts: P[][], point: P): void {
+  let [low, high] = [0, fronts.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (fronts[middle]!.some(({ values }) => dominates(values, point.values))) low = middle + 1;
+    else high = middle;
+  }
+  let moving = [point];
+  for (let rank = low; moving.length > 0; rank++) {
+    const front = fronts[rank];
+    if (!front) {
+      fronts.push(moving);
+      return;
+    }
+    const [stay, fall]: [P[], P[]] = [[], []];
+    for (const member of front)
+      (moving.some(({ values }) => dominates(values, member.values)) ? fall : stay).push(member);
+    stay.push(...moving);
+    fronts[rank] = stay;
+    moving = fall;
+  }
+}
+
+/**
+ * `count` points of a front that cover most hypervolume together, chosen greedily; the reference point lies 10 % beyond
+ * the worst values.
+ */
+export function spreadOut<P extends ParetoPoint>(front: readonly P[], count: number): P[] {
+  const ordered = front.toSorted((a, b) => compareValues(a.values, b.values) || a.number - b.number);
+  const isFinite = ordered.every(({ values }) => values.every(Number.isFinite));
+  const candidates =
+    ordered.length > PICKED_FROM || !isFinite ? byCrowding(ordered, Math.max(count, PICKED_FROM)) : ordered;
+  if (!isFinite) return candidates.slice(0, count);
+  const reference = candidates[0]!.values.map((_, i) => {
+    const worst = Math.max(...candidates.map(({ values }) => values[i]!));
+    return Math.max(1.1 * worst, 0.9 * worst) || Number.EPSILON;
+  });
+  const picked: P[] = [];
+  // What a point adds only falls while more are picked, so an old figure is an upper bound.
+  const bounds = candidates.map(({ values }) => hypervolume([values], reference));
+  const open = new Set(candidates.keys());
+  let covered = 0;
+  while (picked.length < count) {
+    let [best, gain] = [-1, -Infinity];
+    for (const i of [...open].sort((a, b) => bounds[b]! - bounds[a]! || a - b)) {
+      if (bounds[i]! <= gain) break;
+      bounds[i] =
+        hypervolume(
+          [...picked, candidates[i]!].map(({ values }) => values),
+          reference,
+        ) - covered;
+      if (bounds[i] > gain) [best, gain] = [i, bounds[i]];
+    }
+    picked.push(candidates[best]!);
+    covered += gain;
+    open.delete(best);
+  }
+  return picked;
+}
+
+/** Points in the order of their crowding distance (Deb et al. 2002, NSGA-II), the loneliest first. */
+function byCrowding<P extends ParetoPoint>(front: readonly P[], count: number): P[] {
+  const distances = new Float64Array(front.length);
+  for (let objective = 0; objective < front[0]!.values.length; objective++) {
+    const order = [...front.keys()].sort(
+      (a, b) => front[a]!.values[objective]! - front[b]!.values[objective]! || a - b,
+    );
+    const valueAt = (i: number): number => front[order[i]!]!.values[objective]!;
+    const range = valueAt(order.length - 1) - valueAt(0) || 1;
+    distances[order[0]!] = distances[order.at(-1)!] = Infinity;
+    for (let i = 1; i < order.length - 1; i++) distances[order[i]!]! += (valueAt(i + 1) - valueAt(i - 1)) / range;
+  }
+  const keyed = [...front.keys()].sort((a, b) =>
+    distances[a] === distances[b] ? a - b : distances[b]! - distances[a]!,
+  );
+  return keyed.slice(0, count).map((i) => front[i]!);
+}
+
+function compareValues(a: readonly number[], b: readonly number[]): number {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! < b[i]! ? -1 : 1;
+  return 0;
+}
+
+/**
+ * The volume between points and a reference point that is worse than they are: exact, by slices (While et al. 2012, A
+ * Fast Way of Calculating Exact Hypervolumes). Points beyond the reference count for nothing.
+ */
+export function hypervolume(points: readonly (readonly number[])[], reference: readonly number[]): number {
+  const inside = points.filter((point) => point.every((value, i) => value < reference[i]!));
+  return volumeOf(inside.toSorted(compareValues), reference);
+}
+
+/** `points` are sorted. */
+function volumeOf(points: readonly (readonly number[])[], reference: readonly number[]): number {
+  if (points.length === 0) return 0;
+  if (reference.length === 1) return reference[0]! - points[0]![0]!;
+  if (reference.length === 2) {
+    let [volume, lowest] = [0, reference[1]!];
+    for (const [x, y] of points as readonly [number, number][]) {
+      if (y >= lowest) continue;
+      volume += (reference[0]! - x) * (lowest - y);
+      lowest = y;
+    }
+    return volume;
+  }
+  let volume = 0;
+  for (let i = 0; i < points.length; i++) {
+    const point = points[i]!;
+    // What the later points cover of this one's box is counted with them.
+    const rest = nondominated(points.slice(i + 1).map((other) => other.map((value, d) => Math.max(value, point[d]!))));
+    const box = point.reduce((product, value, d) => product * (reference[d]! - value), 1);
+    volume += box - volumeOf(rest, reference);
+  }
+  return volume;
+}
+
+function nondominated(points: number[][]): number[][] {
+  const sorted = points.sort(compareValues);
+  const kept: number[][] = [];
+  for (const point of sorted) {
+    if (!kept.some((other) => other.every((value, d) => value <= point[d]!))) kept.push(point);
+  }
+  return kept;
+}
