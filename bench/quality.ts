@@ -57,12 +57,12 @@ type Hyperparameters = { l2?: number };
 async function trained(
   set: ReadySet,
   split: number,
-  modelType: string,
+  algorithm: string,
   hyperparameters: Hyperparameters,
   workDir: string,
 ) {
   const config = trainingConfigSchema.parse({
-    modelType,
+    algorithm,
     target: { column: set.target },
     features: [
       ...set.numeric.map((column) => ({ column, kind: 'NUMERIC' })),
@@ -83,7 +83,7 @@ async function trained(
       async onEpoch({ metrics }) {
         // Networks keep their best epoch; solvers use their last one.
         const loss = metrics['validation.loss'] ?? Infinity;
-        validationLoss = modelType.startsWith('MLP') ? Math.min(validationLoss, loss) : loss;
+        validationLoss = algorithm.startsWith('MLP') ? Math.min(validationLoss, loss) : loss;
       },
       onCheckpoint: async () => undefined,
       onWarning: async () => undefined,

@@ -83,7 +83,7 @@ async function prepare(service: Service, csv: string): Promise<{ experimentId: s
 
 async function trainHere(service: Service, ids: { experimentId: string; datasetId: string }): Promise<Trained> {
   const config: TrainingConfigInput = {
-    modelType: 'MLP_CLASSIFIER',
+    algorithm: 'MLP_CLASSIFIER',
     target: { column: 'target' },
     features: Array.from({ length: INPUTS }, (_, i) => ({ column: `f${i}`, kind: 'NUMERIC' })),
     split: { by: 'RATIO', validation: SHARE_APART, holdout: SHARE_APART },

@@ -67,7 +67,7 @@ export class TrainingPart extends Part {
     return { dataset, figures: { rows, version: dataset.version, sha256: dataset.sha256 } };
   }
 
-  async train(name: string, modelType: keyof typeof FITTING): Promise<{ runId: string; figures: Figures }> {
+  async train(name: string, algorithm: keyof typeof FITTING): Promise<{ runId: string; figures: Figures }> {
     const { api, terminal } = this.options;
     if (!this.state.experimentId) {
       const { createExperiment } = await api.request(CreateExperimentDocument, {
@@ -87,12 +87,12 @@ export class TrainingPart extends Part {
         datasetId: dataset.id,
         runName: name,
         config: {
-          modelType,
+          algorithm,
           target: { column: 'delay', greaterThan: 15 },
           features: FEATURES,
           split: { by: 'TIME', column: 'date', validation: 0.15, holdout: 0.15 },
           sampleRows: 300_000,
-          ...FITTING[modelType],
+          ...FITTING[algorithm],
           // One flight in five is late: with a threshold of one half, hardly any would be predicted as late.
           decisionThreshold: { by: 'F1' },
           seed: 7,

@@ -23,6 +23,7 @@ const CONFIG = {
     ID: 'string',
     DateTimeISO: 'string',
     JSON: 'unknown',
+    JSONObject: 'Record<string, unknown>',
     MetricValue: 'number | string',
     SafeInt: 'number',
     TensorData: 'unknown[]',

@@ -9,7 +9,9 @@ import { fromDist } from '../support/dist.ts';
 import type { ReadySet } from '../trees.ts';
 
 const ITERATIONS = 100;
-const { trainingConfigSchema } = await fromDist<typeof configModule>('modules/algorithms/rules/training-config.js');
+const { isTrees, trainingConfigSchema } = await fromDist<typeof configModule>(
+  'modules/algorithms/rules/training-config.js',
+);
 const { prepareTrees } = await fromDist<typeof prepareModule>('training/trees/prepare.js');
 const { loadRows } = await fromDist<typeof rowsModule>('training/rows.js');
 const { measure } = await fromDist<typeof measureModule>('training/measure.js');
@@ -18,7 +20,7 @@ const set = JSON.parse(process.argv[2]!) as ReadySet;
 const results: { seconds: number; score: number }[] = [];
 for (let split = 0; split < set.splits; split++) {
   const config = trainingConfigSchema.parse({
-    modelType: set.task === 'REGRESSION' ? 'BOOSTED_TREES_REGRESSOR' : 'BOOSTED_TREES_CLASSIFIER',
+    algorithm: set.task === 'REGRESSION' ? 'BOOSTED_TREES_REGRESSOR' : 'BOOSTED_TREES_CLASSIFIER',
     target: { column: set.target },
     features: [
       ...set.numeric.map((column) => ({ column, kind: 'NUMERIC' })),
@@ -27,6 +29,7 @@ for (let split = 0; split < set.splits; split++) {
     split: { by: 'COLUMN', column: `split ${split}` },
     hyperparameters: { epochs: ITERATIONS },
   });
+  if (!isTrees(config)) throw new Error('These are trees.');
   const rows = await loadRows(set.table, config);
   const startedMs = performance.now();
   const fitting = await prepareTrees(config, rows, rows.split.train, rows.split.validation);

@@ -38,7 +38,7 @@ async function createDataset() {
 
 async function createVersion(experimentId, datasetId, modelId) {
   const config = {
-    modelType: 'MLP_CLASSIFIER',
+    algorithm: 'MLP_CLASSIFIER',
     target: { column: 'species' },
     features: [
       { column: 'beak_length', kind: 'NUMERIC' },

@@ -26,6 +26,7 @@ import { Migration0014ObjectChanges } from './migrations/0014-object-changes.js'
 import { Migration0015BatchInferenceParts } from './migrations/0015-batch-inference-parts.js';
 import { Migration0016RunCollection } from './migrations/0016-run-collection.js';
 import { Migration0016TrainedModels } from './migrations/0016-trained-models.js';
+import { Migration0017Algorithms } from './migrations/0017-algorithms.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
@@ -112,6 +113,7 @@ const MIGRATIONS = [
   { name: '0015-batch-inference-parts', class: Migration0015BatchInferenceParts },
   { name: '0016-run-collection', class: Migration0016RunCollection },
   { name: '0016-trained-models', class: Migration0016TrainedModels },
+  { name: '0017-algorithms', class: Migration0017Algorithms },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

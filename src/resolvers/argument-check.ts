@@ -85,6 +85,7 @@ function compileNonNull(type: GraphQLInputType, declared: DeclaredRange | undefi
         checkTimeMs(pathOf(parent, key), (value as Date).getTime());
       };
     case 'JSON':
+    case 'JSONObject':
       return (value, parent, key) => checkJson(value, parent, key);
     case 'String': {
       const range = rangeOfText(declared);

@@ -1,5 +1,5 @@
 import { SeededRandom } from '../modules/statistics/index.js';
-import { LEARNING_RATE, divergedWarning } from '../modules/algorithms/index.js';
+import { divergedWarning, type LinearConfig, type NetworkConfig } from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 import type { TrainingState } from './checkpoint.js';
 import { initialWeights, type NetworkShape, parametersOf } from './graphs/network.js';
@@ -39,10 +39,12 @@ function schedule(learningRate: number, firstStep: number, steps: number): Float
 }
 
 /** Fits multilayer perceptrons, and linear models with this optimizer, by Adam over shuffled minibatches. */
-export async function gradientLearner(problem: TrainingProblem, warn: TrainingHooks['onWarning']): Promise<Learner> {
+export async function gradientLearner(
+  problem: TrainingProblem<LinearConfig | NetworkConfig>,
+  warn: TrainingHooks['onWarning'],
+): Promise<Learner> {
   const { config, shape, head, train } = problem;
-  const { learningRate = LEARNING_RATE, l2 = 0 } = config.hyperparameters;
-  const batchSize = config.hyperparameters.batchSize ?? batchSizeFor(train.rows);
+  const { batchSize = batchSizeFor(train.rows), learningRate, l2 } = stepParameters(config);
   const session = await createSession(
     trainGraph(shape, head.kind === 'CLASSES' ? 'CROSS_ENTROPY' : 'SQUARED_ERROR', l2, problem.classWeights),
   );
@@ -112,6 +114,13 @@ export async function gradientLearner(problem: TrainingProblem, warn: TrainingHo
       return { 'train.loss': loss };
     },
   };
+}
+
+/** Whoever makes steps has a learning rate and a penalty; only a linear model with a solver may have none. */
+function stepParameters({ hyperparameters }: LinearConfig | NetworkConfig) {
+  const { batchSize, learningRate, l2 } = hyperparameters;
+  if (learningRate === undefined || l2 === undefined) throw new Error('A solver makes no steps.');
+  return { batchSize, learningRate, l2 };
 }
 
 function initialState({ config, shape, unseenIndicators }: TrainingProblem): TrainingState {

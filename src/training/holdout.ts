@@ -1,5 +1,5 @@
 import { type Column, takeRows } from '../modules/model-contract/index.js';
-import { TASK_OF, type TrainingConfig } from '../modules/algorithms/index.js';
+import { taskOf, type TrainingConfig } from '../modules/algorithms/index.js';
 import { encodeRows } from './encoding.js';
 import { fitEncoding } from './fit-encoding.js';
 import { sampledSilhouette } from './measure.js';
@@ -9,7 +9,7 @@ import { featureRequests, loadRows, type TrainingRows } from './rows.js';
 const SILHOUETTE_ROWS = 2000;
 
 export const loadHoldout: LoadHoldout = async (table, config, inputs) => {
-  const isClustering = TASK_OF[config.modelType] === 'CLUSTERING';
+  const isClustering = taskOf(config.algorithm) === 'CLUSTERING';
   const rows = await loadRows(table, config, inputs && [...inputs, ...(isClustering ? featureRequests(config) : [])]);
   const { holdout } = rows.split;
   return {

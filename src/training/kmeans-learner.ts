@@ -1,3 +1,4 @@
+import type { KMeansConfig } from '../modules/algorithms/index.js';
 import { SeededRandom, sampleIndices } from '../modules/statistics/index.js';
 import type { TrainingState } from './checkpoint.js';
 import type { EncodedRows } from './encoding.js';
@@ -17,7 +18,10 @@ const TOLERANCE = 1e-4;
  * k-means by Lloyd's iteration from greedy k-means++ centroids; an epoch is one iteration. The assignment runs as an
  * ONNX graph; the means are summed in double precision.
  */
-export async function kmeansLearner({ config, shape, train }: TrainingProblem, predictor: Predictor): Promise<Learner> {
+export async function kmeansLearner(
+  { config, shape, train }: TrainingProblem<KMeansConfig>,
+  predictor: Predictor,
+): Promise<Learner> {
   const clusters = config.hyperparameters.clusters;
   const tolerance = TOLERANCE * meanVariance(train, shape);
 

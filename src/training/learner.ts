@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { TrainingConfig } from '../modules/algorithms/index.js';
+import type { TrainingConfig, TreesConfig } from '../modules/algorithms/index.js';
 import type { InputColumn } from '../modules/model-contract/index.js';
 import type { TrainingState } from './checkpoint.js';
 import type { EncodedRows } from './encoding.js';
@@ -19,8 +19,12 @@ export interface LabelledRows extends EncodedRows {
   truth: { kind: 'CLASSES'; labels: Int32Array } | { kind: 'VALUE'; values: Float64Array } | { kind: 'NONE' };
 }
 
-export interface TrainingProblem {
-  config: TrainingConfig;
+/** Linear models, networks and k-means, over encoded rows. */
+export type EncodedConfig = Exclude<TrainingConfig, TreesConfig>;
+
+/** What the learners over encoded rows get. */
+export interface TrainingProblem<Config extends EncodedConfig = EncodedConfig> {
+  config: Config;
   shape: NetworkShape;
   head: Head;
   train: LabelledRows;

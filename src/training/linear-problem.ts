@@ -1,3 +1,4 @@
+import type { LinearConfig } from '../modules/algorithms/index.js';
 import type { LabelledRows, TrainingProblem } from './learner.js';
 
 /** After this time, a pass over the rows lets the process read messages of its parent. */
@@ -23,7 +24,7 @@ export class LinearProblem {
   readonly targets: ArrayLike<number>;
   private readonly weightOfClass: Float64Array | undefined;
 
-  constructor(private readonly problem: TrainingProblem) {
+  constructor(private readonly problem: TrainingProblem<LinearConfig>) {
     const { shape, train, head, config } = problem;
     const binary = head.kind === 'CLASSES' && shape.outputs === 2;
     this.outputs = binary ? 1 : shape.outputs;

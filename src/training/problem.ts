@@ -1,4 +1,4 @@
-import { isNetwork, type TrainingConfig } from '../modules/algorithms/index.js';
+import { isKMeans, isLinear, isNetwork, type TrainingConfig } from '../modules/algorithms/index.js';
 import { sampleIndices } from '../modules/statistics/index.js';
 import { badInput } from '../errors.js';
 import { classWeightsOf } from './class-weights.js';
@@ -10,6 +10,7 @@ import type { Head } from './graphs/heads.js';
 import type { NetworkShape } from './graphs/network.js';
 import { kmeansLearner } from './kmeans-learner.js';
 import {
+  type EncodedConfig,
   type Fitting,
   fingerprintOf,
   type LabelledRows,
@@ -29,7 +30,7 @@ import { solverLearner } from './solver-learner.js';
  * BAD_USER_INPUT, which names the field.
  */
 export async function prepareProblem(
-  config: TrainingConfig,
+  config: EncodedConfig,
   rows: TrainingRows,
   train: Int32Array,
   validation: Int32Array,
@@ -94,11 +95,11 @@ async function learnerFor(
   predictor: Predictor,
   warn: TrainingHooks['onWarning'],
 ): Promise<Learner> {
-  const { modelType, hyperparameters } = problem.config;
-  if (problem.head.kind === 'CLUSTERS') return kmeansLearner(problem, predictor);
-  return isNetwork(modelType) || hyperparameters.optimizer === 'ADAM'
-    ? gradientLearner(problem, warn)
-    : solverLearner(problem);
+  const { config } = problem;
+  if (isKMeans(config)) return kmeansLearner({ ...problem, config }, predictor);
+  return isLinear(config) && config.hyperparameters.optimizer === 'SOLVER'
+    ? solverLearner({ ...problem, config })
+    : gradientLearner({ ...problem, config }, warn);
 }
 
 /** A seeded sample of the training rows, in their order. */
@@ -124,18 +125,14 @@ export function headOf(config: TrainingConfig, target: Target | undefined, train
   return { kind: 'VALUE', mean, std, precision: isLost ? 'FP64' : 'FP32' };
 }
 
-function shapeOf({ modelType, hyperparameters }: TrainingConfig, encoding: Encoding, head: Head): NetworkShape {
-  const outputs = {
-    CLASSES: head.kind === 'CLASSES' ? head.classes.length : 0,
-    VALUE: 1,
-    CLUSTERS: hyperparameters.clusters,
-  }[head.kind];
+function shapeOf(config: EncodedConfig, encoding: Encoding, head: Head): NetworkShape {
+  const clusters = isKMeans(config) ? config.hyperparameters.clusters : 1;
   return {
     numericWidth: encoding.numericWidth,
     indicatorSlots: encoding.slots.length,
     indicatorCount: encoding.indicatorCount,
-    hiddenLayers: isNetwork(modelType) ? hyperparameters.hiddenLayers : [],
-    outputs,
+    hiddenLayers: isNetwork(config) ? config.hyperparameters.hiddenLayers : [],
+    outputs: head.kind === 'CLASSES' ? head.classes.length : clusters,
   };
 }
 

@@ -6,7 +6,7 @@ import {
   type ColumnRequest,
   mergeRequests,
 } from '../modules/model-contract/index.js';
-import { MAX_CLASSES, type Task, TASK_OF, type TrainingConfig } from '../modules/algorithms/index.js';
+import { MAX_CLASSES, type Task, taskOf, type TrainingConfig } from '../modules/algorithms/index.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
 import { countEach, readColumns } from '../adapters/dataset-files/dataset-reader.js';
 import type { ReadOptions, Table } from '../adapters/dataset-files/port.js';
@@ -39,7 +39,7 @@ export async function loadRows(
   const timeColumn = config.split.by === 'TIME' ? config.split.column : undefined;
   const partColumn = config.split.by === 'COLUMN' ? config.split.column : undefined;
   const parts: ColumnRequest[] = partColumn === undefined ? [] : [{ name: partColumn, form: 'TEXT' }];
-  const requests = mergeRequests([...inputs, ...targetRequests(TASK_OF[config.modelType], config.target), ...parts]);
+  const requests = mergeRequests([...inputs, ...targetRequests(taskOf(config.algorithm), config.target), ...parts]);
   const present = [targetColumn, timeColumn, partColumn].filter((name) => name !== undefined);
   const options: ReadOptions = { columns: requests, present, window: config.window, orderBy: timeColumn };
   if (config.sampleRows > 0) options.sample = { rows: config.sampleRows, seed: config.seed };
@@ -109,7 +109,7 @@ function checkMemory(rows: number, columns: number): void {
 }
 
 function buildTarget(config: TrainingConfig, column: Column, train: Int32Array): Target {
-  const target = targetOf(TASK_OF[config.modelType], config.target?.greaterThan, column);
+  const target = targetOf(taskOf(config.algorithm), config.target?.greaterThan, column);
   const values: ArrayLike<number> = target.kind === 'VALUES' ? target.values : target.labels;
   if (train.every((row) => values[row] === values[train[0]!])) {
     const only = values[train[0]!]!;

@@ -1,5 +1,6 @@
 import { descend, type DescentState, choleskySolve } from '../modules/statistics/index.js';
 import type { TrainingState } from './checkpoint.js';
+import type { LinearConfig } from '../modules/algorithms/index.js';
 import type { Learner, TrainingProblem } from './learner.js';
 import { LinearProblem } from './linear-problem.js';
 
@@ -15,7 +16,7 @@ const MEMORY_VALUES = 20_000_000;
  * Fits linear and logistic regression to their optimum, in double precision. A regression with few columns uses a
  * closed form, as one epoch; all others use L-BFGS, and an epoch is one iteration.
  */
-export function solverLearner(problem: TrainingProblem): Learner {
+export function solverLearner(problem: TrainingProblem<LinearConfig>): Learner {
   const { head, shape, train } = problem;
   const linear = new LinearProblem(problem);
   const columns = shape.numericWidth + shape.indicatorCount;
@@ -30,7 +31,7 @@ function emptyState(): Omit<TrainingState, 'vectors'> {
   return { epoch: 0, step: 0, bestEpoch: 0, bestLoss: null, epochsSinceBest: 0, finished: false };
 }
 
-function closedForm(linear: LinearProblem, problem: TrainingProblem): Learner {
+function closedForm(linear: LinearProblem, problem: TrainingProblem<LinearConfig>): Learner {
   return {
     maxEpochs: 1,
     converges: true,

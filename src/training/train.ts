@@ -80,7 +80,7 @@ function prepare(
   hooks: TrainingHooks,
 ): Promise<Fitting> {
   const { validation } = rows.split;
-  return isTrees(config.modelType)
+  return isTrees(config)
     ? prepareTrees(config, rows, learntFrom, validation)
     : prepareProblem(config, rows, learntFrom, validation, hooks.onWarning);
 }

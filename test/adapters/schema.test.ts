@@ -130,7 +130,10 @@ describe('migrations', () => {
       ...{ modelKey: 'a/model.onnx', sizeBytes: 7, sha256: 'ab', signature: { inputs: [], outputs: [] } },
       ...{ judgedModel: { key: 'a/judged.onnx', sha256: 'cd', signature: { inputs: [], outputs: [] } } },
       ...{ metrics: { 'holdout.log_loss': 0.25 }, reference, agreementMaxAbsDiff: 0.5 },
-      ...{ rows: { train: 8, validation: 1, holdout: 1 }, config: { modelType: 'MLP_CLASSIFIER' } },
+      ...{
+        rows: { train: 8, validation: 1, holdout: 1 },
+        config: { modelType: 'MLP_CLASSIFIER', hyperparameters: {} },
+      },
     };
     const train = async (status: string, stored: object) => {
       const [runId, jobId] = [randomUUID(), randomUUID()];
@@ -152,16 +155,126 @@ describe('migrations', () => {
     await db.migrate();
     const { rows } = await admin.query('select * from trained_model');
     const { reference: _moved, ...rest } = result;
+    const config = { algorithm: 'MLP_CLASSIFIER', hyperparameters: {} };
     expect(rows).toMatchObject([
       {
         ...{ tenant: 'acme', run_id: runId, dataset_id: datasetId, format: 'ONNX', row_counts: result.rows, reference },
         files: { model: { key: 'a/model.onnx', sizeBytes: 7, sha256: 'ab' }, judged: result.judgedModel },
-        ...{ signature: result.signature, metrics: result.metrics, agreement_max_abs_diff: 0.5, config: result.config },
+        ...{ signature: result.signature, metrics: result.metrics, agreement_max_abs_diff: 0.5, config },
       },
     ]);
-    expect(await resultOf()).toEqual(rest);
+    expect(await resultOf()).toEqual({ ...rest, config });
     await db.migrateDown('0016-run-collection');
     expect(await resultOf()).toEqual(result);
+  });
+
+  it('name the algorithm of a training, with the hyperparameters that it has, wherever its configuration is', async () => {
+    const { database, admin } = await newDatabase();
+    const db = await connect(database);
+    const before = '0016-trained-models';
+    await db.migrateDown(before);
+    const rest = { target: { column: 'y' }, features: [{ column: 'x', kind: 'NUMERIC' }] };
+    const given = { hiddenLayers: [64, 32], clusters: 8, epochs: 5, maxCategories: 100, learningRate: 0.1, l2: 0.5 };
+    const of = (modelType: string, hyperparameters: object) => ({ modelType, ...rest, hyperparameters });
+    const nows: [before: ReturnType<typeof of>, hyperparameters: object][] = [
+      [
+        of('LINEAR_REGRESSION', { ...given, optimizer: 'SOLVER' }),
+        { optimizer: 'SOLVER', epochs: 5, maxCategories: 100, l2: 0.5 },
+      ],
+      [
+        of('LOGISTIC_REGRESSION', { ...given, optimizer: 'ADAM', batchSize: 16 }),
+        { optimizer: 'ADAM', batchSize: 16, epochs: 5, maxCategories: 100, learningRate: 0.1, l2: 0.5 },
+      ],
+      [
+        of('MLP_REGRESSOR', given),
+        { hiddenLayers: [64, 32], epochs: 5, maxCategories: 100, learningRate: 0.1, l2: 0.5 },
+      ],
+      [
+        of('BOOSTED_TREES_REGRESSOR', { ...given, maxLeaves: 15, quantile: 0.9 }),
+        { epochs: 5, maxCategories: 100, learningRate: 0.1, l2: 0.5, maxLeaves: 15, quantile: 0.9 },
+      ],
+      [of('KMEANS', given), { clusters: 8, epochs: 5, maxCategories: 100 }],
+    ];
+    const [experimentId, datasetId] = [randomUUID(), randomUUID()];
+    await admin.query(`insert into experiment (id, tenant, name, created_by) values ($1, 'acme', 'e', 'tess')`, [
+      experimentId,
+    ]);
+    await admin.query(
+      `insert into dataset
+         (id, tenant, name, version, format, object_key, size_bytes, sha256, row_count, columns, source, created_by)
+       values ($1, 'acme', 'd', 1, 'CSV', 'd.csv', 1, 'ab', 1, '[]', '', 'tess')`,
+      [datasetId],
+    );
+    for (const [i, [config]] of nows.entries()) {
+      const [runId, jobId] = [randomUUID(), randomUUID()];
+      await admin.query(
+        `insert into run (id, tenant, experiment_id, name, created_by) values ($1, 'acme', $2, 'r', 'tess')`,
+        [runId, experimentId],
+      );
+      await admin.query(`insert into run_param (tenant, run_id, key, value) values ('acme', $1, 'modelType', $2)`, [
+        runId,
+        config.modelType,
+      ]);
+      await admin.query(
+        `insert into job (id, tenant, kind, status, config, result, run_id, dataset_id, created_by)
+         values ($1, 'acme', 'TRAINING', $2, $3, $4, $5, $6, 'tess')`,
+        [
+          ...[jobId, i === 0 ? 'FAILED' : 'SUCCEEDED', JSON.stringify({ training: config, registerModelId: null })],
+          ...[i === 0 ? null : JSON.stringify({ sha256: 'ab', config }), runId, datasetId],
+        ],
+      );
+      await admin.query(
+        `insert into checkpoint (id, tenant, created_at, job_id, attempt, epoch, object_key, size_bytes, sha256)
+         values (gen_random_uuid(), 'acme', now(), $1, 1, 1, $2, 1, 'ab')`,
+        [jobId, `checkpoint-${i}`],
+      );
+      if (i > 0)
+        await admin.query(
+          `insert into trained_model
+             (id, tenant, run_id, dataset_id, format, files, signature, metrics, reference, row_counts, config)
+           values (gen_random_uuid(), 'acme', $1, $2, 'ONNX', '{}', '{}', '{}', '{}', '{}', $3)`,
+          [runId, datasetId, JSON.stringify(config)],
+        );
+    }
+    const all = async () => {
+      const [jobs, models, params] = await Promise.all([
+        admin.query<{ config: { training: object }; result: { config: object } | null }>(
+          'select config, result from job order by created_at, id',
+        ),
+        admin.query<{ config: object }>('select config from trained_model order by created_at, id'),
+        admin.query<{ key: string }>('select distinct key from run_param'),
+      ]);
+      const texts = (values: object[]) => values.map((value) => JSON.stringify(sorted(value))).sort();
+      return {
+        inputs: texts(jobs.rows.map(({ config }) => config.training)),
+        results: texts(jobs.rows.flatMap(({ result }) => result?.config ?? [])),
+        models: texts(models.rows.map(({ config }) => config)),
+        params: params.rows.map(({ key }) => key),
+      };
+    };
+    const expected = (configs: object[], param: string) => {
+      const [inputs, trained] = [configs, configs.slice(1)].map((some) =>
+        some.map((config) => JSON.stringify(sorted(config))).sort(),
+      );
+      return { inputs, results: trained, models: trained, params: [param] };
+    };
+    expect(await all()).toEqual(
+      expected(
+        nows.map(([config]) => config),
+        'modelType',
+      ),
+    );
+    await db.migrate();
+    const now = nows.map(([{ modelType, ...config }, hyperparameters]) => ({
+      ...{ ...config, algorithm: modelType, hyperparameters },
+    }));
+    expect(await all()).toEqual(expected(now, 'algorithm'));
+    // A training that may be resumed begins anew: its checkpoints name the configuration in the old form.
+    const { rows: staged } = await admin.query('select object_key from staged_object');
+    expect(staged).toEqual([{ object_key: 'checkpoint-0' }]);
+    await db.migrateDown(before);
+    const back = now.map(({ algorithm, ...config }) => ({ ...config, modelType: algorithm }));
+    expect(await all()).toEqual(expected(back, 'modelType'));
   });
 
   it('name every column that has the key of a stored file, so that the check of the storage knows them all', async () => {
@@ -228,6 +341,13 @@ describe('migrations', () => {
     );
   });
 });
+
+/** The same JSON with sorted keys, as the database keeps them in an order of its own. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const entries = Object.entries(value).map(([key, inner]) => [key, sorted(inner)] as const);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
 
 /** The migrator's own tables. */
 const WITHOUT_ENTITY = ['schema_migration'];

@@ -67,7 +67,7 @@ async function serve(
     experimentId,
     datasetId,
     config: {
-      modelType: 'LOGISTIC_REGRESSION',
+      algorithm: 'LOGISTIC_REGRESSION',
       target: { column: 'target' },
       features,
       split: { by: 'RATIO', validation: 0.1, holdout: 0.1 },

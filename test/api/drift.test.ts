@@ -82,7 +82,7 @@ it(
       experimentId: await createExperiment(tess),
       datasetId,
       config: {
-        modelType: 'LOGISTIC_REGRESSION',
+        algorithm: 'LOGISTIC_REGRESSION',
         target: { column: 'delay', greaterThan: 15 },
         features: [
           { column: 'date', kind: 'TIMESTAMP' },
@@ -92,7 +92,7 @@ it(
         window: { column: 'date', from: '2001-01-01T00:00:00.000Z', to: '2001-04-01T00:00:00.000Z' },
         split: { by: 'TIME', column: 'date', validation: 0.1, holdout: 0.4 },
         sampleRows: 60_000,
-        hyperparameters: { epochs: 3, batchSize: 128, learningRate: 0.01, maxCategories: 300 },
+        hyperparameters: { epochs: 3, maxCategories: 300 },
       },
     });
     await trainingEnd(tess, jobId);

@@ -148,7 +148,7 @@ describe('an evaluation', () => {
     const worse = await trainOn(tess, tumours.datasetId, {
       ...TUMOUR_CONFIG,
       features: [{ column: 'symmetry', kind: 'NUMERIC' }],
-      hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.001 },
+      hyperparameters: { epochs: 1 },
     });
     const first = await register(tess, { modelId, runId: worse.runId });
     const second = await register(tess, { modelId, runId: tumours.runId });
@@ -215,7 +215,7 @@ describe('an evaluation', () => {
       kind: 'NUMERIC' as const,
     }));
     const config: TrainingConfigInput = {
-      modelType: 'KMEANS',
+      algorithm: 'KMEANS',
       features,
       split: { by: 'RATIO', validation: 0.1, holdout: 0.5 },
       hyperparameters: { epochs: 10, clusters: 3 },

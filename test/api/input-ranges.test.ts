@@ -141,7 +141,14 @@ function sample(type: GraphQLInputType, range?: InputRange): unknown {
     return Object.fromEntries(needed.map((field) => [field.name, sample(field.type, rangeOfField(field)?.range)]));
   }
   const scalars: Record<string, unknown> = {
-    ...{ ID: randomUUID(), String: 'x', DateTimeISO: '2026-01-01T00:00:00Z', JSON: {}, TensorData: [1] },
+    ...{
+      ID: randomUUID(),
+      String: 'x',
+      DateTimeISO: '2026-01-01T00:00:00Z',
+      JSON: {},
+      JSONObject: {},
+      TensorData: [1],
+    },
   };
   return scalars[String(bare)] ?? 1;
 }

@@ -39,7 +39,7 @@ async function newJob(): Promise<string> {
 
 /** As `startTraining` would store it. */
 const TRAINING_CONFIG: z.input<typeof TRAINING.input>['training'] = {
-  modelType: 'LINEAR_REGRESSION',
+  algorithm: 'LINEAR_REGRESSION',
   target: { column: 'y' },
   features: [{ column: 'x', kind: 'NUMERIC' }],
   split: { by: 'RATIO', validation: 0.1, holdout: 0.2 },

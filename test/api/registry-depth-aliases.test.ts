@@ -21,7 +21,7 @@ let runId: string;
 beforeAll(async () => {
   service = await startTestService();
   tess = await service.as();
-  ({ runId } = await trainTumours(tess, { hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.02 } }));
+  ({ runId } = await trainTumours(tess, { hyperparameters: { epochs: 1 } }));
 });
 afterAll(() => service?.close());
 

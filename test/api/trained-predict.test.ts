@@ -41,7 +41,7 @@ async function serveTrained(task: ModelTask, config: Omit<TrainingConfigInput, '
   });
   await trainingEnd(tess, jobId);
   const { createModel } = await tess.ok(CreateModelDocument, {
-    input: { name: `penguins-${task.toLowerCase()}`, task, modelType: config.modelType },
+    input: { name: `penguins-${task.toLowerCase()}`, task, modelType: config.algorithm },
   });
   const modelId = createModel.model.id;
   const { registerModelVersion } = await tess.ok(RegisterModelVersionDetailsDocument, { input: { modelId, runId } });
@@ -96,7 +96,7 @@ function feeds(columns = Object.keys(BIRDS[0]!) as (keyof (typeof BIRDS)[number]
 describe('a model trained here', () => {
   it('classifies named rows like the runtime, including missing and unknown values', async () => {
     const { endpointId, session } = await serveTrained('CLASSIFICATION', {
-      modelType: 'MLP_CLASSIFIER',
+      algorithm: 'MLP_CLASSIFIER',
       target: { column: 'species' },
       features,
       hyperparameters: { epochs: 30, batchSize: 16, learningRate: 0.01, hiddenLayers: [8] },
@@ -144,10 +144,10 @@ describe('a model trained here', () => {
 
   it('predicts values, and finds clusters with distances', async () => {
     const regression = await serveTrained('REGRESSION', {
-      modelType: 'LINEAR_REGRESSION',
+      algorithm: 'LINEAR_REGRESSION',
       target: { column: 'body_mass' },
       features: features.filter(({ column }) => column !== 'body_mass'),
-      hyperparameters: { epochs: 40, batchSize: 16, learningRate: 0.05 },
+      hyperparameters: { epochs: 40 },
     });
     const rows = BIRDS.map(({ body_mass: _mass, ...bird }) => bird);
     const answer = await predict(tess, { endpointId: regression.endpointId, rows });
@@ -157,7 +157,7 @@ describe('a model trained here', () => {
     );
     expect(answer.predictions[1]!.value).toBeGreaterThan(4_500);
     const clustering = await serveTrained('CLUSTERING', {
-      modelType: 'KMEANS',
+      algorithm: 'KMEANS',
       features: features.slice(0, 2),
       hyperparameters: { epochs: 10, clusters: 3 },
     });

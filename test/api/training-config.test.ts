@@ -39,6 +39,8 @@ describe('a configuration that is wrong', () => {
   const having =
     (change: object): Change =>
     (config) => ({ ...config, ...change });
+  const clusters = (count: number) =>
+    having({ algorithm: 'KMEANS', target: null, hyperparameters: { clusters: count } });
   const cases: [string, Change, string, RegExp, RegExp][] = [
     ['no epoch', hyper({ epochs: 0 }), 'hyperparameters.epochs', /at least 1/, /^0$/],
     ['too many epochs', hyper({ epochs: 10_001 }), 'hyperparameters.epochs', /at most 10000/, /^10001$/],
@@ -54,7 +56,22 @@ describe('a configuration that is wrong', () => {
       /^\[1,/,
     ],
     ['no categories', hyper({ maxCategories: 0 }), 'hyperparameters.maxCategories', /at least 1/, /^0$/],
-    ['one cluster', hyper({ clusters: 1 }), 'hyperparameters.clusters', /at least 2/, /^1$/],
+    ['one cluster', clusters(1), 'hyperparameters.clusters', /at least 2/, /^1$/],
+    ['half an epoch', hyper({ epochs: 1.5 }), 'hyperparameters.epochs', /a value of type int/, /^1.5$/],
+    [
+      'a parameter of another algorithm',
+      hyper({ maxLeaves: 15 }),
+      'hyperparameters.maxLeaves',
+      /^nothing, as MLP_REGRESSOR has only these parameters: optimizer, hiddenLayers, epochs/,
+      /^15$/,
+    ],
+    [
+      'a parameter without its condition',
+      having({ algorithm: 'LINEAR_REGRESSION', hyperparameters: { learningRate: 0.1 } }),
+      'hyperparameters.learningRate',
+      /^nothing unless optimizer is ADAM$/,
+      /^0.1$/,
+    ],
     ['no features', having({ features: [] }), 'features', /length of at least 1/, /^\[\]$/],
     ['an unknown column', feature({ column: 'Orign' }), 'features[2].column', /Origin/, /Orign/],
     [
@@ -85,19 +102,25 @@ describe('a configuration that is wrong', () => {
     ],
     [
       'a threshold out of range',
-      having({ modelType: 'MLP_CLASSIFIER', target: { column: 'Miles_per_Gallon', greaterThan: 999 } }),
+      having({ algorithm: 'MLP_CLASSIFIER', target: { column: 'Miles_per_Gallon', greaterThan: 999 } }),
       'target.greaterThan',
       /threshold from 9/,
       /999/,
     ],
     [
       'fractions as classes',
-      having({ modelType: 'MLP_CLASSIFIER', target: { column: 'Acceleration' } }),
+      having({ algorithm: 'MLP_CLASSIFIER', target: { column: 'Acceleration' } }),
       'target.column',
       /whole numbers/,
       /Acceleration/,
     ],
-    ['a target for clustering', having({ modelType: 'KMEANS' }), 'target', /nothing for KMEANS/, /Miles/],
+    [
+      'a target for clustering',
+      having({ algorithm: 'KMEANS', hyperparameters: {} }),
+      'target',
+      /nothing for KMEANS/,
+      /Miles/,
+    ],
     [
       'no validation rows',
       having({ split: { by: 'RATIO', validation: 0, holdout: 0.2 } }),

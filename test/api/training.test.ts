@@ -49,7 +49,7 @@ describe('a training', () => {
       datasetId,
       runName: 'penguin species',
       config: {
-        modelType: 'MLP_CLASSIFIER',
+        algorithm: 'MLP_CLASSIFIER',
         target: { column: 'species' },
         features: [
           { column: 'beak_length', kind: 'NUMERIC' },
@@ -136,12 +136,12 @@ describe('a training', () => {
       experimentId,
       datasetId,
       config: {
-        modelType: 'LOGISTIC_REGRESSION',
+        algorithm: 'LOGISTIC_REGRESSION',
         target: { column: 'precipitation', greaterThan: 0 },
         features: ['temp_max', 'temp_min', 'wind'].map((column) => ({ column, kind: 'NUMERIC' })),
         split: { by: 'TIME', column: 'date', validation: 0.2, holdout: 0.2 },
         window: { column: 'date', from: '2012-03-01T00:00:00Z', to: '2015-06-01T00:00:00.000Z' },
-        hyperparameters: { epochs: 10, learningRate: 0.05 },
+        hyperparameters: { epochs: 10 },
       },
     });
     const { result } = await trainingEnd(tess, jobId);
@@ -171,7 +171,7 @@ describe('a training', () => {
       filter: { modelId: kept!.createModel.model.id },
     });
     expect(modelVersions.nodes).toEqual([{ version: 1, sha256: job.result!.sha256, run: { id: first.runId } }]);
-    const clustering = { ...CARS_CONFIG, modelType: 'KMEANS', target: null };
+    const clustering = { ...CARS_CONFIG, algorithm: 'KMEANS', target: null, hyperparameters: {} };
     const wrong = await tess.fails(StartTrainingDetailsDocument, {
       input: { experimentId, datasetId: cars, config: clustering, registerModelId: kept!.createModel.model.id },
     });

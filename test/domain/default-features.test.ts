@@ -9,7 +9,7 @@ function column(name: string, type: ColumnType, distinctCount: number, missingCo
 }
 
 const config = {
-  modelType: 'LOGISTIC_REGRESSION',
+  algorithm: 'LOGISTIC_REGRESSION',
   target: { column: 'y' },
   split: { by: 'COLUMN', column: 'part', validation: 0.1 },
 } as const;

@@ -105,7 +105,7 @@ it('a file uploaded at one API process trains on a worker and is served by the o
     experimentId: await createExperiment(first!),
     datasetId,
     config: {
-      modelType: 'MLP_CLASSIFIER',
+      algorithm: 'MLP_CLASSIFIER',
       target: { column: 'species' },
       features: [
         { column: 'flipper_length', kind: 'NUMERIC' },

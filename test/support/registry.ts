@@ -20,11 +20,11 @@ export type VersionView = PromoteModelVersionDetailsMutation['promoteModelVersio
 
 /** Whether a tumour is benign, by logistic regression: good after an epoch or two. */
 export const TUMOUR_CONFIG: TrainingConfigInput = {
-  modelType: 'LOGISTIC_REGRESSION',
+  algorithm: 'LOGISTIC_REGRESSION',
   target: { column: 'target' },
   features: ['radius', 'texture', 'smoothness', 'concavity', 'symmetry'].map((column) => ({ column, kind: 'NUMERIC' })),
   split: { by: 'RATIO', validation: 0.2, holdout: 0.3 },
-  hyperparameters: { epochs: 20, batchSize: 16, learningRate: 0.02 },
+  hyperparameters: { epochs: 20 },
   seed: 3,
 };
 

@@ -52,7 +52,7 @@ export async function registerDataset(
 
 /** Miles per gallon of cars, by a small network. */
 export const CARS_CONFIG: TrainingConfigInput = {
-  modelType: 'MLP_REGRESSOR',
+  algorithm: 'MLP_REGRESSOR',
   target: { column: 'Miles_per_Gallon' },
   features: [
     { column: 'Horsepower', kind: 'NUMERIC' },

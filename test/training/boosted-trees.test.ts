@@ -15,7 +15,7 @@ const penguins = await tableOf(vegaPath('penguins.json'), 'JSON');
 const cars = await tableOf(vegaPath('cars.json'), 'JSON');
 
 const SPECIES: ConfigInput = {
-  modelType: 'BOOSTED_TREES_CLASSIFIER',
+  algorithm: 'BOOSTED_TREES_CLASSIFIER',
   target: { column: 'Species' },
   features: [
     { column: 'Island', kind: 'CATEGORICAL' },
@@ -26,7 +26,7 @@ const SPECIES: ConfigInput = {
   split: { by: 'RATIO', validation: 0.15, holdout: 0.2 },
 };
 const CONSUMPTION: ConfigInput = {
-  modelType: 'BOOSTED_TREES_REGRESSOR',
+  algorithm: 'BOOSTED_TREES_REGRESSOR',
   target: { column: 'Miles_per_Gallon' },
   features: [
     { column: 'Horsepower', kind: 'NUMERIC' },
@@ -82,7 +82,7 @@ describe('a model of boosted trees', () => {
       const file = path.join(temporaryFolder(), 'kinds.csv');
       writeFileSync(file, `${lines.join('\n')}\n`);
       const { outcome } = await trainModel(await tableOf(file, 'CSV'), {
-        modelType: 'BOOSTED_TREES_CLASSIFIER',
+        algorithm: 'BOOSTED_TREES_CLASSIFIER',
         target: { column: 'late' },
         features: [
           { column: 'kind', kind: 'CATEGORICAL' },
@@ -115,7 +115,7 @@ describe('a model of boosted trees', () => {
     writeFileSync(file, `${lines.join('\n')}\n`);
     const table = await tableOf(file, 'CSV');
     const { outcome } = await trainModel(table, {
-      modelType: 'BOOSTED_TREES_REGRESSOR',
+      algorithm: 'BOOSTED_TREES_REGRESSOR',
       target: { column: 'y' },
       features: [{ column: 'x', kind: 'NUMERIC' }],
       split: { by: 'RATIO', validation: 0.2, holdout: 0.3 },

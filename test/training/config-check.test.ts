@@ -6,7 +6,7 @@ import { importFile } from '../support/tables.js';
 import { type ConfigInput, vegaPath } from './support.js';
 
 const valid: ConfigInput = {
-  modelType: 'MLP_CLASSIFIER',
+  algorithm: 'MLP_CLASSIFIER',
   target: { column: 'Origin' },
   features: [
     { column: 'Horsepower', kind: 'NUMERIC' },
@@ -29,15 +29,15 @@ describe('checkConfigAgainstSchema', () => {
   it('accepts what can be trained', () => {
     check({});
     check({
-      modelType: 'LINEAR_REGRESSION',
+      algorithm: 'LINEAR_REGRESSION',
       target: { column: 'Acceleration' },
       split: { by: 'TIME', column: 'Year', validation: 0.1, holdout: 0.1 },
     });
     check({ target: { column: 'Miles_per_Gallon', greaterThan: 25 } });
-    check({ modelType: 'KMEANS', target: undefined });
+    check({ algorithm: 'KMEANS', target: undefined });
   });
 
-  const regression = { modelType: 'MLP_REGRESSOR' } as const;
+  const regression = { algorithm: 'MLP_REGRESSOR' } as const;
   it.each<[string, Partial<ConfigInput>, string, string]>([
     [
       'unknown feature',
@@ -73,7 +73,7 @@ describe('checkConfigAgainstSchema', () => {
     ],
     ['unknown target', { target: { column: 'origin' } }, 'config.target.column', 'expected one of'],
     ['no target', { target: undefined }, 'config.target', 'expected a target column for MLP_CLASSIFIER'],
-    ['a target for clustering', { modelType: 'KMEANS' }, 'config.target', 'expected nothing for KMEANS'],
+    ['a target for clustering', { algorithm: 'KMEANS' }, 'config.target', 'expected nothing for KMEANS'],
     ['regression of text', regression, 'config.target.column', 'expected a NUMBER column, got "Origin (STRING)"'],
     [
       'regression with a threshold',
@@ -127,7 +127,7 @@ describe('checkConfigAgainstSchema', () => {
     ],
     [
       'more clusters than rows',
-      { modelType: 'KMEANS', target: undefined, hyperparameters: { clusters: 300 } },
+      { algorithm: 'KMEANS', target: undefined, hyperparameters: { clusters: 300 } },
       'config.hyperparameters.clusters',
       'at most the 244 training rows',
     ],

@@ -38,7 +38,7 @@ function rare(): Promise<Table> {
 }
 
 const logistic: ConfigInput = {
-  modelType: 'LOGISTIC_REGRESSION',
+  algorithm: 'LOGISTIC_REGRESSION',
   target: { column: 'class' },
   features: [{ column: 'x', kind: 'NUMERIC' }],
   split,
@@ -93,19 +93,19 @@ describe('a rare class', () => {
     expect(fixed.outcome.signature.decisionThreshold).toBe(0.25);
   });
 
-  it.each(['LOGISTIC_REGRESSION', 'MLP_CLASSIFIER'] as const)('is found with weights: %s', async (modelType) => {
+  it.each(['LOGISTIC_REGRESSION', 'MLP_CLASSIFIER'] as const)('is found with weights: %s', async (algorithm) => {
     const dataset = await rare();
     const config = {
       ...logistic,
-      modelType,
-      ...(modelType === 'MLP_CLASSIFIER' && { hyperparameters: { hiddenLayers: [8] } }),
+      algorithm,
+      ...(algorithm === 'MLP_CLASSIFIER' && { hyperparameters: { hiddenLayers: [8] } }),
     };
     const { outcome } = await trainModel(dataset, { ...config, classWeights: { by: 'BALANCED' } });
     expect(outcome.metrics['holdout.recall']).toBeGreaterThan(0.5);
     expect(outcome.metrics['holdout.f1']).toBeGreaterThan(0.25);
     expect(outcome.warnings).toEqual([]);
     const equal: ConfigInput['classWeights'] = { by: 'GIVEN', weights: [{ class: 'late', weight: 1 }] };
-    if (modelType === 'LOGISTIC_REGRESSION') {
+    if (algorithm === 'LOGISTIC_REGRESSION') {
       const [same, plain] = [
         await trainModel(dataset, { ...config, classWeights: equal }),
         await trainModel(dataset, config),
@@ -170,7 +170,7 @@ describe('the second training, on all rows', () => {
     );
     const dataset = await csv(['x,y,part', ...rows]);
     const config: ConfigInput = {
-      modelType: 'LINEAR_REGRESSION',
+      algorithm: 'LINEAR_REGRESSION',
       target: { column: 'y' },
       features: [{ column: 'x', kind: 'NUMERIC' }],
       split: { by: 'COLUMN', column: 'part', validation: 0.1 },
@@ -191,12 +191,12 @@ describe('the second training, on all rows', () => {
 
   it('gives the same bytes again, for every kind of model', async () => {
     const dataset = await rare();
-    for (const modelType of ['MLP_CLASSIFIER', 'KMEANS'] as const) {
+    for (const algorithm of ['MLP_CLASSIFIER', 'KMEANS'] as const) {
       const config: ConfigInput = {
         ...logistic,
-        modelType,
-        ...(modelType === 'KMEANS' && { target: undefined }),
-        hyperparameters: { epochs: 5, clusters: 3 },
+        algorithm,
+        ...(algorithm === 'KMEANS' && { target: undefined }),
+        hyperparameters: algorithm === 'KMEANS' ? { epochs: 5, clusters: 3 } : { epochs: 5 },
         refit: true,
       };
       const [first, second] = [await trainModel(dataset, config), await trainModel(dataset, config)];

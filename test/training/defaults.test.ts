@@ -29,7 +29,7 @@ function csv(lines: readonly string[]): Promise<Table> {
 
 function linear(target: string, ...columns: string[]): ConfigInput {
   return {
-    modelType: 'LINEAR_REGRESSION',
+    algorithm: 'LINEAR_REGRESSION',
     target: { column: target },
     features: columns.map((column) => ({ column, kind: 'NUMERIC' })),
     split,
@@ -168,7 +168,7 @@ describe('a timestamp', () => {
 
 describe('logistic regression converges by itself', () => {
   const species: ConfigInput = {
-    modelType: 'LOGISTIC_REGRESSION',
+    algorithm: 'LOGISTIC_REGRESSION',
     target: { column: 'Origin' },
     features: [
       ...['Horsepower', 'Weight_in_lbs', 'Acceleration', 'Miles_per_Gallon'].map(
@@ -211,7 +211,7 @@ describe('a neural network', () => {
     hyperparameters: ConfigInput['hyperparameters'],
     earlyStopping?: ConfigInput['earlyStopping'],
   ): ConfigInput => ({
-    modelType: 'MLP_REGRESSOR',
+    algorithm: 'MLP_REGRESSOR',
     target: { column: 'Miles_per_Gallon' },
     features: ['Horsepower', 'Weight_in_lbs', 'Acceleration'].map((column) => ({ column, kind: 'NUMERIC' })),
     split,
@@ -259,7 +259,7 @@ it('warns about a class that is hardly ever predicted', async () => {
     return `${x},${random.next() < 0.05 + 0.2 * x ? 'late' : 'early'}`;
   });
   const { outcome } = await trainModel(await csv(['x,class', ...rows]), {
-    modelType: 'LOGISTIC_REGRESSION',
+    algorithm: 'LOGISTIC_REGRESSION',
     target: { column: 'class' },
     features: [{ column: 'x', kind: 'NUMERIC' }],
     split,

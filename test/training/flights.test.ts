@@ -9,7 +9,7 @@ it('learns from earlier flights which later ones will be late', async () => {
   const flights = await tableOf(vegaPath('flights-3m.parquet'), 'PARQUET');
   const startedAt = performance.now();
   const { outcome, config, epochs } = await trainModel(flights, {
-    modelType: 'MLP_CLASSIFIER',
+    algorithm: 'MLP_CLASSIFIER',
     target: { column: 'delay', greaterThan: 15 },
     features: [
       { column: 'distance', kind: 'NUMERIC' },

@@ -48,7 +48,7 @@ describe('a model over numbers, categories and times', () => {
     const file = path.join(temporaryFolder(), 'made-up.csv');
     writeFileSync(file, lines.join('\n'));
     return trainModel(await tableOf(file, 'CSV'), {
-      modelType: 'MLP_CLASSIFIER',
+      algorithm: 'MLP_CLASSIFIER',
       target: { column: 'class' },
       features,
       split: { by: 'RATIO', validation: 0.1, holdout: 0.2 },
@@ -145,11 +145,11 @@ describe('kinds of targets', () => {
     { column: 'Displacement', kind: 'NUMERIC' },
   ];
   const split = { by: 'RATIO', validation: 0.2, holdout: 0.2 } as const;
-  const hyperparameters = { epochs: 40, learningRate: 0.05, batchSize: 32 };
+  const hyperparameters = { epochs: 40 };
 
   it('answers with the numbers of a numeric target', async () => {
     const { outcome, config } = await trainModel(cars, {
-      modelType: 'LOGISTIC_REGRESSION',
+      algorithm: 'LOGISTIC_REGRESSION',
       target: { column: 'Cylinders' },
       features,
       split,
@@ -170,7 +170,7 @@ describe('kinds of targets', () => {
 
   it('makes two classes of a threshold, and counts rows without a target', async () => {
     const { outcome } = await trainModel(cars, {
-      modelType: 'LOGISTIC_REGRESSION',
+      algorithm: 'LOGISTIC_REGRESSION',
       target: { column: 'Miles_per_Gallon', greaterThan: 23 },
       features,
       split,
@@ -190,7 +190,7 @@ describe('kinds of targets', () => {
     const file = path.join(temporaryFolder(), 'prices.csv');
     writeFileSync(file, lines.join('\n'));
     const { outcome } = await trainModel(await tableOf(file, 'CSV'), {
-      modelType: 'LINEAR_REGRESSION',
+      algorithm: 'LINEAR_REGRESSION',
       target: { column: 'price' },
       features: [{ column: 'x', kind: 'NUMERIC' }],
       split,
@@ -219,17 +219,17 @@ describe('kinds of targets', () => {
     };
     const dataset = await tableOf(file, 'CSV');
     await expect(
-      trainModel(dataset, { ...input, modelType: 'LOGISTIC_REGRESSION', target: { column: 'y' } }),
+      trainModel(dataset, { ...input, algorithm: 'LOGISTIC_REGRESSION', target: { column: 'y' } }),
     ).rejects.toThrow('config.target.column: expected at least two classes in the training rows, got "y, always a".');
     await expect(
-      trainModel(dataset, { ...input, modelType: 'LINEAR_REGRESSION', target: { column: 'z' } }),
+      trainModel(dataset, { ...input, algorithm: 'LINEAR_REGRESSION', target: { column: 'z' } }),
     ).rejects.toThrow('z, always 1');
   });
 
   it('rebuilds the holdout with the columns of another model', async () => {
     const dataset = await tableOf(fixturePath('iris.csv'), 'CSV');
     const { config } = await trainModel(dataset, {
-      modelType: 'LOGISTIC_REGRESSION',
+      algorithm: 'LOGISTIC_REGRESSION',
       target: { column: 'target' },
       features: [{ column: 'petal_width', kind: 'NUMERIC' }],
       split: { by: 'TIME', column: 'moment', validation: 0.2, holdout: 0.2 },

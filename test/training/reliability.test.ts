@@ -21,7 +21,7 @@ const cars = await tableOf(vegaPath('cars.json'), 'JSON');
 const iris = await tableOf(fixturePath('iris.csv'), 'CSV');
 
 const network: ConfigInput = {
-  modelType: 'MLP_REGRESSOR',
+  algorithm: 'MLP_REGRESSOR',
   target: { column: 'Miles_per_Gallon' },
   features: [
     { column: 'Horsepower', kind: 'NUMERIC' },
@@ -72,7 +72,7 @@ describe('a local training', () => {
       cars,
       {
         ...network,
-        modelType: 'BOOSTED_TREES_REGRESSOR',
+        algorithm: 'BOOSTED_TREES_REGRESSOR',
         hyperparameters: { epochs: 40, rowShare: 0.7, featureShare: 0.6, minLeafRows: 5 },
       },
     ],
@@ -80,7 +80,7 @@ describe('a local training', () => {
       'k-means',
       iris,
       {
-        modelType: 'KMEANS',
+        algorithm: 'KMEANS',
         features: [
           { column: 'petal_length', kind: 'NUMERIC' },
           { column: 'target', kind: 'CATEGORICAL' },

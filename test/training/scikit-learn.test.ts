@@ -113,7 +113,7 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     ],
   ])('LogisticRegression: %s', async (_, dataset, features, column, expected) => {
     const { outcome, values } = await trainAndRun(dataset, {
-      modelType: 'LOGISTIC_REGRESSION',
+      algorithm: 'LOGISTIC_REGRESSION',
       target: { column },
       features,
       ...shared,
@@ -146,7 +146,7 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     ],
   ])('%s', async (_, dataset, features, column, l2, expected, time) => {
     const { outcome, values } = await trainAndRun(dataset, {
-      modelType: 'LINEAR_REGRESSION',
+      algorithm: 'LINEAR_REGRESSION',
       target: { column },
       features,
       ...shared,
@@ -164,7 +164,7 @@ describe('the local trainer finds what scikit-learn finds on the same rows', () 
     const features = numeric('sepal_length', 'sepal_width', 'petal_length', 'petal_width');
     const { outcome, epochs, values } = await trainAndRun(iris, {
       ...shared,
-      modelType: 'KMEANS',
+      algorithm: 'KMEANS',
       features,
       hyperparameters: { clusters: 3, epochs: 100 },
     });

@@ -1,5 +1,5 @@
 import { type Column, readAs, type ColumnRequest, mergeRequests } from '../../modules/model-contract/index.js';
-import { TASK_OF, type Task } from '../../modules/algorithms/index.js';
+import { taskOf, type Task } from '../../modules/algorithms/index.js';
 import { badInput } from '../../errors.js';
 import { readColumns } from '../dataset-files/dataset-reader.js';
 import { baseRateOf, loadHoldout } from '../../training/holdout.js';
@@ -37,7 +37,7 @@ export async function loadEvaluatedRows(
     return { task: data.task, ...rows, baseRate, silhouetteOf: () => null };
   }
   const { config, training, other } = data;
-  const task = TASK_OF[config.modelType];
+  const task = taskOf(config.algorithm);
   const holdout = await loadHoldout(training, config, other ? [] : inputs);
   const { baseRate } = holdout;
   if (!other) return { task, ...holdout, silhouetteOf: (clusters) => holdout.silhouetteOf(holdout.columns, clusters) };

@@ -20,25 +20,35 @@ export {
   checkConfigAgainstSchema,
   checkSplitSizes,
   splitSizes,
-  unusedHyperparameters,
   type SplitSizes,
 } from './rules/training-check.js';
 export {
-  LEARNING_RATE,
+  BACKENDS,
+  FEATURE_KINDS,
+  TASKS,
+  type Algorithm,
+  type Backend,
+  type FeatureKind,
+  type Task,
+} from './rules/algorithm.js';
+export { PARAMETER_TYPES, type Parameter } from './rules/parameters.js';
+export { ALGORITHMS, algorithmOf, searchSpaceOf, taskOf, type AlgorithmName } from './rules/registry.js';
+export {
   TRAINING_RANGES,
-  TASK_OF,
-  TREE_DEFAULTS,
   USUAL_PARTS,
   hasLoss,
+  isKMeans,
+  isLinear,
   isNetwork,
   isTrees,
-  type FEATURE_KINDS,
-  type MODEL_TYPES,
-  type Optimizer,
-  type SplitConfig,
-  type Task,
   trainingConfigSchema,
+  type KMeansConfig,
+  type LinearConfig,
+  type NetworkConfig,
+  type SplitConfig,
   type TrainingConfig,
+  type TrainingRequestConfig,
+  type TreesConfig,
 } from './rules/training-config.js';
 export { configParams, parseTrainingConfig, type TrainingConfigInput } from './rules/training-input.js';
 export { trainingResultSchema } from './rules/training-result.js';

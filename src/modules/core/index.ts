@@ -38,7 +38,7 @@ export {
   checkResolved,
   type OutboundPolicy,
 } from './rules/outbound-url.js';
-export { listIn, numberIn, parseInput } from './rules/parse.js';
+export { expectedBy, listIn, numberIn, parseInput } from './rules/parse.js';
 export { ANY_ITEMS, ANY_TEXT, checkJson, checkText } from './rules/plain-json.js';
 export {
   PAGE_SIZE,

@@ -2,7 +2,7 @@ import type { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Session } from '../../db/database.js';
 import { type ModelTask, TASK_TAG } from './rules/model-task.js';
-import { TASK_OF } from '../algorithms/index.js';
+import { taskOf } from '../algorithms/index.js';
 import { conflict } from '../../errors.js';
 import { trainedModelOf } from '../training/index.js';
 
@@ -23,7 +23,7 @@ export async function changeTask(session: Session, model: Model, task: ModelTask
   );
   for (const { version, runId, sourceUri } of task === 'OTHER' ? [] : versions) {
     const training = sourceUri == null ? await trainedModelOf(session, runId) : null;
-    const trained = training && TASK_OF[training.config.modelType];
+    const trained = training && taskOf(training.config.algorithm);
     if (!trained || trained === task) continue;
     throw conflict(`Version ${version} was trained for ${trained}: create another model for ${task}.`, {
       field,

@@ -10,7 +10,7 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { checkName, checkTags, registryTags, tagChanges } from '../core/index.js';
 import { signaturesDiffer, type VersionChange } from './rules/semver.js';
 import { requireRenumberable, type Stage } from './rules/stages.js';
-import { TASK_OF } from '../algorithms/index.js';
+import { taskOf } from '../algorithms/index.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import type { ModelChecker } from '../../inference/port.js';
 import { requireOwn, RoundRobinQueue, likePattern, audit } from '../platform/index.js';
@@ -103,7 +103,7 @@ export class ModelVersionService {
       });
     }
     const { files, signature, metrics, reference, agreementMaxAbsDiff, config } = training;
-    const task = TASK_OF[config.modelType];
+    const task = taskOf(config.algorithm);
     if (model.taskGuessed) Object.assign(model, { task, taskGuessed: false });
     if (model.task !== 'OTHER' && model.task !== task) {
       throw conflict(`Model "${model.name}" is for ${model.task}; the run trained a ${task}.`, {

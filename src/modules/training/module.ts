@@ -4,6 +4,7 @@ import { TrainedModelRow } from '../../db/entities/training/trained-model.entity
 import { defineModule } from '../../define-module.js';
 import { trainingJob } from '../../jobs/training/training.job.js';
 import { trainingOutcome } from '../../resolvers/training/training-outcome.js';
+import { AlgorithmResolver } from '../../resolvers/training/algorithm.resolver.js';
 import { TrainingResolver } from '../../resolvers/training/training.resolver.js';
 import {
   TRAINING_LINEAGE,
@@ -51,7 +52,7 @@ export default defineModule({
     return { trainings: new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work')) };
   },
   createLoaders: createTrainingLoaders,
-  resolvers: [TrainingResolver],
+  resolvers: [AlgorithmResolver, TrainingResolver],
   jobs: [trainingJob],
   jobOutcomes: [trainingOutcome],
   createTicks: ({ services: { trainings } }) => [

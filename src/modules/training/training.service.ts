@@ -8,8 +8,7 @@ import type { DatasetProfile } from '../model-contract/index.js';
 import {
   defaultFeatures,
   checkConfigAgainstSchema,
-  unusedHyperparameters,
-  TASK_OF,
+  taskOf,
   type TrainingConfig,
   configParams,
   parseTrainingConfig,
@@ -55,7 +54,7 @@ export class TrainingService {
     const dataset = await this.parts.datasets.get(session, input.datasetId);
     const { training, warnings } = belowInput(() => completed(asked, dataset));
     const modelId = input.registerModelId ?? null;
-    if (modelId !== null) await this.checkModel(session, modelId, TASK_OF[training.modelType]);
+    if (modelId !== null) await this.checkModel(session, modelId, taskOf(training.algorithm));
     const { experimentId, runName: name } = input;
     const run = await this.parts.runs.create(session, {
       experimentId,
@@ -75,7 +74,7 @@ export class TrainingService {
     audit(session, 'startTraining', { type: 'job', id: job.id }, null, {
       runId: run.id,
       datasetId: dataset.id,
-      modelType: training.modelType,
+      algorithm: training.algorithm,
     });
     this.announce(session, job);
     return job;
@@ -122,7 +121,7 @@ export class TrainingService {
 
   private announce(session: Session, job: Job): void {
     const { training, registerModelId } = this.jobs.inputOf(TRAINING, job);
-    const payload = { runId: job.runId, datasetId: job.datasetId, modelType: training.modelType, attempt: job.attempt };
+    const payload = { runId: job.runId, datasetId: job.datasetId, algorithm: training.algorithm, attempt: job.attempt };
     emitEvent(session, this.parts.live, TRAINING_EVENTS.MODEL_TRAINING_STARTED, { type: 'job', id: job.id }, payload, {
       modelId: registerModelId,
     });
@@ -136,7 +135,7 @@ function completed(asked: ReturnType<typeof parseTrainingConfig>, dataset: Datas
     : defaultFeatures(asked, dataset);
   const training: TrainingConfig = { ...asked, features };
   checkConfigAgainstSchema(training, dataset);
-  return { training, warnings: [...warnings, ...unusedHyperparameters(training)] };
+  return { training, warnings };
 }
 
 /** Names the fields of errors as the client wrote them: below `input`. */

@@ -68,7 +68,8 @@ export class LatestMetric {
 
 export const RunWarningCode = describeEnum<TrainingWarningCode>('RunWarningCode', 'Kind of a training warning.', {
   COLUMN_LEFT_OUT: 'No features were given, and this column was left out because it cannot help.',
-  HYPERPARAMETER_UNUSED: 'A hyperparameter was given that this algorithm does not use.',
+  HYPERPARAMETER_UNUSED:
+    'Only in runs of earlier releases, which now are refused: a hyperparameter that the algorithm does not use.',
   NOT_CONVERGED: 'A solver or k-means reached its maximum number of iterations before it converged.',
   LOSS_STILL_FALLING: 'The validation loss was still falling in the last epoch.',
   LOSS_DIVERGED: 'The loss rose, or became NaN or infinite.',

@@ -1,5 +1,5 @@
 import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
-import { GraphQLDateTimeISO, GraphQLJSON } from 'graphql-scalars';
+import { GraphQLDateTimeISO, GraphQLJSON, GraphQLJSONObject } from 'graphql-scalars';
 import { quote } from '../../errors.js';
 
 export function scalarError(name: string, expected: string, got: unknown): GraphQLError {
@@ -68,4 +68,4 @@ export const DateTime = new GraphQLScalarType<Date, string>({
     typeof value === 'string' && PLAIN_UTC.test(value) ? new Date(value) : GraphQLDateTimeISO.parseValue(value),
 });
 
-export { GraphQLJSON as Json };
+export { GraphQLJSON as Json, GraphQLJSONObject as JsonObject };

@@ -1,5 +1,5 @@
 import type { InputColumn, Signature, TensorSpec } from '../../modules/model-contract/index.js';
-import type { TrainingConfig } from '../../modules/algorithms/index.js';
+import { isKMeans, type TrainingConfig } from '../../modules/algorithms/index.js';
 import { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
 import { readGraph } from '../../inference/onnx/format/rows/graph.js';
 import { proveRowIndependence } from '../../inference/onnx/format/rows/row-independence.js';
@@ -92,11 +92,11 @@ export function finished(
     ...(threshold !== undefined && { decisionThreshold: threshold }),
   };
   const metadata: Record<string, string> = {
-    model_type: config.modelType,
+    algorithm: config.algorithm,
     signature: JSON.stringify(signature),
   };
   if (head.kind === 'CLASSES') metadata.classes = JSON.stringify(head.classes);
-  if (head.kind === 'CLUSTERS') metadata.clusters = String(config.hyperparameters.clusters);
+  if (isKMeans(config)) metadata.clusters = String(config.hyperparameters.clusters);
   const bytes = b.model('model', metadata);
   return { bytes, signature: { ...signature, rowIndependence: proveRowIndependence(readGraph(bytes), inputs) } };
 }

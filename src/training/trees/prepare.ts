@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { TREE_DEFAULTS, type TrainingConfig } from '../../modules/algorithms/index.js';
+import type { TreesConfig } from '../../modules/algorithms/index.js';
 import { classWeightsOf } from '../class-weights.js';
 import type { Head } from '../graphs/heads.js';
 import {
@@ -22,7 +22,7 @@ import { Arena, type BinnedRows, type Loss, sharedDoubles, sharedWords } from '.
 
 /** Prepares gradient-boosted trees. Errors: BAD_USER_INPUT, which names the field. */
 export async function prepareTrees(
-  config: TrainingConfig,
+  config: TreesConfig,
   rows: TrainingRows,
   train: Int32Array,
   validation: Int32Array,
@@ -127,11 +127,11 @@ export async function prepareTrees(
   };
 }
 
-function boosterOptions({ hyperparameters, seed }: TrainingConfig, head: Head): BoosterOptions {
-  const { quantile, ...given } = hyperparameters;
+function boosterOptions(config: TreesConfig, head: Head): BoosterOptions {
+  const { hyperparameters, seed } = config;
+  const quantile = config.algorithm === 'BOOSTED_TREES_REGRESSOR' ? config.hyperparameters.quantile : undefined;
   return {
-    ...TREE_DEFAULTS,
-    ...given,
+    ...hyperparameters,
     loss: lossOf(head, quantile),
     quantile: quantile ?? 0.5,
     seed,

@@ -6,7 +6,7 @@ export const PENGUINS = 'test/fixtures/training/penguins.csv';
 
 /** Species of penguins by a softmax; small enough to train in a moment, good enough to pass the gates. */
 export const PENGUIN_TRAINING = {
-  modelType: 'LOGISTIC_REGRESSION',
+  algorithm: 'LOGISTIC_REGRESSION',
   target: { column: 'species' },
   features: [
     { column: 'beak_length', kind: 'NUMERIC' },
@@ -15,7 +15,7 @@ export const PENGUIN_TRAINING = {
     { column: 'island', kind: 'CATEGORICAL' },
   ],
   split: { by: 'RATIO', validation: 0.15, holdout: 0.35 },
-  hyperparameters: { epochs: 8, batchSize: 16, learningRate: 0.02 },
+  hyperparameters: { epochs: 8 },
   seed: 7,
 };
 

@@ -1,7 +1,8 @@
 import { badInput } from '../../../errors.js';
 import type { ColumnSchema, ColumnType, DatasetProfile } from '../../model-contract/index.js';
 import { outputNamesOf } from './training-check.js';
-import type { FeatureKind, TrainingConfig } from './training-config.js';
+import type { FeatureKind } from './algorithm.js';
+import type { TrainingConfig } from './training-config.js';
 import { trainingWarning, type TrainingWarning } from './training-warnings.js';
 
 const MOST_FEATURES = 1_000;
@@ -31,7 +32,7 @@ const KIND_OF: Record<ColumnType, FeatureKind> = {
  * BAD_USER_INPUT when none is left.
  */
 export function defaultFeatures(
-  config: Pick<TrainingConfig, 'modelType' | 'target' | 'split'>,
+  config: Pick<TrainingConfig, 'algorithm' | 'target' | 'split'>,
   { columns, rowCount }: DatasetProfile,
 ): { features: TrainingConfig['features']; warnings: TrainingWarning[] } {
   const features: TrainingConfig['features'] = [];
@@ -63,14 +64,14 @@ export function defaultFeatures(
 }
 
 function uselessness(
-  { modelType, split }: Pick<TrainingConfig, 'modelType' | 'split'>,
+  { algorithm, split }: Pick<TrainingConfig, 'algorithm' | 'split'>,
   { name, type, distinctCount, missingCount }: ColumnSchema,
   rowCount: number,
 ): string | null {
   const known = rowCount - missingCount;
   const isText = type === 'STRING' || type === 'BOOLEAN';
   if (split.by === 'COLUMN' && split.column === name) return 'it says which part a row is in';
-  if (name === '' || outputNamesOf(modelType).includes(name)) return 'a model cannot have an input of this name';
+  if (name === '' || outputNamesOf(algorithm).includes(name)) return 'a model cannot have an input of this name';
   if (known === 0) return 'it has no value';
   // The absence of a text can be informative; a missing number is replaced by the column's only value.
   if (distinctCount <= 1 && !(isText && missingCount > 0)) return 'it has one value only';

@@ -1,17 +1,8 @@
 import { badInput } from '../../../errors.js';
 import type { ColumnSchema, ColumnType, DatasetProfile } from '../../model-contract/index.js';
-import {
-  type FeatureKind,
-  isNetwork,
-  isTrees,
-  OPTIMIZER_OF,
-  type ModelType,
-  type SplitConfig,
-  TASK_OF,
-  type Task,
-  type TrainingConfig,
-} from './training-config.js';
-import { trainingWarning, type TrainingWarning } from './training-warnings.js';
+import type { FeatureKind, Task } from './algorithm.js';
+import { algorithmOf, type AlgorithmName, taskOf } from './registry.js';
+import { isKMeans, isTrees, type SplitConfig, type TrainingConfig } from './training-config.js';
 
 export const MAX_CLASSES = 1000;
 export const MIN_TRAINING_ROWS = 10;
@@ -24,8 +15,8 @@ const OUTPUT_NAMES: Record<Task, readonly string[]> = {
   CLUSTERING: ['cluster', 'distances'],
 };
 
-export function outputNamesOf(modelType: ModelType): readonly string[] {
-  return OUTPUT_NAMES[TASK_OF[modelType]];
+export function outputNamesOf(algorithm: AlgorithmName): readonly string[] {
+  return OUTPUT_NAMES[taskOf(algorithm)];
 }
 
 const ACCEPTED_TYPES: Record<FeatureKind, readonly ColumnType[]> = {
@@ -50,7 +41,6 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
     return column;
   };
 
-  checkOptimizer(config);
   checkFeatures(config, profile, columnAt);
   let usableRows = profile.rowCount;
   const target = checkTarget(config, columnAt);
@@ -74,10 +64,10 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
 /**
  * Refuses settings that only a classification can have. The number of classes is known only after the rows are read.
  */
-function checkDecisions({ modelType, classWeights, decisionThreshold }: TrainingConfig): void {
-  if (TASK_OF[modelType] === 'CLASSIFICATION') return;
-  if (classWeights) throw badInput('config.classWeights', `nothing for ${modelType}`, classWeights.by);
-  if (decisionThreshold) throw badInput('config.decisionThreshold', `nothing for ${modelType}`, decisionThreshold.by);
+function checkDecisions({ algorithm, classWeights, decisionThreshold }: TrainingConfig): void {
+  if (taskOf(algorithm) === 'CLASSIFICATION') return;
+  if (classWeights) throw badInput('config.classWeights', `nothing for ${algorithm}`, classWeights.by);
+  if (decisionThreshold) throw badInput('config.decisionThreshold', `nothing for ${algorithm}`, decisionThreshold.by);
 }
 
 function checkPartColumn(
@@ -103,36 +93,6 @@ function checkPartColumn(
   }
 }
 
-/** Hyperparameters that were given but that this training does not use. */
-export function unusedHyperparameters({ modelType, hyperparameters }: TrainingConfig): TrainingWarning[] {
-  const isAdam = hyperparameters.optimizer === 'ADAM';
-  const unused = [
-    ...(isAdam || isTrees(modelType) ? [] : (['learningRate'] as const)),
-    ...(isAdam ? [] : (['batchSize'] as const)),
-    ...(isTrees(modelType) ? [] : TREE_HYPERPARAMETERS),
-    ...(modelType === 'BOOSTED_TREES_REGRESSOR' ? [] : (['quantile'] as const)),
-  ];
-  return unused
-    .filter((name) => hyperparameters[name] !== undefined)
-    .map((name) => {
-      const isAdams = name === 'learningRate' || name === 'batchSize';
-      const reason = isAdams && !isTrees(modelType) ? ', which converges by itself' : '';
-      const remedy = isAdams && OPTIMIZER_OF[modelType] === 'SOLVER' ? ', or set optimizer to ADAM' : '';
-      const message = `hyperparameters.${name} has no meaning for ${modelType}${reason}: leave it out${remedy}.`;
-      return trainingWarning('HYPERPARAMETER_UNUSED', message, { [name]: hyperparameters[name]! });
-    });
-}
-
-const TREE_HYPERPARAMETERS = ['maxLeaves', 'maxDepth', 'minLeafRows', 'rowShare', 'featureShare'] as const;
-
-function checkOptimizer({ modelType, hyperparameters: { optimizer } }: TrainingConfig): void {
-  if (optimizer === undefined) return;
-  if (modelType === 'KMEANS' || isTrees(modelType))
-    throw badInput('config.hyperparameters.optimizer', `nothing for ${modelType}`, optimizer);
-  if (isNetwork(modelType) && optimizer !== 'ADAM')
-    throw badInput('config.hyperparameters.optimizer', `ADAM for ${modelType}`, optimizer);
-}
-
 function checkFeatures(
   config: TrainingConfig,
   profile: DatasetProfile,
@@ -140,7 +100,7 @@ function checkFeatures(
 ): void {
   const seen = new Set<string>();
   config.features.forEach(({ column: name, kind, monotone }, i) => {
-    if (monotone !== undefined && (kind !== 'NUMERIC' || !isTrees(config.modelType)))
+    if (monotone !== undefined && (kind !== 'NUMERIC' || !isTrees(config)))
       throw badInput(
         `config.features[${i}].monotone`,
         'nothing, except for a NUMERIC feature of boosted trees',
@@ -151,13 +111,16 @@ function checkFeatures(
     if (seen.has(name)) throw badInput(field, 'each column once', name);
     seen.add(name);
     if (name === config.target?.column) throw badInput(field, 'a column other than the target', name);
-    if (name === '' || outputNamesOf(config.modelType).includes(name)) {
+    if (name === '' || outputNamesOf(config.algorithm).includes(name)) {
       throw badInput(
         field,
-        `a name that is not empty and not an output of the model (${outputNamesOf(config.modelType).join(', ')})`,
+        `a name that is not empty and not an output of the model (${outputNamesOf(config.algorithm).join(', ')})`,
         name,
       );
     }
+    const { featureKinds } = algorithmOf(config.algorithm);
+    if (!featureKinds.includes(kind))
+      throw badInput(`config.features[${i}].kind`, `${featureKinds.join(' or ')} for ${config.algorithm}`, kind);
     if (!ACCEPTED_TYPES[kind].includes(column.type)) {
       throw badInput(
         `config.features[${i}].kind`,
@@ -178,12 +141,12 @@ function checkTarget(
   config: TrainingConfig,
   columnAt: (field: string, name: string) => ColumnSchema,
 ): ColumnSchema | undefined {
-  const task = TASK_OF[config.modelType];
+  const task = taskOf(config.algorithm);
   if (task === 'CLUSTERING') {
-    if (config.target) throw badInput('config.target', `nothing for ${config.modelType}`, config.target.column);
+    if (config.target) throw badInput('config.target', `nothing for ${config.algorithm}`, config.target.column);
     return undefined;
   }
-  if (!config.target) throw badInput('config.target', `a target column for ${config.modelType}`, 'nothing');
+  if (!config.target) throw badInput('config.target', `a target column for ${config.algorithm}`, 'nothing');
   const field = 'config.target.column';
   const column = columnAt(field, config.target.column);
   const described = `${column.name} (${column.type})`;
@@ -241,7 +204,7 @@ export function checkSplitSizes(config: TrainingConfig, sizes: SplitSizes): void
     const expected = `at least ${MIN_TRAINING_ROWS} training, ${MIN_HELD_ROWS} validation and ${MIN_HELD_ROWS} holdout rows`;
     throw badInput('config.split', expected, `${train}, ${validation} and ${holdout}`);
   }
-  if (config.modelType === 'KMEANS' && config.hyperparameters.clusters > train) {
+  if (isKMeans(config) && config.hyperparameters.clusters > train) {
     throw badInput(
       'config.hyperparameters.clusters',
       `at most the ${train} training rows`,

@@ -1,37 +1,10 @@
 import { z } from 'zod';
 import { listIn, numberIn, type InputRange } from '../../core/index.js';
-
-export const MODEL_TYPES = [
-  'LOGISTIC_REGRESSION',
-  'LINEAR_REGRESSION',
-  'MLP_CLASSIFIER',
-  'MLP_REGRESSOR',
-  'BOOSTED_TREES_CLASSIFIER',
-  'BOOSTED_TREES_REGRESSOR',
-  'KMEANS',
-] as const;
-export type ModelType = (typeof MODEL_TYPES)[number];
-
-export const TASKS = ['CLASSIFICATION', 'REGRESSION', 'CLUSTERING'] as const;
-export type Task = (typeof TASKS)[number];
-
-export const TASK_OF: Record<ModelType, Task> = {
-  LOGISTIC_REGRESSION: 'CLASSIFICATION',
-  MLP_CLASSIFIER: 'CLASSIFICATION',
-  LINEAR_REGRESSION: 'REGRESSION',
-  MLP_REGRESSOR: 'REGRESSION',
-  BOOSTED_TREES_CLASSIFIER: 'CLASSIFICATION',
-  BOOSTED_TREES_REGRESSOR: 'REGRESSION',
-  KMEANS: 'CLUSTERING',
-};
-
-/** SOLVER: closed form or L-BFGS, until it converges; linear models only. ADAM: steps over minibatches. */
-export const OPTIMIZERS = ['SOLVER', 'ADAM'] as const;
-export type Optimizer = (typeof OPTIMIZERS)[number];
-
-/** The ways in which a model can use a column. A timestamp becomes its parts (UTC). */
-export const FEATURE_KINDS = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'] as const;
-export type FeatureKind = (typeof FEATURE_KINDS)[number];
+import { type Algorithm, FEATURE_KINDS, type Task } from './algorithm.js';
+import { EPOCHS } from './entries/common.js';
+import { hyperparametersOf } from './hyperparameters.js';
+import type { ValuesOf } from './parameters.js';
+import { ALGORITHM_NAMES, algorithmOf, type AlgorithmName, type AnyAlgorithm, type NameIn } from './registry.js';
 
 /** The ranges of a configuration, which the API declares and the schemas below check. */
 export const TRAINING_RANGES = {
@@ -40,17 +13,7 @@ export const TRAINING_RANGES = {
   classWeights: { min: 1, max: 1_000, unit: 'classes' },
   classWeight: { above: 0, max: 1e6 },
   cost: { above: 0, max: 1e9 },
-  epochs: { min: 1, max: 10_000, unit: 'epochs' },
-  batchSize: { min: 1, max: 65_536, unit: 'rows' },
-  learningRate: { above: 0, max: 10 },
-  l2: { min: 0, max: 10 },
-  hiddenLayers: { max: 8, unit: 'layers', each: { min: 1, max: 4_096, unit: 'units' } },
-  clusters: { min: 2, max: 1_000, unit: 'clusters' },
-  maxCategories: { min: 1, max: 2_000, unit: 'categories' },
-  maxLeaves: { min: 2, max: 4_096, unit: 'leaves' },
-  maxDepth: { min: 0, max: 64, unit: 'levels' },
-  minLeafRows: { min: 1, max: 1_000_000, unit: 'rows' },
-  share: { above: 0, max: 1 },
+  epochs: EPOCHS,
   features: { min: 1, max: 1_000, unit: 'columns' },
   sampleRows: { min: 0, max: 100_000_000, unit: 'rows' },
   patience: { min: 1, max: 1_000, unit: 'epochs' },
@@ -129,60 +92,9 @@ export const targetSchema = z.strictObject({
   greaterThan: z.number().optional(),
 });
 
-export const hyperparametersSchema = z.strictObject({
-  /** Linear models: SOLVER when absent. Neural networks: only ADAM. */
-  optimizer: z.enum(OPTIMIZERS).optional(),
-  /** Passes over the rows; for a solver or k-means, the maximum number of iterations. */
-  epochs: count(TRAINING_RANGES.epochs).optional(),
-  /** ADAM only. When absent: 128, or fewer when an epoch would have too few steps. */
-  batchSize: count(TRAINING_RANGES.batchSize).optional(),
-  /** ADAM only. */
-  learningRate: amount(TRAINING_RANGES.learningRate).optional(),
-  /**
-   * L2 penalty on the weights (not on the biases), added to the mean loss. When absent: the default of scikit-learn for
-   * SOLVER, otherwise none.
-   */
-  l2: amount(TRAINING_RANGES.l2).optional(),
-  hiddenLayers: listIn(TRAINING_RANGES.hiddenLayers, count(TRAINING_RANGES.hiddenLayers.each)).default([64, 32]),
-  /** Number of clusters of k-means. */
-  clusters: count(TRAINING_RANGES.clusters).default(8),
-  /** The number of categories per column: the most frequent ones are kept, all others become one "other". */
-  maxCategories: count(TRAINING_RANGES.maxCategories).optional(),
-  /** Boosted trees: the maximum number of leaves of a tree. */
-  maxLeaves: count(TRAINING_RANGES.maxLeaves).optional(),
-  /** Boosted trees: the maximum depth of a tree; 0 means no limit. */
-  maxDepth: count(TRAINING_RANGES.maxDepth).optional(),
-  /** Boosted trees: the minimum number of training rows of a leaf. */
-  minLeafRows: count(TRAINING_RANGES.minLeafRows).optional(),
-  /** Boosted trees: the fraction of the rows, and of the features, that each tree uses. */
-  rowShare: amount(TRAINING_RANGES.share).optional(),
-  featureShare: amount(TRAINING_RANGES.share).optional(),
-  /** BOOSTED_TREES_REGRESSOR: the quantile that is predicted; the mean when absent. */
-  quantile: fraction.optional(),
-});
-
-const SOLVER_ITERATIONS = 1000;
-const NETWORK_EPOCHS = 500;
-/** Trees per output, at most. */
-const BOOSTED_TREES = 1000;
 const PATIENCE = 20;
-const CATEGORIES = 100;
-/** The defaults of scikit-learn's HistGradientBoosting, except for the categories, which have no such limit here. */
-export const TREE_DEFAULTS = {
-  learningRate: 0.1,
-  l2: 0,
-  maxLeaves: 31,
-  maxDepth: 0,
-  minLeafRows: 20,
-  rowShare: 1,
-  featureShare: 1,
-  maxCategories: 1000,
-};
 /** Epochs between two checkpoints when the number of epochs was not set. */
 const CHECKPOINT_EPOCHS = 10;
-/** The default for Adam. */
-export const LEARNING_RATE = 0.001;
-const ADAM_EPOCHS = 20;
 
 const featuresSchema = listIn(
   TRAINING_RANGES.features,
@@ -195,7 +107,7 @@ const featuresSchema = listIn(
 );
 
 const configShape = z.strictObject({
-  modelType: z.enum(MODEL_TYPES),
+  algorithm: z.enum(ALGORITHM_NAMES),
   /** Absent for clustering only. */
   target: targetSchema.optional(),
   features: featuresSchema,
@@ -206,10 +118,11 @@ const configShape = z.strictObject({
     .optional(),
   /** A random sample of this many rows, drawn with the seed; 0 means all rows. */
   sampleRows: count(TRAINING_RANGES.sampleRows).default(0),
-  hyperparameters: hyperparametersSchema.prefault({}),
+  /** By name, as the algorithm says. */
+  hyperparameters: z.record(z.string(), z.unknown()).prefault({}),
   /**
    * Stops when the validation loss has not improved by minDelta for `patience` epochs; the weights of the best epoch
-   * are kept. This is the default for neural networks when the number of epochs is absent too.
+   * are kept. This is the default of algorithms that stop early by themselves, when the number of epochs is absent too.
    */
   earlyStopping: z
     .strictObject({ patience: count(TRAINING_RANGES.patience), minDelta: amount(TRAINING_RANGES.minDelta).default(0) })
@@ -228,69 +141,67 @@ const configShape = z.strictObject({
 });
 
 type Shape = z.infer<typeof configShape>;
+interface Common extends Omit<Shape, 'algorithm' | 'hyperparameters' | 'features'> {
+  checkpointEveryEpochs: number;
+}
+/** A configuration of each algorithm: `algorithm` says which hyperparameters there are. */
+type ConfigOf<A extends AnyAlgorithm, Features> = A extends AnyAlgorithm
+  ? Common & { features: Features; algorithm: A['name']; hyperparameters: ValuesOf<A['parameters']> }
+  : never;
+
+export type TrainingConfig = ConfigOf<AnyAlgorithm, Shape['features']>;
+export type TrainingRequestConfig = ConfigOf<AnyAlgorithm, Shape['features'] | undefined>;
+export type LinearConfig = Extract<TrainingConfig, { algorithm: NameIn<'LINEAR'> }>;
+export type NetworkConfig = Extract<TrainingConfig, { algorithm: NameIn<'NETWORK'> }>;
+export type TreesConfig = Extract<TrainingConfig, { algorithm: NameIn<'TREES'> }>;
+export type KMeansConfig = Extract<TrainingConfig, { algorithm: NameIn<'KMEANS'> }>;
 
 /**
  * The configuration that `startTraining` gets. This checks shape and ranges and fills in all defaults; the columns are
  * checked against the dataset later.
  */
-export const trainingConfigSchema = configShape.transform(withDefaults);
-export type TrainingConfig = z.infer<typeof trainingConfigSchema>;
+export const trainingConfigSchema = configShape.transform((config, ctx) => withDefaults(config, ctx) as TrainingConfig);
 
 /** The same, but `features` may be absent: the service then takes all columns that can help. */
 export const trainingRequestSchema = configShape
   .extend({ features: featuresSchema.optional() })
-  .transform(({ features, ...config }) => ({ ...withDefaults(config), features }));
+  .transform((config, ctx) => withDefaults(config, ctx) as TrainingRequestConfig);
 
-/** Some defaults depend on the algorithm. */
-function withDefaults<C extends Omit<Shape, 'features'>>(config: C) {
-  const { modelType, hyperparameters, earlyStopping } = config;
-  const optimizer = hyperparameters.optimizer ?? OPTIMIZER_OF[modelType];
-  const stopsByItself =
-    (isNetwork(modelType) || isTrees(modelType)) && hyperparameters.epochs === undefined && earlyStopping === undefined;
-  const epochs = hyperparameters.epochs ?? mostEpochs(modelType, optimizer);
+/** Checks the hyperparameters, and fills in what depends on the algorithm. */
+function withDefaults(config: Omit<Shape, 'features'>, ctx: z.RefinementCtx) {
+  const { earlyStopping, checkpointEveryEpochs } = config;
+  const algorithm = algorithmOf(config.algorithm);
+  const { values, faults } = hyperparametersOf(algorithm, config.hyperparameters);
+  for (const { path, expected } of faults)
+    ctx.addIssue({ code: 'custom', path: ['hyperparameters', ...path], message: expected });
+  const isOpen = config.hyperparameters.epochs === undefined;
   return {
     ...config,
-    hyperparameters: {
-      maxCategories: CATEGORIES,
-      ...(isTrees(modelType) && TREE_DEFAULTS),
-      ...hyperparameters,
-      epochs,
-      ...(optimizer !== undefined && { optimizer }),
-      ...(optimizer === 'ADAM' && {
-        learningRate: hyperparameters.learningRate ?? LEARNING_RATE,
-        l2: hyperparameters.l2 ?? 0,
-      }),
-    },
-    ...(stopsByItself && { earlyStopping: { patience: PATIENCE, minDelta: 0 } }),
-    checkpointEveryEpochs:
-      config.checkpointEveryEpochs ?? (hyperparameters.epochs === undefined ? CHECKPOINT_EPOCHS : 1),
+    hyperparameters: values,
+    ...(algorithm.stopsEarly && isOpen && !earlyStopping && { earlyStopping: { patience: PATIENCE, minDelta: 0 } }),
+    checkpointEveryEpochs: checkpointEveryEpochs ?? (isOpen ? CHECKPOINT_EPOCHS : 1),
   };
 }
 
-function mostEpochs(modelType: ModelType, optimizer: Optimizer | undefined): number {
-  if (isNetwork(modelType)) return NETWORK_EPOCHS;
-  if (isTrees(modelType)) return BOOSTED_TREES;
-  return optimizer === 'ADAM' ? ADAM_EPOCHS : SOLVER_ITERATIONS;
+export function isLinear(config: TrainingConfig): config is LinearConfig {
+  return familyOf(config) === 'LINEAR';
 }
 
-export function isTrees(modelType: ModelType): boolean {
-  return modelType === 'BOOSTED_TREES_CLASSIFIER' || modelType === 'BOOSTED_TREES_REGRESSOR';
+export function isNetwork(config: TrainingConfig): config is NetworkConfig {
+  return familyOf(config) === 'NETWORK';
 }
 
-export function isNetwork(modelType: ModelType): boolean {
-  return modelType === 'MLP_CLASSIFIER' || modelType === 'MLP_REGRESSOR';
+export function isTrees(config: TrainingConfig): config is TreesConfig {
+  return familyOf(config) === 'TREES';
 }
 
-/** Undefined for k-means, which has its own iteration. */
-export const OPTIMIZER_OF: Record<ModelType, Optimizer | undefined> = {
-  LOGISTIC_REGRESSION: 'SOLVER',
-  LINEAR_REGRESSION: 'SOLVER',
-  MLP_CLASSIFIER: 'ADAM',
-  MLP_REGRESSOR: 'ADAM',
-  BOOSTED_TREES_CLASSIFIER: undefined,
-  BOOSTED_TREES_REGRESSOR: undefined,
-  KMEANS: undefined,
-};
+export function isKMeans(config: TrainingConfig): config is KMeansConfig {
+  return familyOf(config) === 'KMEANS';
+}
+
+function familyOf({ algorithm }: { algorithm: AlgorithmName }): Algorithm['family'] {
+  return algorithmOf(algorithm).family;
+}
 
 /** Whether the predictions of this task have a loss on labelled rows. */
 export function hasLoss(task: Task | 'OTHER'): boolean {

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { parseInput } from '../../core/index.js';
-import { type TrainingConfig, trainingRequestSchema } from './training-config.js';
+import { type TrainingConfig, type TrainingRequestConfig, trainingRequestSchema } from './training-config.js';
 
 /** A training's configuration before defaults and checks. */
 export type TrainingConfigInput = z.input<typeof trainingRequestSchema>;
@@ -9,7 +9,7 @@ export type TrainingConfigInput = z.input<typeof trainingRequestSchema>;
  * Fills in defaults and checks shape and ranges. BAD_USER_INPUT names the first wrong field below `field`, what was
  * expected and what was given.
  */
-export function parseTrainingConfig(field: string, input: unknown): z.output<typeof trainingRequestSchema> {
+export function parseTrainingConfig(field: string, input: unknown): TrainingRequestConfig {
   return parseInput(trainingRequestSchema, field, input);
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 /** Kinds of warnings about a training's results, for the person who reads them. */
 export const TRAINING_WARNINGS = [
   'COLUMN_LEFT_OUT',
+  // Only stored by earlier releases.
   'HYPERPARAMETER_UNUSED',
   'NOT_CONVERGED',
   'LOSS_STILL_FALLING',

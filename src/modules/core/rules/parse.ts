@@ -38,7 +38,8 @@ function pathText(start: string, path: readonly PropertyKey[]): string {
   );
 }
 
-function expectedBy(issue: z.core.$ZodIssue): string {
+/** What a schema expected where it found this fault. */
+export function expectedBy(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'unrecognized_keys':
       return 'nothing here';

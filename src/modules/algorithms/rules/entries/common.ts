@@ -1,0 +1,37 @@
+import type { InputRange } from '../../../core/index.js';
+import type { Backend, FeatureKind } from '../algorithm.js';
+import { integer } from '../parameters.js';
+
+export const EPOCHS = { min: 1, max: 10_000, unit: 'epochs' } satisfies InputRange;
+export const LEARNING_RATE = { above: 0, max: 10 } satisfies InputRange;
+export const PENALTY = { min: 0, max: 10 } satisfies InputRange;
+export const SHARE = { above: 0, max: 1 } satisfies InputRange;
+const CATEGORIES = { min: 1, max: 2_000, unit: 'categories' } satisfies InputRange;
+
+export function maxCategories(byDefault: number) {
+  return integer({
+    about:
+      'Maximum number of categories per column: the most frequent are kept; all others, also those that appear only ' +
+      'at prediction, form one more category.',
+    range: CATEGORIES,
+    default: byDefault,
+  });
+}
+
+export const batchSize = integer({
+  about: 'Number of training rows of one step.',
+  range: { min: 1, max: 65_536, unit: 'rows' },
+  when: { parameter: 'optimizer', oneOf: ['ADAM'] },
+  whenAbsent: 'One twentieth of the training rows, at least 16 and at most 128.',
+  search: { kind: 'CATEGORICAL', choices: [16, 32, 64, 128, 256] },
+});
+
+/** The default for Adam. */
+export const ADAM_LEARNING_RATE = 0.001;
+
+/** What all algorithms of this service's own trainers have in common. */
+export const OWN = {
+  backends: ['LOCAL'] as readonly Backend[],
+  featureKinds: ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'] as readonly FeatureKind[],
+  output: 'ONNX',
+} as const;

@@ -1,0 +1,62 @@
+import { defineAlgorithm } from '../algorithm.js';
+import { categorical, float, integer } from '../parameters.js';
+import { ADAM_LEARNING_RATE, batchSize, EPOCHS, LEARNING_RATE, maxCategories, OWN, PENALTY } from './common.js';
+
+const SOLVER_ITERATIONS = 1000;
+const ADAM_EPOCHS = 20;
+
+const parameters = {
+  optimizer: categorical({
+    about: 'Method that fits the weights.',
+    choices: {
+      SOLVER:
+        'A closed form for linear regression (L-BFGS above 2,000 encoded columns), L-BFGS for logistic regression; ' +
+        'until it has converged, or `epochs` iterations are done.',
+      ADAM: 'Adam over minibatches.',
+    },
+    default: 'SOLVER',
+  }),
+  epochs: integer({
+    about: 'Maximum number of iterations of SOLVER; number of passes of ADAM over the training rows.',
+    range: EPOCHS,
+    default: ({ optimizer }) => (optimizer === 'ADAM' ? ADAM_EPOCHS : SOLVER_ITERATIONS),
+    whenAbsent: '1,000 with SOLVER, 20 with ADAM.',
+  }),
+  learningRate: float({
+    about: 'Size of the steps of ADAM.',
+    range: LEARNING_RATE,
+    when: { parameter: 'optimizer', oneOf: ['ADAM'] },
+    default: ADAM_LEARNING_RATE,
+  }),
+  batchSize,
+  l2: float({
+    about: 'L2 penalty on the weights (not on the biases), added to the mean loss per row.',
+    range: PENALTY,
+    default: ({ optimizer }) => (optimizer === 'ADAM' ? 0 : undefined),
+    whenAbsent:
+      'With SOLVER the default of scikit-learn on standardized columns, which is 1 / (number of training rows): ' +
+      'alpha = 1 for a regression, C = 1 for a classification. With ADAM 0.',
+    search: { kind: 'FLOAT', low: 1e-6, high: 1, log: true },
+  }),
+  maxCategories: maxCategories(100),
+} as const;
+
+export const logisticRegression = defineAlgorithm({
+  name: 'LOGISTIC_REGRESSION',
+  task: 'CLASSIFICATION',
+  family: 'LINEAR',
+  stopsEarly: false,
+  about: 'Classification by a linear softmax; probabilities per class.',
+  parameters,
+  ...OWN,
+});
+
+export const linearRegression = defineAlgorithm({
+  name: 'LINEAR_REGRESSION',
+  task: 'REGRESSION',
+  family: 'LINEAR',
+  stopsEarly: false,
+  about: 'Regression by a linear function with an L2 penalty (ridge).',
+  parameters,
+  ...OWN,
+});
