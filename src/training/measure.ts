@@ -3,6 +3,7 @@ import {
   type ClassPredictions,
   logLossRows,
   mean,
+  pinballRows,
   regressionMetrics,
   silhouette,
   sampleIndices,
@@ -34,8 +35,8 @@ export function meanLogLoss(input: ClassPredictions, classWeights?: Float64Array
 
 /**
  * Metrics by their short names. `loss` is what the training minimises: the log loss in nats (of weighted rows when
- * classes have weights), the mean squared error in units of the target's variance, or the mean squared distance to the
- * nearest centroid. Undefined metrics are left out.
+ * classes have weights), the mean squared error in units of the target's variance, the pinball loss of a quantile in
+ * units of the target's deviation, or the mean squared distance to the nearest centroid. Undefined metrics are left out.
  */
 export function measure(
   shape: PredictionShape,
@@ -62,6 +63,10 @@ export function measure(
   } else if (predictions.kind === 'VALUE' && rows.truth.kind === 'VALUE' && head.kind === 'VALUE') {
     const { rmse, mae, r2 } = regressionMetrics({ actual: rows.truth.values, predicted: predictions.values });
     Object.assign(metrics, { loss: rmse === null ? null : (rmse / head.std) ** 2, rmse, mae, r2 });
+    if (head.quantile !== undefined) {
+      const pinball = mean(pinballRows(rows.truth.values, predictions.values, head.quantile));
+      Object.assign(metrics, { loss: pinball / head.std, pinball_loss: pinball });
+    }
   } else if (predictions.kind === 'CLUSTERS') {
     const inertia = predictions.squaredDistances.reduce((sum, distance) => sum + distance, 0);
     const maxRows = detail === 'FINAL' ? 2000 : 500;

@@ -1,4 +1,10 @@
-import { confusionMatrix, regressionMetrics } from '../modules/statistics/index.js';
+import {
+  confusionMatrix,
+  mean,
+  pinballRows,
+  regressionMetrics,
+  weightedQuantile,
+} from '../modules/statistics/index.js';
 import {
   chooseThreshold,
   type TrainingConfig,
@@ -6,6 +12,7 @@ import {
   rareClassWarnings,
   type TrainingWarning,
 } from '../modules/algorithms/index.js';
+import type { Head } from './graphs/heads.js';
 import { baseRateOf } from './holdout.js';
 import type { LabelledRows, Predictions } from './learner.js';
 import { meanLogLoss } from './measure.js';
@@ -28,21 +35,23 @@ export function thresholdOf(
 /** Warnings about a model whose holdout metrics do not show a success. */
 export function holdoutWarnings(
   { target, split }: TrainingRows,
+  head: Head,
   holdout: LabelledRows,
   predictions: Predictions,
   classWeights: Float64Array | undefined,
 ): TrainingWarning[] {
   const { truth, rows } = holdout;
   if (!target) return [];
-  const baseRate = baseRateOf(target, split.train);
-  if (baseRate.kind === 'MEAN' && truth.kind === 'VALUE' && predictions.kind === 'VALUE') {
-    const own = regressionMetrics({ actual: truth.values, predicted: predictions.values }).rmse;
-    const known = regressionMetrics({
-      actual: truth.values,
-      predicted: new Float64Array(rows).fill(baseRate.mean),
-    }).rmse;
-    return own === null || known === null ? [] : baseRateWarning('rmse', own, known);
+  if (target.kind === 'VALUES' && truth.kind === 'VALUE' && predictions.kind === 'VALUE') {
+    const known = Float64Array.from(split.train, (row) => target.values[row]!);
+    return regressionWarnings(
+      known,
+      truth.values,
+      predictions.values,
+      head.kind === 'VALUE' ? head.quantile : undefined,
+    );
   }
+  const baseRate = baseRateOf(target, split.train);
   if (
     baseRate.kind !== 'SHARES' ||
     truth.kind !== 'CLASSES' ||
@@ -61,4 +70,22 @@ export function holdoutWarnings(
     ...baseRateWarning('log_loss', lossOf(probabilities), lossOf(shares)),
     ...rareClassWarnings(target.classes, confusionMatrix({ labels, probabilities, classCount, threshold })),
   ];
+}
+
+/** Compared with the mean of the training rows, or with their quantile when the model predicts one. */
+function regressionWarnings(
+  known: Float64Array,
+  actual: Float64Array,
+  predicted: Float64Array,
+  quantile: number | undefined,
+): TrainingWarning[] {
+  const constant = (value: number): Float64Array => new Float64Array(actual.length).fill(value);
+  if (quantile !== undefined) {
+    const lossOf = (values: Float64Array): number => mean(pinballRows(actual, values, quantile));
+    const byQuantile = constant(weightedQuantile(known, undefined, quantile));
+    return baseRateWarning('pinball_loss', lossOf(predicted), lossOf(byQuantile));
+  }
+  const own = regressionMetrics({ actual, predicted }).rmse;
+  const byMean = regressionMetrics({ actual, predicted: constant(mean(known)) }).rmse;
+  return own === null || byMean === null ? [] : baseRateWarning('rmse', own, byMean);
 }

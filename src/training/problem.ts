@@ -1,4 +1,4 @@
-import { isKMeans, isLinear, isNetwork, type TrainingConfig } from '../modules/algorithms/index.js';
+import { isKMeans, isLinear, isNetwork, quantileOf, type TrainingConfig } from '../modules/algorithms/index.js';
 import { sampleIndices } from '../modules/statistics/index.js';
 import { badInput } from '../errors.js';
 import { classWeightsOf } from './class-weights.js';
@@ -122,7 +122,7 @@ export function headOf(config: TrainingConfig, target: Target | undefined, train
   const largest = train.reduce((most, row) => Math.max(most, Math.abs(target.values[row]!)), 0);
   // Half a step of single precision, at the largest target.
   const isLost = largest * 2 ** -24 > ROUNDING_SHARE * std || !Number.isFinite(Math.fround(largest));
-  return { kind: 'VALUE', mean, std, precision: isLost ? 'FP64' : 'FP32' };
+  return { kind: 'VALUE', mean, std, precision: isLost ? 'FP64' : 'FP32', quantile: quantileOf(config) };
 }
 
 function shapeOf(config: EncodedConfig, encoding: Encoding, head: Head): NetworkShape {

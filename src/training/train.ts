@@ -66,7 +66,7 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
     epochsRun,
     bestEpoch,
     stoppedEarly,
-    warnings: [...warnings, ...holdoutWarnings(rows, holdout, predictions, classWeights)],
+    warnings: [...warnings, ...holdoutWarnings(rows, head, holdout, predictions, classWeights)],
     rows: { train: fitting.trainCount, validation: fitting.validation.rows, holdout: holdout.rows },
     agreementMaxAbsDiff,
     reference: buildReference(config, rows.columns, config.refit ? allRows(rows) : rows.split.train, predictions),

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import {
   classificationMetrics,
   confusionMatrix,
+  mean,
+  pinballRows,
   regressionMetrics,
   silhouette,
 } from '../../src/modules/statistics/rules/metrics.js';
@@ -16,6 +18,15 @@ interface ClassificationCase {
   probabilities: number[];
   confusion: number[][];
   expected: Record<string, number>;
+}
+
+interface WeightedCase {
+  name: string;
+  weights: number[];
+  expected: Record<string, number>;
+  actual?: number[];
+  predicted?: number[];
+  pinball?: { quantile: number; plain: number; weighted: number }[];
 }
 
 const input = ({
@@ -131,6 +142,32 @@ describe('regression metrics', () => {
       mae: 1,
       r2: null,
     });
+  });
+});
+
+describe('metrics of rows with weights', () => {
+  const weighted = fixture<Partial<ClassificationCase> & WeightedCase>('weighted');
+
+  it.each(weighted.filter(({ labels }) => labels))('agree with scikit-learn: $name', (example) => {
+    const { labels, probabilities, classCount, weights, expected } = example as ClassificationCase & WeightedCase;
+    const rows = { ...input({ labels, probabilities, classCount }), weights: Float64Array.from(weights) };
+    const metrics = Object.entries(classificationMetrics(rows));
+    expect(Object.keys(expected).sort()).toEqual(metrics.map(([name]) => name).sort());
+    for (const [name, value] of metrics)
+      expect(value, name).toBeCloseTo(expected[name]!, name === 'logLoss' || name === 'brier' ? 5 : 12);
+  });
+
+  it.each(weighted.filter(({ actual }) => actual))('agree with scikit-learn: $name', (example) => {
+    const [actual, predicted, weights] = [example.actual!, example.predicted!, example.weights].map((values) =>
+      Float64Array.from(values),
+    ) as [Float64Array, Float64Array, Float64Array];
+    const metrics = regressionMetrics({ actual, predicted, weights });
+    for (const [name, value] of Object.entries(metrics)) expect(value! / example.expected[name]!).toBeCloseTo(1, 10);
+    for (const { quantile, plain, weighted: withWeights } of example.pinball!) {
+      const losses = pinballRows(actual, predicted, quantile);
+      expect(mean(losses) / plain).toBeCloseTo(1, 12);
+      expect(mean(losses, weights) / withWeights).toBeCloseTo(1, 12);
+    }
   });
 });
 

@@ -2,7 +2,10 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { toTensors } from '../../src/modules/model-contract/rules/dataset-column.js';
+import { mean as meanOf, pinballRows } from '../../src/modules/statistics/rules/metrics.js';
 import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
+import { loadHoldout } from '../../src/training/holdout.js';
 import type * as boosterModule from '../../src/training/trees/booster.js';
 import type * as forestModule from '../../src/training/trees/forest.js';
 import type * as memoryModule from '../../src/training/trees/memory.js';
@@ -134,6 +137,45 @@ describe('a model of boosted trees', () => {
     expect(below / fresh.length).toBeGreaterThan(0.88);
     expect(below / fresh.length).toBeLessThan(0.92);
     expect(error).toBeLessThan(0.5);
+  });
+
+  it('stops by the pinball loss of its quantile, and is compared with the quantile of the training rows', async () => {
+    const random = new SeededRandom(6);
+    const lines = ['x,y'];
+    for (let row = 0; row < 6_000; row++) {
+      const x = random.next();
+      lines.push(`${x},${x + 4 * -Math.log(1 - random.next())}`);
+    }
+    const file = path.join(temporaryFolder(), 'waits.csv');
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    const table = await tableOf(file, 'CSV');
+    const quantile = 0.05;
+    const { outcome, epochs, config } = await trainModel(table, {
+      algorithm: 'BOOSTED_TREES_REGRESSOR',
+      target: { column: 'y' },
+      features: [{ column: 'x', kind: 'NUMERIC' }],
+      split: { by: 'RATIO', validation: 0.2, holdout: 0.3 },
+      hyperparameters: { quantile },
+    });
+    const ofEpochs = (name: string) => epochs.map(({ metrics }) => metrics[`validation.${name}`]!);
+    const losses = ofEpochs('pinball_loss');
+    expect(losses.indexOf(Math.min(...losses)) + 1).toBe(outcome.bestEpoch);
+    expect(outcome.stoppedEarly).toBe(true);
+    expect(epochs.length).toBe(outcome.bestEpoch + 20);
+    const ratios = ofEpochs('loss').map((loss, epoch) => loss / losses[epoch]!);
+    for (const ratio of ratios) expect(ratio).toBeCloseTo(ratios[0]!, 10);
+    // The mean has a smaller squared error than any 0.05 quantile; the pinball loss says which of them is right.
+    expect(outcome.metrics['holdout.r2']).toBeLessThan(0);
+    expect(outcome.warnings).toEqual([]);
+    const holdout = await loadHoldout(table, config);
+    const { prediction } = await runModel(outcome.modelPath, toTensors(holdout.columns, outcome.signature));
+    const target = holdout.target!;
+    if (target.kind !== 'VALUES') throw new Error('A number was asked for.');
+    const predicted = Float64Array.from(prediction!.data as Float32Array);
+    expect(outcome.metrics['holdout.pinball_loss']).toBeCloseTo(
+      meanOf(pinballRows(target.values, predicted, quantile)),
+      6,
+    );
   });
 
   it('obeys a monotone constraint everywhere', async () => {

@@ -41,6 +41,7 @@ export {
   isLinear,
   isNetwork,
   isTrees,
+  quantileOf,
   trainingConfigSchema,
   type KMeansConfig,
   type LinearConfig,

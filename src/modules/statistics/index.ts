@@ -12,7 +12,7 @@ export {
 } from './rules/drift-statistics.js';
 export { wilsonInterval, type Interval } from './rules/intervals.js';
 export { descend, type DescentState } from './rules/lbfgs.js';
-export { median } from './rules/median.js';
+export { median, weightedQuantile } from './rules/median.js';
 export { classificationIntervals, regressionIntervals } from './rules/metric-intervals.js';
 export {
   classificationMetrics,
@@ -20,6 +20,7 @@ export {
   confusionMetrics,
   logLossRows,
   mean,
+  pinballRows,
   predictedClasses,
   regressionMetrics,
   silhouette,

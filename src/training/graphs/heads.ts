@@ -7,9 +7,9 @@ export type Head =
   | { kind: 'CLASSES'; classes: readonly string[]; datatype: 'INT64' | 'BYTES' }
   /**
    * The network's own output is in standard units of the target. FP64 when single precision would lose differences of
-   * the target.
+   * the target. `quantile`: this quantile is predicted, and not the mean.
    */
-  | { kind: 'VALUE'; mean: number; std: number; precision: 'FP32' | 'FP64' }
+  | { kind: 'VALUE'; mean: number; std: number; precision: 'FP32' | 'FP64'; quantile?: number }
   | { kind: 'CLUSTERS' };
 
 const DOUBLE = 11;

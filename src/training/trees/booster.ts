@@ -1,4 +1,4 @@
-import { SeededRandom } from '../../modules/statistics/index.js';
+import { SeededRandom, weightedQuantile } from '../../modules/statistics/index.js';
 import { binCountOf, type Binning } from './bins.js';
 import { chunksOf, growTree } from './grower.js';
 import type { Forest } from './forest.js';
@@ -156,18 +156,6 @@ function renewLeaves(memory: SharedMemory, leaves: number): void {
     const weight = weights.length > 0 ? Float64Array.from(rows, (row) => weights[row]!) : undefined;
     tree.value[memory.leaves.nodes[leaf]!] = options.learningRate * weightedQuantile(left, weight, options.quantile);
   }
-}
-
-/** The least value below or at which lies at least this share of the weight. */
-export function weightedQuantile(values: Float64Array, weights: Float64Array | undefined, share: number): number {
-  const order = Uint32Array.from(values.keys()).sort((a, b) => values[a]! - values[b]!);
-  const total = weights ? weights.reduce((sum, weight) => sum + weight, 0) : values.length;
-  let reached = 0;
-  for (const at of order) {
-    reached += weights ? weights[at]! : 1;
-    if (reached >= share * total) return values[at]!;
-  }
-  return values[order.at(-1)!]!;
 }
 
 function shareMemory(data: BoosterData, options: BoosterOptions): SharedMemory {

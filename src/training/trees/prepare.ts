@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import type { TreesConfig } from '../../modules/algorithms/index.js';
+import { quantileOf, type TreesConfig } from '../../modules/algorithms/index.js';
+import { weightedQuantile } from '../../modules/statistics/index.js';
 import { classWeightsOf } from '../class-weights.js';
 import type { Head } from '../graphs/heads.js';
 import {
@@ -12,7 +13,7 @@ import {
 } from '../learner.js';
 import { headOf, sampleOf, truthOf } from '../problem.js';
 import type { TrainingRows } from '../rows.js';
-import { Booster, type BoosterOptions, layOut, type Layout, weightedQuantile } from './booster.js';
+import { Booster, type BoosterOptions, layOut, type Layout } from './booster.js';
 import { exportTrees } from './export-trees.js';
 import { fitFeatures, type TreeFeature, writeBins } from './features.js';
 import { Forest } from './forest.js';
@@ -129,7 +130,7 @@ export async function prepareTrees(
 
 function boosterOptions(config: TreesConfig, head: Head): BoosterOptions {
   const { hyperparameters, seed } = config;
-  const quantile = config.algorithm === 'BOOSTED_TREES_REGRESSOR' ? config.hyperparameters.quantile : undefined;
+  const quantile = quantileOf(config);
   return {
     ...hyperparameters,
     loss: lossOf(head, quantile),

@@ -199,6 +199,11 @@ export function isKMeans(config: TrainingConfig): config is KMeansConfig {
   return familyOf(config) === 'KMEANS';
 }
 
+/** The quantile that a regression predicts; undefined when it predicts the mean. */
+export function quantileOf(config: TrainingConfig): number | undefined {
+  return 'quantile' in config.hyperparameters ? config.hyperparameters.quantile : undefined;
+}
+
 function familyOf({ algorithm }: { algorithm: AlgorithmName }): Algorithm['family'] {
   return algorithmOf(algorithm).family;
 }

@@ -106,12 +106,14 @@ export function divergedWarning(epoch: number, learningRate: number): TrainingWa
   return trainingWarning('LOSS_DIVERGED', message, { epoch, learningRate });
 }
 
-/** `metric` is the name of both figures: log_loss or rmse. */
-export function baseRateWarning(metric: 'log_loss' | 'rmse', model: number, baseRate: number): TrainingWarning[] {
+/** What a model is compared with that does not look at the features, by the metric in which it is. */
+const CONSTANT = { log_loss: 'the share of each class', rmse: 'the mean', pinball_loss: 'the quantile' };
+
+/** `metric` is the name of both figures. */
+export function baseRateWarning(metric: keyof typeof CONSTANT, model: number, baseRate: number): TrainingWarning[] {
   if (!(model >= baseRate)) return [];
-  const what = metric === 'log_loss' ? 'the share of each class' : 'the mean';
   const message =
-    `On the holdout the model is no better than ${what} of the training rows: its ${metric} is ` +
+    `On the holdout the model is no better than ${CONSTANT[metric]} of the training rows: its ${metric} is ` +
     `${shown(model)} against ${shown(baseRate)}. Check the features, or choose another model.`;
   return [trainingWarning('WORSE_THAN_BASE_RATE', message, { [metric]: model, [`baseRate_${metric}`]: baseRate })];
 }

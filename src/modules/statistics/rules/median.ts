@@ -42,3 +42,15 @@ function select(values: Float64Array, rank: number): number {
 function middleOf(a: number, b: number, c: number): number {
   return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 }
+
+/** The least value below or at which lies at least this share of the weight. */
+export function weightedQuantile(values: Float64Array, weights: Float64Array | undefined, share: number): number {
+  const order = Uint32Array.from(values.keys()).sort((a, b) => values[a]! - values[b]!);
+  const total = weights ? weights.reduce((sum, weight) => sum + weight, 0) : values.length;
+  let reached = 0;
+  for (const at of order) {
+    reached += weights ? weights[at]! : 1;
+    if (reached >= share * total) return values[at]!;
+  }
+  return values[order.at(-1)!]!;
+}

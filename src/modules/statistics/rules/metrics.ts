@@ -9,6 +9,8 @@ export interface ClassPredictions {
   classCount: number;
   /** For two classes, the second is predicted from this probability on; when absent, the more probable one. */
   threshold?: number;
+  /** How much each row counts; all the same when absent. */
+  weights?: Float64Array;
 }
 
 /**
@@ -53,8 +55,8 @@ export function classificationMetrics(input: ClassPredictions): ClassificationMe
     f1,
     rocAuc,
     averagePrecision,
-    logLoss: rows > 0 && finite ? mean(logLossRows(input)) : null,
-    brier: rows > 0 && finite ? mean(brierRows(input)) : null,
+    logLoss: rows > 0 && finite ? mean(logLossRows(input), input.weights) : null,
+    brier: rows > 0 && finite ? mean(brierRows(input), input.weights) : null,
   };
 }
 
@@ -83,11 +85,12 @@ export function predictedClasses({ labels, probabilities, classCount, threshold 
   return predicted;
 }
 
-/** Rows of the matrix are true classes, columns predicted ones. */
+/** Rows of the matrix are true classes, columns predicted ones; it has counts, or the sums of the rows' weights. */
 export function confusionMatrix(input: ClassPredictions): number[][] {
   const predicted = predictedClasses(input);
   const flat = new Float64Array(input.classCount ** 2);
-  for (let row = 0; row < predicted.length; row++) flat[input.labels[row]! * input.classCount + predicted[row]!]!++;
+  for (let row = 0; row < predicted.length; row++)
+    flat[input.labels[row]! * input.classCount + predicted[row]!]! += input.weights?.[row] ?? 1;
   return Array.from({ length: input.classCount }, (_, k) => [
     ...flat.subarray(k * input.classCount, (k + 1) * input.classCount),
   ]);
@@ -120,7 +123,7 @@ export function confusionMetrics(matrix: readonly (readonly number[])[]): Confus
   };
 }
 
-function rankingOfClasses({ labels, probabilities, classCount }: ClassPredictions): {
+function rankingOfClasses({ labels, probabilities, classCount, weights }: ClassPredictions): {
   rocAuc: number | null;
   averagePrecision: number | null;
 } {
@@ -132,6 +135,7 @@ function rankingOfClasses({ labels, probabilities, classCount }: ClassPrediction
       labels.length,
       (row) => probabilities[row * classCount + k]!,
       (row) => labels[row] === k,
+      weights,
     );
     if (metrics === null) return { rocAuc: null, averagePrecision: null };
     rocAuc += metrics.rocAuc;
@@ -169,24 +173,40 @@ export function squaredErrorRows(actual: Float64Array, predicted: Float64Array):
 export function regressionMetrics({
   actual,
   predicted,
+  weights,
 }: {
   actual: Float64Array;
   predicted: Float64Array;
+  weights?: Float64Array;
 }): RegressionMetrics {
   const rows = actual.length;
   if (rows === 0) return { rmse: null, mae: null, r2: null };
-  const center = mean(actual);
+  const center = mean(actual, weights);
   let squared = 0;
   let absolute = 0;
   let total = 0;
+  let count = 0;
   for (let row = 0; row < rows; row++) {
+    const weight = weights?.[row] ?? 1;
     const error = actual[row]! - predicted[row]!;
-    squared += error * error;
-    absolute += Math.abs(error);
-    total += (actual[row]! - center) ** 2;
+    count += weight;
+    squared += weight * error * error;
+    absolute += weight * Math.abs(error);
+    total += weight * (actual[row]! - center) ** 2;
   }
-  if (!Number.isFinite(squared)) return { rmse: null, mae: null, r2: null };
-  return { rmse: Math.sqrt(squared / rows), mae: absolute / rows, r2: total > 0 ? 1 - squared / total : null };
+  if (!Number.isFinite(squared) || count === 0) return { rmse: null, mae: null, r2: null };
+  return { rmse: Math.sqrt(squared / count), mae: absolute / count, r2: total > 0 ? 1 - squared / total : null };
+}
+
+/**
+ * The pinball loss of a predicted quantile, whose mean is smallest for the true one: the distance, times the quantile
+ * where the prediction is too low, times one minus the quantile where it is too high.
+ */
+export function pinballRows(actual: Float64Array, predicted: Float64Array, quantile: number): Float64Array {
+  return actual.map((value, row) => {
+    const missing = value - predicted[row]!;
+    return missing > 0 ? quantile * missing : (quantile - 1) * missing;
+  });
 }
 
 /**
@@ -232,7 +252,9 @@ function distance(points: Float32Array, dims: number, i: number, j: number): num
   return Math.sqrt(squared);
 }
 
-export function mean(values: ArrayLike<number>): number {
+/** With weights, the weighted mean. */
+export function mean(values: ArrayLike<number>, weights?: Float64Array): number {
+  if (weights) return weightedMean(values, weights);
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]!;
   if (Number.isFinite(sum)) return sum / values.length;
@@ -240,6 +262,15 @@ export function mean(values: ArrayLike<number>): number {
   let parts = 0;
   for (let i = 0; i < values.length; i++) parts += values[i]! / values.length;
   return parts;
+}
+
+function weightedMean(values: ArrayLike<number>, weights: Float64Array): number {
+  let [sum, total] = [0, 0];
+  for (let i = 0; i < values.length; i++) {
+    sum += weights[i]! * values[i]!;
+    total += weights[i]!;
+  }
+  return sum / total;
 }
 
 function hasOnlyNumbers(values: Float32Array): boolean {

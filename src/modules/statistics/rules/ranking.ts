@@ -1,3 +1,5 @@
+import { ascendingOrder } from './calibration.js';
+
 export interface RankingMetrics {
   /**
    * Area under the ROC curve: the probability that a positive row has a higher score than a negative one; a tie counts
@@ -10,13 +12,21 @@ export interface RankingMetrics {
 
 /**
  * Ranking metrics of one class against the rest. Null when there is no positive or no negative row, or when a score is
- * NaN. `scoreAt(row)` is the score of the class; `isPositive(row)` says whether the row belongs to it.
+ * NaN. `scoreAt(row)` is the score of the class; `isPositive(row)` says whether the row belongs to it. With weights, a
+ * row counts as many rows as its weight says.
  */
 export function rankingMetrics(
   rows: number,
   scoreAt: (row: number) => number,
   isPositive: (row: number) => boolean,
+  weights?: Float64Array,
 ): RankingMetrics | null {
+  if (weights)
+    return weightedRanking(
+      Float32Array.from({ length: rows }, (_, row) => scoreAt(row)),
+      isPositive,
+      weights,
+    );
   let positiveCount = 0;
   for (let row = 0; row < rows; row++) if (isPositive(row)) positiveCount++;
   const negativeCount = rows - positiveCount;
@@ -56,4 +66,30 @@ export function rankingMetrics(
   }
   // Divided only once: a sum of rounded fractions can be above 1.
   return { rocAuc: concordant / (positiveCount * negativeCount), averagePrecision: precisionSum / positiveCount };
+}
+
+function weightedRanking(
+  scores: Float32Array,
+  isPositive: (row: number) => boolean,
+  weights: Float64Array,
+): RankingMetrics | null {
+  if (scores.some(Number.isNaN)) return null;
+  // Positive and negative weight of the rows so far, from the highest score down.
+  let [positive, negative] = [0, 0];
+  let [concordantWith, precisionSum] = [0, 0];
+  const order = ascendingOrder(scores);
+  for (let at = order.length - 1; at >= 0;) {
+    const score = scores[order[at]!]!;
+    const [positivesBefore, negativesBefore] = [positive, negative];
+    for (; at >= 0 && scores[order[at]!] === score; at--) {
+      const row = order[at]!;
+      if (isPositive(row)) positive += weights[row]!;
+      else negative += weights[row]!;
+    }
+    // A negative row wins against no positive one above it, and half against those of its own score.
+    concordantWith += (negative - negativesBefore) * ((positivesBefore + positive) / 2);
+    if (positive > 0) precisionSum += (positive - positivesBefore) * (positive / (positive + negative));
+  }
+  if (positive === 0 || negative === 0) return null;
+  return { rocAuc: concordantWith / (positive * negative), averagePrecision: precisionSum / positive };
 }
