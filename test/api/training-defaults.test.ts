@@ -206,6 +206,7 @@ it('a wrong decision or split is refused with the field', async () => {
     algorithm: 'LOGISTIC_REGRESSION',
     target: { column: 'Origin' },
     features: [{ column: 'Horsepower', kind: 'NUMERIC' }],
+    hyperparameters: {},
   };
   expect(await refused({ ...origin, decisionThreshold: { by: 'F1' } })).toMatchObject({
     expected: 'a target of two classes',

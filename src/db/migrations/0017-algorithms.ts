@@ -43,7 +43,8 @@ export class Migration0017Algorithms extends Migration {
     this.rename('modelType', 'algorithm');
     // A checkpoint names the configuration that it belongs to, in the old form: its training begins anew.
     this.addSql(`with old as (delete from checkpoint where job_id in
-        (select id from job where kind = 'TRAINING' and status <> 'SUCCEEDED') returning tenant, object_key)
+        (select id from job where kind = 'TRAINING' and status <> 'SUCCEEDED' and config ? 'training')
+        returning tenant, object_key)
       insert into staged_object (tenant, object_key) select tenant, object_key from old on conflict do nothing`);
   }
 
