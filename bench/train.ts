@@ -1,13 +1,15 @@
 // Training through `startTraining`, compared with TensorFlow.js on its WebAssembly backend: same network, batch size,
 // learning rate, rows and epochs. ratio compares rows per second between the end of the first epoch and the end of the
 // last; wholeJobRatio compares everything from the call to the stored, evaluated and exported model with
-// TensorFlow.js's fit alone.
-import { spawn } from 'node:child_process';
+// TensorFlow.js's fit alone. With --pytorch, pytorchRatio compares rows per second with PyTorch on a processor, on one
+// thread like here.
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import {
   BenchCreateExperimentDocument,
   BenchJobStatusDocument,
@@ -118,22 +120,42 @@ async function trainHere(service: Service, ids: { experimentId: string; datasetI
   };
 }
 
+interface PeerAnswer {
+  backend: string;
+  epochEndsMs: number[];
+  validationLogLoss: number;
+}
+
+const PEER_SETTINGS = JSON.stringify({
+  widths: WIDTHS,
+  rows: ROWS,
+  trainRows: TRAIN_ROWS,
+  validationRows: ROWS * SHARE_APART,
+  epochs: EPOCHS,
+  batchSize: BATCH_SIZE,
+  learningRate: LEARNING_RATE,
+});
+
 async function trainThere(file: string): Promise<Trained & { backend: string }> {
-  const settings = {
-    widths: WIDTHS,
-    rows: ROWS,
-    trainRows: TRAIN_ROWS,
-    validationRows: ROWS * SHARE_APART,
-    epochs: EPOCHS,
-    batchSize: BATCH_SIZE,
-    learningRate: LEARNING_RATE,
-  };
-  const peer = await startPeer<{ backend: string; epochEndsMs: number[]; validationLogLoss: number }>(
-    new URL('tensorflow/train.mjs', import.meta.url),
-    [file, JSON.stringify(settings)],
-  );
+  const peer = await startPeer<PeerAnswer>(new URL('tensorflow/train.mjs', import.meta.url), [file, PEER_SETTINGS]);
   await peer.stop();
-  const { backend, epochEndsMs, validationLogLoss } = peer.ready;
+  return trainedBy(peer.ready);
+}
+
+async function trainInPyTorch(python: string, file: string): Promise<Trained & { backend: string }> {
+  const script = fileURLToPath(new URL('pytorch/train.py', import.meta.url));
+  const { stdout } = await promisify(execFile)(python, ['-W', 'ignore', script, file, PEER_SETTINGS]);
+  return trainedBy(JSON.parse(stdout) as PeerAnswer);
+}
+
+/** A Python with PyTorch, which is installed once; undefined without --pytorch. */
+async function pythonWithPyTorch(): Promise<string | undefined> {
+  if (!process.argv.includes('--pytorch')) return undefined;
+  const module = new URL('../scripts/python-frameworks.mjs', import.meta.url).href;
+  return ((await import(module)) as { frameworksPython(): string }).frameworksPython();
+}
+
+function trainedBy({ backend, epochEndsMs, validationLogLoss }: PeerAnswer): Trained & { backend: string } {
   const [firstMs = NaN, lastMs = NaN] = [epochEndsMs[0], epochEndsMs.at(-1)];
   return {
     backend,
@@ -166,6 +188,7 @@ async function installPeer(): Promise<void> {
 }
 
 await installPeer();
+const python = await pythonWithPyTorch();
 await withDataDir(async (dataDir) => {
   const rows = makeRows();
   const file = join(dataDir, 'rows.f32');
@@ -175,13 +198,16 @@ await withDataDir(async (dataDir) => {
     const ids = await prepare(service, toCsv(rows));
     const here: Trained[] = [];
     const there: (Trained & { backend: string })[] = [];
+    const inPyTorch: (Trained & { backend: string })[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       here.push(await trainHere(service, ids));
       there.push(await trainThere(file));
+      if (python !== undefined) inPyTorch.push(await trainInPyTorch(python, file));
     }
-    const ratioOf = (of: (trained: Trained) => number) =>
-      here.map((trained, i) => of(trained) / of(there[i] as Trained));
-    report('train', median(ratioOf((trained) => trained.rowsPerSecond)), 20, 'higher', {
+    const ratioOf = (of: (trained: Trained) => number, peers: Trained[] = there) =>
+      here.map((trained, i) => of(trained) / of(peers[i] as Trained));
+    const speed = (trained: Trained) => trained.rowsPerSecond;
+    report('train', median(ratioOf(speed)), 20, 'higher', {
       network: WIDTHS.join('-'),
       batchSize: BATCH_SIZE,
       trainRows: TRAIN_ROWS,
@@ -194,6 +220,12 @@ await withDataDir(async (dataDir) => {
       wholeJobRatio: 1 / median(ratioOf((trained) => trained.wholeSeconds)),
       validationLogLoss: median(here.map((trained) => trained.validationLogLoss)),
       tensorflowValidationLogLoss: median(there.map((trained) => trained.validationLogLoss)),
+      ...(python !== undefined && {
+        pytorchRatio: median(ratioOf(speed, inPyTorch)),
+        pytorchRowsPerSecond: median(inPyTorch.map(speed)),
+        pytorchVersion: inPyTorch[0]?.backend ?? '',
+        pytorchValidationLogLoss: median(inPyTorch.map((trained) => trained.validationLogLoss)),
+      }),
     });
   } finally {
     await service.stop();

@@ -40,7 +40,12 @@ function run(program, args, options = {}) {
 export function startFrameworks() {
   // Models that must be unpickled are converted in this sandbox.
   findOrInstall(['bwrap'], 'bubblewrap');
-  if (process.env.MATIH_PYTHON) return { env: {}, stop: () => undefined };
+  return { env: { MATIH_PYTHON: frameworksPython() }, stop: () => undefined };
+}
+
+/** The program: that of MATIH_PYTHON, or of the environment that is created here once. */
+export function frameworksPython() {
+  if (process.env.MATIH_PYTHON) return process.env.MATIH_PYTHON;
   const system = findOrInstall(['python3'], 'python3');
   const parts = ['requirements.txt', 'overrides.txt', 'lazy_torch.py'].map((name) => readFileSync(join(FOLDER, name)));
   const wanted = [pythonVersion(system), UV, EMPTY_LIBRARIES.join(), ...parts].reduce(
@@ -70,5 +75,5 @@ export function startFrameworks() {
     run(python, ['-c', 'import tensorflow']);
     writeFileSync(complete, '');
   }
-  return { env: { MATIH_PYTHON: python }, stop: () => undefined };
+  return python;
 }
