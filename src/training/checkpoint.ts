@@ -2,19 +2,25 @@ import { createHash } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
 import type { LossCurve } from '../modules/algorithms/index.js';
 import { AppError, ErrorCode } from '../errors.js';
+import type { Plateau } from './learning-rate.js';
 
 /**
  * State of a training after an epoch. Weights and optimiser state are vectors with the same layout for the same config.
  */
 export interface TrainingState {
   epoch: number;
-  /** Optimiser steps so far. Shuffles depend only on (seed, epoch), so this and `epoch` are the whole random state. */
+  /**
+   * Optimiser steps so far. Shuffles and dropped units depend only on (seed, epoch), so this and `epoch` are the whole
+   * random state.
+   */
   step: number;
   bestEpoch: number;
   bestLoss: number | null;
   epochsSinceBest: number;
   finished: boolean;
   curve?: LossCurve;
+  /** Of a learning rate that falls on a plateau. */
+  plateau?: Plateau;
   vectors: Record<string, Float32Array>;
   /** The state of a solver, in double precision. */
   doubles?: Record<string, Float64Array>;

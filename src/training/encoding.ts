@@ -45,6 +45,9 @@ export type SlotEncoding = { column: string; offset: number; size: number } & (
   | { kind: 'TIME'; part: CyclePart }
 );
 
+/** A category that becomes `width` learnt numbers. Its index begins at 0, because it has a table of its own. */
+export type EmbeddedSlot = Extract<SlotEncoding, { kind: 'CATEGORY' }> & { width: number };
+
 /** How a row of raw columns becomes numbers. It is fitted only on the training rows. */
 export interface Encoding {
   numeric: NumericEncoding[];
@@ -52,6 +55,7 @@ export interface Encoding {
   numericWidth: number;
   slots: SlotEncoding[];
   indicatorCount: number;
+  embedded: EmbeddedSlot[];
 }
 
 export interface EncodedRows {
@@ -60,6 +64,8 @@ export interface EncodedRows {
   numeric: Float32Array;
   /** rows × slots. */
   indicators: Int32Array;
+  /** rows × embedded slots. */
+  embedded: Int32Array;
 }
 
 export function widthOf({ kind }: NumericEncoding): number {
@@ -68,19 +74,25 @@ export function widthOf({ kind }: NumericEncoding): number {
 
 export function encodeRows(encoding: Encoding, columns: ReadonlyMap<string, Column>, rows: Int32Array): EncodedRows {
   const width = encoding.numericWidth;
-  const slots = encoding.slots.length;
   const numeric = new Float32Array(rows.length * width);
   let position = 0;
   for (const part of encoding.numeric) {
     writeNumbers(part, columns.get(part.column)!.values as Float64Array, rows, numeric, position, width);
     position += widthOf(part);
   }
-  const indicators = new Int32Array(rows.length * slots);
-  encoding.slots.forEach((slot, at) => {
+  const indicators = indicesOf(encoding.slots, columns, rows);
+  const embedded = indicesOf(encoding.embedded, columns, rows);
+  return { rows: rows.length, numeric, indicators, embedded };
+}
+
+/** rows × slots. */
+function indicesOf(slots: readonly SlotEncoding[], columns: ReadonlyMap<string, Column>, rows: Int32Array): Int32Array {
+  const indices = new Int32Array(rows.length * slots.length);
+  slots.forEach((slot, at) => {
     const indexAt = slotIndex(slot, columns.get(slot.column)!);
-    for (let i = 0; i < rows.length; i++) indicators[i * slots + at] = slot.offset + indexAt(rows[i]!);
+    for (let i = 0; i < rows.length; i++) indices[i * slots.length + at] = slot.offset + indexAt(rows[i]!);
   });
-  return { rows: rows.length, numeric, indicators };
+  return indices;
 }
 
 function writeNumbers(

@@ -1,6 +1,13 @@
 import type { Column } from '../modules/model-contract/index.js';
 import { median } from '../modules/statistics/index.js';
-import { CYCLES, type CyclePart, cyclePartOf, dayOf, type TrainingConfig } from '../modules/algorithms/index.js';
+import {
+  CYCLES,
+  type CyclePart,
+  cyclePartOf,
+  dayOf,
+  isNetwork,
+  type TrainingConfig,
+} from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 import {
   asTaken,
@@ -24,7 +31,7 @@ const YEAR_DAYS = 365;
  * Fits on the training rows how columns become numbers. Errors: BAD_USER_INPUT for a column that has no value there.
  */
 export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string, Column>, train: Int32Array): Encoding {
-  const encoding: Encoding = { numeric: [], numericWidth: 0, slots: [], indicatorCount: 0 };
+  const encoding: Encoding = { numeric: [], numericWidth: 0, slots: [], indicatorCount: 0, embedded: [] };
   const addSlot = (
     column: string,
     slot: { kind: 'CATEGORY'; categories: string[] } | { kind: 'TIME'; part: CyclePart },
@@ -40,7 +47,10 @@ export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string,
       encoding.numeric.push(fitNumber(column, train, field));
     } else if (kind === 'CATEGORICAL') {
       const categories = categoriesByFrequency(column, train).slice(0, config.hyperparameters.maxCategories);
-      addSlot(name, { kind: 'CATEGORY', categories }, categories.length + 2);
+      const size = categories.length + 2;
+      const width = embeddingWidth(config, categories.length);
+      if (width === undefined) addSlot(name, { kind: 'CATEGORY', categories }, size);
+      else encoding.embedded.push({ kind: 'CATEGORY', column: name, categories, offset: 0, size, width });
     } else {
       const { numbers, slots } = fitTime(column, train, config.split.by === 'TIME', field);
       encoding.numeric.push(...numbers);
@@ -49,6 +59,15 @@ export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string,
   });
   encoding.numericWidth = encoding.numeric.reduce((sum, part) => sum + widthOf(part), 0);
   return encoding;
+}
+
+/** The numbers of a category's embedding; undefined when the column has too few categories for one. */
+function embeddingWidth(config: TrainingConfig, categories: number): number | undefined {
+  if (!isNetwork(config)) return undefined;
+  const { embeddingFrom = Infinity, embeddingSize } = config.hyperparameters;
+  if (categories < embeddingFrom) return undefined;
+  // The usual rule, which fastai has.
+  return embeddingSize ?? Math.round(1.6 * categories ** 0.56);
 }
 
 function fitNumber(column: Column, train: Int32Array, field: string): ScaledColumn {

@@ -1,10 +1,15 @@
+import { Tensor } from 'onnxruntime-node';
 import { SeededRandom } from '../modules/statistics/index.js';
 import { divergedWarning, type LinearConfig, type NetworkConfig } from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
 import type { TrainingState } from './checkpoint.js';
-import { initialWeights, type NetworkShape, parametersOf } from './graphs/network.js';
-import { ADAM_BETA1, ADAM_BETA2, trainGraph } from './graphs/train-graph.js';
+import { Dropout } from './dropout.js';
+import { gradientOptions } from './gradient-options.js';
+import { initialWeights, isTrained, type NetworkShape, parametersOf, partsOf, sizeOf } from './graphs/network.js';
+import { carriedVectors, numbersOfStep, stepNumberCount } from './graphs/optimizers.js';
+import { trainGraph } from './graphs/train-graph.js';
 import type { Learner, TrainingProblem } from './learner.js';
+import { afterEpoch, FLAT_START, learningRateAt } from './learning-rate.js';
 import type { TrainingHooks } from './port.js';
 import { encodedFeeds } from './predictor.js';
 import { shuffle } from './split.js';
@@ -13,43 +18,57 @@ import { createSession, floats, integers } from './session.js';
 /** Duration of one run of the graph: long enough to be efficient, short enough to cancel and to show progress. */
 const RUN_MS = 150;
 const FIRST_RUN_STEPS = 8;
-const ADAM_EPSILON = 1e-8;
+/** Limit of the drawn units of one run, a byte each, as far as a single step does not need more. */
+const RUN_DRAWS = 64_000_000;
 /** Makes seeds that differ from those of the split, the sample and the initial weights. */
 const EPOCH_SEED_STRIDE = 1_000_003;
+const DROPOUT_SEED = 500_009;
 
-const LARGEST_DEFAULT_BATCH = 128;
-const SMALLEST_DEFAULT_BATCH = 16;
-/** With fewer steps, an epoch with few rows would change almost nothing. */
-const STEPS_PER_EPOCH = 20;
-
-function batchSizeFor(rows: number): number {
-  return Math.max(SMALLEST_DEFAULT_BATCH, Math.min(LARGEST_DEFAULT_BATCH, Math.floor(rows / STEPS_PER_EPOCH)));
-}
-
-/** Adam's step size and epsilon for moments without the factor (1 − β); see train-graph.ts. */
-function schedule(learningRate: number, firstStep: number, steps: number): Float32Array {
-  const values = new Float32Array(steps * 2);
-  for (let i = 0; i < steps; i++) {
-    const t = firstStep + i + 1;
-    const scale2 = Math.sqrt((1 - ADAM_BETA2) / (1 - ADAM_BETA2 ** t));
-    values[i * 2] = (learningRate * (1 - ADAM_BETA1)) / (1 - ADAM_BETA1 ** t) / scale2;
-    values[i * 2 + 1] = ADAM_EPSILON / scale2;
-  }
-  return values;
-}
-
-/** Fits multilayer perceptrons, and linear models with this optimizer, by Adam over shuffled minibatches. */
+/**
+ * Fits multilayer perceptrons, and linear models with such an optimizer, by gradients of shuffled minibatches. The
+ * minibatches and the dropped units of an epoch depend only on the seed and the epoch.
+ */
 export async function gradientLearner(
   problem: TrainingProblem<LinearConfig | NetworkConfig>,
   warn: TrainingHooks['onWarning'],
 ): Promise<Learner> {
   const { config, shape, head, train } = problem;
-  const { batchSize = batchSizeFor(train.rows), learningRate, l2 } = stepParameters(config);
+  const options = gradientOptions(config, train.rows);
+  const { optimizer, batchSize } = options;
+  const { learningRate } = options.rate;
+  const dropout = options.dropout > 0 && shape.hiddenLayers.length > 0 ? new Dropout(options.dropout) : undefined;
+  const units = shape.hiddenLayers.reduce((sum, width) => sum + width, 0);
+  const mostSteps = dropout ? Math.max(1, Math.floor(RUN_DRAWS / (batchSize * units))) : Infinity;
   const session = await createSession(
-    trainGraph(shape, head.kind === 'CLASSES' ? 'CROSS_ENTROPY' : 'SQUARED_ERROR', l2, problem.classWeights),
+    trainGraph(shape, {
+      loss: head.kind === 'CLASSES' ? 'CROSS_ENTROPY' : 'SQUARED_ERROR',
+      l2: options.l2,
+      optimizer,
+      classWeights: problem.classWeights,
+      keptFactor: dropout?.keptFactor,
+      gradientClipNorm: options.gradientClipNorm,
+    }),
   );
   const data = { ...encodedFeeds(shape, train, 0, train.rows), targets: targetTensor(problem) };
+  const carried = ['weights', ...carriedVectors(optimizer)];
+  const fullSteps = Math.floor(train.rows / batchSize);
+  const rest = train.rows % batchSize;
+  // A single row has no variance.
+  const lastRows = shape.batchNormalization && rest === 1 ? 0 : rest;
+  const length = { stepsPerEpoch: fullSteps + (lastRows > 0 ? 1 : 0), epochs: config.hyperparameters.epochs };
+  const rateAt = (state: TrainingState, step: number): number =>
+    learningRateAt(options.rate, step, length, state.plateau);
   let stepsPerRun = FIRST_RUN_STEPS;
+
+  const scheduleOf = (state: TrainingState, steps: number): Float32Array => {
+    const width = stepNumberCount(optimizer);
+    const values = new Float32Array(steps * width);
+    for (let i = 0; i < steps; i++) {
+      const step = state.step + i;
+      values.set(numbersOfStep(optimizer, rateAt(state, step), step), i * width);
+    }
+    return values;
+  };
 
   /**
    * Runs steps of `rows` each and adds their losses to `lossSum` one by one, so that the sum does not depend on the
@@ -57,6 +76,7 @@ export async function gradientLearner(
    */
   const runSteps = async (
     state: TrainingState,
+    random: SeededRandom,
     order: Int32Array,
     steps: number,
     rows: number,
@@ -65,13 +85,13 @@ export async function gradientLearner(
     const outputs = await session.run({
       ...data,
       order: integers(order, steps, rows),
-      schedule: floats(schedule(learningRate, state.step, steps), steps, 2),
-      weights: floats(state.vectors.weights!),
-      moment1: floats(state.vectors.moment1!),
-      moment2: floats(state.vectors.moment2!),
+      schedule: floats(scheduleOf(state, steps), steps, stepNumberCount(optimizer)),
+      ...(dropout && {
+        dropout: new Tensor('bool', dropout.draw(random, steps, rows * units), [steps, rows, units]),
+      }),
+      ...Object.fromEntries(carried.map((name) => [name, floats(state.vectors[name]!)])),
     });
-    for (const name of ['weights', 'moment1', 'moment2'])
-      state.vectors[name] = outputs[`${name}_out`]!.data as Float32Array;
+    for (const name of carried) state.vectors[name] = outputs[`${name}_out`]!.data as Float32Array;
     state.step += steps;
     return (outputs.losses!.data as Float32Array).reduce((sum, loss) => sum + loss * rows, lossSum);
   };
@@ -79,66 +99,61 @@ export async function gradientLearner(
   return {
     converges: false,
 
-    initialState: () => initialState(problem),
+    initialState: () => initialState(problem, carriedVectors(optimizer)),
 
     async runEpoch(state, report) {
       const order = Int32Array.from({ length: train.rows }, (_, row) => row);
-      shuffle(order, new SeededRandom(config.seed + EPOCH_SEED_STRIDE * (state.epoch + 1)));
-      const fullSteps = Math.floor(train.rows / batchSize);
+      const seed = config.seed + EPOCH_SEED_STRIDE * (state.epoch + 1);
+      shuffle(order, new SeededRandom(seed));
+      const random = new SeededRandom(seed + DROPOUT_SEED);
       let lossSum = 0;
       for (let step = 0; step < fullSteps;) {
-        const steps = Math.min(stepsPerRun, fullSteps - step);
+        const steps = Math.min(stepsPerRun, mostSteps, fullSteps - step);
         const startedAt = performance.now();
-        lossSum = await runSteps(
-          state,
-          order.subarray(step * batchSize, (step + steps) * batchSize),
-          steps,
-          batchSize,
-          lossSum,
-        );
+        const rows = order.subarray(step * batchSize, (step + steps) * batchSize);
+        lossSum = await runSteps(state, random, rows, steps, batchSize, lossSum);
         const elapsedMs = Math.max(performance.now() - startedAt, 0.1);
         if (steps === stepsPerRun)
           stepsPerRun = Math.max(1, Math.min(stepsPerRun * 8, Math.round((stepsPerRun * RUN_MS) / elapsedMs)));
         step += steps;
         report((step * batchSize) / train.rows);
       }
-      const rest = order.subarray(fullSteps * batchSize);
-      if (rest.length > 0) lossSum = await runSteps(state, rest, 1, rest.length, lossSum);
-      const loss = lossSum / train.rows;
+      const last = order.subarray(fullSteps * batchSize, fullSteps * batchSize + lastRows);
+      if (lastRows > 0) lossSum = await runSteps(state, random, last, 1, lastRows, lossSum);
+      const loss = lossSum / (fullSteps * batchSize + lastRows);
       state.epoch += 1;
       if (!Number.isFinite(loss)) {
         await warn(divergedWarning(state.epoch, learningRate));
         const expected = `a smaller value: the training loss is not finite any more after epoch ${state.epoch}`;
         throw badInput('config.hyperparameters.learningRate', expected, learningRate);
       }
-      return { 'train.loss': loss };
+      const metrics: Record<string, number> = { 'train.loss': loss };
+      if (options.rate.schedule !== 'CONSTANT' || options.rate.warmupEpochs > 0)
+        metrics['train.learning_rate'] = rateAt(state, state.step - 1);
+      if (options.rate.schedule === 'PLATEAU')
+        state.plateau = afterEpoch(options.rate, state.plateau ?? FLAT_START, loss);
+      return metrics;
     },
   };
 }
 
-/** Whoever makes steps has a learning rate and a penalty; only a linear model with a solver may have none. */
-function stepParameters({ hyperparameters }: LinearConfig | NetworkConfig) {
-  const { batchSize, learningRate, l2 } = hyperparameters;
-  if (learningRate === undefined || l2 === undefined) throw new Error('A solver makes no steps.');
-  return { batchSize, learningRate, l2 };
-}
-
-function initialState({ config, shape, unseenIndicators }: TrainingProblem): TrainingState {
+function initialState({ config, shape, unseen }: TrainingProblem, carried: readonly string[]): TrainingState {
   const weights = initialWeights(shape, new SeededRandom(config.seed));
-  zeroIndicators(weights, shape, unseenIndicators);
-  const vectors = { weights, moment1: new Float32Array(weights.length), moment2: new Float32Array(weights.length) };
+  zeroUnseen(weights, shape, unseen);
+  const trainedSize = sizeOf(parametersOf(shape).filter(isTrained));
+  const vectors: Record<string, Float32Array> = { weights };
+  for (const name of carried) vectors[name] = new Float32Array(trainedSize);
   return { epoch: 0, step: 0, bestEpoch: 0, bestLoss: null, epochsSinceBest: 0, finished: false, vectors };
 }
 
 /** A category that no training row has must not change a prediction. */
-function zeroIndicators(weights: Float32Array, shape: NetworkShape, unseen: readonly number[]): void {
-  let offset = 0;
-  for (const { name, size, dims } of parametersOf(shape)) {
-    if (name === 'indicator_0') {
-      const width = dims[1]!;
-      for (const indicator of unseen) weights.fill(0, offset + indicator * width, offset + (indicator + 1) * width);
-    }
-    offset += size;
+function zeroUnseen(weights: Float32Array, shape: NetworkShape, unseen: TrainingProblem['unseen']): void {
+  const parameters = parametersOf(shape);
+  const parts = partsOf(parameters, weights);
+  for (const [name, rows] of unseen) {
+    const part = parts.get(name)!;
+    const width = parameters.find((parameter) => parameter.name === name)!.dims[1]!;
+    for (const row of rows) part.fill(0, row * width, (row + 1) * width);
   }
 }
 

@@ -29,8 +29,8 @@ export interface TrainingProblem<Config extends EncodedConfig = EncodedConfig> {
   head: Head;
   train: LabelledRows;
   validation: LabelledRows;
-  /** Indicators that no training row has: their weights stay zero. */
-  unseenIndicators: readonly number[];
+  /** The rows of each table of weights, by the parameter's name, that no training row uses: they stay zero. */
+  unseen: ReadonlyMap<string, readonly number[]>;
   /** The weight of a row of each class; all 1 when absent. */
   classWeights?: Float64Array;
 }

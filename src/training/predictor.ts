@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { EncodedRows } from './encoding.js';
 import type { Head } from './graphs/heads.js';
-import type { NetworkShape } from './graphs/network.js';
+import { embeddedWidth, type NetworkShape } from './graphs/network.js';
 import { predictGraph } from './graphs/predict-graph.js';
 import type { Predictions } from './learner.js';
 import { createSession, floats, integers } from './session.js';
@@ -17,10 +17,12 @@ export function encodedFeeds(
   start: number,
   end: number,
 ): Record<string, Tensor> {
-  const { numericWidth: width, indicatorSlots: slots } = shape;
+  const { numericWidth: width, indicatorSlots: slots, embeddings = [] } = shape;
   const feeds: Record<string, Tensor> = {};
   if (width > 0) feeds.numeric = floats(rows.numeric.subarray(start * width, end * width), end - start, width);
   if (slots > 0) feeds.indicators = integers(rows.indicators.subarray(start * slots, end * slots), end - start, slots);
+  const count = embeddings.length;
+  if (count > 0) feeds.embedded = integers(rows.embedded.subarray(start * count, end * count), end - start, count);
   return feeds;
 }
 
@@ -40,7 +42,7 @@ export class Predictor {
     const perRow = this.outputNames().map(() => [] as (Float32Array | BigInt64Array)[]);
     const { shape } = this;
     const widest = Math.max(
-      shape.numericWidth,
+      shape.numericWidth + embeddedWidth(shape),
       shape.outputs,
       (shape.hiddenLayers[0] ?? shape.outputs) * (shape.indicatorSlots + 1),
       ...shape.hiddenLayers,

@@ -7,7 +7,7 @@ import { fitEncoding, ROUNDING_SHARE } from './fit-encoding.js';
 import { gradientLearner } from './gradient-learner.js';
 import { exportGraph } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
-import type { NetworkShape } from './graphs/network.js';
+import { type NetworkShape, predictingNetwork, predictingShape } from './graphs/network.js';
 import { kmeansLearner } from './kmeans-learner.js';
 import {
   type EncodedConfig,
@@ -15,6 +15,7 @@ import {
   fingerprintOf,
   type LabelledRows,
   type Learner,
+  type Predictions,
   TRAIN_SAMPLE_ROWS,
   type Trained,
   type TrainingProblem,
@@ -50,11 +51,13 @@ export async function prepareProblem(
     head,
     train: labelled(train),
     validation: labelled(validation),
-    unseenIndicators: [],
+    unseen: new Map(),
     classWeights: classWeightsOf(config, target, train),
   };
-  problem.unseenIndicators = unseenIndicators(problem);
-  const predictor = await Predictor.create(shape, head);
+  problem.unseen = unseenRows(problem);
+  const predictor = await Predictor.create(predictingShape(shape), head);
+  const predict = (model: Float32Array, these: LabelledRows): Promise<Predictions> =>
+    predictor.predict(predictingNetwork(shape, model).weights, these);
   const trainSample = labelled(sampleOf(train, config.seed));
   return {
     config,
@@ -65,25 +68,29 @@ export async function prepareProblem(
     fingerprint: () =>
       fingerprintOf(
         [config, shape],
-        ...[problem.train, problem.validation].flatMap((one) => [one.numeric, one.indicators, truthValues(one)]),
+        ...[problem.train, problem.validation].flatMap((one) => [
+          one.numeric,
+          one.indicators,
+          one.embedded,
+          truthValues(one),
+        ]),
       ),
     trainCount: train.length,
     trainSample,
     validation: problem.validation,
     predictShown: async ({ vectors: { weights } }) => ({
-      train: await predictor.predict(weights!, trainSample),
-      validation: await predictor.predict(weights!, problem.validation),
+      train: await predict(weights!, trainSample),
+      validation: await predict(weights!, problem.validation),
     }),
     labelled,
     keepBest(state) {
       state.vectors.best = state.vectors.weights!;
     },
     modelOf({ vectors }): Trained {
-      const weights = vectors.best ?? vectors.weights!;
+      const network = predictingNetwork(shape, vectors.best ?? vectors.weights!);
       return {
-        predict: (positions) => predictor.predict(weights, labelled(positions)),
-        export: (inputs, threshold) =>
-          exportGraph({ config, columns: inputs, encoding, shape, head, weights, threshold }),
+        predict: (positions) => predictor.predict(network.weights, labelled(positions)),
+        export: (inputs, threshold) => exportGraph({ config, columns: inputs, encoding, ...network, head, threshold }),
       };
     },
     close: async () => undefined,
@@ -131,7 +138,11 @@ function shapeOf(config: EncodedConfig, encoding: Encoding, head: Head): Network
     numericWidth: encoding.numericWidth,
     indicatorSlots: encoding.slots.length,
     indicatorCount: encoding.indicatorCount,
+    ...(encoding.embedded.length > 0 && {
+      embeddings: encoding.embedded.map(({ size, width }) => ({ categories: size, width })),
+    }),
     hiddenLayers: isNetwork(config) ? config.hyperparameters.hiddenLayers : [],
+    ...(isNetwork(config) && config.hyperparameters.batchNormalization && { batchNormalization: true }),
     outputs: head.kind === 'CLASSES' ? head.classes.length : clusters,
   };
 }
@@ -142,8 +153,20 @@ export function truthOf(target: Target | undefined, positions: Int32Array): Labe
   return { kind: 'VALUE', values: Float64Array.from(positions, (row) => target.values[row]!) };
 }
 
-function unseenIndicators({ shape, train: { indicators } }: TrainingProblem): number[] {
-  const seen = new Uint8Array(shape.indicatorCount);
-  for (const indicator of indicators) seen[indicator] = 1;
-  return Array.from(seen.keys()).filter((indicator) => seen[indicator] === 0);
+function unseenRows({ shape, train }: TrainingProblem): Map<string, number[]> {
+  const { embeddings = [], indicatorCount } = shape;
+  const unseen = new Map<string, number[]>();
+  if (indicatorCount > 0) unseen.set('indicator_0', notAmong(train.indicators, indicatorCount));
+  embeddings.forEach(({ categories }, i) => {
+    const own = train.embedded.filter((_, at) => at % embeddings.length === i);
+    unseen.set(`embedding_${i}`, notAmong(own, categories));
+  });
+  return unseen;
+}
+
+/** The indexes below `count` that are not in the list. */
+function notAmong(indices: Int32Array, count: number): number[] {
+  const seen = new Uint8Array(count);
+  for (const index of indices) seen[index] = 1;
+  return Array.from(seen.keys()).filter((index) => seen[index] === 0);
 }

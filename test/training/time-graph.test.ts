@@ -42,6 +42,7 @@ it('computes the parts of any timestamp exactly like the trainer', async () => {
         numericWidth: numbers.length + 2 * PARTS.length,
         slots: [],
         indicatorCount: 0,
+        embedded: [],
       };
       const rows = Int32Array.from(list.keys());
       const { numeric } = encodeRows(encoding, new Map([['at', { name: 'at', type: 'TIMESTAMP', values }]]), rows);

@@ -4,7 +4,7 @@ import { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
 import { readGraph } from '../../inference/onnx/format/rows/graph.js';
 import { proveRowIndependence } from '../../inference/onnx/format/rows/row-independence.js';
 import type { Encoding, ScaledColumn, SlotEncoding } from '../encoding.js';
-import { forwardPass } from './forward.js';
+import { type EncodedBatch, forwardPass } from './forward.js';
 import { type Head, nearest, parametersFor, probabilities, squaredDistances, targetValue, toFloat } from './heads.js';
 import type { NetworkShape } from './network.js';
 import { TimeGraph } from './time-graph.js';
@@ -48,7 +48,7 @@ export function exportGraph(input: ExportInput): ExportedModel {
   );
   const inputs = declareInputs(b, config, columns, wide);
   const times = new TimeGraph(b);
-  const batch = {
+  const batch: EncodedBatch = {
     numeric: encoding.numeric.length > 0 ? concatenate(b, numbers(b, encoding, times)) : undefined,
     indicators:
       encoding.slots.length > 0
@@ -57,6 +57,7 @@ export function exportGraph(input: ExportInput): ExportedModel {
             encoding.slots.map((slot) => slotIndices(b, slot, times)),
           )
         : undefined,
+    embedded: encoding.embedded.map((slot) => slotIndices(b, slot, times)),
   };
   const outputs = writeOutputs(b, input, batch, weightConstants(b, input));
   return finished(b, config, head, inputs, outputs, threshold);
@@ -167,7 +168,7 @@ function weightConstants(b: GraphBuilder, { shape, head, weights }: ExportInput)
 function writeOutputs(
   b: GraphBuilder,
   { shape, head, threshold }: ExportInput,
-  batch: { numeric: string | undefined; indicators: string | undefined },
+  batch: EncodedBatch,
   weights: ReadonlyMap<string, string>,
 ): TensorSpec[] {
   if (head.kind === 'CLUSTERS') {
@@ -179,7 +180,7 @@ function writeOutputs(
       { name: 'distances', datatype: 'FP32', shape: [-1, shape.outputs] },
     ];
   }
-  const { logits } = forwardPass(b, shape, batch, weights);
+  const logits = forwardPass(b, shape, batch, weights);
   if (head.kind === 'VALUE') {
     b.output('prediction', targetValue(b, logits, head), head.precision === 'FP64' ? 'double' : 'float', ['rows']);
     return [{ name: 'prediction', datatype: head.precision, shape: [-1] }];

@@ -1,10 +1,14 @@
 import type { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
 import type { NetworkShape, Parameter } from './network.js';
 
-/** Names of the values of a batch: numbers (rows × width, float) and indicator indices (rows × slots, integer). */
+/** Names of the values of a batch. */
 export interface EncodedBatch {
+  /** Numbers, rows × width, float. */
   numeric: string | undefined;
+  /** Indicator indices, rows × slots, integer. */
   indicators: string | undefined;
+  /** For each embedding, the rows of its table, rows × 1, integer. */
+  embedded: readonly string[];
 }
 
 /** Splits the flat parameter vector into tensors, by name. */
@@ -27,10 +31,31 @@ export function splitParameters(
   );
 }
 
-/** numeric · W + Σ table rows: the first layer without its bias. */
+/** Splits the matrix `embedded`, rows × embeddings, into the columns of a batch. */
+export function splitColumns(builder: GraphBuilder, embedded: string, count: number): string[] {
+  if (count === 1) return [embedded];
+  const ones = builder.ints(...new Array<number>(count).fill(1));
+  return builder.multi('Split', [embedded, ones], count, { axis: { int: 1 } });
+}
+
+/** The numbers that reach the first layer: the scaled ones, then the embeddings of the row's categories. */
+export function denseInputs(
+  builder: GraphBuilder,
+  { numeric, embedded }: EncodedBatch,
+  weights: ReadonlyMap<string, string>,
+): string | undefined {
+  const looked = embedded.map((rows, i) => {
+    const found = builder.node('Gather', [weights.get(`embedding_${i}`)!, rows], { axis: { int: 0 } });
+    return builder.node('Squeeze', [found, builder.ints(1)]);
+  });
+  const all = numeric === undefined ? looked : [numeric, ...looked];
+  return all.length > 1 ? builder.node('Concat', all, { axis: { int: 1 } }) : all[0];
+}
+
+/** numbers · W + Σ table rows: the first layer without its bias. */
 export function encodedProduct(
   builder: GraphBuilder,
-  batch: EncodedBatch,
+  batch: Pick<EncodedBatch, 'numeric' | 'indicators'>,
   numericWeights?: string,
   indicatorTable?: string,
   bias?: string,
@@ -49,25 +74,19 @@ export function encodedProduct(
   return bias === undefined ? looked : builder.node('Add', [looked, bias]);
 }
 
-/** The value before the output's softmax or identity, and the hidden activations, which back-propagation needs. */
+/** The value before the output's softmax or identity, at prediction. */
 export function forwardPass(
   builder: GraphBuilder,
   shape: NetworkShape,
   batch: EncodedBatch,
   weights: ReadonlyMap<string, string>,
-): { logits: string; activations: string[] } {
-  const activations: string[] = [];
-  let value = encodedProduct(
-    builder,
-    batch,
-    weights.get('numeric_0'),
-    weights.get('indicator_0'),
-    weights.get('bias_0'),
-  );
+): string {
+  const dense = { numeric: denseInputs(builder, batch, weights), indicators: batch.indicators };
+  const [first, table, bias] = ['numeric_0', 'indicator_0', 'bias_0'].map((name) => weights.get(name));
+  let value = encodedProduct(builder, dense, first, table, bias);
   for (let layer = 1; layer <= shape.hiddenLayers.length; layer++) {
     const activation = builder.node('Relu', [value]);
-    activations.push(activation);
     value = builder.node('Gemm', [activation, weights.get(`weight_${layer}`)!, weights.get(`bias_${layer}`)!]);
   }
-  return { logits: value, activations };
+  return value;
 }

@@ -1,92 +1,135 @@
-import { GraphBuilder } from '../../inference/onnx/format/graph-builder.js';
-import { type EncodedBatch, forwardPass, splitParameters } from './forward.js';
-import { type NetworkShape, type Parameter, parametersOf, sizeOf } from './network.js';
+import { type EncodedBatch, splitColumns, splitParameters } from './forward.js';
+import { backwardPass, INVERSE_BATCH, trainingPass, UNBIASED } from './layers.js';
+import { isTrained, type NetworkShape, type Parameter, parametersOf, sizeOf } from './network.js';
+import { carriedVectors, type OptimizerOptions, stepNumberCount, stepOf } from './optimizers.js';
+import { type Precision, RealBuilder } from './real-builder.js';
 
 export type Loss = 'CROSS_ENTROPY' | 'SQUARED_ERROR';
 
-export const ADAM_BETA1 = 0.9;
-export const ADAM_BETA2 = 0.999;
+export interface TrainGraphOptions {
+  loss: Loss;
+  /** Added to the mean loss of a row as l2/2 · ‖weights‖². */
+  l2: number;
+  optimizer: OptimizerOptions;
+  /** The weight of a row of each class; all 1 when absent. */
+  classWeights?: Float64Array;
+  /** The factor of a unit that is not dropped. Absent: no dropout. */
+  keptFactor?: number;
+  /** A longer gradient, of all parameters together, is shortened to this length. Absent: it is not. */
+  gradientClipNorm?: number;
+  /** Single precision when absent. */
+  precision?: Precision;
+}
+
+/** PyTorch adds the same to the norm of the gradient. */
+const CLIP_EPSILON = 1e-6;
 
 /**
- * Makes a graph with many steps of Adam: a Loop over minibatches that carries the flat weights and both moments.
- * Inputs: numeric [rows, width] and indicators [rows, slots], as far as the shape has them; targets (int32 [rows] of
- * classes, or float [rows, 1]); order int32 [steps, batch], the row indexes of every minibatch; schedule float [steps,
- * 2], Adam's step size and epsilon of every step; weights, moment1, moment2 [parameters]. Outputs: weights, moment1,
- * moment2 and losses [steps], each the mean of its minibatch. The moments do not include the factor (1 − β); the
- * schedule includes it, which saves two passes over all parameters in every step.
+ * Makes a graph with many steps: a Loop over minibatches that carries the flat weights and what the optimiser carries.
+ * Inputs: numeric [rows, width], indicators [rows, slots] and embedded [rows, embeddings], as far as the shape has
+ * them; targets (int32 [rows] of classes, or real [rows, 1]); order int32 [steps, batch], the row indexes of every
+ * minibatch; schedule real [steps, numbers], see `numbersOfStep`; dropout bool [steps, batch, hidden units], the units that stay;
+ * weights [parameters] and the optimiser's vectors [trained parameters]. Outputs: weights and the vectors, named …_out,
+ * and losses [steps], each the mean of its minibatch.
  */
-export function trainGraph(shape: NetworkShape, loss: Loss, l2: number, classWeights?: Float64Array): Uint8Array {
+export function trainGraph(shape: NetworkShape, options: TrainGraphOptions): Uint8Array {
+  const { loss, optimizer, keptFactor, precision = 'float' } = options;
   const parameters = parametersOf(shape);
   const size = sizeOf(parameters);
-  const outer = new GraphBuilder();
-  if (shape.numericWidth > 0) outer.input('numeric', 'float', ['rows', shape.numericWidth]);
+  const trainedSize = sizeOf(parameters.filter(isTrained));
+  const outer = new RealBuilder(precision);
+  if (shape.numericWidth > 0) outer.input('numeric', precision, ['rows', shape.numericWidth]);
   if (shape.indicatorSlots > 0) outer.input('indicators', 'int32', ['rows', shape.indicatorSlots]);
+  if (shape.embeddings?.length) outer.input('embedded', 'int32', ['rows', shape.embeddings.length]);
   if (loss === 'CROSS_ENTROPY') outer.input('targets', 'int32', ['rows']);
-  else outer.input('targets', 'float', ['rows', 1]);
+  else outer.input('targets', precision, ['rows', 1]);
   outer.input('order', 'int32', ['steps', 'batch']);
-  outer.input('schedule', 'float', ['steps', 2]);
-  for (const name of ['weights', 'moment1', 'moment2']) outer.input(name, 'float', [size]);
+  outer.input('schedule', precision, ['steps', stepNumberCount(optimizer)]);
+  const units = shape.hiddenLayers.reduce((sum, width) => sum + width, 0);
+  if (keptFactor !== undefined) outer.input('dropout', 'bool', ['steps', 'batch', units]);
+  const carried = ['weights', ...carriedVectors(optimizer)];
+  carried.forEach((name, i) => outer.input(name, precision, [i === 0 ? size : trainedSize]));
 
   const orderShape = outer.node('Shape', ['order']);
   const steps = outer.node('Gather', [orderShape, outer.int64(0n)]);
-  const batchRows = outer.node('Cast', [outer.node('Gather', [orderShape, outer.int64(1n)])], { to: { int: 1 } });
-  outer.alias('inverse_batch', outer.node('Reciprocal', [batchRows]));
-  const results = outer.multi('Loop', [steps, '', 'weights', 'moment1', 'moment2'], 4, {
-    body: { graph: stepBody(shape, parameters, loss, l2, classWeights) },
+  const inverse = outer.node('Reciprocal', [outer.toReal(outer.node('Gather', [orderShape, outer.int64(1n)]))]);
+  outer.alias(INVERSE_BATCH, inverse);
+  if (shape.batchNormalization)
+    outer.alias(UNBIASED, outer.node('Reciprocal', [outer.node('Sub', [outer.real(1), inverse])]));
+  const results = outer.multi('Loop', [steps, '', ...carried], carried.length + 1, {
+    body: { graph: stepBody(shape, parameters, options) },
   });
-  ['weights_out', 'moment1_out', 'moment2_out'].forEach((name, i) => outer.output(name, results[i]!, 'float', [size]));
-  outer.output('losses', results[3]!, 'float', ['steps']);
+  carried.forEach((name, i) => outer.output(`${name}_out`, results[i]!, precision, [i === 0 ? size : trainedSize]));
+  outer.output('losses', results[carried.length]!, precision, ['steps']);
   return outer.model('training');
 }
 
-function stepBody(
-  shape: NetworkShape,
-  parameters: readonly Parameter[],
-  loss: Loss,
-  l2: number,
-  classWeights: Float64Array | undefined,
-) {
-  const b = new GraphBuilder('step_');
+function stepBody(shape: NetworkShape, parameters: readonly Parameter[], options: TrainGraphOptions) {
+  const { loss, l2, optimizer, classWeights, precision = 'float' } = options;
+  const b = new RealBuilder(precision, 'step_');
   const size = sizeOf(parameters);
+  const trained = parameters.filter(isTrained);
   const iteration = b.input('step_iteration', 'int64', []);
   const condition = b.input('step_condition', 'bool', []);
-  const weights = b.input('step_weights', 'float', [size]);
-  const moment1 = b.input('step_moment1', 'float', [size]);
-  const moment2 = b.input('step_moment2', 'float', [size]);
+  const model = b.input('step_weights', precision, [size]);
+  const names = carriedVectors(optimizer);
+  const carried = names.map((name) => b.input(`step_${name}`, precision, [sizeOf(trained)]));
 
   const rows = b.node('Gather', ['order', iteration]);
+  const count = shape.embeddings?.length ?? 0;
   const batch: EncodedBatch = {
     numeric: shape.numericWidth > 0 ? b.node('Gather', ['numeric', rows]) : undefined,
     indicators: shape.indicatorSlots > 0 ? b.node('Gather', ['indicators', rows]) : undefined,
+    embedded: count > 0 ? splitColumns(b, b.node('Gather', ['embedded', rows]), count) : [],
   };
   const targets = b.node('Gather', ['targets', rows]);
-  const byName = splitParameters(b, weights, parameters);
-  const { logits, activations } = forwardPass(b, shape, batch, byName);
-  const { mean, gradient } =
+  const byName = splitParameters(b, model, parameters);
+  const pass = trainingPass(b, shape, batch, byName, dropoutMasks(b, shape, options, iteration));
+  const { mean, gradient: atLogits } =
     loss === 'CROSS_ENTROPY'
-      ? crossEntropy(b, logits, targets, shape.outputs, classWeights)
-      : squaredError(b, logits, targets);
-  const gradients = backwardPass(b, shape, batch, byName, activations, gradient);
+      ? crossEntropy(b, pass.logits, targets, shape.outputs, classWeights)
+      : squaredError(b, pass.logits, targets);
+  const gradients = backwardPass(b, shape, batch, byName, pass, atLogits);
 
-  let flat =
-    parameters.length === 1
-      ? b.node('Reshape', [gradients.get(parameters[0]!.name)!, b.ints(-1)])
-      : flatten(b, parameters, gradients);
-  if (l2 > 0) flat = b.node('Add', [flat, b.node('Mul', [weights, penaltyMask(b, parameters, l2)])]);
-  const nextMoment1 = b.node('Add', [b.node('Mul', [moment1, b.float(ADAM_BETA1)]), flat]);
-  const nextMoment2 = b.node('Add', [b.node('Mul', [moment2, b.float(ADAM_BETA2)]), b.node('Mul', [flat, flat])]);
-  const [stepSize, epsilon] = b.multi('Split', [b.node('Gather', ['schedule', iteration]), b.ints(1, 1)], 2, {
-    axis: { int: 0 },
-  });
-  const denominator = b.node('Add', [b.node('Sqrt', [nextMoment2]), epsilon!]);
-  const change = b.node('Mul', [b.node('Div', [nextMoment1, denominator]), stepSize!]);
+  const weights = shape.batchNormalization
+    ? b.multi('Split', [model, b.ints(sizeOf(trained), size - sizeOf(trained))], 2, { axis: { int: 0 } })[0]!
+    : model;
+  let gradient =
+    trained.length === 1
+      ? b.node('Reshape', [gradients.get(trained[0]!.name)!, b.ints(-1)])
+      : flatten(b, trained, gradients);
+  if (l2 > 0) gradient = b.node('Add', [gradient, b.node('Mul', [weights, weightMask(b, trained, l2)])]);
+  if (options.gradientClipNorm !== undefined) gradient = clipped(b, gradient, options.gradientClipNorm);
+  const numberCount = stepNumberCount(optimizer);
+  const row = b.node('Gather', ['schedule', iteration]);
+  const ones = new Array<number>(numberCount).fill(1);
+  const numbers =
+    numberCount === 1 ? [row] : b.multi('Split', [row, b.ints(...ones)], numberCount, { axis: { int: 0 } });
+  const decaying = (): string => weightMask(b, trained, 1);
+  const next = stepOf(b, optimizer, { weights, gradient, carried, numbers, decaying });
+  const nextModel = shape.batchNormalization
+    ? b.node('Concat', [next.weights, ...pass.statistics], { axis: { int: 0 } })
+    : next.weights;
 
   b.output('step_condition_out', condition, 'bool', []);
-  b.output('step_weights_out', b.node('Sub', [weights, change]), 'float', [size]);
-  b.output('step_moment1_out', nextMoment1, 'float', [size]);
-  b.output('step_moment2_out', nextMoment2, 'float', [size]);
-  b.output('step_loss', mean, 'float', []);
+  b.output('step_weights_out', nextModel, precision, [size]);
+  names.forEach((name, i) => b.output(`step_${name}_out`, next.carried[i]!, precision, [sizeOf(trained)]));
+  b.output('step_loss', mean, precision, []);
   return b.graph('step');
+}
+
+function dropoutMasks(
+  b: RealBuilder,
+  { hiddenLayers }: NetworkShape,
+  { keptFactor }: TrainGraphOptions,
+  iteration: string,
+): string[] | undefined {
+  if (keptFactor === undefined) return undefined;
+  const kept = b.toReal(b.node('Gather', ['dropout', iteration]));
+  const masks = b.node('Mul', [kept, b.real(keptFactor)]);
+  return hiddenLayers.length === 1
+    ? [masks]
+    : b.multi('Split', [masks, b.ints(...hiddenLayers)], hiddenLayers.length, { axis: { int: 1 } });
 }
 
 interface LossAndGradient {
@@ -96,26 +139,25 @@ interface LossAndGradient {
 }
 
 function crossEntropy(
-  b: GraphBuilder,
+  b: RealBuilder,
   logits: string,
   targets: string,
   classes: number,
   classWeights: Float64Array | undefined,
 ): LossAndGradient {
   const identity = Float32Array.from({ length: classes * classes }, (_, i) => (i % (classes + 1) === 0 ? 1 : 0));
-  const truth = b.node('Gather', [b.constant(identity, [classes, classes]), targets]);
+  const truth = b.node('Gather', [b.reals(identity, [classes, classes]), targets]);
   const logProbabilities = b.node('LogSoftmax', [logits], { axis: { int: -1 } });
   const error = b.node('Sub', [b.node('Exp', [logProbabilities]), truth]);
   // The weight of a row multiplies its loss, and so also its gradient.
-  const weights =
-    classWeights && b.node('Gather', [b.constant(Float32Array.from(classWeights), [classes, 1]), targets]);
+  const weights = classWeights && b.node('Gather', [b.reals(classWeights, [classes, 1]), targets]);
   const weighted = (value: string): string => (weights === undefined ? value : b.node('Mul', [value, weights]));
   const likelihood = b.node('ReduceSum', [weighted(b.node('Mul', [truth, logProbabilities]))], {
     keepdims: { int: 0 },
   });
   return {
-    mean: b.node('Neg', [b.node('Mul', [likelihood, 'inverse_batch'])]),
-    gradient: b.node('Mul', [weighted(error), 'inverse_batch']),
+    mean: b.node('Neg', [b.node('Mul', [likelihood, INVERSE_BATCH])]),
+    gradient: b.node('Mul', [weighted(error), INVERSE_BATCH]),
   };
 }
 
@@ -123,61 +165,13 @@ function crossEntropy(
  * The gradient is that of half the squared error, so that `l2` has the same meaning as in ridge regression's ‖y − Xw‖²
  * + α‖w‖², α = l2 · rows.
  */
-function squaredError(b: GraphBuilder, logits: string, targets: string): LossAndGradient {
+function squaredError(b: RealBuilder, logits: string, targets: string): LossAndGradient {
   const error = b.node('Sub', [logits, targets]);
   const sum = b.node('ReduceSum', [b.node('Mul', [error, error])], { keepdims: { int: 0 } });
-  return { mean: b.node('Mul', [sum, 'inverse_batch']), gradient: b.node('Mul', [error, 'inverse_batch']) };
+  return { mean: b.node('Mul', [sum, INVERSE_BATCH]), gradient: b.node('Mul', [error, INVERSE_BATCH]) };
 }
 
-function backwardPass(
-  b: GraphBuilder,
-  shape: NetworkShape,
-  batch: EncodedBatch,
-  weights: ReadonlyMap<string, string>,
-  activations: readonly string[],
-  outputGradient: string,
-): Map<string, string> {
-  const gradients = new Map<string, string>();
-  let gradient = outputGradient;
-  for (let layer = shape.hiddenLayers.length; layer >= 1; layer--) {
-    const activation = activations[layer - 1]!;
-    gradients.set(`bias_${layer}`, columnSums(b, gradient));
-    gradients.set(`weight_${layer}`, b.node('Gemm', [activation, gradient], { transA: { int: 1 } }));
-    const back = b.node('Gemm', [gradient, weights.get(`weight_${layer}`)!], { transB: { int: 1 } });
-    // An activation is zero or positive, so its sign is the derivative of Relu.
-    gradient = b.node('Mul', [back, b.node('Sign', [activation])]);
-  }
-  gradients.set('bias_0', columnSums(b, gradient));
-  if (batch.numeric !== undefined)
-    gradients.set('numeric_0', b.node('Gemm', [batch.numeric, gradient], { transA: { int: 1 } }));
-  if (batch.indicators !== undefined) {
-    const width = shape.hiddenLayers[0] ?? shape.outputs;
-    gradients.set('indicator_0', scatterRows(b, shape, batch.indicators, gradient, width));
-  }
-  return gradients;
-}
-
-/** Adds each row of `values` to the table rows that its indicators name; the other rows stay zero. */
-export function scatterRows(
-  b: GraphBuilder,
-  shape: NetworkShape,
-  indicators: string,
-  values: string,
-  width: number,
-): string {
-  const zeros = b.constant(new Float32Array(shape.indicatorCount * width), [shape.indicatorCount, width]);
-  const indices = b.node('Reshape', [b.node('Cast', [indicators], { to: { int: 7 } }), b.ints(-1, 1)]);
-  const repeated = b.node('Expand', [b.node('Unsqueeze', [values, b.ints(1)]), b.ints(1, shape.indicatorSlots, 1)]);
-  return b.node('ScatterND', [zeros, indices, b.node('Reshape', [repeated, b.ints(-1, width)])], {
-    reduction: { text: 'add' },
-  });
-}
-
-function columnSums(b: GraphBuilder, matrix: string): string {
-  return b.node('ReduceSum', [matrix, b.ints(0)], { keepdims: { int: 0 } });
-}
-
-function flatten(b: GraphBuilder, parameters: readonly Parameter[], gradients: ReadonlyMap<string, string>): string {
+function flatten(b: RealBuilder, parameters: readonly Parameter[], gradients: ReadonlyMap<string, string>): string {
   const pieces = parameters.map(({ name, dims }) => {
     const gradient = gradients.get(name)!;
     return dims.length === 1 ? gradient : b.node('Reshape', [gradient, b.ints(-1)]);
@@ -185,12 +179,21 @@ function flatten(b: GraphBuilder, parameters: readonly Parameter[], gradients: R
   return b.node('Concat', pieces, { axis: { int: 0 } });
 }
 
-function penaltyMask(b: GraphBuilder, parameters: readonly Parameter[], l2: number): string {
-  const mask = new Float32Array(sizeOf(parameters));
+/** `value` at each weight, 0 at the other parameters. */
+function weightMask(b: RealBuilder, parameters: readonly Parameter[], value: number): string {
+  const mask = new Float64Array(sizeOf(parameters));
   let offset = 0;
   for (const { kind, size } of parameters) {
-    if (kind === 'WEIGHT') mask.fill(l2, offset, offset + size);
+    if (kind === 'WEIGHT') mask.fill(value, offset, offset + size);
     offset += size;
   }
-  return b.constant(mask);
+  return b.reals(mask);
+}
+
+/** The gradient, not longer than `norm`. */
+function clipped(b: RealBuilder, gradient: string, norm: number): string {
+  const squares = b.node('ReduceSum', [b.node('Mul', [gradient, gradient])], { keepdims: { int: 0 } });
+  const length = b.node('Add', [b.node('Sqrt', [squares]), b.real(CLIP_EPSILON)]);
+  const factor = b.node('Min', [b.node('Div', [b.real(norm), length]), b.real(1)]);
+  return b.node('Mul', [gradient, factor]);
 }

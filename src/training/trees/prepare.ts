@@ -37,6 +37,7 @@ export async function prepareTrees(
     rows: positions.length,
     numeric: new Float32Array(),
     indicators: new Int32Array(),
+    embedded: new Int32Array(),
     truth: truthOf(target, positions),
   });
   const trainRows = labelled(train);

@@ -50,6 +50,10 @@ export function float<const S extends Ranged<number>>(said: S) {
   return { ...said, type: 'FLOAT' as const, schema: numberIn(said.range, z.number()) };
 }
 
+export function flag<const S extends Said<boolean>>(said: S) {
+  return { ...said, type: 'BOOLEAN' as const, schema: z.boolean() };
+}
+
 export function categorical<
   const C extends Record<string, string>,
   const S extends Said<keyof C & string> & { choices: C },

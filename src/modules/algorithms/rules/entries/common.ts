@@ -18,17 +18,6 @@ export function maxCategories(byDefault: number) {
   });
 }
 
-export const batchSize = integer({
-  about: 'Number of training rows of one step.',
-  range: { min: 1, max: 65_536, unit: 'rows' },
-  when: { parameter: 'optimizer', oneOf: ['ADAM'] },
-  whenAbsent: 'One twentieth of the training rows, at least 16 and at most 128.',
-  search: { kind: 'CATEGORICAL', choices: [16, 32, 64, 128, 256] },
-});
-
-/** The default for Adam. */
-export const ADAM_LEARNING_RATE = 0.001;
-
 /** What all algorithms of this service's own trainers have in common. */
 export const OWN = {
   backends: ['LOCAL'] as readonly Backend[],

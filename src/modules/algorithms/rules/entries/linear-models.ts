@@ -1,9 +1,10 @@
 import { defineAlgorithm } from '../algorithm.js';
 import { categorical, float, integer } from '../parameters.js';
-import { ADAM_LEARNING_RATE, batchSize, EPOCHS, LEARNING_RATE, maxCategories, OWN, PENALTY } from './common.js';
+import { EPOCHS, maxCategories, OWN, PENALTY } from './common.js';
+import { GRADIENT_METHODS, learningRate, stepParameters } from './gradients.js';
 
 const SOLVER_ITERATIONS = 1000;
-const ADAM_EPOCHS = 20;
+const PASSES = 20;
 
 const parameters = {
   optimizer: categorical({
@@ -12,30 +13,26 @@ const parameters = {
       SOLVER:
         'A closed form for linear regression (L-BFGS above 2,000 encoded columns), L-BFGS for logistic regression; ' +
         'until it has converged, or `epochs` iterations are done.',
-      ADAM: 'Adam over minibatches.',
+      ...GRADIENT_METHODS,
     },
     default: 'SOLVER',
   }),
   epochs: integer({
-    about: 'Maximum number of iterations of SOLVER; number of passes of ADAM over the training rows.',
+    about: 'Maximum number of iterations of SOLVER; otherwise number of passes over the training rows.',
     range: EPOCHS,
-    default: ({ optimizer }) => (optimizer === 'ADAM' ? ADAM_EPOCHS : SOLVER_ITERATIONS),
-    whenAbsent: '1,000 with SOLVER, 20 with ADAM.',
+    default: ({ optimizer }) => (optimizer === 'SOLVER' ? SOLVER_ITERATIONS : PASSES),
+    whenAbsent: '1,000 with SOLVER, otherwise 20.',
   }),
-  learningRate: float({
-    about: 'Size of the steps of ADAM.',
-    range: LEARNING_RATE,
-    when: { parameter: 'optimizer', oneOf: ['ADAM'] },
-    default: ADAM_LEARNING_RATE,
-  }),
-  batchSize,
+  // A search leaves it alone, because it leaves the optimizer alone.
+  learningRate: { ...learningRate, search: undefined },
+  ...stepParameters,
   l2: float({
     about: 'L2 penalty on the weights (not on the biases), added to the mean loss per row.',
     range: PENALTY,
-    default: ({ optimizer }) => (optimizer === 'ADAM' ? 0 : undefined),
+    default: ({ optimizer }) => (optimizer === 'SOLVER' ? undefined : 0),
     whenAbsent:
       'With SOLVER the default of scikit-learn on standardized columns, which is 1 / (number of training rows): ' +
-      'alpha = 1 for a regression, C = 1 for a classification. With ADAM 0.',
+      'alpha = 1 for a regression, C = 1 for a classification. Otherwise 0.',
     search: { kind: 'FLOAT', low: 1e-6, high: 1, log: true },
   }),
   maxCategories: maxCategories(100),

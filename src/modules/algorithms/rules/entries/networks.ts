@@ -1,11 +1,12 @@
 import { defineAlgorithm } from '../algorithm.js';
-import { categorical, float, integer, integers } from '../parameters.js';
-import { ADAM_LEARNING_RATE, batchSize, EPOCHS, LEARNING_RATE, maxCategories, OWN, PENALTY } from './common.js';
+import { categorical, flag, float, integer, integers } from '../parameters.js';
+import { EPOCHS, maxCategories, OWN, PENALTY } from './common.js';
+import { GRADIENT_METHODS, learningRate, stepParameters } from './gradients.js';
 
 const parameters = {
   optimizer: categorical({
     about: 'Method that fits the weights.',
-    choices: { ADAM: 'Adam over minibatches.' },
+    choices: GRADIENT_METHODS,
     default: 'ADAM',
   }),
   hiddenLayers: integers({
@@ -20,20 +21,38 @@ const parameters = {
     default: 500,
     whenAbsent: '500, with early stopping after 20 epochs without improvement.',
   }),
-  learningRate: float({
-    about: 'Size of the steps.',
-    range: LEARNING_RATE,
-    default: ADAM_LEARNING_RATE,
-    search: { kind: 'FLOAT', low: 1e-4, high: 0.1, log: true },
-  }),
-  batchSize,
+  learningRate,
+  ...stepParameters,
   l2: float({
     about: 'L2 penalty on the weights (not on the biases), added to the mean loss per row.',
     range: PENALTY,
     default: 0,
     search: { kind: 'FLOAT', low: 1e-7, high: 0.01, log: true },
   }),
+  dropout: float({
+    about: 'Fraction of the hidden units that each row of a step leaves out, drawn at random; none are at prediction.',
+    range: { min: 0, max: 0.95 },
+    whenAbsent: '0',
+  }),
+  batchNormalization: flag({
+    about:
+      'Whether each hidden layer scales its sums to mean 0 and deviation 1 over the minibatch, and then by learnt ' +
+      'numbers. At prediction, running means of both take their place.',
+    whenAbsent: 'false',
+  }),
   maxCategories: maxCategories(100),
+  embeddingFrom: integer({
+    about:
+      'A CATEGORICAL column that keeps at least this many categories becomes `embeddingSize` learnt numbers per ' +
+      'category, in place of an indicator per category.',
+    range: { min: 2, max: 2_000, unit: 'categories' },
+    whenAbsent: 'No column does.',
+  }),
+  embeddingSize: integer({
+    about: 'Numbers per category of a column with an embedding.',
+    range: { min: 1, max: 512, unit: 'numbers' },
+    whenAbsent: '1.6 · (number of categories)^0.56, rounded: 14 for 50 categories, 77 for 1,000.',
+  }),
 } as const;
 
 export const mlpClassifier = defineAlgorithm({
