@@ -69,7 +69,7 @@ describe('a configuration that is wrong', () => {
       'a parameter without its condition',
       having({ algorithm: 'LINEAR_REGRESSION', hyperparameters: { learningRate: 0.1 } }),
       'hyperparameters.learningRate',
-      /^nothing unless optimizer is ADAM$/,
+      /^nothing unless optimizer is ADAM or ADAMW or SGD$/,
       /^0.1$/,
     ],
     ['no features', having({ features: [] }), 'features', /length of at least 1/, /^\[\]$/],

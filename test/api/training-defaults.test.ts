@@ -70,7 +70,7 @@ it('a linear regression needs no hyperparameter, and takes those of minibatches 
   expect(extensions).toMatchObject({
     code: 'BAD_USER_INPUT',
     field: 'input.config.hyperparameters.learningRate',
-    expected: 'nothing unless optimizer is ADAM',
+    expected: 'nothing unless optimizer is ADAM or ADAMW or SGD',
   });
 
   const asked: TrainingConfigInput = {
@@ -103,7 +103,7 @@ it('an optimizer that the algorithm does not have is refused', async () => {
   expect(extensions).toMatchObject({
     code: 'BAD_USER_INPUT',
     field: 'input.config.hyperparameters.optimizer',
-    expected: 'one of ADAM',
+    expected: 'one of ADAM, ADAMW, SGD',
   });
 });
 

@@ -64,7 +64,28 @@ describe('hyperparameters', () => {
       ...{ optimizer: 'ADAM', epochs: 20, learningRate: 0.001, l2: 0, maxCategories: 100 },
     });
     expect(faultsOf(linear, { batchSize: 16 })).toEqual([
-      { path: ['batchSize'], expected: 'nothing unless optimizer is ADAM' },
+      { path: ['batchSize'], expected: 'nothing unless optimizer is ADAM or ADAMW or SGD' },
+    ]);
+  });
+
+  it('of steps depend on the method and on the schedule', () => {
+    const network = algorithm('MLP_REGRESSOR');
+    const given = { optimizer: 'SGD', schedule: 'STEP', dropout: 0.5, batchNormalization: true, embeddingFrom: 50 };
+    expect(hyperparametersOf(network, given)).toMatchObject({
+      faults: [],
+      values: {
+        ...given,
+        ...{ learningRate: 0.01, momentum: 0.9, nesterov: false, decayEpochs: 10, decayFactor: 0.1 },
+      },
+    });
+    expect(hyperparametersOf(network, { optimizer: 'ADAMW' }).values).toMatchObject({ weightDecay: 0.01 });
+    const wrong = { momentum: 0.5, weightDecay: 0.1, decayFactor: 0.5, dropout: 1, batchNormalization: 'yes' };
+    expect(faultsOf(network, wrong)).toEqual([
+      { path: ['momentum'], expected: 'nothing unless optimizer is SGD' },
+      { path: ['weightDecay'], expected: 'nothing unless optimizer is ADAMW' },
+      { path: ['decayFactor'], expected: 'nothing unless schedule is STEP or PLATEAU' },
+      { path: ['dropout'], expected: 'a number of at most 0.95' },
+      { path: ['batchNormalization'], expected: 'a value of type boolean' },
     ]);
   });
 

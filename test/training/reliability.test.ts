@@ -68,6 +68,19 @@ describe('a local training', () => {
   it.each<[string, Table, ConfigInput]>([
     ['network with early stopping', cars, { ...network, earlyStopping: { patience: 20 } }],
     [
+      'network with dropout, batch normalisation, an embedding and momentum, on a plateau',
+      cars,
+      {
+        ...network,
+        hyperparameters: {
+          ...{ epochs: 12, batchSize: 16, hiddenLayers: [16, 8], optimizer: 'SGD', nesterov: true, learningRate: 0.05 },
+          ...{ dropout: 0.2, batchNormalization: true, embeddingFrom: 3, embeddingSize: 2, gradientClipNorm: 1 },
+          ...{ schedule: 'PLATEAU', decayEpochs: 1, decayFactor: 0.5, warmupEpochs: 1.5 },
+        },
+        earlyStopping: { patience: 20 },
+      },
+    ],
+    [
       'boosted trees on drawn rows',
       cars,
       {

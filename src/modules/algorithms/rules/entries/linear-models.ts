@@ -23,8 +23,7 @@ const parameters = {
     default: ({ optimizer }) => (optimizer === 'SOLVER' ? SOLVER_ITERATIONS : PASSES),
     whenAbsent: '1,000 with SOLVER, otherwise 20.',
   }),
-  // A search leaves it alone, because it leaves the optimizer alone.
-  learningRate: { ...learningRate, search: undefined },
+  learningRate,
   ...stepParameters,
   l2: float({
     about: 'L2 penalty on the weights (not on the biases), added to the mean loss per row.',
