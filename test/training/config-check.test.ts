@@ -48,6 +48,22 @@ describe('checkConfigAgainstSchema', () => {
         'Acceleration, Year, Origin, got "Horsepowr".',
     ],
     [
+      'batch normalisation of a single row',
+      {
+        ...regression,
+        target: { column: 'Miles_per_Gallon' },
+        hyperparameters: { batchNormalization: true, batchSize: 1 },
+      },
+      'config.hyperparameters.batchSize',
+      'expected at least 2 rows with batchNormalization',
+    ],
+    [
+      'the size of no embedding',
+      { ...regression, target: { column: 'Miles_per_Gallon' }, hyperparameters: { embeddingSize: 4 } },
+      'config.hyperparameters.embeddingSize',
+      'expected nothing unless embeddingFrom is given',
+    ],
+    [
       'text as a number',
       { features: [{ column: 'Name', kind: 'NUMERIC' }] },
       'config.features[0].kind',

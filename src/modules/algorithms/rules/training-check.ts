@@ -2,7 +2,14 @@ import { badInput } from '../../../errors.js';
 import type { ColumnSchema, ColumnType, DatasetProfile } from '../../model-contract/index.js';
 import type { FeatureKind, Task } from './algorithm.js';
 import { algorithmOf, type AlgorithmName, taskOf } from './registry.js';
-import { isKMeans, isNetwork, isTrees, type SplitConfig, type TrainingConfig } from './training-config.js';
+import {
+  isKMeans,
+  isNetwork,
+  isTrees,
+  type NetworkConfig,
+  type SplitConfig,
+  type TrainingConfig,
+} from './training-config.js';
 
 export const MAX_CLASSES = 1000;
 export const MIN_TRAINING_ROWS = 10;
@@ -53,14 +60,21 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
   }
   if (config.split.by === 'TIME') usableRows -= timestampAt('config.split.column', config.split.column).missingCount;
   checkDecisions(config);
-  if (isNetwork(config) && config.hyperparameters.batchNormalization && config.hyperparameters.batchSize === 1)
-    throw badInput('config.hyperparameters.batchSize', 'at least 2 rows with batchNormalization', 1);
+  if (isNetwork(config)) checkNetwork(config);
   if (config.split.by === 'COLUMN') return checkPartColumn(config, config.split, columnAt);
   if (config.split.validation + config.split.holdout >= 1) {
     throw badInput('config.split', 'validation + holdout below 1', config.split.validation + config.split.holdout);
   }
   if (config.sampleRows > 0) usableRows = Math.min(usableRows, config.sampleRows);
   checkSplitSizes(config, splitSizes(config.split, Math.max(0, usableRows)));
+}
+
+function checkNetwork({ hyperparameters }: NetworkConfig): void {
+  const { batchNormalization, batchSize, embeddingFrom, embeddingSize } = hyperparameters;
+  if (batchNormalization && batchSize === 1)
+    throw badInput('config.hyperparameters.batchSize', 'at least 2 rows with batchNormalization', batchSize);
+  if (embeddingSize !== undefined && embeddingFrom === undefined)
+    throw badInput('config.hyperparameters.embeddingSize', 'nothing unless embeddingFrom is given', embeddingSize);
 }
 
 /**
