@@ -25,3 +25,13 @@ export function classWeightsOf(
   });
   return weights;
 }
+
+/** How much each row counts: by its class, its own weight, or both; undefined when all count the same. */
+export function rowWeightsOf(
+  labels: Int32Array,
+  classWeights: Float64Array | undefined,
+  own: Float64Array | undefined,
+): Float64Array | undefined {
+  if (!classWeights) return own;
+  return Float64Array.from(labels, (label, row) => classWeights[label]! * (own?.[row] ?? 1));
+}

@@ -22,13 +22,15 @@ export const loadHoldout: LoadHoldout = async (table, config, inputs) => {
   };
 };
 
-/** The base rate of these rows. */
-export function baseRateOf(target: Target, rows: Int32Array): BaseRate {
+/** The base rate of these rows; weighted, when they have weights. */
+export function baseRateOf(target: Target, rows: Int32Array, weights?: Float64Array): BaseRate {
+  const weightOf = (row: number): number => weights?.[row] ?? 1;
+  const total = rows.reduce((sum, row) => sum + weightOf(row), 0);
   if (target.kind === 'VALUES')
-    return { kind: 'MEAN', mean: rows.reduce((sum, row) => sum + target.values[row]!, 0) / rows.length };
+    return { kind: 'MEAN', mean: rows.reduce((sum, row) => sum + weightOf(row) * target.values[row]!, 0) / total };
   const counts = target.classes.map(() => 0);
-  for (const row of rows) counts[target.labels[row]!]!++;
-  return { kind: 'SHARES', shares: counts.map((count) => count / rows.length) };
+  for (const row of rows) counts[target.labels[row]!]! += weightOf(row);
+  return { kind: 'SHARES', shares: counts.map((count) => count / total) };
 }
 
 function targetAt(target: Target, rows: Int32Array): Target {

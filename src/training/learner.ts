@@ -16,6 +16,8 @@ export type Predictions =
 
 /** Encoded rows with their target: class indices, values, or nothing for clustering. */
 export interface LabelledRows extends EncodedRows {
+  /** How much each row counts; all the same when absent. */
+  weights?: Float64Array;
   truth: { kind: 'CLASSES'; labels: Int32Array } | { kind: 'VALUE'; values: Float64Array } | { kind: 'NONE' };
 }
 
@@ -98,4 +100,9 @@ export function fingerprintOf(parts: unknown, ...data: readonly ArrayBufferView[
 export function truthValues({ truth }: LabelledRows): Int32Array | Float64Array {
   if (truth.kind === 'NONE') return new Int32Array();
   return truth.kind === 'CLASSES' ? truth.labels : truth.values;
+}
+
+/** Gives the weights of the rows, for the fingerprint. */
+export function weightValues({ weights }: LabelledRows): Float64Array {
+  return weights ?? new Float64Array();
 }

@@ -1,4 +1,5 @@
 import type { LinearConfig } from '../modules/algorithms/index.js';
+import { rowWeightsOf } from './class-weights.js';
 import type { LabelledRows, TrainingProblem } from './learner.js';
 
 /** After this time, a pass over the rows lets the process read messages of its parent. */
@@ -22,7 +23,8 @@ export class LinearProblem {
   private readonly rows: LabelledRows;
   /** Class indices, or values in standard units. */
   readonly targets: ArrayLike<number>;
-  private readonly weightOfClass: Float64Array | undefined;
+  /** How much each row counts: by its class, its own weight, or both; all the same when absent. */
+  readonly rowWeights: Float64Array | undefined;
 
   constructor(private readonly problem: TrainingProblem<LinearConfig>) {
     const { shape, train, head, config } = problem;
@@ -38,10 +40,11 @@ export class LinearProblem {
     this.penalty = l2 === undefined ? 1 / train.rows : binary ? l2 / 2 : l2;
     if (train.truth.kind === 'CLASSES') {
       this.targets = train.truth.labels;
-      this.weightOfClass = problem.classWeights;
+      this.rowWeights = rowWeightsOf(train.truth.labels, problem.classWeights, train.weights);
     } else if (train.truth.kind === 'VALUE' && head.kind === 'VALUE') {
       const { mean, std } = head;
       this.targets = train.truth.values.map((value) => (value - mean) / std);
+      this.rowWeights = train.weights;
     } else throw new Error('A linear model needs a target.');
   }
 
@@ -62,8 +65,9 @@ export class LinearProblem {
     await this.eachChunk((from, to) => {
       const { numeric, indicators } = this.rows;
       for (let row = from; row < to; row++) {
-        for (let d = 0; d < width; d++) squares[d]! += numeric[row * width + d]! ** 2;
-        for (let s = 0; s < slots; s++) squares[width + indicators[row * slots + s]!]! += 1;
+        const weight = this.rowWeights?.[row] ?? 1;
+        for (let d = 0; d < width; d++) squares[d]! += weight * numeric[row * width + d]! ** 2;
+        for (let s = 0; s < slots; s++) squares[width + indicators[row * slots + s]!]! += weight;
       }
     });
     // For a softmax p · (1 − p), for half a squared error 1.
@@ -117,7 +121,7 @@ export class LinearProblem {
 
   /** One output: two classes, or a value. */
   private addSingle(theta: Float64Array, gradient: Float64Array, from: number, to: number): number {
-    const { width, slots, biasStart, targets, weightOfClass } = this;
+    const { width, slots, biasStart, targets, rowWeights } = this;
     const { numeric, indicators } = this.rows;
     const isValue = this.problem.head.kind === 'VALUE';
     const bias = theta[biasStart]!;
@@ -129,15 +133,16 @@ export class LinearProblem {
       for (let d = 0; d < width; d++) z += numeric[numericAt + d]! * theta[d]!;
       for (let s = 0; s < slots; s++) z += theta[width + indicators[slotAt + s]!]!;
       const target = targets[row]!;
+      const weight = rowWeights === undefined ? 1 : rowWeights[row]!;
       let slope: number;
       if (isValue) {
-        slope = z - target;
-        sum += slope * slope * 0.5;
+        const error = z - target;
+        slope = weight * error;
+        sum += slope * error * 0.5;
       } else {
         // ln(1 + e^−m) without overflow; m is the margin on the side of the row's own class.
         const margin = target === 1 ? z : -z;
         const small = Math.exp(-Math.abs(margin));
-        const weight = weightOfClass === undefined ? 1 : weightOfClass[target]!;
         sum += weight * (Math.log1p(small) + (margin < 0 ? -margin : 0));
         const missed = margin < 0 ? 1 / (1 + small) : small / (1 + small);
         slope = weight * (target === 1 ? -missed : missed);
@@ -151,7 +156,7 @@ export class LinearProblem {
 
   /** A softmax over three or more classes. */
   private addSeveral(theta: Float64Array, gradient: Float64Array, from: number, to: number): number {
-    const { width, slots, outputs, biasStart, targets, weightOfClass } = this;
+    const { width, slots, outputs, biasStart, targets, rowWeights } = this;
     const { numeric, indicators } = this.rows;
     const scores = new Float64Array(outputs);
     let sum = 0;
@@ -174,7 +179,7 @@ export class LinearProblem {
         scores[k] = Math.exp(scores[k]! - highest);
         total += scores[k]!;
       }
-      const weight = weightOfClass === undefined ? 1 : weightOfClass[own]!;
+      const weight = rowWeights === undefined ? 1 : rowWeights[row]!;
       sum += weight * (Math.log(total) - ownScore);
       for (let k = 0; k < outputs; k++) scores[k] = weight * (scores[k]! / total - (k === own ? 1 : 0));
       for (let d = 0; d < width; d++) {
@@ -198,7 +203,7 @@ export class LinearProblem {
     const { train, head, shape } = this.problem;
     if (head.kind !== 'CLASSES' || train.truth.kind !== 'CLASSES') return [];
     const weights = new Array<number>(shape.outputs).fill(0);
-    for (const label of train.truth.labels) weights[label]! += this.weightOfClass?.[label] ?? 1;
+    train.truth.labels.forEach((label, row) => (weights[label]! += this.rowWeights?.[row] ?? 1));
     const counted = weights.map((weight) => weight || 0.5);
     const total = counted.reduce((sum, weight) => sum + weight, 0);
     return counted.map((weight) => weight / total);

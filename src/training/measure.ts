@@ -30,11 +30,12 @@ export interface MeasureOptions {
 /** In nats. With class weights, the mean of the weighted losses, which the training minimises. */
 export function meanLogLoss(input: ClassPredictions, classWeights?: Float64Array): number {
   const losses = logLossRows(input);
-  return mean(classWeights ? losses.map((loss, row) => loss * classWeights[input.labels[row]!]!) : losses);
+  const ofClass = classWeights ? losses.map((loss, row) => loss * classWeights[input.labels[row]!]!) : losses;
+  return mean(ofClass, input.weights);
 }
 
 /**
- * Metrics by their short names. `loss` is what the training minimises: the log loss in nats (of weighted rows when
+ * Metrics by their short names, of weighted rows when they have weights. `loss` is what the training minimises: the log loss in nats (of weighted rows when
  * classes have weights), the mean squared error in units of the target's variance, the pinball loss of a quantile in
  * units of the target's deviation, or the mean squared distance to the nearest centroid. Undefined metrics are left out.
  */
@@ -46,9 +47,11 @@ export function measure(
   { detail, seed, classWeights }: MeasureOptions,
 ): Record<string, number> {
   const metrics: Record<string, number | null> = {};
+  const { weights } = rows;
   if (predictions.kind === 'CLASSES' && rows.truth.kind === 'CLASSES') {
     const { probabilities, threshold } = predictions;
-    const input: ClassPredictions = { labels: rows.truth.labels, probabilities, classCount: shape.outputs, threshold };
+    const { labels } = rows.truth;
+    const input: ClassPredictions = { labels, probabilities, classCount: shape.outputs, threshold, weights };
     const all = classificationMetrics(input);
     const loss = classWeights && all.logLoss !== null ? meanLogLoss(input, classWeights) : all.logLoss;
     Object.assign(metrics, { loss, log_loss: all.logLoss, accuracy: all.accuracy, f1: all.f1, roc_auc: all.rocAuc });
@@ -61,10 +64,10 @@ export function measure(
       });
     }
   } else if (predictions.kind === 'VALUE' && rows.truth.kind === 'VALUE' && head.kind === 'VALUE') {
-    const { rmse, mae, r2 } = regressionMetrics({ actual: rows.truth.values, predicted: predictions.values });
+    const { rmse, mae, r2 } = regressionMetrics({ actual: rows.truth.values, predicted: predictions.values, weights });
     Object.assign(metrics, { loss: rmse === null ? null : (rmse / head.std) ** 2, rmse, mae, r2 });
     if (head.quantile !== undefined) {
-      const pinball = mean(pinballRows(rows.truth.values, predictions.values, head.quantile));
+      const pinball = mean(pinballRows(rows.truth.values, predictions.values, head.quantile), weights);
       Object.assign(metrics, { loss: pinball / head.std, pinball_loss: pinball });
     }
   } else if (predictions.kind === 'CLUSTERS') {

@@ -24,34 +24,29 @@ import type { TrainingRows } from './rows.js';
  */
 export function thresholdOf(
   decisionThreshold: NonNullable<TrainingConfig['decisionThreshold']>,
-  { truth }: LabelledRows,
+  { truth, weights }: LabelledRows,
   predictions: Predictions,
 ): number | undefined {
   if (truth.kind !== 'CLASSES' || predictions.kind !== 'CLASSES') return undefined;
   const second = predictions.probabilities.filter((_, i) => i % 2 === 1);
-  return chooseThreshold(decisionThreshold, second, (row) => truth.labels[row] === 1);
+  return chooseThreshold(decisionThreshold, second, (row) => truth.labels[row] === 1, weights);
 }
 
-/** Warnings about a model whose holdout metrics do not show a success. */
+/** Warnings about a model whose holdout metrics do not show a success. Rows count as their weights say. */
 export function holdoutWarnings(
-  { target, split }: TrainingRows,
+  rows: TrainingRows,
   head: Head,
-  holdout: LabelledRows,
+  { truth, weights }: LabelledRows,
   predictions: Predictions,
   classWeights: Float64Array | undefined,
 ): TrainingWarning[] {
-  const { truth, rows } = holdout;
+  const { target, split } = rows;
   if (!target) return [];
-  if (target.kind === 'VALUES' && truth.kind === 'VALUE' && predictions.kind === 'VALUE') {
-    const known = Float64Array.from(split.train, (row) => target.values[row]!);
-    return regressionWarnings(
-      known,
-      truth.values,
-      predictions.values,
-      head.kind === 'VALUE' ? head.quantile : undefined,
-    );
+  const baseRate = baseRateOf(target, split.train, rows.weights);
+  if (baseRate.kind === 'MEAN' && truth.kind === 'VALUE' && predictions.kind === 'VALUE' && head.kind === 'VALUE') {
+    const constant = head.quantile === undefined ? baseRate.mean : quantileOfRows(rows, head.quantile);
+    return regressionWarnings(truth.values, predictions.values, weights, { constant, quantile: head.quantile });
   }
-  const baseRate = baseRateOf(target, split.train);
   if (
     baseRate.kind !== 'SHARES' ||
     truth.kind !== 'CLASSES' ||
@@ -64,28 +59,38 @@ export function holdoutWarnings(
   // With class weights, the model is fitted to weighted rows, so it is also measured on weighted rows.
   const weighted = baseRate.shares.map((share, k) => share * (classWeights?.[k] ?? 1));
   const total = weighted.reduce((sum, share) => sum + share, 0);
-  const shares = Float32Array.from({ length: rows * classCount }, (_, i) => weighted[i % classCount]! / total);
-  const lossOf = (of: Float32Array): number => meanLogLoss({ labels, probabilities: of, classCount }, classWeights);
+  const shares = Float32Array.from({ length: probabilities.length }, (_, i) => weighted[i % classCount]! / total);
+  const lossOf = (of: Float32Array): number =>
+    meanLogLoss({ labels, probabilities: of, classCount, weights }, classWeights);
   return [
     ...baseRateWarning('log_loss', lossOf(probabilities), lossOf(shares)),
     ...rareClassWarnings(target.classes, confusionMatrix({ labels, probabilities, classCount, threshold })),
   ];
 }
 
-/** Compared with the mean of the training rows, or with their quantile when the model predicts one. */
+/** The quantile of the target in the training rows. */
+function quantileOfRows({ target, split: { train }, weights }: TrainingRows, quantile: number): number {
+  if (target?.kind !== 'VALUES') throw new Error('A quantile is one of numbers.');
+  return weightedQuantile(
+    Float64Array.from(train, (row) => target.values[row]!),
+    weights && Float64Array.from(train, (row) => weights[row]!),
+    quantile,
+  );
+}
+
+/** Compared with a constant: the mean of the training rows, or their quantile when the model predicts one. */
 function regressionWarnings(
-  known: Float64Array,
   actual: Float64Array,
   predicted: Float64Array,
-  quantile: number | undefined,
+  weights: Float64Array | undefined,
+  { constant, quantile }: { constant: number; quantile: number | undefined },
 ): TrainingWarning[] {
-  const constant = (value: number): Float64Array => new Float64Array(actual.length).fill(value);
+  const constants = new Float64Array(actual.length).fill(constant);
   if (quantile !== undefined) {
-    const lossOf = (values: Float64Array): number => mean(pinballRows(actual, values, quantile));
-    const byQuantile = constant(weightedQuantile(known, undefined, quantile));
-    return baseRateWarning('pinball_loss', lossOf(predicted), lossOf(byQuantile));
+    const lossOf = (values: Float64Array): number => mean(pinballRows(actual, values, quantile), weights);
+    return baseRateWarning('pinball_loss', lossOf(predicted), lossOf(constants));
   }
-  const own = regressionMetrics({ actual, predicted }).rmse;
-  const byMean = regressionMetrics({ actual, predicted: constant(mean(known)) }).rmse;
-  return own === null || byMean === null ? [] : baseRateWarning('rmse', own, byMean);
+  const own = regressionMetrics({ actual, predicted, weights }).rmse;
+  const known = regressionMetrics({ actual, predicted: constants, weights }).rmse;
+  return own === null || known === null ? [] : baseRateWarning('rmse', own, known);
 }

@@ -20,6 +20,7 @@ import {
   type Trained,
   type TrainingProblem,
   truthValues,
+  weightValues,
 } from './learner.js';
 import type { Target, TrainingHooks } from './port.js';
 import { Predictor } from './predictor.js';
@@ -44,6 +45,7 @@ export async function prepareProblem(
   const labelled = (positions: Int32Array): LabelledRows => ({
     ...encodeRows(encoding, columns, positions),
     truth: truthOf(target, positions),
+    weights: weightsAt(rows, positions),
   });
   const problem: TrainingProblem = {
     config,
@@ -73,6 +75,7 @@ export async function prepareProblem(
           one.indicators,
           one.embedded,
           truthValues(one),
+          weightValues(one),
         ]),
       ),
     trainCount: train.length,
@@ -151,6 +154,10 @@ export function truthOf(target: Target | undefined, positions: Int32Array): Labe
   if (!target) return { kind: 'NONE' };
   if (target.kind === 'CLASSES') return { kind: 'CLASSES', labels: positions.map((row) => target.labels[row]!) };
   return { kind: 'VALUE', values: Float64Array.from(positions, (row) => target.values[row]!) };
+}
+
+export function weightsAt({ weights }: TrainingRows, positions: Int32Array): Float64Array | undefined {
+  return weights && Float64Array.from(positions, (row) => weights[row]!);
 }
 
 function unseenRows({ shape, train }: TrainingProblem): Map<string, number[]> {

@@ -20,6 +20,8 @@ export interface TrainingRows {
   readings: readonly ColumnReading[];
   rowNumbers: Float64Array;
   target: Target | undefined;
+  /** How much each row counts; all the same when absent. */
+  weights?: Float64Array;
   split: Split;
   droppedMissingTarget: number;
   droppedMissingTime: number;
@@ -39,11 +41,17 @@ export async function loadRows(
   const timeColumn = config.split.by === 'TIME' ? config.split.column : undefined;
   const partColumn = config.split.by === 'COLUMN' ? config.split.column : undefined;
   const parts: ColumnRequest[] = partColumn === undefined ? [] : [{ name: partColumn, form: 'TEXT' }];
-  const requests = mergeRequests([...inputs, ...targetRequests(taskOf(config.algorithm), config.target), ...parts]);
+  const { window, sampleWeight } = config;
+  const weighing: ColumnRequest[] = sampleWeight ? [{ name: sampleWeight.column, form: 'VALUE' }] : [];
+  const requests = mergeRequests([
+    ...inputs,
+    ...targetRequests(taskOf(config.algorithm), config.target),
+    ...parts,
+    ...weighing,
+  ]);
   const present = [targetColumn, timeColumn, partColumn].filter((name) => name !== undefined);
-  const options: ReadOptions = { columns: requests, present, window: config.window, orderBy: timeColumn };
+  const options: ReadOptions = { columns: requests, present, window, orderBy: timeColumn };
   if (config.sampleRows > 0) options.sample = { rows: config.sampleRows, seed: config.seed };
-  const { window } = config;
   const wanted = [
     { window },
     { window, present: present.slice(0, targetColumn === undefined ? 0 : 1) },
@@ -65,6 +73,7 @@ export async function loadRows(
     readings: table.columns,
     rowNumbers: batch.rowNumbers,
     target,
+    weights: sampleWeight && weightsOf(columns.get(sampleWeight.column)!, split),
     split,
     droppedMissingTarget: all! - withTarget!,
     droppedMissingTime: timeColumn === undefined ? 0 : withTarget! - usable!,
@@ -122,6 +131,19 @@ function buildTarget(config: TrainingConfig, column: Column, train: Int32Array):
     );
   }
   return target;
+}
+
+/** Errors: BAD_USER_INPUT for a weight that is missing or negative, and for a part whose rows all have weight 0. */
+function weightsOf(column: Column, split: Split): Float64Array {
+  const field = 'config.sampleWeight.column';
+  if (column.type !== 'NUMBER') throw badInput(field, 'a NUMBER column', `${column.name} (${column.type})`);
+  const { values } = column;
+  const wrong = values.find((value) => !(value >= 0 && value < Infinity));
+  if (wrong !== undefined) throw badInput(field, 'weights of at least 0 in all rows', `${column.name} with ${wrong}`);
+  for (const [part, rows] of Object.entries(split) as [string, Int32Array][])
+    if (!rows.some((row) => values[row]! > 0))
+      throw badInput(field, `weights above 0 in the ${part} rows`, `${column.name}, always 0`);
+  return values;
 }
 
 /** A column as a target; its classes are the values that occur in it. */

@@ -59,44 +59,47 @@ async function ridge(linear: LinearProblem, { shape, train }: TrainingProblem): 
   const moments = new Float64Array(columns);
   const sums = new Float64Array(columns);
   const { numeric, indicators } = train;
-  const targets = linear.targets;
+  const { targets, rowWeights } = linear;
   const own = new Int32Array(slots);
   let targetSum = 0;
+  let total = 0;
   await linear.eachChunk((from, to) => {
     for (let row = from; row < to; row++) {
-      const target = targets[row]!;
+      const weight = rowWeights === undefined ? 1 : rowWeights[row]!;
+      const target = weight * targets[row]!;
+      total += weight;
       targetSum += target;
       for (let s = 0; s < slots; s++) own[s] = width + indicators[row * slots + s]!;
       for (let d = 0; d < width; d++) {
         const value = numeric[row * width + d]!;
-        sums[d]! += value;
+        const weighted = weight * value;
+        sums[d]! += weighted;
         moments[d]! += value * target;
         const at = d * columns;
-        for (let e = 0; e <= d; e++) products[at + e]! += value * numeric[row * width + e]!;
+        for (let e = 0; e <= d; e++) products[at + e]! += weighted * numeric[row * width + e]!;
       }
       for (let s = 0; s < slots; s++) {
         const indicator = own[s]!;
-        sums[indicator]! += 1;
+        sums[indicator]! += weight;
         moments[indicator]! += target;
         const at = indicator * columns;
-        for (let d = 0; d < width; d++) products[at + d]! += numeric[row * width + d]!;
-        for (let t = 0; t <= s; t++) products[at + own[t]!]! += 1;
+        for (let d = 0; d < width; d++) products[at + d]! += weight * numeric[row * width + d]!;
+        for (let t = 0; t <= s; t++) products[at + own[t]!]! += weight;
       }
     }
   });
-  const rows = train.rows;
   let trace = 0;
   for (let i = 0; i < columns; i++) {
-    moments[i]! -= (sums[i]! * targetSum) / rows;
-    for (let j = 0; j <= i; j++) products[i * columns + j]! -= (sums[i]! * sums[j]!) / rows;
+    moments[i]! -= (sums[i]! * targetSum) / total;
+    for (let j = 0; j <= i; j++) products[i * columns + j]! -= (sums[i]! * sums[j]!) / total;
     trace += products[i * columns + i]!;
   }
-  const ridgeWeight = Math.max(linear.penalty * rows, (SINGULAR_SHARE * trace) / columns, Number.MIN_VALUE);
+  const ridgeWeight = Math.max(linear.penalty * train.rows, (SINGULAR_SHARE * trace) / columns, Number.MIN_VALUE);
   for (let i = 0; i < columns; i++) products[i * columns + i]! += ridgeWeight;
   const weights = choleskySolve(products, moments);
   const theta = new Float64Array(columns + 1);
   theta.set(weights);
-  theta[columns] = (targetSum - weights.reduce((sum, weight, i) => sum + weight * sums[i]!, 0)) / rows;
+  theta[columns] = (targetSum - weights.reduce((sum, weight, i) => sum + weight * sums[i]!, 0)) / total;
   return theta;
 }
 

@@ -155,6 +155,31 @@ describe('checkConfigAgainstSchema', () => {
     expect(failing).toThrow(message);
   });
 
+  it('names what is wrong with a column of weights', () => {
+    const weights = (column: string, changes: Partial<ConfigInput> = {}, of: object = {}) => {
+      const kind = { type: 'NUMBER' as const, missingCount: 0, distinctCount: 9, min: '0', max: '8' };
+      const columns = [...profile.columns, { ...kind, name: 'weight', ...of }];
+      const trees = { algorithm: 'BOOSTED_TREES_CLASSIFIER' } as const;
+      return () => check({ ...trees, ...changes, sampleWeight: { column } }, { ...profile, columns });
+    };
+    weights('weight')();
+    weights('weight', { algorithm: 'LOGISTIC_REGRESSION' })();
+    const adam = { algorithm: 'LOGISTIC_REGRESSION', hyperparameters: { optimizer: 'ADAM' } } as const;
+    for (const [failing, message] of [
+      [weights('none'), 'expected one of'],
+      [weights('Name'), 'expected a NUMBER column, got "Name (STRING)"'],
+      [weights('weight', {}, { missingCount: 3 }), 'without missing values, got "weight (3 missing)"'],
+      [weights('weight', {}, { min: '-1' }), 'without negative values, got "weight (from -1)"'],
+      [weights('weight', {}, { max: '0' }), 'with weights above 0, got "weight (all 0)"'],
+      [weights('weight', { target: { column: 'weight' } }), 'a column other than the target'],
+      [weights('weight', { algorithm: 'MLP_CLASSIFIER' }), 'expected nothing for MLP_CLASSIFIER'],
+      [weights('weight', adam), 'nothing, except with the optimizer SOLVER'],
+    ] as const) {
+      expect(failing).toThrow(message);
+      expect(failing).toThrow(expect.objectContaining({ code: 'BAD_USER_INPUT' }));
+    }
+  });
+
   it('names constant and empty columns, too many classes and names that the outputs need', () => {
     const column = { type: 'STRING' as const, missingCount: 0, distinctCount: 1, min: 'a', max: 'a' };
     const odd: DatasetProfile = {

@@ -25,7 +25,7 @@ type ParameterType = (typeof PARAMETER_TYPES)[number];
 
 const ParameterTypeEnum = describeEnum<ParameterType>('ParameterType', 'What the values of a hyperparameter are.', {
   INTEGER: 'A whole number.',
-  FLOAT: 'A number.',
+  FLOAT: 'A number, whole or not.',
   BOOLEAN: 'true or false.',
   CATEGORICAL: 'One of several texts.',
   INTEGER_LIST: 'A list of whole numbers; or one text with commas, such as "64,32".',
@@ -51,7 +51,7 @@ export class ParameterRange {
 
 @ObjectType({ description: 'A value that a hyperparameter can have.' })
 export class ParameterChoice {
-  @Field(() => String, { description: 'The value.' })
+  @Field(() => String, { description: 'The text to give as the value.' })
   value!: string;
 
   @Field(() => String, { description: 'What it means.' })
@@ -63,7 +63,7 @@ export class ParameterCondition {
   @Field(() => String, { description: 'Name of the other hyperparameter.' })
   parameter!: string;
 
-  @Field(() => [Json], { description: 'Its values.' })
+  @Field(() => [Json], { description: 'The values of the other one with which this one has a meaning.' })
   oneOf!: readonly unknown[];
 }
 
@@ -90,7 +90,7 @@ export class ParameterSearchSpace {
 
 @ObjectType({ description: 'A hyperparameter of an algorithm: a key of `hyperparameters`.' })
 export class AlgorithmParameter {
-  @Field(() => String, { description: 'Name, as in `hyperparameters`.' })
+  @Field(() => String, { description: 'Name, unique in the algorithm: the key in `config.hyperparameters`.' })
   name!: string;
 
   @Field(() => String, { description: 'What it means.' })
@@ -141,7 +141,7 @@ export class AlgorithmDescription {
   @Field(() => String, { description: 'What it fits.' })
   description!: string;
 
-  @Field(() => ModelTaskEnum, { description: 'Task of the models.' })
+  @Field(() => ModelTaskEnum, { description: 'Task of the models that it fits: what they predict.' })
   task!: Task;
 
   @Field(() => [AlgorithmParameter], { description: 'Hyperparameters, in the order of a form.' })
@@ -151,6 +151,9 @@ export class AlgorithmDescription {
     description: 'Whether it stops early by default, when neither `epochs` nor `earlyStopping` is given.',
   })
   stopsEarly!: boolean;
+
+  @Field(() => Boolean, { description: 'Whether rows can have weights (`sampleWeight`).' })
+  sampleWeights!: boolean;
 
   @Field(() => [TrainingBackendEnum], { description: 'Where its trainings can run.' })
   backends!: readonly Backend[];

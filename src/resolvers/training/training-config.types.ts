@@ -118,6 +118,20 @@ export class ClassWeightsInput {
 
 @InputType({
   description:
+    'Weights of the rows: a row of weight 2 counts in the loss and in the metrics of the training as two rows do, ' +
+    'and a row of weight 0 not at all. They multiply the class weights.',
+})
+export class SampleWeightInput {
+  @Field(() => String, {
+    description:
+      'NUMBER column with the weights: none missing or negative, and some above 0 in each of the parts training, ' +
+      'validation and holdout. When no features are given, it is none.',
+  })
+  column!: string;
+}
+
+@InputType({
+  description:
     'Decision threshold: the probability from which the label is the second of two classes. The ' +
     'classes are sorted: numbers ascending, texts alphabetically; with `target.greaterThan`, 1 is ' +
     'the second class. The exported model (model.onnx) and the metrics use the threshold.',
@@ -297,6 +311,12 @@ export class TrainingConfigInput {
     description: 'Weights of the classes, for classification; all equal when absent.',
   })
   classWeights?: ClassWeightsInput | null;
+
+  @Field(() => SampleWeightInput, {
+    nullable: true,
+    description: 'Weights of the rows, for algorithms with `sampleWeights`; all equal when absent.',
+  })
+  sampleWeight?: SampleWeightInput | null;
 
   @Field(() => DecisionThresholdInput, {
     nullable: true,

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { quantileOf, type TreesConfig } from '../../modules/algorithms/index.js';
 import { weightedQuantile } from '../../modules/statistics/index.js';
-import { classWeightsOf } from '../class-weights.js';
+import { classWeightsOf, rowWeightsOf } from '../class-weights.js';
 import type { Head } from '../graphs/heads.js';
 import {
   type Fitting,
@@ -10,8 +10,9 @@ import {
   type Predictions,
   type Trained,
   truthValues,
+  weightValues,
 } from '../learner.js';
-import { headOf, sampleOf, truthOf } from '../problem.js';
+import { headOf, sampleOf, truthOf, weightsAt } from '../problem.js';
 import type { TrainingRows } from '../rows.js';
 import { Booster, type BoosterOptions, layOut, type Layout } from './booster.js';
 import { exportTrees } from './export-trees.js';
@@ -20,6 +21,9 @@ import { Forest } from './forest.js';
 import { addTree } from './kernel.js';
 import { sigmoid, softmaxOf, weightOf } from './losses.js';
 import { Arena, type BinnedRows, type Loss, sharedDoubles, sharedWords } from './memory.js';
+
+/** All rows count the same. */
+const NONE = new Float64Array();
 
 /** Prepares gradient-boosted trees. Errors: BAD_USER_INPUT, which names the field. */
 export async function prepareTrees(
@@ -39,12 +43,14 @@ export async function prepareTrees(
     indicators: new Int32Array(),
     embedded: new Int32Array(),
     truth: truthOf(target, positions),
+    weights: weightsAt(rows, positions),
   });
   const trainRows = labelled(train);
   const classWeights = classWeightsOf(config, target, train);
   const options = boosterOptions(config, head);
   const goal = Float64Array.from(truthValues(trainRows));
-  const weights = classWeights ? goal.map((label) => classWeights[label]!) : new Float64Array();
+  const { truth, weights: own } = trainRows;
+  const weights = (truth.kind === 'CLASSES' ? rowWeightsOf(truth.labels, classWeights, own) : own) ?? NONE;
   const baseline = baselineOf(options, goal, weights, outputs);
   const trainSample = sampleOf(train, config.seed);
   const sampledAt = trainSample === train ? undefined : positionsIn(train, trainSample);
@@ -101,7 +107,8 @@ export async function prepareTrees(
         return {};
       },
     },
-    fingerprint: () => fingerprintOf([config, features], goal, truthValues(validationRows)),
+    fingerprint: () =>
+      fingerprintOf([config, features], goal, truthValues(validationRows), weights, weightValues(validationRows)),
     trainCount: train.length,
     trainSample: labelled(trainSample),
     validation: validationRows,

@@ -27,6 +27,8 @@ export interface Algorithm {
   parameters: Readonly<Record<string, Parameter>>;
   /** Whether the training stops early by itself when neither `epochs` nor `earlyStopping` is given. */
   stopsEarly: boolean;
+  /** Whether rows can have weights. */
+  sampleWeights: boolean;
   backends: readonly Backend[];
   featureKinds: readonly FeatureKind[];
   output: 'ONNX';

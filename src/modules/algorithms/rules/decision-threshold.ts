@@ -2,7 +2,7 @@ import { ascendingOrder } from '../../statistics/index.js';
 import type { DecisionRule } from './training-config.js';
 
 /**
- * Counts of rows that are predicted as the second class (correctly: hits, wrongly: false alarms), and of second-class
+ * Counts, or weights, of rows that are predicted as the second class (correctly: hits, wrongly: false alarms), and of second-class
  * rows that are not (misses).
  */
 interface Counts {
@@ -16,20 +16,26 @@ interface Counts {
  * the middles between neighbouring scores; of equally good ones, the nearest to one half is taken. Computed in single
  * precision, because the exported model compares in it.
  */
-export function chooseThreshold(rule: DecisionRule, scores: Float32Array, isSecond: (row: number) => boolean): number {
+export function chooseThreshold(
+  rule: DecisionRule,
+  scores: Float32Array,
+  isSecond: (row: number) => boolean,
+  weights?: Float64Array,
+): number {
   if (rule.by === 'FIXED') return Math.fround(rule.value);
   const worth = (counts: Counts): number => (rule.by === 'F1' ? f1Of(counts) : -costOf(rule, counts));
   const order = ascendingOrder(scores);
-  let seconds = 0;
-  for (let row = 0; row < scores.length; row++) if (isSecond(row)) seconds++;
+  const weightOf = (row: number): number => weights?.[row] ?? 1;
   // Below the lowest score, every row is predicted as the second class.
-  const counts: Counts = { hits: seconds, falseAlarms: scores.length - seconds, misses: 0 };
+  const counts: Counts = { hits: 0, falseAlarms: 0, misses: 0 };
+  for (let row = 0; row < scores.length; row++) counts[isSecond(row) ? 'hits' : 'falseAlarms'] += weightOf(row);
   let best = { threshold: Math.fround((scores[order[0]!] ?? 1) / 2), worth: worth(counts) };
   for (let at = 0; at < order.length; at++) {
+    const weight = weightOf(order[at]!);
     if (isSecond(order[at]!)) {
-      counts.hits--;
-      counts.misses++;
-    } else counts.falseAlarms--;
+      counts.hits -= weight;
+      counts.misses += weight;
+    } else counts.falseAlarms -= weight;
     const here = scores[order[at]!]!;
     const next = at + 1 < order.length ? scores[order[at + 1]!]! : 1;
     if (here === next) continue;

@@ -61,6 +61,7 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
   if (config.split.by === 'TIME') usableRows -= timestampAt('config.split.column', config.split.column).missingCount;
   checkDecisions(config);
   if (isNetwork(config)) checkNetwork(config);
+  checkSampleWeight(config, columnAt);
   if (config.split.by === 'COLUMN') return checkPartColumn(config, config.split, columnAt);
   if (config.split.validation + config.split.holdout >= 1) {
     throw badInput('config.split', 'validation + holdout below 1', config.split.validation + config.split.holdout);
@@ -84,6 +85,21 @@ function checkDecisions({ algorithm, classWeights, decisionThreshold }: Training
   if (taskOf(algorithm) === 'CLASSIFICATION') return;
   if (classWeights) throw badInput('config.classWeights', `nothing for ${algorithm}`, classWeights.by);
   if (decisionThreshold) throw badInput('config.decisionThreshold', `nothing for ${algorithm}`, decisionThreshold.by);
+}
+
+function checkSampleWeight(config: TrainingConfig, columnAt: (field: string, name: string) => ColumnSchema): void {
+  const { algorithm, sampleWeight, target } = config;
+  if (!sampleWeight) return;
+  const field = 'config.sampleWeight.column';
+  if (!algorithmOf(algorithm).sampleWeights) throw badInput(field, `nothing for ${algorithm}`, sampleWeight.column);
+  if ('optimizer' in config.hyperparameters && config.hyperparameters.optimizer !== 'SOLVER')
+    throw badInput(field, 'nothing, except with the optimizer SOLVER', sampleWeight.column);
+  const { name, type, missingCount, min, max } = columnAt(field, sampleWeight.column);
+  if (name === target?.column) throw badInput(field, 'a column other than the target', name);
+  if (type !== 'NUMBER') throw badInput(field, 'a NUMBER column', `${name} (${type})`);
+  if (missingCount > 0) throw badInput(field, 'a column without missing values', `${name} (${missingCount} missing)`);
+  if (Number(min) < 0) throw badInput(field, 'a column without negative values', `${name} (from ${min})`);
+  if (Number(max) === 0) throw badInput(field, 'a column with weights above 0', `${name} (all 0)`);
 }
 
 function checkPartColumn(

@@ -130,6 +130,8 @@ const configShape = z.strictObject({
   /** When absent: 1, or 10 when `epochs` is absent too. */
   checkpointEveryEpochs: count(TRAINING_RANGES.epochs).optional(),
   classWeights: classWeightsSchema.optional(),
+  /** How much each row counts in the loss and in the metrics: a NUMBER column; all the same when absent. */
+  sampleWeight: z.strictObject({ column: z.string() }).optional(),
   /** For two classes only. When absent, the more probable class is predicted. */
   decisionThreshold: decisionThresholdSchema.optional(),
   /**

@@ -59,6 +59,7 @@ export const boostedTreesClassifier = defineAlgorithm({
   task: 'CLASSIFICATION',
   family: 'TREES',
   stopsEarly: true,
+  sampleWeights: true,
   about:
     'Classification by gradient-boosted decision trees. They use missing values and categories as they are, and need ' +
     'no scaling.',
@@ -71,6 +72,7 @@ export const boostedTreesRegressor = defineAlgorithm({
   task: 'REGRESSION',
   family: 'TREES',
   stopsEarly: true,
+  sampleWeights: true,
   about: 'Regression by gradient-boosted decision trees, of the mean or of a quantile.',
   parameters: {
     ...parameters,

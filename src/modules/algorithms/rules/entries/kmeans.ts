@@ -7,6 +7,7 @@ export const kmeans = defineAlgorithm({
   task: 'CLUSTERING',
   family: 'KMEANS',
   stopsEarly: false,
+  sampleWeights: false,
   about: 'Clustering by k-means.',
   parameters: {
     clusters: integer({
