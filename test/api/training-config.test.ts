@@ -72,6 +72,13 @@ describe('a configuration that is wrong', () => {
       /^nothing unless optimizer is ADAM or ADAMW or SGD$/,
       /^0.1$/,
     ],
+    [
+      'weights that are texts',
+      having({ algorithm: 'BOOSTED_TREES_REGRESSOR', hyperparameters: {}, sampleWeight: { column: 'Origin' } }),
+      'sampleWeight.column',
+      /a NUMBER column/,
+      /Origin/,
+    ],
     ['no features', having({ features: [] }), 'features', /length of at least 1/, /^\[\]$/],
     ['an unknown column', feature({ column: 'Orign' }), 'features[2].column', /Origin/, /Orign/],
     [

@@ -24,6 +24,7 @@ interface Regression {
   rmse: number;
   mae: number;
   r2: number;
+  pinball_loss: number;
 }
 interface Classification {
   probabilities: number[][];
@@ -37,6 +38,8 @@ const reference = JSON.parse(readFileSync(fixturePath('sample-weights.json'), 'u
   ridge: Regression;
   treesClassifier: Classification;
   treesRegressor: Regression;
+  treesQuantile: Regression;
+  quantile: number;
 };
 
 beforeAll(ensureBuilt, 60_000);
@@ -95,6 +98,15 @@ describe('rows with weights', () => {
       'prediction',
     );
     expect(regressor.metric('rmse') / reference.treesRegressor.rmse).toBeCloseTo(1, 1);
+    const { quantile, treesQuantile } = reference;
+    const ofQuantile = configOf('BOOSTED_TREES_REGRESSOR', reference.people, { ...trees, quantile });
+    const byQuantile = await trained(diabetes, ofQuantile, 'prediction');
+    console.log(
+      'weighted trees against scikit-learn:',
+      regressor.metric('rmse') / reference.treesRegressor.rmse,
+      byQuantile.metric('pinball_loss') / treesQuantile.pinball_loss,
+    );
+    expect(byQuantile.metric('pinball_loss') / treesQuantile.pinball_loss).toBeCloseTo(1, 1);
     const classifier = await trained(
       iris,
       configOf('BOOSTED_TREES_CLASSIFIER', reference.flowers, trees),
