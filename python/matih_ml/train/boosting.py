@@ -1,0 +1,219 @@
+"""XGBoost: one model over all rows, by one process or by several that each have a share of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arrays import Array
+from .forest import forest_of_xgboost
+from .metrics import loss_of, measure
+from .service import HttpService, Reporter
+from .spec import Part, Rows, Spec
+from .training import Progress, Trained, Work, as_answer
+
+#: Rows from which the score before the first tree is found.
+_BASELINE_ROWS = 200
+_SAMPLE_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the process that reports gives back."""
+
+    model: bytes
+    progress: Progress
+    stopped_early: bool
+    next_number: int
+
+
+def train(work: Work) -> Trained:
+    spec, rows = work.spec, work.rows
+    progress, saved = work.resumed()
+    outcome = _alone(work, progress, saved) if spec.workers == 1 else _together(work, progress, saved)
+    booster = _booster(spec, outcome.model)
+    best = outcome.progress.best_epoch or outcome.progress.epoch
+    booster = booster[:best]
+    return Trained(
+        forest=forest_of_xgboost(booster, spec.classes, rows.train.features[:_BASELINE_ROWS]),
+        progress=outcome.progress,
+        stopped_early=outcome.stopped_early,
+        validation=predict(spec, booster, rows.validation),
+        holdout=predict(spec, booster, rows.holdout),
+    )
+
+
+def parameters(spec: Spec) -> dict[str, Any]:
+    """The settings of XGBoost."""
+    given = spec.hyperparameters
+    objective = (
+        {"objective": "reg:squarederror"}
+        if spec.classes is None
+        else {"objective": "binary:logistic"}
+        if spec.classes == 2
+        else {"objective": "multi:softprob", "num_class": spec.classes}
+    )
+    return {
+        **objective,
+        "tree_method": "hist",
+        "max_depth": given.get("maxDepth", 6),
+        "learning_rate": given.get("learningRate", 0.3),
+        "lambda": given.get("l2", 1),
+        "min_child_weight": given.get("minChildWeight", 1),
+        "subsample": given.get("rowShare", 1),
+        "colsample_bytree": given.get("featureShare", 1),
+        "seed": spec.seed,
+        "nthread": 1,
+        "verbosity": 0,
+    }
+
+
+def predict(spec: Spec, booster: Any, part: Part) -> Array:
+    import xgboost
+
+    return as_answer(spec, np.asarray(booster.predict(xgboost.DMatrix(part.features))))
+
+
+def grow(
+    spec: Spec,
+    shard: Part,
+    progress: Progress,
+    saved: bytes | None,
+    watch: Callable[[Any, int], bool],
+    agree: Callable[[bool], bool],
+) -> tuple[bytes, bool]:
+    """
+    Runs rounds until the last one, or until `watch` says so. With several processes, each calls this with its shard;
+    XGBoost adds up their histograms, and all get the same model. `agree` tells all what the first one has decided.
+    """
+    import xgboost
+
+    data = xgboost.DMatrix(shard.features, label=shard.target, weight=shard.weights)
+    booster = xgboost.Booster(parameters(spec), [data])
+    if saved is not None:
+        booster.load_model(bytearray(saved))
+        booster.set_param(parameters(spec))
+    stopped = False
+    for epoch in range(progress.epoch, spec.epochs):
+        booster.update(data, epoch)
+        stopped = agree(watch(booster, epoch + 1))
+        if stopped:
+            break
+    return bytes(booster.save_raw("ubj")), stopped
+
+
+class Watcher:
+    """Measures the model after each round, reports it and keeps checkpoints."""
+
+    def __init__(self, work: Work, progress: Progress) -> None:
+        self.progress = progress
+        self._work = work
+        train_rows = work.rows.train
+        step = max(1, len(train_rows.target) // _SAMPLE_ROWS)
+        self._sample = Part(
+            train_rows.features[::step],
+            train_rows.target[::step],
+            None if train_rows.weights is None else train_rows.weights[::step],
+        )
+
+    def __call__(self, booster: Any, epoch: int) -> bool:
+        spec, rows, reporter = self._work.spec, self._work.rows, self._work.reporter
+        on_validation = predict(spec, booster, rows.validation)
+        stop = self.progress.see(spec, epoch, loss_of(rows.validation, on_validation))
+        reporter.epoch(
+            epoch,
+            spec.epochs,
+            {
+                **measure("train", self._sample, predict(spec, booster, self._sample), spec.target_std),
+                **measure("validation", rows.validation, on_validation, spec.target_std),
+            },
+        )
+        reporter.progress(0.9 * epoch / spec.epochs, f"Epoch {epoch} of {spec.epochs}")
+        if epoch % spec.checkpoint_every == 0 and epoch < spec.epochs and not stop:
+            self._work.save(self.progress, bytes(booster.save_raw("ubj")))
+        return stop
+
+
+def _booster(spec: Spec, model: bytes) -> Any:
+    import xgboost
+
+    booster = xgboost.Booster(parameters(spec))
+    booster.load_model(bytearray(model))
+    return booster
+
+
+def _alone(work: Work, progress: Progress, saved: bytes | None) -> Outcome:
+    watcher = Watcher(work, progress)
+    model, stopped = grow(work.spec, work.rows.train, progress, saved, watcher, lambda stop: stop)
+    return Outcome(model, watcher.progress, stopped, work.reporter.next_number)
+
+
+def shards(part: Part, count: int) -> list[Part]:
+    """Every `count`-th row, so that all shards have about the same share of everything."""
+    return [
+        Part(part.features[k::count], part.target[k::count], None if part.weights is None else part.weights[k::count])
+        for k in range(count)
+    ]
+
+
+def _together(work: Work, progress: Progress, saved: bytes | None) -> Outcome:
+    """Trains with several processes of the cluster; the first of them reports."""
+    import ray
+    from xgboost.tracker import RabitTracker
+
+    spec, rows = work.spec, work.rows
+    ray.init(ignore_reinit_error=True, log_to_driver=True)
+    tracker = RabitTracker(n_workers=spec.workers, host_ip=ray.util.get_node_ip_address())
+    tracker.start()
+    arguments = tracker.worker_args()
+    work.reporter.flush()
+    # Only the process that reports needs all rows.
+    everything = ray.put(rows)
+    run = ray.remote(num_cpus=1, max_retries=0)(_run_shard)
+    running = [
+        run.remote(spec, shard, arguments, k, everything, progress, saved, work.reporter.next_number)
+        for k, shard in enumerate(shards(rows.train, spec.workers))
+    ]
+    outcomes: list[Outcome | None] = []
+    while running:
+        # The first that fails ends the training: the others would wait for it.
+        done, running = ray.wait(running, num_returns=1)
+        outcomes.extend(ray.get(done))
+    outcome = next(found for found in outcomes if found is not None)
+    work.reporter.continue_from(outcome.next_number)
+    return outcome
+
+
+def _run_shard(
+    spec: Spec,
+    shard: Part,
+    arguments: Mapping[str, Any],
+    number: int,
+    rows: Rows,
+    progress: Progress,
+    saved: bytes | None,
+    first_report: int,
+) -> Outcome | None:
+    import tempfile
+
+    from xgboost import collective
+
+    with collective.CommunicatorContext(**arguments, dmlc_task_id=f"matih-{number}"):
+
+        def agree(stop: bool) -> bool:
+            return bool(collective.broadcast(stop, 0))
+
+        if collective.get_rank() != 0:
+            grow(spec, shard, progress, saved, lambda _booster, _epoch: False, agree)
+            return None
+        service = HttpService.from_environment()
+        reporter = Reporter(service, first_report)
+        with tempfile.TemporaryDirectory() as folder:
+            watcher = Watcher(Work(spec, rows, service, reporter, Path(folder)), progress)
+            model, stopped = grow(spec, shard, progress, saved, watcher, agree)
+        reporter.close()
+        return Outcome(model, watcher.progress, stopped, reporter.next_number)

@@ -1,0 +1,95 @@
+"""What the trainings of all algorithms have in common."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .arrays import Array
+from .forest import Forest
+from .service import Reporter, Service
+from .spec import Rows, Spec
+
+
+@dataclass
+class Progress:
+    """How far a training has come; the state of its model stands beside it in a checkpoint."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float | None = None
+    epochs_since_best: int = 0
+    #: The validation loss after each reported epoch.
+    losses: list[tuple[int, float]] = field(default_factory=list)
+
+    def see(self, spec: Spec, epoch: int, loss: float) -> bool:
+        """Notes the loss of an epoch; True when the training shall stop."""
+        self.epoch = epoch
+        self.losses.append((epoch, loss))
+        if spec.early_stopping is None:
+            return False
+        if self.best_loss is None or loss < self.best_loss - spec.early_stopping.min_delta:
+            self.best_loss, self.best_epoch, self.epochs_since_best = loss, epoch, 0
+            return False
+        self.epochs_since_best += 1
+        return self.epochs_since_best >= spec.early_stopping.patience
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished model."""
+
+    forest: Forest
+    progress: Progress
+    stopped_early: bool
+    #: Predictions by the library that trained the model, with which the service compares the exported one.
+    validation: Array
+    holdout: Array
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an algorithm works with."""
+
+    spec: Spec
+    rows: Rows
+    service: Service
+    reporter: Reporter
+    folder: Path
+
+    def save(self, progress: Progress, model: bytes) -> None:
+        """Stores a checkpoint. The service keeps the newest ones."""
+        name = f"checkpoint-{progress.epoch}"
+        path = self.folder / name
+        path.write_bytes(pickle.dumps({"of": self.spec.fingerprint, "progress": progress, "model": model}))
+        self.reporter.flush()
+        self.reporter.checkpoint(progress.epoch, self.service.upload(name, path))
+        path.unlink()
+
+    def resumed(self) -> tuple[Progress, bytes | None]:
+        """The checkpoint from which to continue; a new progress when there is none."""
+        path = self.folder / "resume"
+        if not path.exists():
+            return Progress(), None
+        # The service returns only bytes that it has got from a training of this job, and checks their hash.
+        found: dict[str, Any] = pickle.loads(path.read_bytes())
+        if found["of"] != self.spec.fingerprint:
+            raise ValueError("The checkpoint belongs to another configuration or dataset.")
+        progress: Progress = found["progress"]
+        self.reporter.log(f"continued from the checkpoint of epoch {progress.epoch}")
+        return progress, found["model"]
+
+
+Train = Callable[[Work], Trained]
+
+
+def as_answer(spec: Spec, predicted: Array) -> Array:
+    """Probabilities as rows x classes, also when the library gives only those of the second class."""
+    import numpy as np
+
+    if spec.classes == 2 and predicted.ndim == 1:
+        return np.stack([1 - predicted, predicted], axis=1)
+    return predicted
