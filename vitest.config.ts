@@ -73,6 +73,19 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          // Ray: the shortest path, and everything that dies. npm run test:engines -- ray.
+          name: 'ray',
+          include: ['test/engines/ray.test.ts', 'test/engines/ray/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          // Each file has a cluster of its own, and the machine has few cores.
+          fileParallelism: false,
+        },
+      },
+      {
+        ...shared,
+        test: {
           // The same tests of the API once more, on Redis and S3.
           name: 'on-engines',
           include: ON_ENGINES.map((name) => `test/api/${name}.test.ts`),

@@ -8,11 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromiumPath } from './chromium.mjs';
 import { startFrameworks } from './python-frameworks.mjs';
+import { startRayPython } from './python-ray.mjs';
 import { startMinio, startPostgres, startPython, startRedis, startVersitygw } from './engines.mjs';
 
 const FAMILIES = {
   ordinary: {
-    starts: [startRedis, startVersitygw, startPostgres, startPython, startBrowser],
+    starts: [startRedis, startVersitygw, startPostgres, startPython, startRayPython, startBrowser],
     projects: ['engines', 'on-engines'],
   },
   minio: {
@@ -21,6 +22,7 @@ const FAMILIES = {
     files: ['object-store', 'direct-upload', 'artifact.test.ts', 'dataset.test.ts'],
   },
   frameworks: { starts: [startFrameworks], projects: ['frameworks'] },
+  ray: { starts: [startRayPython], projects: ['ray'] },
 };
 
 function startBrowser() {

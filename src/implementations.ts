@@ -32,7 +32,7 @@ import type { InferenceEngine, ModelChecker } from './inference/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
 import type { MirrorTarget } from './modules/exchange/index.js';
 import { SmallObjects } from './modules/uploads/index.js';
-import type { TrainingBackend } from './training/port.js';
+import type { ClusterBackend, TrainingBackend } from './training/port.js';
 
 /** The adapters that services use, chosen by the settings. */
 export interface Implementations {
@@ -46,6 +46,8 @@ export interface Implementations {
   metrics: ServiceMetrics;
   files: DatasetFiles;
   backend: TrainingBackend;
+  /** Null when no cluster is configured. */
+  cluster: ClusterBackend | null;
   evaluator: ModelEvaluator;
   importance: ImportanceAnalyst;
   checkModel: ModelChecker;
@@ -99,6 +101,7 @@ export async function createImplementations(
   });
   await db.migrate();
   const limits = childLimits(config);
+  const backend = new LocalTrainingBackend({ limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS });
   return {
     db,
     live: await createLiveEvents(config, options.databaseUrl, logger),
@@ -108,7 +111,8 @@ export async function createImplementations(
     tokenCodec: serviceTokens,
     metrics: new ServiceMetrics(),
     files: duckDbDatasets(limits),
-    backend: new LocalTrainingBackend({ limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS }),
+    backend,
+    cluster: await createCluster(config, backend, limits),
     evaluator: new LocalEvaluator(limits),
     importance: new LocalImportanceAnalyst(limits),
     checkModel,
@@ -142,6 +146,29 @@ function childLimits(config: Config): ProcessLimits {
     dataBytes: residentBytes + NODE_DATA_BYTES,
     fileBytes: config.CHILD_FILE_BYTES,
   };
+}
+
+const RAY_DASHBOARD_PORT = 8265;
+
+async function createCluster(
+  config: Config,
+  local: LocalTrainingBackend,
+  limits: ProcessLimits,
+): Promise<ClusterBackend | null> {
+  const { RAY_ADDRESS, RAY_DASHBOARD_URL } = config;
+  if (!RAY_ADDRESS) return null;
+  const { RayTrainingBackend } = await import('./training/ray/ray-backend.js');
+  const { protocol, hostname } = new URL(RAY_ADDRESS);
+  const ofAddress = protocol === 'ray:' ? `http://${hostname}:${RAY_DASHBOARD_PORT}` : RAY_ADDRESS;
+  const options = {
+    dashboardUrl: (RAY_DASHBOARD_URL ?? ofAddress).replace(/\/+$/, ''),
+    token: config.RAY_AUTH_TOKEN,
+    publicUrl: config.PUBLIC_URL?.replace(/\/+$/, ''),
+    pendingTimeoutMs: config.RAY_PENDING_TIMEOUT_MS,
+    lostAfterMs: config.RAY_LOST_AFTER_MS,
+    limits,
+  };
+  return new RayTrainingBackend(options, local);
 }
 
 /** The mirror itself retries later, because it knows what else waits. */

@@ -18,6 +18,7 @@ import { registerOps } from '../protocols/ops.js';
 import { registerRest } from '../protocols/rest/register.js';
 import { registerSignedObjects } from '../protocols/signed-objects.js';
 import { registerUploads } from '../protocols/uploads.js';
+import { registerWorkFiles } from '../protocols/work-files.js';
 import type { Loaders } from '../loaders.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { createSchema } from '../resolvers/schema.js';
@@ -104,6 +105,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     connectionWaitMs: config.DATABASE_TIMEOUT_MS,
   });
   registerUploads(fastify, app);
+  registerWorkFiles(fastify, app);
   registerArtifacts(fastify, app);
   registerSignedObjects(fastify, app);
   registerMlflow(fastify, { ...app, answers, endpoints: app.modules.flatMap((module) => module.mlflowEndpoints) });

@@ -1,6 +1,7 @@
 import type { Column, ReferenceProfile, Signature, ColumnRequest } from '../modules/model-contract/index.js';
 import type { Table } from '../adapters/dataset-files/port.js';
 import type { TrainingConfig, TrainingWarning } from '../modules/algorithms/index.js';
+import type { TrainedOutside } from './outside/result.js';
 
 export interface TrainingRequest {
   config: TrainingConfig;
@@ -9,6 +10,50 @@ export interface TrainingRequest {
   workDir: string;
   /** A checkpoint of the same config, from which to continue. */
   resumeFromPath?: string;
+  /** A training that has ended outside this service: its model is only evaluated, checked and exported. */
+  finished?: FinishedOutside;
+}
+
+/** What a training outside this service has stored. */
+export interface FinishedOutside {
+  /** A file of arrays: the model, and its predictions for the validation and holdout rows. */
+  arraysPath: string;
+  result: TrainedOutside;
+}
+
+/** A training on other machines: it outlives the process that started it, and a later attempt of the job finds it. */
+export interface OutsideTrainingRequest {
+  config: TrainingConfig;
+  data: Table;
+  /** An existing folder only for this attempt. The caller removes it. */
+  workDir: string;
+  /** Processes that train one model together. */
+  workers: number;
+  outside: OutsideWork;
+}
+
+/** The attempt that starts or continues a training outside. */
+export interface OutsideWork {
+  jobId: string;
+  tenant: string;
+  /** The id of the work that this attempt may start; a later attempt has another one. */
+  id: string;
+  /** The id of the work that an earlier attempt has started; null when there is none. */
+  runningId: string | null;
+  /** Remembers where the work runs, and its state there. The token of work with another id is no longer valid. */
+  attach(id: string, state: string): Promise<void>;
+  /** With it, the work of this attempt reads its files, reports, and stores its results. */
+  token(): Promise<string>;
+  /** Copies the newest intact checkpoint to the path; false when there is none. */
+  restore(path: string): Promise<boolean>;
+  /** Stores a file that the work of this attempt reads. */
+  give(name: string, path: string): Promise<void>;
+  /** Copies a file that this work has stored to the path; false when there is none. */
+  take(id: string, name: string, path: string): Promise<boolean>;
+  /** Adds lines to the log of the run. */
+  note(line: string): void;
+  /** Called after the end of the attempt: whether the work must end too. False when another attempt continues it. */
+  mustEnd(): Promise<boolean>;
 }
 
 export interface EpochReport {
@@ -68,10 +113,47 @@ export interface RunningTraining {
   cancel(): void;
 }
 
-/** Trains a model from a dataset. Implementations: child processes of this machine; a Ray cluster. */
+/** Trains a model from a dataset in child processes of this machine. */
 export interface TrainingBackend {
   readonly name: string;
   start(request: TrainingRequest, hooks: TrainingHooks): RunningTraining;
+}
+
+/** Trains models on a cluster. Epochs, log lines and checkpoints come from there to the API of this service. */
+export interface ClusterBackend {
+  readonly name: string;
+  /** Why no training can start now, as a sentence that says what to do; null when one can. */
+  problem(): Promise<string | null>;
+  start(request: OutsideTrainingRequest, hooks: Pick<TrainingHooks, 'onProgress' | 'onWarning'>): RunningTraining;
+  /** The state of the cluster. Errors: UNAVAILABLE. */
+  look(): Promise<ClusterState>;
+}
+
+export interface ClusterState {
+  version: string;
+  nodes: ClusterNode[];
+  /** Null when the cluster does not report it. */
+  load: { used: Record<string, number>; waiting: { resources: Record<string, number>; count: number }[] } | null;
+  jobs: ClusterJob[];
+}
+
+export interface ClusterNode {
+  id: string;
+  address: string;
+  isHead: boolean;
+  isAlive: boolean;
+  /** Amounts by resource, as the cluster names them: CPU, GPU, memory in bytes, … */
+  resources: Record<string, number>;
+}
+
+export interface ClusterJob {
+  id: string;
+  status: 'PENDING' | 'RUNNING' | 'STOPPED' | 'SUCCEEDED' | 'FAILED';
+  message: string;
+  startedAt: Date | null;
+  endedAt: Date | null;
+  /** The job of this service whose work it is, and its tenant; null for jobs of others. */
+  of: { tenant: string; jobId: string } | null;
 }
 
 /** The target, one value per row. Classes are in ascending order; `labels` are indices into them. */

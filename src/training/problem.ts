@@ -1,4 +1,11 @@
-import { isKMeans, isLinear, isNetwork, quantileOf, type TrainingConfig } from '../modules/algorithms/index.js';
+import {
+  isForest,
+  isKMeans,
+  isLinear,
+  isNetwork,
+  quantileOf,
+  type TrainingConfig,
+} from '../modules/algorithms/index.js';
 import { sampleIndices } from '../modules/statistics/index.js';
 import { badInput } from '../errors.js';
 import { classWeightsOf } from './class-weights.js';
@@ -106,6 +113,7 @@ async function learnerFor(
   warn: TrainingHooks['onWarning'],
 ): Promise<Learner> {
   const { config } = problem;
+  if (isForest(config)) throw new Error('Forests are trained outside this service.');
   if (isKMeans(config)) return kmeansLearner({ ...problem, config }, predictor);
   return isLinear(config) && config.hyperparameters.optimizer === 'SOLVER'
     ? solverLearner({ ...problem, config })

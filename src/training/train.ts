@@ -10,6 +10,7 @@ import { inputColumns } from './input-columns.js';
 import { holdoutWarnings, thresholdOf } from './model-evaluation.js';
 import type { Fitting, Predictions, Trained } from './learner.js';
 import { measure, prefixed } from './measure.js';
+import { prepareFinished } from './outside/prepare-finished.js';
 import type { TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js';
 import { prepareProblem } from './problem.js';
 import { buildReference } from './reference.js';
@@ -26,7 +27,9 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
   const { config, workDir } = request;
   hooks.onProgress(0, 'Reading the dataset');
   const rows = await loadRows(request.data, config);
-  const fitting = await prepare(config, rows, rows.split.train, hooks);
+  const fitting = request.finished
+    ? await prepareFinished(config, rows, request.finished)
+    : await prepare(config, rows, rows.split.train, hooks);
   const fitted = await fit(request, hooks, fitting, config.refit ? FITTED_SHARE_BEFORE_REFIT : FITTED_SHARE);
   await fitting.close();
 

@@ -9,6 +9,7 @@ export function engine(
     | 'MATIH_S3_SERVER'
     | 'MATIH_POSTGRES_ADMIN_URL'
     | 'MATIH_PYTHON'
+    | 'MATIH_RAY_PYTHON'
     | 'MATIH_CHROMIUM',
 ): string {
   const value = process.env[name];

@@ -4,7 +4,14 @@ import { type Consumer, type JobQueue, NotNow } from '../../adapters/job-queue/p
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Actor, Database } from '../../db/database.js';
-import { jobTopic, type OutsideCompletion, queueOf, StaleAttempt, type JobService } from '../../modules/jobs/index.js';
+import {
+  jobTopic,
+  OUTSIDE_QUEUE,
+  type OutsideCompletion,
+  queueOf,
+  StaleAttempt,
+  type JobService,
+} from '../../modules/jobs/index.js';
 import { Role } from '../../modules/core/index.js';
 import { Admission, type Capacity, needsNothing } from './admission.js';
 import type { JobDefinition, StoredAttempt } from './define-job.js';
@@ -57,15 +64,19 @@ export async function consumeJobs<Services>(
   });
   runtime.leaving.addEventListener('abort', () => admission.close(), { once: true });
   for (const definition of definitions) {
-    const { kind, maxAtOnce, resources } = definition;
-    const isIdle = needsNothing(resources);
-    for (const queue of queues) {
+    const { kind, maxAtOnce: mostHere, outsideAtOnce, resources } = definition;
+    const queuesOfKind = outsideAtOnce === undefined ? queues : [...new Set([...queues, OUTSIDE_QUEUE])];
+    for (const queue of queuesOfKind) {
+      const isOutside = queue === OUTSIDE_QUEUE && outsideAtOnce !== undefined;
+      const isIdle = isOutside || needsNothing(resources);
+      const maxAtOnce = isOutside ? outsideAtOnce : mostHere;
       const atOnce = isIdle ? maxAtOnce : Math.min(maxAtOnce, capacity.slots);
       const consumer = await runtime.queue.consume(queueOf(kind, queue), atOnce, async (queued) => {
         const { jobId, attempt } = queuedJob.parse(queued);
         const wanted = await runtime.jobs.queued(jobId, attempt);
         if (!wanted) return;
-        const candidate = { ...wanted, kind, maxAtOnce };
+        // Jobs of one kind that run here and on other machines have separate limits.
+        const candidate = { ...wanted, kind: isOutside ? queueOf(kind, queue) : kind, maxAtOnce };
         if (!(await admission.enter(candidate))) {
           if (!runtime.leaving.aborted) askLater(consumer, () => admission.isFull);
           throw new NotNow();
@@ -131,7 +142,7 @@ async function runAttempt(
       }),
     progress: report.progress,
     outsideToken: () => runtime.outsideCompletion.tokenOf(job),
-    attach: (session, handle) => jobs.attach(session, job.id, handle),
+    attach: (session, handle) => jobs.attach(session, job.id, handle, number),
     forgiveFailures: (session) => jobs.forgiveFailures(session, job.id),
     keep: (session, soFar) => jobs.forgiveFailures(session, job.id, soFar),
     succeed: async (result, more) => {

@@ -37,6 +37,7 @@ export {
   TRAINING_RANGES,
   USUAL_PARTS,
   hasLoss,
+  isForest,
   isKMeans,
   isLinear,
   isNetwork,

@@ -7,6 +7,7 @@ export {
   MINUTE_MS,
   NO_RESOURCES,
   noInput,
+  OUTSIDE_QUEUE,
   readStored,
   type Resources,
   SECOND_MS,

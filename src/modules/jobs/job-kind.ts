@@ -21,6 +21,12 @@ export interface JobEnd<Input> {
   failure: { code: ErrorCode; message: string } | null;
 }
 
+/**
+ * The queue of jobs that only wait for work on other machines: they need no resources here, and start however busy the
+ * machine is. Every worker takes them.
+ */
+export const OUTSIDE_QUEUE = 'outside';
+
 /** The schema of JSON objects. */
 export type Stored = z.ZodType<object>;
 
@@ -39,6 +45,8 @@ export interface JobKind<Input extends Stored = Stored, Result extends Stored = 
   resources: Resources;
   /** The maximum number of jobs of this kind that a worker process runs at the same time. */
   maxAtOnce: number;
+  /** The same for its jobs in the queue OUTSIDE_QUEUE, whose work runs on other machines; none when absent. */
+  outsideAtOnce?: number;
   /**
    * How many attempts may fail without progress in between, and the wait before the second one; further waits are
    * longer.
@@ -48,6 +56,8 @@ export interface JobKind<Input extends Stored = Stored, Result extends Stored = 
   timeoutMs: number;
   /** Whether work outside this service may report on the job and end it, with the token of its attempt. */
   completesOutside?: boolean;
+  /** Whether work outside may report on the job with the token of its attempt, while an attempt of a worker ends it. */
+  reportsOutside?: boolean;
   /** Called in the transaction that fails or cancels the job. Returns what it has changed. */
   ended?(end: JobEnd<z.output<Input>>): Promise<Touched[]>;
 }

@@ -201,8 +201,13 @@ export class JobService {
   }
 
   /** Stores where the job's work runs, so that a later attempt can attach to it and does not start again. */
-  attach(session: Session, id: string, handle: ExternalHandle): Promise<void> {
-    return store.setExternal(session, id, handle);
+  attach(session: Session, id: string, handle: ExternalHandle, attempt: number): Promise<void> {
+    return store.setExternal(session, id, handle, attempt);
+  }
+
+  /** Call in the transaction that keeps the reports of outside work, up to this number. */
+  acknowledge(session: Session, id: string, seq: number): Promise<void> {
+    return store.setReportSeq(session, id, seq);
   }
 
   /** Call in the transaction that stores the job's outcome. */

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { LockMode } from '@mikro-orm/core';
 import { z } from 'zod';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
@@ -44,7 +45,7 @@ export class OutsideCompletion {
 
   /** The token for the work of this attempt. Its holder can end the job. */
   async tokenOf({ id, tenant, kind, attempt }: Job): Promise<string> {
-    this.requireOutside(kind);
+    if (!this.kinds.get(kind)?.reportsOutside) this.requireOutside(kind);
     const key = await this.keys.newest();
     const body = Buffer.from(JSON.stringify({ key: key.id, tenant, job: id, attempt } satisfies Claims));
     return `${PREFIX}.${body.toString('base64url')}.${signatureOf(key.secret, body).toString('base64url')}`;
@@ -56,12 +57,7 @@ export class OutsideCompletion {
    * BAD_USER_INPUT for a result of a wrong shape.
    */
   async report(token: string | null, jobId: string, report: OutsideReport): Promise<Job> {
-    const { tenant, attempt } = await this.read(token, jobId);
-    const subject = `attempt ${attempt} of job ${jobId}`;
-    const actor: Actor = {
-      principal: { subject, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
-      requestId: jobId,
-    };
+    const { actor, attempt } = await this.holderOf(token, jobId);
     const job = await this.db.transact(actor, async (session) => {
       const found = await this.current(session, jobId, attempt);
       const kind = this.requireOutside(found.kind);
@@ -71,7 +67,7 @@ export class OutsideCompletion {
         await this.jobs.progress(session, jobId, attempt, report.progress, report.message);
         const { externalBackend: backend, externalId: id } = found;
         if (report.state !== undefined && backend != null && id != null)
-          await this.jobs.attach(session, jobId, { backend, id, state: report.state });
+          await this.jobs.attach(session, jobId, { backend, id, state: report.state }, attempt);
       }
       return found;
     });
@@ -80,24 +76,38 @@ export class OutsideCompletion {
     return this.db.transact(actor, (session) => this.jobs.get(session, jobId));
   }
 
+  /**
+   * Runs a transaction for the work that a worker has started outside and waits for. The job is locked. The work stays
+   * valid while its worker is lost and while a later attempt continues it; it is over when an attempt has started other
+   * work. Errors: UNAUTHENTICATED and CONFLICT, as for `report`.
+   */
+  async asWork<T>(token: string | null, jobId: string, work: (session: Session, job: Job) => Promise<T>): Promise<T> {
+    const { actor, attempt } = await this.holderOf(token, jobId);
+    return this.db.transact(actor, async (session) => {
+      const job = await this.jobs.get(session, jobId);
+      await session.em.lock(job, LockMode.PESSIMISTIC_WRITE);
+      await session.em.refresh(job);
+      if (!this.kinds.get(job.kind)?.reportsOutside)
+        throw conflict(`A job of the kind ${job.kind} takes no reports from outside.`, { got: job.kind });
+      requireNotEnded(job);
+      if ((job.externalAttempt ?? job.attempt) !== attempt) throw isOver(job, attempt);
+      return work(session, job);
+    });
+  }
+
+  /** The holder of a token of an attempt of this job. */
+  private async holderOf(token: string | null, jobId: string): Promise<{ actor: Actor; attempt: number }> {
+    const { tenant, attempt } = await this.read(token, jobId);
+    const subject = `attempt ${attempt} of job ${jobId}`;
+    const principal = { subject, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) };
+    return { actor: { principal, requestId: jobId }, attempt };
+  }
+
   /** The job, if this attempt may still report on it. */
   private async current(session: Session, id: string, attempt: number): Promise<Job> {
     const job = await this.jobs.get(session, id);
-    if (hasJobEnded(job.status)) {
-      throw conflict(`Job ${id} has already ended (${job.status}): stop its work.`, {
-        expected: 'a running job',
-        got: job.status,
-      });
-    }
-    if (job.attempt !== attempt || job.status !== 'RUNNING') {
-      throw conflict(
-        `Attempt ${attempt} of job ${id} is over, attempt ${job.attempt} is the current one: stop its work.`,
-        {
-          expected: `attempt ${job.attempt}`,
-          got: String(attempt),
-        },
-      );
-    }
+    requireNotEnded(job);
+    if (job.attempt !== attempt || job.status !== 'RUNNING') throw isOver(job, attempt);
     return job;
   }
 
@@ -122,6 +132,18 @@ export class OutsideCompletion {
       throw unauthenticated();
     return read.data;
   }
+}
+
+function requireNotEnded({ id, status }: Job): void {
+  if (!hasJobEnded(status)) return;
+  throw conflict(`Job ${id} has already ended (${status}): stop its work.`, { expected: 'a running job', got: status });
+}
+
+function isOver({ id, attempt: current }: Job, attempt: number): AppError {
+  return conflict(`Attempt ${attempt} of job ${id} is over, attempt ${current} is the current one: stop its work.`, {
+    expected: `attempt ${current}`,
+    got: String(attempt),
+  });
 }
 
 /** The prefix separates it from other signed data. */

@@ -194,14 +194,31 @@ export async function clearFailures({ em, tenant }: Session, id: string, soFar?:
     .execute();
 }
 
+/** Other work than before was started by this attempt, and has not reported yet. */
 export async function setExternal(
   { em, tenant }: Session,
   id: string,
   { backend, id: externalId, state }: ExternalHandle,
+  attempt: number,
 ): Promise<void> {
   await tables(em)
     .updateTable('job')
-    .set({ external_backend: backend, external_id: externalId, external_state: state })
+    .set({
+      ...{ external_backend: backend, external_id: externalId, external_state: state },
+      external_attempt: sql<number>`case when external_id = ${externalId} then coalesce(external_attempt, ${attempt})
+        else ${attempt} end`,
+      report_seq: sql<number>`case when external_id = ${externalId} then report_seq else 0 end`,
+    })
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .execute();
+}
+
+/** Records that all reports of the outside work up to this number were received. */
+export async function setReportSeq({ em, tenant }: Session, id: string, seq: number): Promise<void> {
+  await tables(em)
+    .updateTable('job')
+    .set({ report_seq: seq })
     .where('id', '=', id)
     .where('tenant', '=', tenant)
     .execute();

@@ -2,11 +2,12 @@ import { createReadStream } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { Session } from '../../db/database.js';
+import type { Job } from '../../db/entities/jobs/job.entity.js';
 import { Checkpoint } from '../../db/entities/training/checkpoint.entity.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { CheckpointReport } from '../../training/port.js';
 import { sha256Of, type StagedObjects } from '../uploads/index.js';
-import type { Attempt } from '../jobs/index.js';
+import type { Attempt, JobService } from '../jobs/index.js';
 
 /** The newest one, and two others in case it is damaged. */
 const KEPT_CHECKPOINTS = 3;
@@ -16,6 +17,7 @@ export class CheckpointService {
   constructor(
     private readonly objects: ObjectStore,
     private readonly staged: StagedObjects,
+    private readonly jobs: JobService,
   ) {}
 
   /** Stores a checkpoint for later attempts. Earlier failures no longer count against the job. */
@@ -43,6 +45,25 @@ export class CheckpointService {
       await this.prune(session, job.id);
       await attempt.forgiveFailures(session);
     });
+  }
+
+  /**
+   * Takes over a checkpoint whose file work outside has stored already. Call in the transaction that keeps its report;
+   * its size and hash are checked when it is restored.
+   */
+  async adopt(
+    session: Session,
+    job: Job,
+    { epoch, objectKey, sizeBytes, sha256 }: { epoch: number; objectKey: string; sizeBytes: number; sha256: string },
+  ): Promise<void> {
+    await this.staged.settle(session, [objectKey]);
+    session.em.create(Checkpoint, {
+      ...{ tenant: job.tenant, jobId: job.id, attempt: job.externalAttempt ?? job.attempt },
+      ...{ epoch, objectKey, sizeBytes, sha256 },
+    });
+    await session.em.flush();
+    await this.prune(session, job.id);
+    await this.jobs.forgiveFailures(session, job.id);
   }
 
   /** Copies the newest intact checkpoint of the job to `target`; null when there is none. Damaged ones are skipped. */

@@ -1,6 +1,8 @@
 export { CheckpointService } from './checkpoint.service.js';
 export { createTrainingLoaders } from './loaders.js';
-export { TrainingService } from './training.service.js';
+export { OutsideReports } from './outside-reports.service.js';
+export { outsideReportsSchema } from './rules/outside-report.js';
+export { TrainingService, WORKERS } from './training.service.js';
 export type { StoredTrainedModel } from './rules/trained-model.js';
 export { trainedModelOf } from './stores/trained-models.js';
 export { TRAINING } from './training.job-kind.js';

@@ -5,8 +5,11 @@ import { defineModule } from '../../define-module.js';
 import { trainingJob } from '../../jobs/training/training.job.js';
 import { trainingOutcome } from '../../resolvers/training/training-outcome.js';
 import { AlgorithmResolver } from '../../resolvers/training/algorithm.resolver.js';
+import { ClusterResolver } from '../../resolvers/training/cluster.resolver.js';
 import { TrainingResolver } from '../../resolvers/training/training.resolver.js';
+import { reportTrainingOperation } from '../../protocols/rest/training/report-training.js';
 import {
+  OutsideReports,
   TRAINING_LINEAGE,
   TRAINING_EVENTS,
   CheckpointService,
@@ -16,6 +19,7 @@ import {
 
 interface TrainingServices {
   trainings: TrainingService;
+  outsideReports: OutsideReports;
 }
 
 type TrainingLoaders = ReturnType<typeof createTrainingLoaders>;
@@ -34,14 +38,15 @@ export default defineModule({
   events: TRAINING_EVENTS,
   lineage: TRAINING_LINEAGE,
   entities: [Checkpoint, TrainedModelRow],
-  createServices: ({ db, live, objects, backend, config, services }): TrainingServices => {
-    const { jobs, staged, runs, runLogs, datasets, artifacts, modelVersions } = services;
-    const checkpoints = new CheckpointService(objects, staged);
+  createServices: ({ db, live, objects, backend, cluster, config, services }): TrainingServices => {
+    const { jobs, outsideCompletion, staged, runs, runLogs, datasets, artifacts, modelVersions } = services;
+    const checkpoints = new CheckpointService(objects, staged, jobs);
     const training = {
       live,
       objects,
       staged,
       backend,
+      cluster,
       runs,
       runLogs,
       datasets,
@@ -49,10 +54,17 @@ export default defineModule({
       checkpoints,
       registrar: modelVersions,
     };
-    return { trainings: new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work')) };
+    return {
+      trainings: new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work')),
+      outsideReports: new OutsideReports({
+        ...{ objects, staged, jobs, outside: outsideCompletion, runs, runLogs, checkpoints },
+        maxFileBytes: config.MAX_UPLOAD_BYTES,
+      }),
+    };
   },
   createLoaders: createTrainingLoaders,
-  resolvers: [AlgorithmResolver, TrainingResolver],
+  resolvers: [AlgorithmResolver, TrainingResolver, ClusterResolver],
+  restOperations: [reportTrainingOperation],
   jobs: [trainingJob],
   jobOutcomes: [trainingOutcome],
   createTicks: ({ services: { trainings } }) => [

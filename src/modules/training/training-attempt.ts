@@ -2,18 +2,27 @@ import { createReadStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
+import type { Table } from '../../adapters/dataset-files/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Session } from '../../db/database.js';
 import { emitEvent } from '../platform/index.js';
 import type { TrainingWarning } from '../algorithms/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import type { EpochReport, TrainingBackend, TrainingOutcome } from '../../training/port.js';
+import type {
+  ClusterBackend,
+  EpochReport,
+  RunningTraining,
+  TrainingBackend,
+  TrainingOutcome,
+} from '../../training/port.js';
 import type { AttemptOf } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { lastStepOf, type RunLogService, type RunService } from '../experiments/index.js';
 import type { CheckpointService } from './checkpoint.service.js';
+import { OutsideAttempt } from './outside-attempt.js';
+import { epochLine, lineOf } from './rules/log-lines.js';
 import { addTrainedModel } from './stores/trained-models.js';
 import type { RunRegistrar } from './run-registrar.js';
 import type { TRAINING } from './training.job-kind.js';
@@ -24,6 +33,8 @@ export interface TrainingParts {
   objects: ObjectStore;
   staged: StagedObjects;
   backend: TrainingBackend;
+  /** Null when no cluster is configured. */
+  cluster: ClusterBackend | null;
   runs: RunService;
   runLogs: RunLogService;
   datasets: DatasetService;
@@ -41,18 +52,14 @@ interface RunFile {
 
 /** The maximum of one append. */
 const LINES_AT_ONCE = 1_000;
-const MAX_LINE_CHARACTERS = 2_000;
-
-/** Cuts a text to what the log of a run accepts as a line. */
-function lineOf(text: string): string {
-  return text.replaceAll(/[\n\r]+/g, ' ').slice(0, MAX_LINE_CHARACTERS);
-}
 
 /** One attempt of a training, from its last intact checkpoint to the stored model. */
 export class TrainingAttempt {
   private readonly log: { line: string; loggedAt: Date }[] = [];
   /** How many lines the followers of the run can see already. */
   private shownCount = 0;
+  /** For a training on a cluster. */
+  private outside: OutsideAttempt | undefined;
   private readonly runId: string;
   private readonly config: AttemptOf<typeof TRAINING>['input'];
 
@@ -72,6 +79,7 @@ export class TrainingAttempt {
       await this.attempt.write((session) => this.begin(session));
       const outcome = await this.train();
       await this.finish(outcome);
+      await this.outside?.tidy();
     } catch (error) {
       await this.logFailure(error);
       throw error;
@@ -94,15 +102,29 @@ export class TrainingAttempt {
     const dataset = await attempt.read((session) => parts.datasets.get(session, attempt.job.datasetId!));
     using data = await parts.datasets.localTable(dataset);
     this.note(`attempt ${attempt.number} on ${dataset.name}, version ${dataset.version}, SHA-256 ${dataset.sha256}`);
+    const training = this.config.backend === 'RAY' ? this.startOnCluster(data.table) : await this.startHere(data.table);
+    const cancel = () => training.cancel();
+    attempt.signal.addEventListener('abort', cancel, { once: true });
+    // It may have been aborted while the training was prepared.
+    if (attempt.signal.aborted) cancel();
+    try {
+      return await training.outcome;
+    } finally {
+      attempt.signal.removeEventListener('abort', cancel);
+    }
+  }
+
+  private async startHere(data: Table): Promise<RunningTraining> {
+    const { attempt, parts } = this;
     const resumePath = join(this.workDir, 'resume.ckpt');
     const checkpoint = await parts.checkpoints.restore(attempt, resumePath);
     if (checkpoint)
       this.note(`continued from the checkpoint of epoch ${checkpoint.epoch}, SHA-256 ${checkpoint.sha256}`);
     attempt.signal.throwIfAborted();
-    const training = parts.backend.start(
+    return parts.backend.start(
       {
         config: this.config.training,
-        data: data.table,
+        data,
         workDir: this.workDir,
         ...(checkpoint && { resumeFromPath: resumePath }),
       },
@@ -114,20 +136,29 @@ export class TrainingAttempt {
         onUsage: (usage) => void this.logUsage(usage),
       },
     );
-    attempt.signal.addEventListener('abort', training.cancel, { once: true });
-    try {
-      return await training.outcome;
-    } finally {
-      attempt.signal.removeEventListener('abort', training.cancel);
-    }
   }
 
-  private async logEpoch({ epoch, epochs, metrics }: EpochReport): Promise<void> {
-    this.note(
-      `epoch ${epoch} of ${epochs}: ${Object.entries(metrics)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(' ')}`,
+  /** The work reports its epochs and checkpoints by itself. */
+  private startOnCluster(data: Table): RunningTraining {
+    const { attempt, config } = this;
+    const { cluster } = this.parts;
+    if (!cluster)
+      throw new AppError(ErrorCode.UNAVAILABLE, 'This worker has no RAY_ADDRESS: set it to that of your Ray cluster.');
+    this.outside = new OutsideAttempt(this.parts, attempt, cluster.name, (line) => this.note(line));
+    attempt.signal.throwIfAborted();
+    const { training, workers = 1 } = config;
+    return cluster.start(
+      { config: training, data, workDir: this.workDir, workers, outside: this.outside },
+      {
+        onProgress: (fraction, message) => attempt.progress(fraction, message),
+        onWarning: (warning) => this.keepWarning(warning),
+      },
     );
+  }
+
+  private async logEpoch(report: EpochReport): Promise<void> {
+    const { epoch, metrics } = report;
+    this.note(epochLine(report));
     await this.attempt.write(async (session) => {
       await this.parts.runs.logStep(session, this.runId, epoch, metrics);
       await this.showLog(session);

@@ -16,10 +16,16 @@ export const TRAINING = defineJobKind({
     registerModelId: z.guid().nullable(),
     /** Warnings from the time of the request; absent in jobs of earlier releases. */
     warnings: z.array(trainingWarningSchema).optional(),
+    /** LOCAL when absent. */
+    backend: z.enum(['LOCAL', 'RAY']).optional(),
+    /** For RAY: processes that train one model together. */
+    workers: z.int().min(1).optional(),
   }),
   result: trainingResultSchema,
   resources: { cores: 1, memoryBytes: 2 * GIB, gpus: 0 },
   maxAtOnce: 1,
+  outsideAtOnce: 20,
+  reportsOutside: true,
   retry: { attempts: 3, backoffMs: 5 * SECOND_MS },
   timeoutMs: 24 * HOUR_MS,
   async ended({ em, job, input, status, failure }) {

@@ -4,8 +4,11 @@ import type { Database, Session } from '../../db/database.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { Model } from '../../db/entities/registry/model.entity.js';
 import { audit, emitEvent } from '../platform/index.js';
+import type { InputRange } from '../core/index.js';
 import type { DatasetProfile } from '../model-contract/index.js';
 import {
+  algorithmOf,
+  type Backend,
   defaultFeatures,
   checkConfigAgainstSchema,
   taskOf,
@@ -14,12 +17,13 @@ import {
   parseTrainingConfig,
   type TrainingConfigInput,
 } from '../algorithms/index.js';
-import { AppError, badInput, notFound } from '../../errors.js';
-import type { AttemptOf, JobService } from '../jobs/index.js';
+import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
+import { NO_RESOURCES, OUTSIDE_QUEUE, type AttemptOf, type JobService } from '../jobs/index.js';
 import { addUsedDataset, requireWritable } from '../experiments/index.js';
 import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
 import { TRAINING } from './training.job-kind.js';
 import { TRAINING_EVENTS } from './events.js';
+import { clusterView } from './rules/cluster-view.js';
 
 export interface StartTrainingInput {
   experimentId: string;
@@ -30,7 +34,13 @@ export interface StartTrainingInput {
   registerModelId?: string | null;
   /** The alert that requested it. */
   alertId?: string | null;
+  /** Where it runs; LOCAL when absent. */
+  backend?: Backend | null;
+  /** For RAY: processes that train one model together; 1 when absent. */
+  workers?: number | null;
 }
+
+export const WORKERS = { min: 1, max: 64, unit: 'processes' } satisfies InputRange;
 
 /** Names of attempts' folders: job id and attempt number. */
 const ATTEMPT_FOLDER = /^[0-9a-f-]{36}-\d+$/;
@@ -51,6 +61,7 @@ export class TrainingService {
    */
   async start(session: Session, input: StartTrainingInput): Promise<Job> {
     const asked = parseTrainingConfig('input.config', input.config);
+    const place = placeOf(asked, input);
     const dataset = await this.parts.datasets.get(session, input.datasetId);
     const { training, warnings } = belowInput(() => completed(asked, dataset));
     const modelId = input.registerModelId ?? null;
@@ -65,7 +76,8 @@ export class TrainingService {
     run.warnings = warnings;
     addUsedDataset(session, run.id, dataset.id, 'TRAINING');
     const job = this.jobs.create(session, TRAINING, {
-      input: { training, registerModelId: modelId, warnings },
+      input: { training, registerModelId: modelId, warnings, ...place },
+      ...(place.backend !== 'LOCAL' && { resources: NO_RESOURCES, queue: OUTSIDE_QUEUE }),
       runId: run.id,
       datasetId: dataset.id,
       alertId: input.alertId,
@@ -78,6 +90,33 @@ export class TrainingService {
     });
     this.announce(session, job);
     return job;
+  }
+
+  /** The cluster as it is now; null when none is configured, and nothing but a problem when it cannot be read. */
+  async cluster(tenant: string) {
+    const { cluster } = this.parts;
+    if (!cluster) return null;
+    const empty = { backend: cluster.name, problem: null, version: null };
+    try {
+      return { ...empty, ...clusterView(await cluster.look(), tenant) };
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      return { ...empty, problem: error.message, nodes: [], resources: [], waiting: [], jobs: [] };
+    }
+  }
+
+  /**
+   * Call before the transaction that starts a training: BAD_USER_INPUT when it cannot run where it shall, UNAVAILABLE
+   * when the cluster cannot take it now.
+   */
+  async requireBackend(input: StartTrainingInput): Promise<void> {
+    const { backend } = placeOf(parseTrainingConfig('input.config', input.config), input);
+    if (backend === 'LOCAL') return;
+    const { cluster } = this.parts;
+    const problem = cluster
+      ? await cluster.problem()
+      : 'This service knows no Ray cluster: set RAY_ADDRESS, or leave out `backend`.';
+    if (problem) throw new AppError(ErrorCode.UNAVAILABLE, problem, { field: 'input.backend' });
   }
 
   /**
@@ -126,6 +165,27 @@ export class TrainingService {
       modelId: registerModelId,
     });
   }
+}
+
+/** Checks where a training shall run. BAD_USER_INPUT names the field. */
+function placeOf(
+  asked: ReturnType<typeof parseTrainingConfig>,
+  { backend: given, workers }: StartTrainingInput,
+): { backend: Backend; workers?: number } {
+  const { name, backends } = algorithmOf(asked.algorithm);
+  const backend = given ?? 'LOCAL';
+  if (!backends.includes(backend))
+    throw badInput(
+      'input.backend',
+      `${backends.join(' or ')}, where ${name} can run`,
+      given ?? 'nothing, which is LOCAL',
+    );
+  if (backend === 'LOCAL') {
+    if (workers != null) throw badInput('input.workers', 'nothing with the backend LOCAL', workers);
+    return { backend };
+  }
+  if (asked.refit) throw badInput('input.config.refit', `nothing with the backend ${backend}`, asked.refit);
+  return { backend, workers: workers ?? 1 };
 }
 
 /** Completes the configuration with its features, checks it against the dataset, and adds the warnings. */

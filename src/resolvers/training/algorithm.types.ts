@@ -19,7 +19,7 @@ export const AlgorithmEnum = describeEnum<AlgorithmName>(
   Object.fromEntries(ALGORITHMS.map(({ name, about }) => [name, about])) as Record<AlgorithmName, string>,
 );
 
-const TrainingBackendEnum = describeEnum<Backend>('TrainingBackend', 'Where a training runs.', BACKENDS);
+export const TrainingBackendEnum = describeEnum<Backend>('TrainingBackend', 'Where a training runs.', BACKENDS);
 
 type ParameterType = (typeof PARAMETER_TYPES)[number];
 

@@ -50,13 +50,14 @@ export class TrainingResolver {
       'Checks the configuration against the dataset, creates a run and queues its training. ' +
       'BAD_USER_INPUT names the first wrong field.',
   })
-  startTraining(
+  async startTraining(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => StartTrainingInput, { description: 'Configuration, dataset and experiment of the training.' })
     input: StartTrainingInput,
   ): Promise<TrainingPayload> {
     // The service parses it, and checks there what a client may leave out or set to null.
     const config = present(input.config) as RawTrainingConfig;
+    await ctx.services.trainings.requireBackend({ ...input, config });
     return withRun(ctx, (session) => ctx.services.trainings.start(session, { ...input, config }));
   }
 

@@ -4,6 +4,8 @@ import { RunType } from '../experiments/run.types.js';
 import { JobStatusEnum, JobType } from '../jobs/job.types.js';
 import { Range } from '../types/range.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
+import { WORKERS } from '../../modules/training/index.js';
+import { TrainingBackendEnum } from './algorithm.types.js';
 import { TrainingConfigInput } from './training-config.types.js';
 
 @InputType({
@@ -35,6 +37,23 @@ export class StartTrainingInput {
       'NOT_FOUND when it does not exist.',
   })
   registerModelId?: string | null;
+
+  @Field(() => TrainingBackendEnum, {
+    nullable: true,
+    description:
+      'Where the training runs; LOCAL when absent. `algorithms` says which backends an algorithm has. UNAVAILABLE when ' +
+      'the cluster is not configured, does not answer, or refuses the token.',
+  })
+  backend?: keyof typeof TrainingBackendEnum | null;
+
+  @Range(WORKERS)
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Only with RAY: number of processes that train one model together, each with a CPU of the cluster; 1 when absent. ' +
+      'XGBoost gives each a share of the rows, a random forest a share of the trees.',
+  })
+  workers?: number | null;
 }
 
 @InputType({ description: 'Failed or cancelled training to resume from its last valid checkpoint.' })

@@ -43,24 +43,35 @@ export const INTERNAL_PREFIX = 'matih/internal/';
 export function exportGraph(input: ExportInput): ExportedModel {
   const { config, columns, encoding, head, threshold } = input;
   const b = new GraphBuilder(INTERNAL_PREFIX);
-  const wide = new Set(
-    encoding.numeric.filter((part) => part.kind === 'COLUMN' && part.precision === 'FP64').map(({ column }) => column),
-  );
-  const inputs = declareInputs(b, config, columns, wide);
-  const times = new TimeGraph(b);
+  const inputs = declareInputs(b, config, columns, wideColumns(encoding));
+  const { numbers: numeric, slots, embedded } = encodedParts(b, encoding);
   const batch: EncodedBatch = {
-    numeric: encoding.numeric.length > 0 ? concatenate(b, numbers(b, encoding, times)) : undefined,
-    indicators:
-      encoding.slots.length > 0
-        ? concatenate(
-            b,
-            encoding.slots.map((slot) => slotIndices(b, slot, times)),
-          )
-        : undefined,
-    embedded: encoding.embedded.map((slot) => slotIndices(b, slot, times)),
+    numeric: numeric.length > 0 ? concatenate(b, numeric) : undefined,
+    indicators: slots.length > 0 ? concatenate(b, slots) : undefined,
+    embedded,
   };
   const outputs = writeOutputs(b, input, batch, weightConstants(b, input));
   return finished(b, config, head, inputs, outputs, threshold);
+}
+
+/** The columns that are read in double precision. */
+export function wideColumns({ numeric }: Encoding): Set<string> {
+  return new Set(
+    numeric.filter((part) => part.kind === 'COLUMN' && part.precision === 'FP64').map(({ column }) => column),
+  );
+}
+
+/** The encoded row: its numbers, and for each slot the index of its indicator (rows × 1). */
+export function encodedParts(
+  b: GraphBuilder,
+  encoding: Encoding,
+): { numbers: string[]; slots: string[]; embedded: string[] } {
+  const times = new TimeGraph(b);
+  return {
+    numbers: numbers(b, encoding, times),
+    slots: encoding.slots.map((slot) => slotIndices(b, slot, times)),
+    embedded: encoding.embedded.map((slot) => slotIndices(b, slot, times)),
+  };
 }
 
 /** Declares one input per feature. `wide`: columns in double precision. */

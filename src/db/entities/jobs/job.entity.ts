@@ -30,6 +30,10 @@ export const Job = defineEntity({
     externalBackend: p.text().nullable(),
     externalId: p.text().nullable(),
     externalState: p.text().nullable(),
+    /** The attempt that has started this work, whose token is valid. */
+    externalAttempt: p.integer().nullable(),
+    /** The number of the last report of this work. */
+    reportSeq: p.bigint('number').default(0),
     runId: p.uuid().nullable(),
     modelVersionId: p.uuid().nullable(),
     datasetId: p.uuid().nullable(),

@@ -10,11 +10,12 @@ export type FeatureKind = (typeof FEATURE_KINDS)[number];
 /** Where a training runs. */
 export const BACKENDS = {
   LOCAL: "In a process of its own on the service's machine.",
+  RAY: 'On the Ray cluster of RAY_ADDRESS, in Python.',
 } as const;
 export type Backend = keyof typeof BACKENDS;
 
 /** What the trainers have in common; a trainer here works for a whole family. */
-export type Family = 'LINEAR' | 'NETWORK' | 'TREES' | 'KMEANS';
+export type Family = 'LINEAR' | 'NETWORK' | 'TREES' | 'KMEANS' | 'FOREST';
 
 /** An algorithm as data. Its name is a value of the enum Algorithm; clients read the rest as `algorithms`. */
 export interface Algorithm {

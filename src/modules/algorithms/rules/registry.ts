@@ -3,6 +3,8 @@ import { boostedTreesClassifier, boostedTreesRegressor } from './entries/boosted
 import { kmeans } from './entries/kmeans.js';
 import { linearRegression, logisticRegression } from './entries/linear-models.js';
 import { mlpClassifier, mlpRegressor } from './entries/networks.js';
+import { randomForestClassifier, randomForestRegressor } from './entries/random-forest.js';
+import { xgboostClassifier, xgboostRegressor } from './entries/xgboost.js';
 import type { Condition, ParameterSearch } from './parameters.js';
 
 /** Every algorithm. A new one is one file beside the others, and one line here. */
@@ -14,6 +16,10 @@ export const ALGORITHMS = [
   boostedTreesClassifier,
   boostedTreesRegressor,
   kmeans,
+  randomForestClassifier,
+  randomForestRegressor,
+  xgboostClassifier,
+  xgboostRegressor,
 ] as const;
 
 export type AnyAlgorithm = (typeof ALGORITHMS)[number];

@@ -156,6 +156,7 @@ export type TrainingRequestConfig = ConfigOf<AnyAlgorithm, Shape['features'] | u
 export type LinearConfig = Extract<TrainingConfig, { algorithm: NameIn<'LINEAR'> }>;
 export type NetworkConfig = Extract<TrainingConfig, { algorithm: NameIn<'NETWORK'> }>;
 export type TreesConfig = Extract<TrainingConfig, { algorithm: NameIn<'TREES'> }>;
+export type ForestConfig = Extract<TrainingConfig, { algorithm: NameIn<'FOREST'> }>;
 export type KMeansConfig = Extract<TrainingConfig, { algorithm: NameIn<'KMEANS'> }>;
 
 /**
@@ -191,6 +192,10 @@ export function isLinear(config: TrainingConfig): config is LinearConfig {
 
 export function isNetwork(config: TrainingConfig): config is NetworkConfig {
   return familyOf(config) === 'NETWORK';
+}
+
+export function isForest(config: TrainingConfig): config is ForestConfig {
+  return familyOf(config) === 'FOREST';
 }
 
 export function isTrees(config: TrainingConfig): config is TreesConfig {

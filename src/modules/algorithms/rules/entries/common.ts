@@ -18,6 +18,15 @@ export function maxCategories(byDefault: number) {
   });
 }
 
+/** What the algorithms of the Python trainers have in common. They see the same encoded columns as a network. */
+export const PYTHON = {
+  family: 'FOREST',
+  sampleWeights: false,
+  backends: ['RAY'] as readonly Backend[],
+  featureKinds: ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'] as readonly FeatureKind[],
+  output: 'ONNX',
+} as const;
+
 /** What all algorithms of this service's own trainers have in common. */
 export const OWN = {
   backends: ['LOCAL'] as readonly Backend[],

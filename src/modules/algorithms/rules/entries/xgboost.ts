@@ -1,0 +1,68 @@
+import { defineAlgorithm } from '../algorithm.js';
+import { float, integer } from '../parameters.js';
+import { EPOCHS, LEARNING_RATE, maxCategories, PENALTY, PYTHON, SHARE } from './common.js';
+
+/** The defaults are those of XGBoost, except for the number of rounds. */
+const parameters = {
+  epochs: integer({
+    about: 'Number of rounds; each adds a tree, for more than two classes one per class.',
+    range: { ...EPOCHS, unit: 'rounds' },
+    default: 1000,
+    whenAbsent: '1,000, with early stopping after 20 rounds without improvement.',
+  }),
+  learningRate: float({
+    about: 'Share of the value of each leaf that is added to the prediction.',
+    range: LEARNING_RATE,
+    default: 0.3,
+    search: { kind: 'FLOAT', low: 0.01, high: 0.3, log: true },
+  }),
+  maxDepth: integer({
+    about: 'Maximum depth of a tree.',
+    range: { min: 1, max: 20, unit: 'levels' },
+    default: 6,
+    search: { kind: 'INTEGER', low: 3, high: 10 },
+  }),
+  minChildWeight: float({
+    about: 'Minimum sum of the second derivatives in a leaf; for a regression, of rows.',
+    range: { min: 0, max: 1e6 },
+    default: 1,
+    search: { kind: 'FLOAT', low: 0.1, high: 100, log: true },
+  }),
+  l2: float({
+    about: 'L2 penalty on the values of the leaves.',
+    range: PENALTY,
+    default: 1,
+    search: { kind: 'FLOAT', low: 1e-3, high: 10, log: true },
+  }),
+  rowShare: float({
+    about: 'Fraction of the training rows, drawn at random, that each tree uses.',
+    range: SHARE,
+    default: 1,
+    search: { kind: 'FLOAT', low: 0.5, high: 1 },
+  }),
+  featureShare: float({
+    about: 'Fraction of the encoded columns, drawn at random, that each tree uses.',
+    range: SHARE,
+    default: 1,
+    search: { kind: 'FLOAT', low: 0.4, high: 1 },
+  }),
+  maxCategories: maxCategories(100),
+} as const;
+
+export const xgboostClassifier = defineAlgorithm({
+  name: 'XGBOOST_CLASSIFIER',
+  task: 'CLASSIFICATION',
+  stopsEarly: true,
+  about: 'Classification by the gradient-boosted trees of XGBoost; several workers train one model over all rows.',
+  parameters,
+  ...PYTHON,
+});
+
+export const xgboostRegressor = defineAlgorithm({
+  name: 'XGBOOST_REGRESSOR',
+  task: 'REGRESSION',
+  stopsEarly: true,
+  about: 'Regression by the gradient-boosted trees of XGBoost; several workers train one model over all rows.',
+  parameters,
+  ...PYTHON,
+});

@@ -1,0 +1,113 @@
+import { trackLoss, type LossCurve, type TrainingConfig } from '../../modules/algorithms/index.js';
+import type { TrainingState } from '../checkpoint.js';
+import type { Head } from '../graphs/heads.js';
+import type { Fitting, Predictions } from '../learner.js';
+import type { FinishedOutside } from '../port.js';
+import type { TrainingRows } from '../rows.js';
+import { type NamedArray, readArrays, takeArray } from './arrays.js';
+import { encodedProblem } from './encoded-problem.js';
+import { exportForest } from './export-forest.js';
+import { forestOf } from './forest.js';
+
+/**
+ * A training that has ended outside, as the trainers of this service see it: nothing is left to fit. Its predictions
+ * are those of the library that trained it, so that the check of the exported model compares with them. Errors:
+ * INVALID_MODEL.
+ */
+export async function prepareFinished(
+  config: TrainingConfig,
+  rows: TrainingRows,
+  { arraysPath, result }: FinishedOutside,
+): Promise<Fitting> {
+  const { encoding, head, classWeights, labelled, fingerprint } = encodedProblem(config, rows);
+  const { numericWidth, indicatorCount, slots } = encoding;
+  const arrays = await readArrays(arraysPath);
+  const classCount = head.kind === 'CLASSES' ? head.classes.length : 1;
+  const forest = forestOf(arrays, {
+    ...{ comparison: result.comparison, link: result.link },
+    columns: numericWidth + indicatorCount,
+    outputs: classCount > 2 ? classCount : 1,
+  });
+  const { split } = rows;
+  const known = {
+    validation: predictionsIn(arrays, 'validation', split.validation.length, head),
+    holdout: predictionsIn(arrays, 'holdout', split.holdout.length, head),
+  };
+  const placeOf = new Map<number, { part: keyof typeof known; at: number }>();
+  for (const part of ['validation', 'holdout'] as const)
+    split[part].forEach((row, at) => placeOf.set(row, { part, at }));
+  const state: TrainingState = {
+    ...{ epoch: result.epochsRun, step: result.epochsRun, bestEpoch: result.bestEpoch, bestLoss: null },
+    ...{ epochsSinceBest: 0, finished: true, vectors: {} },
+    curve: curveOf(result.losses, config.hyperparameters.epochs),
+  };
+  const validation = labelled(split.validation);
+  return {
+    config,
+    shape: { numericWidth, indicatorCount, indicatorSlots: slots.length, outputs: classCount },
+    head,
+    classWeights,
+    learner: {
+      converges: false,
+      initialState: () => state,
+      runEpoch: () => Promise.reject(new Error('This training has already ended.')),
+    },
+    fingerprint: () => fingerprint,
+    trainCount: split.train.length,
+    trainSample: validation,
+    validation,
+    predictShown: async () => ({ train: known.validation, validation: known.validation }),
+    labelled,
+    keepBest: () => undefined,
+    modelOf: () => ({
+      predict: async (positions) =>
+        picked(
+          known,
+          Array.from(positions, (row) => placeOf.get(row)!),
+        ),
+      export: (columns, threshold) => exportForest({ config, columns, encoding, head, forest, threshold }),
+    }),
+    close: async () => undefined,
+  };
+}
+
+function curveOf(losses: readonly { epoch: number; loss: number }[], epochs: number): LossCurve | undefined {
+  let curve: LossCurve | undefined;
+  for (const { epoch, loss } of losses) curve = trackLoss(curve, epoch, epochs, loss);
+  return curve;
+}
+
+/** The stored predictions of a part: probabilities, or values in standard units of the target. */
+function predictionsIn(arrays: ReadonlyMap<string, NamedArray>, part: string, rows: number, head: Head): Predictions {
+  const name = `predictions.${part}`;
+  if (head.kind === 'CLASSES') {
+    const classCount = head.classes.length;
+    const shares = takeArray(arrays, name, Float64Array, [rows, classCount]);
+    return { kind: 'CLASSES', classCount, probabilities: Float32Array.from(shares) };
+  }
+  if (head.kind !== 'VALUE') throw new Error('Work outside trains no clusters.');
+  const { mean, std } = head;
+  return { kind: 'VALUE', values: takeArray(arrays, name, Float64Array, [rows]).map((value) => value * std + mean) };
+}
+
+function picked(
+  known: Record<'validation' | 'holdout', Predictions>,
+  places: readonly { part: keyof typeof known; at: number }[],
+): Predictions {
+  const { validation } = known;
+  if (validation.kind === 'CLASSES') {
+    const { classCount } = validation;
+    const probabilities = new Float32Array(places.length * classCount);
+    places.forEach(({ part, at }, i) => {
+      const from = known[part];
+      if (from.kind === 'CLASSES')
+        probabilities.set(from.probabilities.subarray(at * classCount, (at + 1) * classCount), i * classCount);
+    });
+    return { kind: 'CLASSES', classCount, probabilities };
+  }
+  const values = Float64Array.from(places, ({ part, at }) => {
+    const from = known[part];
+    return from.kind === 'VALUE' ? from.values[at]! : Number.NaN;
+  });
+  return { kind: 'VALUE', values };
+}
