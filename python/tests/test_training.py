@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from xgboost.tracker import RabitTracker
 
+from matih_ml.train import boosting
 from matih_ml.train.__main__ import run
 from matih_ml.train.arrays import read_arrays, write_arrays
 from matih_ml.train.boosting import shards
 from matih_ml.train.forest import Forest
 from matih_ml.train.metrics import roc_auc
 from matih_ml.train.service import Reporter, StoredFile
-from matih_ml.train.spec import Part
+from matih_ml.train.spec import Part, Rows, Spec
+from matih_ml.train.training import Progress
 
 ROWS = 800
 
@@ -157,3 +162,38 @@ def test_shards_have_every_row_once() -> None:
 def test_roc_auc_counts_ties_half() -> None:
     # The pairs are (0.1, 0.4), (0.1, 0.35), (0.4, 0.4), (0.4, 0.35): right, right, a tie, wrong.
     assert roc_auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.35])) == 0.625
+
+
+def _grow_connected(spec: Spec, shard: Part, rows: Rows, arguments: dict[str, Any], number: int) -> tuple[bytes, bool]:
+    def watcher() -> Any:
+        validation = boosting.matrix(rows.validation)
+        return lambda booster, epoch: len(boosting.predict(spec, booster, validation)) == 0 or epoch == 30
+
+    watch = watcher() if number == 0 else lambda _booster, _epoch: False
+    with boosting._connected(arguments, number) as agree:
+        return boosting.grow(spec, shard, Progress(), None, watch, agree)
+
+
+def test_two_processes_train_one_model_over_all_rows(tmp_path: Path) -> None:
+    prepared(tmp_path, "XGBOOST_CLASSIFIER", 2)
+    spec = Spec.read(tmp_path / "spec.json")
+    rows = Rows.read(tmp_path / "rows.safetensors", spec)
+    tracker = RabitTracker(n_workers=2, host_ip="127.0.0.1")
+    tracker.start()
+    arguments = tracker.worker_args()
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        running = [
+            pool.submit(_grow_connected, spec, shard, rows, arguments, number)
+            for number, shard in enumerate(shards(rows.train, 2))
+        ]
+        (one, stopped), (other, also_stopped) = (future.result(timeout=120) for future in running)
+    assert one == other
+    # The first process has stopped both before the last round.
+    assert stopped and also_stopped
+    alone, _ = boosting.grow(spec, rows.train, Progress(), None, lambda _, epoch: epoch == 30, lambda stop: stop)
+    labels = np.asarray(rows.holdout.target)
+    together, single = (
+        roc_auc(labels, boosting.predict(spec, boosting._booster(spec, model), boosting.matrix(rows.holdout))[:, 1])
+        for model in (one, alone)
+    )
+    assert abs(together - single) < 0.01

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +44,8 @@ def train(work: Work) -> Trained:
         forest=forest_of_xgboost(booster, spec.classes, rows.train.features[:_BASELINE_ROWS]),
         progress=outcome.progress,
         stopped_early=outcome.stopped_early,
-        validation=predict(spec, booster, rows.validation),
-        holdout=predict(spec, booster, rows.holdout),
+        validation=predict(spec, booster, matrix(rows.validation)),
+        holdout=predict(spec, booster, matrix(rows.holdout)),
     )
 
 
@@ -72,10 +74,15 @@ def parameters(spec: Spec) -> dict[str, Any]:
     }
 
 
-def predict(spec: Spec, booster: Any, part: Part) -> Array:
+def matrix(part: Part) -> Any:
+    """The features of rows, in the form of XGBoost."""
     import xgboost
 
-    return as_answer(spec, np.asarray(booster.predict(xgboost.DMatrix(part.features))))
+    return xgboost.DMatrix(part.features)
+
+
+def predict(spec: Spec, booster: Any, features: Any) -> Array:
+    return as_answer(spec, np.asarray(booster.predict(features)))
 
 
 def grow(
@@ -107,7 +114,10 @@ def grow(
 
 
 class Watcher:
-    """Measures the model after each round, reports it and keeps checkpoints."""
+    """
+    Measures the model after each round, reports it and keeps checkpoints. Make it before the processes are connected:
+    to make a matrix is a common step of all connected processes, which would wait for each other.
+    """
 
     def __init__(self, work: Work, progress: Progress) -> None:
         self.progress = progress
@@ -119,16 +129,18 @@ class Watcher:
             train_rows.target[::step],
             None if train_rows.weights is None else train_rows.weights[::step],
         )
+        self._sample_matrix = matrix(self._sample)
+        self._validation_matrix = matrix(work.rows.validation)
 
     def __call__(self, booster: Any, epoch: int) -> bool:
         spec, rows, reporter = self._work.spec, self._work.rows, self._work.reporter
-        on_validation = predict(spec, booster, rows.validation)
+        on_validation = predict(spec, booster, self._validation_matrix)
         stop = self.progress.see(spec, epoch, loss_of(rows.validation, on_validation))
         reporter.epoch(
             epoch,
             spec.epochs,
             {
-                **measure("train", self._sample, predict(spec, booster, self._sample), spec.target_std),
+                **measure("train", self._sample, predict(spec, booster, self._sample_matrix), spec.target_std),
                 **measure("validation", rows.validation, on_validation, spec.target_std),
             },
         )
@@ -198,22 +210,27 @@ def _run_shard(
     saved: bytes | None,
     first_report: int,
 ) -> Outcome | None:
-    import tempfile
+    if number > 0:
+        with _connected(arguments, number) as agree:
+            grow(spec, shard, progress, saved, lambda _booster, _epoch: False, agree)
+        return None
+    service = HttpService.from_environment()
+    reporter = Reporter(service, first_report)
+    with tempfile.TemporaryDirectory() as folder:
+        watcher = Watcher(Work(spec, rows, service, reporter, Path(folder)), progress)
+        with _connected(arguments, number) as agree:
+            model, stopped = grow(spec, shard, progress, saved, watcher, agree)
+    reporter.close()
+    return Outcome(model, watcher.progress, stopped, reporter.next_number)
 
+
+@contextmanager
+def _connected(arguments: Mapping[str, Any], number: int) -> Iterator[Callable[[bool], bool]]:
+    """Connects this process with the others, and gives a function that tells all what process 0 has decided."""
     from xgboost import collective
 
     with collective.CommunicatorContext(**arguments, dmlc_task_id=f"matih-{number}"):
-
-        def agree(stop: bool) -> bool:
-            return bool(collective.broadcast(stop, 0))
-
-        if collective.get_rank() != 0:
-            grow(spec, shard, progress, saved, lambda _booster, _epoch: False, agree)
-            return None
-        service = HttpService.from_environment()
-        reporter = Reporter(service, first_report)
-        with tempfile.TemporaryDirectory() as folder:
-            watcher = Watcher(Work(spec, rows, service, reporter, Path(folder)), progress)
-            model, stopped = grow(spec, shard, progress, saved, watcher, agree)
-        reporter.close()
-        return Outcome(model, watcher.progress, stopped, reporter.next_number)
+        # The ranks are given by the tracker.
+        mine = collective.get_rank() if number == 0 else 0
+        root = int(collective.allreduce(np.array([mine]), collective.Op.SUM)[0])
+        yield lambda stop: bool(collective.broadcast(stop, root))
