@@ -3,7 +3,7 @@ import type { Axis } from './axis.js';
 
 /** Kernels whose exponent is lower than this add nothing to a density that always contains the prior. */
 const NEGLIGIBLE = -60;
-/** Below this width in standard deviations, a cell's mass is its width times the density in its middle. */
+/** Below this width in standard deviations, a cell's mass is a series at its middle. */
 const NARROW_CELL = 0.25;
 const PRIOR_WEIGHT = 1;
 /** A kernel is at least 1/100 of the range wide, and wider when there are fewer kernels. */
@@ -178,8 +178,9 @@ const ROOT_TWO_PI = Math.sqrt(2 * Math.PI);
 /** The mass of the standard normal distribution from `a` to `b`, relative to itself exact in both tails. */
 export function normalMass(a: number, b: number): number {
   if (b - a < NARROW_CELL) {
-    const middle = (a + b) / 2;
-    return ((b - a) * Math.exp(-0.5 * middle * middle)) / ROOT_TWO_PI;
+    const [middle, width] = [(a + b) / 2, b - a];
+    const curvature = 1 + (width * width * (middle * middle - 1)) / 24;
+    return (width * curvature * Math.exp(-0.5 * middle * middle)) / ROOT_TWO_PI;
   }
   if (a > 0) return upperTail(a) - upperTail(b);
   return b < 0 ? upperTail(-b) - upperTail(-a) : 1 - upperTail(-a) - upperTail(b);

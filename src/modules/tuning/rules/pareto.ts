@@ -5,7 +5,7 @@ export interface ParetoPoint {
   values: readonly number[];
 }
 
-/** Fronts with more points are thinned before points are picked by their hypervolume. */
+/** Of fronts with more points, so many are taken in even distances before points are picked by their hypervolume. */
 const PICKED_FROM = 100;
 
 /** Whether `a` is nowhere worse than `b`, and somewhere better. */
@@ -60,10 +60,10 @@ export function nondominatedInsert<P extends ParetoPoint>(fronts: P[][], point: 
  */
 export function spreadOut<P extends ParetoPoint>(front: readonly P[], count: number): P[] {
   const ordered = front.toSorted((a, b) => compareValues(a.values, b.values) || a.number - b.number);
-  const isFinite = ordered.every(({ values }) => values.every(Number.isFinite));
-  const candidates =
-    ordered.length > PICKED_FROM || !isFinite ? byCrowding(ordered, Math.max(count, PICKED_FROM)) : ordered;
-  if (!isFinite) return candidates.slice(0, count);
+  const finite = ordered.filter(({ values }) => values.every(Number.isFinite));
+  if (finite.length <= count) return [...finite, ...ordered.filter((point) => !finite.includes(point))].slice(0, count);
+  const most = Math.max(count, PICKED_FROM);
+  const candidates = finite.filter((_, i) => finite.length <= most || (i * most) % finite.length < most);
   const reference = candidates[0]!.values.map((_, i) => {
     const worst = Math.max(...candidates.map(({ values }) => values[i]!));
     return Math.max(1.1 * worst, 0.9 * worst) || Number.EPSILON;
@@ -89,24 +89,6 @@ export function spreadOut<P extends ParetoPoint>(front: readonly P[], count: num
     open.delete(best);
   }
   return picked;
-}
-
-/** Points in the order of their crowding distance (Deb et al. 2002, NSGA-II), the loneliest first. */
-function byCrowding<P extends ParetoPoint>(front: readonly P[], count: number): P[] {
-  const distances = new Float64Array(front.length);
-  for (let objective = 0; objective < front[0]!.values.length; objective++) {
-    const order = [...front.keys()].sort(
-      (a, b) => front[a]!.values[objective]! - front[b]!.values[objective]! || a - b,
-    );
-    const valueAt = (i: number): number => front[order[i]!]!.values[objective]!;
-    const range = valueAt(order.length - 1) - valueAt(0) || 1;
-    distances[order[0]!] = distances[order.at(-1)!] = Infinity;
-    for (let i = 1; i < order.length - 1; i++) distances[order[i]!]! += (valueAt(i + 1) - valueAt(i - 1)) / range;
-  }
-  const keyed = [...front.keys()].sort((a, b) =>
-    distances[a] === distances[b] ? a - b : distances[b]! - distances[a]!,
-  );
-  return keyed.slice(0, count).map((i) => front[i]!);
 }
 
 function compareValues(a: readonly number[], b: readonly number[]): number {

@@ -4,11 +4,12 @@ import { type CompiledSpace, type Group, joined } from './compiled-space.js';
 import { GoodTrials } from './good-trials.js';
 import { KernelStore } from './kernel-store.js';
 import { Mixture } from './mixture.js';
+import { sobolPoint } from './plain-samplers.js';
 import type { ParameterValue, Params } from './space.js';
 import type { Sampler, StudyHistory, TrialRecord } from './study.js';
 import { randomOf, TrialFollower } from './trials.js';
 
-export const STARTUP_TRIALS = 10;
+const STARTUP_TRIALS = 10;
 const CANDIDATES = 24;
 /** Candidates drawn for the wanted ones, when constraints or tried points refuse many. */
 const MOST_DRAWS = 20 * CANDIDATES;
@@ -26,7 +27,8 @@ interface Part {
  * Multivariate tree-structured Parzen estimator (Bergstra et al. 2011; Watanabe 2023, arXiv 2304.11127). The best tenth
  * of the finished trials, at most 25, are good, all others bad. Of 24 points drawn from the density of the good ones,
  * the one with the greatest ratio of both densities is taken. Parameters with the same condition are drawn together, a
- * group after the one that it depends on, from the trials in which the group was active. Ten trials are random before.
+ * group after the one that it depends on, from the trials in which the group was active. The first ten trials are points
+ * of the Sobol sequence.
  */
 export class TpeSampler implements Sampler {
   private readonly follower = new TrialFollower(
@@ -41,13 +43,20 @@ export class TpeSampler implements Sampler {
     this.follower.follow(history, number);
     const random = randomOf(history, number);
     const { good, parts } = this.current();
-    if (good.count < STARTUP_TRIALS) return this.follower.drawNew(random);
+    if (good.count < STARTUP_TRIALS) {
+      const point = sobolPoint(this.follower.space, number, history.seed);
+      return this.isAllowed(point) ? point : this.follower.drawNew(random);
+    }
     const round = new Round(this.follower, parts, good.good(), random);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const params = round.propose();
       if (params) return params;
     }
     return this.follower.drawNew(random);
+  }
+
+  private isAllowed(params: Params): boolean {
+    return this.follower.space.isFeasible(params) && !this.follower.hasTried(params);
   }
 
   private current(): { good: GoodTrials; parts: Part[] } {
