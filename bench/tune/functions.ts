@@ -12,8 +12,8 @@ export interface Problem {
   kind: 'plain' | 'conditional' | 'constrained' | 'objectives' | 'training';
   space: SearchSpace;
   evaluate(params: Params): Outcome | Promise<Outcome>;
-  /** One objective: the least value. Several: the ideal point. */
-  ideal: number[];
+  /** The least value of one objective. Absent when nobody knows it: then it is the least one that was found. */
+  ideal?: number;
   /** Several objectives: the reference point and the hypervolume of the true front. */
   front?: { reference: number[]; hypervolume: number };
 }
@@ -77,7 +77,7 @@ function ackley(x: number[]): number {
   return 20 - 20 * Math.exp(-0.2 * root) + Math.E - Math.exp(mean((value) => Math.cos(2 * Math.PI * value)));
 }
 
-/** The tree-structured function of Jenatton et al. (2017): each leaf has its own parameters and shares one on the way. */
+/** The tree-structured function of Jenatton et al. (2017): a leaf has a parameter of its own and a shared one. */
 function jenatton(p: Params): number {
   const n = (name: string): number => Number(p[name]);
   if (p['b1'] === 0) return p['b2'] === 0 ? n('x4') ** 2 + 0.1 + n('r8') : n('x5') ** 2 + 0.2 + n('r8');
@@ -96,7 +96,7 @@ const choice = (
 });
 const under = (parameter: string, ...oneOf: (number | string)[]) => ({ when: { parameter, oneOf } });
 
-/** Choosing one of three algorithms with parameters of their own, as in AutoML: the best one needs two right at once. */
+/** Choosing one of three algorithms with parameters of their own, as in AutoML: the best one needs two right. */
 function algorithms(p: Params): number {
   const n = (name: string): number => Number(p[name]);
   if (p['algorithm'] === 'linear') return 0.35 + 0.02 * (Math.log10(n('l2')) + 2) ** 2;
@@ -144,22 +144,22 @@ function areaOf(curve: (t: number) => [number, number], reference: [number, numb
 export const FUNCTIONS: Problem[] = [
   problem([float('x1', -5, 10), float('x2', 0, 15)], {
     name: 'Branin',
-    ideal: [0.397_887],
+    ideal: 0.397_887,
     evaluate: (params) => ({ values: [branin(numbers(params))] }),
   }),
   problem(floats(6, 0, 1), {
     name: 'Hartmann 6',
-    ideal: [-3.322_37],
+    ideal: -3.322_37,
     evaluate: (params) => ({ values: [hartmann(numbers(params))] }),
   }),
   problem(floats(4, -2.048, 2.048), {
     name: 'Rosenbrock 4',
-    ideal: [0],
+    ideal: 0,
     evaluate: (params) => ({ values: [rosenbrock(numbers(params))] }),
   }),
   problem(floats(10, -32.768, 32.768), {
     name: 'Ackley 10',
-    ideal: [0],
+    ideal: 0,
     evaluate: (params) => ({ values: [ackley(numbers(params))] }),
   }),
   problem(
@@ -170,7 +170,7 @@ export const FUNCTIONS: Problem[] = [
       { name: 'dropout', kind: 'FLOAT', low: 0, high: 0.9, step: 0.1 },
       choice('optimizer', ['adam', 'sgd', 'rmsprop']),
     ],
-    { name: 'mixed kinds', ideal: [0], evaluate: (params) => ({ values: [mixed(params)] }) },
+    { name: 'mixed kinds', ideal: 0, evaluate: (params) => ({ values: [mixed(params)] }) },
   ),
   problem(
     [
@@ -184,7 +184,7 @@ export const FUNCTIONS: Problem[] = [
       { ...float('r8', 0, 1), ...under('b1', 0) },
       { ...float('r9', 0, 1), ...under('b1', 1) },
     ],
-    { name: 'Jenatton', kind: 'conditional', ideal: [0.1], evaluate: (params) => ({ values: [jenatton(params)] }) },
+    { name: 'Jenatton', kind: 'conditional', ideal: 0.1, evaluate: (params) => ({ values: [jenatton(params)] }) },
   ),
   problem(
     [
@@ -200,14 +200,14 @@ export const FUNCTIONS: Problem[] = [
     {
       name: 'three algorithms',
       kind: 'conditional',
-      ideal: [0.1],
+      ideal: 0.1,
       evaluate: (params) => ({ values: [algorithms(params)] }),
     },
   ),
   problem([float('x1', 0, 6), float('x2', 0, 6)], {
     name: 'Gardner',
     kind: 'constrained',
-    ideal: [-2],
+    ideal: -2,
     evaluate: (params) => {
       const [x = 0, y = 0] = numbers(params);
       const constraint = Math.cos(x) * Math.cos(y) - Math.sin(x) * Math.sin(y) - 0.5;
@@ -217,7 +217,7 @@ export const FUNCTIONS: Problem[] = [
   problem([float('x1', -2.25, 2.5), float('x2', -2.5, 1.75)], {
     name: 'Townsend',
     kind: 'constrained',
-    ideal: [-2.0239884],
+    ideal: -2.0239884,
     evaluate: (params) => {
       const [x = 0, y = 0] = numbers(params);
       const value = -(Math.cos((x - 0.1) * y) ** 2) - x * Math.sin(3 * x + y);
@@ -231,14 +231,12 @@ export const FUNCTIONS: Problem[] = [
   problem(floats(5, 0, 1), {
     name: 'ZDT1',
     kind: 'objectives',
-    ideal: [0, 0],
     front: { reference: [1.1, 5], hypervolume: areaOf((t) => [t, 1 - Math.sqrt(t)], [1.1, 5]) },
     evaluate: (params) => ({ values: zdt1(numbers(params)) }),
   }),
   problem(floats(4, -2, 2), {
     name: 'VLMOP2',
     kind: 'objectives',
-    ideal: [0, 0],
     front: {
       reference: [1.1, 1.1],
       hypervolume: areaOf((t) => vlmop2(Array(4).fill((1 - 2 * t) / 2) as number[]) as [number, number], [1.1, 1.1]),

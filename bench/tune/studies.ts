@@ -23,7 +23,7 @@ export interface Asked {
 export function ours(problem: Problem, seed: number): Asked {
   const sampler = createSampler('TPE');
   const trials: TrialRecord[] = [];
-  const history = { space: problem.space, objectives: problem.ideal.length, seed, trials };
+  const history = { space: problem.space, objectives: objectivesOf(problem), seed, trials };
   return {
     ask: () => Promise.resolve(sampler.suggest(history, trials.length)),
     tell: (params, { values, violations }) => {
@@ -39,9 +39,13 @@ async function startOf(problem: Problem, seed: number): Promise<Params[]> {
   const points: Params[] = [];
   while (points.length < STARTUP_TRIALS) {
     points.push(await study.ask());
-    await study.tell(points.at(-1)!, { values: problem.ideal });
+    await study.tell(points.at(-1)!, { values: Array.from({ length: objectivesOf(problem) }, () => 0) });
   }
   return points;
+}
+
+function objectivesOf({ front }: Problem): number {
+  return front?.reference.length ?? 1;
 }
 
 /** Optuna in a process of its own. */
@@ -62,9 +66,8 @@ export class Peer {
   }
 
   async study(problem: Problem, seed: number): Promise<Asked> {
-    const { space, ideal } = problem;
     const start = await startOf(problem, seed);
-    await this.call({ open: { parameters: space.parameters, objectives: ideal.length, seed, start } });
+    await this.call({ open: { parameters: problem.space.parameters, objectives: objectivesOf(problem), seed, start } });
     return {
       ask: () => this.call({ ask: true }),
       tell: async (_params, { values, violations }) => {
@@ -79,29 +82,37 @@ export class Peer {
 }
 
 /**
- * The mean, over the trials, of what the best so far still lacks: 0 is the ideal value, 1 the value of a typical random
- * point (`typical`) or a worse one. With several objectives, the share of the hypervolume of the true front that is not
- * covered. Trials that break a constraint do not count.
+ * After each trial, the least value so far; with several objectives, the share of the hypervolume of the true front
+ * that is not covered. Trials that break a constraint do not count; Infinity before the first that does.
  */
-export async function areaUnderBest(problem: Problem, study: Asked, trials: number, typical: number): Promise<number> {
-  let [area, gap] = [0, 1];
+export async function bestSoFar(problem: Problem, study: Asked, trials: number): Promise<number[]> {
   const points: number[][] = [];
+  const curve: number[] = [];
   for (let number = 0; number < trials; number++) {
     const params = await study.ask();
     const outcome = await problem.evaluate(params);
     await study.tell(params, outcome);
-    if (outcome.violations?.every((violation) => violation <= 0) ?? true) {
-      points.push(outcome.values);
-      gap = Math.min(gap, gapOf(problem, points, typical));
+    const { values, violations = [] } = outcome;
+    let least = curve.at(-1) ?? Infinity;
+    if (violations.every((violation) => violation <= 0)) {
+      points.push(values);
+      least = Math.min(least, problem.front ? uncovered(problem.front, points) : values[0]!);
     }
-    area += gap / trials;
+    curve.push(least);
   }
-  return area;
+  return curve;
 }
 
-function gapOf({ ideal, front }: Problem, points: readonly number[][], typical: number): number {
-  if (front) return Math.max(0, 1 - hypervolume(points, front.reference) / front.hypervolume);
-  return Math.max(0, (points.at(-1)![0]! - ideal[0]!) / (typical - ideal[0]!));
+function uncovered({ reference, hypervolume: whole }: NonNullable<Problem['front']>, points: number[][]): number {
+  return Math.max(0, 1 - hypervolume(points, reference) / whole);
+}
+
+/**
+ * The mean of a curve where 0 is the ideal value, and 1 that of a typical random point or worse.
+ */
+export function areaUnder(curve: readonly number[], ideal: number, typical: number): number {
+  const gaps = curve.map((value) => Math.min(1, Math.max(0, (value - ideal) / (typical - ideal))));
+  return gaps.reduce((sum, gap) => sum + gap, 0) / curve.length;
 }
 
 /** The median value of random points that break no constraint. */

@@ -73,7 +73,7 @@ describe('samplers', () => {
     );
   });
 
-  it.each(['TPE', 'RANDOM', 'SOBOL', 'GRID'] as const)('%s tries every point of a small space once', (name) => {
+  it.each(SAMPLERS)('%s tries every point of a small space once', (name) => {
     const space: SearchSpace = {
       parameters: [
         { name: 'a', kind: 'INTEGER', low: 1, high: 6 },

@@ -91,30 +91,46 @@ export class Mixture {
     return own >= 0 && drawn < 1 ? own : other;
   }
 
-  /**
-   * ln of the density at a point, up to a constant that is the same for all mixtures over these axes.
-   */
+  /** ln of the density at a point, up to a constant that is the same for all mixtures over these axes. */
   logDensity(point: Float64Array): number {
+    this.begin();
+    for (let a = 0; a < this.axes.length; a++) this.addAxis(a, point[a]!);
+    return this.total();
+  }
+
+  /** The same at points that differ from `point` only on axis `along`, where they have these places. */
+  logDensitiesAlong(point: Float64Array, along: number, places: readonly number[]): number[] {
+    this.begin();
+    for (let a = 0; a < this.axes.length; a++) if (a !== along) this.addAxis(a, point[a]!);
+    const [exponents, factors] = [this.exponents.slice(), this.factors.slice()];
+    return places.map((place) => {
+      this.exponents.set(exponents);
+      this.factors.set(factors);
+      this.addAxis(along, place);
+      return this.total();
+    });
+  }
+
+  private begin(): void {
+    this.exponents.set(this.logWeights);
+    this.factors.fill(1);
+  }
+
+  private addAxis(a: number, place: number): void {
+    const axis = this.axes[a]!;
+    if (axis.isCategorical) return this.addCategory(a, axis.size, place);
+    if (axis.size === Infinity) return this.addNormal(a, place);
+    const { factors } = this;
+    const column = this.masses(a, place);
+    for (let k = 0; k < factors.length; k++) factors[k]! *= column[k]!;
+  }
+
+  private total(): number {
     const { exponents, factors } = this;
-    const size = exponents.length;
-    exponents.set(this.logWeights);
-    let isStepped = false;
-    for (let a = 0; a < this.axes.length; a++) {
-      const axis = this.axes[a]!;
-      const place = point[a]!;
-      if (axis.isCategorical) this.addCategory(a, axis.size, place);
-      else if (axis.size === Infinity) this.addNormal(a, place);
-      else {
-        if (!isStepped) factors.fill(1);
-        isStepped = true;
-        const column = this.masses(a, place);
-        for (let k = 0; k < size; k++) factors[k]! *= column[k]!;
-      }
-    }
     let density = 0;
-    for (let k = 0; k < size; k++) {
+    for (let k = 0; k < exponents.length; k++) {
       const exponent = exponents[k]!;
-      if (exponent > NEGLIGIBLE) density += Math.exp(exponent) * (isStepped ? factors[k]! : 1);
+      if (exponent > NEGLIGIBLE) density += Math.exp(exponent) * factors[k]!;
     }
     return Math.log(density);
   }
