@@ -23,7 +23,7 @@ export function spaces(): fc.Arbitrary<SearchSpace> {
       .map((choices) => ({ kind: 'CATEGORICAL' as const, choices })),
   ) as fc.Arbitrary<Omit<ParameterSpace, 'name'>>;
   return fc
-    .tuple(fc.array(kinds, { minLength: 1, maxLength: 6 }), fc.nat(3), fc.boolean())
+    .tuple(fc.array(kinds, { minLength: 1, maxLength: 4 }), fc.nat(3), fc.boolean())
     .map(([own, children, bound]) => {
       const parameters = own.map((kind, i) => ({ ...kind, name: `p${i}` }) as ParameterSpace);
       const root = parameters[0]!;

@@ -45,7 +45,7 @@ describe('samplers', () => {
         for (const { params } of run(sampler, space, 25, () => random.next(), seed))
           assertInside(space, params, { constraints: true });
       }),
-      { numRuns: name === 'GRID' ? 20 : 60 },
+      { numRuns: name === 'GRID' ? 20 : 60, endOnFailure: true },
     );
   });
 
@@ -69,7 +69,7 @@ describe('samplers', () => {
         expect(next(stepwise, mixed)).toEqual(expected);
         expect(next(stepwise, trials)).toEqual(expected);
       }),
-      { numRuns: name === 'GRID' ? 15 : 40 },
+      { numRuns: name === 'GRID' ? 15 : 40, endOnFailure: true },
     );
   });
 
