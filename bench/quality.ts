@@ -86,6 +86,7 @@ async function trained(
         validationLoss = algorithm.startsWith('MLP') ? Math.min(validationLoss, loss) : loss;
       },
       onCheckpoint: async () => undefined,
+      onFold: async () => undefined,
       onWarning: async () => undefined,
     },
   );

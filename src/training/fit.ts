@@ -72,17 +72,27 @@ export async function fit(
   };
 }
 
-/** Fits again on other rows, for `epochs` epochs (a solver or k-means: until convergence). */
-export async function fitAgain(
-  { config, learner }: Fitting,
+/**
+ * Fits without epoch reports and checkpoints, for `epochs` epochs (a solver or k-means: until convergence). `watch`:
+ * early stopping by the validation rows.
+ */
+export async function fitQuietly(
+  fitting: Fitting,
   epochs: number,
+  watch: boolean,
   report: (share: number) => void,
 ): Promise<TrainingState> {
+  const { config, learner, shape, head, validation, classWeights } = fitting;
+  const options = { detail: 'EPOCH', seed: config.seed, classWeights } as const;
   const most = learner.converges ? Math.min(learner.maxEpochs ?? Infinity, config.hyperparameters.epochs) : epochs;
   const state = learner.initialState();
   while (state.epoch < most && !state.finished) {
     const done = state.epoch;
     await learner.runEpoch(state, (share) => report((done + share) / most));
+    if (watch && config.earlyStopping && head.kind !== 'CLUSTERS') {
+      const shown = await fitting.predictShown(state);
+      trackBest(fitting, state, measure(shape, head, validation, shown.validation, options).loss ?? Infinity);
+    }
     report(state.epoch / most);
   }
   return state;

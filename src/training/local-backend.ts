@@ -66,6 +66,8 @@ function tell(hooks: TrainingHooks, report: TrainingReport): Promise<void> | voi
       return hooks.onEpoch(report.report);
     case 'checkpoint':
       return hooks.onCheckpoint(report.report);
+    case 'fold':
+      return hooks.onFold(report.result);
     case 'warning':
       return hooks.onWarning(report.warning);
   }

@@ -23,6 +23,7 @@ serveParent<TrainingRequest, TrainingReport, TrainingOutcome>((request, parent) 
     onProgress: throttled(parent),
     onEpoch: (report) => parent.report({ type: 'epoch', report }),
     onCheckpoint: (report) => parent.report({ type: 'checkpoint', report }),
+    onFold: (result) => parent.report({ type: 'fold', result }),
     onWarning: (warning) => parent.report({ type: 'warning', warning }),
   }),
 );

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ChildProgram } from '../child-task/child-task.js';
 import { anyNumber } from '../child-task/messages.js';
-import type { TrainingWarning } from '../modules/algorithms/index.js';
+import type { FoldResult, TrainingWarning } from '../modules/algorithms/index.js';
 import type { CheckpointReport, EpochReport, TrainingOutcome, TrainingRequest } from './port.js';
 
 /** Messages of a training to the service while it runs. */
@@ -9,6 +9,7 @@ export type TrainingReport =
   | { type: 'progress'; fraction: number; message: string }
   | { type: 'epoch'; report: EpochReport }
   | { type: 'checkpoint'; report: CheckpointReport }
+  | { type: 'fold'; result: FoldResult }
   | { type: 'warning'; warning: TrainingWarning };
 
 const epoch = z.strictObject({
@@ -21,6 +22,11 @@ const checkpoint = z.strictObject({
   path: z.string(),
   sizeBytes: z.int().min(0),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+const fold = z.strictObject({
+  fold: z.int().min(1),
+  rows: z.strictObject({ train: z.int(), watched: z.int(), validation: z.int() }),
+  metrics: z.record(z.string(), anyNumber),
 });
 const warning = z.custom<TrainingWarning>(
   (value) => z.looseObject({ code: z.string(), message: z.string() }).safeParse(value).success,
@@ -35,6 +41,7 @@ const outcomeShape = z.looseObject({
   stoppedEarly: z.boolean(),
   warnings: z.array(warning),
   rows: z.strictObject({ train: z.int(), validation: z.int(), holdout: z.int() }),
+  crossValidation: z.looseObject({ folds: z.array(fold) }).optional(),
   agreementMaxAbsDiff: anyNumber,
   reference: z.looseObject({}),
 });
@@ -47,6 +54,7 @@ export const TRAINING_PROGRAM: ChildProgram<TrainingRequest, TrainingReport, Tra
     z.strictObject({ type: z.literal('progress'), fraction: anyNumber, message: z.string() }),
     z.strictObject({ type: z.literal('epoch'), report: epoch }),
     z.strictObject({ type: z.literal('checkpoint'), report: checkpoint }),
+    z.strictObject({ type: z.literal('fold'), result: fold }),
     z.strictObject({ type: z.literal('warning'), warning }),
   ]),
   result: z.custom<TrainingOutcome>((value) => outcomeShape.safeParse(value).success),

@@ -1,6 +1,11 @@
 import type { Column, ReferenceProfile, Signature, ColumnRequest } from '../modules/model-contract/index.js';
 import type { Table } from '../adapters/dataset-files/port.js';
-import type { TrainingConfig, TrainingWarning } from '../modules/algorithms/index.js';
+import type {
+  CrossValidationResult,
+  FoldResult,
+  TrainingConfig,
+  TrainingWarning,
+} from '../modules/algorithms/index.js';
 import type { TrainedOutside } from './outside/result.js';
 
 export interface TrainingRequest {
@@ -10,6 +15,8 @@ export interface TrainingRequest {
   workDir: string;
   /** A checkpoint of the same config, from which to continue. */
   resumeFromPath?: string;
+  /** The first folds of the config's cross-validation, when an earlier attempt has measured them. */
+  finishedFolds?: readonly FoldResult[];
   /** A training that has ended outside this service: its model is only evaluated, checked and exported. */
   finished?: FinishedOutside;
 }
@@ -78,6 +85,8 @@ export interface TrainingHooks {
   onProgress(fraction: number, message: string): void;
   onEpoch(report: EpochReport): Promise<void>;
   onCheckpoint(report: CheckpointReport): Promise<void>;
+  /** Called after each fold of a cross-validation, in their order. */
+  onFold(result: FoldResult): Promise<void>;
   /** Warnings of a training that is about to fail; a successful training has them in its outcome. */
   onWarning(warning: TrainingWarning): Promise<void>;
   /**
@@ -100,6 +109,8 @@ export interface TrainingOutcome {
   stoppedEarly: boolean;
   warnings: TrainingWarning[];
   rows: { train: number; validation: number; holdout: number };
+  /** Present when the config has a cross-validation. */
+  crossValidation?: CrossValidationResult;
   /** The largest absolute difference between the outputs of the trainer and of ONNX Runtime for the exported model. */
   agreementMaxAbsDiff: number;
   /** Distributions of the training features and of the holdout predictions, for drift monitoring. */

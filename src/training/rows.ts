@@ -6,7 +6,7 @@ import {
   type ColumnRequest,
   mergeRequests,
 } from '../modules/model-contract/index.js';
-import { MAX_CLASSES, type Task, taskOf, type TrainingConfig } from '../modules/algorithms/index.js';
+import { foldColumnOf, MAX_CLASSES, type Task, taskOf, type TrainingConfig } from '../modules/algorithms/index.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
 import { countEach, readColumns } from '../adapters/dataset-files/dataset-reader.js';
 import type { ReadOptions, Table } from '../adapters/dataset-files/port.js';
@@ -22,6 +22,8 @@ export interface TrainingRows {
   target: Target | undefined;
   /** How much each row counts; all the same when absent. */
   weights?: Float64Array;
+  /** The groups or the times of a cross-validation. */
+  foldColumn: Column | undefined;
   split: Split;
   droppedMissingTarget: number;
   droppedMissingTime: number;
@@ -40,7 +42,10 @@ export async function loadRows(
   const targetColumn = config.target?.column;
   const timeColumn = config.split.by === 'TIME' ? config.split.column : undefined;
   const partColumn = config.split.by === 'COLUMN' ? config.split.column : undefined;
+  const foldedBy = foldColumnOf(config.crossValidation, timeColumn);
   const parts: ColumnRequest[] = partColumn === undefined ? [] : [{ name: partColumn, form: 'TEXT' }];
+  if (foldedBy !== undefined)
+    parts.push({ name: foldedBy, form: config.crossValidation?.by === 'TIME' ? 'VALUE' : 'TEXT' });
   const { window, sampleWeight } = config;
   const weighing: ColumnRequest[] = sampleWeight ? [{ name: sampleWeight.column, form: 'VALUE' }] : [];
   const requests = mergeRequests([
@@ -74,6 +79,7 @@ export async function loadRows(
     rowNumbers: batch.rowNumbers,
     target,
     weights: sampleWeight && weightsOf(columns.get(sampleWeight.column)!, split),
+    foldColumn: foldedBy === undefined ? undefined : columns.get(foldedBy),
     split,
     droppedMissingTarget: all! - withTarget!,
     droppedMissingTime: timeColumn === undefined ? 0 : withTarget! - usable!,

@@ -121,6 +121,17 @@ function listed(found: ReadonlySet<string>): string {
   return `${values.slice(0, SHOWN_VALUES).join(', ')}${values.length > SHOWN_VALUES ? ', …' : ''}`;
 }
 
+/** All these rows, ascending. */
+export function mergeRows(...parts: readonly Int32Array[]): Int32Array {
+  const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all.sort();
+}
+
 /** Fisher–Yates, in place. */
 export function shuffle(values: Int32Array, random: SeededRandom): void {
   for (let i = values.length - 1; i > 0; i--) {

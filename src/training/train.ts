@@ -1,9 +1,15 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { sampleIndices } from '../modules/statistics/index.js';
-import { isTrees, type TrainingConfig } from '../modules/algorithms/index.js';
+import {
+  type CrossValidation,
+  type CrossValidationResult,
+  isTrees,
+  type TrainingConfig,
+} from '../modules/algorithms/index.js';
 import { checkAgreement } from './agreement.js';
-import { fitAgain, fit, type Fitted } from './fit.js';
+import { crossValidate } from './cross-validation.js';
+import { fit, type Fitted, fitQuietly } from './fit.js';
 import type { ExportedModel } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
 import { inputColumns } from './input-columns.js';
@@ -15,6 +21,7 @@ import type { TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js'
 import { prepareProblem } from './problem.js';
 import { buildReference } from './reference.js';
 import { loadRows, type TrainingRows } from './rows.js';
+import { mergeRows } from './split.js';
 import { prepareTrees } from './trees/prepare.js';
 
 const AGREEMENT_ROWS = 4096;
@@ -23,13 +30,20 @@ const FITTED_SHARE = 0.95;
 const FITTED_SHARE_BEFORE_REFIT = 0.55;
 
 /** Runs a whole training in this process. Errors: BAD_USER_INPUT, INVALID_MODEL. */
-export async function train(request: TrainingRequest, hooks: TrainingHooks): Promise<TrainingOutcome> {
+export async function train(request: TrainingRequest, given: TrainingHooks): Promise<TrainingOutcome> {
   const { config, workDir } = request;
-  hooks.onProgress(0, 'Reading the dataset');
+  given.onProgress(0, 'Reading the dataset');
   const rows = await loadRows(request.data, config);
+  const foldShare = config.crossValidation ? config.crossValidation.folds / (config.crossValidation.folds + 1) : 0;
+  const crossValidation =
+    config.crossValidation && (await foldsOf(config.crossValidation, request, rows, given, foldShare));
+  const hooks: TrainingHooks = {
+    ...given,
+    onProgress: (fraction, message) => given.onProgress(foldShare + (1 - foldShare) * fraction, message),
+  };
   const fitting = request.finished
     ? await prepareFinished(config, rows, request.finished)
-    : await prepare(config, rows, rows.split.train, hooks);
+    : await prepare(config, rows, rows.split, hooks.onWarning);
   const fitted = await fit(request, hooks, fitting, config.refit ? FITTED_SHARE_BEFORE_REFIT : FITTED_SHARE);
   await fitting.close();
 
@@ -69,6 +83,7 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
     epochsRun,
     bestEpoch,
     stoppedEarly,
+    ...(crossValidation && { crossValidation }),
     warnings: [...warnings, ...holdoutWarnings(rows, head, holdout, predictions, classWeights)],
     rows: { train: fitting.trainCount, validation: fitting.validation.rows, holdout: holdout.rows },
     agreementMaxAbsDiff,
@@ -76,16 +91,28 @@ export async function train(request: TrainingRequest, hooks: TrainingHooks): Pro
   };
 }
 
+/** Trains and measures the folds, with the same preparation as the training itself. */
+function foldsOf(
+  crossValidation: CrossValidation,
+  { config, finishedFolds: finished }: TrainingRequest,
+  rows: TrainingRows,
+  hooks: TrainingHooks,
+  share: number,
+): Promise<CrossValidationResult> {
+  const prepareFold = (train: Int32Array, validation: Int32Array): Promise<Fitting> =>
+    prepare(config, rows, { train, validation }, hooks.onWarning);
+  return crossValidate(crossValidation, { config, rows, finished, prepare: prepareFold }, hooks, share);
+}
+
 function prepare(
   config: TrainingConfig,
   rows: TrainingRows,
-  learntFrom: Int32Array,
-  hooks: TrainingHooks,
+  { train: learntFrom, validation }: { train: Int32Array; validation: Int32Array },
+  warn: TrainingHooks['onWarning'],
 ): Promise<Fitting> {
-  const { validation } = rows.split;
   return isTrees(config)
     ? prepareTrees(config, rows, learntFrom, validation)
-    : prepareProblem(config, rows, learntFrom, validation, hooks.onWarning);
+    : prepareProblem(config, rows, learntFrom, validation, warn);
 }
 
 /** The parts from which a model is exported. */
@@ -106,9 +133,10 @@ async function refitted(
   threshold: number | undefined,
 ): Promise<Exported> {
   const learntFrom = allRows(rows);
-  const fitting = await prepare(config, rows, learntFrom, hooks);
+  const parts = { train: learntFrom, validation: rows.split.validation };
+  const fitting = await prepare(config, rows, parts, hooks.onWarning);
   const left = FITTED_SHARE - FITTED_SHARE_BEFORE_REFIT;
-  const state = await fitAgain(fitting, bestEpoch, (share) =>
+  const state = await fitQuietly(fitting, bestEpoch, false, (share) =>
     hooks.onProgress(FITTED_SHARE_BEFORE_REFIT + left * share, 'Training once more on all rows'),
   );
   await fitting.close();
@@ -116,11 +144,7 @@ async function refitted(
 }
 
 function allRows({ split }: TrainingRows): Int32Array {
-  const all = new Int32Array(split.train.length + split.validation.length + split.holdout.length);
-  all.set(split.train);
-  all.set(split.validation, split.train.length);
-  all.set(split.holdout, split.train.length + split.validation.length);
-  return all.sort();
+  return mergeRows(split.train, split.validation, split.holdout);
 }
 
 async function exported(

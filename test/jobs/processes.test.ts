@@ -10,6 +10,7 @@ import {
   registerDataset,
   startTraining,
   trainingEnd,
+  type TrainingView,
   trainingWhen,
   vegaPath,
 } from '../support/training.js';
@@ -96,6 +97,27 @@ describe('a training whose worker is lost', () => {
       `worker killed -9: resumed after ${resumedMs} ms from epoch ${continued?.[1]} of 200, same model, 0 of ` +
         `${expected.points} points twice`,
     );
+  });
+
+  it('killed with -9 in a cross-validation: another worker keeps the folds that are done', async () => {
+    const first = await group.start('worker');
+    const config = {
+      ...CARS_CONFIG,
+      hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs: 100 },
+      crossValidation: { by: 'K_FOLD', folds: 8 },
+    } as const;
+    const fold = ({ run }: TrainingView) => run.metrics.find(({ key }) => key === 'cross_validation.rmse')?.step ?? 0;
+    const { jobId, runId } = await startTraining(tess, { experimentId, datasetId, config });
+    const before = fold(await trainingWhen(tess, jobId, (job) => fold(job) >= 2));
+    await first.end('SIGKILL');
+    await group.start('worker');
+    const job = await trainingEnd(tess, jobId);
+    expect(job.attempt).toBe(2);
+    expect(fold(job)).toBe(8);
+    expect(await duplicatePoints(runId)).toEqual([]);
+    const [next] = /(?<=fold )\d/.exec(await trainingLog(runId, 2))!;
+    expect(Number(next)).toBeGreaterThan(before);
+    console.log(`worker killed -9 after ${before} of 8 folds: the next one continued with fold ${next}`);
   });
 
   it('stopped: it hands the training over at once and ends normally', async () => {

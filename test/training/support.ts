@@ -9,6 +9,7 @@ import { expect, onTestFinished } from 'vitest';
 import type { z } from 'zod';
 import type { Table } from '../../src/adapters/dataset-files/port.js';
 import type { Tensor } from '../../src/modules/model-contract/rules/tensor.js';
+import type { FoldResult } from '../../src/modules/algorithms/rules/cross-validation.js';
 import { type TrainingConfig, trainingConfigSchema } from '../../src/modules/algorithms/rules/training-config.js';
 import { type LocalTraining, LocalTrainingBackend } from '../../src/training/local-backend.js';
 import type { CheckpointReport, EpochReport, TrainingHooks, TrainingOutcome } from '../../src/training/port.js';
@@ -57,6 +58,7 @@ export interface Finished {
   outcome: TrainingOutcome;
   epochs: EpochReport[];
   checkpoints: CheckpointReport[];
+  folds: FoldResult[];
   config: TrainingConfig;
   workDir: string;
 }
@@ -73,13 +75,15 @@ export function start(
   input: ConfigInput,
   hooks: Partial<TrainingHooks> = {},
   resumeFromPath?: string,
+  finishedFolds?: readonly FoldResult[],
 ): Started {
   const config = trainingConfigSchema.parse(input);
   const workDir = temporaryFolder();
   const epochs: EpochReport[] = [];
   const checkpoints: CheckpointReport[] = [];
+  const folds: FoldResult[] = [];
   const progress: number[] = [];
-  const request = { config, data: dataset, workDir, resumeFromPath };
+  const request = { config, data: dataset, workDir, resumeFromPath, finishedFolds };
   const running = backend.start(request, {
     onProgress(fraction, message) {
       progress.push(fraction);
@@ -93,11 +97,15 @@ export function start(
       checkpoints.push(report);
       await hooks.onCheckpoint?.(report);
     },
+    async onFold(result) {
+      folds.push(result);
+      await hooks.onFold?.(result);
+    },
     async onWarning(warning) {
       await hooks.onWarning?.(warning);
     },
   });
-  return { running, epochs, checkpoints, progress, config, workDir };
+  return { running, epochs, checkpoints, folds, progress, config, workDir };
 }
 
 export async function trainModel(dataset: Table, input: ConfigInput, resumeFromPath?: string): Promise<Finished> {

@@ -1,3 +1,18 @@
+export {
+  CROSS_VALIDATIONS,
+  FOLDS,
+  crossValidationResultSchema,
+  foldColumnOf,
+  foldMetrics,
+  foldResultSchema,
+  summarizeFolds,
+  tooManyFolds,
+  type CrossValidation,
+  type CrossValidationBy,
+  type CrossValidationResult,
+  type FoldResult,
+  type FoldSummary,
+} from './rules/cross-validation.js';
 export { chooseThreshold } from './rules/decision-threshold.js';
 export { defaultFeatures } from './rules/default-features.js';
 export {
@@ -17,6 +32,7 @@ export {
 } from './rules/time-parts.js';
 export {
   MAX_CLASSES,
+  MIN_TRAINING_ROWS,
   checkConfigAgainstSchema,
   checkSplitSizes,
   splitSizes,

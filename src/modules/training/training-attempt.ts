@@ -6,7 +6,7 @@ import type { Table } from '../../adapters/dataset-files/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Session } from '../../db/database.js';
 import { emitEvent } from '../platform/index.js';
-import type { TrainingWarning } from '../algorithms/index.js';
+import { foldMetrics, type FoldResult, type TrainingWarning } from '../algorithms/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type {
   ClusterBackend,
@@ -62,6 +62,8 @@ export class TrainingAttempt {
   private outside: OutsideAttempt | undefined;
   private readonly runId: string;
   private readonly config: AttemptOf<typeof TRAINING>['input'];
+  /** The measured folds of a cross-validation, those of earlier attempts included. */
+  private readonly folds: FoldResult[];
 
   constructor(
     private readonly parts: TrainingParts,
@@ -71,6 +73,7 @@ export class TrainingAttempt {
     // A TRAINING job is only ever made together with its run and dataset.
     this.runId = attempt.job.runId!;
     this.config = attempt.input;
+    this.folds = [...(attempt.soFar?.folds ?? [])];
   }
 
   async execute(): Promise<void> {
@@ -127,11 +130,13 @@ export class TrainingAttempt {
         data,
         workDir: this.workDir,
         ...(checkpoint && { resumeFromPath: resumePath }),
+        ...(this.folds.length > 0 && { finishedFolds: [...this.folds] }),
       },
       {
         onProgress: (fraction, message) => attempt.progress(fraction, message),
         onEpoch: (report) => this.logEpoch(report),
         onCheckpoint: (report) => parts.checkpoints.save(attempt, this.runId, report),
+        onFold: (result) => this.keepFold(result),
         onWarning: (warning) => this.keepWarning(warning),
         onUsage: (usage) => void this.logUsage(usage),
       },
@@ -161,6 +166,22 @@ export class TrainingAttempt {
     this.note(epochLine(report));
     await this.attempt.write(async (session) => {
       await this.parts.runs.logStep(session, this.runId, epoch, metrics);
+      await this.showLog(session);
+    });
+  }
+
+  /** Stores a fold for later attempts, and logs its metrics at the step of its number. */
+  private async keepFold(result: FoldResult): Promise<void> {
+    this.folds.push(result);
+    const metrics = foldMetrics(this.folds);
+    this.note(
+      `fold ${result.fold}: ${Object.entries(metrics)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(' ')}`,
+    );
+    await this.attempt.write(async (session) => {
+      await this.attempt.keep(session, { folds: this.folds });
+      await this.parts.runs.logStep(session, this.runId, result.fold, metrics);
       await this.showLog(session);
     });
   }
@@ -205,19 +226,21 @@ export class TrainingAttempt {
       model,
       ...(judged ? [judged] : []),
       await this.store('metrics/history.json', () =>
-        Buffer.from(JSON.stringify({ epochs: history, final: outcome.metrics }, null, 2)),
+        Buffer.from(JSON.stringify({ epochs: history, final: outcome.metrics, crossValidation }, null, 2)),
       ),
       await this.store(`logs/attempt-${attempt.number}.log`, () =>
         Buffer.from(this.log.map(({ line, loggedAt }) => `${loggedAt.toISOString()} ${line}\n`).join('')),
       ),
     ];
     const { signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly } = outcome;
+    const { crossValidation } = outcome;
     const judgedModel =
       before && judged ? { key: judged.key, sha256: judged.stored.sha256, signature: before.signature } : undefined;
     const result = {
       modelKey: model.key,
       ...model.stored,
       ...(judgedModel && { judgedModel }),
+      ...(crossValidation && { crossValidation }),
       ...{ signature, metrics, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly, warnings },
       config: this.config.training,
     };

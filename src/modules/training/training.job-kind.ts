@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { Event } from '../../db/entities/platform/event.entity.js';
 import { endUnfinishedRun } from '../experiments/index.js';
-import { trainingConfigSchema, trainingResultSchema, trainingWarningSchema } from '../algorithms/index.js';
+import {
+  foldResultSchema,
+  trainingConfigSchema,
+  trainingResultSchema,
+  trainingWarningSchema,
+} from '../algorithms/index.js';
 import { defineJobKind, GIB, HOUR_MS, SECOND_MS } from '../jobs/index.js';
 import { eventRow } from '../platform/index.js';
 import { TRAINING_EVENTS } from './events.js';
@@ -21,6 +26,8 @@ export const TRAINING = defineJobKind({
     /** For RAY: processes that train one model together. */
     workers: z.int().min(1).optional(),
   }),
+  /** The folds of a cross-validation that are measured. */
+  soFar: z.object({ folds: z.array(foldResultSchema) }),
   result: trainingResultSchema,
   resources: { cores: 1, memoryBytes: 2 * GIB, gpus: 0 },
   maxAtOnce: 1,

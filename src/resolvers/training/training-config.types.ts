@@ -4,6 +4,7 @@ import { describeEnum } from '../types/common.types.js';
 import { RangeOfModule } from '../types/range.js';
 import { DateTime, JsonObject } from '../types/scalars.js';
 import { AlgorithmEnum } from './algorithm.types.js';
+import { CrossValidationInput } from './cross-validation.types.js';
 import { FeatureKindEnum } from './feature-kind.js';
 
 export const MonotoneEnum = describeEnum('Monotone', 'Direction in which a prediction may change with a feature.', {
@@ -335,6 +336,15 @@ export class TrainingConfigInput {
       'absent.',
   })
   refit?: boolean | null;
+
+  @Field(() => CrossValidationInput, {
+    nullable: true,
+    description:
+      'Cross-validation before the training, which stays the same. The run gets the metrics of each ' +
+      'fold as it ends, at the step of its number, e.g. `cross_validation.log_loss`, and those of the ' +
+      'folds so far, e.g. `cross_validation.log_loss.mean` and `cross_validation.log_loss.std`.',
+  })
+  crossValidation?: CrossValidationInput | null;
 
   @RangeOfModule(TRAINING_RANGES.seed)
   @Field(() => Int, {

@@ -3,6 +3,7 @@ import type { Signature } from '../../modules/model-contract/index.js';
 import { TRAINING } from '../../modules/training/index.js';
 import { defineOutcome, finiteMetrics } from '../jobs/job-outcome.js';
 import { RunWarning } from '../experiments/run.types.js';
+import { CrossValidationOutcome, showCrossValidation } from './cross-validation.types.js';
 import { ModelSignatureType, NamedMetric } from '../registry/model-version.types.js';
 import { MetricValue, SafeInt } from '../types/scalars.js';
 
@@ -46,6 +47,12 @@ export class TrainingOutcome {
   @Field(() => Boolean, { description: 'Whether the training stopped before its last epoch.' })
   stoppedEarly!: boolean;
 
+  @Field(() => CrossValidationOutcome, {
+    nullable: true,
+    description: 'Result of the cross-validation; null when the configuration has none.',
+  })
+  crossValidation!: CrossValidationOutcome | null;
+
   @Field(() => [RunWarning], {
     description: 'Warnings to check before you use the model; the run has the same warnings.',
   })
@@ -56,8 +63,9 @@ export const trainingOutcome = defineOutcome({
   kind: TRAINING,
   result: TRAINING.result,
   type: TrainingOutcome,
-  show: ({ metrics, rows, warnings = [], ...rest }) => ({
+  show: ({ metrics, rows, crossValidation, warnings = [], ...rest }) => ({
     ...rest,
+    crossValidation: crossValidation ? showCrossValidation(crossValidation) : null,
     metrics: finiteMetrics(metrics),
     warnings,
     trainRows: rows.train,

@@ -32,7 +32,7 @@ const KIND_OF: Record<ColumnType, FeatureKind> = {
  * BAD_USER_INPUT when none is left.
  */
 export function defaultFeatures(
-  config: Pick<TrainingConfig, 'algorithm' | 'target' | 'split' | 'sampleWeight'>,
+  config: Pick<TrainingConfig, 'algorithm' | 'target' | 'split' | 'crossValidation' | 'sampleWeight'>,
   { columns, rowCount }: DatasetProfile,
 ): { features: TrainingConfig['features']; warnings: TrainingWarning[] } {
   const features: TrainingConfig['features'] = [];
@@ -64,13 +64,19 @@ export function defaultFeatures(
 }
 
 function uselessness(
-  { algorithm, split, sampleWeight }: Pick<TrainingConfig, 'algorithm' | 'split' | 'sampleWeight'>,
+  {
+    algorithm,
+    split,
+    crossValidation,
+    sampleWeight,
+  }: Pick<TrainingConfig, 'algorithm' | 'split' | 'crossValidation' | 'sampleWeight'>,
   { name, type, distinctCount, missingCount }: ColumnSchema,
   rowCount: number,
 ): string | null {
   const known = rowCount - missingCount;
   const isText = type === 'STRING' || type === 'BOOLEAN';
   if (split.by === 'COLUMN' && split.column === name) return 'it says which part a row is in';
+  if (crossValidation?.by === 'GROUPED' && crossValidation.column === name) return 'it groups the folds';
   if (sampleWeight?.column === name) return 'it says how much a row counts';
   if (name === '' || outputNamesOf(algorithm).includes(name)) return 'a model cannot have an input of this name';
   if (known === 0) return 'it has no value';

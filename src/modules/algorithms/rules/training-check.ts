@@ -1,6 +1,7 @@
 import { badInput } from '../../../errors.js';
 import type { ColumnSchema, ColumnType, DatasetProfile } from '../../model-contract/index.js';
 import type { FeatureKind, Task } from './algorithm.js';
+import { checkCrossValidation } from './cross-validation.js';
 import { algorithmOf, type AlgorithmName, taskOf } from './registry.js';
 import {
   isKMeans,
@@ -62,6 +63,14 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
   checkDecisions(config);
   if (isNetwork(config)) checkNetwork(config);
   checkSampleWeight(config, columnAt);
+  if (config.crossValidation)
+    checkCrossValidation(config.crossValidation, {
+      task: taskOf(config.algorithm),
+      target: config.target?.column,
+      features: config.features,
+      splitColumn: config.split.by === 'TIME' ? config.split.column : undefined,
+      columnAt,
+    });
   if (config.split.by === 'COLUMN') return checkPartColumn(config, config.split, columnAt);
   if (config.split.validation + config.split.holdout >= 1) {
     throw badInput('config.split', 'validation + holdout below 1', config.split.validation + config.split.holdout);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { listIn, numberIn, type InputRange } from '../../core/index.js';
 import { type Algorithm, FEATURE_KINDS, type Task } from './algorithm.js';
+import { crossValidationSchema } from './cross-validation.js';
 import { EPOCHS } from './entries/common.js';
 import { hyperparametersOf } from './hyperparameters.js';
 import type { ValuesOf } from './parameters.js';
@@ -139,6 +140,8 @@ const configShape = z.strictObject({
    * model.
    */
   refit: z.boolean().optional(),
+  /** Measures one more model per fold before the training, which is not changed by it. */
+  crossValidation: crossValidationSchema.optional(),
   seed: count(TRAINING_RANGES.seed).default(42),
 });
 

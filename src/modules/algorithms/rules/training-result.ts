@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { finiteOrNull, recordOf } from '../../core/index.js';
 import { signatureSchema } from '../../model-contract/index.js';
+import { crossValidationResultSchema } from './cross-validation.js';
 import { trainingConfigSchema } from './training-config.js';
 import { trainingWarningSchema } from './training-warnings.js';
 
@@ -19,6 +20,7 @@ export const trainingResultSchema = z.object({
   agreementMaxAbsDiff: finiteOrNull,
   rows: z.object({ train: z.int(), validation: z.int(), holdout: z.int() }),
   epochsRun: z.int(),
+  crossValidation: crossValidationResultSchema.optional(),
   bestEpoch: z.int(),
   stoppedEarly: z.boolean(),
   /** Absent in results of earlier releases. */
