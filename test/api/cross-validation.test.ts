@@ -118,7 +118,7 @@ describe('a training with a cross-validation', () => {
       'one fold',
       { ...SPECIES, crossValidation: { by: 'K_FOLD', folds: 1 } },
       'input.config.crossValidation.folds',
-      '2 to 100 folds',
+      'a number of at least 2',
     ],
     [
       'strata of a number',
@@ -171,8 +171,8 @@ describe('a training with a cross-validation', () => {
     [
       'a column that is not used',
       { ...SPECIES, crossValidation: { by: 'K_FOLD', column: 'island' } },
-      'input.config.crossValidation',
-      '',
+      'input.config.crossValidation.column',
+      'nothing here',
     ],
   ])('is refused with %s', async (_, config, field, expected) => {
     const datasetId = config.target?.column === 'species' ? penguins : cars;

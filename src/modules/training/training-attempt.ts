@@ -220,7 +220,7 @@ export class TrainingAttempt {
     const warnings = [...(this.config.warnings ?? []), ...outcome.warnings];
     for (const { code, message } of warnings) this.note(`warning ${code}: ${message}`);
     const model = await this.store('model/model.onnx', () => createReadStream(outcome.modelPath));
-    const { judged: before } = outcome;
+    const { judged: before, crossValidation } = outcome;
     const judged = before && (await this.store('model/judged.onnx', () => createReadStream(before.modelPath)));
     const files = [
       model,
@@ -233,7 +233,6 @@ export class TrainingAttempt {
       ),
     ];
     const { signature, metrics, reference, agreementMaxAbsDiff, rows, epochsRun, bestEpoch, stoppedEarly } = outcome;
-    const { crossValidation } = outcome;
     const judgedModel =
       before && judged ? { key: judged.key, sha256: judged.stored.sha256, signature: before.signature } : undefined;
     const result = {
