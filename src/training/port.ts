@@ -87,7 +87,7 @@ export interface TrainingHooks {
   onCheckpoint(report: CheckpointReport): Promise<void>;
   /** Called after each fold of a cross-validation, in their order. */
   onFold(result: FoldResult): Promise<void>;
-  /** Warnings of a training that is about to fail; a successful training has them in its outcome. */
+  /** Warnings that must be shown before the end; a successful training also has them in its outcome. */
   onWarning(warning: TrainingWarning): Promise<void>;
   /**
    * Called in intervals with the load of machine and process, by metric name. It is not awaited, so it never delays a

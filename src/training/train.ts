@@ -13,6 +13,7 @@ import { fit, type Fitted, fitQuietly } from './fit.js';
 import type { ExportedModel } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
 import { inputColumns } from './input-columns.js';
+import { checkLeaks } from './leak-check.js';
 import { holdoutWarnings, thresholdOf } from './model-evaluation.js';
 import type { Fitting, Predictions, Trained } from './learner.js';
 import { measure, prefixed } from './measure.js';
@@ -34,6 +35,8 @@ export async function train(request: TrainingRequest, given: TrainingHooks): Pro
   const { config, workDir } = request;
   given.onProgress(0, 'Reading the dataset');
   const rows = await loadRows(request.data, config);
+  const leaks = checkLeaks(config, rows);
+  for (const leak of leaks) await given.onWarning(leak);
   const foldShare = config.crossValidation ? config.crossValidation.folds / (config.crossValidation.folds + 1) : 0;
   const crossValidation =
     config.crossValidation && (await foldsOf(config.crossValidation, request, rows, given, foldShare));
@@ -84,7 +87,7 @@ export async function train(request: TrainingRequest, given: TrainingHooks): Pro
     bestEpoch,
     stoppedEarly,
     ...(crossValidation && { crossValidation }),
-    warnings: [...warnings, ...holdoutWarnings(rows, head, holdout, predictions, classWeights)],
+    warnings: [...leaks, ...warnings, ...holdoutWarnings(rows, head, holdout, predictions, classWeights)],
     rows: { train: fitting.trainCount, validation: fitting.validation.rows, holdout: holdout.rows },
     agreementMaxAbsDiff,
     reference: buildReference(config, rows.columns, config.refit ? allRows(rows) : rows.split.train, predictions),

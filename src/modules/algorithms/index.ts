@@ -71,10 +71,13 @@ export {
 export { configParams, parseTrainingConfig, type TrainingConfigInput } from './rules/training-input.js';
 export { trainingResultSchema } from './rules/training-result.js';
 export {
+  LEAK_RULES,
   baseRateWarning,
+  copiedRowsWarning,
   curveWarnings,
   divergedWarning,
   rareClassWarnings,
+  targetLeakWarning,
   trackLoss,
   trainingWarningSchema,
   type LossCurve,

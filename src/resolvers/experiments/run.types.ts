@@ -78,6 +78,8 @@ export const RunWarningCode = describeEnum<TrainingWarningCode>('RunWarningCode'
     'On the holdout, the model is no better than the base rate: the class fractions, or the mean, ' +
     'of the training rows.',
   CLASS_RARELY_PREDICTED: 'A class of the holdout is almost never predicted.',
+  TARGET_LEAK: 'A feature predicts the target without the others; it may be known only after the target.',
+  COPIED_ROWS: 'Rows of validation and holdout are copies of training rows.',
 });
 
 @ObjectType({ description: 'A number behind a warning.' })
@@ -87,6 +89,15 @@ export class RunWarningFigure {
 
   @Field(() => Float, { description: 'The number, in the unit that its name implies; finite.' })
   value!: number;
+}
+
+@ObjectType({ description: 'A row of validation or holdout that is the same as a training row.' })
+export class RunWarningCopy {
+  @Field(() => SafeInt, { description: 'Position of the row in the file, from 0.' })
+  row!: number;
+
+  @Field(() => SafeInt, { description: 'Position of the training row in the file, from 0.' })
+  trainingRow!: number;
 }
 
 @ObjectType({
@@ -101,6 +112,15 @@ export class RunWarning {
 
   @Field(() => [RunWarningFigure], { description: 'Numbers behind the warning; may be empty.' })
   figures!: RunWarningFigure[];
+
+  @Field(() => String, { nullable: true, description: 'Column that leaks the target; null for other warnings.' })
+  column?: string | null;
+
+  @Field(() => [RunWarningCopy], {
+    nullable: true,
+    description: 'The first five copies of training rows; null for other warnings.',
+  })
+  copies?: RunWarningCopy[] | null;
 }
 
 @ObjectType('Run', {

@@ -15,6 +15,8 @@ const ML_OPSET = 3;
 const TREES_ML_OPSET = 5;
 const IR_VERSION = 8;
 const ML_DOMAIN = 'ai.onnx.ml';
+/** Operators of ONNX Runtime itself. */
+export const MICROSOFT_DOMAIN = 'com.microsoft';
 
 export type ElementType = 'float' | 'double' | 'int32' | 'int64' | 'bool' | 'string';
 /** A number is a fixed dimension, a name an open one. */
@@ -170,6 +172,9 @@ export class GraphBuilder {
       opsetImport: [
         { domain: '', version: DEFAULT_OPSET },
         { domain: ML_DOMAIN, version: hasTrees ? TREES_ML_OPSET : ML_OPSET },
+        ...(this.nodes.some(({ domain }) => domain === MICROSOFT_DOMAIN)
+          ? [{ domain: MICROSOFT_DOMAIN, version: 1 }]
+          : []),
       ],
       graph: this.graph(name),
       metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),

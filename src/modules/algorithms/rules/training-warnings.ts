@@ -11,6 +11,8 @@ export const TRAINING_WARNINGS = [
   'OVERFITTED',
   'WORSE_THAN_BASE_RATE',
   'CLASS_RARELY_PREDICTED',
+  'TARGET_LEAK',
+  'COPIED_ROWS',
 ] as const;
 export type TrainingWarningCode = (typeof TRAINING_WARNINGS)[number];
 
@@ -20,6 +22,10 @@ export const trainingWarningSchema = z.object({
   message: z.string(),
   /** The numbers behind the warning; all are finite. */
   figures: z.array(z.object({ name: z.string(), value: z.number() })),
+  /** The column that the warning is about. */
+  column: z.string().optional(),
+  /** Some of the rows that the warning is about, as indexes in the file: each is a copy of a training row. */
+  copies: z.array(z.object({ row: z.number(), trainingRow: z.number() })).optional(),
 });
 export type TrainingWarning = z.infer<typeof trainingWarningSchema>;
 
@@ -135,6 +141,54 @@ export function rareClassWarnings(
       trainingWarning('CLASS_RARELY_PREDICTED', message, { rows, predicted, rightlyPredicted: confusion[k]![k]! }),
     ];
   });
+}
+
+/** When the check for leaks warns. */
+export const LEAK_RULES = {
+  /** A column alone explains this fraction of the log loss of the class fractions, or of the variance of the values. */
+  classScore: 0.95,
+  valueScore: 0.98,
+  /** Copies of training rows: how many at least, as a number and as a fraction of the rows that were checked. */
+  fewestCopies: 3,
+  copiedShare: 0.01,
+  /** Of pairs that agree in all columns but one, this fraction agrees in that one too, whichever it is. */
+  copyAgreement: 0.5,
+  /** At most this many equal training rows are expected by chance for a row, if columns were independent. */
+  copiesByChance: 0.01,
+} as const;
+
+/** A feature that predicts the target without the others. */
+export function targetLeakWarning(
+  column: string,
+  target: 'CLASSES' | 'VALUES',
+  score: number,
+  measuredRows: number,
+): TrainingWarning {
+  const what = target === 'CLASSES' ? 'log loss' : 'variance';
+  const message =
+    `Column ${JSON.stringify(column)} alone explains ${shown(score * 100)} % of the ${what} of the target, on rows ` +
+    'that it was not fitted to: if its value is known only after the target, leave it out of the features.';
+  return { ...trainingWarning('TARGET_LEAK', message, { score, measuredRows }), column };
+}
+
+const SHOWN_COPIES = 5;
+
+/** Rows of validation and holdout that are equal to training rows in target and features. */
+export function copiedRowsWarning(
+  copies: NonNullable<TrainingWarning['copies']>,
+  { checked, compared }: { checked: number; compared: number },
+): TrainingWarning {
+  const message =
+    `${copies.length} of ${checked} rows of validation and holdout are copies of training rows, which makes their ` +
+    'metrics too good: remove repeated rows from the dataset, or keep those that belong together on one side by a ' +
+    'split by COLUMN.';
+  const figures = {
+    copiedRows: copies.length,
+    checkedRows: checked,
+    share: copies.length / checked,
+    comparedTrainingRows: compared,
+  };
+  return { ...trainingWarning('COPIED_ROWS', message, figures), copies: copies.slice(0, SHOWN_COPIES) };
 }
 
 function shown(value: number): string {
