@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/inference/onnx/format/graph-builder.js';
 import { readGraph } from '../../src/inference/onnx/format/rows/graph.js';
 import { proveRowIndependence } from '../../src/inference/onnx/format/rows/row-independence.js';
+import type { TensorSpec } from '../../src/modules/model-contract/rules/tensor.js';
 import { termCountGraph, textGraph } from '../../src/training/graphs/text-graph.js';
 import { fitText, type TextEncoding, TextWriter, wordsOf } from '../../src/training/text-terms.js';
 import { fixturePath, vegaPath } from './support.js';
@@ -41,7 +42,7 @@ async function sessionOf(encoding: TextEncoding, graph: typeof textGraph): Promi
   b.input('text', 'string', ['rows', 1]);
   b.output('terms', graph(b, 'text', encoding), 'float', ['rows', encoding.terms.length]);
   const bytes = b.model('text');
-  const inputs = [{ name: 'text', datatype: 'BYTES', shape: [-1, 1] } as const];
+  const inputs: TensorSpec[] = [{ name: 'text', datatype: 'BYTES', shape: [-1, 1] }];
   expect(proveRowIndependence(readGraph(bytes), inputs)).toEqual({ proven: true, reason: null });
   return InferenceSession.create(bytes);
 }
