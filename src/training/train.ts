@@ -102,8 +102,8 @@ function foldsOf(
   hooks: TrainingHooks,
   share: number,
 ): Promise<CrossValidationResult> {
-  const prepareFold = (train: Int32Array, validation: Int32Array): Promise<Fitting> =>
-    prepare(config, rows, { train, validation }, hooks.onWarning);
+  const prepareFold = (learntFrom: Int32Array, validation: Int32Array): Promise<Fitting> =>
+    prepare(config, rows, { train: learntFrom, validation }, hooks.onWarning);
   return crossValidate(crossValidation, { config, rows, finished, prepare: prepareFold }, hooks, share);
 }
 

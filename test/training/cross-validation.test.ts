@@ -46,7 +46,7 @@ async function irisWithFolds(): Promise<Table> {
   return tableOf(file, 'CSV');
 }
 
-/** Folds of groups have no order of their own: both sides by their number of measured rows, then by the first metric. */
+/** Folds of groups have no order of their own: they are matched by their measured rows, then by the first metric. */
 function inSameOrder(folds: readonly FoldResult[], expected: Scores): FoldResult[] {
   const first = Object.keys(expected.folds)[0]!;
   return expected.rows.map(([, measured], at) => {

@@ -21,7 +21,7 @@ export const crossValidationSchema = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('STRATIFIED'), folds }),
   /** Rows with the same value in the column are in the same fold. */
   z.strictObject({ by: z.literal('GROUPED'), folds, column: z.string() }),
-  /** Each fold is later than the rows from which its model learns. The column is that of a split by TIME when absent. */
+  /** Each fold is later than the rows that its model learns from. Without a column: that of a split by TIME. */
   z.strictObject({ by: z.literal('TIME'), folds, column: z.string().optional() }),
 ]);
 export type CrossValidation = z.infer<typeof crossValidationSchema>;
@@ -120,6 +120,6 @@ export function checkCrossValidation(crossValidation: CrossValidation, facts: Fo
 }
 
 /** `of` says what there is less of: rows, groups, members of a class. */
-export function tooManyFolds(of: string, folds: number): Error {
-  return badInput(`${FIELD}.folds`, `at most the number of ${of}`, folds);
+export function tooManyFolds(of: string, asked: number): Error {
+  return badInput(`${FIELD}.folds`, `at most the number of ${of}`, asked);
 }
