@@ -31,7 +31,8 @@ export function checkLeaks(config: TrainingConfig, rows: TrainingRows): Training
 
 /** Features that tell the target alone, on training rows that they were not fitted to. */
 function targetLeaks({ features, seed }: TrainingConfig, { columns, target, split }: TrainingRows): TrainingWarning[] {
-  if (!target) return [];
+  // The metrics of a model of one feature say the same.
+  if (!target || features.length === 1) return [];
   const most = Math.max(FEWEST_SCORED_ROWS, Math.min(SCORED_ROWS, Math.floor(SCORED_VALUES / features.length)));
   const sample = sampleIndices(split.train.length, most, seed).map((i) => split.train[i]!);
   const fitted = sampleIndices(sample.length, Math.round(sample.length * FIT_SHARE), seed + 1);
