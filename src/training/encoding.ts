@@ -1,5 +1,6 @@
 import { type Column, categoryAt } from '../modules/model-contract/index.js';
 import { civilDate, type CyclePart, cyclePartOf, cycleTable, DAY_MS, dayOf } from '../modules/algorithms/index.js';
+import { type TextEncoding, TextWriter } from './text-terms.js';
 
 /** A number as (value − mean) · inverseStd; a missing one is replaced by `fill`. */
 export interface ScaledColumn {
@@ -34,7 +35,14 @@ export interface TimeCycle {
   part: CyclePart;
 }
 
-export type NumericEncoding = ScaledColumn | TimeNumber | TimeCycle;
+/** The terms of a text; zeros for a missing one. */
+export interface TextColumn {
+  kind: 'TEXT';
+  column: string;
+  text: TextEncoding;
+}
+
+export type NumericEncoding = ScaledColumn | TimeNumber | TimeCycle | TextColumn;
 
 /** The indicators of one slot are [offset, offset + size); the last one means "missing". */
 export type SlotEncoding = { column: string; offset: number; size: number } & (
@@ -51,7 +59,7 @@ export type EmbeddedSlot = Extract<SlotEncoding, { kind: 'CATEGORY' }> & { width
 /** How a row of raw columns becomes numbers. It is fitted only on the training rows. */
 export interface Encoding {
   numeric: NumericEncoding[];
-  /** Numbers per row; a cycle has two. */
+  /** Numbers per row; a cycle has two, a text one for each term. */
   numericWidth: number;
   slots: SlotEncoding[];
   indicatorCount: number;
@@ -68,8 +76,9 @@ export interface EncodedRows {
   embedded: Int32Array;
 }
 
-export function widthOf({ kind }: NumericEncoding): number {
-  return kind === 'CYCLE' ? 2 : 1;
+export function widthOf(part: NumericEncoding): number {
+  if (part.kind === 'TEXT') return part.text.terms.length;
+  return part.kind === 'CYCLE' ? 2 : 1;
 }
 
 export function encodeRows(encoding: Encoding, columns: ReadonlyMap<string, Column>, rows: Int32Array): EncodedRows {
@@ -77,7 +86,9 @@ export function encodeRows(encoding: Encoding, columns: ReadonlyMap<string, Colu
   const numeric = new Float32Array(rows.length * width);
   let position = 0;
   for (const part of encoding.numeric) {
-    writeNumbers(part, columns.get(part.column)!.values as Float64Array, rows, numeric, position, width);
+    const column = columns.get(part.column)!;
+    if (part.kind === 'TEXT') writeTexts(part, column, rows, numeric, position, width);
+    else writeNumbers(part, column.values as Float64Array, rows, numeric, position, width);
     position += widthOf(part);
   }
   const indicators = indicesOf(encoding.slots, columns, rows);
@@ -95,8 +106,20 @@ function indicesOf(slots: readonly SlotEncoding[], columns: ReadonlyMap<string, 
   return indices;
 }
 
+function writeTexts(
+  { text }: TextColumn,
+  column: Column,
+  rows: Int32Array,
+  numeric: Float32Array,
+  position: number,
+  width: number,
+): void {
+  const writer = new TextWriter(text);
+  rows.forEach((row, i) => writer.write(categoryAt(column, row), numeric, i * width + position));
+}
+
 function writeNumbers(
-  part: NumericEncoding,
+  part: Exclude<NumericEncoding, TextColumn>,
   values: Float64Array,
   rows: Int32Array,
   numeric: Float32Array,

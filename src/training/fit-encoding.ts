@@ -1,10 +1,11 @@
-import type { Column } from '../modules/model-contract/index.js';
+import { categoryAt, type Column } from '../modules/model-contract/index.js';
 import { median } from '../modules/statistics/index.js';
 import {
   CYCLES,
   type CyclePart,
   cyclePartOf,
   dayOf,
+  DEFAULT_TERMS,
   isNetwork,
   type TrainingConfig,
 } from '../modules/algorithms/index.js';
@@ -18,6 +19,7 @@ import {
   type TimeNumber,
   widthOf,
 } from './encoding.js';
+import { fitText } from './text-terms.js';
 import { categoriesByFrequency } from './input-columns.js';
 
 /**
@@ -40,7 +42,8 @@ export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string,
     encoding.slots.push({ ...slot, column, offset: encoding.indicatorCount, size });
     encoding.indicatorCount += size;
   };
-  config.features.forEach(({ column: name, kind }, i) => {
+  config.features.forEach((feature, i) => {
+    const { column: name, kind } = feature;
     const column = columns.get(name)!;
     const field = `config.features[${i}].column`;
     if (kind === 'NUMERIC') {
@@ -51,6 +54,8 @@ export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string,
       const width = embeddingWidth(config, categories.length);
       if (width === undefined) addSlot(name, { kind: 'CATEGORY', categories }, size);
       else encoding.embedded.push({ kind: 'CATEGORY', column: name, categories, offset: 0, size, width });
+    } else if (kind === 'TEXT') {
+      encoding.numeric.push(fitTexts(feature, column, train, field));
     } else {
       const { numbers, slots } = fitTime(column, train, config.split.by === 'TIME', field);
       encoding.numeric.push(...numbers);
@@ -68,6 +73,19 @@ function embeddingWidth(config: TrainingConfig, categories: number): number | un
   if (categories < embeddingFrom) return undefined;
   // The usual rule, which fastai has.
   return embeddingSize ?? Math.round(1.6 * categories ** 0.56);
+}
+
+function fitTexts(
+  { maxTerms = DEFAULT_TERMS, ngrams = 1, lowercase = true }: TrainingConfig['features'][number],
+  column: Column,
+  train: Int32Array,
+  field: string,
+): NumericEncoding {
+  const texts = Array.from(train, (row) => categoryAt(column, row));
+  const text = fitText(texts, { maxTerms, ngrams, lowercase });
+  if (text.terms.length === 0)
+    throw badInput(field, 'words of at least two letters or digits in the training rows', column.name);
+  return { kind: 'TEXT', column: column.name, text };
 }
 
 function fitNumber(column: Column, train: Int32Array, field: string): ScaledColumn {

@@ -17,7 +17,10 @@ export type FeatureReference = NumericReference | CategoricalReference;
 /** The maximum number of training rows that describe a feature; they are evenly spaced when there are more. */
 const MAX_REFERENCE_ROWS = 50_000;
 
-/** The reference profile of a training. Timestamps are left out, because time always drifts. */
+/**
+ * The reference profile of a training. Timestamps are left out, because time always drifts, and texts, because each is
+ * another one.
+ */
 export function buildReference(
   config: TrainingConfig,
   columns: ReadonlyMap<string, Column>,
@@ -25,7 +28,7 @@ export function buildReference(
   holdout: Predictions,
 ): ReferenceProfile {
   const features = config.features.flatMap(({ column: name, kind }): [string, FeatureReference][] =>
-    kind === 'TIMESTAMP' ? [] : [[name, featureReference(columns.get(name)!, kind, train)]],
+    kind === 'TIMESTAMP' || kind === 'TEXT' ? [] : [[name, featureReference(columns.get(name)!, kind, train)]],
   );
   // With `fromEntries`, `__proto__` is an ordinary name.
   return { features: Object.fromEntries(features), prediction: buildPredictionReference(scoresOf(holdout)) };

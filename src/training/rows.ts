@@ -6,7 +6,14 @@ import {
   type ColumnRequest,
   mergeRequests,
 } from '../modules/model-contract/index.js';
-import { foldColumnOf, MAX_CLASSES, type Task, taskOf, type TrainingConfig } from '../modules/algorithms/index.js';
+import {
+  DEFAULT_TERMS,
+  foldColumnOf,
+  MAX_CLASSES,
+  type Task,
+  taskOf,
+  type TrainingConfig,
+} from '../modules/algorithms/index.js';
 import { AppError, badInput, ErrorCode } from '../errors.js';
 import { countEach, readColumns } from '../adapters/dataset-files/dataset-reader.js';
 import type { ReadOptions, Table } from '../adapters/dataset-files/port.js';
@@ -63,7 +70,7 @@ export async function loadRows(
     { window, present },
   ];
   const [all, withTarget, usable] = await countEach(table, wanted);
-  checkMemory(Math.min(usable!, config.sampleRows || Infinity), requests.length);
+  checkMemory(Math.min(usable!, config.sampleRows || Infinity), requests.length + termsOf(config));
   const batch = await readColumns(table, options);
   const columns = new Map(batch.columns.map((column) => [column.name, column]));
   const { split, leftOut } = splitRows(
@@ -89,7 +96,10 @@ export async function loadRows(
 
 /** Categories as texts of the file; numbers and times as values. */
 export function featureRequests({ features }: TrainingConfig): ColumnRequest[] {
-  return features.map(({ column: name, kind }) => ({ name, form: kind === 'CATEGORICAL' ? 'TEXT' : 'VALUE' }));
+  return features.map(({ column: name, kind }) => ({
+    name,
+    form: kind === 'CATEGORICAL' || kind === 'TEXT' ? 'TEXT' : 'VALUE',
+  }));
 }
 
 /** Classes are texts of the file; a threshold and a regression need the value. */
@@ -103,8 +113,15 @@ export function targetRequests(
   ];
 }
 
+/** The terms of all texts, each as wide as a fraction of a column. */
+function termsOf({ features }: TrainingConfig): number {
+  const terms = features.map(({ kind, maxTerms = DEFAULT_TERMS }) => (kind === 'TEXT' ? maxTerms : 0));
+  return Math.ceil((terms.reduce((sum, count) => sum + count, 0) * BYTES_PER_TERM) / BYTES_PER_VALUE);
+}
+
 /** A value is held raw and encoded, and also in a copy while it is read. */
 const BYTES_PER_VALUE = 24;
+const BYTES_PER_TERM = 4;
 const MEMORY_SHARE = 0.6;
 
 function checkMemory(rows: number, columns: number): void {

@@ -67,7 +67,25 @@ describe('checkConfigAgainstSchema', () => {
       'text as a number',
       { features: [{ column: 'Name', kind: 'NUMERIC' }] },
       'config.features[0].kind',
-      'expected CATEGORICAL for the STRING column Name',
+      'expected CATEGORICAL or TEXT for the STRING column Name',
+    ],
+    [
+      'words of a number',
+      { features: [{ column: 'Horsepower', kind: 'TEXT' }] },
+      'config.features[0].kind',
+      'expected NUMERIC or CATEGORICAL for the NUMBER column Horsepower',
+    ],
+    [
+      'words for trees',
+      { algorithm: 'BOOSTED_TREES_CLASSIFIER', features: [{ column: 'Name', kind: 'TEXT' }] },
+      'config.features[0].kind',
+      'expected NUMERIC or CATEGORICAL or TIMESTAMP for BOOSTED_TREES_CLASSIFIER',
+    ],
+    [
+      'terms of a category',
+      { features: [{ column: 'Name', kind: 'CATEGORICAL', maxTerms: 5 }] },
+      'config.features[0].maxTerms',
+      'expected nothing, except for a TEXT feature',
     ],
     [
       'number as a time',

@@ -1,14 +1,25 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import fc from 'fast-check';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Table } from '../../src/adapters/dataset-files/port.js';
 import { GraphBuilder } from '../../src/inference/onnx/format/graph-builder.js';
 import { readGraph } from '../../src/inference/onnx/format/rows/graph.js';
 import { proveRowIndependence } from '../../src/inference/onnx/format/rows/row-independence.js';
 import type { TensorSpec } from '../../src/modules/model-contract/rules/tensor.js';
 import { termCountGraph, textGraph } from '../../src/training/graphs/text-graph.js';
 import { fitText, type TextEncoding, TextWriter, wordsOf } from '../../src/training/text-terms.js';
-import { fixturePath, vegaPath } from './support.js';
+import { tableOf } from '../support/tables.js';
+import {
+  type ConfigInput,
+  ensureBuilt,
+  fixturePath,
+  runModel,
+  temporaryFolder,
+  trainModel,
+  vegaPath,
+} from './support.js';
 
 interface TextCase {
   ngrams: number;
@@ -17,17 +28,31 @@ interface TextCase {
   terms: string[];
   idf: number[];
   rows: { title: string; values: Record<string, number> }[];
+  rmse: number;
+  r2: number;
 }
 
 const { cases } = JSON.parse(readFileSync(fixturePath('text.json'), 'utf8')) as { cases: TextCase[] };
 
+interface Movie {
+  Title: string;
+  'IMDB Rating': number;
+}
+
+const movies = (JSON.parse(readFileSync(vegaPath('movies.json'), 'utf8')) as Movie[]).filter(
+  (movie) => movie['IMDB Rating'] !== null && typeof movie.Title === 'string',
+);
 /** The titles that scikit-learn has learnt from. */
-const trainTitles = (
-  JSON.parse(readFileSync(vegaPath('movies.json'), 'utf8')) as { Title: unknown; 'IMDB Rating': number | null }[]
-)
-  .filter((movie) => movie['IMDB Rating'] !== null && typeof movie.Title === 'string')
-  .map(({ Title }) => Title as string)
-  .filter((_, i) => i % 5 > 1);
+const trainTitles = movies.map(({ Title }) => Title).filter((_, i) => i % 5 > 1);
+
+/** The rated movies, with the parts that scikit-learn has used. */
+async function ratedMovies(): Promise<Table> {
+  const file = path.join(temporaryFolder(), 'movies.json');
+  const part = (i: number): string => (i % 5 === 0 ? 'test' : i % 5 === 1 ? 'validation' : 'train');
+  const rows = movies.map((movie, i) => ({ title: movie.Title, rating: movie['IMDB Rating'], part: part(i) }));
+  writeFileSync(file, JSON.stringify(rows));
+  return tableOf(file, 'JSON');
+}
 
 function written(encoding: TextEncoding, texts: readonly string[]): Float32Array {
   const width = encoding.terms.length;
@@ -127,5 +152,46 @@ describe('a text feature', () => {
     const session = await sessionOf(encoding, textGraph);
     for (const texts of [[''], ['', 'x', '!?'], ['other things']])
       expect(Array.from(await run(session, texts))).toEqual(Array(texts.length * encoding.terms.length).fill(0));
+  });
+});
+
+describe('a training with a text feature', () => {
+  beforeAll(ensureBuilt, 60_000);
+  const split = { by: 'COLUMN', column: 'part' } as const;
+
+  it('gives the ridge regression of scikit-learn', async () => {
+    const table = await ratedMovies();
+    for (const { ngrams, lowercase, maxTerms, rmse, r2 } of cases) {
+      const { outcome } = await trainModel(table, {
+        algorithm: 'LINEAR_REGRESSION',
+        target: { column: 'rating' },
+        features: [{ column: 'title', kind: 'TEXT', ngrams, lowercase, maxTerms }],
+        split,
+      });
+      expect(outcome.metrics['holdout.rmse']).toBeCloseTo(rmse, 5);
+      expect(outcome.metrics['holdout.r2']).toBeCloseTo(r2, 5);
+      expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-5);
+    }
+  });
+
+  it.each<[string, ConfigInput['algorithm'], ConfigInput['hyperparameters']]>([
+    ['a classification', 'LOGISTIC_REGRESSION', {}],
+    ['a network', 'MLP_CLASSIFIER', { epochs: 4, hiddenLayers: [16] }],
+    ['clusters', 'KMEANS', { clusters: 4, epochs: 20 }],
+  ])('makes %s whose model takes texts', async (_, algorithm, hyperparameters) => {
+    const target = algorithm === 'KMEANS' ? {} : { target: { column: 'rating', greaterThan: 6.4 } };
+    const { outcome } = await trainModel(await ratedMovies(), {
+      ...{ algorithm, ...target, split, hyperparameters },
+      features: [{ column: 'title', kind: 'TEXT' }],
+    });
+    expect(outcome.signature.inputs).toMatchObject([{ name: 'title', datatype: 'BYTES', shape: [-1, 1] }]);
+    expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-4);
+    const data = ['The Return of the King', '', 'xyzzy'];
+    const answers = await runModel(outcome.modelPath, [{ name: 'title', datatype: 'BYTES', shape: [3, 1], data }]);
+    const values = Array.from(answers[algorithm === 'KMEANS' ? 'distances' : 'probabilities']!.data as Float32Array);
+    const width = values.length / data.length;
+    // A text without a known word is like a missing one.
+    expect(values.slice(width, 2 * width)).toEqual(values.slice(2 * width));
+    expect(values.slice(0, width)).not.toEqual(values.slice(width, 2 * width));
   });
 });

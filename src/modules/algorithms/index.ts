@@ -50,6 +50,7 @@ export {
 export { PARAMETER_TYPES, type Parameter } from './rules/parameters.js';
 export { ALGORITHMS, algorithmOf, searchSpaceOf, taskOf, type AlgorithmName } from './rules/registry.js';
 export {
+  DEFAULT_TERMS,
   TRAINING_RANGES,
   USUAL_PARTS,
   hasLoss,

@@ -12,4 +12,7 @@ export const FeatureKindEnum = describeEnum<FeatureKind>('FeatureKind', 'How a c
   TIMESTAMP:
     'A TIMESTAMP column, as its parts in UTC: hour, weekday, month, day of year, year, and days ' +
     'since 1970. Parts with only one value are left out.',
+  TEXT:
+    'A STRING column, as the words of its texts: the TF-IDF of the most frequent terms of the training rows, scaled ' +
+    'to length 1. Not for boosted trees.',
 });

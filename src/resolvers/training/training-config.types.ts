@@ -47,6 +47,26 @@ export class FeatureInput {
       'the probability of the second class.',
   })
   monotone?: keyof typeof MonotoneEnum | null;
+
+  @RangeOfModule(TRAINING_RANGES.maxTerms)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'TEXT: number of terms; the most frequent of the training rows are kept. 300 when absent.',
+  })
+  maxTerms?: number | null;
+
+  @RangeOfModule(TRAINING_RANGES.ngrams)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'TEXT: the most words that follow each other and make one term; 1 when absent.',
+  })
+  ngrams?: number | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'TEXT: whether upper and lower case are the same; true when absent.',
+  })
+  lowercase?: boolean | null;
 }
 
 export const ClassWeightsBy = describeEnum(

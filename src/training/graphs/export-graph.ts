@@ -7,6 +7,7 @@ import type { Encoding, ScaledColumn, SlotEncoding } from '../encoding.js';
 import { type EncodedBatch, forwardPass } from './forward.js';
 import { type Head, nearest, parametersFor, probabilities, squaredDistances, targetValue, toFloat } from './heads.js';
 import type { NetworkShape } from './network.js';
+import { textGraph } from './text-graph.js';
 import { TimeGraph } from './time-graph.js';
 
 export interface ExportedModel {
@@ -30,6 +31,7 @@ const INPUT_SPEC = {
   NUMERIC: { datatype: 'FP32', semantic: 'NUMERIC', element: 'float' },
   CATEGORICAL: { datatype: 'BYTES', semantic: 'CATEGORICAL', element: 'string' },
   TIMESTAMP: { datatype: 'INT64', semantic: 'TIMESTAMP_MS', element: 'int64' },
+  TEXT: { datatype: 'BYTES', semantic: 'CATEGORICAL', element: 'string' },
 } as const;
 
 const WIDE_NUMBER = { datatype: 'FP64', semantic: 'NUMERIC', element: 'double' } as const;
@@ -131,6 +133,7 @@ function numbers(b: GraphBuilder, { numeric }: Encoding, times: TimeGraph): stri
   for (const part of numeric) {
     if (part.kind !== 'COLUMN' || (group[0] && group[0].precision !== part.precision)) close();
     if (part.kind === 'COLUMN') group.push(part);
+    else if (part.kind === 'TEXT') values.push(textGraph(b, part.column, part.text));
     else values.push(part.kind === 'CYCLE' ? times.cycle(part) : times.scaled(part));
   }
   close();

@@ -3,8 +3,8 @@ import type { Parameter } from './parameters.js';
 export const TASKS = ['CLASSIFICATION', 'REGRESSION', 'CLUSTERING'] as const;
 export type Task = (typeof TASKS)[number];
 
-/** The ways in which a model can use a column. A timestamp becomes its parts (UTC). */
-export const FEATURE_KINDS = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'] as const;
+/** The ways in which a model can use a column. A timestamp becomes its parts (UTC), a text its words. */
+export const FEATURE_KINDS = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP', 'TEXT'] as const;
 export type FeatureKind = (typeof FEATURE_KINDS)[number];
 
 /** Where a training runs. */

@@ -31,6 +31,7 @@ const ACCEPTED_TYPES: Record<FeatureKind, readonly ColumnType[]> = {
   NUMERIC: ['NUMBER', 'BOOLEAN'],
   CATEGORICAL: ['STRING', 'BOOLEAN', 'NUMBER', 'TIMESTAMP'],
   TIMESTAMP: ['TIMESTAMP'],
+  TEXT: ['STRING'],
 };
 
 /**
@@ -134,13 +135,19 @@ function checkPartColumn(
   }
 }
 
+const TEXT_OPTIONS = ['maxTerms', 'ngrams', 'lowercase'] as const;
+
 function checkFeatures(
   config: TrainingConfig,
   profile: DatasetProfile,
   columnAt: (field: string, name: string) => ColumnSchema,
 ): void {
   const seen = new Set<string>();
-  config.features.forEach(({ column: name, kind, monotone }, i) => {
+  config.features.forEach((feature, i) => {
+    const { column: name, kind, monotone } = feature;
+    for (const option of TEXT_OPTIONS)
+      if (feature[option] !== undefined && kind !== 'TEXT')
+        throw badInput(`config.features[${i}].${option}`, 'nothing, except for a TEXT feature', feature[option]);
     if (monotone !== undefined && (kind !== 'NUMERIC' || !isTrees(config)))
       throw badInput(
         `config.features[${i}].monotone`,

@@ -16,6 +16,8 @@ export const TRAINING_RANGES = {
   cost: { above: 0, max: 1e9 },
   epochs: EPOCHS,
   features: { min: 1, max: 1_000, unit: 'columns' },
+  maxTerms: { min: 1, max: 5_000, unit: 'terms' },
+  ngrams: { min: 1, max: 3, unit: 'words' },
   sampleRows: { min: 0, max: 100_000_000, unit: 'rows' },
   patience: { min: 1, max: 1_000, unit: 'epochs' },
   minDelta: { min: 0 },
@@ -94,6 +96,8 @@ export const targetSchema = z.strictObject({
 });
 
 const PATIENCE = 20;
+/** Terms of a TEXT feature. */
+export const DEFAULT_TERMS = 300;
 /** Epochs between two checkpoints when the number of epochs was not set. */
 const CHECKPOINT_EPOCHS = 10;
 
@@ -104,6 +108,12 @@ const featuresSchema = listIn(
     kind: z.enum(FEATURE_KINDS),
     /** For NUMERIC features of boosted trees: the prediction may only rise, or only fall, with the feature. */
     monotone: z.enum(['INCREASING', 'DECREASING']).optional(),
+    /** TEXT: the most frequent terms are kept; 300 when absent. */
+    maxTerms: count(TRAINING_RANGES.maxTerms).optional(),
+    /** TEXT: the most words of a term; 1 when absent. */
+    ngrams: count(TRAINING_RANGES.ngrams).optional(),
+    /** TEXT: whether capitals are lowered; true when absent. */
+    lowercase: z.boolean().optional(),
   }),
 );
 

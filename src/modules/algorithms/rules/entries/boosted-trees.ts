@@ -1,6 +1,9 @@
-import { defineAlgorithm } from '../algorithm.js';
+import { defineAlgorithm, type FeatureKind } from '../algorithm.js';
 import { float, integer } from '../parameters.js';
 import { EPOCHS, LEARNING_RATE, maxCategories, OWN, PENALTY, SHARE } from './common.js';
+
+/** Trees would need a column of bins for each term. */
+const WITHOUT_TEXT: readonly FeatureKind[] = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'];
 
 /** The defaults are those of scikit-learn's HistGradientBoosting, except for the categories, which have no such limit here. */
 const parameters = {
@@ -65,6 +68,7 @@ export const boostedTreesClassifier = defineAlgorithm({
     'no scaling.',
   parameters,
   ...OWN,
+  featureKinds: WITHOUT_TEXT,
 });
 
 export const boostedTreesRegressor = defineAlgorithm({
@@ -83,4 +87,5 @@ export const boostedTreesRegressor = defineAlgorithm({
     }),
   },
   ...OWN,
+  featureKinds: WITHOUT_TEXT,
 });

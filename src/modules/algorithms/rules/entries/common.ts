@@ -1,5 +1,5 @@
 import type { InputRange } from '../../../core/index.js';
-import type { Backend, FeatureKind } from '../algorithm.js';
+import { type Backend, FEATURE_KINDS, type FeatureKind } from '../algorithm.js';
 import { integer } from '../parameters.js';
 
 export const EPOCHS = { min: 1, max: 10_000, unit: 'epochs' } satisfies InputRange;
@@ -30,6 +30,6 @@ export const PYTHON = {
 /** What all algorithms of this service's own trainers have in common. */
 export const OWN = {
   backends: ['LOCAL'] as readonly Backend[],
-  featureKinds: ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'] as readonly FeatureKind[],
+  featureKinds: FEATURE_KINDS as readonly FeatureKind[],
   output: 'ONNX',
 } as const;
