@@ -19,6 +19,7 @@ const NO_HOOKS = {
   onProgress: () => undefined,
   onEpoch: async () => undefined,
   onCheckpoint: async () => undefined,
+  onFold: async () => undefined,
   onWarning: async () => undefined,
 };
 

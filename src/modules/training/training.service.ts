@@ -185,6 +185,8 @@ function placeOf(
     return { backend };
   }
   if (asked.refit) throw badInput('input.config.refit', `nothing with the backend ${backend}`, asked.refit);
+  if (asked.crossValidation)
+    throw badInput('input.config.crossValidation', `nothing with the backend ${backend}`, asked.crossValidation.by);
   return { backend, workers: workers ?? 1 };
 }
 

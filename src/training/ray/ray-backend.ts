@@ -319,6 +319,7 @@ export class RayTrainingBackend implements ClusterBackend {
         onWarning: hooks.onWarning,
         onEpoch: async () => undefined,
         onCheckpoint: async () => undefined,
+        onFold: async () => undefined,
       },
     );
     signal.addEventListener('abort', checking.cancel, { once: true });
