@@ -11,6 +11,8 @@ import {
   UpdateEndpointDetailsDocument,
   SetModelAliasIdDocument,
   EndpointForAliasFollowingDocument,
+  type EndpointForAliasFollowingQuery,
+  EndpointsForAliasFollowingDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -28,14 +30,6 @@ afterAll(async () => {
   await service?.close();
 });
 
-interface Following {
-  followStage: string | null;
-  followAlias: string | null;
-  followProblem: string | null;
-  followedVersion: { id: string } | null;
-  deployments: { id: string; mode: string; status: string; modelVersion: { id: string } }[];
-}
-
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
 
 const setAlias = (modelId: string, modelVersionId: string, alias = 'champion') =>
@@ -47,7 +41,7 @@ const deleteAlias = (modelId: string, alias = 'champion') =>
     input: { modelId, alias },
   });
 
-async function following(id: string): Promise<Following> {
+async function following(id: string): Promise<EndpointForAliasFollowingQuery['endpoint']> {
   return (await tess.ok(EndpointForAliasFollowingDocument, { id })).endpoint;
 }
 
@@ -242,7 +236,7 @@ describe('an endpoint that follows an alias', () => {
   it('is listed with its version in a number of statements that does not grow with the list', async () => {
     const once = async (first: number) => {
       service.statements.length = 0;
-      await tess.ok(`{ endpoints(first: ${first}) { nodes { followProblem followedVersion { id version } } } }`);
+      await tess.ok(EndpointsForAliasFollowingDocument, { first });
       return service.statements.length;
     };
     // The smallest of several counts, because background work sends statements too.

@@ -1,8 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MlflowCaller } from '../support/mlflow.js';
-import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { createRun, query } from '../support/tracking.js';
+import { startTestService, type Caller, type GraphQLResult, type TestService } from '../support/service.js';
+import { createRun, mutate, query, refused } from '../support/tracking.js';
 import { createExperiment } from '../support/training.js';
+import {
+  CreateModelIdDocument,
+  DeleteModelTagDetailsDocument,
+  type KeyValueInput,
+  LogParamsDetailsDocument,
+  ModelTagsDocument,
+  ModelVersionIdsDocument,
+  UpdateExperimentStateDocument,
+  WorldSetModelTagsDocument,
+  WorldSetModelVersionTagsDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -14,39 +25,15 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const callOf = (name: string, selection: string) =>
-  `mutation ($input: ${name[0]!.toUpperCase()}${name.slice(1)}Input!) { ${name}(input: $input) { ${selection} } }`;
-
-async function mutate<T>(caller: Caller, name: string, input: object, selection: string): Promise<T> {
-  return (await caller.ok<Record<string, T>>(callOf(name, selection), { input }))[name]!;
-}
-
-const refused = (caller: Caller, name: string, input: object) => caller.fails(callOf(name, '__typename'), { input });
-
-interface Tag {
-  key: string;
-  value: string;
-}
-
 const hexOf = (id: string) => id.replaceAll('-', '');
 const newModel = async () =>
-  (
-    await mutate<{ model: { id: string } }>(
-      tess,
-      'createModel',
-      { name: `m${Math.random()}`, modelType: 'X', task: 'OTHER' },
-      'model { id }',
-    )
-  ).model.id;
+  (await mutate(tess, CreateModelIdDocument, { name: `m${Math.random()}`, modelType: 'X', task: 'OTHER' })).model.id;
 
 async function newVersion(): Promise<string> {
   const name = `v${Math.random()}`;
   await mlflow.post('registered-models/create', { name });
   await mlflow.post('model-versions/create', { name, source: 's3://elsewhere/model' });
-  const { model } = await tess.ok<{ model: { versions: { nodes: { id: string }[] } } }>(
-    'query ($name: String!) { model(name: $name) { versions { nodes { id } } } }',
-    { name },
-  );
+  const { model } = await tess.ok(ModelVersionIdsDocument, { name });
   return model.versions.nodes[0]!.id;
 }
 
@@ -65,28 +52,32 @@ const asRefusal = async (answer: Promise<{ status: number; body: { message?: str
 };
 
 /** Each sets tags, and returns the message of the refusal; null when it was accepted. */
-const SETS: Record<string, { of(): Promise<string>; set(id: string, tags: Tag[]): Promise<string | null> }> = {
-  'a model': { of: newModel, set: (modelId, tags) => setBy('setModelTags', { modelId, tags }) },
-  'a version': {
-    of: newVersion,
-    set: (modelVersionId, tags) => setBy('setModelVersionTags', { modelVersionId, tags }),
-  },
-  'an experiment': {
-    of: () => createExperiment(tess),
-    set: (id, tags) =>
-      asRefusal(
-        mlflow.send('POST', 'experiments/set-experiment-tag', { body: { experiment_id: hexOf(id), ...tags[0]! } }),
-      ),
-  },
-  'a logged model': {
-    of: newLoggedModel,
-    set: (id, tags) => asRefusal(mlflow.send('PATCH', `logged-models/${id}/tags`, { body: { tags } })),
-  },
-};
+const SETS: Record<string, { of(): Promise<string>; set(id: string, tags: KeyValueInput[]): Promise<string | null> }> =
+  {
+    'a model': {
+      of: newModel,
+      set: (modelId, tags) => messageOf(tess.send(WorldSetModelTagsDocument, { input: { modelId, tags } })),
+    },
+    'a version': {
+      of: newVersion,
+      set: (modelVersionId, tags) =>
+        messageOf(tess.send(WorldSetModelVersionTagsDocument, { input: { modelVersionId, tags } })),
+    },
+    'an experiment': {
+      of: () => createExperiment(tess),
+      set: (id, tags) =>
+        asRefusal(
+          mlflow.send('POST', 'experiments/set-experiment-tag', { body: { experiment_id: hexOf(id), ...tags[0]! } }),
+        ),
+    },
+    'a logged model': {
+      of: newLoggedModel,
+      set: (id, tags) => asRefusal(mlflow.send('PATCH', `logged-models/${id}/tags`, { body: { tags } })),
+    },
+  };
 
-async function setBy(name: string, input: object): Promise<string | null> {
-  const { errors } = await tess.send(callOf(name, '__typename'), { input });
-  return errors?.[0]?.message ?? null;
+async function messageOf(answer: Promise<GraphQLResult<object>>): Promise<string | null> {
+  return (await answer).errors?.[0]?.message ?? null;
 }
 
 /** Bytes that were sent to PostgreSQL while the work ran. */
@@ -128,7 +119,7 @@ describe.each(Object.entries(SETS))('the tags of %s', (what, { of, set }) => {
 
 it('100 tags of 80,000 characters are refused at once', async () => {
   const tags = Array.from({ length: 100 }, (_, i) => ({ key: `k${i}`, value: 'x'.repeat(80_000) }));
-  const { extensions } = await refused(tess, 'setModelTags', { modelId: await newModel(), tags });
+  const { extensions } = await refused(tess, WorldSetModelTagsDocument, { modelId: await newModel(), tags });
   expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.tags' });
 });
 
@@ -139,19 +130,13 @@ it('tags are set and deleted one by one', async () => {
   for (let i = 0; i < 40; i++) {
     const key = keys[(i * 7) % keys.length]!;
     if (i % 3 === 2) {
-      const { errors } = await tess.send(
-        'mutation ($input: DeleteModelTagInput!) { deleteModelTag(input: $input) { __typename } }',
-        { input: { modelId, key } },
-      );
+      const { errors } = await tess.send(DeleteModelTagDetailsDocument, { input: { modelId, key } });
       expect(errors?.[0]?.extensions.code).toBe(map.delete(key) ? undefined : 'NOT_FOUND');
     } else {
       map.set(key, String(i));
-      await mutate(tess, 'setModelTags', { modelId, tags: [{ key, value: String(i) }] }, '__typename');
+      await mutate(tess, WorldSetModelTagsDocument, { modelId, tags: [{ key, value: String(i) }] });
     }
-    const { model } = await tess.ok<{ model: { tags: Tag[] } }>(
-      'query ($id: ID!) { model(id: $id) { tags { key value } } }',
-      { id: modelId },
-    );
+    const { model } = await tess.ok(ModelTagsDocument, { id: modelId });
     expect(new Map(model.tags.map(({ key: name, value }) => [name, value]))).toEqual(map);
   }
 });
@@ -165,17 +150,17 @@ it('the parameters and tags of a run have a limit', async () => {
       'generate_series(1, 9950) n',
     [runId],
   );
-  const { extensions } = await refused(tess, 'logParams', { runId, params: many(0, 'v') });
+  const { extensions } = await refused(tess, LogParamsDetailsDocument, { runId, params: many(0, 'v') });
   expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.params' });
-  await mutate(tess, 'logParams', { runId, params: many(0, 'v').slice(0, 50) }, '__typename');
+  await mutate(tess, LogParamsDetailsDocument, { runId, params: many(0, 'v').slice(0, 50) });
   // The same again changes nothing.
-  await mutate(tess, 'logParams', { runId, params: many(0, 'v').slice(0, 50) }, '__typename');
+  await mutate(tess, LogParamsDetailsDocument, { runId, params: many(0, 'v').slice(0, 50) });
 });
 
 it('a new name of an experiment with a long description writes a short audit row', async () => {
   const id = await createExperiment(tess);
-  await mutate(tess, 'updateExperiment', { id, description: 'x'.repeat(90_000) }, '__typename');
-  const sent = await bytesSent(() => mutate(tess, 'updateExperiment', { id, name: `n ${id}` }, '__typename'));
+  await mutate(tess, UpdateExperimentStateDocument, { id, description: 'x'.repeat(90_000) });
+  const sent = await bytesSent(() => mutate(tess, UpdateExperimentStateDocument, { id, name: `n ${id}` }));
   expect(sent).toBeLessThan(10_000);
   const rows = await query<{ before: object; after: Record<string, unknown> }>(
     service,

@@ -2,13 +2,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../fixtures/models/build.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createEndpoint, makeVersion, predict, serve, xToY } from '../support/serving.js';
-import { CreateEndpointDocument, FollowDeploymentsDocument } from '../../schema/generated/operations.js';
 import {
+  CreateEndpointDocument,
+  FollowDeploymentsDocument,
+  StartBatchInferenceDocument,
+} from '../../schema/generated/operations.js';
+import {
+  DecideShadowDetailsDocument,
   DeleteEndpointDetailsDocument,
+  DeploymentDetailsDocument,
+  DeploymentsDetailsDocument,
   EndpointDetailsDocument,
   EndpointsDetailsDocument,
   EventsDetailsDocument,
   PredictDetailsDocument,
+  SetTrafficWeightsDetailsDocument,
+  UndeployDetailsDocument,
   UpdateEndpointDetailsDocument,
   DeployModelVersionDetailsDocument,
 } from '../generated/operations.js';
@@ -23,9 +32,6 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const times = (weight: number) => ({ bytes: linear([weight], 0), signature: xToY(1) });
-const WEIGHTS =
-  'mutation ($input: SetTrafficWeightsInput!) { setTrafficWeights(input: $input) { endpoint { deployments { ' +
-  'id weightBps } } } }';
 
 async function weights(endpointId: string): Promise<Record<string, number>> {
   const { endpoint } = await tess.ok(EndpointDetailsDocument, { id: endpointId });
@@ -103,33 +109,27 @@ describe('endpoints', () => {
     const own = await makeVersion(service, { ...times(1), tenant: 'other' });
     const theirs = await createEndpoint(other, { modelId: own.modelId });
     const calls: [{ toString(): string }, Record<string, unknown>][] = [
-      [`query ($id: ID!) { endpoint(id: $id) { id } }`, { id: endpointId }],
-      [`query ($id: ID!) { deployment(id: $id) { id } }`, { id: deploymentId }],
-      [`query ($id: ID!) { endpoints(filter: { modelId: $id }) { nodes { id } } }`, { id: modelId }],
-      [`query ($id: ID!) { deployments(filter: { endpointId: $id }) { nodes { id } } }`, { id: endpointId }],
-      [`query ($id: ID!) { deployments(filter: { modelVersionId: $id }) { nodes { id } } }`, { id: versionId }],
-      [
-        `mutation ($id: ID!) { createEndpoint(input: { name: "theft", modelId: $id }) { endpoint { id } } }`,
-        { id: modelId },
-      ],
-      [`mutation ($id: ID!) { updateEndpoint(input: { id: $id }) { endpoint { id } } }`, { id: endpointId }],
-      [`mutation ($id: ID!) { deleteEndpoint(input: { id: $id }) { deletedId } }`, { id: endpointId }],
-      [`mutation ($id: ID!) { undeploy(input: { deploymentId: $id }) { deployment { id } } }`, { id: deploymentId }],
-      [
-        `mutation ($id: ID!) { decideShadow(input: { deploymentId: $id }) { gateResult { id } } }`,
-        { id: deploymentId },
-      ],
+      [EndpointDetailsDocument, { id: endpointId }],
+      [DeploymentDetailsDocument, { id: deploymentId }],
+      [EndpointsDetailsDocument, { filter: { modelId } }],
+      [DeploymentsDetailsDocument, { filter: { endpointId } }],
+      [DeploymentsDetailsDocument, { filter: { modelVersionId: versionId } }],
+      [CreateEndpointDocument, { input: { name: 'theft', modelId } }],
+      [UpdateEndpointDetailsDocument, { input: { id: endpointId } }],
+      [DeleteEndpointDetailsDocument, { input: { id: endpointId } }],
+      [UndeployDetailsDocument, { input: { deploymentId } }],
+      [DecideShadowDetailsDocument, { input: { deploymentId } }],
       [DeployModelVersionDetailsDocument, { input: { endpointId, modelVersionId: own.versionId, mode: 'LIVE' } }],
       [
         DeployModelVersionDetailsDocument,
         { input: { endpointId: theirs.id, modelVersionId: versionId, mode: 'SHADOW' } },
       ],
-      [WEIGHTS, { input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } }],
-      [WEIGHTS, { input: { endpointId: theirs.id, weights: [{ deploymentId, weightBps: 10_000 }] } }],
+      [SetTrafficWeightsDetailsDocument, { input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } }],
       [
-        `mutation ($id: ID!) { startBatchInference(input: { modelVersionId: $id, datasetId: $id }) { job { id } } }`,
-        { id: versionId },
+        SetTrafficWeightsDetailsDocument,
+        { input: { endpointId: theirs.id, weights: [{ deploymentId, weightBps: 10_000 }] } },
       ],
+      [StartBatchInferenceDocument, { input: { modelVersionId: versionId, datasetId: versionId } }],
     ];
     for (const [query, variables] of calls)
       expect((await other.fails(query, variables)).extensions.code, query.toString()).toBe('NOT_FOUND');

@@ -2,6 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MlflowCaller, type MlflowRun } from '../support/mlflow.js';
 import { newExperiment, newRunOf } from '../support/runs.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
+import { CompareCurvesDocument, ParallelCoordinatesDocument } from '../../schema/generated/operations.js';
+import {
+  CompareRunsForExtremeMetricsDocument,
+  ParameterImportanceDetailsDocument,
+  RunsForExtremeMetricsDocument,
+} from '../generated/operations.js';
 
 const VALUES = [
   '1.7976931348623157e308',
@@ -55,64 +61,30 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-/** The data of a query; it has no error, whatever the values are. */
-async function whole<T>(query: string, variables: Record<string, unknown>): Promise<T> {
-  const { data, errors } = await tess.send<T>(query, variables);
-  expect(errors ?? []).toEqual([]);
-  return data as T;
-}
-
 describe('extreme metrics, long texts and names of JavaScript properties', () => {
   it('are compared and shown as curves', async () => {
-    const query = `query ($input: CompareRunsInput!) { compareRuns(input: $input) {
-      params { differing { key values } equal { key value } } tags { differing { key } equal { key } }
-      metrics { key direction values { value step delta relativeDelta isBest } significance { mean baselineMean reason
-        result { difference differenceInterval { low high } t dof pValue pValueAdjusted hedgesG hedgesGInterval { low high } } } }
-      groups { params { key value } seeds }
-      curves(metricKeys: ["course", "end", "constructor"], maxPoints: 3) { places series { values lows highs } } } }`;
-    interface Answer {
-      compareRuns: {
-        metrics: { key: string; values: { value: number | string | null }[] }[];
-        params: { differing: { key: string }[] };
-      };
-    }
-    const { compareRuns } = await whole<Answer>(query, { input: { runIds } });
+    const { compareRuns } = await tess.ok(CompareRunsForExtremeMetricsDocument, { input: { runIds } });
     expect(compareRuns.metrics.map(({ key }) => key)).toEqual(['course', 'end', 'huge', ...NAMES].sort());
     expect(
       compareRuns.metrics.find(({ key }) => key === '__proto__')!.values.map(({ value }) => String(value)),
     ).toEqual([...VALUES, ...VALUES].map((text) => String(metricValue(text))));
     expect(compareRuns.params.differing.map(({ key }) => key)).toEqual(expect.arrayContaining(NAMES));
-    for (const axis of ['STEP', 'TIME']) {
-      await whole(
-        `query ($input: CompareRunsInput!, $axis: CurveAxis) { compareRuns(input: $input) {
-          curves(metricKeys: ["course"], axis: $axis, maxPoints: 2) { places series { values lows highs } } } }`,
-        { input: { runIds }, axis },
-      );
-    }
+    for (const axis of ['STEP', 'TIME'] as const)
+      await tess.ok(CompareCurvesDocument, { input: { runIds }, metricKeys: ['course'], axis, maxPoints: 2 });
   });
 
   it('are shown on parallel axes', async () => {
-    const { parallelCoordinates } = await whole<{ parallelCoordinates: { axes: { key: string }[] } }>(
-      `query ($input: ParallelCoordinatesInput!) { parallelCoordinates(input: $input) {
-        axes { source key kind low high categories direction } lines { positions texts } } }`,
-      {
-        input: {
-          filter: { experimentIds: [experimentId] },
-          metricKeys: ['course', 'end', 'huge', ...NAMES],
-          limit: 100,
-        },
-      },
-    );
+    const { parallelCoordinates } = await tess.ok(ParallelCoordinatesDocument, {
+      input: { filter: { experimentIds: [experimentId] }, metricKeys: ['course', 'end', 'huge', ...NAMES], limit: 100 },
+    });
     expect(parallelCoordinates.axes.map(({ key }) => key)).toEqual(
       expect.arrayContaining(['number', 'text', ...NAMES]),
     );
   });
 
   it('are explained by their parameters, with ranks when squares are not exact', async () => {
-    const query = `query ($input: ParameterImportanceInput!) { parameterImportance(input: $input) { method runCount runsLeftOut outOfBagR2 rest
-      params { key kind importance standardDeviation permutation } interactions { keys importance standardDeviation } leftOut { key reason } } }`;
     for (const metricKey of ['end', 'huge', 'constructor', '__proto__']) {
-      const { parameterImportance } = await whole<{ parameterImportance: { method: string } }>(query, {
+      const { parameterImportance } = await tess.ok(ParameterImportanceDetailsDocument, {
         input: { filter: { experimentIds: [experimentId] }, metricKey },
       });
       expect(parameterImportance.method).toContain('ranks');
@@ -120,22 +92,21 @@ describe('extreme metrics, long texts and names of JavaScript properties', () =>
   });
 
   it('are reduced, searched, ordered and shown', async () => {
-    const query = `query ($filter: RunFilterInput, $orderBy: [RunOrderInput!], $where: String) {
-      runs(first: 50, filter: $filter, orderBy: $orderBy, where: $where) { totalCount nodes { params { key value } metrics { key value step }
-        few: metricHistory(key: "course", maxPoints: 4) { value } odd: metricHistory(key: "__proto__", maxPoints: 10) { value } } } }`;
-    interface Answer {
-      runs: { totalCount: number; nodes: { metrics: { key: string }[] }[] };
-    }
     const filter = { experimentIds: [experimentId] };
     for (const key of ['end', 'huge', ...NAMES]) {
-      const { runs } = await whole<Answer>(query, { filter, orderBy: [{ field: 'METRIC', key, direction: 'ASC' }] });
+      const { runs } = await tess.ok(RunsForExtremeMetricsDocument, {
+        filter,
+        orderBy: [{ field: 'METRIC', key, direction: 'ASC' }],
+      });
       expect(runs.nodes.length).toBe(VALUES.length * 2);
       for (const { metrics } of runs.nodes)
         expect(metrics.map((one) => one.key)).toEqual(expect.arrayContaining(NAMES));
     }
     for (const bound of [1.7976931348623157e308, -1.7976931348623157e308, 5e-324, -0]) {
-      await whole(query, { filter: { ...filter, metrics: [{ key: 'end', min: bound }] } });
-      await whole(query, { filter, where: `metrics.constructor >= ${bound}` });
+      await tess.ok(RunsForExtremeMetricsDocument, {
+        filter: { ...filter, metrics: [{ key: 'end', min: bound }] },
+      });
+      await tess.ok(RunsForExtremeMetricsDocument, { filter, where: `metrics.constructor >= ${bound}` });
     }
   });
 

@@ -6,9 +6,11 @@ import { CreateModelDocument } from '../../schema/generated/operations.js';
 import {
   LoggedModelDetailsDocument,
   LoggedModelsDetailsDocument,
+  LoggedModelsForLoggedModelDocument,
   RegisterModelVersionDetailsDocument,
   RegisterModelVersionIdPathDocument,
   RunDirectionStepIdDocument,
+  RunsForLoggedModelDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -227,22 +229,20 @@ describe('logged models', () => {
         input: { modelId: createModel.model.id, loggedModelId: id },
       });
     }
-    const ofModels = `query ($e: ID!, $n: Int!) { loggedModels(filter: { experimentIds: [$e] }, first: $n) { nodes { id experiment { name } run { name }
-      metrics { key run { name } } metricHistory(key: "acc") { value } artifacts { path }
-      versions { version loggedModel { name } sourceFolder { path loggedModel { name } artifacts { path } } } } } }`;
-    const ofRuns =
-      'query ($e: ID!, $n: Int!) { runs(filter: { experimentIds: [$e] }, first: $n) { nodes { loggedModels { ' +
-      'direction loggedModel { name artifacts { path } } } } } }';
-    const cost = async (query: string, n: number) => {
+    const filter = { experimentIds: [apart] };
+    const cost = async (ask: () => Promise<object>) => {
       service.statements.length = 0;
-      const answer = await tess.ok(query, { e: apart, n });
-      expect(JSON.stringify(answer)).toContain('MLmodel');
+      expect(JSON.stringify(await ask())).toContain('MLmodel');
       return service.statements.filter(
         (text) => /^(select|with)/i.test(text) && /logged_model|artifact|\brun\b|experiment|model_version/.test(text),
       ).length;
     };
-    const counts = [await cost(ofModels, 1), await cost(ofRuns, 1)];
-    expect([await cost(ofModels, 4), await cost(ofRuns, 4)]).toEqual(counts);
+    const costsOf = async (first: number) => [
+      await cost(() => tess.ok(LoggedModelsForLoggedModelDocument, { filter, first })),
+      await cost(() => tess.ok(RunsForLoggedModelDocument, { filter, first })),
+    ];
+    const counts = await costsOf(1);
+    expect(await costsOf(4)).toEqual(counts);
     console.log(
       `logged models with all that belongs to them: ${counts[0]} statements; of runs: ${counts[1]}; however many`,
     );

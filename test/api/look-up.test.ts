@@ -7,9 +7,15 @@ import {
   CreateExperimentDetailsDocument,
   type CreateModelInput,
   DatasetForLookUpDocument,
+  DatasetNameForLookUpDocument,
   DeleteExperimentForLookUpDocument,
+  EndpointForLookUpDocument,
+  ExperimentForLookUpDocument,
   GetOrCreateExperimentForLookUpDocument,
   GetOrCreateModelForLookUpDocument,
+  ModelForLookUpDocument,
+  ModelVersionForLookUpDocument,
+  type ModelVersionForLookUpQueryVariables,
   RegisterDatasetForLookUpDocument,
 } from '../generated/operations.js';
 
@@ -35,81 +41,87 @@ afterAll(async () => {
   await service?.close();
 });
 
-interface Named {
-  id: string;
-  name: string;
-}
-
-async function named(field: string, id: string): Promise<Named> {
-  const answer = await owner.ok<Record<string, Named>>(`query ($id: ID!) { ${field}(id: $id) { id name } }`, { id });
-  return answer[field]!;
-}
+type Ways = { id: string } | { name: string };
+const FIND = {
+  experiment: {
+    document: ExperimentForLookUpDocument,
+    by: async (ways: Ways) => (await owner.ok(ExperimentForLookUpDocument, ways)).experiment,
+  },
+  model: {
+    document: ModelForLookUpDocument,
+    by: async (ways: Ways) => (await owner.ok(ModelForLookUpDocument, ways)).model,
+  },
+  endpoint: {
+    document: EndpointForLookUpDocument,
+    by: async (ways: Ways) => (await owner.ok(EndpointForLookUpDocument, ways)).endpoint,
+  },
+  dataset: {
+    document: DatasetNameForLookUpDocument,
+    by: async (ways: Ways) => (await owner.ok(DatasetNameForLookUpDocument, ways)).dataset,
+  },
+};
 
 describe('an object is found by its name', () => {
   it.each(['experiment', 'model', 'endpoint', 'dataset'] as const)('%s', async (kind) => {
-    const { id, name } = await named(kind, world.things[`${kind}Id`]);
-    const query = `query ($id: ID, $name: String) { ${kind}(id: $id, name: $name) { id name } }`;
-    expect((await owner.ok<Record<string, Named>>(query, { name }))[kind]).toEqual({ id, name });
-    expect(await owner.fails(query, { name: 'nobody' })).toMatchObject({
+    const { document, by } = FIND[kind];
+    const { id, name } = await by({ id: world.things[`${kind}Id`] });
+    expect(await by({ name })).toEqual({ id, name });
+    expect(await owner.fails(document, { name: 'nobody' })).toMatchObject({
       message: `No ${kind} named "nobody".`,
       extensions: { code: 'NOT_FOUND', got: '"nobody"' },
     });
-    expect(await stranger.fails(query, { name })).toMatchObject({
+    expect(await stranger.fails(document, { name })).toMatchObject({
       message: `No ${kind} named "${name}".`,
       extensions: { code: 'NOT_FOUND' },
     });
     for (const ways of [{}, { id, name }]) {
-      const { message, extensions } = await owner.fails(query, ways);
+      const { message, extensions } = await owner.fails(document, ways);
       expect(message).toContain('expected exactly one of id and name');
       expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: expect.stringMatching(/^(id|name)$/) });
     }
   });
 
   it('and a dataset by its version, the newest when none is named', async () => {
-    const { name } = await named('dataset', world.things.datasetId);
+    const { name } = await FIND.dataset.by({ id: world.things.datasetId });
     const upload = async () => (await owner.upload('t.csv', 'a,b\n1,2\n')).uploadId;
     const { registerDataset } = await owner.ok(RegisterDatasetForLookUpDocument, {
       name,
       uploadId: await upload(),
     });
-    const query = `query ($name: String, $version: Int) { dataset(name: $name, version: $version) { id version } }`;
-    const { dataset: newest } = await owner.ok<{ dataset: object }>(query, { name });
+    const { dataset: newest } = await owner.ok(DatasetForLookUpDocument, { name });
     expect(newest).toEqual({ id: registerDataset.dataset.id, version: 2 });
-    const { dataset: first } = await owner.ok<{ dataset: object }>(query, { name, version: 1 });
+    const { dataset: first } = await owner.ok(DatasetForLookUpDocument, { name, version: 1 });
     expect(first).toEqual({ id: world.things.datasetId, version: 1 });
-    expect(await owner.fails(query, { name, version: 3 })).toMatchObject({
+    expect(await owner.fails(DatasetForLookUpDocument, { name, version: 3 })).toMatchObject({
       message: `Dataset "${name}" has no version 3; its newest is 2.`,
       extensions: { code: 'NOT_FOUND', field: 'version' },
     });
-    const alone = await owner.fails(DatasetForLookUpDocument, {
-      id: world.things.datasetId,
-    });
+    const alone = await owner.fails(DatasetForLookUpDocument, { id: world.things.datasetId, version: 1 });
     expect(alone.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'version' });
   });
 
   it('and a model version by number, stage or alias of its model', async () => {
     const { modelId, versionId } = world.things;
-    const { name } = await named('model', modelId);
+    const { name } = await FIND.model.by({ id: modelId });
     const second = await world.newVersion(modelId);
     const alias = await world.newAlias(modelId, second);
-    const query = `query ($id: ID, $modelId: ID, $modelName: String, $version: Int, $stage: Stage, $alias: String) {
-      modelVersion(id: $id, modelId: $modelId, modelName: $modelName, version: $version, stage: $stage, alias: $alias) { id } }`;
-    const idOf = async (ways: object) =>
-      (await owner.ok<{ modelVersion: { id: string } }>(query, { ...ways })).modelVersion.id;
+    const idOf = async (ways: ModelVersionForLookUpQueryVariables) =>
+      (await owner.ok(ModelVersionForLookUpDocument, ways)).modelVersion.id;
+    const refused = (ways: object) => owner.fails(ModelVersionForLookUpDocument, { ...ways });
     for (const of of [{ modelId }, { modelName: name }]) {
       expect(await idOf({ ...of, version: 1 })).toBe(versionId);
       expect(await idOf({ ...of, stage: 'PRODUCTION' })).toBe(versionId);
       expect(await idOf({ ...of, stage: 'DEVELOPMENT' })).toBe(second);
       expect(await idOf({ ...of, alias })).toBe(second);
     }
-    expect(await owner.fails(query, { modelName: name, version: 9 })).toMatchObject({
+    expect(await refused({ modelName: name, version: 9 })).toMatchObject({
       message: `Model "${name}" has no version 9.`,
       extensions: { code: 'NOT_FOUND' },
     });
-    expect((await owner.fails(query, { modelName: name, stage: 'ARCHIVED' })).message).toBe(
+    expect((await refused({ modelName: name, stage: 'ARCHIVED' })).message).toBe(
       `Model "${name}" has no version in ARCHIVED.`,
     );
-    expect((await owner.fails(query, { modelName: name, alias: 'nobody' })).extensions.code).toBe('NOT_FOUND');
+    expect((await refused({ modelName: name, alias: 'nobody' })).extensions.code).toBe('NOT_FOUND');
     const wrong = [
       {},
       { modelName: name },
@@ -118,7 +130,7 @@ describe('an object is found by its name', () => {
       { version: 1 },
     ];
     for (const ways of wrong)
-      expect((await owner.fails(query, ways)).extensions.code, JSON.stringify(ways)).toBe('BAD_USER_INPUT');
+      expect((await refused(ways)).extensions.code, JSON.stringify(ways)).toBe('BAD_USER_INPUT');
   });
 });
 

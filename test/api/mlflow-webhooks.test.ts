@@ -5,7 +5,11 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { Receiver, type Received } from '../support/receiver.js';
 import { startTestService, tokenFor, type Caller, type TestService } from '../support/service.js';
 import { CreateModelDocument } from '../../schema/generated/operations.js';
-import { UpdateWebhookDetailsDocument, WebhooksNameFormatEventTypesDocument } from '../generated/operations.js';
+import {
+  UpdateWebhookDetailsDocument,
+  WebhookForMlflowWebhooksDocument,
+  WebhooksNameFormatEventTypesDocument,
+} from '../generated/operations.js';
 
 interface MlflowWebhook {
   webhook_id: string;
@@ -168,9 +172,7 @@ describe('webhooks of MLflow’s protocol', () => {
       'model_version_alias.created': { name: 'hooked', alias: 'champion', version: '1' },
     });
     expect(bodies.every(({ timestamp }) => !Number.isNaN(Date.parse(timestamp)))).toBe(true);
-    const { webhook } = await admin.ok<{ webhook: object }>(
-      `{ webhook(id: "${id}") { deliveries(status: DELIVERED) { totalCount } } }`,
-    );
+    const { webhook } = await admin.ok(WebhookForMlflowWebhooksDocument, { id });
     expect(webhook).toEqual({ deliveries: { totalCount: 4 } });
   });
 

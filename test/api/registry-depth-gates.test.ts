@@ -15,6 +15,8 @@ import { AuditLogDocument } from '../../schema/generated/operations.js';
 import {
   ApproveModelVersionDetailsDocument,
   DemoteModelVersionDetailsDocument,
+  EventsSubjectIdPayloadDocument,
+  ModelVersionApprovalsDocument,
   ModelVersionDetailsDocument,
   ModelsDetailsDocument,
   PromoteModelVersionDetailsDocument,
@@ -64,7 +66,7 @@ async function stateOf(id: string): Promise<unknown> {
 const missingOf = async (caller: Caller, input: Record<string, unknown>) => {
   const { extensions } = await caller.fails(PromoteModelVersionDetailsDocument, { input });
   expect(extensions.code).toBe('GATE_NOT_PASSED');
-  return (extensions as unknown as { missing: { gate: string; problem: string; next: string }[] }).missing;
+  return extensions['missing'] as { gate: string; problem: string; next: string }[];
 };
 
 describe('the gate policy of a model', () => {
@@ -248,14 +250,10 @@ describe('approvals', () => {
     expect(refused.message).toContain('it has 1 of 2 approvals, 1 missing and is rejected by bob');
     await bob.ok(ApproveModelVersionDetailsDocument, { input: { ...input, reason: 'was none' } });
     expect(await promote(tess, id, 'STAGING')).toMatchObject({ stage: 'STAGING' });
-    const { modelVersion, events } = await tess.ok<{
-      modelVersion: { approvals: unknown[] };
-      events: { nodes: unknown[] };
-    }>(
-      `query ($id: ID!) { modelVersion(id: $id) { approvals { toStage decision reason createdBy } }
-         events(filter: { types: [MODEL_REJECTED], subjectId: $id }) { nodes { payload } } }`,
-      { id },
-    );
+    const { modelVersion } = await tess.ok(ModelVersionApprovalsDocument, { id });
+    const { events } = await tess.ok(EventsSubjectIdPayloadDocument, {
+      filter: { types: ['MODEL_REJECTED'], subjectId: id },
+    });
     const word = (createdBy: string, decision: string, reason = '') => ({
       toStage: 'STAGING',
       decision,

@@ -4,9 +4,14 @@ import { linear } from '../fixtures/models/build.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import {
+  DeleteModelTagDetailsDocument,
+  DeleteModelVersionTagDetailsDocument,
+  type KeyValueInput,
   ModelVersionsDetailsDocument,
   ModelsDetailsDocument,
   RegisterModelVersionDetailsDocument,
+  SetModelTagsDetailsDocument,
+  SetModelVersionTagsDetailsDocument,
   UpdateModelVersionDetailsDocument,
   type ModelFilterInput,
   type ModelOrderInput,
@@ -28,54 +33,53 @@ const tag = (key: string, value: string) => ({ key, value });
 describe('tags', () => {
   const OF = {
     model: {
-      set: 'mutation ($input: SetModelTagsInput!) { setModelTags(input: $input) { model { tags { key value } } } }',
-      unset:
-        'mutation ($input: DeleteModelTagInput!) { deleteModelTag(input: $input) { model { tags { key value } } } }',
       field: 'modelId',
+      setDocument: SetModelTagsDetailsDocument,
+      deleteDocument: DeleteModelTagDetailsDocument,
+      set: async (modelId: string, tags: KeyValueInput[]) =>
+        (await tess.ok(SetModelTagsDetailsDocument, { input: { modelId, tags } })).setModelTags.model.tags,
+      unset: async (modelId: string, key: string) =>
+        (await tess.ok(DeleteModelTagDetailsDocument, { input: { modelId, key } })).deleteModelTag.model.tags,
     },
     modelVersion: {
-      set:
-        'mutation ($input: SetModelVersionTagsInput!) { setModelVersionTags(input: $input) { modelVersion { ' +
-        'tags { key value } } } }',
-      unset:
-        'mutation ($input: DeleteModelVersionTagInput!) { deleteModelVersionTag(input: $input) { ' +
-        'modelVersion { tags { key value } } } }',
       field: 'modelVersionId',
+      setDocument: SetModelVersionTagsDetailsDocument,
+      deleteDocument: DeleteModelVersionTagDetailsDocument,
+      set: async (modelVersionId: string, tags: KeyValueInput[]) =>
+        (await tess.ok(SetModelVersionTagsDetailsDocument, { input: { modelVersionId, tags } })).setModelVersionTags
+          .modelVersion.tags,
+      unset: async (modelVersionId: string, key: string) =>
+        (await tess.ok(DeleteModelVersionTagDetailsDocument, { input: { modelVersionId, key } })).deleteModelVersionTag
+          .modelVersion.tags,
     },
-  } as const;
+  };
 
   it.each(['model', 'modelVersion'] as const)('of a %s are set and deleted one by one', async (kind) => {
     const modelId = await createModel(tess, { tags: [tag('team', 'risk')] });
     const version = await register(tess, { modelId, runId, tags: [tag('team', 'risk')] });
-    const { set, unset, field } = OF[kind];
+    const { set, unset, setDocument, deleteDocument, field } = OF[kind];
     const id = kind === 'model' ? modelId : version.id;
-    const tagsOf = (answer: unknown) => {
-      const [payload] = Object.values(
-        answer as Record<string, Record<string, { tags: { key: string; value: string }[] }>>,
-      );
-      return Object.fromEntries(payload![kind]!.tags.map(({ key, value }) => [key, value]));
-    };
-    expect(
-      tagsOf(await tess.ok(set, { input: { [field]: id, tags: [tag('a', '1'), tag('b', ''), tag('a', '2')] } })),
-    ).toEqual({
-      team: 'risk',
-      a: '2',
-      b: '',
-    });
-    expect(tagsOf(await tess.ok(unset, { input: { [field]: id, key: 'team' } }))).toEqual({ a: '2', b: '' });
-    expect((await tess.fails(unset, { input: { [field]: id, key: 'team' } })).extensions.code).toBe('NOT_FOUND');
-    expect((await tess.fails(unset, { input: { [field]: id, key: '__proto__' } })).extensions.code).toBe('NOT_FOUND');
+    const refused = async (document: typeof setDocument | typeof deleteDocument, input: object) =>
+      (await tess.fails(document, { input: { [field]: id, ...input } })).extensions;
+    const byKey = (tags: KeyValueInput[]) => Object.fromEntries(tags.map(({ key, value }) => [key, value]));
+    expect(byKey(await set(id, [tag('a', '1'), tag('b', ''), tag('a', '2')]))).toEqual({ team: 'risk', a: '2', b: '' });
+    expect(byKey(await unset(id, 'team'))).toEqual({ a: '2', b: '' });
+    expect((await refused(deleteDocument, { key: 'team' })).code).toBe('NOT_FOUND');
+    expect((await refused(deleteDocument, { key: '__proto__' })).code).toBe('NOT_FOUND');
     // Names of an object's own properties are ordinary names.
     const odd = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
-    const named = tagsOf(await tess.ok(set, { input: { [field]: id, tags: odd.map((key) => tag(key, `of ${key}`)) } }));
-    for (const key of odd) expect(Object.getOwnPropertyDescriptor(named, key)?.value, key).toBe(`of ${key}`);
-    for (const key of odd) await tess.ok(unset, { input: { [field]: id, key } });
-    // Many changes at the same time do not lose each other.
-    await Promise.all(
-      Array.from({ length: 10 }, (_, i) => tess.ok(set, { input: { [field]: id, tags: [tag(`k${i}`, 'v')] } })),
+    const named = byKey(
+      await set(
+        id,
+        odd.map((key) => tag(key, `of ${key}`)),
+      ),
     );
-    expect(Object.keys(tagsOf(await tess.ok(set, { input: { [field]: id, tags: [] } })))).toHaveLength(12);
-    await tess.ok(set, { input: { [field]: id, tags: [tag('k'.repeat(250), 'v'.repeat(100_000))] } });
+    for (const key of odd) expect(Object.getOwnPropertyDescriptor(named, key)?.value, key).toBe(`of ${key}`);
+    for (const key of odd) await unset(id, key);
+    // Many changes at the same time do not lose each other.
+    await Promise.all(Array.from({ length: 10 }, (_, i) => set(id, [tag(`k${i}`, 'v')])));
+    expect(Object.keys(byKey(await set(id, [])))).toHaveLength(12);
+    await set(id, [tag('k'.repeat(250), 'v'.repeat(100_000))]);
     const wrong: [ReturnType<typeof tag>, string][] = [
       [tag('', 'v'), 'input.tags[0].key'],
       [tag('k'.repeat(251), 'v'), 'input.tags[0].key'],
@@ -84,15 +88,11 @@ describe('tags', () => {
       [tag('a', 'v\0'), 'input.tags[0].value'],
     ];
     for (const [entry, at] of wrong)
-      expect((await tess.fails(set, { input: { [field]: id, tags: [entry] } })).extensions).toMatchObject({
-        code: 'BAD_USER_INPUT',
-        field: at,
-      });
+      expect(await refused(setDocument, { tags: [entry] })).toMatchObject({ code: 'BAD_USER_INPUT', field: at });
     const many = Array.from({ length: 101 }, (_, i) => tag(`m${i}`, ''));
-    expect((await tess.fails(set, { input: { [field]: id, tags: many } })).extensions.code).toBe('BAD_USER_INPUT');
-    expect(
-      (await (await service.as({ tenant: 'globex' })).fails(set, { input: { [field]: id, tags: [] } })).extensions.code,
-    ).toBe('NOT_FOUND');
+    expect((await refused(setDocument, { tags: many })).code).toBe('BAD_USER_INPUT');
+    const globex = await service.as({ tenant: 'globex' });
+    expect((await globex.fails(setDocument, { input: { [field]: id, tags: [] } })).extensions.code).toBe('NOT_FOUND');
   });
 });
 

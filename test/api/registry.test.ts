@@ -22,15 +22,24 @@ import {
   type VersionView,
 } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { CreateModelDocument, CreateRunDocument } from '../../schema/generated/operations.js';
+import {
+  CreateModelDocument,
+  CreateRunDocument,
+  ProductionVersionAtDocument,
+} from '../../schema/generated/operations.js';
 import {
   DatasetDetailsDocument,
   DeleteModelDetailsDocument,
   DeleteModelVersionDetailsDocument,
   DemoteModelVersionDetailsDocument,
   ModelDetailsDocument,
+  ModelHistoryDetailsDocument,
   ModelVersionDetailsDocument,
+  ModelVersionsDetailsDocument,
+  ModelsNextVersionsForRegistryDocument,
+  ModelsWithVersionsForRegistryDocument,
   RegisterModelVersionDetailsDocument,
+  RunDetailsDocument,
   UpdateModelDetailsDocument,
   ValidateModelVersionDetailsDocument,
   type ModelFilterInput,
@@ -65,9 +74,6 @@ async function download(caller: Caller, url: string): Promise<Buffer> {
 
 /** Statements of the list, without those of background work. */
 const OF_THE_LIST = /^select[^]* from "?(model|model_version|gate_result|stage_transition|artifact|evaluation|run)\b/;
-const deleteVersion = 'mutation ($id: ID!) { deleteModelVersion(input: { id: $id }) { deletedId } }';
-const deleteModel = 'mutation ($id: ID!) { deleteModel(input: { id: $id }) { deletedId } }';
-const versionById = 'query ($id: ID!) { modelVersion(id: $id) { id stage status error } }';
 
 describe('models', () => {
   it('are created, found and changed', async () => {
@@ -135,24 +141,14 @@ describe('models', () => {
         for (let j = 0; j < 3; j++) await register(tess, { modelId, runId });
       }
       service.statements.length = 0;
-      const query = `query ($f: String) { models(filter: { framework: $f }) { nodes { name productionVersion { id }
-        versions(first: 2) { pageInfo { hasNextPage endCursor } nodes { version model { name } run { name } gates { gate } stageHistory { toStage } artifacts { path } evaluations { id } } } } } }`;
-      const { models: found } = await tess.ok<{
-        models: {
-          nodes: { name: string; versions: { pageInfo: { endCursor: string }; nodes: { version: number }[] } }[];
-        };
-      }>(query, {
-        f: `f${models}`,
-      });
+      const filter = { framework: `f${models}` };
+      const { models: found } = await tess.ok(ModelsWithVersionsForRegistryDocument, { filter });
       counts.push(service.statements.filter((statement) => OF_THE_LIST.test(statement)).length);
       expect(found.nodes.map(({ versions }) => versions.nodes.map(({ version }) => version))).toEqual(
         Array.from({ length: models }, () => [3, 2]),
       );
-      const rest = await tess.ok<{ models: { nodes: { versions: { nodes: unknown[]; pageInfo: unknown } }[] } }>(
-        'query ($f: String, $after: String) { models(filter: { framework: $f }, first: 1) { nodes { ' +
-          'versions(first: 2, after: $after) { nodes { version } pageInfo { hasNextPage } } } } }',
-        { f: `f${models}`, after: found.nodes[0]!.versions.pageInfo.endCursor },
-      );
+      const after = found.nodes[0]!.versions.pageInfo.endCursor;
+      const rest = await tess.ok(ModelsNextVersionsForRegistryDocument, { filter, after });
       expect(rest.models.nodes[0]!.versions).toEqual({ nodes: [{ version: 1 }], pageInfo: { hasNextPage: false } });
     }
     expect(counts[1]).toBe(counts[0]);
@@ -296,16 +292,8 @@ describe('a version from a run', () => {
 
   it('is refused without a finished training, for another task, and without exactly one source', async () => {
     const modelId = await createModel(tess);
-    const { createRun } = await tess.ok(CreateRunDocument, {
-      input: {
-        experimentId: (
-          await tess.ok<{ run: { experiment: { id: string } } }>(
-            'query ($id: ID!) { run(id: $id) { experiment { id } } }',
-            { id: runId },
-          )
-        ).run.experiment.id,
-      },
-    });
+    const { run } = await tess.ok(RunDetailsDocument, { id: runId });
+    const { createRun } = await tess.ok(CreateRunDocument, { input: { experimentId: run.experiment.id } });
     expect(
       (await tess.fails(RegisterModelVersionDetailsDocument, { input: { modelId, runId: createRun.run.id } }))
         .extensions,
@@ -339,16 +327,16 @@ describe('a version from a run', () => {
     const { id } = await register(tess, { modelId, runId });
     const theirs = await createModel(other);
     for (const [query, variables] of [
-      [versionById, { id }],
-      ['query ($id: ID!) { model(id: $id) { id } }', { id: modelId }],
-      ['query ($id: ID!) { modelHistory(modelId: $id) { totalCount } }', { id: modelId }],
-      ['query ($id: ID!) { productionVersionAt(modelId: $id, at: "2026-01-01T00:00:00Z") { id } }', { id: modelId }],
+      [ModelVersionDetailsDocument, { id }],
+      [ModelDetailsDocument, { id: modelId }],
+      [ModelHistoryDetailsDocument, { modelId }],
+      [ProductionVersionAtDocument, { modelId, at: '2026-01-01T00:00:00Z' }],
       [RegisterModelVersionDetailsDocument, { input: { modelId, runId } }],
       [RegisterModelVersionDetailsDocument, { input: { modelId: theirs, runId } }],
-      ['query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { nodes { id } } }', { f: { modelId } }],
-      ['query ($f: ModelVersionFilterInput) { modelVersions(filter: $f) { nodes { id } } }', { f: { runId } }],
-      [deleteVersion, { id }],
-      [deleteModel, { id: modelId }],
+      [ModelVersionsDetailsDocument, { filter: { modelId } }],
+      [ModelVersionsDetailsDocument, { filter: { runId } }],
+      [DeleteModelVersionDetailsDocument, { input: { id } }],
+      [DeleteModelDetailsDocument, { input: { id: modelId } }],
     ] as const) {
       expect((await other.fails(query, variables)).extensions.code, query.toString()).toBe('NOT_FOUND');
     }

@@ -7,6 +7,7 @@ import {
   AlertsDetailsDocument,
   DeleteRetrainingPolicyDetailsDocument,
   EventsDetailsDocument,
+  ModelRetrainingPolicyDocument,
   ResolveAlertDetailsDocument,
   SetRetrainingPolicyDetailsDocument,
   ModelVersionsVersionStageStatusDocument,
@@ -146,10 +147,7 @@ it('a policy is checked, shown with its model, changed and deleted', async () =>
     field: 'input.budgetPer30Days',
   });
   await world.caller.ok(SetRetrainingPolicyDetailsDocument, { input: { modelId, datasetName: 'cars' } });
-  const query =
-    'query ($m: ID!) { model(id: $m) { retrainingPolicy { datasetName alertKinds cooldownMs budgetPer30Days ' +
-    'enabled } } retrainingPolicy(modelId: $m) { datasetName } }';
-  expect(await world.caller.ok(query, { m: modelId })).toEqual({
+  expect(await world.caller.ok(ModelRetrainingPolicyDocument, { modelId })).toEqual({
     model: {
       retrainingPolicy: {
         datasetName: 'cars',
@@ -162,7 +160,7 @@ it('a policy is checked, shown with its model, changed and deleted', async () =>
     retrainingPolicy: { datasetName: 'cars' },
   });
   await world.caller.ok(DeleteRetrainingPolicyDetailsDocument, { input: { modelId } });
-  expect(await world.caller.ok(query, { m: modelId })).toEqual({
+  expect(await world.caller.ok(ModelRetrainingPolicyDocument, { modelId })).toEqual({
     model: { retrainingPolicy: null },
     retrainingPolicy: null,
   });

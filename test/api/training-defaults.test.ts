@@ -14,7 +14,10 @@ import {
   EvaluateModelVersionDetailsDocument,
   JobDetailsDocument,
   ModelVersionsDetailsDocument,
+  RunWarningsDocument,
+  type RunWarningsQuery,
   type TrainingConfigInput,
+  ValidateModelVersionDetailsDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -30,19 +33,8 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-interface Warning {
-  code: string;
-  message: string;
-  figures: { name: string; value: number }[];
-}
-
-const WARNINGS = 'warnings { code message figures { name value } }';
-
-async function warningsOf(runId: string): Promise<Warning[]> {
-  const { run, runs } = await tess.ok<{
-    run: { warnings: Warning[] };
-    runs: { nodes: { id: string; warnings: Warning[] }[] };
-  }>(`query ($id: ID!) { run(id: $id) { ${WARNINGS} } runs { nodes { id ${WARNINGS} } } }`, { id: runId });
+async function warningsOf(runId: string): Promise<RunWarningsQuery['run']['warnings']> {
+  const { run, runs } = await tess.ok(RunWarningsDocument, { id: runId });
   expect(runs.nodes.find(({ id }) => id === runId)!.warnings).toEqual(run.warnings);
   return run.warnings;
 }
@@ -251,12 +243,10 @@ it('numbers and targets that single precision cannot hold are evaluated and vali
   const { result } = await trainingEnd(tess, jobId);
   expect(result!.metrics['holdout.r2']).toBeGreaterThan(0.999);
   const { id } = await readyVersion(createModel.model.id);
-  const started = await tess.ok<{ e: { job: { id: string } }; v: { job: { id: string } } }>(
-    'mutation ($id: ID!) { e: evaluateModelVersion(input: { modelVersionId: $id }) { job { id } } v: ' +
-      'validateModelVersion(input: { modelVersionId: $id }) { job { id } } }',
-    { id },
-  );
-  const evaluated = await jobEnd(started.e.job.id);
+  const input = { modelVersionId: id };
+  const { evaluateModelVersion } = await tess.ok(EvaluateModelVersionDetailsDocument, { input });
+  const { validateModelVersion } = await tess.ok(ValidateModelVersionDetailsDocument, { input });
+  const evaluated = await jobEnd(evaluateModelVersion.job.id);
   expect(evaluated.metrics['rmse']).toBeCloseTo(result!.metrics['holdout.rmse']!, 6);
-  await jobEnd(started.v.job.id);
+  await jobEnd(validateModelVersion.job.id);
 });

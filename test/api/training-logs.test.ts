@@ -10,6 +10,7 @@ import {
   vegaPath,
 } from '../support/training.js';
 import { FollowRunLogsDocument } from '../../schema/generated/operations.js';
+import { RunForTrainingLogsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -20,18 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-interface Seen {
-  logs: { nodes: { line: string; stream: string }[] };
-  metrics: { key: string; value: number; step: number }[];
-}
-
-async function seen(id: string): Promise<Seen> {
-  const { run } = await tess.ok<{ run: Seen }>(
-    `query ($id: ID!) { run(id: $id) { logs(first: 500) { nodes { line stream } } metrics { key value step } } }`,
-    { id },
-  );
-  return run;
-}
+const seen = async (id: string) => (await tess.ok(RunForTrainingLogsDocument, { id })).run;
 
 describe('a training', () => {
   it('writes to the log of its run what it does, and the load of the machine', async () => {

@@ -19,6 +19,8 @@ import {
   DeleteModelDetailsDocument,
   EventsDetailsDocument,
   ResumeTrainingDetailsDocument,
+  RunForMetricHistoryDocument,
+  RunForTrainingDocument,
   StartTrainingDetailsDocument,
   CreateModelIdDocument,
   ModelVersionsVersionSha256IdDocument,
@@ -90,17 +92,7 @@ describe('a training', () => {
     const { jobId, runId } = await startTraining(tess, { experimentId, datasetId: cars, config: CARS_CONFIG });
     const job = await trainingEnd(tess, jobId);
     expect(job.run.metrics.find(({ key }) => key === 'holdout.r2')!.value).toBeGreaterThan(0.6);
-    const { run, trainingJobs, events } = await tess.ok<{
-      run: RunFiles;
-      trainingJobs: { nodes: { id: string }[] };
-      events: { nodes: { type: string }[] };
-    }>(
-      `query ($r: ID!, $d: ID!, $j: ID!) {
-        run(id: $r) { params { key value } artifacts { path sizeBytes sha256 downloadUrl } }
-        trainingJobs(filter: { runId: $r, datasetId: $d, status: [SUCCEEDED] }) { nodes { id dataset { name } } }
-        events(filter: { subjectId: $j }) { nodes { type } } }`,
-      { r: runId, d: cars, j: jobId },
-    );
+    const { run, trainingJobs, events } = await tess.ok(RunForTrainingDocument, { runId, datasetId: cars, jobId });
     expect(run.params).toContainEqual({ key: 'hyperparameters.learningRate', value: '0.01' });
     expect(run.params).toContainEqual({ key: 'features', value: 'Horsepower, Weight_in_lbs, Origin, Year' });
     expect(run.params).toContainEqual({ key: 'target.column', value: 'Miles_per_Gallon' });
@@ -190,11 +182,6 @@ describe('a training', () => {
   });
 });
 
-interface RunFiles {
-  params: { key: string; value: string }[];
-  artifacts: { path: string; sizeBytes: number; sha256: string; downloadUrl: string }[];
-}
-
 async function download(path: string): Promise<string> {
   const response = await fetch(`${service.url}${path}`, { headers: { authorization: `Bearer ${tess.token}` } });
   expect(response.status).toBe(200);
@@ -221,12 +208,8 @@ describe('a training that is interrupted', () => {
     const job = await trainingJob(tess, jobId);
     expect(job).toMatchObject({ status: 'CANCELLED', run: { status: 'KILLED' }, result: null });
     const points = async () =>
-      (
-        await tess.ok<{ run: { metricHistory: object[] } }>(
-          `query ($id: ID!) { run(id: $id) { metricHistory(key: "train.loss") { step } } }`,
-          { id: runId },
-        )
-      ).run.metricHistory.length;
+      (await tess.ok(RunForMetricHistoryDocument, { id: runId, key: 'train.loss', n: 10_000 })).run.metricHistory
+        .length;
     const logged = await points();
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(await points()).toBe(logged);

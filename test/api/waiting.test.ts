@@ -7,16 +7,12 @@ import {
   ExperimentsDetailsDocument,
   JobDetailsDocument,
   JobStatusEndedAtDocument,
+  type JobStatusEndedAtQuery,
 } from '../generated/operations.js';
 
-const JOB = 'query ($id: ID!, $waitMs: Int) { job(id: $id, waitMs: $waitMs) { status endedAt } }';
 const MOST = 200;
 /** The service checks again after this time, however few wake-ups come. */
 const POLL_MS = 2_000;
-
-interface JobAnswer {
-  job: { status: string; endedAt: string | null };
-}
 
 /** No worker: the tests end the jobs. */
 let api: TestService;
@@ -76,13 +72,13 @@ describe('waiting for a job', () => {
   it('is refused for a too long time, and for a job of another tenant', async () => {
     const id = await newTraining();
     for (const waitMs of [-1, 60_001]) {
-      expect(await tess.fails(JOB, { id, waitMs })).toMatchObject({
+      expect(await tess.fails(JobStatusEndedAtDocument, { id, waitMs })).toMatchObject({
         message: `waitMs: expected 0 to 60000 milliseconds, got ${waitMs}.`,
         extensions: { code: 'BAD_USER_INPUT', field: 'waitMs' },
       });
     }
     const stranger = await api.as({ tenant: 'stranger' });
-    const { ms } = await timed(stranger.fails(JOB, { id, waitMs: 30_000 }));
+    const { ms } = await timed(stranger.fails(JobStatusEndedAtDocument, { id, waitMs: 30_000 }));
     expect(ms).toBeLessThan(1_000);
   });
 
@@ -90,8 +86,8 @@ describe('waiting for a job', () => {
     const id = await newTraining();
     const client = tess.socket();
     const answer = new Promise<string>((resolve, reject) =>
-      client.subscribe<JobAnswer>(
-        { query: JOB, variables: { id, waitMs: 30_000 } },
+      client.subscribe<JobStatusEndedAtQuery>(
+        { query: JobStatusEndedAtDocument.toString(), variables: { id, waitMs: 30_000 } },
         { next: ({ data }) => resolve(data!.job.status), error: reject, complete: () => undefined },
       ),
     );
@@ -108,15 +104,17 @@ describe('waiting for a job', () => {
       fetch(`${tess.url}/graphql`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', authorization: `Bearer ${tess.token}` },
-        body: JSON.stringify({ query: JOB, variables: { id, waitMs: 60_000 } }),
+        body: JSON.stringify({ query: JobStatusEndedAtDocument.toString(), variables: { id, waitMs: 60_000 } }),
         ...(signal && { signal }),
       });
     const waiting = Array.from({ length: MOST }, () => ask(gone.signal).catch(() => null));
     // On a busy machine it takes a while until all of them wait.
     await expect
-      .poll(async () => (await tess.send(JOB, { id, waitMs: 1 })).errors?.[0]?.extensions.code, { timeout: 20_000 })
+      .poll(async () => (await tess.send(JobStatusEndedAtDocument, { id, waitMs: 1 })).errors?.[0]?.extensions.code, {
+        timeout: 20_000,
+      })
       .toBe('RESOURCE_EXHAUSTED');
-    const refused = await tess.fails(JOB, { id, waitMs: 60_000 });
+    const refused = await tess.fails(JobStatusEndedAtDocument, { id, waitMs: 60_000 });
     expect(refused).toMatchObject({
       message:
         `${MOST} calls of your tenant are waiting already, which is the maximum. Call again later, or ` +
@@ -126,7 +124,7 @@ describe('waiting for a job', () => {
     // A call that does not wait is answered, and each tenant has its own limit.
     expect((await tess.ok(JobDetailsDocument, { id })).job.status).toBe('QUEUED');
     const other = await api.as({ tenant: 'other' });
-    expect((await other.fails(JOB, { id, waitMs: 50 })).extensions.code).toBe('NOT_FOUND');
+    expect((await other.fails(JobStatusEndedAtDocument, { id, waitMs: 50 })).extensions.code).toBe('NOT_FOUND');
     gone.abort();
     await Promise.all(waiting);
     await pause(POLL_MS + 1_000);

@@ -14,7 +14,12 @@ import {
   trainingEnd,
   vegaPath,
 } from '../support/training.js';
-import { AuditLogDocument, CreateModelDocument, CreateWebhookDocument } from '../../schema/generated/operations.js';
+import {
+  AuditLogDocument,
+  CreateModelDocument,
+  CreateWebhookDocument,
+  WebhookDeliveriesDocument,
+} from '../../schema/generated/operations.js';
 import {
   CreateWebhookDetailsDocument,
   DeleteWebhookDetailsDocument,
@@ -23,33 +28,21 @@ import {
   RotateWebhookSecretDetailsDocument,
   TestWebhookDetailsDocument,
   UpdateWebhookDetailsDocument,
+  WebhookDeliveryDetailsDocument,
+  type WebhookDeliveryDetailsQuery,
+  type WebhookDeliveryStatus,
+  WebhookEnabledDocument,
+  WebhookFieldsDocument,
+  WebhookSettingsDocument,
   WebhooksDetailsDocument,
+  WebhooksWithDeliveriesDocument,
   type CreateWebhookInput,
   AuditLogActorAfterDocument,
   WebhooksTotalCountDocument,
   RedeliverWebhookDeliveryRedeliveryDocument,
 } from '../generated/operations.js';
 
-interface Delivery {
-  id: string;
-  status: 'PENDING' | 'DELIVERED' | 'FAILED';
-  attempts: number;
-  redelivery: number;
-  responseStatus: number | null;
-  responseBody: string | null;
-  error: string | null;
-  durationMs: number | null;
-  nextAttemptAt: string | null;
-  endedAt: string | null;
-  event: { id: string } | null;
-}
-
-interface Log {
-  webhook: { deliveries: { nodes: { id: string }[]; pageInfo: { endCursor: string; hasNextPage: boolean } } };
-}
-
-const DELIVERY =
-  'id status attempts redelivery responseStatus responseBody error durationMs nextAttemptAt endedAt event { id }';
+type Delivery = WebhookDeliveryDetailsQuery['webhook']['deliveries']['nodes'][number];
 
 let service: TestService;
 let receiver: Receiver;
@@ -111,13 +104,8 @@ async function emit({
   return rows[0]!.id;
 }
 
-async function log(webhookId: string, status?: string): Promise<Delivery[]> {
-  const { webhook } = await admin.ok<{ webhook: { deliveries: { nodes: Delivery[] } } }>(
-    'query ($id: ID!, $status: WebhookDeliveryStatus) { webhook(id: $id) { deliveries(first: 100, status: ' +
-      `$status) { nodes { ${DELIVERY} } } } }`,
-    { id: webhookId, status },
-  );
-  return webhook.deliveries.nodes;
+async function log(id: string, status?: WebhookDeliveryStatus): Promise<Delivery[]> {
+  return (await admin.ok(WebhookDeliveryDetailsDocument, { id, status })).webhook.deliveries.nodes;
 }
 
 /** The newest delivery, after it has the expected state. */
@@ -236,10 +224,8 @@ describe('a webhook', () => {
       'createWebhook',
     ]);
     for (const text of [secret, rotated.secret]) expect(JSON.stringify(auditLog)).not.toContain(text.slice(6));
-    const { __type } = await admin.ok<{ __type: { fields: { name: string }[] } }>(
-      '{ __type(name: "Webhook") { fields { name } } }',
-    );
-    expect(__type.fields.map(({ name }) => name)).not.toContain('secret');
+    const { __type } = await admin.ok(WebhookFieldsDocument);
+    expect(__type!.fields!.map(({ name }) => name)).not.toContain('secret');
   });
 
   it('signs with both secrets after a rotation, so that no message is lost in between', async () => {
@@ -290,8 +276,7 @@ describe('a webhook', () => {
 
   it('may not have an address that the service must not call, a taken name or no events', async () => {
     const { id } = await newWebhook('/kept');
-    const LOOK = `{ webhook(id: "${id}") { name url enabled eventTypes } }`;
-    const { webhook: before } = await admin.ok<{ webhook: { name: string } }>(LOOK);
+    const { webhook: before } = await admin.ok(WebhookSettingsDocument, { id });
     const create = (input: object) =>
       admin.fails(CreateWebhookDocument, {
         input: { name: 'hostile', url: 'https://hooks.example.com/', eventTypes: ['MODEL_REGISTERED'], ...input },
@@ -320,7 +305,7 @@ describe('a webhook', () => {
       expect((await change({ name: ' ' })).extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.name' });
     }
     expect((await create({ name: before.name })).extensions).toMatchObject({ code: 'CONFLICT', field: 'input.name' });
-    expect((await admin.ok<{ webhook: object }>(LOOK)).webhook).toEqual(before);
+    expect((await admin.ok(WebhookSettingsDocument, { id })).webhook).toEqual(before);
     expect(await admin.ok(WebhooksTotalCountDocument)).toEqual({ webhooks: { totalCount: 1 } });
   });
 });
@@ -396,9 +381,7 @@ describe('a message that a receiver does not accept', () => {
       attempts: 1,
       error: 'The receiver answered 410 (gone); the webhook has been disabled.',
     });
-    expect((await admin.ok<{ webhook: object }>(`{ webhook(id: "${id}") { enabled } }`)).webhook).toEqual({
-      enabled: false,
-    });
+    expect((await admin.ok(WebhookEnabledDocument, { id })).webhook).toEqual({ enabled: false });
     const { auditLog } = await admin.ok(AuditLogActorAfterDocument, {
       filter: { subjectId: id, action: 'disableWebhook' },
     });
@@ -502,32 +485,24 @@ describe('a worker that is lost between sending and recording the result', () =>
 
 describe('the log of deliveries', () => {
   it('is paged, read in few statements for many webhooks, and old entries are deleted', async () => {
-    const webhooks = [];
+    const webhooks: { id: string }[] = [];
     for (let i = 0; i < 3; i++) webhooks.push(await newWebhook('/log'));
     for (let i = 0; i < 5; i++) await emit();
     await receiver.wait('/log', 15);
     for (const { id } of webhooks) await newest(id, ended);
     const seen = new Set<string>();
-    const page = `deliveries(first: 2, after: $after) { nodes { id } pageInfo { endCursor hasNextPage } }`;
+    const pageAfter = async (after: string | null) =>
+      (await admin.ok(WebhookDeliveriesDocument, { id: webhooks[0]!.id, first: 2, after })).webhook.deliveries;
     let after: string | null = null;
     do {
-      const { webhook }: Log = await admin.ok<Log>(
-        `query ($id: ID!, $after: String) { webhook(id: $id) { ${page} } }`,
-        {
-          id: webhooks[0]!.id,
-          after,
-        },
-      );
-      for (const { id } of webhook.deliveries.nodes) seen.add(id);
-      after = webhook.deliveries.pageInfo.hasNextPage ? webhook.deliveries.pageInfo.endCursor : null;
+      const { nodes, pageInfo } = await pageAfter(after);
+      for (const { id } of nodes) seen.add(id);
+      after = pageInfo.hasNextPage ? pageInfo.endCursor : null;
     } while (after !== null);
     expect(seen.size).toBe(5);
-    const query =
-      'query ($n: Int!) { webhooks(first: $n) { nodes { model { id } deliveries(first: 2) { totalCount nodes ' +
-      '{ webhook { id } event { type } } } } } }';
-    const count = async (n: number) => {
+    const count = async (first: number) => {
       service.statements.length = 0;
-      await admin.ok(query.replace('totalCount', ''), { n });
+      await admin.ok(WebhooksWithDeliveriesDocument, { first });
       return service.statements.filter(
         (sql) => /^select/i.test(sql) && /\b(webhook|webhook_delivery|event)\b/.test(sql) && !/"seq" is null/.test(sql),
       ).length;

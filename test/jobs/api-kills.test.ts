@@ -8,10 +8,15 @@ import { Caller, SECRET, tokenFor } from '../support/service.js';
 import {
   CollectGarbageDocument,
   CreateRunDocument,
+  FollowEventsDocument,
   LogMetricsDocument,
   SearchRunsDocument,
 } from '../../schema/generated/operations.js';
-import { CreateExperimentDetailsDocument, JobStatusResultDocument } from '../generated/operations.js';
+import {
+  CreateExperimentDetailsDocument,
+  JobStatusResultDocument,
+  RunForMetricHistoryDocument,
+} from '../generated/operations.js';
 
 /** How often the whole service is killed; the full number runs with `npm run test:faults`. */
 const KILLS = Number(process.env['MATIH_FAULT_KILLS'] ?? 3);
@@ -79,10 +84,7 @@ describe('the service, killed at random', () => {
     let lost = 0;
     let twice = 0;
     for (const [kill, steps] of acknowledged.entries()) {
-      const { run } = await tess.ok<{ run: { metricHistory: { step: number }[] } }>(
-        'query ($id: ID!, $key: String!) { run(id: $id) { metricHistory(key: $key, maxPoints: 10000) { step } } }',
-        { id: runId, key: `loss-${kill}` },
-      );
+      const { run } = await tess.ok(RunForMetricHistoryDocument, { id: runId, key: `loss-${kill}`, n: 10_000 });
       const kept = new Set(run.metricHistory.map((point) => point.step));
       lost += steps.filter((step) => !kept.has(step)).length;
       twice += run.metricHistory.length - kept.size;
@@ -180,7 +182,7 @@ describe('the service, killed at random', () => {
       client.on('closed', (event) => resolve((event as { code: number }).code)),
     );
     client.subscribe(
-      { query: 'subscription { lifecycleEvents { id } }' },
+      { query: FollowEventsDocument.toString() },
       { next: () => undefined, error: () => undefined, complete: () => undefined },
     );
     let asked = false;

@@ -14,6 +14,7 @@ import {
   JobsDetailsDocument,
   ParameterImportanceDetailsDocument,
   PredictDetailsDocument,
+  RunForTrainingLogsDocument,
 } from '../generated/operations.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import {
@@ -88,10 +89,7 @@ describe('a process that is stopped, as by SIGSTOP', () => {
     const job = await trainingEnd(tess, jobId);
     expect(job).toMatchObject({ attempt: 2, status: 'SUCCEEDED' });
     expect(job.result!.sha256).toBe(expected);
-    const { run } = await tess.ok<{ run: { logs: { nodes: { line: string }[] } } }>(
-      'query ($id: ID!) { run(id: $id) { logs(first: 500) { nodes { line } } } }',
-      { id: runId },
-    );
+    const { run } = await tess.ok(RunForTrainingLogsDocument, { id: runId });
     const lines = run.logs.nodes.map(({ line }) => line);
     expect(lines).toContain('attempt 1 failed: The training process gave no sign of life and was ended.');
     const resumedFrom = Number(lines.join('\n').match(/continued from the checkpoint of epoch (\d+)/)?.[1]);

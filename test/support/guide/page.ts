@@ -3,6 +3,7 @@ import { getOperationAST, parse } from 'graphql';
 import { expect } from 'vitest';
 import { fillIds, rememberIds, stepsOf } from '../../../graphiql/src/steps.js';
 import type { Caller } from '../service.js';
+import { JobDetailsDocument } from '../../generated/operations.js';
 
 const SOME_ITEMS = 5;
 const PATIENCE_MS = 60_000;
@@ -51,10 +52,7 @@ async function ask(caller: Caller, document: string, variables: Record<string, u
 
 async function jobEnd(caller: Caller, id: string): Promise<void> {
   for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline;) {
-    const { job } = await caller.ok<{ job: { status: string; errorMessage: string | null } }>(
-      'query ($id: ID!) { job(id: $id) { status errorMessage } }',
-      { id },
-    );
+    const { job } = await caller.ok(JobDetailsDocument, { id });
     if (job.status === 'SUCCEEDED') return;
     expect(['QUEUED', 'RUNNING'], String(job.errorMessage)).toContain(job.status);
     await new Promise((resolve) => setTimeout(resolve, 100));
