@@ -24,7 +24,9 @@ import {
   DatasetsDetailsDocument,
   DatasetsTotalCountNameVersionDocument,
   RegisterDatasetDetailsDocument,
+  type RegisterDatasetDetailsMutation,
   type RegisterDatasetInput,
+  RegisterDatasetReadingDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -43,27 +45,10 @@ afterAll(async () => {
   for (const path of [folder, outside]) await rm(path, { recursive: true, force: true });
 });
 
-interface DatasetView {
-  id: string;
-  version: number;
-  format: string;
-  sizeBytes: number;
-  sha256: string;
-  rowCount: number;
-  source: string;
-  columns: {
-    name: string;
-    type: string;
-    missingCount: number;
-    distinctCount: number;
-    min: string | null;
-    max: string | null;
-  }[];
-  preview: Record<string, unknown>[];
-}
+type DatasetView = RegisterDatasetDetailsMutation['registerDataset']['dataset'];
 
 async function register(input: RegisterDatasetInput): Promise<DatasetView> {
-  return (await tess.ok(RegisterDatasetDetailsDocument, { input })).registerDataset.dataset as DatasetView;
+  return (await tess.ok(RegisterDatasetDetailsDocument, { input })).registerDataset.dataset;
 }
 
 const storedKey = (name: string, version: number, extension: string) =>
@@ -318,23 +303,11 @@ describe('files that a crash left', () => {
 });
 
 describe('how columns are read', () => {
-  const SHOWN = `dataset { id version rowCount preview(first: 5)
-    columns { name type nullValues decimalSeparator thousandsSeparator unit format missingCount missingWords { text count } distinctCount min max }
-    reading { encoding delimiter compression skippedLines notes } }`;
-  const READ = `mutation ($input: RegisterDatasetInput!) { registerDataset(input: $input) { ${SHOWN} } }`;
-  interface Shown {
-    id: string;
-    version: number;
-    rowCount: number;
-    preview: Record<string, unknown>[];
-    columns: Record<string, unknown>[];
-    reading: { encoding: string; delimiter: string; compression: string | null; skippedLines: number; notes: string[] };
-  }
   const upload = async (fileName: string, content: string | Buffer): Promise<{ source: { uploadId: string } }> => ({
     source: { uploadId: (await tess.upload(fileName, content)).uploadId },
   });
-  const read = async (input: object): Promise<Shown> =>
-    (await tess.ok<{ registerDataset: { dataset: Shown } }>(READ, { input })).registerDataset.dataset;
+  const read = async (input: RegisterDatasetInput) =>
+    (await tess.ok(RegisterDatasetReadingDocument, { input })).registerDataset.dataset;
 
   it('is shown: encoding, delimiter, words for "no value", formats and decisions', async () => {
     const text =
@@ -348,7 +321,7 @@ describe('how columns are read', () => {
       compression: 'gzip',
       skippedLines: 0,
     });
-    expect(shown.reading.notes).toEqual([
+    expect(shown.reading!.notes).toEqual([
       expect.stringMatching(/^Column either may be .*%d\/%m\/%Y.*%m\/%d\/%Y.*kept as text until columns: \[/),
     ]);
     expect(shown.columns).toMatchObject([
@@ -390,13 +363,9 @@ describe('how columns are read', () => {
   it('stays as in the version before, unless columns are given', async () => {
     await read({ name: 'versions', ...(await upload('a.csv', 'c,x\n1,a\n2,b\n')) });
     const second = await read({ name: 'versions', ...(await upload('b.csv', 'c,x,y\n-,a,true\n4,1,false\n')) });
-    expect(second.columns.map(({ name, type }) => `${String(name)} ${String(type)}`)).toEqual([
-      'c NUMBER',
-      'x STRING',
-      'y BOOLEAN',
-    ]);
+    expect(second.columns.map(({ name, type }) => `${name} ${type}`)).toEqual(['c NUMBER', 'x STRING', 'y BOOLEAN']);
     const third = await upload('c.csv', 'c,x\n1,a\nmany,b\n');
-    const error = await tess.fails(READ, { input: { name: 'versions', ...third } });
+    const error = await tess.fails(RegisterDatasetReadingDocument, { input: { name: 'versions', ...third } });
     expect(error.message).toMatch(/^Column c, row 2: expected a number, as in the version before, got "many"/);
     expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.columns', column: 'c', row: 2 });
     const corrected = await read({ name: 'versions', ...third, columns: [{ name: 'c', type: 'STRING' }] });
@@ -423,7 +392,7 @@ describe('how columns are read', () => {
       [{ delimiter: '"' }, 'input.delimiter'],
     ];
     for (const [more, field] of cases) {
-      const error = await tess.fails(READ, { input: { name: 'given', ...given, ...more } });
+      const error = await tess.fails(RegisterDatasetReadingDocument, { input: { name: 'given', ...given, ...more } });
       expect(error.extensions, JSON.stringify(more)).toMatchObject({ code: 'BAD_USER_INPUT', field });
     }
   });

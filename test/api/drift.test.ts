@@ -3,7 +3,18 @@ import { preview, readColumns } from '../../src/adapters/dataset-files/dataset-r
 import { parquetTable } from '../support/tables.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../support/training.js';
-import { AlertEventsDetailsDocument, MonitoringWindowsDetailsDocument } from '../generated/operations.js';
+import { mutate } from '../support/tracking.js';
+import {
+  AlertEventsDetailsDocument,
+  CreateEndpointDetailsDocument,
+  CreateModelIdDocument,
+  DeployModelVersionDetailsDocument,
+  MonitoringWindowsDetailsDocument,
+  WorldDeploymentStatusDocument,
+  WorldModelVersionStatusDocument,
+  WorldPredictDocument,
+  WorldRegisterModelVersionDocument,
+} from '../generated/operations.js';
 
 const FLIGHTS = vegaPath('flights-3m.parquet');
 const WEST = new Set(['HNL', 'OGG', 'ANC', 'LIH', 'KOA', 'SEA', 'PDX', 'SJC', 'OAK', 'SAN', 'SMF']);
@@ -41,31 +52,14 @@ async function april(): Promise<Flight[]> {
   return flights.map((_, i) => flights[(i * 7_919) % flights.length]!);
 }
 
-async function create<T>(name: string, inputType: string, input: object, selection: string): Promise<T> {
-  return (
-    await tess.ok<Record<string, T>>(`mutation ($input: ${inputType}!) { ${name}(input: $input) { ${selection} } }`, {
-      input,
-    })
-  )[name]!;
-}
-
 async function predict(endpointId: string, flights: readonly Flight[]): Promise<void> {
   for (let at = 0; at < flights.length; at += 50) {
     const rows = flights.slice(at, at + 50);
-    await create('predict', 'PredictInput', { endpointId, rows }, 'rows');
+    await mutate(tess, WorldPredictDocument, { endpointId, rows });
   }
 }
 
-interface WindowShape {
-  drift: {
-    rows: number;
-    drifted: boolean;
-    features: { feature: string; psi: number; drifted: boolean }[];
-    prediction: { sigmas: number };
-  } | null;
-}
-
-async function windows(deploymentId: string): Promise<WindowShape[]> {
+async function windows(deploymentId: string) {
   const { monitoringWindows } = await tess.ok(MonitoringWindowsDetailsDocument, { deploymentId });
   return monitoringWindows.nodes.filter(({ drift }) => drift !== null);
 }
@@ -96,36 +90,27 @@ it(
       },
     });
     await trainingEnd(tess, jobId);
-    const { model } = await create<{ model: { id: string } }>(
-      'createModel',
-      'CreateModelInput',
-      { name: 'late', task: 'CLASSIFICATION', modelType: 'LOGISTIC_REGRESSION' },
-      'model { id }',
-    );
-    const { modelVersion } = await create<{ modelVersion: { id: string } }>(
-      'registerModelVersion',
-      'RegisterModelVersionInput',
-      { modelId: model.id, runId },
-      'modelVersion { id }',
-    );
-    const status = (field: string, id: string) => async () =>
-      (await tess.ok<Record<string, { status: string }>>(`query ($id: ID!) { ${field}(id: $id) { status } }`, { id }))[
-        field
-      ]!.status;
-    await expect.poll(status('modelVersion', modelVersion.id), { timeout: 20_000 }).toBe('READY');
-    const { endpoint } = await create<{ endpoint: { id: string } }>(
-      'createEndpoint',
-      'CreateEndpointInput',
-      { name: 'late', modelId: model.id, slaLatencyP95Ms: 60_000 },
-      'endpoint { id }',
-    );
-    const { deployment } = await create<{ deployment: { id: string } }>(
-      'deployModelVersion',
-      'DeployModelVersionInput',
-      { endpointId: endpoint.id, modelVersionId: modelVersion.id, mode: 'LIVE' },
-      'deployment { id }',
-    );
-    await expect.poll(status('deployment', deployment.id), { timeout: 20_000 }).toBe('READY');
+    const { model } = await mutate(tess, CreateModelIdDocument, {
+      name: 'late',
+      task: 'CLASSIFICATION',
+      modelType: 'LOGISTIC_REGRESSION',
+    });
+    const { modelVersion } = await mutate(tess, WorldRegisterModelVersionDocument, { modelId: model.id, runId });
+    const storedAs = async () => (await tess.ok(WorldModelVersionStatusDocument, modelVersion)).modelVersion.status;
+    await expect.poll(storedAs, { timeout: 20_000 }).toBe('READY');
+    const { endpoint } = await mutate(tess, CreateEndpointDetailsDocument, {
+      name: 'late',
+      modelId: model.id,
+      slaLatencyP95Ms: 60_000,
+    });
+    const { deployment } = await mutate(tess, DeployModelVersionDetailsDocument, {
+      endpointId: endpoint.id,
+      modelVersionId: modelVersion.id,
+      mode: 'LIVE',
+    });
+    const deployedAs = async () =>
+      (await tess.ok(WorldDeploymentStatusDocument, { id: deployment.id })).deployment.status;
+    await expect.poll(deployedAs, { timeout: 20_000 }).toBe('READY');
 
     const flights = await april();
     const alerts = tess.collect(

@@ -10,8 +10,11 @@ import { type NewVersion, predict, serve, xToY } from '../support/serving.js';
 import { TrafficWriter } from '../support/traffic.js';
 import {
   LiveQualityDetailsDocument,
+  type LiveQualityDetailsQuery,
+  type LiveQualityDetailsQueryVariables,
   PredictDetailsDocument,
   PredictionDetailsDocument,
+  PredictionErrorCodeDocument,
   PredictionsDetailsDocument,
   RecordGroundTruthDetailsDocument,
   type GroundTruthInput,
@@ -40,21 +43,9 @@ const refusal = (endpointName: string, records: object[]) =>
 const read = async (name: string, id: string) =>
   (await tess.ok(PredictionDetailsDocument, { endpointName: name, requestId: id })).prediction;
 
-const FIGURES = 'labelledRows accuracy f1 logLoss rmse mae';
-const QUALITY = `query ($name: String!, $deploymentId: ID, $from: DateTimeISO, $to: DateTimeISO, $windowMinutes: Int) {
-  liveQuality(endpointName: $name, deploymentId: $deploymentId, from: $from, to: $to, windowMinutes: $windowMinutes) { ${FIGURES} servedRows windows { from to ${FIGURES} } } }`;
-
-interface Figures {
-  labelledRows: number;
-  accuracy: number | null;
-  f1: number | null;
-  logLoss: number | null;
-  rmse: number | null;
-  mae: number | null;
-}
-type Quality = Figures & { servedRows: number; windows: (Figures & { from: string; to: string })[] };
-const quality = async (name: string, variables: object = {}) =>
-  (await tess.ok<{ liveQuality: Quality }>(QUALITY, { name, ...variables })).liveQuality;
+type Figures = Omit<LiveQualityDetailsQuery['liveQuality'], 'servedRows' | 'windows'>;
+const quality = async (endpointName: string, variables: LiveQualityDetailsQueryVariables = {}) =>
+  (await tess.ok(LiveQualityDetailsDocument, { endpointName, ...variables })).liveQuality;
 
 const newName = () => `e-${randomUUID()}`;
 
@@ -192,9 +183,7 @@ describe('predictions', () => {
          '{}', '[]' from deployment where id = $2`,
       [endpointId, deploymentId],
     );
-    expect(
-      await tess.ok(`{ prediction(endpointName: "${name}", requestId: "failed") { errorCode answers { row } } }`),
-    ).toEqual({
+    expect(await tess.ok(PredictionErrorCodeDocument, { endpointName: name, requestId: 'failed' })).toEqual({
       prediction: { errorCode: 'DEADLINE_EXCEEDED', answers: [] },
     });
     expect((await refusal(name, [{ requestId: 'failed', value: 1 }])).message).toContain(

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { DatasetsTotalCountDocument, RegisterDatasetDetailsDocument } from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -10,9 +11,6 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const REGISTER =
-  'mutation ($input: RegisterDatasetInput!) { registerDataset(input: $input) { dataset { id rowCount columns ' +
-  '{ name } } } }';
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 const wide = (columns: number) =>
   `${Array.from({ length: columns }, (_, i) => `c${i}`).join(',')}\n${Array.from({ length: columns }, () => 1).join(',')}\n`;
@@ -60,9 +58,11 @@ describe('a dataset file', () => {
   for (const [what, [fileName, content, expected]] of Object.entries(cases)) {
     it(`${what} is refused by one clear error, and leaves nothing`, async () => {
       const { uploadId } = await tess.upload(fileName, content);
-      const error = await tess.fails(REGISTER, { input: { name: 'hostile', source: { uploadId } } });
+      const error = await tess.fails(RegisterDatasetDetailsDocument, {
+        input: { name: 'hostile', source: { uploadId } },
+      });
       expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'file', expected });
-      expect(await tess.ok('{ datasets(filter: { name: "hostile" }) { totalCount } }')).toEqual({
+      expect(await tess.ok(DatasetsTotalCountDocument, { filter: { name: 'hostile' } })).toEqual({
         datasets: { totalCount: 0 },
       });
     });
@@ -70,9 +70,7 @@ describe('a dataset file', () => {
 
   it('with a few hundred columns is read in several passes', async () => {
     const { uploadId } = await tess.upload('columns.csv', wide(120));
-    const { registerDataset } = await tess.ok<{
-      registerDataset: { dataset: { rowCount: number; columns: { name: string }[] } };
-    }>(REGISTER, {
+    const { registerDataset } = await tess.ok(RegisterDatasetDetailsDocument, {
       input: { name: 'columns', source: { uploadId } },
     });
     expect(registerDataset.dataset.rowCount).toBe(1);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
+import { FollowAlertsDocument } from '../../schema/generated/operations.js';
 import { AlertForMetricsDocument, RunMonitoringForMetricsDocument } from '../generated/operations.js';
 
 let service: TestService;
@@ -36,7 +37,7 @@ it('/metrics counts operations by field and code, and shows jobs, alerts, socket
   await tess.fails(AlertForMetricsDocument);
   await tess.fails(`query mine { nothing }`);
   const socket = tess.socket();
-  const running = socket.iterate({ query: `subscription { alertEvents { seq } }` });
+  const running = socket.iterate({ query: FollowAlertsDocument.toString() });
   void running.next();
   await expect.poll(async () => (await scrape()).get('matih_subscriptions')).toBe(1);
   const values = await scrape();

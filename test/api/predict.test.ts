@@ -24,6 +24,7 @@ import {
   PredictDetailsDocument,
   EndpointForPredictDocument,
   PredictForPredictDocument,
+  UndeployDetailsDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -170,11 +171,8 @@ describe('predict', () => {
         .extensions.code,
     ).toBe('FORBIDDEN');
     expect(
-      (
-        await vera.fails(
-          `mutation { undeploy(input: { deploymentId: "${inProduction.deploymentId}" }) { deployment { id } } }`,
-        )
-      ).extensions.code,
+      (await vera.fails(UndeployDetailsDocument, { input: { deploymentId: inProduction.deploymentId } })).extensions
+        .code,
     ).toBe('FORBIDDEN');
   });
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createDatabaseFromTemplate } from '../support/database.js';
 import { Caller, SECRET } from '../support/service.js';
+import { FollowEventsDocument } from '../../schema/generated/operations.js';
 import { CreateExperimentDetailsDocument, ExperimentsNameDocument } from '../generated/operations.js';
 
 const cleanups: (() => Promise<unknown> | unknown)[] = [];
@@ -153,7 +154,7 @@ describe('the process', () => {
         subscription.on('closed', (event) => resolve((event as { code: number }).code)),
       );
       subscription.subscribe(
-        { query: 'subscription { lifecycleEvents { id } }' },
+        { query: FollowEventsDocument.toString() },
         { next: () => undefined, error: () => undefined, complete: () => undefined },
       );
       await new Promise((resolve) => subscription.on('connected', resolve));

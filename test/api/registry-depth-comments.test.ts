@@ -17,6 +17,7 @@ import {
   DeployModelVersionDetailsDocument,
   EventsDetailsDocument,
   ModelCommentsDetailsDocument,
+  type ModelCommentsDetailsQueryVariables,
   ModelCommentsForRegistryDepthCommentsDocument,
   ModelVersionDetailsDocument,
   SetModelAliasDetailsDocument,
@@ -36,14 +37,6 @@ beforeAll(async () => {
   admin = await service.as({ role: Role.ADMIN, subject: 'ada' });
 });
 afterAll(() => service?.close());
-
-interface Comments {
-  modelComments: {
-    totalCount: number;
-    nodes: { id: string; body: string }[];
-    pageInfo: { hasNextPage: boolean; endCursor: string };
-  };
-}
 
 async function add(caller: Caller, input: CreateModelCommentInput): Promise<{ id: string } & Record<string, unknown>> {
   return (await caller.ok(CreateModelCommentDetailsDocument, { input })).createModelComment.comment;
@@ -79,20 +72,16 @@ describe('comments', () => {
       totalCount: 1,
       nodes: [{ id: special.id }],
     });
-    const chosen = async (args: string) => {
-      const { modelComments } = await tess.ok<Comments>(
-        `query ($id: ID!) { modelComments(modelId: $id, ${args}) {
-        totalCount nodes { id body } pageInfo { hasNextPage endCursor } } }`,
-        { id: modelId },
-      );
+    const chosen = async (choice: ModelCommentsDetailsQueryVariables) => {
+      const { modelComments } = await tess.ok(ModelCommentsDetailsDocument, { modelId, ...choice });
       expect(modelComments.totalCount).toBe(modelComments.nodes.length);
       return modelComments.nodes.map(({ id }) => id);
     };
-    expect(await chosen('filter: { createdBy: "bob" }')).toEqual([special.id]);
-    expect(await chosen('filter: { search: "WHO OWNS" }')).toEqual([general.id]);
-    expect(await chosen('filter: { search: "%" }')).toEqual([]);
-    expect(await chosen('orderBy: { field: CREATED_AT, direction: ASC }')).toEqual([general.id, special.id]);
-    expect(await chosen('orderBy: { field: UPDATED_AT, direction: DESC }')).toEqual([special.id, general.id]);
+    expect(await chosen({ filter: { createdBy: 'bob' } })).toEqual([special.id]);
+    expect(await chosen({ filter: { search: 'WHO OWNS' } })).toEqual([general.id]);
+    expect(await chosen({ filter: { search: '%' } })).toEqual([]);
+    expect(await chosen({ orderBy: { field: 'CREATED_AT', direction: 'ASC' } })).toEqual([general.id, special.id]);
+    expect(await chosen({ orderBy: { field: 'UPDATED_AT', direction: 'DESC' } })).toEqual([special.id, general.id]);
     const { events } = await tess.ok(EventsDetailsDocument, { filter: { types: ['MODEL_COMMENTED'], modelId } });
     expect(events.nodes).toMatchObject([
       {

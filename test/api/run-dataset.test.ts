@@ -8,6 +8,7 @@ import {
   DatasetDetailsDocument,
   LogRunDatasetsDetailsDocument,
   type LoggedDatasetInput,
+  RunLoggedDatasetsDocument,
 } from '../generated/operations.js';
 
 let service: TestService;
@@ -19,8 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const read = async <T>(id: string, selection: string): Promise<T> =>
-  (await tess.ok<{ run: T }>(`query ($id: ID!) { run(id: $id) { ${selection} } }`, { id })).run;
+const read = async (id: string) => (await tess.ok(RunLoggedDatasetsDocument, { id })).run;
 
 describe('datasets of a run', () => {
   it('are logged once, with their context, and linked by their digest', async () => {
@@ -47,10 +47,7 @@ describe('datasets of a run', () => {
       runId,
       datasets: [{ ...reference, tags: [{ key: 'more', value: '1' }] }],
     });
-    const { loggedDatasets } = await read<{ loggedDatasets: object[] }>(
-      runId,
-      'loggedDatasets { name digest direction context source tags { key value } dataset { id } }',
-    );
+    const { loggedDatasets } = await read(runId);
     const linked = { dataset: { id: datasetId } };
     expect(loggedDatasets).toHaveLength(3);
     expect(loggedDatasets).toMatchObject([
@@ -89,6 +86,6 @@ describe('datasets of a run', () => {
     expect((await refused(tess, LogRunDatasetsDocument, { runId, datasets: [] })).extensions).toMatchObject({
       field: 'input.datasets',
     });
-    expect(await read(runId, 'loggedDatasets { id }')).toEqual({ loggedDatasets: [] });
+    expect(await read(runId)).toEqual({ loggedDatasets: [] });
   });
 });

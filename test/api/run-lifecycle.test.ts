@@ -3,6 +3,7 @@ import type { Caller, TestService } from '../support/service.js';
 import { startTestService } from '../support/service.js';
 import { createRun, mutate, query, refused } from '../support/tracking.js';
 import { createExperiment, registerDataset, startTraining, CARS_CONFIG, vegaPath } from '../support/training.js';
+import type { TypedDocument } from '../../schema/typed-document.js';
 import { CreateRunDocument, SearchRunsDocument, SetRunTagsDocument } from '../../schema/generated/operations.js';
 import {
   CancelJobDetailsDocument,
@@ -25,7 +26,14 @@ import {
   ResumeRunDetailsDocument,
   ResumeTrainingDetailsDocument,
   type RunFilterInput,
+  RunChildCountDocument,
+  RunChildrenDocument,
+  RunDescriptionTagsDocument,
   RunForRunLifecycleDocument,
+  RunNameDocument,
+  RunParentDocument,
+  RunParentTagsDocument,
+  RunStateAndContentsDocument,
   RunsFamilyDocument,
   SetExperimentTagsDetailsDocument,
   SetRunTagsDetailsDocument,
@@ -45,8 +53,8 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-const read = async <T>(id: string, selection: string): Promise<T> =>
-  (await tess.ok<{ run: T }>(`query ($id: ID!) { run(id: $id) { ${selection} } }`, { id })).run;
+const read = async <Run>(document: TypedDocument<{ run: Run }, { id: string }>, id: string): Promise<Run> =>
+  (await tess.ok(document, { id })).run;
 
 const listed = async (filter: RunFilterInput): Promise<string[]> => {
   const { runs } = await tess.ok(SearchRunsDocument, { filter, orderBy: [{ field: 'CREATED_AT', direction: 'ASC' }] });
@@ -60,11 +68,7 @@ describe('nested runs', () => {
     const children: string[] = [];
     for (let i = 0; i < 5; i++)
       children.push(await createRun(tess, { experimentId, name: `trial-${i}`, parentRunId: parent }));
-    const page = `id children(first: 2) { nodes { name parent { name } } totalCount pageInfo { endCursor hasNextPage } }`;
-    const { children: first } = await read<{ children: { nodes: object[]; pageInfo: { endCursor: string } } }>(
-      parent,
-      page,
-    );
+    const { children: first } = await read(RunChildrenDocument, parent);
     expect(first).toMatchObject({
       nodes: [{ name: 'trial-4', parent: { name: 'sweep' } }, { name: 'trial-3' }],
       totalCount: 5,
@@ -77,7 +81,7 @@ describe('nested runs', () => {
     expect(await listed({ parentRunId: parent })).toEqual(children);
     await mutate(tess, DeleteRunDetailsDocument, { runId: children[0]! });
     expect(await listed({ parentRunId: parent })).toEqual(children.slice(1));
-    expect(await read(parent, 'children { totalCount }')).toEqual({ children: { totalCount: 4 } });
+    expect(await read(RunChildCountDocument, parent)).toEqual({ children: { totalCount: 4 } });
   });
 
   it('need the same few statements for one parent as for many', async () => {
@@ -100,17 +104,17 @@ describe('nested runs', () => {
     const tag = (runId: string, value: string) =>
       mutate(tess, SetRunTagsDetailsDocument, { runId, tags: [{ key: 'mlflow.parentRunId', value }] });
     await tag(b, hex(a));
-    expect(await read(b, 'parent { id } tags { key }')).toEqual({ parent: { id: a }, tags: [] });
+    expect(await read(RunParentTagsDocument, b)).toEqual({ parent: { id: a }, tags: [] });
     await tag(a, hex(b));
-    expect(await read(a, 'parent { id }')).toEqual({ parent: null });
+    expect(await read(RunParentDocument, a)).toEqual({ parent: null });
     await tag(a, hex(a));
-    expect(await read(a, 'parent { id }')).toEqual({ parent: null });
+    expect(await read(RunParentDocument, a)).toEqual({ parent: null });
     await mutate(tess, DeleteRunTagDetailsDocument, { runId: b, key: 'mlflow.parentRunId' });
-    expect(await read(b, 'parent { id }')).toEqual({ parent: null });
+    expect(await read(RunParentDocument, b)).toEqual({ parent: null });
     const other = await service.as({ tenant: 'other' });
     const foreign = await createRun(other);
     await tag(b, hex(foreign));
-    expect(await read(b, 'parent { id }')).toEqual({ parent: null });
+    expect(await read(RunParentDocument, b)).toEqual({ parent: null });
     const experimentId = await createExperiment(tess);
     expect((await refused(tess, CreateRunDocument, { experimentId, parentRunId: foreign })).extensions.code).toBe(
       'NOT_FOUND',
@@ -120,9 +124,9 @@ describe('nested runs', () => {
   it('are named by MLflow’s tag as well', async () => {
     const experimentId = await createExperiment(tess);
     const id = await createRun(tess, { experimentId, tags: [{ key: 'mlflow.runName', value: 'tagged' }] });
-    expect(await read(id, 'name')).toEqual({ name: 'tagged' });
+    expect(await read(RunNameDocument, id)).toEqual({ name: 'tagged' });
     await mutate(tess, SetRunTagsDetailsDocument, { runId: id, tags: [{ key: 'mlflow.runName', value: 'again' }] });
-    expect(await read(id, 'name')).toEqual({ name: 'again' });
+    expect(await read(RunNameDocument, id)).toEqual({ name: 'again' });
     await mutate(tess, UpdateRunDetailsDocument, { runId: id, name: 'third' });
     expect(
       await query(service, `select value from run_tag where run_id = $1 and key = 'mlflow.runName'`, [id]),
@@ -211,12 +215,12 @@ describe('notes', () => {
   it('of a run are MLflow’s tag', async () => {
     const id = await createRun(tess);
     await mutate(tess, UpdateRunDetailsDocument, { runId: id, description: 'a note' });
-    expect(await read(id, 'description tags { key value }')).toEqual({
+    expect(await read(RunDescriptionTagsDocument, id)).toEqual({
       description: 'a note',
       tags: [{ key: 'mlflow.note.content', value: 'a note' }],
     });
     await mutate(tess, UpdateRunDetailsDocument, { runId: id, description: '' });
-    expect(await read(id, 'description tags { key }')).toEqual({ description: '', tags: [] });
+    expect(await read(RunDescriptionTagsDocument, id)).toEqual({ description: '', tags: [] });
   });
 
   it('of an experiment are kept equal to MLflow’s tag', async () => {
@@ -285,7 +289,7 @@ describe('deleted runs', () => {
       });
     }
     await mutate(tess, RestoreRunDetailsDocument, { runId });
-    expect(await read(runId, 'state deletedAt status tags { key } metrics { key } artifacts { path }')).toEqual({
+    expect(await read(RunStateAndContentsDocument, runId)).toEqual({
       ...{ state: 'ACTIVE', deletedAt: null, status: 'RUNNING', tags: [{ key: 'k' }], metrics: [], artifacts: [] },
     });
     await mutate(tess, LogMetricsDetailsDocument, { runId, metrics: [{ key: 'loss', value: 1 }] });

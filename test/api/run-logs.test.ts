@@ -4,7 +4,13 @@ import { startTestService } from '../support/service.js';
 import { createRun, mutate, refused } from '../support/tracking.js';
 import { createExperiment } from '../support/training.js';
 import { AppendRunLogsDocument, FollowRunLogsDocument } from '../../schema/generated/operations.js';
-import { RunsLastLogLineDocument, RunLogsSeqLineDocument } from '../generated/operations.js';
+import {
+  RunLogsPageDocument,
+  type RunLogsPageQuery,
+  type RunLogsPageQueryVariables,
+  RunLogsSeqLineDocument,
+  RunsLastLogLineDocument,
+} from '../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -18,19 +24,10 @@ afterAll(() => service?.close());
 const append = (runId: string, ...lines: string[]) =>
   mutate(tess, AppendRunLogsDocument, { runId, lines: lines.map((line) => ({ line })) });
 
-interface Logs {
-  nodes: { seq: number; line: string; stream: string; loggedAt: string }[];
-  totalCount: number;
-  pageInfo: { endCursor: string | null; hasNextPage: boolean };
-}
+type Logs = RunLogsPageQuery['run']['logs'];
 
-async function logs(id: string, args: string): Promise<Logs> {
-  const { run } = await tess.ok<{ run: { logs: Logs } }>(
-    `query ($id: ID!) { run(id: $id) { logs${args} { nodes { seq line stream loggedAt } totalCount pageInfo ` +
-      '{ endCursor hasNextPage } } } }',
-    { id },
-  );
-  return run.logs;
+async function logs(id: string, choice: Omit<RunLogsPageQueryVariables, 'id'> = {}): Promise<Logs> {
+  return (await tess.ok(RunLogsPageDocument, { id, ...choice })).run.logs;
 }
 
 const linesOf = ({ nodes }: Logs): string[] => nodes.map(({ line }) => line);
@@ -44,18 +41,18 @@ describe('logs of a run', () => {
       lines: [{ line: 'Begin 100% _x_', loggedAt, stream: 'STDERR' }],
     });
     expect(await append(runId, ...Array.from({ length: 9 }, (_, i) => `line ${i}`))).toEqual({ lastSeq: 10 });
-    const first = await logs(runId, '(first: 3)');
+    const first = await logs(runId, { first: 3 });
     expect(first).toMatchObject({ totalCount: 10, pageInfo: { endCursor: '3', hasNextPage: true } });
     expect(first.nodes[0]).toEqual({ seq: 1, line: 'Begin 100% _x_', stream: 'STDERR', loggedAt });
-    expect(linesOf(await logs(runId, '(first: 3, after: 8)'))).toEqual(['line 7', 'line 8']);
-    const last = await logs(runId, '(last: 2)');
+    expect(linesOf(await logs(runId, { first: 3, after: 8 }))).toEqual(['line 7', 'line 8']);
+    const last = await logs(runId, { last: 2 });
     expect(linesOf(last)).toEqual(['line 7', 'line 8']);
     expect(last.pageInfo.hasNextPage).toBe(true);
-    expect(linesOf(await logs(runId, '(last: 5, before: 3)'))).toEqual(['Begin 100% _x_', 'line 0']);
-    expect(linesOf(await logs(runId, '(search: "begin 100%")'))).toEqual(['Begin 100% _x_']);
-    expect(await logs(runId, '(search: "%")')).toMatchObject({ totalCount: 1 });
-    expect(linesOf(await logs(runId, '(search: "LINE 4")'))).toEqual(['line 4']);
-    expect(linesOf(await logs(runId, '(streams: [STDERR])'))).toEqual(['Begin 100% _x_']);
+    expect(linesOf(await logs(runId, { last: 5, before: 3 }))).toEqual(['Begin 100% _x_', 'line 0']);
+    expect(linesOf(await logs(runId, { search: 'begin 100%' }))).toEqual(['Begin 100% _x_']);
+    expect(await logs(runId, { search: '%' })).toMatchObject({ totalCount: 1 });
+    expect(linesOf(await logs(runId, { search: 'LINE 4' }))).toEqual(['line 4']);
+    expect(linesOf(await logs(runId, { streams: ['STDERR'] }))).toEqual(['Begin 100% _x_']);
   });
 
   it('stream to followers, each line once, across a reconnection', async () => {
@@ -80,7 +77,7 @@ describe('logs of a run', () => {
     await Promise.all(
       Array.from({ length: 20 }, (_, i) => append(runId, ...Array.from({ length: 25 }, (__, j) => `${i} ${j}`))),
     );
-    const { nodes } = await logs(runId, '(first: 500)');
+    const { nodes } = await logs(runId, { first: 500 });
     expect(nodes.map(({ seq }) => seq)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
     const ofTheFirst = nodes.filter(({ line }) => line.startsWith('0 '));
     expect(ofTheFirst.map(({ line }) => line)).toEqual(Array.from({ length: 25 }, (_, j) => `0 ${j}`));
@@ -114,12 +111,10 @@ describe('logs of a run', () => {
     expect((await refused(tess, AppendRunLogsDocument, { runId, lines: [{ line: 'a\0b' }] })).extensions.code).toBe(
       'BAD_USER_INPUT',
     );
-    expect(await logs(runId, '')).toMatchObject({ nodes: [], totalCount: 0 });
-    for (const args of ['(first: -1)', '(last: 501)', '(first: 1, last: 1)', `(search: "${'x'.repeat(201)}")`]) {
-      const error = await tess.fails(`query ($id: ID!) { run(id: $id) { logs${args} { nodes { seq } } } }`, {
-        id: runId,
-      });
-      expect(error.extensions.code, args).toBe('BAD_USER_INPUT');
+    expect(await logs(runId)).toMatchObject({ nodes: [], totalCount: 0 });
+    for (const choice of [{ first: -1 }, { last: 501 }, { first: 1, last: 1 }, { search: 'x'.repeat(201) }]) {
+      const error = await tess.fails(RunLogsPageDocument, { id: runId, ...choice });
+      expect(error.extensions.code, JSON.stringify(choice)).toBe('BAD_USER_INPUT');
     }
     const other = await service.as({ tenant: 'other' });
     expect((await refused(other, AppendRunLogsDocument, { runId, lines: [{ line: 'x' }] })).extensions.code).toBe(

@@ -17,6 +17,7 @@ import {
   EventsDetailsDocument,
   ModelForStagesDocument,
   ModelHistoryDetailsDocument,
+  type ModelHistoryDetailsQueryVariables,
   ModelVersionForStagesDocument,
   PromoteModelVersionDetailsDocument,
   RollbackModelDetailsDocument,
@@ -197,21 +198,18 @@ describe('promotion', () => {
     const { modelId, ids } = await newModel(1);
     const [id] = ids as [string];
     await forceToProduction(admin, id, null);
-    const steps = async (args: string) => {
-      const { modelHistory } = await tess.ok<{ modelHistory: { totalCount: number; nodes: { toStage: string }[] } }>(
-        `query ($id: ID!) { modelHistory(modelId: $id, ${args}) { totalCount nodes { toStage } } }`,
-        { id: modelId },
-      );
+    const steps = async (choice: Omit<ModelHistoryDetailsQueryVariables, 'modelId'>) => {
+      const { modelHistory } = await tess.ok(ModelHistoryDetailsDocument, { modelId, ...choice });
       expect(modelHistory.totalCount).toBe(modelHistory.nodes.length);
       return modelHistory.nodes.map(({ toStage }) => toStage);
     };
-    expect(await steps('first: 5')).toEqual(['PRODUCTION', 'STAGING']);
-    expect(await steps('orderBy: { field: CREATED_AT, direction: ASC }')).toEqual(['STAGING', 'PRODUCTION']);
-    expect(await steps('filter: { toStage: [STAGING] }')).toEqual(['STAGING']);
-    expect(await steps('filter: { override: true, createdBy: "ada" }')).toEqual(['PRODUCTION', 'STAGING']);
-    expect(await steps('filter: { override: false }')).toEqual([]);
-    expect(await steps('filter: { createdBy: "tess" }')).toEqual([]);
-    expect(await steps('filter: { from: "2000-01-01T00:00:00Z", to: "2001-01-01T00:00:00Z" }')).toEqual([]);
+    expect(await steps({ first: 5 })).toEqual(['PRODUCTION', 'STAGING']);
+    expect(await steps({ orderBy: { field: 'CREATED_AT', direction: 'ASC' } })).toEqual(['STAGING', 'PRODUCTION']);
+    expect(await steps({ filter: { toStage: ['STAGING'] } })).toEqual(['STAGING']);
+    expect(await steps({ filter: { override: true, createdBy: 'ada' } })).toEqual(['PRODUCTION', 'STAGING']);
+    expect(await steps({ filter: { override: false } })).toEqual([]);
+    expect(await steps({ filter: { createdBy: 'tess' } })).toEqual([]);
+    expect(await steps({ filter: { from: '2000-01-01T00:00:00Z', to: '2001-01-01T00:00:00Z' } })).toEqual([]);
     const backwards = await tess.fails(ModelHistoryDetailsDocument, {
       modelId,
       filter: { from: '2001-01-01T00:00:00Z', to: '2000-01-01T00:00:00Z' },
