@@ -1,4 +1,5 @@
 import { Role } from '../../../src/modules/core/rules/principal.js';
+import type { IssueAccessTokenInput } from '../../../schema/generated/operations.js';
 import type { Guide } from './recorder.js';
 
 const ENDPOINT = 'penguins';
@@ -17,7 +18,7 @@ export async function groundTruthChapter(guide: Guide): Promise<void> {
     'Read predictions back',
     'The log has the requests of the endpoint’s sample, for 30 days; the query `prediction` finds one by its id.',
   );
-  const { predictions } = await guide.run<{ predictions: { nodes: { requestId: string }[] } }>('loggedPredictions', {
+  const { predictions } = await guide.run('loggedPredictions', {
     endpoint: ENDPOINT,
     first: 1,
   });
@@ -40,18 +41,14 @@ export async function accessChapter(guide: Guide): Promise<void> {
   const as = Role.ADMIN;
   guide.chapter('Tokens', 'By role, life and scope: [what the scopes allow](rest.md#tokens). For admins.');
   guide.task('Issue a token', 'One that can do nothing but predict at one endpoint. It is shown this once.');
-  const input = {
+  const input: IssueAccessTokenInput = {
     name: 'checkout',
     role: 'VIEWER',
     scope: 'PREDICT',
     endpointNames: [ENDPOINT],
     lifeSeconds: 30 * 24 * 3_600,
   };
-  const { issueAccessToken } = await guide.run<{ issueAccessToken: { accessToken: { id: string } } }>(
-    'issueAccessToken',
-    { input },
-    { as },
-  );
+  const { issueAccessToken } = await guide.run('issueAccessToken', { input }, { as });
   guide.task('See which tokens there are');
   await guide.run('accessTokens', { filter: { active: true } }, { as });
   guide.task('Revoke one', 'Every process refuses it within five seconds, and its subscriptions end.');

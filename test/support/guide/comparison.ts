@@ -1,9 +1,5 @@
 import type { Guide } from './recorder.js';
 
-interface Named {
-  id: string;
-}
-
 /** Losses that a search over learning rates and depths could give, each setting with two seeds. */
 const SWEEP = [0.3, 0.1, 0.03, 0.01].flatMap((lr, i) =>
   [2, 4].flatMap((depth, j) =>
@@ -18,7 +14,7 @@ const SWEEP = [0.3, 0.1, 0.03, 0.01].flatMap((lr, i) =>
 
 async function sweep(guide: Guide): Promise<{ experimentId: string; runIds: string[] }> {
   const hidden = { show: false };
-  const { createExperiment } = await guide.run<{ createExperiment: { experiment: Named } }>(
+  const { createExperiment } = await guide.run(
     'createExperiment',
     { name: 'sweep', description: 'Learning rates and depths.' },
     hidden,
@@ -31,7 +27,7 @@ async function sweep(guide: Guide): Promise<{ experimentId: string; runIds: stri
       value: String(value),
     }));
     const input = { experimentId, name: `lr ${lr}, depth ${depth}, seed ${seed}`, params };
-    const { createRun } = await guide.run<{ createRun: { run: Named } }>('createRun', { input }, hidden);
+    const { createRun } = await guide.run('createRun', { input }, hidden);
     const metrics = [4, 2, 1].map((times, step) => ({ key: 'loss', value: loss * times, step }));
     await guide.run('logMetrics', { input: { runId: createRun.run.id, metrics } }, hidden);
     runIds.push(createRun.run.id);
@@ -55,7 +51,7 @@ export async function comparisonChapter(guide: Guide, { versionId }: { versionId
   await guide.run('compareRuns', { input: { runIds: [...runIds.slice(0, 2), ...runIds.slice(4, 6)] } });
   guide.task('Draw their curves on one axis');
   await guide.run('compareCurves', {
-    input: { runIds: [runIds[0], runIds[4]] },
+    input: { runIds: [runIds[0]!, runIds[4]!] },
     metricKeys: ['loss'],
     axis: 'STEP',
     maxPoints: 100,

@@ -8,7 +8,7 @@ export async function exchangeChapter(guide: Guide, { experimentId }: { experime
   );
   guide.task('Import from MLflow', 'The job counts what it brings in its `outcome`; here nobody has the address.');
   const input = { trackingUri: 'https://mlflow.example.com', token: 'of-a-user-there', experimentNames: ['flights'] };
-  const { importFromMlflow } = await guide.run<{ importFromMlflow: { job: { id: string } } }>('importFromMlflow', {
+  const { importFromMlflow } = await guide.run('importFromMlflow', {
     input,
   });
   guide.task(
@@ -18,19 +18,16 @@ export async function exchangeChapter(guide: Guide, { experimentId }: { experime
   await guide.run('mirrorStatus', {}, { as: Role.ADMIN });
   await guide.run('cancelJob', { jobId: importFromMlflow.job.id }, { show: false });
   guide.task('Put an experiment into one archive', 'The `artifactId` of the job’s outcome is for GET /artifacts/<id>.');
-  const { exportExperiment } = await guide.run<{ exportExperiment: { job: { id: string } } }>('exportExperiment', {
+  const { exportExperiment } = await guide.run('exportExperiment', {
     input: { experimentId },
   });
-  const ended = ({ job }: { job: { status: string } }) => job.status === 'SUCCEEDED';
-  const { job } = await guide.until<{ job: { status: string; outcome: { artifactId: string } } }>(
-    'job',
-    { id: exportExperiment.job.id },
-    ended,
-    { show: false },
-  );
+  const { job } = await guide.until('job', { id: exportExperiment.job.id }, (data) => data.job.status === 'SUCCEEDED', {
+    show: false,
+  });
   guide.task('Bring it in', 'Upload the archive first: here, in another tenant or in another service.');
   const { url, token } = guide.caller();
-  const archive = await fetch(`${url}/artifacts/${job.outcome.artifactId}`, {
+  const artifactId = job.outcome && 'artifactId' in job.outcome ? job.outcome.artifactId : '';
+  const archive = await fetch(`${url}/artifacts/${artifactId}`, {
     headers: { authorization: `Bearer ${token}` },
   });
   const { uploadId } = await guide.caller().upload('experiment.tar', Buffer.from(await archive.arrayBuffer()));

@@ -1,9 +1,6 @@
 import { MlflowCaller } from '../mlflow.js';
+import type { CreateModelInput } from '../../../schema/generated/operations.js';
 import type { Guide } from './recorder.js';
-
-interface Named {
-  id: string;
-}
 
 /** Models that an MLflow client has logged, because GraphQL only reads logged models. */
 async function logModel(guide: Guide, experimentId: string): Promise<string> {
@@ -36,11 +33,7 @@ export async function loggedModelsChapter(guide: Guide): Promise<void> {
     '`mlflow.sklearn.log_model(…)` and its like make a model with files, parameters and metrics of its own, ' +
       'before anybody registers it.',
   );
-  const { createExperiment } = await guide.run<{ createExperiment: { experiment: Named } }>(
-    'createExperiment',
-    { name: 'species trees' },
-    { show: false },
-  );
+  const { createExperiment } = await guide.run('createExperiment', { name: 'species trees' }, { show: false });
   const experimentId = createExperiment.experiment.id;
   const loggedModelId = await logModel(guide, experimentId);
   guide.task('Find logged models', 'By experiment, run, name, state or kind.');
@@ -49,8 +42,8 @@ export async function loggedModelsChapter(guide: Guide): Promise<void> {
     'Register one',
     'Its files stay where they are; a model.onnx among them becomes the version’s own, and others can be converted.',
   );
-  const input = { name: 'species-trees', task: 'CLASSIFICATION', modelType: 'DECISION_TREE' };
-  const { createModel } = await guide.run<{ createModel: { model: Named } }>('createModel', { input }, { show: false });
+  const input: CreateModelInput = { name: 'species-trees', task: 'CLASSIFICATION', modelType: 'DECISION_TREE' };
+  const { createModel } = await guide.run('createModel', { input }, { show: false });
   await guide.run('registerLoggedModel', { modelId: createModel.model.id, loggedModelId });
   guide.task('See what is known of it');
   await guide.run('loggedModel', { id: loggedModelId });

@@ -1,12 +1,6 @@
+import type { EndpointTrafficQuery, EventFilterInput } from '../../../schema/generated/operations.js';
 import type { Guide } from './recorder.js';
 import { penguinRows, sendTraffic } from './serving.js';
-
-interface Endpoints {
-  endpoint: { deployments: { id: string; mode: string; status: string; modelVersion: { version: number } }[] };
-}
-interface Look {
-  runMonitoring: { window: unknown; alerts: { id: string }[] };
-}
 
 /** Traffic that differs from the training rows: the alert, what it starts, and its end. */
 export async function monitoringChapter(
@@ -34,13 +28,13 @@ export async function monitoringChapter(
     },
   });
   guide.task('Look at the traffic now', 'Here after 210 requests for penguins as heavy as none that were measured.');
-  const live = ({ endpoint }: Endpoints) =>
+  const live = ({ endpoint }: EndpointTrafficQuery) =>
     endpoint.deployments.find(
       ({ mode, status, modelVersion }) => mode === 'LIVE' && status === 'READY' && modelVersion.version === 2,
     );
   const deploymentId =
     live(
-      await guide.until<Endpoints>('endpointTraffic', { endpointId }, (data) => live(data) !== undefined, {
+      await guide.until('endpointTraffic', { endpointId }, (data) => live(data) !== undefined, {
         show: false,
       }),
     )?.id ?? '';
@@ -48,7 +42,7 @@ export async function monitoringChapter(
     .slice(0, 210)
     .map((row) => ({ ...row, body_mass: Number(row['body_mass'] ?? 4_000) * 1.6, island: 'Biscoe' }));
   await sendTraffic(guide, heavy);
-  const { runMonitoring } = await guide.run<Look>('runMonitoring', { deploymentId });
+  const { runMonitoring } = await guide.run('runMonitoring', { deploymentId });
   await guide.run('monitoringWindows', { deploymentId, first: 1 });
   guide.task(
     'Alerts',
@@ -58,12 +52,13 @@ export async function monitoringChapter(
   const alertId = runMonitoring.alerts[0]?.id ?? '';
   guide.say('The policy has started a training:');
   await guide.service.app.context.services.retraining.tick();
-  const { events } = await guide.run<{ events: { nodes: { payload: { jobId: string } }[] } }>('retrainingEvents', {
+  const { events } = await guide.run('retrainingEvents', {
     alertId,
   });
-  await guide.run('cancelJob', { jobId: events.nodes[0]?.payload.jobId }, { show: false });
+  const { jobId } = events.nodes[0]!.payload as { jobId: string };
+  await guide.run('cancelJob', { jobId }, { show: false });
   await guide.run('resolveAlert', { alertId, reason: 'A scale was broken.' });
-  await guide.follow<{ change: string }>('followAlerts', { modelId, after: 0 }, (items) =>
+  await guide.follow('followAlerts', { modelId, after: 0 }, (items) =>
     items.some(({ change }) => change === 'RESOLVED'),
   );
 }
@@ -75,8 +70,11 @@ export async function eventsChapter(guide: Guide, { modelId }: { modelId: string
     'Follow the lifecycle',
     '`after` is the last `seq` that you have handled: 0 for all there is, absent for what is new.',
   );
-  const filter = { modelId, types: ['MODEL_REGISTERED', 'MODEL_STAGE_CHANGED', 'MODEL_DRIFT_DETECTED'] };
-  const items = await guide.follow<{ seq: number; type: string }>(
+  const filter: EventFilterInput = {
+    modelId,
+    types: ['MODEL_REGISTERED', 'MODEL_STAGE_CHANGED', 'MODEL_DRIFT_DETECTED'],
+  };
+  const items = await guide.follow(
     'followEvents',
     { filter, after: 0 },
     (events) => events.some(({ type }) => type === 'MODEL_DRIFT_DETECTED'),

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { getOperationAST, Kind, parse, print } from 'graphql';
 import { expect } from 'vitest';
+import type * as documents from '../../../schema/generated/operations.js';
 import type { Caller, TestService } from '../service.js';
 import { Role } from '../../../src/modules/core/rules/principal.js';
 import { Placeholders } from './placeholders.js';
@@ -24,6 +25,18 @@ export const normalised = (document: string): string => print(parse(document));
 const PATIENCE_MS = 60_000;
 
 type Variables = Record<string, unknown>;
+type Documents = typeof documents;
+/** Name of a file of schema/operations, which is the name of its operation too. */
+type OperationName = {
+  [Key in keyof Documents]: Key extends `${infer Name}Document` ? Uncapitalize<Name> : never;
+}[keyof Documents];
+type DocumentOf<Name extends OperationName> = Documents[`${Capitalize<Name>}Document` & keyof Documents];
+type AnswerOf<Name extends OperationName> =
+  DocumentOf<Name> extends { __apiType?: (variables: never) => infer Answer } ? Answer : never;
+type VariablesOf<Name extends OperationName> =
+  DocumentOf<Name> extends { __apiType?: (variables: infer Given extends Variables) => unknown } ? Given : never;
+/** What comes over a subscription, one after the other. */
+type ItemOf<Name extends OperationName> = AnswerOf<Name>[keyof AnswerOf<Name>];
 
 interface Shown {
   as?: Role;
@@ -77,12 +90,12 @@ export class Guide {
   }
 
   /** Runs an operation that must succeed. */
-  async run<T>(
-    operation: string,
-    variables: Variables = {},
+  async run<Name extends OperationName>(
+    operation: Name,
+    variables: VariablesOf<Name>,
     { as = Role.ENGINEER, show = true }: Shown = {},
-  ): Promise<T> {
-    const data = await this.caller(as).ok<T>(this.document(operation), variables);
+  ): Promise<AnswerOf<Name>> {
+    const data = await this.caller(as).ok<AnswerOf<Name>>(this.document(operation), variables);
     if (show) {
       this.question(operation, variables);
       this.json(data);
@@ -91,20 +104,21 @@ export class Guide {
   }
 
   /** Runs an operation that must be refused, and shows the error. */
-  async refused(operation: string, variables: Variables): Promise<void> {
+  async refused(operation: OperationName, variables: Variables): Promise<void> {
     const error = await this.caller().fails(this.document(operation), variables);
     this.question(operation, variables, 'Refused:');
     this.json({ message: error.message, extensions: error.extensions });
   }
 
   /** Follows a subscription until `enough`; shows the items that `shown` selects. */
-  async follow<T>(
-    operation: string,
-    variables: Variables,
-    enough: (items: T[]) => boolean,
-    shown: (items: T[]) => T[] = (items) => items,
-  ): Promise<T[]> {
-    const items = await this.caller().collect<T>(this.document(operation), variables, enough, PATIENCE_MS);
+  async follow<Name extends OperationName>(
+    operation: Name,
+    variables: VariablesOf<Name>,
+    enough: (items: ItemOf<Name>[]) => boolean,
+    shown: (items: ItemOf<Name>[]) => ItemOf<Name>[] = (items) => items,
+  ): Promise<ItemOf<Name>[]> {
+    const document = this.document(operation);
+    const items = await this.caller().collect<ItemOf<Name>>(document, variables, enough, PATIENCE_MS);
     if (this.log !== operation)
       this.placeholders.newLog(operation === 'followRunMetrics' || operation === 'followRunLogs');
     this.log = operation;
@@ -115,11 +129,16 @@ export class Guide {
   }
 
   /** Repeats a query until the answer is as expected; shows the last one. */
-  async until<T>(operation: string, variables: Variables, wanted: (data: T) => boolean, shown: Shown = {}): Promise<T> {
+  async until<Name extends OperationName>(
+    operation: Name,
+    variables: VariablesOf<Name>,
+    wanted: (data: AnswerOf<Name>) => boolean,
+    shown: Shown = {},
+  ): Promise<AnswerOf<Name>> {
     const deadline = Date.now() + PATIENCE_MS;
     for (;;) {
-      const data = await this.run<T>(operation, variables, { ...shown, show: false });
-      if (wanted(data)) return shown.show === false ? data : this.run<T>(operation, variables, shown);
+      const data = await this.run(operation, variables, { ...shown, show: false });
+      if (wanted(data)) return shown.show === false ? data : this.run(operation, variables, shown);
       if (Date.now() > deadline) throw new Error(`${operation} did not come there: ${JSON.stringify(data)}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -175,7 +194,7 @@ export class Guide {
     this.parts.push(fenced('json', compactJson(this.placeholders.apply(value))));
   }
 
-  private question(operation: string, variables: Variables, answer = 'Answer:'): void {
+  private question(operation: OperationName, variables: Variables, answer = 'Answer:'): void {
     const isAgain = this.shown.has(operation);
     this.parts.push(isAgain ? `\`${operation}\` again, now with` : fenced('graphql', this.document(operation)));
     this.shown.add(operation);
@@ -186,7 +205,7 @@ export class Guide {
     this.parts.push(answer);
   }
 
-  private document(operation: string): string {
+  private document(operation: OperationName): string {
     const document = operations.get(operation);
     if (!document) throw new Error(`There is no schema/operations/${operation}.graphql.`);
     this.used.add(operation);

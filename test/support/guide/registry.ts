@@ -2,15 +2,6 @@ import { PENGUIN_TRAINING } from './tracking.js';
 import { Role } from '../../../src/modules/core/rules/principal.js';
 import type { Guide } from './recorder.js';
 
-interface Named {
-  id: string;
-}
-interface Registered {
-  registerModelVersion: { modelVersion: Named };
-}
-interface Queued {
-  job: Named;
-}
 export interface Registry {
   modelId: string;
   firstVersionId: string;
@@ -19,19 +10,13 @@ export interface Registry {
 /** Runs a job's operation and waits for its end; returns the job's id. */
 async function finished(
   guide: Guide,
-  operation: string,
-  field: string,
+  operation: 'evaluateModelVersion' | 'validateModelVersion',
   modelVersionId: string,
   show = true,
 ): Promise<string> {
-  const data = await guide.run<Record<string, Queued>>(operation, { modelVersionId }, { show });
-  const id = data[field]?.job.id ?? '';
-  await guide.until<{ job: { status: string } }>(
-    'job',
-    { id },
-    ({ job }) => ['SUCCEEDED', 'FAILED'].includes(job.status),
-    { show: false },
-  );
+  const [queued] = Object.values(await guide.run(operation, { modelVersionId }, { show }));
+  const { id } = queued!.job;
+  await guide.until('job', { id }, ({ job }) => ['SUCCEEDED', 'FAILED'].includes(job.status), { show: false });
   return id;
 }
 
@@ -43,7 +28,7 @@ export async function registryChapter(guide: Guide, { runId }: { runId: string }
       'trusted, gates what has been shown.',
   );
   guide.task('Create a model and register a run');
-  const { createModel } = await guide.run<{ createModel: { model: Named } }>('createModel', {
+  const { createModel } = await guide.run('createModel', {
     input: {
       name: 'penguin-species',
       task: 'CLASSIFICATION',
@@ -52,7 +37,7 @@ export async function registryChapter(guide: Guide, { runId }: { runId: string }
     },
   });
   const modelId = createModel.model.id;
-  const { registerModelVersion } = await guide.run<Registered>('registerModelVersion', { modelId, runId });
+  const { registerModelVersion } = await guide.run('registerModelVersion', { modelId, runId });
   const modelVersionId = registerModelVersion.modelVersion.id;
   await guide.run('modelVersion', { id: modelVersionId });
 
@@ -67,7 +52,7 @@ export async function registryChapter(guide: Guide, { runId }: { runId: string }
     'On the holdout that the training never saw, against the base rate and, when there is one, the version ' +
       'in PRODUCTION. The job’s id is the evaluation’s.',
   );
-  const evaluationId = await finished(guide, 'evaluateModelVersion', 'evaluateModelVersion', modelVersionId);
+  const evaluationId = await finished(guide, 'evaluateModelVersion', modelVersionId);
   await guide.run('evaluation', { id: evaluationId });
 
   guide.task(
@@ -75,7 +60,7 @@ export async function registryChapter(guide: Guide, { runId }: { runId: string }
     'Signature, sample predictions, latency, holdout metrics, and agreement of trainer and runtime: the gate ' +
       'to STAGING.',
   );
-  await finished(guide, 'validateModelVersion', 'validateModelVersion', modelVersionId);
+  await finished(guide, 'validateModelVersion', modelVersionId);
   await guide.run('gates', { modelVersionId });
 
   guide.task(
@@ -107,26 +92,22 @@ export async function secondVersion(
     config: { ...PENGUIN_TRAINING, hyperparameters },
     registerModelId: modelId,
   };
-  const { startTraining } = await guide.run<{ startTraining: { job: Named; run: Named } }>(
-    'startTraining',
-    { input },
-    { show: false },
-  );
-  await guide.until<{ trainingJob: { status: string } }>(
+  const { startTraining } = await guide.run('startTraining', { input }, { show: false });
+  await guide.until(
     'trainingJob',
     { id: startTraining.job.id },
     ({ trainingJob }) => trainingJob.status === 'SUCCEEDED',
     { show: false },
   );
-  const versions = await guide.until<{ modelVersions: { nodes: (Named & { version: number; status: string })[] } }>(
+  const versions = await guide.until(
     'versionsOfModel',
     { modelId },
     ({ modelVersions }) => modelVersions.nodes.some(({ version, status }) => version === 2 && status === 'READY'),
     { show: false },
   );
   const modelVersionId = versions.modelVersions.nodes.find(({ version }) => version === 2)?.id ?? '';
-  await finished(guide, 'evaluateModelVersion', 'evaluateModelVersion', modelVersionId, false);
-  await finished(guide, 'validateModelVersion', 'validateModelVersion', modelVersionId, false);
+  await finished(guide, 'evaluateModelVersion', modelVersionId, false);
+  await finished(guide, 'validateModelVersion', modelVersionId, false);
   await guide.run('promoteModelVersion', { modelVersionId, toStage: 'STAGING' }, { show: false });
   return modelVersionId;
 }

@@ -1,9 +1,6 @@
 import { Role } from '../../../src/modules/core/rules/principal.js';
+import type { LoggedDatasetInput, LogLineInput, RunSourceInput } from '../../../schema/generated/operations.js';
 import type { Guide } from './recorder.js';
-
-interface Named {
-  id: string;
-}
 
 /** Nested runs, what they print and read, their notes, and how they are deleted permanently. */
 export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: string }): Promise<void> {
@@ -11,7 +8,7 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
     'The life of a run',
     'For code that runs elsewhere; trainings of this service do most of this by themselves.',
   );
-  const { createExperiment } = await guide.run<{ createExperiment: { experiment: Named } }>(
+  const { createExperiment } = await guide.run(
     'createExperiment',
     { name: 'by hand', description: 'A search that runs elsewhere.' },
     { show: false },
@@ -21,8 +18,8 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
     'Put runs in a run',
     'Each trial of a search names the search as its parent. Notes and source can come with the run, or later.',
   );
-  const source = { type: 'LOCAL', name: 'search.py', gitCommit: '3f2a9c1', user: 'tess' };
-  const { createRun: sweep } = await guide.run<{ createRun: { run: Named } }>('createRun', {
+  const source: RunSourceInput = { type: 'LOCAL', name: 'search.py', gitCommit: '3f2a9c1', user: 'tess' };
+  const { createRun: sweep } = await guide.run('createRun', {
     input: { experimentId, name: 'search', source },
   });
   const trials = [];
@@ -33,7 +30,7 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
       parentRunId: sweep.run.id,
       params: [{ key: 'learning_rate', value: i ? '0.01' : '0.1' }],
     };
-    const { createRun } = await guide.run<{ createRun: { run: Named } }>('createRun', { input }, { show: i === 0 });
+    const { createRun } = await guide.run('createRun', { input }, { show: i === 0 });
     await guide.run(
       'logMetrics',
       { input: { runId: createRun.run.id, metrics: [{ key: 'loss', value: loss, step: 1 }] } },
@@ -50,7 +47,7 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
     'A registered dataset by its id, any other by name and digest. MLflow’s `log_input` writes the same, and ' +
       'a digest that is a registered file’s SHA-256 is linked to it.',
   );
-  const elsewhere = {
+  const elsewhere: LoggedDatasetInput = {
     direction: 'OUTPUT',
     name: 'scores',
     digest: '9e107d9d',
@@ -65,7 +62,7 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
     'Stream what it prints',
     'Up to 1,000 lines a call. Followers get each line once and in order; `after` goes on where they stopped.',
   );
-  const lines = [
+  const lines: LogLineInput[] = [
     { line: 'reading data' },
     { line: 'epoch 1: loss=0.41' },
     { line: 'learning rate is large', stream: 'STDERR' },
@@ -80,11 +77,7 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
       '`metrics/history.json`. It can be taken up again, and ends again.',
   );
   await guide.run('finishRun', { input: { runId: first, status: 'FINISHED' } });
-  await guide.until<{ run: { artifacts: object[] } }>(
-    'runFiles',
-    { runId: first },
-    ({ run }) => run.artifacts.length === 2,
-  );
+  await guide.until('runFiles', { runId: first }, ({ run }) => run.artifacts.length === 2);
   await guide.run('resumeRun', { runId: first });
   await guide.run('cloneRun', { input: { runId: second, name: 'trial 3' } });
 
@@ -100,14 +93,10 @@ export async function runLifeChapter(guide: Guide, { datasetId }: { datasetId: s
     'An administrator removes for good what was deleted long enough ago, here at once. What a registered ' +
       'version came from stays, and the result says so.',
   );
-  const { collectGarbage } = await guide.run<{ collectGarbage: { job: Named } }>(
+  const { collectGarbage } = await guide.run(
     'collectGarbage',
     { input: { olderThanDays: 0, experimentIds: [experimentId] } },
     { as: Role.ADMIN },
   );
-  await guide.until<{ job: { status: string } }>(
-    'job',
-    { id: collectGarbage.job.id },
-    ({ job }) => job.status === 'SUCCEEDED',
-  );
+  await guide.until('job', { id: collectGarbage.job.id }, ({ job }) => job.status === 'SUCCEEDED');
 }

@@ -1,18 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { Role } from '../../../src/modules/core/rules/principal.js';
+import type { EndpointTrafficQuery, TensorInput } from '../../../schema/generated/operations.js';
 import type { Guide } from './recorder.js';
 import { PENGUINS } from './tracking.js';
 import { secondVersion, type Registry } from './registry.js';
-
-interface Named {
-  id: string;
-}
-interface Deployed {
-  deployModelVersion: { deployment: Named };
-}
-interface Endpoints {
-  endpoint: { deployments: { id: string; mode: string; status: string; traffic: { requests: number } }[] };
-}
 
 const ENDPOINT = 'penguins';
 const ROW = { beak_length: 39.1, beak_depth: 18.7, body_mass: 3750, island: 'Torgersen' };
@@ -46,10 +37,10 @@ export async function sendTraffic(guide: Guide, rows: Record<string, unknown>[])
   await guide.service.app.context.services.traffic.flush();
 }
 
-function ready(guide: Guide, endpointId: string, mode: string, requests = 0): Promise<Endpoints> {
-  const isThere = ({ endpoint }: Endpoints) =>
+function ready(guide: Guide, endpointId: string, mode: string, requests = 0): Promise<EndpointTrafficQuery> {
+  const isThere = ({ endpoint }: EndpointTrafficQuery) =>
     endpoint.deployments.some((one) => one.mode === mode && one.status === 'READY' && one.traffic.requests >= requests);
-  return guide.until<Endpoints>('endpointTraffic', { endpointId }, isThere, { show: false });
+  return guide.until('endpointTraffic', { endpointId }, isThere, { show: false });
 }
 
 /** An endpoint, predictions, a shadow and its gate, batch inference. */
@@ -67,11 +58,11 @@ export async function servingChapter(
     'One that follows PRODUCTION deploys the version there at once, and every later promotion or rollback ' +
       'moves its traffic.',
   );
-  const { createEndpoint } = await guide.run<{ createEndpoint: { endpoint: Named } }>('createEndpoint', {
+  const { createEndpoint } = await guide.run('createEndpoint', {
     input: { name: ENDPOINT, modelId: ids.modelId, followStage: 'PRODUCTION', slaLatencyP95Ms: 2_000 },
   });
   const endpointId = createEndpoint.endpoint.id;
-  await guide.follow<{ type: string }>('followDeployments', { endpointId, after: 0 }, (items) =>
+  await guide.follow('followDeployments', { endpointId, after: 0 }, (items) =>
     items.some(({ type }) => type === 'MODEL_DEPLOYED'),
   );
 
@@ -85,7 +76,7 @@ export async function servingChapter(
     'Predict with tensors',
     'The names and types are the signature’s, the shape begins with the number of rows.',
   );
-  const tensors = [
+  const tensors: TensorInput[] = [
     { name: 'beak_length', datatype: 'FP32', shape: [2, 1], data: [39.1, 49.5] },
     { name: 'beak_depth', datatype: 'FP32', shape: [2, 1], data: [18.7, 16.1] },
     { name: 'body_mass', datatype: 'FP32', shape: [2, 1], data: [3750, 5650] },
@@ -100,7 +91,7 @@ export async function servingChapter(
       'SHADOW, it gets a copy of every answered request.',
   );
   const modelVersionId = await secondVersion(guide, ids);
-  const { deployModelVersion } = await guide.run<Deployed>('deployModelVersion', {
+  const { deployModelVersion } = await guide.run('deployModelVersion', {
     endpointId,
     modelVersionId,
     mode: 'SHADOW',
@@ -111,8 +102,9 @@ export async function servingChapter(
   const traffic = [...rows, ...rows].slice(0, 230);
   await sendTraffic(guide, traffic);
   guide.say('After 230 requests:');
-  const seen = ({ endpoint }: Endpoints) => endpoint.deployments.every((one) => one.traffic.requests >= traffic.length);
-  await guide.until<Endpoints>('endpointTraffic', { endpointId }, seen);
+  const seen = ({ endpoint }: EndpointTrafficQuery) =>
+    endpoint.deployments.every((one) => one.traffic.requests >= traffic.length);
+  await guide.until('endpointTraffic', { endpointId }, seen);
   await guide.run('decideShadow', { deploymentId });
   guide.say(
     'The gate passed, so the version may replace the one in PRODUCTION. Whoever does not know which that is, ' +
@@ -136,15 +128,16 @@ export async function servingChapter(
     'Predict for a whole dataset',
     'A job; its result is a Parquet file with the row number, the columns you name and the predictions.',
   );
-  const { startBatchInference } = await guide.run<{ startBatchInference: { job: Named } }>('startBatchInference', {
+  const { startBatchInference } = await guide.run('startBatchInference', {
     input: { modelVersionId, datasetId: ids.datasetId, keyColumns: ['moment'] },
   });
-  const { job } = await guide.until<{ job: { status: string; outcome: { downloadUrl: string } } }>(
+  const { job } = await guide.until(
     'job',
     { id: startBatchInference.job.id },
     (data) => data.job.status !== 'QUEUED' && data.job.status !== 'RUNNING',
   );
-  await guide.http(new URL(job.outcome.downloadUrl, guide.service.url).pathname, { saveAs: 'predictions.parquet' });
+  const address = job.outcome && 'downloadUrl' in job.outcome ? job.outcome.downloadUrl : '';
+  await guide.http(new URL(address, guide.service.url).pathname, { saveAs: 'predictions.parquet' });
   return { endpointId, productionVersionId: modelVersionId };
 }
 
@@ -158,7 +151,7 @@ export async function splitChapter(
     'Split traffic between two versions',
     'At an endpoint that follows no stage. Weights are basis points; a routing key keeps its version while they stay.',
   );
-  const { createEndpoint } = await guide.run<{ createEndpoint: { endpoint: Named } }>(
+  const { createEndpoint } = await guide.run(
     'createEndpoint',
     { input: { name: 'penguins-ab', modelId } },
     { show: false },
@@ -169,19 +162,19 @@ export async function splitChapter(
     [productionVersionId, 9_000],
     [firstVersionId, 1_000],
   ] as const) {
-    const { deployModelVersion } = await guide.run<Deployed>(
+    const { deployModelVersion } = await guide.run(
       'deployModelVersion',
       { endpointId, modelVersionId, mode: 'LIVE' },
       { show: false },
     );
     weights.push({ deploymentId: deployModelVersion.deployment.id, weightBps });
-    const isUp = ({ endpoint }: Endpoints) =>
+    const isUp = ({ endpoint }: EndpointTrafficQuery) =>
       endpoint.deployments.length === weights.length && endpoint.deployments.every(({ status }) => status === 'READY');
-    await guide.until<Endpoints>('endpointTraffic', { endpointId }, isUp, { show: false });
+    await guide.until('endpointTraffic', { endpointId }, isUp, { show: false });
   }
   await guide.run('setTrafficWeights', { endpointId, weights });
   guide.task('Stop a deployment');
-  await guide.run('undeploy', { deploymentId: weights[1]?.deploymentId });
+  await guide.run('undeploy', { deploymentId: weights[1]!.deploymentId });
   guide.task(
     'Follow an alias',
     'Pointing the alias elsewhere then moves the traffic, the new version loaded before the old one leaves. ' +

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
+import type { FollowRunMetricsSubscription, TrainingConfigInput } from '../../../schema/generated/operations.js';
 import type { Guide } from './recorder.js';
 
 export const PENGUINS = 'test/fixtures/training/penguins.csv';
@@ -17,11 +18,7 @@ export const PENGUIN_TRAINING = {
   split: { by: 'RATIO', validation: 0.15, holdout: 0.35 },
   hyperparameters: { epochs: 8 },
   seed: 7,
-};
-
-interface Named {
-  id: string;
-}
+} satisfies TrainingConfigInput;
 
 /** Experiments, manually logged runs and their files. */
 export async function trackingChapter(guide: Guide): Promise<{ experimentId: string }> {
@@ -30,7 +27,7 @@ export async function trackingChapter(guide: Guide): Promise<{ experimentId: str
     'An experiment is a folder of runs; a run keeps parameters, metrics, tags and files of one attempt.',
   );
   guide.task('Create an experiment');
-  const { createExperiment } = await guide.run<{ createExperiment: { experiment: Named } }>('createExperiment', {
+  const { createExperiment } = await guide.run('createExperiment', {
     name: 'penguins',
     description: 'Which species is it?',
   });
@@ -40,7 +37,7 @@ export async function trackingChapter(guide: Guide): Promise<{ experimentId: str
     'Log a run of your own',
     'For training that happens elsewhere. Metrics go in bulk; the same point again adds nothing, so a retry is safe.',
   );
-  const { createRun } = await guide.run<{ createRun: { run: Named } }>('createRun', {
+  const { createRun } = await guide.run('createRun', {
     input: { experimentId, name: 'by-hand', params: [{ key: 'learning_rate', value: '0.01' }] },
   });
   const runId = createRun.run.id;
@@ -59,12 +56,9 @@ export async function trackingChapter(guide: Guide): Promise<{ experimentId: str
   const upload = await guide.http('/uploads?fileName=penguins.csv', { method: 'POST', file: PENGUINS });
   const { uploadId } = (await upload.json()) as { uploadId: string };
   guide.json({ uploadId });
-  const { logArtifact } = await guide.run<{ logArtifact: { artifact: { downloadUrl: string; sizeBytes: number } } }>(
-    'logArtifact',
-    {
-      input: { runId, uploadId, path: 'inputs/penguins.csv' },
-    },
-  );
+  const { logArtifact } = await guide.run('logArtifact', {
+    input: { runId, uploadId, path: 'inputs/penguins.csv' },
+  });
   guide.say('Its download is plain HTTP with the same token, and takes ranges:');
   const { pathname } = new URL(logArtifact.artifact.downloadUrl, guide.service.url);
   const part = await guide.http(pathname, { headers: { range: 'bytes=0-63' } });
@@ -102,7 +96,7 @@ export async function datasetChapter(guide: Guide): Promise<{ datasetId: string 
   const upload = await guide.http('/uploads?fileName=penguins.csv', { method: 'POST', file: PENGUINS });
   const { uploadId } = (await upload.json()) as { uploadId: string };
   guide.json({ uploadId });
-  const { registerDataset } = await guide.run<{ registerDataset: { dataset: Named } }>('registerDataset', {
+  const { registerDataset } = await guide.run('registerDataset', {
     name: 'penguins',
     uploadId,
   });
@@ -112,12 +106,9 @@ export async function datasetChapter(guide: Guide): Promise<{ datasetId: string 
       'address, which needs no token. `completeUpload` then gives the `uploadId` its file.',
   );
   const bytes = readFileSync(PENGUINS);
-  const { createUpload } = await guide.run<{ createUpload: { uploadId: string; parts: { url: string }[] } }>(
-    'createUpload',
-    {
-      input: { fileName: 'penguins.csv', sizeBytes: bytes.length },
-    },
-  );
+  const { createUpload } = await guide.run('createUpload', {
+    input: { fileName: 'penguins.csv', sizeBytes: bytes.length },
+  });
   const sent = await fetch(new URL(createUpload.parts[0]!.url, guide.service.url), {
     method: 'PUT',
     body: new Uint8Array(bytes),
@@ -129,16 +120,7 @@ export async function datasetChapter(guide: Guide): Promise<{ datasetId: string 
   return { datasetId: registerDataset.dataset.id };
 }
 
-interface StartedTraining {
-  startTraining: { job: Named; run: Named };
-}
-interface JobAnswer {
-  job: { status: string };
-}
-interface Point {
-  key: string;
-  step: number;
-}
+type Point = FollowRunMetricsSubscription['runMetrics'];
 
 const LAST_EPOCH = PENGUIN_TRAINING.hyperparameters.epochs;
 const isLast = ({ key, step }: Point) => key === 'validation.loss' && step === LAST_EPOCH;
@@ -155,7 +137,7 @@ export async function trainingChapter(
   );
   guide.task('Start a training');
   const input = { experimentId, datasetId, runName: 'softmax', config: PENGUIN_TRAINING };
-  const { startTraining } = await guide.run<StartedTraining>('startTraining', { input });
+  const { startTraining } = await guide.run('startTraining', { input });
   const { run, job } = startTraining;
 
   guide.task(
@@ -164,13 +146,13 @@ export async function trainingChapter(
       '`connectionParams`). `after: 0` sends what has been first; after a lost connection, give the last `seq` ' +
       'that came, and nothing comes twice or is missed.',
   );
-  await guide.follow<Point>(
+  await guide.follow(
     'followRunMetrics',
     { runId: run.id, after: 0 },
     (items) => items.some(isLast),
     (items) => [...items.slice(0, 2), ...items.filter(isLast)],
   );
-  await guide.follow<{ status: string }>(
+  await guide.follow(
     'followJob',
     { jobId: job.id, after: 0 },
     (items) => items.at(-1)?.status === 'SUCCEEDED',
@@ -178,11 +160,7 @@ export async function trainingChapter(
   );
 
   guide.task('Ask where it stands');
-  await guide.until<{ trainingJob: { status: string } }>(
-    'trainingJob',
-    { id: job.id },
-    ({ trainingJob }) => trainingJob.status === 'SUCCEEDED',
-  );
+  await guide.until('trainingJob', { id: job.id }, ({ trainingJob }) => trainingJob.status === 'SUCCEEDED');
   await guide.run('datasetLineage', { datasetId });
 
   guide.task('Compare runs');
@@ -207,13 +185,13 @@ export async function trainingChapter(
     hyperparameters: { ...PENGUIN_TRAINING.hyperparameters, epochs: 5_000 },
     checkpointEveryEpochs: 50,
   };
-  const second = await guide.run<StartedTraining>(
+  const second = await guide.run(
     'startTraining',
     { input: { experimentId, datasetId, runName: 'long', config: long } },
     { show: false },
   );
   const jobId = second.startTraining.job.id;
-  await guide.until<JobAnswer>('job', { id: jobId }, (data) => data.job.status === 'RUNNING', { show: false });
+  await guide.until('job', { id: jobId }, (data) => data.job.status === 'RUNNING', { show: false });
   await guide.run('cancelJob', { jobId });
   await guide.run('resumeTraining', { jobId });
   await guide.run('cancelJob', { jobId }, { show: false });
