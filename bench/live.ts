@@ -3,7 +3,11 @@
 // their events themselves.
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
-import { BenchLogMetricsDocument, BenchRunMetricsDocument } from './generated/operations.ts';
+import {
+  BenchLogMetricsDocument,
+  BenchRunMetricsDocument,
+  type BenchRunMetricsSubscription,
+} from './generated/operations.ts';
 import { median, percentile, report } from './support/report.ts';
 import { newRun } from './support/runs.ts';
 import { startPeer, startService, withDataDir, type Service } from './support/service.ts';
@@ -32,7 +36,7 @@ async function latencies(service: Service): Promise<number[]> {
   });
   const waiting = new Map<number, (now: number) => void>();
   const failed = Promise.withResolvers<never>();
-  client.subscribe<{ runMetrics: { step: number } }>(
+  client.subscribe<BenchRunMetricsSubscription>(
     { query: QUERY, variables: { runId } },
     {
       next: ({ data }) => waiting.get(data?.runMetrics.step ?? -1)?.(performance.now()),
