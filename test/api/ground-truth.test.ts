@@ -285,6 +285,8 @@ describe('ground truth', () => {
           `request_id in (select 'r' || n from generate_series(0, 9) n)`,
         [endpointId],
       );
+      // Served rows are counted some seconds later at most.
+      await service.app.context.services.traffic.flush();
       const expected = (from: number, to: number) =>
         classificationMetrics({
           labels: Int32Array.from(labels.slice(from, to)),
