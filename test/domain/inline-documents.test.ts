@@ -32,6 +32,11 @@ const ALLOWED: Record<string, string[]> = {
     'demo/scenario.ts',
     'test/engines/graphiql.test.ts',
   ],
+  'Not converted yet; the documents are ordinary, and the tests need MLflow or frameworks in Python.': [
+    'test/engines/conversion.test.ts',
+    'test/engines/frameworks/frameworks.test.ts',
+    'test/engines/mlflow-import.test.ts',
+  ],
 };
 
 /** The beginning of a string that holds a document, with a keyword or without one. */
