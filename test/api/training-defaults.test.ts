@@ -14,8 +14,8 @@ import {
   EvaluateModelVersionDetailsDocument,
   JobDetailsDocument,
   ModelVersionsDetailsDocument,
-  RunWarningsDocument,
-  type RunWarningsQuery,
+  RunForTrainingDefaultsDocument,
+  type RunForTrainingDefaultsQuery,
   type TrainingConfigInput,
   ValidateModelVersionDetailsDocument,
 } from '../generated/operations.js';
@@ -33,8 +33,8 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-async function warningsOf(runId: string): Promise<RunWarningsQuery['run']['warnings']> {
-  const { run, runs } = await tess.ok(RunWarningsDocument, { id: runId });
+async function warningsOf(runId: string): Promise<RunForTrainingDefaultsQuery['run']['warnings']> {
+  const { run, runs } = await tess.ok(RunForTrainingDefaultsDocument, { id: runId });
   expect(runs.nodes.find(({ id }) => id === runId)!.warnings).toEqual(run.warnings);
   return run.warnings;
 }
