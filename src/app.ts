@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
+import { askNvidiaSmi } from './adapters/gpu-inventory/nvidia-smi.js';
+import { readGpus, visibleGpus } from './modules/jobs/index.js';
 import { createContext, type AppContext } from './context.js';
 import type { Module } from './define-module.js';
 import { consumeJobs } from './jobs/engine/run-jobs.js';
@@ -30,6 +32,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
   // Work that was created later may use work that was created before it, so it ends first.
   const backwards = work.toReversed();
   const leaving = new AbortController();
+  let jobsEnded: () => Promise<void> = () => Promise.resolve();
   let ticks: { stop(): Promise<void> } | null = null;
   const close = async () => {
     for (const { stop } of backwards) await stop?.();
@@ -37,6 +40,7 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
     // A training that has just begun must not delay the report of a failed start.
     leaving.abort();
     await queue.close();
+    await jobsEnded();
     for (const { close: end } of backwards) await end?.();
     await live.close();
     await db.close();
@@ -47,16 +51,19 @@ export async function startApp(config: Config, logger: Logger, options: AppOptio
       const runtime = {
         ...context,
         jobs: services.jobs,
+        scheduler: services.scheduler,
         outsideCompletion: services.outsideCompletion,
         heartbeatTimeoutMs: config.JOB_HEARTBEAT_TIMEOUT_MS,
         leaving: leaving.signal,
       };
+      const devices = visibleGpus(readGpus(await askNvidiaSmi()), config.CUDA_VISIBLE_DEVICES);
       const definitions = context.modules.flatMap(({ jobs }) => jobs);
-      await consumeJobs(runtime, definitions, services, {
+      jobsEnded = await consumeJobs(runtime, definitions, services, {
         slots: config.WORKER_CONCURRENCY,
         cores: config.WORKER_CORES,
         memoryBytes: config.WORKER_MEMORY_BYTES,
-        gpus: config.WORKER_GPUS,
+        gpus: config.WORKER_GPUS ?? devices.length,
+        devices: devices.slice(0, config.WORKER_GPUS),
         queues: config.WORKER_QUEUES,
       });
       ticks = startTicks(context.ticks, logger);

@@ -22,7 +22,11 @@ export class LocalTrainingBackend implements TrainingBackend {
   constructor(private readonly options: LocalTrainingOptions) {}
 
   start(request: TrainingRequest, hooks: TrainingHooks): LocalTraining {
-    const task = new ChildTask(TRAINING_PROGRAM, { limits: this.options.limits, cwd: request.workDir });
+    const task = new ChildTask(TRAINING_PROGRAM, {
+      limits: this.options.limits,
+      cwd: request.workDir,
+      ...(request.environment && { env: request.environment }),
+    });
     const cancelling = new AbortController();
     return {
       pid: task.pid,

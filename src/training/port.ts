@@ -15,6 +15,8 @@ export interface TrainingRequest {
   workDir: string;
   /** A checkpoint of the same config, from which to continue. */
   resumeFromPath?: string;
+  /** For the process of the training: the GPUs that it may use. */
+  environment?: Readonly<Record<string, string>>;
   /** The first folds of the config's cross-validation, when an earlier attempt has measured them. */
   finishedFolds?: readonly FoldResult[];
   /** A training that has ended outside this service: its model is only evaluated, checked and exported. */

@@ -415,7 +415,7 @@ function columnType(declared: string): string {
 }
 
 /** No request may use these tables: in addition to the missing grants, a policy allows nothing. */
-const SYSTEM_ONLY = ['signing_key'];
+const SYSTEM_ONLY = ['signing_key', 'worker'];
 
 interface Table {
   name: string;

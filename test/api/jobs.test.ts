@@ -54,6 +54,7 @@ function runtimeOf({ app: { context } }: TestService, leaving: AbortSignal) {
   return {
     ...context,
     jobs: services.jobs,
+    scheduler: services.scheduler,
     outsideCompletion: services.outsideCompletion,
     heartbeatTimeoutMs: 20_000,
     leaving,

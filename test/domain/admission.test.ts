@@ -1,14 +1,30 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { admitted, type Candidate, type Capacity, blocksOthers } from '../../src/jobs/engine/admission.js';
+import {
+  blocksOthers,
+  type Capacity,
+  EQUAL_SHARE,
+  schedule,
+  type WaitingDemand as Candidate,
+} from '../../src/modules/jobs/rules/schedule.js';
 
 const GIB = 1024 ** 3;
 const MACHINE: Capacity = { slots: 4, cores: 4, memoryBytes: 8 * GIB, gpus: 0 };
 const job = (of: Partial<Candidate> = {}): Candidate => ({
-  ...{ kind: 'TRAINING', maxAtOnce: 100, priority: 0, waitingSinceMs: 0 },
+  ...{ tenant: 'acme', kind: 'TRAINING', maxAtOnce: 100, priority: 0, waitingSinceMs: 0 },
   ...{ cores: 1, memoryBytes: GIB, gpus: 0 },
   ...of,
 });
+
+/** The jobs of one tenant that begin beside running ones in the only process. */
+const admitted = (machine: Capacity, running: Candidate[], waiting: Candidate[], nowMs: number) =>
+  schedule(
+    machine,
+    running.map((one) => ({ ...one, isHere: true })),
+    waiting,
+    { cluster: machine, of: new Map([['acme', EQUAL_SHARE]]) },
+    nowMs,
+  );
 
 describe('jobs begin', () => {
   it('as many as there are places, by priority and then by waiting time', () => {
@@ -66,6 +82,7 @@ describe('jobs begin', () => {
 
   it('and running jobs never use more than the machine has', () => {
     const candidate = fc.record({
+      tenant: fc.constantFrom('acme', 'globex'),
       kind: fc.constantFrom('A', 'B', 'C'),
       maxAtOnce: fc.integer({ min: 1, max: 3 }),
       priority: fc.integer({ min: -100, max: 100 }),

@@ -12,6 +12,7 @@ import {
   JobsDetailsDocument,
   ModelVersionDetailsDocument,
   WorldCancelJobDocument,
+  WorldPauseJobDocument,
   WorldCollectGarbageDocument,
   WorldCreateEndpointDocument,
   WorldCreateModelCommentDocument,
@@ -205,6 +206,18 @@ export class World {
     };
     const { experimentId, datasetId } = this.things;
     return (await startTraining(this.caller, { experimentId, datasetId, config })).jobId;
+  }
+
+  /** Waits behind another training, because a worker runs one at a time. */
+  async queuedTraining(): Promise<string> {
+    await this.newTraining();
+    return this.newTraining();
+  }
+
+  async pausedTraining(): Promise<string> {
+    const jobId = await this.queuedTraining();
+    await this.caller.ok(WorldPauseJobDocument, { input: { jobId } });
+    return jobId;
   }
 
   async cancelledTraining(): Promise<string> {
@@ -422,6 +435,8 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   events: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
   experiment: [({ experimentId }) => ({ id: experimentId })],
   job: [({ jobId }) => ({ id: jobId })],
+  explainQueue: [({ jobId }) => ({ jobId })],
+  tenantShare: [() => ({})],
   jobProgress: [({ jobId }) => ({ jobId })],
   jobs: [({ runId, datasetId, versionId }) => ({ filter: { runId, datasetId, modelVersionId: versionId } })],
   lifecycleEvents: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
@@ -477,6 +492,10 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       return { input: { modelVersionId } };
     },
   ],
+  setJobPriority: [async (_, world) => ({ input: { jobId: await world.queuedTraining(), priority: 1 } })],
+  pauseJob: [async (_, world) => ({ input: { jobId: await world.newTraining() } })],
+  resumeJob: [async (_, world) => ({ input: { jobId: await world.pausedTraining() } })],
+  setTenantShare: [() => ({ input: {} })],
   cancelJob: [async (_, world) => ({ input: { jobId: await world.newTraining() } })],
   collectGarbage: [
     async (_, world) => ({

@@ -1,19 +1,26 @@
 import type { Logger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { type Consumer, type JobQueue, NotNow } from '../../adapters/job-queue/port.js';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Job } from '../../db/entities/jobs/job.entity.js';
-import type { Actor, Database } from '../../db/database.js';
+import type { Actor, Database, Session } from '../../db/database.js';
 import {
+  type Capacity,
+  type Gpu,
+  GpuPool,
+  type JobKind,
   jobTopic,
+  type JobService,
+  needsNothing,
   OUTSIDE_QUEUE,
   type OutsideCompletion,
   queueOf,
+  type Scheduler,
   StaleAttempt,
-  type JobService,
 } from '../../modules/jobs/index.js';
 import { Role } from '../../modules/core/index.js';
-import { Admission, type Capacity, needsNothing } from './admission.js';
+import { Admission } from './admission.js';
 import type { JobDefinition, StoredAttempt } from './define-job.js';
 import { AppError, ErrorCode } from '../../errors.js';
 
@@ -30,6 +37,7 @@ export interface JobRuntime {
   queue: JobQueue;
   logger: Logger;
   jobs: JobService;
+  scheduler: Scheduler;
   outsideCompletion: OutsideCompletion;
   /** A running job without a sign of life for this time is given to another worker. */
   heartbeatTimeoutMs: number;
@@ -42,55 +50,94 @@ const MAX_HEARTBEAT_MS = 2_000;
 const HEARTBEATS_PER_TIMEOUT = 5;
 const PROGRESS_MS = 250;
 const RETRY_MS = 250;
+/** A job that shall stop, and has stored no progress for this long, stops without it. */
+const STOP_WITHIN_MS = 120_000;
 
 /** After a job could not begin, jobs of its kind are requested again after a change, or after this time. */
 const ASK_AGAIN_MS = 5_000;
 
-/** Lets this process run waiting jobs of every kind from its queues, as many at the same time as `capacity` allows. */
+/**
+ * Lets this process run waiting jobs of every kind from its queues, as many at the same time as `capacity` allows. The
+ * function that it returns waits for the end of the last job, after `leaving`.
+ */
 export async function consumeJobs<Services>(
   runtime: JobRuntime,
   definitions: readonly JobDefinition<Services>[],
   services: Services,
-  { queues, ...capacity }: Capacity & { queues: readonly string[] },
-): Promise<void> {
+  { queues, devices = [], ...capacity }: Capacity & { queues: readonly string[]; devices?: readonly Gpu[] },
+): Promise<() => Promise<void>> {
+  const { leaving, logger, scheduler } = runtime;
   const consumers: { consumer: Consumer; isIdle: boolean }[] = [];
-  // A full process leaves jobs to others, and gives back those that it has requested.
-  const admission = new Admission(capacity, () => {
-    for (const { consumer, isIdle } of consumers) {
-      if (isIdle) continue;
-      if (admission.isFull) consumer.pause();
-      else consumer.resume();
-    }
+  const allQueues = [...new Set([...queues, OUTSIDE_QUEUE])];
+  const pool = new GpuPool(devices);
+  const kinds = new Map(definitions.map((definition) => [definition.kind, definition]));
+  const admission = new Admission({
+    capacity,
+    beginNext: (running, offered) => scheduler.beginNext({ capacity, queues: allQueues, kinds, running, offered }),
+    run: async (job) => {
+      const definition = kinds.get(job.kind)!;
+      const key = `${job.id}/${job.attempt}`;
+      const environment = { CUDA_VISIBLE_DEVICES: pool.take(key, job.gpus * job.workers).join(',') };
+      try {
+        await runAttempt(runtime, job, definition, (begun) => definition.run(services, { ...begun, environment }));
+      } finally {
+        pool.release(key);
+      }
+    },
+    // A full process leaves jobs to others, and gives back those that it has requested.
+    changed: () => {
+      for (const { consumer, isIdle } of consumers) {
+        if (isIdle) continue;
+        if (admission.isFull) consumer.pause();
+        else consumer.resume();
+      }
+    },
+    failed: (error) => logger.warn({ err: error }, 'no job could be chosen'),
   });
-  runtime.leaving.addEventListener('abort', () => admission.close(), { once: true });
-  for (const definition of definitions) {
-    const { kind, maxAtOnce: mostHere, outsideAtOnce, resources } = definition;
-    const queuesOfKind = outsideAtOnce === undefined ? queues : [...new Set([...queues, OUTSIDE_QUEUE])];
-    for (const queue of queuesOfKind) {
+  const stopReports = await keepReporting(runtime, { id: uuidv7(), queues: allQueues, ...capacity }, () =>
+    admission.look(),
+  );
+  leaving.addEventListener('abort', () => admission.close(), { once: true });
+  for (const { kind, maxAtOnce: mostHere, outsideAtOnce, resources } of definitions) {
+    for (const queue of outsideAtOnce === undefined ? queues : allQueues) {
       const isOutside = queue === OUTSIDE_QUEUE && outsideAtOnce !== undefined;
       const isIdle = isOutside || needsNothing(resources);
       const maxAtOnce = isOutside ? outsideAtOnce : mostHere;
       const atOnce = isIdle ? maxAtOnce : Math.min(maxAtOnce, capacity.slots);
       const consumer = await runtime.queue.consume(queueOf(kind, queue), atOnce, async (queued) => {
         const { jobId, attempt } = queuedJob.parse(queued);
-        const wanted = await runtime.jobs.queued(jobId, attempt);
-        if (!wanted) return;
-        // Jobs of one kind that run here and on other machines have separate limits.
-        const candidate = { ...wanted, kind: isOutside ? queueOf(kind, queue) : kind, maxAtOnce };
-        if (!(await admission.enter(candidate))) {
-          if (!runtime.leaving.aborted) askLater(consumer, () => admission.isFull);
-          throw new NotNow();
-        }
-        try {
-          const job = await runtime.jobs.claim(jobId, attempt);
-          if (job) await runAttempt(runtime, job, definition.timeoutMs, (begun) => definition.run(services, begun));
-        } finally {
-          admission.leave(candidate);
-        }
+        const entered = await admission.enter(jobId, attempt);
+        if (entered === 'GONE') return;
+        if (entered !== 'WAITS') return entered.run;
+        if (!leaving.aborted) askLater(consumer, () => admission.isFull);
+        throw new NotNow();
       });
       consumers.push({ consumer, isIdle });
     }
   }
+  return async () => {
+    await admission.ended();
+    await stopReports();
+  };
+}
+
+/** Says again and again that this worker is alive and what it has. */
+async function keepReporting(
+  { scheduler, logger, heartbeatTimeoutMs }: JobRuntime,
+  worker: Parameters<Scheduler['report']>[0],
+  /** Called after each report: what was not due then, or not allowed, may be so now. */
+  reported: () => void,
+): Promise<() => Promise<void>> {
+  const tell = (error: unknown) => logger.warn({ err: error }, 'no report of this worker');
+  await scheduler.report(worker);
+  const timer = setInterval(
+    () => void scheduler.report(worker).then(reported).catch(tell),
+    heartbeatTimeoutMs / HEARTBEATS_PER_TIMEOUT,
+  );
+  return async () => {
+    clearInterval(timer);
+    await scheduler.withdraw(worker.id).catch(tell);
+  };
 }
 
 function askLater(consumer: Consumer, isFull: () => boolean): void {
@@ -103,11 +150,12 @@ function askLater(consumer: Consumer, isFull: () => boolean): void {
 async function runAttempt(
   runtime: JobRuntime,
   job: Job,
-  timeoutMs: number,
-  toWork: (attempt: StoredAttempt) => Promise<void>,
+  kind: Pick<JobKind, 'timeoutMs' | 'keepsProgress'>,
+  toWork: (attempt: Omit<StoredAttempt, 'environment'>) => Promise<void>,
 ): Promise<void> {
   const { db, jobs, live } = runtime;
   const number = job.attempt;
+  const timeoutMs = Math.min(kind.timeoutMs, Math.max(1, (job.maxDurationMs ?? Infinity) - job.usedMs));
   const logger = runtime.logger.child({ jobId: job.id, kind: job.kind, attempt: number });
   const actor: Actor = {
     principal: {
@@ -120,16 +168,27 @@ async function runAttempt(
     isBackground: true,
   };
   const stale = new AbortController();
-  const signal = AbortSignal.any([stale.signal, AbortSignal.timeout(timeoutMs), runtime.leaving]);
+  const stopped = new AbortController();
+  const signal = AbortSignal.any([stale.signal, stopped.signal, AbortSignal.timeout(timeoutMs), runtime.leaving]);
+  let stopsBy: NodeJS.Timeout | undefined;
   const beat = () =>
-    void jobs.heartbeat(job.id, number).then(
-      (alive) => alive || stale.abort(new StaleAttempt(job.id, number)),
+    void jobs.pulse(job.id, number).then(
+      (pulse) => {
+        if (pulse === 'OVERTAKEN') stale.abort(new StaleAttempt(job.id, number));
+        if (pulse === 'GO') stopsBy = void clearTimeout(stopsBy);
+        // Its next progress ends it, or the end of this time.
+        if (pulse === 'STOP') stopsBy ??= setTimeout(() => stopped.abort(), kind.keepsProgress ? STOP_WITHIN_MS : 0);
+      },
       (error: unknown) => logger.warn({ err: error }, 'no heartbeat'),
     );
+  const progressStored = (session: Session) =>
+    session.afterCommit(() => {
+      if (stopsBy) stopped.abort();
+    });
   const timer = setInterval(beat, Math.min(MAX_HEARTBEAT_MS, runtime.heartbeatTimeoutMs / HEARTBEATS_PER_TIMEOUT));
   const unsubscribe = live.subscribe(jobTopic(job.id), beat);
   const report = throttledProgress(runtime, actor, job, logger);
-  const attempt: StoredAttempt = {
+  const attempt: Omit<StoredAttempt, 'environment'> = {
     job,
     number,
     logger,
@@ -143,8 +202,14 @@ async function runAttempt(
     progress: report.progress,
     outsideToken: () => runtime.outsideCompletion.tokenOf(job),
     attach: (session, handle) => jobs.attach(session, job.id, handle, number),
-    forgiveFailures: (session) => jobs.forgiveFailures(session, job.id),
-    keep: (session, soFar) => jobs.forgiveFailures(session, job.id, soFar),
+    forgiveFailures: async (session) => {
+      await jobs.forgiveFailures(session, job.id);
+      progressStored(session);
+    },
+    keep: async (session, soFar) => {
+      await jobs.forgiveFailures(session, job.id, soFar);
+      progressStored(session);
+    },
     succeed: async (result, more) => {
       await report.flush();
       await db.transact(actor, async (session) => {
@@ -164,7 +229,12 @@ async function runAttempt(
     }
     if (runtime.leaving.aborted) {
       logger.info('attempt handed back: this process stops');
-      await jobs.handBack(job);
+      await jobs.handBack(job, 'Its worker stopped');
+      return;
+    }
+    if (stopped.signal.aborted) {
+      logger.info('attempt handed back: it was asked to stop');
+      await jobs.handBack(job, 'It was paused or made room for another job');
       return;
     }
     // A process that was frozen first sees broken connections, before it learns that another attempt has replaced it.
@@ -173,12 +243,16 @@ async function runAttempt(
       return;
     }
     const reason = signal.aborted
-      ? new AppError(ErrorCode.DEADLINE_EXCEEDED, `The job took longer than ${timeoutMs / 60_000} minutes.`)
+      ? new AppError(
+          ErrorCode.DEADLINE_EXCEEDED,
+          `The job took longer than ${(timeoutMs + (job.maxDurationMs === null ? 0 : job.usedMs)) / 60_000} minutes.`,
+        )
       : error;
     logger.error({ err: reason }, 'job failed');
     await retryWhileUnavailable(() => jobs.attemptFailed(job, reason), runtime.heartbeatTimeoutMs);
   } finally {
     clearInterval(timer);
+    clearTimeout(stopsBy);
     unsubscribe();
   }
 }

@@ -11,6 +11,8 @@ export interface Attempt {
   /** Counts from 1. */
   number: number;
   logger: Logger;
+  /** For the processes of its work: CUDA_VISIBLE_DEVICES names the GPUs that the job was given, and no others. */
+  environment: Readonly<Record<string, string>>;
   /**
    * Aborts when the job is cancelled, has another attempt or is out of time, or when this process stops and the job
    * continues elsewhere.

@@ -17,7 +17,22 @@ export {
 export { JOBS_WAITING, JobService, queueOf, StaleAttempt, jobTopic } from './job.service.js';
 export { OutsideCompletion } from './outside-completion.js';
 export { countJobs, deleteJobsOfRun, hasSucceededWith, JOBS_OF_RUN, keepSecret, secretOf } from './store.js';
+export { type Begun, type BegunDemand, limitOf, Scheduler } from './scheduler.service.js';
+export { type Capacity, needsNothing, NO_AMOUNTS } from './rules/schedule.js';
+export {
+  JOB_DURATION,
+  JOB_PRIORITY,
+  JOB_RESOURCES,
+  JOB_WORKERS,
+  RESOURCE_AMOUNTS,
+  SHARE_WEIGHT,
+  TENANT_NAME,
+} from './rules/ranges.js';
+export { type Gpu, GpuPool, readGpus, visibleGpus } from './rules/gpus.js';
+export { WAIT_REASONS } from './rules/explain.js';
+export { QueueExplainer } from './queue-explanation.service.js';
+export { ShareService } from './share.service.js';
 export { createJobLoaders } from './loaders.js';
-export type { StoredResult } from './job-rows.js';
+export type { JobRequest, StoredResult } from './job-rows.js';
 export { retentionOfSteps } from './old-steps.js';
 export { JOBS_LINEAGE } from './lineage.js';

@@ -3,13 +3,9 @@ import { z } from 'zod';
 import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Touched } from '../../db/database.js';
 import { AppError, ErrorCode } from '../../errors.js';
+import type { Resources } from './rules/schedule.js';
 
-/** What one job needs of the machine on which it runs. */
-export interface Resources {
-  cores: number;
-  memoryBytes: number;
-  gpus: number;
-}
+export type { Resources } from './rules/schedule.js';
 
 /** The end of a job that did not succeed. */
 export interface JobEnd<Input> {
@@ -52,6 +48,11 @@ export interface JobKind<Input extends Stored = Stored, Result extends Stored = 
    * longer.
    */
   retry: { attempts: number; backoffMs: number };
+  /**
+   * Whether an attempt continues from progress that an earlier one has stored. Only such jobs make room for others, and
+   * one that shall stop does so after it has stored its progress.
+   */
+  keepsProgress?: boolean;
   /** An attempt that takes longer than this fails. */
   timeoutMs: number;
   /** Whether work outside this service may report on the job and end it, with the token of its attempt. */

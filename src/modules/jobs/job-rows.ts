@@ -13,21 +13,29 @@ export interface NewJob<Kind extends JobKind> {
   subjects?: JobSubjectRef[];
   /** The job that requested this one. */
   parentId?: string | null;
-  /** -100 to 100, 0 when absent. Of the waiting jobs, the one with the highest priority runs first. */
+  /** -100 to 100, 0 when absent. Of the waiting jobs of a tenant, the one with the highest priority runs first. */
   priority?: number;
   /** No attempt begins before this time. */
   notBefore?: Date | null;
   /** The queue whose workers take the job; `default` when absent. */
   queue?: string;
-  /** When absent, the resources of its kind. */
-  resources?: Resources;
+  /** Those that are absent are the resources of its kind. */
+  resources?: Partial<Resources>;
+  /** The job needs its resources as many times, and begins with all of them or not at all; 1 when absent. */
+  workers?: number;
+  /** It fails when its attempts have run for longer than this together; no limit of its own when absent. */
+  maxDurationMs?: number | null;
 }
 
-/** What a worker reads before it takes a job. */
-export interface WaitingJob extends Resources {
-  priority: number;
-  /** The time since when an attempt could have begun. */
-  waitingSinceMs: number;
+/** What a person may ask for when a job is started. */
+export interface JobRequest {
+  priority?: number | null;
+  cores?: number | null;
+  memoryBytes?: number | null;
+  gpus?: number | null;
+  workers?: number | null;
+  maxDurationMs?: number | null;
+  notBefore?: Date | null;
 }
 
 /** An object that a job is about, e.g. `run` and its id. */

@@ -15,7 +15,7 @@ import { LockMode, type FilterQuery } from '@mikro-orm/core';
 import { publishRun, requireOwn, audit, EVENTS_WAITING, type Waiter, type Waiting } from '../platform/index.js';
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import { type JobKind, readStored, type Stored } from './job-kind.js';
-import type { ExternalHandle, JobEventRow, JobFilter, JobSubjectRef, NewJob, WaitingJob } from './job-rows.js';
+import type { ExternalHandle, JobEventRow, JobFilter, JobSubjectRef, NewJob } from './job-rows.js';
 import { hasJobEnded } from './rules/job-status.js';
 import * as store from './store.js';
 
@@ -64,11 +64,12 @@ export class JobService {
   create<Kind extends JobKind>(
     session: Session,
     kind: Kind,
-    { input, subjects = [], resources = kind.resources, ...rest }: NewJob<Kind>,
+    { input, subjects = [], resources, ...rest }: NewJob<Kind>,
   ): Job {
     const { tenant } = session;
     const row = session.em.create(Job, {
       ...rest,
+      ...kind.resources,
       ...resources,
       id: uuidv7(),
       kind: kind.kind,
@@ -142,6 +143,53 @@ export class JobService {
     return job;
   }
 
+  /**
+   * A queued job does not begin any more; a running one stops when its progress is stored, and waits. CONFLICT when it
+   * has ended or is paused already.
+   */
+  async pause(session: Session, id: string): Promise<Job> {
+    return this.changePause(session, 'pauseJob', id, true);
+  }
+
+  /** A paused job waits for its turn again. CONFLICT when it is not paused. */
+  async unpause(session: Session, id: string): Promise<Job> {
+    return this.changePause(session, 'resumeJob', id, false);
+  }
+
+  private async changePause(session: Session, action: string, id: string, isPaused: boolean): Promise<Job> {
+    const job = await this.get(session, id);
+    const isChanged = await store.setPaused(session, id, isPaused);
+    await session.em.refresh(job);
+    if (!isChanged) {
+      const expected = isPaused ? 'a queued or running job that is not paused' : 'a paused job';
+      const got = `${job.status}${job.pausedAt ? ', paused' : ''}`;
+      throw conflict(`Job ${id} cannot be ${isPaused ? 'paused' : 'resumed'}: it is ${got}.`, { expected, got });
+    }
+    audit(session, action, { type: 'job', id }, { isPaused: !isPaused }, { isPaused });
+    session.afterCommit(() => {
+      this.live.publish(jobTopic(id));
+      this.live.publish(JOBS_WAITING);
+    });
+    return job;
+  }
+
+  /** Changes the place of a waiting job among those of its tenant. CONFLICT when it does not wait. */
+  async setPriority(session: Session, id: string, priority: number): Promise<Job> {
+    const job = await this.get(session, id);
+    const before = { priority: job.priority };
+    if (!(await store.setPriority(session, id, priority))) {
+      await session.em.refresh(job);
+      throw conflict(`Job ${id} does not wait any more (${job.status}).`, {
+        expected: 'a queued job',
+        got: job.status,
+      });
+    }
+    audit(session, 'setJobPriority', { type: 'job', id }, before, { priority });
+    session.afterCommit(() => this.live.publish(JOBS_WAITING));
+    await session.em.refresh(job);
+    return job;
+  }
+
   /** Gives a failed or cancelled job another attempt, and resets its count of failures. */
   async resume(session: Session, action: string, id: string, kind: JobKind): Promise<Job> {
     const job = await this.get(session, id, kind);
@@ -152,6 +200,7 @@ export class JobService {
       hasJobEnded(job.status) && (await store.queueNextAttempt(session.em, job, { message, failures: 0 }));
     if (!isResumed)
       throw conflict(`Job ${id} is ${job.status}.`, { expected: 'a failed or cancelled job', got: job.status });
+    if (job.pausedAt) await store.setPaused(session, id, false);
     audit(session, action, { type: 'job', id }, { status: job.status }, { status: 'QUEUED' });
     session.afterCommit(() => {
       this.live.publish(jobTopic(id));
@@ -159,11 +208,6 @@ export class JobService {
     });
     await session.em.refresh(job);
     return job;
-  }
-
-  /** What must be known of a delivered attempt before a worker takes it; null when there is nothing to do. */
-  queued(id: string, attempt: number): Promise<WaitingJob | null> {
-    return this.db.asSystem((em) => store.waitingAttempt(em, id, attempt));
   }
 
   /**
@@ -179,9 +223,14 @@ export class JobService {
     return claimed;
   }
 
-  /** Records that the attempt is alive; false when a later attempt has replaced it. */
-  heartbeat(id: string, attempt: number): Promise<boolean> {
+  /** Records that the attempt is alive, and says whether it may go on. */
+  pulse(id: string, attempt: number): Promise<store.Pulse> {
     return this.db.asSystem((em) => store.beat(em, id, attempt));
+  }
+
+  /** Records that the attempt is alive; false when a later attempt has replaced it. */
+  async heartbeat(id: string, attempt: number): Promise<boolean> {
+    return (await this.pulse(id, attempt)) !== 'OVERTAKEN';
   }
 
   /** Call first in every transaction of an attempt. Locks the job and refuses an attempt that was replaced. */
@@ -231,12 +280,12 @@ export class JobService {
     this.live.publish(EVENTS_WAITING);
   }
 
-  /** Ends an attempt because its process stops. Another attempt continues; this does not count as a failure. */
-  async handBack({ id, attempt }: Job): Promise<void> {
+  /** Ends an attempt that stops before its work is done. Another one continues; this does not count as a failure. */
+  async handBack({ id, attempt }: Job, reason: string): Promise<void> {
     await this.db.asSystem(async (em) => {
       const job = await this.lockRunning(em, id, attempt);
       if (!job) return;
-      const message = `Its worker stopped; attempt ${attempt + 1} follows`;
+      const message = `${reason}; attempt ${attempt + 1} follows`;
       await store.queueNextAttempt(em, job, { message, failures: job.failures });
     });
     this.live.publish(jobTopic(id));

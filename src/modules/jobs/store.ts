@@ -8,7 +8,7 @@ import { Job } from '../../db/entities/jobs/job.entity.js';
 import { anyOf, type TablesOf, tablesOf, toJson } from '../../db/tables.js';
 import type { ErrorCode } from '../../errors.js';
 import type { JobKind } from './job-kind.js';
-import type { ExternalHandle, JobEventRow, StoredResult, WaitingJob } from './job-rows.js';
+import type { ExternalHandle, JobEventRow, StoredResult } from './job-rows.js';
 import { ENDED, JOB_STATUS, type JobStatus } from './rules/job-status.js';
 
 const tables = tablesOf(Job, JobEvent, JobSecret, JobSubject);
@@ -39,6 +39,7 @@ export function beginAttempt(em: EntityManager, id: string, attempt: number): Pr
   return changeStatus(em, { id, attempt, status: 'QUEUED' }, 'RUNNING', {
     message: attempt === 1 ? 'Started' : `Continued by attempt ${attempt}`,
     heartbeat_at: NOW,
+    begun_at: NOW,
     started_at: sql<Date>`coalesce(started_at, now())`,
   });
 }
@@ -51,7 +52,8 @@ export function queueNextAttempt(
 ): Promise<boolean> {
   return changeStatus(em, job, 'QUEUED', {
     ...{ message, failures, attempt: job.attempt + 1 },
-    ...{ error_code: null, error_message: null, ended_at: null },
+    ...{ error_code: null, error_message: null, ended_at: null, begun_at: null, preempted_at: null },
+    used_ms: sql<number>`used_ms + coalesce(1000 * extract(epoch from coalesce(ended_at, now()) - begun_at), 0)::bigint`,
     not_before: backoffMs === null ? null : laterBy(backoffMs),
   });
 }
@@ -89,6 +91,18 @@ async function changeStatus(
   if (!JOB_STATUS.can(status, to)) return false;
   const steps = await withStep(em, { ...set, status: to }, { id, attempt, status }).execute();
   return steps.length > 0;
+}
+
+/** Changes the priority of a job that waits. */
+export async function setPriority({ em, tenant }: Session, id: string, priority: number): Promise<boolean> {
+  const { numUpdatedRows } = await tables(em)
+    .updateTable('job')
+    .set({ priority })
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .where('status', '=', 'QUEUED')
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }
 
 /** Records progress of an attempt that the transaction has fenced. */
@@ -142,32 +156,45 @@ export async function statusOf({ em, tenant }: Session, id: string): Promise<Job
   return job?.status ?? null;
 }
 
-/** What must be known of a delivered attempt before a worker takes it; null when it does not wait any more. */
-export async function waitingAttempt(em: EntityManager, id: string, attempt: number): Promise<WaitingJob | null> {
-  const row = await tables(em)
-    .selectFrom('job')
-    .select(['priority', 'cores', 'memory_bytes as memoryBytes', 'gpus'])
-    .select(sql<Date>`greatest(created_at, not_before)`.as('waitingSince'))
-    .where('id', '=', id)
-    .where('attempt', '=', attempt)
-    .where('status', '=', 'QUEUED')
-    .executeTakeFirst();
-  if (!row) return null;
-  const { waitingSince, ...wanted } = row;
-  return { ...wanted, waitingSinceMs: waitingSince.getTime() };
-}
+/** Whether the attempt may go on, shall stop when its progress is stored, or was replaced by a later one. */
+export type Pulse = 'GO' | 'STOP' | 'OVERTAKEN';
 
-/** Records that the attempt is alive; false when a later attempt has replaced it. */
-export async function beat(em: EntityManager, id: string, attempt: number): Promise<boolean> {
-  const rows = await tables(em)
+/** Records that the attempt is alive. */
+export async function beat(em: EntityManager, id: string, attempt: number): Promise<Pulse> {
+  const [row] = await tables(em)
     .updateTable('job')
     .set({ heartbeat_at: NOW })
     .where('id', '=', id)
     .where('attempt', '=', attempt)
     .where('status', '=', 'RUNNING')
-    .returning('id')
+    .returning(['paused_at', 'preempted_at'])
     .execute();
-  return rows.length > 0;
+  if (!row) return 'OVERTAKEN';
+  return row.paused_at !== null || row.preempted_at !== null ? 'STOP' : 'GO';
+}
+
+/** Pauses or continues a job that has not ended. */
+export async function setPaused({ em, tenant }: Session, id: string, isPaused: boolean): Promise<boolean> {
+  const { numUpdatedRows } = await tables(em)
+    .updateTable('job')
+    .set({ paused_at: isPaused ? NOW : null })
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .where('status', 'in', ['QUEUED', 'RUNNING'])
+    .where('paused_at', isPaused ? 'is' : 'is not', null)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/** Asks running attempts to make room. */
+export async function askToMakeRoom(em: EntityManager, ids: readonly string[]): Promise<void> {
+  await tables(em)
+    .updateTable('job')
+    .set({ preempted_at: NOW })
+    .where('id', '=', anyOf('uuid', ids))
+    .where('status', '=', 'RUNNING')
+    .where('preempted_at', 'is', null)
+    .execute();
 }
 
 /** Locks the job; false when this attempt is not the running one. */
@@ -230,6 +257,7 @@ export function jobsToOffer(em: EntityManager, againAfterMs: number, limit: numb
     .selectFrom('job')
     .select(['id', 'tenant', 'kind', 'attempt', 'queue', 'priority'])
     .where('status', '=', 'QUEUED')
+    .where('paused_at', 'is', null)
     .where((where) => where.or([where('not_before', 'is', null), where('not_before', '<=', NOW)]))
     .where((where) =>
       where.or([

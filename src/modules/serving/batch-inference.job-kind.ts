@@ -15,6 +15,7 @@ export const BATCH_INFERENCE = defineJobKind({
   }),
   resources: { cores: 1, memoryBytes: GIB, gpus: 0 },
   maxAtOnce: 2,
+  keepsProgress: true,
   retry: { attempts: 3, backoffMs: 5 * SECOND_MS },
   timeoutMs: 24 * HOUR_MS,
 });

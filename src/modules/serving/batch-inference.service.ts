@@ -22,7 +22,7 @@ import { audit, emitEvent } from '../platform/index.js';
 import { Role } from '../core/index.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { DatasetFiles, OutputColumn } from '../../adapters/dataset-files/port.js';
-import type { Attempt, AttemptOf, JobService } from '../jobs/index.js';
+import type { Attempt, AttemptOf, JobRequest, JobService, Scheduler } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
@@ -36,6 +36,7 @@ export interface BatchInferenceInput {
   modelVersionId: string;
   datasetId: string;
   keyColumns?: string[] | null;
+  job?: JobRequest | null;
 }
 
 type BatchAttempt = AttemptOf<typeof BATCH_INFERENCE>;
@@ -48,6 +49,7 @@ interface Dependencies {
   artifacts: ArtifactService;
   datasets: DatasetService;
   jobs: JobService;
+  scheduler: Scheduler;
   files: DatasetFiles;
   models: LoadedModels;
 }
@@ -63,14 +65,19 @@ const SWEEP_JOBS = 20;
 export class BatchInferenceService {
   constructor(private readonly deps: Dependencies) {}
 
-  async start(session: Session, { modelVersionId, datasetId, keyColumns }: BatchInferenceInput): Promise<Job> {
+  async start(
+    session: Session,
+    { modelVersionId, datasetId, keyColumns, job: request }: BatchInferenceInput,
+  ): Promise<Job> {
     const found = await session.em.findOne(ModelVersion, { id: modelVersionId, tenant: session.tenant });
     if (!found) throw notFound('model version', modelVersionId);
     const version = requireReady(found);
     const dataset = await this.deps.datasets.get(session, datasetId);
     const keys = checkKeys(keyColumns ?? [], dataset);
     checkInputs(version, dataset);
+    const requested = await this.deps.scheduler.requested(session, BATCH_INFERENCE, request);
     const job = this.deps.jobs.create(session, BATCH_INFERENCE, {
+      ...requested,
       input: { keyColumns: keys },
       modelVersionId,
       datasetId,

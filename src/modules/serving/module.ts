@@ -97,6 +97,7 @@ export default defineModule({
         artifacts,
         datasets,
         jobs,
+        scheduler: services.scheduler,
         files,
         models,
       }),

@@ -55,7 +55,7 @@ export default defineModule({
       registrar: modelVersions,
     };
     return {
-      trainings: new TrainingService(db, jobs, training, join(config.DATA_DIR, 'work')),
+      trainings: new TrainingService(db, jobs, services.scheduler, training, join(config.DATA_DIR, 'work')),
       outsideReports: new OutsideReports({
         ...{ objects, staged, jobs, outside: outsideCompletion, runs, runLogs, checkpoints },
         maxFileBytes: config.MAX_UPLOAD_BYTES,

@@ -129,6 +129,7 @@ export class TrainingAttempt {
         config: this.config.training,
         data,
         workDir: this.workDir,
+        environment: attempt.environment,
         ...(checkpoint && { resumeFromPath: resumePath }),
         ...(this.folds.length > 0 && { finishedFolds: [...this.folds] }),
       },

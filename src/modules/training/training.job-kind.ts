@@ -33,6 +33,7 @@ export const TRAINING = defineJobKind({
   maxAtOnce: 1,
   outsideAtOnce: 20,
   reportsOutside: true,
+  keepsProgress: true,
   retry: { attempts: 3, backoffMs: 5 * SECOND_MS },
   timeoutMs: 24 * HOUR_MS,
   async ended({ em, job, input, status, failure }) {

@@ -18,7 +18,14 @@ import {
   type TrainingConfigInput,
 } from '../algorithms/index.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
-import { NO_RESOURCES, OUTSIDE_QUEUE, type AttemptOf, type JobService } from '../jobs/index.js';
+import {
+  NO_RESOURCES,
+  OUTSIDE_QUEUE,
+  type AttemptOf,
+  type JobRequest,
+  type JobService,
+  type Scheduler,
+} from '../jobs/index.js';
 import { addUsedDataset, requireWritable } from '../experiments/index.js';
 import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
 import { TRAINING } from './training.job-kind.js';
@@ -38,6 +45,7 @@ export interface StartTrainingInput {
   backend?: Backend | null;
   /** For RAY: processes that train one model together; 1 when absent. */
   workers?: number | null;
+  job?: JobRequest | null;
 }
 
 export const WORKERS = { min: 1, max: 64, unit: 'processes' } satisfies InputRange;
@@ -50,6 +58,7 @@ export class TrainingService {
   constructor(
     private readonly db: Database,
     private readonly jobs: JobService,
+    private readonly scheduler: Scheduler,
     private readonly parts: TrainingParts,
     /** The parent of the attempts' folders. */
     private readonly workRoot: string,
@@ -66,6 +75,12 @@ export class TrainingService {
     const { training, warnings } = belowInput(() => completed(asked, dataset));
     const modelId = input.registerModelId ?? null;
     if (modelId !== null) await this.checkModel(session, modelId, taskOf(training.algorithm));
+    if (place.backend !== 'LOCAL') {
+      for (const of of ['cores', 'memoryBytes', 'gpus', 'workers'] as const)
+        if (input.job?.[of] != null)
+          throw badInput(`input.job.${of}`, 'nothing: the cluster has resources of its own', input.job[of]);
+    }
+    const requested = await this.scheduler.requested(session, TRAINING, input.job);
     const { experimentId, runName: name } = input;
     const run = await this.parts.runs.create(session, {
       experimentId,
@@ -76,8 +91,9 @@ export class TrainingService {
     run.warnings = warnings;
     addUsedDataset(session, run.id, dataset.id, 'TRAINING');
     const job = this.jobs.create(session, TRAINING, {
+      ...requested,
       input: { training, registerModelId: modelId, warnings, ...place },
-      ...(place.backend !== 'LOCAL' && { resources: NO_RESOURCES, queue: OUTSIDE_QUEUE }),
+      ...(place.backend !== 'LOCAL' && { resources: NO_RESOURCES, workers: 1, queue: OUTSIDE_QUEUE }),
       runId: run.id,
       datasetId: dataset.id,
       alertId: input.alertId,

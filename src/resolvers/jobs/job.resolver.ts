@@ -15,6 +15,8 @@ import {
   JobResources,
   JobSubjectType,
   JobType,
+  PauseJobInput,
+  ResumeJobInput,
 } from './job.types.js';
 import { RunType } from '../experiments/run.types.js';
 import { Json, SafeInt } from '../types/scalars.js';
@@ -70,6 +72,28 @@ export class JobResolver {
     return { job: await ctx.run((session) => ctx.services.jobs.cancel(session, input.jobId)) };
   }
 
+  @Mutation(() => JobPayload, {
+    description:
+      'Pauses a job: queued, it does not begin; running, it stops as soon as its progress is stored (a training at its ' +
+      'next checkpoint) and continues from there after `resumeJob`. CONFLICT when it has ended or is paused.',
+  })
+  async pauseJob(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => PauseJobInput, { description: 'Job to pause.' }) input: PauseJobInput,
+  ): Promise<JobPayload> {
+    return { job: await ctx.run((session) => ctx.services.jobs.pause(session, input.jobId)) };
+  }
+
+  @Mutation(() => JobPayload, {
+    description: 'Lets a paused job wait for its turn again. CONFLICT unless it is paused.',
+  })
+  async resumeJob(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ResumeJobInput, { description: 'Paused job.' }) input: ResumeJobInput,
+  ): Promise<JobPayload> {
+    return { job: await ctx.run((session) => ctx.services.jobs.unpause(session, input.jobId)) };
+  }
+
   @ArgumentRange('after', SEQUENCE)
   @Subscription(() => JobEvent, {
     description:
@@ -119,8 +143,8 @@ export class JobResolver {
   }
 
   @FieldResolver(() => JobResources, { description: 'Resources that the job requests.' })
-  resources(@Root() { cores, memoryBytes, gpus }: JobType): JobResources {
-    return { cores, memoryBytes, gpus };
+  resources(@Root() { cores, memoryBytes, gpus, workers }: JobType): JobResources {
+    return { cores, memoryBytes, gpus, workers };
   }
 
   @FieldResolver(() => ExternalJob, {

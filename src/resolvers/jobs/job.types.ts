@@ -1,3 +1,5 @@
+import { JOB_DURATION, JOB_PRIORITY, JOB_RESOURCES, JOB_WORKERS } from '../../modules/jobs/index.js';
+import { Range } from '../types/range.js';
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { contributedEnum, describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
@@ -17,7 +19,7 @@ export const JobOrderField = describeOrderFields<'createdAt'>('JobOrderField', '
   CREATED_AT: ['createdAt', 'Time of creation.'],
 });
 
-@ObjectType({ description: 'Resources of the worker that a job may use while it runs.' })
+@ObjectType({ description: 'Resources that each worker of a job may use while it runs.' })
 export class JobResources {
   @Field(() => Float, { description: 'Number of CPU cores, 0 or more, e.g. 0.25.' })
   cores!: number;
@@ -27,6 +29,9 @@ export class JobResources {
 
   @Field(() => Int, { description: 'Number of GPUs, 0 or more.' })
   gpus!: number;
+
+  @Field(() => Int, { description: 'Number of workers, 1 or more; the job has the resources as many times.' })
+  workers!: number;
 }
 
 @ObjectType({ description: 'Work of a job that runs outside this service, e.g. on a cluster.' })
@@ -79,7 +84,8 @@ export class JobType {
 
   @Field(() => Int, {
     description:
-      'Priority, -100 to 100; 0 for most jobs. Workers take the waiting job with the highest priority first.',
+      'Priority, -100 to 100; 0 for most jobs. Of the waiting jobs of a tenant, the one with the highest priority ' +
+      'begins first.',
   })
   priority!: number;
 
@@ -93,6 +99,20 @@ export class JobType {
     description: 'Earliest time of the start, UTC; null when the job may start at once.',
   })
   notBefore?: Date | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description:
+      'Time since when the job is paused, UTC; null for other jobs. A paused job is QUEUED and does not begin; while ' +
+      'it is still RUNNING, it stops when its progress is stored.',
+  })
+  pausedAt?: Date | null;
+
+  @Field(() => SafeInt, {
+    nullable: true,
+    description: 'Longest time in milliseconds that its attempts may run together; null without such a limit.',
+  })
+  maxDurationMs?: number | null;
 
   @Field(() => String, { nullable: true, description: 'Code of the error; null unless the status is FAILED.' })
   errorCode?: string | null;
@@ -117,6 +137,7 @@ export class JobType {
   cores!: number;
   memoryBytes!: number;
   gpus!: number;
+  workers!: number;
   externalBackend?: string | null;
   externalId?: string | null;
   externalState?: string | null;
@@ -180,6 +201,67 @@ export class JobOrderInput {
 
   @Field(() => OrderDirection, { description: 'Whether the smallest or the largest value comes first.' })
   direction!: OrderDirection;
+}
+
+@InputType({ description: 'What a job requests of the machines, and its place in the queue.' })
+export class JobRequestInput {
+  @Range(JOB_PRIORITY)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Priority among the waiting jobs of the tenant: the highest begins first; 0 when absent.',
+  })
+  priority?: number | null;
+
+  @Range(JOB_RESOURCES.cores)
+  @Field(() => Float, { nullable: true, description: 'CPU cores of each worker; those of the kind when absent.' })
+  cores?: number | null;
+
+  @Range(JOB_RESOURCES.memoryBytes)
+  @Field(() => SafeInt, {
+    nullable: true,
+    description: 'Main memory of each worker; that of the kind when absent.',
+  })
+  memoryBytes?: number | null;
+
+  @Range(JOB_RESOURCES.gpus)
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'GPUs of each worker; 0 when absent. BAD_USER_INPUT when no worker process has as many for all workers of the job.',
+  })
+  gpus?: number | null;
+
+  @Range(JOB_WORKERS)
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Number of workers of the job, 1 when absent. The job begins when there is room for all of them, or not at all.',
+  })
+  workers?: number | null;
+
+  @Range(JOB_DURATION)
+  @Field(() => SafeInt, {
+    nullable: true,
+    description: 'Longest time that its attempts may run together; then it fails with DEADLINE_EXCEEDED.',
+  })
+  maxDurationMs?: number | null;
+
+  @Field(() => DateTime, { nullable: true, description: 'Earliest time of the start, UTC; at once when absent.' })
+  notBefore?: Date | null;
+}
+
+@InputType({ description: 'Background job to pause: queued or running.' })
+export class PauseJobInput {
+  @Field(() => ID, {
+    description: 'The job. NOT_FOUND when it does not exist, CONFLICT when it has ended or is paused already.',
+  })
+  jobId!: string;
+}
+
+@InputType({ description: 'Paused job to continue.' })
+export class ResumeJobInput {
+  @Field(() => ID, { description: 'The job. NOT_FOUND when it does not exist, CONFLICT unless it is paused.' })
+  jobId!: string;
 }
 
 @InputType({ description: 'Background job to cancel: queued or running.' })

@@ -1,3 +1,4 @@
+import { JobRequestInput } from '../jobs/job.types.js';
 import { Field, ID, InputType } from 'type-graphql';
 import { Range } from '../types/range.js';
 import { MAX_KEY_COLUMNS } from '../../modules/serving/index.js';
@@ -24,4 +25,10 @@ export class StartBatchInferenceInput {
       'Columns of the dataset to copy into the result. The column `row_number` (from 0) is always in the result.',
   })
   keyColumns?: string[] | null;
+
+  @Field(() => JobRequestInput, {
+    nullable: true,
+    description: 'Resources, priority and time of the job; those of the kind when absent.',
+  })
+  job?: JobRequestInput | null;
 }

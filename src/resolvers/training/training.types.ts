@@ -1,7 +1,7 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { NAME } from '../../modules/core/index.js';
 import { RunType } from '../experiments/run.types.js';
-import { JobStatusEnum, JobType } from '../jobs/job.types.js';
+import { JobRequestInput, JobStatusEnum, JobType } from '../jobs/job.types.js';
 import { Range } from '../types/range.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { WORKERS } from '../../modules/training/index.js';
@@ -54,6 +54,11 @@ export class StartTrainingInput {
       'XGBoost gives each a share of the rows, a random forest a share of the trees.',
   })
   workers?: number | null;
+  @Field(() => JobRequestInput, {
+    nullable: true,
+    description: 'Resources, priority and time of the job; those of the kind when absent.',
+  })
+  job?: JobRequestInput | null;
 }
 
 @InputType({ description: 'Failed or cancelled training to resume from its last valid checkpoint.' })

@@ -19,13 +19,21 @@ export const Job = defineEntity({
     failures: p.integer().default(0),
     /** The job that requested this one. */
     parentId: p.uuid().nullable(),
-    /** -100 to 100. Of the waiting jobs, the one with the highest priority runs first. */
+    /** -100 to 100. Of the waiting jobs of a tenant, the one with the highest priority runs first. */
     priority: p.integer().default(0),
     /** The queue whose workers take the job. */
     queue: p.text().default('default'),
     cores: double().default(0),
     memoryBytes: p.bigint('number').default(0),
     gpus: p.integer().default(0),
+    /** The job needs its resources as many times, and begins with all of them or not at all. */
+    workers: p.integer().default(1),
+    /** It fails when its attempts have run for longer than this together. */
+    maxDurationMs: p.bigint('number').nullable(),
+    /** Since when a person does not want it to run. */
+    pausedAt: p.datetime().nullable(),
+    /** Since when its running attempt shall make room for another job. */
+    preemptedAt: p.datetime().nullable(),
     /** Work on another machine: where it runs, its id there, and its state when it was last checked. */
     externalBackend: p.text().nullable(),
     externalId: p.text().nullable(),
@@ -52,6 +60,10 @@ export const Job = defineEntity({
     /** No attempt begins before this time. The attempt after a failed one waits, too. */
     notBefore: p.datetime().nullable(),
     startedAt: p.datetime().nullable(),
+    /** When the present or last attempt began; null while the job waits. */
+    begunAt: p.datetime().nullable(),
+    /** How long earlier attempts ran. */
+    usedMs: p.bigint('number').default(0),
     endedAt: p.datetime().nullable(),
     createdBy: p.text(),
   },

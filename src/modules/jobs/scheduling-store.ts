@@ -1,0 +1,249 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql } from 'kysely';
+import { Job } from '../../db/entities/jobs/job.entity.js';
+import { TenantShare } from '../../db/entities/jobs/tenant-share.entity.js';
+import { Worker } from '../../db/entities/jobs/worker.entity.js';
+import type { Session } from '../../db/database.js';
+import { anyOf, tablesOf, toJson } from '../../db/tables.js';
+import { type Amounts, type Capacity, type Demand, NO_AMOUNTS, type Resources } from './rules/schedule.js';
+
+const tables = tablesOf(Job, TenantShare, Worker);
+
+/** Of each kind, a worker looks at so many waiting jobs of a tenant. */
+const LOOKED_AT = 20;
+/** What was used this many half-lives ago counts less than a thousandth. */
+const HALF_LIVES = 10;
+
+/** Until the transaction ends, no other process chooses jobs that begin. */
+export async function lockQueue(em: EntityManager): Promise<void> {
+  await tables(em)
+    .selectNoFrom(sql`pg_advisory_xact_lock(hashtext('matih.schedule'))`.as('locked'))
+    .execute();
+}
+
+/** Those of these jobs that wait and that no other transaction holds: nothing here waits for another transaction. */
+export async function lockWaiting(em: EntityManager, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
+  const rows = await tables(em)
+    .selectFrom('job')
+    .select('id')
+    .where('id', '=', anyOf('uuid', ids))
+    .where('status', '=', 'QUEUED')
+    .where('paused_at', 'is', null)
+    .forUpdate()
+    .skipLocked()
+    .execute();
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** A job that waits or runs. */
+export interface QueueJob extends Demand {
+  id: string;
+  attempt: number;
+  status: 'QUEUED' | 'RUNNING';
+  queue: string;
+  waitingSinceMs: number;
+  /** Null while it waits. */
+  begunMs: number | null;
+  /** Whether it has been asked to make room, or to pause. */
+  isStopping: boolean;
+}
+
+interface LookedFor {
+  /** Waiting jobs of other queues are left out. */
+  queues?: readonly string[];
+  /** At most so many waiting jobs of each tenant and kind. */
+  perKind?: number;
+  /** These are in the result, however many wait before them. */
+  ids?: readonly string[];
+}
+
+/** The jobs of all tenants that run, and those that could begin now. */
+export async function queueJobs(
+  em: EntityManager,
+  { queues, perKind = LOOKED_AT, ids = [] }: LookedFor,
+): Promise<QueueJob[]> {
+  const rows = await tables(em)
+    .selectFrom((from) =>
+      from
+        .selectFrom('job')
+        .select([
+          'id',
+          'tenant',
+          'attempt',
+          'kind',
+          'queue',
+          'priority',
+          'begun_at as begunAt',
+          'preempted_at',
+          'paused_at',
+        ])
+        .select((select) => [
+          select.ref('status').$castTo<'QUEUED' | 'RUNNING'>().as('status'),
+          sql<number>`cores * workers`.as('cores'),
+          sql<number>`(memory_bytes * workers)::float8`.as('memoryBytes'),
+          sql<number>`gpus * workers`.as('gpus'),
+          sql<Date>`greatest(created_at, not_before)`.as('waitingSince'),
+          sql<number>`row_number() over (partition by status, tenant, kind
+            order by priority desc, greatest(created_at, not_before))`.as('place'),
+        ])
+        .where('status', 'in', ['QUEUED', 'RUNNING'])
+        .where((where) =>
+          where.or([
+            where('status', '=', 'RUNNING'),
+            where.and([
+              where('paused_at', 'is', null),
+              where.or([where('not_before', 'is', null), where('not_before', '<=', sql<Date>`now()`)]),
+              ...(queues ? [where('queue', '=', anyOf('text', queues))] : []),
+            ]),
+          ]),
+        )
+        .as('unfinished'),
+    )
+    .selectAll()
+    .where((where) =>
+      where.or([where('status', '=', 'RUNNING'), where('place', '<=', perKind), where('id', '=', anyOf('uuid', ids))]),
+    )
+    .execute();
+  return rows.map((row) => ({
+    ...{ id: row.id, tenant: row.tenant, attempt: row.attempt, status: row.status, kind: row.kind, queue: row.queue },
+    ...{ priority: row.priority, cores: row.cores, memoryBytes: row.memoryBytes, gpus: row.gpus },
+    waitingSinceMs: row.waitingSince.getTime(),
+    begunMs: row.begunAt?.getTime() ?? null,
+    isStopping: row.preempted_at !== null || row.paused_at !== null,
+  }));
+}
+
+export interface StoredShare {
+  tenant: string;
+  weight: number;
+  quota: Amounts;
+  borrowingLimit: Amounts;
+}
+
+/** The shares of the tenants that have a row; of one tenant when it is given. */
+export async function storedShares(em: EntityManager, tenant?: string): Promise<StoredShare[]> {
+  const rows = await tables(em)
+    .selectFrom('tenant_share')
+    .distinctOn('tenant')
+    .select(['tenant', 'weight', 'quota', 'borrowing_limit as borrowingLimit'])
+    .orderBy('tenant')
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .$if(tenant !== undefined, (query) => query.where('tenant', '=', tenant!))
+    .execute();
+  return rows.map(({ quota, borrowingLimit, ...row }) => ({
+    ...row,
+    quota: { ...NO_AMOUNTS, ...quota },
+    borrowingLimit: { ...NO_AMOUNTS, ...borrowingLimit },
+  }));
+}
+
+export function saveShare({ em, tenant, principal }: Session, share: Omit<StoredShare, 'tenant'>): void {
+  em.create(TenantShare, {
+    tenant,
+    weight: share.weight,
+    quota: known(share.quota),
+    borrowingLimit: known(share.borrowingLimit),
+    createdBy: principal.subject,
+  });
+}
+
+const known = (amounts: Amounts): Partial<Resources> =>
+  Object.fromEntries(Object.entries(amounts).filter(([, amount]) => amount !== null));
+
+/** The average resources that each tenant has used lately: what was used a half-life ago counts half. */
+export async function usedLately(em: EntityManager, halfLifeMs: number): Promise<Map<string, Resources>> {
+  const halfLives = (time: string) => sql`extract(epoch from now() - ${sql.raw(time)}) * 1000 / ${halfLifeMs}::float8`;
+  const since = sql`(${halfLives('begun_at')} + used_ms / ${halfLifeMs}::float8)`;
+  const weight = sql`(0.5::float8 ^ least(1000, greatest(0, ${halfLives('coalesce(ended_at, now())')}))
+    - 0.5::float8 ^ least(1000, greatest(0, ${since})))`;
+  const sum = (column: string) => sql<number>`sum(${sql.ref(column)}::float8 * workers * ${weight})::float8`;
+  const rows = await tables(em)
+    .selectFrom('job')
+    .select(['tenant', sum('cores').as('cores'), sum('memory_bytes').as('memoryBytes'), sum('gpus').as('gpus')])
+    .where('begun_at', 'is not', null)
+    .where((where) =>
+      where.or([
+        where('status', '=', 'RUNNING'),
+        where('ended_at', '>', sql<Date>`now() - ${HALF_LIVES * halfLifeMs} * interval '1 millisecond'`),
+      ]),
+    )
+    .groupBy('tenant')
+    .execute();
+  return new Map(rows.map(({ tenant, ...amounts }) => [tenant, amounts]));
+}
+
+export interface WorkerReport extends Capacity {
+  id: string;
+  queues: readonly string[];
+}
+
+export async function saveWorker(em: EntityManager, { id, slots, cores, memoryBytes, gpus, queues }: WorkerReport) {
+  const row = { slots, cores, memory_bytes: memoryBytes, gpus, queues: toJson([...queues]), seen_at: sql<Date>`now()` };
+  await tables(em)
+    .insertInto('worker')
+    .values({ id, ...row })
+    .onConflict((on) => on.column('id').doUpdateSet(row))
+    .execute();
+}
+
+/** Deletes the worker, and those that have been silent for so long that they cannot come back. */
+export async function deleteWorker(em: EntityManager, id: string, silentForMs: number): Promise<void> {
+  await tables(em)
+    .deleteFrom('worker')
+    .where((where) =>
+      where.or([
+        where('id', '=', id),
+        where('seen_at', '<', sql<Date>`now() - ${silentForMs} * interval '1 millisecond'`),
+      ]),
+    )
+    .execute();
+}
+
+/** The workers that gave a sign of life lately. */
+export function workersSeen(em: EntityManager, withinMs: number): Promise<WorkerReport[]> {
+  return tables(em)
+    .selectFrom('worker')
+    .select(['id', 'slots', 'cores', 'memory_bytes as memoryBytes', 'gpus', 'queues'])
+    .where('seen_at', '>', sql<Date>`now() - ${withinMs} * interval '1 millisecond'`)
+    .orderBy('id')
+    .execute();
+}
+
+/** A job that ended. */
+export interface EndedJobRow extends Demand {
+  queue: string;
+  createdMs: number;
+  endedMs: number;
+  /** Null when it never began. */
+  durationMs: number | null;
+}
+
+/** The jobs of all tenants that ended last, the newest first. */
+export async function lastEnded(em: EntityManager, limit: number): Promise<EndedJobRow[]> {
+  const rows = await tables(em)
+    .selectFrom('job')
+    .select(['tenant', 'kind', 'queue', 'priority', 'status'])
+    .select([
+      sql<number>`cores * workers`.as('cores'),
+      sql<number>`(memory_bytes * workers)::float8`.as('memoryBytes'),
+      sql<number>`gpus * workers`.as('gpus'),
+    ])
+    .select([
+      'created_at as createdAt',
+      sql<Date>`ended_at`.as('endedAt'),
+      sql<number | null>`(used_ms + 1000 * extract(epoch from ended_at - begun_at))::float8`.as('durationMs'),
+    ])
+    .where('ended_at', 'is not', null)
+    .orderBy('ended_at', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.map(({ createdAt, endedAt, status, durationMs, ...row }) => ({
+    ...row,
+    createdMs: createdAt.getTime(),
+    endedMs: endedAt.getTime(),
+    // One that was cancelled says how long somebody was patient.
+    durationMs: status === 'CANCELLED' ? null : durationMs,
+  }));
+}
