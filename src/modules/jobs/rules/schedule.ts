@@ -316,13 +316,12 @@ export function makeRoom<Running extends Replaceable>(
     }
     if (!fits(one, chosen)) continue;
     // Those that are not needed after all go on.
-    return chosen.filter(
-      (other) =>
-        !fits(
-          one,
-          chosen.filter((kept) => kept !== other),
-        ),
-    );
+    let needed = chosen;
+    for (const other of chosen) {
+      const rest = needed.filter((kept) => kept !== other);
+      if (fits(one, rest)) needed = rest;
+    }
+    return needed;
   }
   return [];
 }
