@@ -35,9 +35,10 @@ export function meanLogLoss(input: ClassPredictions, classWeights?: Float64Array
 }
 
 /**
- * Metrics by their short names, of weighted rows when they have weights. `loss` is what the training minimises: the log loss in nats (of weighted rows when
- * classes have weights), the mean squared error in units of the target's variance, the pinball loss of a quantile in
- * units of the target's deviation, or the mean squared distance to the nearest centroid. Undefined metrics are left out.
+ * Metrics by their short names, of weighted rows when they have weights. `loss` is what the training minimises: the log
+ * loss in nats (of weighted rows when classes have weights), the mean squared error in units of the target's variance,
+ * the pinball loss of a quantile in units of the target's deviation, or the mean squared distance to the nearest
+ * centroid. Undefined metrics are left out.
  */
 export function measure(
   shape: PredictionShape,

@@ -2,8 +2,8 @@ import { ascendingOrder } from '../../statistics/index.js';
 import type { DecisionRule } from './training-config.js';
 
 /**
- * Counts, or weights, of rows that are predicted as the second class (correctly: hits, wrongly: false alarms), and of second-class
- * rows that are not (misses).
+ * Counts, or weights, of rows that are predicted as the second class (correctly: hits, wrongly: false alarms), and of
+ * second-class rows that are not (misses).
  */
 interface Counts {
   hits: number;

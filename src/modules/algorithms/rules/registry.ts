@@ -40,8 +40,8 @@ export function taskOf(name: AlgorithmName): Task {
 }
 
 /**
- * Where a search looks by default: the parameters that have a search space. One that depends on a parameter with a fixed
- * value is there if that value allows it.
+ * Where a search looks by default: the parameters that have a search space. One that depends on a parameter with a
+ * fixed value is there if that value allows it.
  */
 export function searchSpaceOf({ parameters }: Algorithm): ({ name: string; when?: Condition } & ParameterSearch)[] {
   return Object.entries(parameters).flatMap(([name, { search, when }]) => {
