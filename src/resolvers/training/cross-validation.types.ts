@@ -53,7 +53,7 @@ export class CrossValidationInput {
   column?: string | null;
 }
 
-@ObjectType({ description: 'One fold of a cross-validation.' })
+@ObjectType({ description: 'Numbers of rows and metrics of one part of the rows, whose model has learnt from other rows.' })
 export class CrossValidationFold {
   @Field(() => Int, { description: 'Number of the fold, from 1.' })
   fold!: number;
@@ -88,7 +88,7 @@ export class CrossValidationMetric {
   std!: number;
 }
 
-@ObjectType({ description: 'Result of a cross-validation.' })
+@ObjectType({ description: 'What was measured before a training: every fold, and each metric over all of them.' })
 export class CrossValidationOutcome {
   @Field(() => CrossValidationByEnum, { description: 'How the rows were divided.' })
   by!: CrossValidationBy;
