@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startTestService, type Caller, type TestService } from '../../support/service.js';
+import { createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../../support/training.js';
+import type { StartTrainingInput, TrainingConfigInput } from '../../generated/operations.js';
+import { freePort, RayHead } from './head.js';
+
+let head: RayHead;
+let service: TestService;
+let tess: Caller;
+let experimentId: string;
+beforeAll(async () => {
+  head = await RayHead.start();
+  service = await startTestService(head.settings(await freePort()));
+  tess = await service.as();
+  experimentId = await createExperiment(tess);
+}, 330_000);
+afterAll(async () => {
+  await service?.close();
+  await head?.close();
+});
+
+async function trained(input: Omit<StartTrainingInput, 'experimentId' | 'backend'>) {
+  const { jobId } = await startTraining(tess, { ...input, experimentId, backend: 'RAY' });
+  return (await trainingEnd(tess, jobId, 'SUCCEEDED', 300_000)).result!;
+}
+
+it('XGBoost trains one model over the rows of two workers, as good as that of one', async () => {
+  const datasetId = await registerDataset(tess, { name: 'flights', path: vegaPath('flights-20k.json') });
+  const config: TrainingConfigInput = {
+    algorithm: 'XGBOOST_CLASSIFIER',
+    target: { column: 'delay', greaterThan: 15 },
+    features: [
+      { column: 'distance', kind: 'NUMERIC' },
+      { column: 'origin', kind: 'CATEGORICAL' },
+      { column: 'destination', kind: 'CATEGORICAL' },
+      { column: 'date', kind: 'TIMESTAMP' },
+    ],
+    split: { by: 'RATIO', validation: 0.2, holdout: 0.3 },
+    hyperparameters: { epochs: 60, learningRate: 0.1, maxDepth: 4 },
+    checkpointEveryEpochs: 30,
+    seed: 3,
+  };
+  const one = await trained({ datasetId, config });
+  const two = await trained({ datasetId, config, workers: 2 });
+  const [alone, together] = [one, two].map(({ metrics }) => metrics['holdout.roc_auc']!);
+  console.log(`XGBoost, holdout AUC: one worker ${alone!.toFixed(4)}, two workers ${together!.toFixed(4)}`);
+  expect(alone).toBeGreaterThan(0.6);
+  expect(Math.abs(together! - alone!)).toBeLessThanOrEqual(0.002);
+  for (const { agreementMaxAbsDiff } of [one, two]) expect(agreementMaxAbsDiff).toBeLessThanOrEqual(1e-4);
+}, 600_000);
