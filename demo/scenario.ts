@@ -4,6 +4,7 @@ import type { ScenarioOptions, State } from './part.ts';
 import { RegistryPart } from './registry-part.ts';
 import { ServingPart } from './serving-part.ts';
 import { duration } from './terminal.ts';
+import { TuningPart } from './tuning-part.ts';
 import { TrainingPart } from './training-part.ts';
 import { present, type Version } from './views.ts';
 import { must, type Figures } from './walk.ts';
@@ -13,6 +14,7 @@ export class Scenario {
   private readonly options: ScenarioOptions;
   private readonly state: State;
   private readonly training: TrainingPart;
+  private readonly tuning: TuningPart;
   private readonly registry: RegistryPart;
   private readonly serving: ServingPart;
   private readonly monitoring: MonitoringPart;
@@ -30,6 +32,7 @@ export class Scenario {
       datasetName: `flights${options.suffix}`,
     };
     this.training = new TrainingPart(options, this.state);
+    this.tuning = new TuningPart(options, this.state);
     this.registry = new RegistryPart(options, this.state);
     this.serving = new ServingPart(options, this.state);
     this.monitoring = new MonitoringPart(options, this.state);
@@ -66,6 +69,7 @@ export class Scenario {
       bestRunId = compared.bestRunId || bestRunId || firstRunId;
       return compared.figures;
     });
+    await walk.step('Tune twelve trials of boosted trees live, and see which model won', () => this.tuning.tune());
     await walk.step('Register the best one as version 1', async () => {
       first = await this.registry.registerModel(bestRunId);
       return { version: first.version, semanticVersion: first.semanticVersion, stage: first.stage };

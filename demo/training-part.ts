@@ -14,7 +14,7 @@ import { bar, count, sparkline } from './terminal.ts';
 import { round, type DatasetView } from './views.ts';
 import { must, type Figures } from './walk.ts';
 
-const FEATURES: FeatureInput[] = [
+export const FEATURES: FeatureInput[] = [
   { column: 'date', kind: 'TIMESTAMP' },
   { column: 'distance', kind: 'NUMERIC' },
   { column: 'origin', kind: 'CATEGORICAL' },

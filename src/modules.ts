@@ -29,6 +29,7 @@ const MODULES: ListedModule[] = [
   { load: () => import('./modules/logged-models/module.js') },
   { load: () => import('./modules/registry/module.js'), settings: REGISTRY_SETTINGS },
   { load: () => import('./modules/training/module.js'), settings: TRAINING_SETTINGS },
+  { load: () => import('./modules/tuning/module.js') },
   { load: () => import('./modules/evaluation/module.js') },
   { load: () => import('./modules/serving/module.js'), settings: SERVING_SETTINGS },
   { load: () => import('./modules/alerts/module.js') },

@@ -27,6 +27,7 @@ import { Migration0015BatchInferenceParts } from './migrations/0015-batch-infere
 import { Migration0016RunCollection } from './migrations/0016-run-collection.js';
 import { Migration0016TrainedModels } from './migrations/0016-trained-models.js';
 import { Migration0017Algorithms } from './migrations/0017-algorithms.js';
+import { Migration0019Tuning } from './migrations/0019-tuning.js';
 import { Migration0020Scheduler } from './migrations/0020-scheduler.js';
 import { Migration0021OutsideReports } from './migrations/0021-outside-reports.js';
 import { DatabaseProbe } from './database-probe.js';
@@ -116,6 +117,7 @@ const MIGRATIONS = [
   { name: '0016-run-collection', class: Migration0016RunCollection },
   { name: '0016-trained-models', class: Migration0016TrainedModels },
   { name: '0017-algorithms', class: Migration0017Algorithms },
+  { name: '0019-tuning', class: Migration0019Tuning },
   { name: '0020-scheduler', class: Migration0020Scheduler },
   { name: '0021-outside-reports', class: Migration0021OutsideReports },
 ];

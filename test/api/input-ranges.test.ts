@@ -43,6 +43,10 @@ const WITHOUT_RANGE: Record<string, string> = {
   'MetricFilterInput.max': 'a value of the metric, whatever it is',
   'MetricFilterInput.min': 'a value of the metric, whatever it is',
   'ParameterImportanceInput.seed': 'any integer is a seed',
+  'PrunerInput.lower': 'a value of the metric, whatever it is',
+  'PrunerInput.upper': 'a value of the metric, whatever it is',
+  'SearchParameterInput.high': 'a value of the parameter, whatever it is',
+  'SearchParameterInput.low': 'a value of the parameter, whatever it is',
   'TargetInput.greaterThan': 'a value of the column, whatever it is',
 };
 
@@ -64,6 +68,7 @@ const PARENTS: Record<string, (things: World['things']) => string> = {
   LoggedModel: () => 'loggedModels { nodes',
   Model: ({ modelId }) => `model(id: "${modelId}")`,
   Run: ({ runId }) => `run(id: "${runId}")`,
+  Study: ({ studyId }) => `study(id: "${studyId}")`,
   RunComparison: ({ runId }) => `compareRuns(input: { runIds: ["${runId}", "OTHER"] })`,
   Webhook: ({ webhookId }) => `webhook(id: "${webhookId}")`,
 };

@@ -17,6 +17,8 @@ export const STATE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   'model_version.stage': ['registry/stores/states.ts#changeStage'],
   'model_version.status': ['registry/stores/states.ts#changeVersionStatus'],
   'run.status': ['experiments/stores/runs.ts#changeRunStatus'],
+  'study.status': ['tuning/stores/studies.ts#changeStudyStatus'],
+  'trial.status': ['tuning/stores/trials.ts#changeTrialStatus'],
 };
 
 export interface SetColumn {

@@ -5,8 +5,12 @@ import { MlflowCaller } from './mlflow.js';
 import type { Caller, TestService } from './service.js';
 import type { TrafficWriter } from './traffic.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from './training.js';
-import { CreateUploadDocument } from '../../schema/generated/operations.js';
+import { CreateUploadDocument, StartTuningDocument } from '../../schema/generated/operations.js';
 import {
+  AskTrialDocument,
+  CancelTuningDocument,
+  CreateStudyDocument,
+  TellTrialDocument,
   CancelJobDetailsDocument,
   EventsDetailsDocument,
   JobsDetailsDocument,
@@ -48,6 +52,10 @@ const QUICK_CONFIG = {
   ...CARS_CONFIG,
   hyperparameters: { epochs: 1, batchSize: 64, learningRate: 0.01, hiddenLayers: [4] },
 };
+const RATES = {
+  space: { parameters: [{ name: 'learningRate', kind: 'FLOAT' as const, low: 0.001, high: 0.1 }] },
+  objectives: [{ metric: 'validation.rmse', direction: 'MINIMIZE' as const }],
+};
 const OVERRIDE = { override: true, reason: 'needed by a test' };
 const CAR = { Horsepower: 130, Weight_in_lbs: 3504, Origin: 'USA', Year: '1970-01-01T00:00:00.000Z' };
 
@@ -69,6 +77,9 @@ interface Things {
   eventId: string;
   webhookId: string;
   webhookDeliveryId: string;
+  /** A study of an outside trainer, with a complete and a running trial. */
+  studyId: string;
+  trialId: string;
 }
 
 /**
@@ -118,9 +129,11 @@ export class World {
       batchJobId,
       alertId: '',
       ...(await world.newDeliveredWebhook()),
+      ...{ studyId: '', trialId: '' },
       eventId: events.nodes[0]!.id,
     };
     world.things.alertId = await world.newAlert(deploymentId);
+    Object.assign(world.things, await world.newStudy());
     return world;
   }
 
@@ -218,6 +231,37 @@ export class World {
     const jobId = await this.queuedTraining();
     await this.caller.ok(WorldPauseJobDocument, { input: { jobId } });
     return jobId;
+  }
+
+  /** A study of an outside trainer, with a complete, a failed and a running trial. */
+  async newStudy(): Promise<{ studyId: string; trialId: string }> {
+    const { createStudy } = await this.caller.ok(CreateStudyDocument, {
+      input: {
+        ...{ experimentId: this.things.experimentId, name: 'outside', stop: { maxTrials: 10 } },
+        ...RATES,
+      },
+    });
+    const studyId = createStudy.study.id;
+    const ask = async () => (await this.caller.ok(AskTrialDocument, { studyId })).askTrial.trial!.id;
+    await this.caller.ok(TellTrialDocument, { input: { trialId: await ask(), values: [1] } });
+    await this.caller.ok(TellTrialDocument, { input: { trialId: await ask(), outcome: 'FAILED' } });
+    return { studyId, trialId: await ask() };
+  }
+
+  /** A tuning of one training. */
+  async finishedTuning(): Promise<string> {
+    const { experimentId, datasetId } = this.things;
+    const { startTuning } = await this.caller.ok(StartTuningDocument, {
+      input: { experimentId, datasetId, name: 'one', config: QUICK_CONFIG, stop: { maxTrials: 1 }, ...RATES },
+    });
+    await this.reach('job', startTuning.job.id, 'SUCCEEDED');
+    return startTuning.study.id;
+  }
+
+  async cancelledStudy(): Promise<string> {
+    const { studyId } = await this.newStudy();
+    await this.caller.ok(CancelTuningDocument, { studyId });
+    return studyId;
   }
 
   async cancelledTraining(): Promise<string> {
@@ -473,9 +517,15 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   webhook: [({ webhookId }) => ({ id: webhookId })],
   webhookDelivery: [({ webhookDeliveryId }) => ({ id: webhookDeliveryId })],
   webhooks: [({ modelId }) => ({ filter: { modelId } })],
+  study: [({ studyId }) => ({ id: studyId })],
+  studies: [({ experimentId }) => ({ filter: { experimentId } })],
+  trial: [({ trialId }) => ({ id: trialId })],
+  trialUpdates: [({ studyId }) => ({ studyId })],
+  trials: [({ studyId }) => ({ studyId })],
 };
 
 /** The same for every mutation that must succeed: what a call uses up is created for it. */
+
 export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   createModelComment: [
     ({ modelId }) => ({ input: { modelId, body: 'seen' } }),
@@ -716,6 +766,30 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   updateModelVersion: [({ versionId }) => ({ input: { id: versionId, description: 'changed' } })],
   updateWebhook: [({ webhookId }) => ({ input: { id: webhookId, name: `w-${randomUUID()}` } })],
   validateModelVersion: [({ versionId }) => ({ input: { modelVersionId: versionId } })],
+  askTrial: [({ studyId }) => ({ input: { studyId } })],
+  cancelTuning: [async (_, world) => ({ input: { studyId: (await world.newStudy()).studyId } })],
+  changeStopRule: [({ studyId }) => ({ input: { studyId, stop: { maxTrials: 10 } } })],
+  createStudy: [
+    ({ experimentId, studyId }) => ({
+      input: {
+        ...{ experimentId, name: 'made', stop: { maxTrials: 1 }, warmStartFrom: [studyId], ...RATES },
+      },
+    }),
+  ],
+  extendTuning: [({ studyId }) => ({ input: { studyId, moreTrials: 1 } })],
+  registerBestTrial: [async ({ modelId }, world) => ({ input: { studyId: await world.finishedTuning(), modelId } })],
+  reportTrial: [async (_, world) => ({ input: { trialId: (await world.newStudy()).trialId, step: 1, value: 1 } })],
+  resumeTuning: [async (_, world) => ({ input: { studyId: await world.cancelledStudy() } })],
+  retryFailedTrials: [async (_, world) => ({ input: { studyId: (await world.newStudy()).studyId } })],
+  startTuning: [
+    ({ experimentId, datasetId, studyId }) => ({
+      input: {
+        ...{ experimentId, datasetId, name: 'made', config: QUICK_CONFIG, stop: { maxTrials: 1 } },
+        ...{ warmStartFrom: [studyId], ...RATES },
+      },
+    }),
+  ],
+  tellTrial: [async (_, world) => ({ input: { trialId: (await world.newStudy()).trialId, values: [1] } })],
 };
 
 /** Arguments of one call, created for it. */

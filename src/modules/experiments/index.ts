@@ -32,6 +32,7 @@ export {
   type LogStream,
 } from './rules/logged-values.js';
 export { RUN_STATUSES, isEnded } from './rules/run-status.js';
+export { guessDirection } from './rules/metric-direction.js';
 export { CONTEXT_TAG, RUN_TAGS, SHOWN_AS_FIELDS, sourceOf } from './rules/run-tags.js';
 export { MAX_AXES, MAX_METRIC_AXES, RunAnalysisService } from './run-analysis.service.js';
 export {

@@ -167,13 +167,17 @@ export class RunLifecycleService {
   private async refuseUnfinishedJobs(session: Session, runIds: string[]): Promise<void> {
     const job = await session.em.findOne(
       Job,
-      { tenant: session.tenant, runId: { $in: runIds }, kind: 'TRAINING', status: { $in: ['QUEUED', 'RUNNING'] } },
-      { fields: ['id', 'runId'] },
+      {
+        ...{ tenant: session.tenant, runId: { $in: runIds } },
+        ...{ kind: { $in: ['TRAINING', 'TUNING'] }, status: { $in: ['QUEUED', 'RUNNING'] } },
+      },
+      { fields: ['id', 'runId', 'kind'] },
     );
     if (job) {
-      throw conflict(`Training ${job.id} still works on run ${job.runId}; cancel it first.`, {
-        expected: 'a run without an unfinished training',
-        got: `training ${job.id}`,
+      const what = job.kind.toLowerCase();
+      throw conflict(`A ${what}, job ${job.id}, still works on run ${job.runId}; cancel it first.`, {
+        expected: `a run without an unfinished ${what}`,
+        got: `${what} ${job.id}`,
       });
     }
   }

@@ -15,6 +15,8 @@ export interface JobEnd<Input> {
   status: 'FAILED' | 'CANCELLED';
   /** Null for a job that was cancelled. */
   failure: { code: ErrorCode; message: string } | null;
+  /** Cancels another job that was only for this one, unless it has ended. */
+  cancel(jobId: string): Promise<void>;
 }
 
 /**

@@ -89,6 +89,21 @@ export class JobService {
     return job;
   }
 
+  /** The result of a job of this kind; CONFLICT when it has none. */
+  async resultOf<Result extends Stored>(
+    session: Session,
+    { kind, result }: { kind: string; result: Result },
+    id: string,
+  ): Promise<z.output<Result>> {
+    const [stored] = await store.storedResults(session, [id]);
+    return readStored(result, stored?.result, { what: 'result', kind, id });
+  }
+
+  /** The state of each of these jobs that exists. */
+  statesOf(session: Session, ids: readonly string[]): Promise<store.JobOutcomeRow[]> {
+    return store.outcomesOf(session, ids);
+  }
+
   /** The input of a job of this kind. */
   inputOf<Input extends Stored>({ kind, input }: { kind: string; input: Input }, { id, config }: Job): z.output<Input> {
     return readStored(input, config, { what: 'input', kind, id });
@@ -136,9 +151,9 @@ export class JobService {
         expected: 'a queued or running job',
         got: job.status,
       });
-    await this.notifyEnd(session.em, job, 'CANCELLED', null);
+    const ended = await this.notifyEnd(session.em, job, 'CANCELLED', null);
     audit(session, 'cancelJob', { type: 'job', id }, before, { status: 'CANCELLED' });
-    session.afterCommit(() => this.tell(job));
+    session.afterCommit(() => ended.forEach((one) => this.tell(one)));
     await session.em.refresh(job);
     return job;
   }
@@ -275,8 +290,10 @@ export class JobService {
     const code = known ? error.code : ErrorCode.INTERNAL;
     const message = known ? error.message : 'The worker met an unexpected error; its log has the details.';
     const backoffMs = (this.kinds.get(job.kind)?.retry.backoffMs ?? 0) * (job.failures + 1);
-    await this.db.asSystem((em) => this.retryOrEnd(em, job.id, job.attempt, { code, message, final, backoffMs }));
-    this.tell(job);
+    const ended = await this.db.asSystem((em) =>
+      this.retryOrEnd(em, job.id, job.attempt, { code, message, final, backoffMs }),
+    );
+    for (const one of [job, ...ended]) this.tell(one);
     this.live.publish(EVENTS_WAITING);
   }
 
@@ -310,21 +327,24 @@ export class JobService {
   async reconcile(heartbeatTimeoutMs: number): Promise<void> {
     const lost = await this.db.asSystem(async (em) => {
       const rows = await store.lockSilent(em, heartbeatTimeoutMs, LOST_PER_LOOK);
+      const ended: Job[] = [];
       for (const { id, attempt } of rows) {
-        await this.retryOrEnd(em, id, attempt, {
-          code: ErrorCode.UNAVAILABLE,
-          message: 'Its worker was lost',
-          final: false,
-          backoffMs: 0,
-        });
+        ended.push(
+          ...(await this.retryOrEnd(em, id, attempt, {
+            code: ErrorCode.UNAVAILABLE,
+            message: 'Its worker was lost',
+            final: false,
+            backoffMs: 0,
+          })),
+        );
       }
-      return rows;
+      return { rows, ended };
     });
-    for (const job of lost) {
+    for (const job of lost.rows) {
       this.logger.warn({ jobId: job.id, attempt: job.attempt }, 'job lost its worker');
-      this.tell(job);
       this.live.publish(EVENTS_WAITING);
     }
+    for (const job of [...lost.rows, ...lost.ended]) this.tell(job);
     await this.dispatch();
   }
 
@@ -339,22 +359,23 @@ export class JobService {
     if (runId) publishRun(this.live, runId);
   }
 
+  /** Returns the jobs that have ended by it. */
   private async retryOrEnd(
     em: EntityManager,
     id: string,
     attempt: number,
     { code, message, final, backoffMs }: Failure,
-  ): Promise<void> {
+  ): Promise<Job[]> {
     const job = await this.lockRunning(em, id, attempt);
-    if (!job) return;
+    if (!job) return [];
     const failures = job.failures + 1;
     if (final || failures >= (this.kinds.get(job.kind)?.retry.attempts ?? 1)) {
       await store.failJob(em, job, { failures, failure: { code, message } });
-      await this.notifyEnd(em, job, 'FAILED', { code, message });
-    } else {
-      const follows = `${message}; attempt ${attempt + 1} follows`;
-      await store.queueNextAttempt(em, job, { message: follows, failures, backoffMs });
+      return this.notifyEnd(em, job, 'FAILED', { code, message });
     }
+    const follows = `${message}; attempt ${attempt + 1} follows`;
+    await store.queueNextAttempt(em, job, { message: follows, failures, backoffMs });
+    return [];
   }
 
   /**
@@ -364,17 +385,31 @@ export class JobService {
     return em.findOne(Job, { id, attempt, status: 'RUNNING' }, { lockMode: LockMode.PESSIMISTIC_WRITE });
   }
 
-  /** Lets the module of the job's kind end what depends on a job that did not succeed. */
+  /**
+   * Lets the module of the job's kind end what depends on a job that did not succeed. Returns the job, and the jobs that
+   * were cancelled with it.
+   */
   private async notifyEnd(
     em: EntityManager,
     job: Job,
     status: 'FAILED' | 'CANCELLED',
     failure: { code: ErrorCode; message: string } | null,
-  ): Promise<void> {
+  ): Promise<Job[]> {
+    const ended = [job];
     const kind = this.kinds.get(job.kind);
-    if (!kind?.ended) return;
+    if (!kind?.ended) return ended;
     const input = this.inputOf(kind, job);
-    await this.db.notifyTouched(em, job.tenant, await kind.ended({ em, job, input, status, failure }));
+    const cancel = async (jobId: string) => {
+      const other = await em.findOne(
+        Job,
+        { id: jobId, tenant: job.tenant, status: { $in: ['QUEUED', 'RUNNING'] } },
+        { lockMode: LockMode.PESSIMISTIC_WRITE },
+      );
+      if (other && (await store.cancelJob(em, other, `Cancelled with job ${job.id}`)))
+        ended.push(...(await this.notifyEnd(em, other, 'CANCELLED', null)));
+    };
+    await this.db.notifyTouched(em, job.tenant, await kind.ended({ em, job, input, status, failure, cancel }));
+    return ended;
   }
 }
 

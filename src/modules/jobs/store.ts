@@ -318,6 +318,22 @@ export function eventsAfter(
     .execute();
 }
 
+/** How a job stands, and why it failed. */
+export interface JobOutcomeRow {
+  id: string;
+  status: JobStatus;
+  errorMessage: string | null;
+}
+
+export function outcomesOf({ em, tenant }: Session, ids: readonly string[]): Promise<JobOutcomeRow[]> {
+  return tables(em)
+    .selectFrom('job')
+    .select(['id', 'status', 'error_message as errorMessage'])
+    .where('tenant', '=', tenant)
+    .where('id', '=', anyOf('uuid', ids))
+    .execute();
+}
+
 /** The results of jobs; null for a job without one. */
 export async function storedResults({ em, tenant }: Session, ids: readonly string[]): Promise<(StoredResult | null)[]> {
   const rows = await tables(em)

@@ -26,7 +26,7 @@ import {
   type JobService,
   type Scheduler,
 } from '../jobs/index.js';
-import { addUsedDataset, requireWritable } from '../experiments/index.js';
+import { addUsedDataset, requireWritable, type TagEntry } from '../experiments/index.js';
 import { TrainingAttempt, type TrainingParts } from './training-attempt.js';
 import { TRAINING } from './training.job-kind.js';
 import { TRAINING_EVENTS } from './events.js';
@@ -46,6 +46,12 @@ export interface StartTrainingInput {
   /** For RAY: processes that train one model together; 1 when absent. */
   workers?: number | null;
   job?: JobRequest | null;
+  /** The job, e.g. a tuning, that requested it. */
+  parentJobId?: string | null;
+  /** The run of which its run is a part. */
+  parentRunId?: string | null;
+  /** Tags of its run. */
+  tags?: TagEntry[];
 }
 
 export const WORKERS = { min: 1, max: 64, unit: 'processes' } satisfies InputRange;
@@ -81,10 +87,9 @@ export class TrainingService {
           throw badInput(`input.job.${of}`, 'nothing: the cluster has resources of its own', input.job[of]);
     }
     const requested = await this.scheduler.requested(session, TRAINING, input.job);
-    const { experimentId, runName: name } = input;
+    const { experimentId, runName: name, parentRunId, tags } = input;
     const run = await this.parts.runs.create(session, {
-      experimentId,
-      name,
+      ...{ experimentId, name, parentRunId, tags },
       status: 'QUEUED',
       params: configParams(training),
     });
@@ -97,6 +102,7 @@ export class TrainingService {
       runId: run.id,
       datasetId: dataset.id,
       alertId: input.alertId,
+      parentId: input.parentJobId,
     });
     await session.em.flush();
     audit(session, 'startTraining', { type: 'job', id: job.id }, null, {
@@ -133,6 +139,16 @@ export class TrainingService {
       ? await cluster.problem()
       : 'This service knows no Ray cluster: set RAY_ADDRESS, or leave out `backend`.';
     if (problem) throw new AppError(ErrorCode.UNAVAILABLE, problem, { field: 'input.backend' });
+  }
+
+  /** The errors that `start` would give for this configuration and dataset. */
+  async check(
+    session: Session,
+    { datasetId, config }: Pick<StartTrainingInput, 'datasetId' | 'config'>,
+  ): Promise<void> {
+    const asked = parseTrainingConfig('input.config', config);
+    const dataset = await this.parts.datasets.get(session, datasetId);
+    belowInput(() => completed(asked, dataset));
   }
 
   /**

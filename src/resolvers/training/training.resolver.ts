@@ -8,6 +8,7 @@ import type { RequestContext } from '../request-context.js';
 import { DatasetType } from '../datasets/dataset.types.js';
 import type { RunType } from '../experiments/run.types.js';
 import { PageArgs } from '../types/connection.js';
+import type { TrainingConfigInput } from './training-config.types.js';
 import {
   ResumeTrainingInput,
   StartTrainingInput,
@@ -55,8 +56,7 @@ export class TrainingResolver {
     @Arg('input', () => StartTrainingInput, { description: 'Configuration, dataset and experiment of the training.' })
     input: StartTrainingInput,
   ): Promise<TrainingPayload> {
-    // The service parses it, and checks there what a client may leave out or set to null.
-    const config = present(input.config) as RawTrainingConfig;
+    const config = configOf(input.config);
     await ctx.services.trainings.requireBackend({ ...input, config });
     return withRun(ctx, (session) => ctx.services.trainings.start(session, { ...input, config }));
   }
@@ -101,8 +101,13 @@ function withRun(
   });
 }
 
+/** The service parses it, and checks there what a client may leave out or set to null. */
+export function configOf(input: TrainingConfigInput): RawTrainingConfig {
+  return present(input) as RawTrainingConfig;
+}
+
 /** The same input as plain objects, without null values, and with times as texts. */
-function present(value: unknown): unknown {
+export function present(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(present);
   if (value instanceof Date) return value.toISOString();
   if (typeof value !== 'object' || value === null) return value;

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+
+export const stopRuleSchema = z.object({
+  /** Trials in all; null for no limit. */
+  maxTrials: z.int().nullable(),
+  /** From the start of the study; null for no limit. */
+  maxDurationMs: z.number().nullable(),
+  noExpectedGain: z
+    .object({
+      /** The newest trials from whose gains the next one is estimated. */
+      window: z.int(),
+      /** The least gain per trial that is worth its cost, in the unit of the objective. */
+      minGain: z.number(),
+    })
+    .nullable(),
+});
+export type StopRule = z.infer<typeof stopRuleSchema>;
+
+/** What a study has done so far. */
+export interface StudyProgress {
+  /** Trials that were begun or enqueued. */
+  trials: number;
+  elapsedMs: number;
+  /** The values of the trials that have one, in the order of their ends; less is better. */
+  values: readonly number[];
+}
+
+/** Why no further trial begins, as a sentence; null while the rule allows one. */
+export function whyStop(rule: StopRule, progress: StudyProgress): string | null {
+  const { maxTrials, maxDurationMs, noExpectedGain } = rule;
+  if (maxDurationMs !== null && progress.elapsedMs >= maxDurationMs)
+    return `Its time of ${maxDurationMs / 1000} seconds is over.`;
+  if (maxTrials !== null && progress.trials >= maxTrials)
+    return `All ${maxTrials} ${maxTrials === 1 ? 'trial' : 'trials'} of its budget were begun.`;
+  const gain = noExpectedGain && expectedGain(progress.values, noExpectedGain.window);
+  if (noExpectedGain && gain !== null && gain < noExpectedGain.minGain)
+    return (
+      `No gain is expected: the last ${noExpectedGain.window} trials improved the best value by ` +
+      `${Number(gain.toPrecision(3))} each on average, which is less than ${noExpectedGain.minGain}.`
+    );
+  return null;
+}
+
+/**
+ * The mean improvement of the best value per trial over the newest `window` values: what one more trial can be expected
+ * to gain at most, as gains shrink. Null while there are not more than `window` values.
+ */
+export function expectedGain(values: readonly number[], window: number): number | null {
+  if (values.length <= window) return null;
+  const best = (until: number) => values.slice(0, until).reduce((least, value) => Math.min(least, value), Infinity);
+  return (best(values.length - window) - best(values.length)) / window;
+}

@@ -1,0 +1,74 @@
+import { LockMode } from '@mikro-orm/core';
+import { sql } from 'kysely';
+import { Study } from '../../../db/entities/tuning/study.entity.js';
+import type { Session } from '../../../db/database.js';
+import { tablesOf } from '../../../db/tables.js';
+import { noteWritten } from '../../../db/written.js';
+import type { PriorTrial } from '../rules/study-spec.js';
+import { STUDY_STATUS, type StudyStatus } from '../rules/study-status.js';
+
+const tables = tablesOf(Study);
+
+type Rows = Pick<Session, 'em' | 'tenant'>;
+
+/** Locks the study: changes of its trials wait for each other, so that they are numbered in the order of the commits. */
+export function lockStudy({ em, tenant }: Rows, id: string): Promise<Study | null> {
+  return em.findOne(Study, { id, tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
+}
+
+export async function studyStatus({ em, tenant }: Rows, id: string): Promise<StudyStatus | null> {
+  const row = await tables(em)
+    .selectFrom('study')
+    .select('status')
+    .where('tenant', '=', tenant)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row?.status ?? null;
+}
+
+/** The only function that changes the status of a study. CONFLICT when its current status does not allow it. */
+export async function changeStudyStatus(
+  { em, tenant }: Rows,
+  study: Study,
+  status: StudyStatus,
+  reason: string | null,
+): Promise<void> {
+  const endedAt = status === 'RUNNING' ? null : new Date();
+  const changed = await tables(em)
+    .updateTable('study')
+    .set({ status, reason, ended_at: endedAt })
+    .where('tenant', '=', tenant)
+    .where('id', '=', study.id)
+    .where('status', 'in', STUDY_STATUS.before(status))
+    .returning('id')
+    .execute();
+  if (changed.length === 0) throw STUDY_STATUS.refusal(study.status, status);
+  noteWritten(study, { status, reason, endedAt });
+}
+
+/** Takes numbers for new trials: the first number, and the sequence number of its creation. */
+export async function takeNumbers(
+  { em, tenant }: Rows,
+  study: Study,
+  count: number,
+): Promise<{ number: number; seq: number }> {
+  const row = await tables(em)
+    .updateTable('study')
+    .set({ next_number: sql<number>`next_number + ${count}`, event_seq: sql<number>`event_seq + ${count}` })
+    .where('tenant', '=', tenant)
+    .where('id', '=', study.id)
+    .returning(['next_number as next', 'event_seq as seq'])
+    .executeTakeFirstOrThrow();
+  noteWritten(study, { nextNumber: row.next, eventSeq: row.seq });
+  return { number: row.next - count, seq: row.seq - count + 1 };
+}
+
+export async function priorTrialsOf({ em, tenant }: Rows, studyId: string): Promise<PriorTrial[]> {
+  const row = await tables(em)
+    .selectFrom('study')
+    .select('prior_trials as priorTrials')
+    .where('tenant', '=', tenant)
+    .where('id', '=', studyId)
+    .executeTakeFirstOrThrow();
+  return row.priorTrials;
+}

@@ -1,0 +1,242 @@
+import type { Session } from '../../db/database.js';
+import type { Study } from '../../db/entities/tuning/study.entity.js';
+import type { Trial } from '../../db/entities/tuning/trial.entity.js';
+import { badInput, conflict } from '../../errors.js';
+import type { RunService } from '../experiments/index.js';
+import { audit } from '../platform/index.js';
+import { type Objective, toMinimise } from './rules/objectives.js';
+import { checkSpace, type Params, type SearchSpace } from './rules/space.js';
+import { whyStop, type StopRule } from './rules/stop-rule.js';
+import type { PrunerConfig, SamplerKind } from './rules/study-spec.js';
+import { chosenSampler } from './strategy.js';
+import type { StudyMemories } from './study-memory.js';
+import type { StudyService } from './study.service.js';
+import { addReports, addTrials, changeTrialStatus, countTrials, trialsWith } from './stores/trials.js';
+import { addTrialRun, runsOfTrials } from './stores/trial-runs.js';
+import type { TrialEnds } from './trial-ends.js';
+
+export interface CreateStudyInput {
+  experimentId: string;
+  name: string;
+  space: SearchSpace;
+  objectives: Objective[];
+  sampler: SamplerKind;
+  pruner: PrunerConfig;
+  prunerMetric: string | null;
+  stopRule: StopRule;
+  enqueued: Params[];
+  warmStartFrom: string[];
+  seed: number;
+  aliveMs: number;
+}
+
+export interface TellInput {
+  trialId: string;
+  outcome: 'COMPLETE' | 'PRUNED' | 'FAILED';
+  values?: number[] | null;
+  violations?: number[] | null;
+  reason?: string | null;
+}
+
+/** A trial whose trainer was lost this often fails. */
+const MAX_LOST = 3;
+
+/** Studies that an outside trainer drives: it asks for parameters, reports, and tells the result. */
+export class TrialService {
+  constructor(
+    private readonly studies: StudyService,
+    private readonly runs: RunService,
+    private readonly memory: StudyMemories,
+    private readonly ends: TrialEnds,
+  ) {}
+
+  async createStudy(session: Session, input: CreateStudyInput): Promise<Study> {
+    const { space, objectives, sampler, pruner, prunerMetric, seed, aliveMs, ...rest } = input;
+    const [first] = objectives;
+    if (prunerMetric !== null)
+      throw badInput('input.pruner.metric', 'nothing: the reported values are compared', prunerMetric);
+    checkSpace(space, 'input.space');
+    const study = await this.studies.add(session, {
+      ...rest,
+      spec: {
+        ...{ space, objectives, pruner, seed, aliveMs },
+        ...chosenSampler(sampler, space, rest.stopRule.maxTrials),
+        curve: first!,
+        ...{ repeats: 1, parallelTrials: 1, training: null, backend: null, workers: null },
+      },
+    });
+    audit(session, 'createStudy', { type: 'study', id: study.id }, null, {
+      ...{ name: input.name, sampler, pruner: pruner.kind, stopRule: input.stopRule },
+    });
+    return study;
+  }
+
+  /** The next trial; null when the stop rule allows none. The study ends when none runs any more. */
+  async ask(session: Session, studyId: string): Promise<{ study: Study; trial: Trial | null }> {
+    const study = await this.drivenOutside(session, studyId);
+    if (study.status !== 'RUNNING') return { study, trial: null };
+    await this.takeBackLost(session, study);
+    const { history, sampler } = await this.memory.read(session, study);
+    const [queued] = await trialsWith(session, study.id, ['QUEUED'], 1);
+    const counts = await countTrials(session, study.id);
+    const reason = whyStop(study.stopRule, {
+      trials: study.nextNumber - counts.QUEUED,
+      elapsedMs: Date.now() - study.startedAt.getTime(),
+      values: history.trials.flatMap(({ number, state, values }) =>
+        number >= 0 && state === 'COMPLETE' && values ? values.slice(0, 1) : [],
+      ),
+    });
+    if (reason !== null) {
+      if (counts.RUNNING === 0) await this.endStudy(session, study, reason);
+      return { study, trial: null };
+    }
+    if (queued) await changeTrialStatus(session, queued, 'QUEUED', 'RUNNING', { reason: null });
+    const suggested = () => sampler.suggest(history, study.nextNumber);
+    const trial = queued ?? (await addTrials(session, study, 'RUNNING', [suggested()]))[0]!;
+    await this.startRun(session, study, trial);
+    this.ends.wake(session, study.id);
+    audit(session, 'askTrial', { type: 'study', id: study.id }, null, { trial: trial.number });
+    return { study, trial: await this.fresh(session, trial) };
+  }
+
+  /** Adds an intermediate value. Returns why the trial should be stopped; null when it should go on. */
+  async report(
+    session: Session,
+    { trialId, step, value }: { trialId: string; step: number; value: number },
+  ): Promise<{ trial: Trial; reason: string | null }> {
+    const { study, trial } = await this.running(session, trialId);
+    const { history, pruner } = await this.memory.read(session, study);
+    const last = trial.reportSteps.at(-1) ?? -1;
+    const isNew = step > last;
+    if (!isNew && !trial.reportSteps.includes(step))
+      throw badInput('input.step', `a step after the last one, ${last}`, step);
+    if (isNew) {
+      await addReports(session, trial, [{ step, value }]);
+      const [run] = await runsOfTrials(session, [trial.id]);
+      if (run) await this.runs.logStep(session, run.runId, step, { [study.spec.curve.metric]: value });
+      this.ends.wake(session, study.id);
+    }
+    audit(session, 'reportTrial', { type: 'study', id: study.id }, null, { trial: trial.number, step });
+    const { number, params } = trial;
+    const points = trial.reportSteps.map((at, i) => ({ step: at, value: trial.reportValues[i]! }));
+    if (isNew) points.push({ step, value });
+    const curve = points.map((point) => ({ ...point, value: toMinimise(point.value, study.spec.curve) }));
+    const record = { number, state: 'RUNNING' as const, params, curve };
+    const others = history.trials.filter((other) => other.number !== number);
+    const reason = pruner?.prune({ ...history, trials: [...others, record] }, record) ?? null;
+    return { trial: await this.fresh(session, trial), reason };
+  }
+
+  /** Ends a trial. The same result again changes nothing; another one is CONFLICT. */
+  async tell(session: Session, input: TellInput): Promise<{ study: Study; trial: Trial }> {
+    const trial = await this.studies.trial(session, input.trialId);
+    const study = await this.drivenOutside(session, trial.studyId);
+    await session.em.refresh(trial);
+    const { outcome, values = null, violations = null } = input;
+    if (trial.status === outcome && JSON.stringify(trial.values ?? null) === JSON.stringify(values))
+      return { study, trial };
+    requireRunning(trial);
+    const { objectives } = study.spec;
+    if (outcome === 'COMPLETE' && values?.length !== objectives.length)
+      throw badInput('input.values', `one value per objective (${objectives.length})`, values);
+    if (outcome !== 'COMPLETE' && values !== null)
+      throw badInput('input.values', `nothing with the outcome ${outcome}`, values);
+    if (values?.some((value) => !Number.isFinite(value)))
+      throw badInput('input.values', 'finite numbers; tell FAILED for a trial that diverged', values.map(String));
+    if (outcome === 'COMPLETE') await this.ends.complete(session, study, trial, { values: values!, violations });
+    else await this.ends.end(session, trial, outcome, input.reason ?? `The trainer told ${outcome}.`, violations);
+    await this.endRun(session, study, trial, input);
+    audit(session, 'tellTrial', { type: 'study', id: study.id }, null, { trial: trial.number, outcome, values });
+    await this.endIfDone(session, study);
+    return { study, trial: await this.fresh(session, trial) };
+  }
+
+  private async drivenOutside(session: Session, studyId: string): Promise<Study> {
+    const study = await this.studies.locked(session, studyId);
+    if (study.spec.training === null) return study;
+    throw conflict(`Study ${studyId} is driven by its tuning job.`, {
+      expected: 'a study of createStudy',
+      got: 'a study of startTuning',
+    });
+  }
+
+  private async running(session: Session, trialId: string): Promise<{ study: Study; trial: Trial }> {
+    const trial = await this.studies.trial(session, trialId);
+    const study = await this.drivenOutside(session, trial.studyId);
+    await session.em.refresh(trial);
+    requireRunning(trial);
+    return { study, trial };
+  }
+
+  private async fresh(session: Session, trial: Trial): Promise<Trial> {
+    await session.em.refresh(trial);
+    return trial;
+  }
+
+  /** Trials whose trainers gave no sign of life for too long wait for another trainer, or fail. */
+  private async takeBackLost(session: Session, study: Study): Promise<void> {
+    const before = Date.now() - study.spec.aliveMs;
+    for (const trial of await trialsWith(session, study.id, ['RUNNING'])) {
+      if ((trial.aliveAt?.getTime() ?? 0) > before) continue;
+      const failures = trial.failures + 1;
+      if (failures >= MAX_LOST)
+        await this.ends.end(session, trial, 'FAILED', `Its trainer was lost ${failures} times.`);
+      else await changeTrialStatus(session, trial, 'RUNNING', 'QUEUED', { failures, reason: 'Its trainer was lost.' });
+    }
+  }
+
+  /** A trial that runs again goes on with its run. */
+  private async startRun(session: Session, study: Study, trial: Trial): Promise<void> {
+    const [known] = await runsOfTrials(session, [trial.id]);
+    if (known) return this.runs.setStatus(session, known.runId, { status: 'RUNNING', endedAt: null });
+    const run = await this.runs.create(session, {
+      experimentId: study.experimentId,
+      name: `trial ${trial.number}`,
+      parentRunId: study.runId,
+      params: Object.entries(trial.params).map(([key, value]) => ({ key, value: String(value) })),
+      tags: [
+        { key: 'matih.studyId', value: study.id },
+        { key: 'matih.trialNumber', value: String(trial.number) },
+      ],
+    });
+    await addTrialRun(session, { trialId: trial.id, repeat: 0, runId: run.id, jobId: null });
+  }
+
+  private async endRun(session: Session, study: Study, trial: Trial, { outcome, values }: TellInput): Promise<void> {
+    const [run] = await runsOfTrials(session, [trial.id]);
+    if (!run) return;
+    const step = (trial.reportSteps.at(-1) ?? -1) + 1;
+    if (values) {
+      const named = study.spec.objectives.map(({ metric }, k) => [metric, values[k]!] as const);
+      await this.runs.logStep(session, run.runId, step, Object.fromEntries(named));
+    }
+    const status = ({ COMPLETE: 'FINISHED', PRUNED: 'KILLED', FAILED: 'FAILED' } as const)[outcome];
+    await this.runs.setStatus(session, run.runId, { status, endedAt: new Date() });
+    session.touch('run', run.runId);
+  }
+
+  private async endIfDone(session: Session, study: Study): Promise<void> {
+    const counts = await countTrials(session, study.id);
+    const { maxTrials } = study.stopRule;
+    if (counts.RUNNING + counts.QUEUED > 0 || maxTrials === null || study.nextNumber < maxTrials) return;
+    await this.endStudy(session, study, `All ${maxTrials} trials of its budget have ended.`);
+  }
+
+  private async endStudy(session: Session, study: Study, reason: string): Promise<void> {
+    const counts = await countTrials(session, study.id);
+    if (counts.COMPLETE > 0) return this.ends.completeStudy(session, study, reason);
+    await this.ends.failStudy(
+      session,
+      study,
+      `${reason} No trial has a result: ${counts.FAILED} failed, ${counts.PRUNED} were pruned.`,
+    );
+  }
+}
+
+function requireRunning(trial: Trial): void {
+  if (trial.status === 'RUNNING') return;
+  throw conflict(`Trial ${trial.number} is ${trial.status}.`, {
+    expected: 'a trial that is RUNNING',
+    got: trial.status,
+  });
+}

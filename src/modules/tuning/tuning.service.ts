@@ -1,0 +1,277 @@
+import type { Job } from '../../db/entities/jobs/job.entity.js';
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Study } from '../../db/entities/tuning/study.entity.js';
+import { Trial } from '../../db/entities/tuning/trial.entity.js';
+import type { Session } from '../../db/database.js';
+import { AppError, badInput, conflict } from '../../errors.js';
+import type { Backend, TrainingConfigInput } from '../algorithms/index.js';
+import { guessDirection } from '../experiments/index.js';
+import type { AttemptOf } from '../jobs/index.js';
+import type { ModelVersionService } from '../registry/index.js';
+import { defaultObjectives, defaultSpace } from './rules/defaults.js';
+import { toMinimise, type Objective } from './rules/objectives.js';
+import type { ParameterSpace, ParameterValue, Params, SearchSpace } from './rules/space.js';
+import { checkSpace } from './rules/space.js';
+import type { StopRule } from './rules/stop-rule.js';
+import type { PrunerConfig, SamplerKind } from './rules/study-spec.js';
+import { configOfTrial } from './rules/trial-config.js';
+import { chosenSampler } from './strategy.js';
+import type { StudyService } from './study.service.js';
+import { bestTrial, changeTrialStatus, trialsWith } from './stores/trials.js';
+import { runsOfTrials } from './stores/trial-runs.js';
+import { TUNING } from './tuning.job-kind.js';
+import { TuningAttempt, type TuningParts } from './tuning-attempt.js';
+
+export interface StartTuningInput {
+  experimentId: string;
+  datasetId: string;
+  name: string;
+  config: TrainingConfigInput;
+  /** The algorithm's own when absent. */
+  space: SearchSpace | null;
+  /** The validation loss when absent. */
+  objectives: Objective[] | null;
+  sampler: SamplerKind;
+  pruner: PrunerConfig;
+  /** The metric of each epoch that the pruner compares; the first objective or the validation loss when absent. */
+  prunerMetric: string | null;
+  stopRule: StopRule;
+  enqueued: Params[];
+  warmStartFrom: string[];
+  repeats: number;
+  parallelTrials: number;
+  seed: number;
+  backend?: Backend | null;
+  workers?: number | null;
+}
+
+/** Tunings: studies whose trials are trainings of this service. */
+export class TuningService {
+  constructor(
+    private readonly studies: StudyService,
+    private readonly parts: TuningParts,
+    private readonly versions: ModelVersionService,
+  ) {}
+
+  /** Call before the transaction that starts a tuning: the errors of trainings that cannot run where they shall. */
+  requireBackend({ experimentId, datasetId, config, backend, workers }: StartTuningInput): Promise<void> {
+    return this.parts.trainings.requireBackend({ experimentId, datasetId, config, backend, workers });
+  }
+
+  /** Checks everything that can be known before a trial and queues the tuning. BAD_USER_INPUT names the field. */
+  async start(session: Session, input: StartTuningInput): Promise<{ study: Study; job: Job }> {
+    const { experimentId, datasetId, name, config, stopRule, enqueued, warmStartFrom } = input;
+    await this.parts.trainings.check(session, { datasetId, config });
+    const space = input.space ?? defaultSpace(config);
+    checkSpace(space, 'input.space');
+    await this.checkHyperparameters(session, input, space);
+    const objectives = input.objectives ?? defaultObjectives(config);
+    const { sampler, pruner, repeats, parallelTrials, seed } = input;
+    const study = await this.studies.add(session, {
+      ...{ experimentId, datasetId, name, stopRule, enqueued, warmStartFrom },
+      spec: {
+        ...{ space, objectives, pruner, seed, repeats, parallelTrials },
+        ...chosenSampler(sampler, space, stopRule.maxTrials),
+        curve: curveOf(objectives, input.prunerMetric),
+        training: config,
+        ...{ backend: input.backend ?? null, workers: input.workers ?? null, aliveMs: 0 },
+      },
+    });
+    const job = await this.queue(session, study);
+    this.studies.audit(session, 'startTuning', study, null, {
+      ...{ name, datasetId, sampler, pruner: pruner.kind, stopRule, jobId: job.id },
+    });
+    return { study, job };
+  }
+
+  execute(attempt: AttemptOf<typeof TUNING>): Promise<void> {
+    return new TuningAttempt(this.parts, attempt).execute();
+  }
+
+  /** More trials or more time. An ended study goes on. */
+  async extend(
+    session: Session,
+    { studyId, moreTrials, moreTimeMs }: { studyId: string; moreTrials?: number | null; moreTimeMs?: number | null },
+  ): Promise<Study> {
+    if (moreTrials == null && moreTimeMs == null) throw badInput('input', 'moreTrials or moreTimeMs', null);
+    const study = await this.studies.locked(session, studyId);
+    const before = study.stopRule;
+    const { maxTrials, maxDurationMs } = before;
+    if (moreTrials != null && maxTrials === null)
+      throw badInput('input.moreTrials', 'nothing, as the study has no limit of trials', moreTrials);
+    if (moreTimeMs != null && maxDurationMs === null)
+      throw badInput('input.moreTimeMs', 'nothing, as the study has no limit of time', moreTimeMs);
+    const after: StopRule = {
+      ...before,
+      ...(moreTrials != null && { maxTrials: maxTrials! + moreTrials }),
+      // A study that has ended before gets the time from now on.
+      ...(moreTimeMs != null && {
+        maxDurationMs: Math.max(maxDurationMs!, Date.now() - study.startedAt.getTime()) + moreTimeMs,
+      }),
+    };
+    study.stopRule = after;
+    await this.goOn(session, study);
+    this.studies.audit(session, 'extendTuning', study, { stopRule: before }, { stopRule: after });
+    return study;
+  }
+
+  /** Another stop rule, for the trials from now on. An ended study stays ended: extendTuning lets it go on. */
+  async changeStopRule(session: Session, studyId: string, stopRule: StopRule): Promise<Study> {
+    const study = await this.studies.locked(session, studyId);
+    if (study.status !== 'RUNNING')
+      throw conflict(`Study ${studyId} is ${study.status}: extendTuning or resumeTuning lets it go on.`, {
+        ...{ field: 'input.studyId', expected: 'a study that is RUNNING', got: study.status },
+      });
+    const before = study.stopRule;
+    this.studies.checkStopRule(study.spec, stopRule);
+    study.stopRule = stopRule;
+    this.parts.ends.wake(session, study.id);
+    this.studies.audit(session, 'changeStopRule', study, { stopRule: before }, { stopRule });
+    return study;
+  }
+
+  /** Runs the failed trials again, from their last checkpoints. */
+  async retryFailed(session: Session, studyId: string): Promise<Study> {
+    const study = await this.studies.locked(session, studyId);
+    const failed = await trialsWith(session, studyId, ['FAILED']);
+    if (failed.length === 0)
+      throw conflict('The study has no failed trial.', {
+        field: 'input.studyId',
+        expected: 'a study with failed trials',
+      });
+    await this.requeue(session, failed, 'FAILED');
+    await this.goOn(session, study);
+    this.studies.audit(session, 'retryFailedTrials', study, null, { trials: failed.map(({ number }) => number) });
+    return study;
+  }
+
+  /** Ends the study at once, with its running trials. */
+  async cancel(session: Session, studyId: string): Promise<Study> {
+    const study = await this.studies.get(session, studyId);
+    if (study.status !== 'RUNNING')
+      throw conflict(`Study ${studyId} is ${study.status}.`, {
+        expected: 'a study that is RUNNING',
+        got: study.status,
+      });
+    // Its end of the job changes the study.
+    if (study.jobId) await this.parts.jobs.cancel(session, study.jobId);
+    const locked = await this.studies.locked(session, studyId);
+    if (locked.status === 'RUNNING') await this.parts.ends.cancelStudy(session, locked, 'The study was cancelled.');
+    this.parts.ends.wake(session, studyId);
+    this.studies.audit(session, 'cancelTuning', locked, { status: 'RUNNING' }, { status: 'CANCELLED' });
+    return locked;
+  }
+
+  /** Lets a cancelled or failed study go on: its cancelled trials continue from their last checkpoints. */
+  async resume(session: Session, studyId: string): Promise<Study> {
+    const study = await this.studies.locked(session, studyId);
+    const before = study.status;
+    if (before !== 'CANCELLED' && before !== 'FAILED')
+      throw conflict(`Study ${studyId} is ${before}.`, { expected: 'a cancelled or failed study', got: before });
+    await this.requeue(session, await trialsWith(session, studyId, ['CANCELLED']), 'CANCELLED');
+    await this.goOn(session, study);
+    this.studies.audit(session, 'resumeTuning', study, { status: before }, { status: study.status });
+    return study;
+  }
+
+  /** Registers the model of a trial, the best one when absent, as a new version. */
+  async registerBest(
+    session: Session,
+    {
+      studyId,
+      trial: number,
+      ...input
+    }: { studyId: string; trial?: number | null; modelId: string; description?: string | null },
+  ): Promise<{ trial: Trial; version: ModelVersion }> {
+    const study = await this.studies.get(session, studyId);
+    const trial = await this.chosen(session, study, number ?? null);
+    const runs = await runsOfTrials(session, [trial.id]);
+    const [objective] = study.spec.objectives;
+    const loss = ({ values }: (typeof runs)[number]) => (values ? toMinimise(values[0]!, objective!) : Infinity);
+    const best = runs.toSorted((a, b) => loss(a) - loss(b) || a.repeat - b.repeat)[0];
+    if (!best) throw conflict(`The run of trial ${trial.number} was deleted.`, { expected: 'a trial with a run' });
+    const version = await this.versions.registerFromRun(session, { ...input, runId: best.runId });
+    this.studies.audit(session, 'registerBestTrial', study, null, { trial: trial.number, modelVersionId: version.id });
+    return { trial, version };
+  }
+
+  private async chosen(session: Session, study: Study, number: number | null): Promise<Trial> {
+    if (number !== null) {
+      const trial = await session.em.findOne(Trial, { tenant: session.tenant, studyId: study.id, number });
+      if (!trial)
+        throw badInput('input.trial', `the number of a trial of the study, below ${study.nextNumber}`, number);
+      return trial;
+    }
+    if (study.spec.objectives.length > 1)
+      throw badInput('input.trial', 'the number of a trial, because several objectives have no single best one', null);
+    const best = await bestTrial(session, study.id);
+    if (!best) throw conflict('The study has no trial with a result.', { expected: 'a study with a complete trial' });
+    return best;
+  }
+
+  private async requeue(session: Session, trials: readonly Trial[], from: 'FAILED' | 'CANCELLED'): Promise<void> {
+    for (const trial of trials) await changeTrialStatus(session, trial, from, 'QUEUED', { failures: 0 });
+  }
+
+  /** An ended study runs again; a study of trainings gets another job. */
+  private async goOn(session: Session, study: Study): Promise<void> {
+    this.parts.ends.wake(session, study.id);
+    if (study.status === 'RUNNING') return;
+    await this.parts.ends.reopenStudy(session, study);
+    if (study.spec.training) await this.queue(session, study);
+    this.studies.announce(session, study);
+  }
+
+  private async queue(session: Session, study: Study): Promise<Job> {
+    const job = this.parts.jobs.create(session, TUNING, {
+      input: { studyId: study.id },
+      ...{ runId: study.runId, datasetId: study.datasetId },
+      subjects: [{ type: 'study', id: study.id }],
+    });
+    await session.em.flush();
+    study.jobId = job.id;
+    return job;
+  }
+
+  /** Tries the ends of each parameter, so that an unknown or forbidden hyperparameter is refused before any trial. */
+  private async checkHyperparameters(
+    session: Session,
+    { datasetId, config }: StartTuningInput,
+    { parameters }: SearchSpace,
+  ): Promise<void> {
+    for (const [i, parameter] of parameters.entries()) {
+      const needed = conditionsOf(parameter, parameters);
+      for (const value of endsOf(parameter)) {
+        const tried = configOfTrial(config, { ...needed, [parameter.name]: value }, config.seed ?? 0);
+        try {
+          await this.parts.trainings.check(session, { datasetId, config: tried });
+        } catch (error) {
+          if (!(error instanceof AppError) || error.details.field === undefined) throw error;
+          const { expected = '' } = error.details;
+          throw badInput(`input.space.parameters[${i}]`, `${error.details.field}: ${expected}`, {
+            [parameter.name]: value,
+          });
+        }
+      }
+    }
+  }
+}
+
+const VALIDATION_LOSS: Objective = { metric: 'validation.loss', direction: 'MINIMIZE' };
+
+/** What pruners compare: the named metric, else the first objective if each epoch logs it, else the validation loss. */
+function curveOf([first]: readonly Objective[], metric: string | null): Objective {
+  if (metric !== null && metric !== first?.metric) return { metric, direction: guessDirection(metric) };
+  return first && /^(train|validation)\./.test(first.metric) ? first : VALIDATION_LOSS;
+}
+
+function endsOf(parameter: ParameterSpace): readonly ParameterValue[] {
+  return parameter.kind === 'CATEGORICAL' ? parameter.choices : [parameter.low, parameter.high];
+}
+
+/** Values under which a parameter is active. */
+function conditionsOf({ when }: ParameterSpace, parameters: readonly ParameterSpace[]): Params {
+  if (!when) return {};
+  const parent = parameters.find(({ name }) => name === when.parameter);
+  return { ...(parent && conditionsOf(parent, parameters)), [when.parameter]: when.oneOf[0]! };
+}
