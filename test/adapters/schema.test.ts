@@ -457,6 +457,7 @@ function valueFor(type: string, n: number): string {
     integer: `${n}`,
     bigint: `${n}`,
     'double precision': `${n}`,
+    'double precision[]': `'{${n}}'`,
     'timestamp with time zone': `'2026-01-01'::timestamptz + ${n} * interval '1 hour'`,
     bytea: `'\\x0${n}'`,
     'bigint[]': `'{}'`,

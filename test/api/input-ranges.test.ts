@@ -58,6 +58,7 @@ const BESIDE: Record<string, Arguments> = {
   'DecisionThresholdInput.value': { by: 'FIXED' },
   'LoggedDatasetInput.digest': { name: 'x', sourceType: 'x', source: 'x' },
   'LoggedDatasetInput.source': { name: 'x', digest: 'x', sourceType: 'x' },
+  'NoExpectedGainInput.minGain': { window: 2 },
   'LoggedDatasetInput.sourceType': { name: 'x', digest: 'x', source: 'x' },
 };
 const SPLIT_BY_COLUMN = { by: 'COLUMN', column: 'x', values: { holdout: ['x'] } };

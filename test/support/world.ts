@@ -77,7 +77,9 @@ interface Things {
   eventId: string;
   webhookId: string;
   webhookDeliveryId: string;
-  /** A study of an outside trainer, with a complete and a running trial. */
+  /** A tuning that has ended. */
+  tuningId: string;
+  /** A study of an outside trainer, with a complete, a failed and a running trial. */
   studyId: string;
   trialId: string;
 }
@@ -100,6 +102,7 @@ export class World {
     const datasetId = await registerDataset(caller, { name: 'cars', path: vegaPath('cars.json') });
     const { jobId, runId } = await startTraining(caller, { experimentId, datasetId, config: QUICK_CONFIG });
     await trainingEnd(caller, jobId);
+    const tuningId = await world.newTuning(experimentId, datasetId);
     const modelId = await world.newModel();
     const versionId = await world.newVersion(modelId, runId);
     await world.promote(versionId, null);
@@ -129,7 +132,7 @@ export class World {
       batchJobId,
       alertId: '',
       ...(await world.newDeliveredWebhook()),
-      ...{ studyId: '', trialId: '' },
+      ...{ tuningId, studyId: '', trialId: '' },
       eventId: events.nodes[0]!.id,
     };
     world.things.alertId = await world.newAlert(deploymentId);
@@ -248,9 +251,8 @@ export class World {
     return { studyId, trialId: await ask() };
   }
 
-  /** A tuning of one training. */
-  async finishedTuning(): Promise<string> {
-    const { experimentId, datasetId } = this.things;
+  /** A tuning of one training, which has ended: later, trainings without end would keep it waiting. */
+  private async newTuning(experimentId: string, datasetId: string): Promise<string> {
     const { startTuning } = await this.caller.ok(StartTuningDocument, {
       input: { experimentId, datasetId, name: 'one', config: QUICK_CONFIG, stop: { maxTrials: 1 }, ...RATES },
     });
@@ -777,7 +779,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     }),
   ],
   extendTuning: [({ studyId }) => ({ input: { studyId, moreTrials: 1 } })],
-  registerBestTrial: [async ({ modelId }, world) => ({ input: { studyId: await world.finishedTuning(), modelId } })],
+  registerBestTrial: [({ tuningId, modelId }) => ({ input: { studyId: tuningId, modelId } })],
   reportTrial: [async (_, world) => ({ input: { trialId: (await world.newStudy()).trialId, step: 1, value: 1 } })],
   resumeTuning: [async (_, world) => ({ input: { studyId: await world.cancelledStudy() } })],
   retryFailedTrials: [async (_, world) => ({ input: { studyId: (await world.newStudy()).studyId } })],
