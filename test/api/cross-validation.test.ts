@@ -3,6 +3,8 @@ import { FollowRunMetricsDocument } from '../../schema/generated/operations.js';
 import {
   CancelJobStatusDocument,
   ResumeTrainingStatusAttemptDocument,
+  RunForMetricHistoryDocument,
+  RunForTrainingLogsDocument,
   StartTrainingDetailsDocument,
   TrainingJobCrossValidationDocument,
   type TrainingConfigInput,
@@ -103,13 +105,10 @@ describe('a training with a cross-validation', () => {
     const job = await trainingEnd(tess, jobId);
     expect(job.attempt).toBe(2);
     expect((await outcomeOf(jobId)).crossValidation).toEqual((await outcomeOf(whole.jobId)).crossValidation);
-    const { run } = await tess.ok<{ run: { metricHistory: { step: number }[]; logs: { nodes: { line: string }[] } } }>(
-      `query ($id: ID!) { run(id: $id) {
-        metricHistory(key: "cross_validation.rmse") { step } logs(first: 500) { nodes { line } } } }`,
-      { id: runId },
-    );
-    expect(run.metricHistory.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
-    const done = run.logs.nodes.flatMap(({ line }) => /^fold (\d):/.exec(line)?.[1] ?? []);
+    const { run } = await tess.ok(RunForMetricHistoryDocument, { id: runId, key: 'cross_validation.rmse', n: 100 });
+    expect(run?.metricHistory.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+    const { run: logged } = await tess.ok(RunForTrainingLogsDocument, { id: runId });
+    const done = logged?.logs.nodes.flatMap(({ line }) => /^fold (\d):/.exec(line)?.[1] ?? []);
     expect(done).toEqual(['1', '2', '3', '4', '5', '6']);
   });
 

@@ -7,10 +7,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { linear } from '../fixtures/models/build.js';
 import { MlflowCaller } from '../support/mlflow.js';
-import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { startTestService, type Caller, type GraphQLResult, type TestService } from '../support/service.js';
 import { mutate, query } from '../support/tracking.js';
-import { CollectGarbageDocument } from '../../schema/generated/operations.js';
-import { SetGatePolicyDetailsDocument } from '../generated/operations.js';
+import { CollectGarbageDocument, ParallelCoordinatesDocument } from '../../schema/generated/operations.js';
+import {
+  CompareRunsBaselineDocument,
+  JobDetailsDocument,
+  ParameterImportanceDetailsDocument,
+  SetGatePolicyDetailsDocument,
+} from '../generated/operations.js';
 
 const PROXY = '/api/2.0/mlflow-artifacts';
 const MIB = 1024 ** 2;
@@ -72,12 +77,10 @@ const register = (name: string, modelId: string) =>
 async function collect(input: object): Promise<Record<string, unknown>> {
   const { job } = await mutate(root, CollectGarbageDocument, { olderThanDays: 0, ...input });
   for (const deadline = Date.now() + 60_000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
-    const { job: now } = await root.ok<{
-      job: { status: string; errorMessage: string | null; result: Record<string, unknown> };
-    }>(`query ($id: ID!) { job(id: $id) { status errorMessage result } }`, { id: job.id });
+    const { job: now } = await root.ok(JobDetailsDocument, { id: job.id });
     if (!['QUEUED', 'RUNNING'].includes(now.status)) {
       expect(now.status, now.errorMessage ?? '').toBe('SUCCEEDED');
-      return now.result;
+      return now.result as Record<string, unknown>;
     }
     if (Date.now() > deadline) throw new Error(`The collection is ${now.status}.`);
   }
@@ -492,19 +495,13 @@ describe('expensive searches', () => {
     const ids = (await query<{ id: string }>(service, `select id from run where name like 'many %' limit 50`)).map(
       ({ id }) => id,
     );
-    const questions: Record<string, [string, object]> = {
-      importance: [
-        'query ($input: ParameterImportanceInput!) { parameterImportance(input: $input) { params { key ' +
-          'importance } } }',
-        { filter: { experimentIds: [uuid(experiment)] }, metricKey: 'cost' },
-      ],
-      parallels: [
-        `query ($input: ParallelCoordinatesInput!) { parallelCoordinates(input: $input) { lines { positions } } }`,
-        { filter: { experimentIds: [uuid(experiment)] }, metricKeys: ['cost'] },
-      ],
-      comparison: [`query ($input: CompareRunsInput!) { compareRuns(input: $input) { __typename } }`, { runIds: ids }],
+    const filter = { experimentIds: [uuid(experiment)] };
+    const questions: Record<string, () => Promise<GraphQLResult<object>>> = {
+      importance: () => root.send(ParameterImportanceDetailsDocument, { input: { filter, metricKey: 'cost' } }),
+      parallels: () => root.send(ParallelCoordinatesDocument, { input: { filter, metricKeys: ['cost'] } }),
+      comparison: () => root.send(CompareRunsBaselineDocument, { input: { runIds: ids } }),
     };
-    for (const [what, [text, input]] of Object.entries(questions)) {
+    for (const [what, ask] of Object.entries(questions)) {
       const startedMs = performance.now();
       let longestMs = 0;
       const probe = (async () => {
@@ -515,7 +512,7 @@ describe('expensive searches', () => {
           await pause(20);
         }
       })();
-      const { errors } = await root.send(text, { input });
+      const { errors } = await ask();
       const tookMs = performance.now() - startedMs;
       await probe;
       console.log(

@@ -6,10 +6,12 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestService, tokenFor, type Caller, type TestService } from '../support/service.js';
+import { Caller, startTestService, tokenFor, type TestService } from '../support/service.js';
 import {
+  CreateExperimentDetailsDocument,
   DatasetForDataset2Document,
   DatasetForReadingDocument,
+  ExperimentsNameDocument,
   RegisterDatasetForReadingDocument,
 } from '../generated/operations.js';
 
@@ -161,18 +163,11 @@ describe('a token', () => {
     ['a tenant of 100 characters', { tenant: 'a'.repeat(100) }],
     ['a role that there is not', { role: 'ROOT' as never }],
   ])('with %s is invalid', async (_, claims) => {
-    const token = await tokenFor(claims);
-    for (const query of [
-      '{ experiments { totalCount } }',
-      'mutation { createExperiment(input: { name: "x" }) { __typename } }',
-    ]) {
-      const response = await fetch(`${service.url}/graphql`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-        body: JSON.stringify({ query }),
-      });
-      const body = (await response.json()) as { errors: { extensions: { code: string } }[] };
-      expect([response.status, body.errors[0]!.extensions.code]).toEqual([401, 'UNAUTHENTICATED']);
-    }
+    const caller = new Caller(service.url, await tokenFor(claims));
+    for (const { status, errors } of [
+      await caller.send(ExperimentsNameDocument),
+      await caller.send(CreateExperimentDetailsDocument, { input: { name: 'x' } }),
+    ])
+      expect([status, errors![0]!.extensions.code]).toEqual([401, 'UNAUTHENTICATED']);
   });
 });

@@ -32,16 +32,6 @@ const ALLOWED: Record<string, string[]> = {
     'demo/scenario.ts',
     'test/engines/graphiql.test.ts',
   ],
-  'Not converted yet; the documents are ordinary.': [
-    'test/api/cross-validation.test.ts',
-    'test/api/hostile-registry.test.ts',
-    'test/api/reading.test.ts',
-    'test/engines/conversion.test.ts',
-    'test/engines/frameworks/frameworks.test.ts',
-    'test/engines/mlflow-import.test.ts',
-    'test/jobs/body-flood.test.ts',
-    'test/jobs/subscription-load.test.ts',
-  ],
 };
 
 /** The beginning of a string that holds a document, with a keyword or without one. */

@@ -10,6 +10,8 @@ import {
   DeploymentDetailsDocument,
   JobsDetailsDocument,
   ModelVersionDetailsDocument,
+  ModelsForConversionDocument,
+  type ModelsForConversionQuery,
   PredictDetailsDocument,
   SetModelAliasDetailsDocument,
   EndpointFollowProblemDocument,
@@ -25,31 +27,7 @@ interface Script {
   columns: { iris: string[]; diabetes: string[] };
 }
 
-interface Version {
-  id: string;
-  status: string;
-  framework: string;
-  sha256: string | null;
-  signature: {
-    inputs: { name: string; datatype: string; columns: { name: string }[] | null }[];
-    outputs: { name: string }[];
-    classes: string[] | null;
-  } | null;
-  conversion: {
-    state: string;
-    problem: string | null;
-    framework: string | null;
-    converter: string | null;
-    precision: string | null;
-    sampleRows: number | null;
-    sampleSource: string | null;
-    maxScaledDiff: number | null;
-  } | null;
-  artifacts: { path: string }[];
-}
-
-const VERSION = `id status framework sha256 signature { inputs { name datatype columns { name } } outputs { name } classes }
-  conversion { state problem framework converter precision sampleRows sampleSource maxScaledDiff } artifacts { path }`;
+type Version = ModelsForConversionQuery['models']['nodes'][number]['versions']['nodes'][number];
 
 beforeAll(async () => {
   service = await startTestService({ PYTHON_PATH: engine('MATIH_PYTHON') });
@@ -70,11 +48,7 @@ async function converted(name: string): Promise<Version> {
     Date.now() < deadline;
     await new Promise((resolve) => setTimeout(resolve, 200))
   ) {
-    const { models } = await tess.ok<{ models: { nodes: { name: string; versions: { nodes: Version[] } }[] } }>(
-      'query ($name: String!) { models(filter: { search: $name }) { nodes { name versions(first: 1) { nodes ' +
-        `{ ${VERSION} } } } } }`,
-      { name },
-    );
+    const { models } = await tess.ok(ModelsForConversionDocument, { filter: { search: name } });
     const version = models.nodes.find((model) => model.name === name)!.versions.nodes[0]!;
     const { jobs } = await tess.ok(JobsDetailsDocument, { filter: { modelVersionId: version.id, kind: 'CONVERSION' } });
     if (jobs.nodes.length > 0 && jobs.nodes.every(({ status }) => status === 'SUCCEEDED' || status === 'FAILED'))

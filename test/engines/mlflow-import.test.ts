@@ -8,7 +8,11 @@ import { sql } from '../support/embedded.js';
 import { runPython } from './mlflow/python.js';
 import { RealMlflow } from './mlflow/server.js';
 import { ImportFromMlflowDocument } from '../../schema/generated/operations.js';
-import { JobDetailsDocument, ModelVersionsVersionStageDocument } from '../generated/operations.js';
+import {
+  JobDetailsDocument,
+  ModelsForMlflowImportDocument,
+  ModelVersionsVersionStageDocument,
+} from '../generated/operations.js';
 
 const SETTINGS = { MLFLOW_IMPORT_ALLOW_HTTP: 'true', MLFLOW_IMPORT_ALLOWED_HOSTS: '127.0.0.1' };
 const SECRET = 'a-password-that-nobody-may-see';
@@ -129,10 +133,7 @@ it('imports everything as it was, once, and then only what has changed', async (
   });
   expect(listed.files).toEqual([{ path: 'files/deep/ünder/a b.txt', is_dir: false, file_size: 5 }]);
   expect(await modelOf(ours, ids.model)).toEqual(await modelOf(theirs, ids.model));
-  const { models } = await root.ok<{ models: { nodes: unknown[] } }>(
-    '{ models { nodes { name description tags { key value } versions(orderBy: { field: VERSION, direction: ' +
-      'ASC }) { nodes { version stage status framework description aliases tags { key value } } } } } }',
-  );
+  const { models } = await root.ok(ModelsForMlflowImportDocument);
   expect(models.nodes).toEqual([
     {
       ...{ name: 'delays', description: 'how late', tags: [{ key: 'owner', value: 'tess' }] },

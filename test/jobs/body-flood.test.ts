@@ -8,6 +8,8 @@ import WebSocket from 'ws';
 import { ServiceGroup, type ServiceProcess } from '../support/processes.js';
 import { newRun } from '../support/runs.js';
 import type { Caller } from '../support/service.js';
+import { FollowEventsDocument } from '../../schema/generated/operations.js';
+import { ExperimentsIdDocument } from '../generated/operations.js';
 
 const CLIENTS = 64;
 const MAX_RESIDENT_BYTES = 1.25 * 1024 ** 3;
@@ -74,7 +76,7 @@ describe('large bodies', () => {
       const smallMs: number[] = [];
       while (!isOver) {
         const startedAt = performance.now();
-        await tess.ok('{ experiments(first: 1) { nodes { id } } }');
+        await tess.ok(ExperimentsIdDocument, { first: 1 });
         smallMs.push(performance.now() - startedAt);
         const text = await (await fetch(`${api.url}/metrics`)).text();
         mostBytes = Math.max(mostBytes, Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1]));
@@ -142,8 +144,8 @@ describe('large bodies', () => {
     // A small body still passes.
     const small = sockets.find((socket) => socket.readyState === WebSocket.OPEN);
     expect(small).toBeDefined();
-    await tess.ok('{ experiments(first: 1) { nodes { id } } }');
-    const events = await tess.collect<{ seq: number }>('subscription { lifecycleEvents { seq } }', {}, () => true, 500);
+    await tess.ok(ExperimentsIdDocument, { first: 1 });
+    const events = await tess.collect(FollowEventsDocument, {}, () => true, 500);
     expect(events).toEqual([]);
     for (const socket of sockets) socket.terminate();
     expect(new Set(refused)).toEqual(new Set([1013]));

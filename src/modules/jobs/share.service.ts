@@ -42,7 +42,7 @@ export class ShareService {
       throw new AppError(
         ErrorCode.FORBIDDEN,
         this.operator === undefined
-          ? 'The share of another tenant can be set only when OPERATOR_TENANT names the tenant that operates the service.'
+          ? 'The share of another tenant can be set only when OPERATOR_TENANT names the tenant of the operators.'
           : 'Only ADMINs of the tenant that operates the service set shares: ask one of them.',
         { field: 'input.tenant', expected, got: target },
       );

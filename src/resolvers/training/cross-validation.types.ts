@@ -53,7 +53,7 @@ export class CrossValidationInput {
   column?: string | null;
 }
 
-@ObjectType({ description: 'Numbers of rows and metrics of one part of the rows, whose model has learnt from other rows.' })
+@ObjectType({ description: 'Rows and metrics of one part of the rows, whose model has learnt from others.' })
 export class CrossValidationFold {
   @Field(() => Int, { description: 'Number of the fold, from 1.' })
   fold!: number;
@@ -63,7 +63,7 @@ export class CrossValidationFold {
 
   @Field(() => SafeInt, {
     description:
-      'Number of rows that watched the learning, for early stopping and the decision threshold; 0 when neither is used.',
+      'Number of rows that watched the learning, for early stopping or the decision threshold; 0 without both.',
   })
   watchedRows!: number;
 

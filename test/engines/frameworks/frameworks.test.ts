@@ -6,6 +6,13 @@ import { createEndpoint, deploy } from '../../support/serving.js';
 import { registerDataset } from '../../support/training.js';
 import { engine } from '../engines.js';
 import { runPython } from '../mlflow/python.js';
+import {
+  ModelsForFrameworksDocument,
+  type ModelsForFrameworksQuery,
+  PredictForClassNamesDocument,
+  UpdateModelDetailsDocument,
+  UpdateModelVersionDetailsDocument,
+} from '../../generated/operations.js';
 
 let service: TestService;
 let tess: Caller;
@@ -26,17 +33,7 @@ interface Script {
   keras: number[];
 }
 
-interface Found {
-  id: string;
-  versions: {
-    nodes: {
-      id: string;
-      framework: string;
-      conversion: { state: string; problem: string | null; maxScaledDiff: number } | null;
-      signature: { inputs: { name: string; columns: { name: string }[] | null }[] } | null;
-    }[];
-  };
-}
+type Version = ModelsForFrameworksQuery['models']['nodes'][number]['versions']['nodes'][number];
 
 const COLUMNS = ['length', 'width', 'weight'];
 const SCRIPT_MS = 500_000;
@@ -52,17 +49,13 @@ beforeAll(async () => {
 });
 afterAll(() => service?.close());
 
-async function converted(name: string): Promise<{ modelId: string; version: Found['versions']['nodes'][number] }> {
+async function converted(name: string): Promise<{ modelId: string; version: Version }> {
   for (
     const deadline = Date.now() + 400_000;
     Date.now() < deadline;
     await new Promise((resolve) => setTimeout(resolve, 500))
   ) {
-    const { models } = await tess.ok<{ models: { nodes: Found[] } }>(
-      `query ($name: String!) { models(filter: { search: $name }) { nodes { id versions { nodes {
-         id framework conversion { state problem maxScaledDiff } signature { inputs { name columns { name } } } } } } } }`,
-      { name },
-    );
+    const { models } = await tess.ok(ModelsForFrameworksDocument, { filter: { search: name } });
     const [model] = models.nodes;
     const version = model?.versions.nodes[0];
     if (model && version?.conversion) return { modelId: model.id, version };
@@ -85,16 +78,11 @@ it.each([
     expect(version.signature!.inputs[0]!.columns?.map((column) => column.name) ?? null).toEqual(
       isNamed ? COLUMNS : null,
     );
-    await tess.ok('mutation ($input: UpdateModelInput!) { updateModel(input: $input) { model { id } } }', {
-      input: { id: modelId, task: 'CLASSIFICATION' },
-    });
+    await tess.ok(UpdateModelDetailsDocument, { input: { id: modelId, task: 'CLASSIFICATION' } });
     const { id } = version;
-    await tess.ok(
-      'mutation ($input: UpdateModelVersionInput!) { updateModelVersion(input: $input) { modelVersion { id } } }',
-      {
-        input: { id, classes: ['small', 'big'], ...(!isNamed && { inputColumns: [{ columns: COLUMNS }] }) },
-      },
-    );
+    await tess.ok(UpdateModelVersionDetailsDocument, {
+      input: { id, classes: ['small', 'big'], ...(!isNamed && { inputColumns: [{ columns: COLUMNS }] }) },
+    });
     const evaluated = await evaluate(tess, { modelVersionId: id, datasetId, target: { column: 'size' } });
     expect(evaluated.result).toMatchObject({ passed: true, rows: 400 });
     await validate(tess, id);
@@ -104,17 +92,9 @@ it.each([
     const { id: endpointId } = await createEndpoint(tess, { modelId });
     await deploy(tess, { endpointId, modelVersionId: id });
     const rows = script.rows.map(({ length, width, weight }) => ({ width, length, weight }));
-    const { predict } = await tess.ok<{
-      predict: { predictions: { label: string; probabilityByClass: { label: string; probability: number }[] }[] };
-    }>(
-      'mutation ($input: PredictInput!) { predict(input: $input) { predictions { label probabilityByClass { ' +
-        'label probability } } } }',
-      {
-        input: { endpointId, rows },
-      },
-    );
+    const { predict } = await tess.ok(PredictForClassNamesDocument, { input: { endpointId, rows } });
     for (const [i, { label, probabilityByClass }] of predict.predictions.entries()) {
-      const big = probabilityByClass.find((entry) => entry.label === 'big')!.probability;
+      const big = probabilityByClass!.find((entry) => entry.label === 'big')!.probability;
       expect(Math.abs(big - script[own][i]!)).toBeLessThan(1e-4);
       expect(label).toBe(big > 0.5 ? 'big' : 'small');
     }

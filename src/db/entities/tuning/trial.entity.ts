@@ -28,7 +28,7 @@ export const Trial = defineEntity({
     standardErrors: doubles().nullable(),
     /** Feasible when all are at most 0. */
     violations: doubles().nullable(),
-    /** What trials are ordered by: the value of the first objective, less is better; the greatest number without one. */
+    /** The order of trials: the value of the first objective, less is better; the greatest number without one. */
     score: double(),
     reportSteps: p.bigint('number').array().default([]),
     reportValues: doubles().default([]),

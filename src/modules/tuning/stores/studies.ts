@@ -11,7 +11,7 @@ const tables = tablesOf(Study);
 
 type Rows = Pick<Session, 'em' | 'tenant'>;
 
-/** Locks the study: changes of its trials wait for each other, so that they are numbered in the order of the commits. */
+/** Locks the study: changes of its trials wait for each other, so their numbers have the order of the commits. */
 export function lockStudy({ em, tenant }: Rows, id: string): Promise<Study | null> {
   return em.findOne(Study, { id, tenant }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
 }

@@ -5,7 +5,7 @@ import { EPOCHS, LEARNING_RATE, maxCategories, OWN, PENALTY, SHARE } from './com
 /** Trees would need a column of bins for each term. */
 const WITHOUT_TEXT: readonly FeatureKind[] = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'];
 
-/** The defaults are those of scikit-learn's HistGradientBoosting, except for the categories, which have no such limit. */
+/** The defaults of scikit-learn's HistGradientBoosting, except for the categories, which have no such limit. */
 const parameters = {
   epochs: integer({
     about: 'Number of trees; for more than two classes, per class.',
