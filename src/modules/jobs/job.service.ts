@@ -386,8 +386,8 @@ export class JobService {
   }
 
   /**
-   * Lets the module of the job's kind end what depends on a job that did not succeed. Returns the job, and the jobs that
-   * were cancelled with it.
+   * Lets the module of the job's kind end what depends on a job that did not succeed. Returns the job, and the jobs
+   * that were cancelled with it.
    */
   private async notifyEnd(
     em: EntityManager,

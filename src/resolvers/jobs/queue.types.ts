@@ -63,7 +63,7 @@ export class TenantShare {
   borrowed!: ResourceAmounts;
 }
 
-@ObjectType({
+@ObjectType('ExpectedStart', {
   description:
     'When a job will begin: before `earliest` in one of ten cases, after `latest` in one of ten. It comes from how ' +
     'long such jobs took and how often new ones came lately, by playing the queue many times.',
@@ -83,7 +83,7 @@ export class ExpectedStartType {
   latest?: Date | null;
 }
 
-@ObjectType({ description: 'Why a job waits, what is ahead of it, and when it will begin.' })
+@ObjectType('QueueExplanation', { description: 'Why a job waits, what is ahead of it, and when it will begin.' })
 export class QueueExplanationType {
   @Field(() => JobType, { description: 'The job in question, as a query shows it now.' })
   job!: JobType;

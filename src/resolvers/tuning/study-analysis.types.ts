@@ -9,10 +9,10 @@ import { DateTime } from '../types/scalars.js';
 
 @ObjectType({ description: 'A complete trial in the history of a study.' })
 export class StudyHistoryPoint {
-  @Field(() => Int, { description: 'Number of the trial.' })
+  @Field(() => Int, { description: 'Which trial, counted from 0.' })
   number!: number;
 
-  @Field(() => Float, { description: 'Value of the objective.' })
+  @Field(() => Float, { description: 'The objective, with the sign of its metric.' })
   value!: number;
 
   @Field(() => Boolean, { description: 'Whether it fulfils its soft constraints.' })
@@ -30,7 +30,7 @@ export class StudyHistoryPoint {
 
 @ObjectType({ description: 'Line of one trial through all axes.' })
 export class StudyLine {
-  @Field(() => Int, { description: 'Number of the trial.' })
+  @Field(() => Int, { description: 'Which trial, counted from 0.' })
   number!: number;
 
   @Field(() => [Number], {
@@ -54,7 +54,7 @@ export class StudyCoordinates {
 
 @ObjectType({ description: 'A complete trial over two parameters.' })
 export class ContourPoint {
-  @Field(() => Int, { description: 'Number of the trial.' })
+  @Field(() => Int, { description: 'Which trial, counted from 0.' })
   number!: number;
 
   @Field(() => Float, { description: 'Position on the first axis, from 0 to 1.' })
@@ -63,13 +63,13 @@ export class ContourPoint {
   @Field(() => Float, { description: 'Position on the second axis, from 0 to 1.' })
   y!: number;
 
-  @Field(() => Float, { description: 'Value of the objective.' })
+  @Field(() => Float, { description: 'The objective, with the sign of its metric.' })
   value!: number;
 }
 
 @ObjectType({ description: 'Data of a contour plot: the value of an objective over two parameters.' })
 export class StudyContour {
-  @Field(() => [CoordinateAxis], { description: 'The two axes.' })
+  @Field(() => [CoordinateAxis], { description: 'Scales of both parameters, x first.' })
   axes!: CoordinateAxis[];
 
   @Field(() => [ContourPoint], { description: 'Complete trials in which both parameters have a meaning, by number.' })
@@ -78,7 +78,7 @@ export class StudyContour {
 
 @ObjectType({ description: 'Which parameters of a study change its objective.' })
 export class StudyImportance {
-  @Field(() => String, { description: 'The objective.' })
+  @Field(() => String, { description: 'The objective whose changes are explained.' })
   metric!: string;
 
   @Field(() => String, { description: 'Name and source of the procedure.' })

@@ -19,7 +19,7 @@ import { Json } from '../types/scalars.js';
 export const SearchParameterKind = describeEnum('SearchParameterKind', 'What the values of a tuned parameter are.', {
   FLOAT: 'Numbers from `low` to `high`.',
   INTEGER: 'Whole numbers from `low` to `high`.',
-  CATEGORICAL: 'One of the `choices`.',
+  CATEGORICAL: 'One of the given values.',
 });
 
 export const SamplerEnum = describeEnum<SamplerKind>('Sampler', 'How the parameters of the next trial are chosen.', {
@@ -33,7 +33,7 @@ export const SamplerEnum = describeEnum<SamplerKind>('Sampler', 'How the paramet
 });
 
 export const PrunerEnum = describeEnum<PrunerKind>('Pruner', 'When a running trial is stopped early.', {
-  NONE: 'Never.',
+  NONE: 'Every trial runs to its end.',
   ASHA:
     'Asynchronous successive halving: at the steps minSteps, minSteps × reduction, … only the best 1/reduction of all ' +
     'trials that came there go on.',

@@ -93,7 +93,7 @@ export class StudyResolver {
     return stopRule;
   }
 
-  @FieldResolver(() => ExperimentType, { nullable: true, description: 'Experiment of its runs.' })
+  @FieldResolver(() => ExperimentType, { nullable: true, description: 'Where the runs of its trials are listed.' })
   experiment(@Root() { experimentId }: StudyType, @Ctx() ctx: RequestContext): Promise<ExperimentType | null> {
     return ctx.loaders.experiment.load(experimentId);
   }

@@ -33,7 +33,7 @@ export class SearchCondition {
 
 @ObjectType({ description: 'A tuned parameter and its values.' })
 export class SearchParameter {
-  @Field(() => String, { description: 'Name of the parameter.' })
+  @Field(() => String, { description: 'The hyperparameter that it sets, e.g. `learningRate`.' })
   name!: string;
 
   @Field(() => SearchParameterKind, { description: 'What its values are.' })
@@ -69,7 +69,7 @@ export class SearchSpaceType {
 
 @ObjectType('Objective', { description: 'What a study improves.' })
 export class ObjectiveType {
-  @Field(() => String, { description: 'Name of the metric.' })
+  @Field(() => String, { description: 'The run metric that is compared, e.g. `validation.log_loss`.' })
   metric!: string;
 
   @Field(() => MetricDirection, { description: 'Which values are better.' })
@@ -97,7 +97,7 @@ export class StopRuleType {
   noExpectedGain!: NoExpectedGain | null;
 }
 
-@ObjectType({ description: 'Number of trials of a study by status.' })
+@ObjectType('TrialCounts', { description: 'Number of trials of a study by status.' })
 export class TrialCountsType {
   @Field(() => Int, { description: 'Trials that wait for a trainer.' })
   queued!: number;
@@ -111,7 +111,7 @@ export class TrialCountsType {
   @Field(() => Int, { description: 'Trials that were stopped early.' })
   pruned!: number;
 
-  @Field(() => Int, { description: 'Trials that failed.' })
+  @Field(() => Int, { description: 'Trials without a usable value.' })
   failed!: number;
 
   @Field(() => Int, { description: 'Trials that were cancelled.' })
@@ -185,7 +185,7 @@ export class StudyPayload {
   study!: StudyType;
 }
 
-@ObjectType({ description: 'The started tuning.' })
+@ObjectType({ description: 'A tuning that began or continues.' })
 export class TuningPayload {
   @Field(() => StudyType, { description: 'The study, with its trials as they come.' })
   study!: StudyType;
@@ -194,9 +194,9 @@ export class TuningPayload {
   job!: JobType;
 }
 
-@ObjectType({ description: 'Outcome of a TUNING job.' })
+@ObjectType({ description: 'Counts of trials when a study ended, and its best one.' })
 export class TuningOutcome {
-  @Field(() => ID, { description: 'The study.' })
+  @Field(() => ID, { description: 'The ended study; the id for `study`.' })
   studyId!: string;
 
   @Field(() => String, { description: 'Why no further trial began.' })
@@ -208,7 +208,7 @@ export class TuningOutcome {
   @Field(() => Int, { description: 'Trials that were stopped early.' })
   pruned!: number;
 
-  @Field(() => Int, { description: 'Trials that failed.' })
+  @Field(() => Int, { description: 'Trials without a usable value.' })
   failed!: number;
 
   @Field(() => Int, { nullable: true, description: 'Number of the best trial; null with several objectives.' })

@@ -61,7 +61,7 @@ export class TrialResolver {
   })
   askTrial(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => AskTrialInput, { description: 'The study.' }) input: AskTrialInput,
+    @Arg('input', () => AskTrialInput, { description: 'Study that gives out the trial.' }) input: AskTrialInput,
   ): Promise<AskTrialPayload> {
     return ctx.run((session) => ctx.services.trials.ask(session, input.studyId));
   }
@@ -112,7 +112,7 @@ export class TrialResolver {
     return update;
   }
 
-  @FieldResolver(() => StudyType, { nullable: true, description: 'Study of the trial.' })
+  @FieldResolver(() => StudyType, { nullable: true, description: 'The study to which it belongs.' })
   study(@Root() { studyId }: TrialType, @Ctx() ctx: RequestContext): Promise<StudyType | null> {
     return ctx.loaders.study.load(studyId);
   }

@@ -107,7 +107,7 @@ export class TrialUpdate {
   })
   seq!: number;
 
-  @Field(() => ID, { description: 'Id of the trial.' })
+  @Field(() => ID, { description: 'Which trial changed; the id for `trial`.' })
   trialId!: string;
 
   @Field(() => Int, { description: 'Number of the trial, from 0.' })
@@ -129,7 +129,7 @@ export class TrialUpdate {
   reason!: string | null;
 }
 
-@InputType({ description: 'Filter for trials.' })
+@InputType({ description: 'Which trials to list; conditions are joined by AND.' })
 export class TrialFilterInput {
   @Field(() => [TrialStatusEnum], { nullable: true, description: 'Trials with one of these statuses.' })
   status?: TrialStatus[] | null;
@@ -152,7 +152,7 @@ export class AskTrialInput {
   studyId!: string;
 }
 
-@ObjectType({ description: 'The next trial.' })
+@ObjectType({ description: 'The trial that the trainer runs now.' })
 export class AskTrialPayload {
   @Field(() => TrialType, {
     nullable: true,
@@ -192,10 +192,10 @@ export class ReportTrialPayload {
 export const TrialEnd = describeEnum('TrialEnd', 'How a trial of an outside trainer ended.', {
   COMPLETE: 'It has a value for each objective.',
   PRUNED: 'It was stopped early.',
-  FAILED: 'It failed.',
+  FAILED: 'It has no usable value, e.g. after an error; it can be retried.',
 });
 
-@InputType({ description: 'End of a trial.' })
+@InputType({ description: 'Result of a trial, from the trainer that ran it.' })
 export class TellTrialInput {
   @Field(() => ID, {
     description:

@@ -93,7 +93,8 @@ export class TuningResolver {
   })
   async retryFailedTrials(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => RetryFailedTrialsInput, { description: 'The study.' }) input: RetryFailedTrialsInput,
+    @Arg('input', () => RetryFailedTrialsInput, { description: 'Study whose failed trials run again.' })
+    input: RetryFailedTrialsInput,
   ): Promise<StudyPayload> {
     return { study: await ctx.run((session) => ctx.services.tunings.retryFailed(session, input.studyId)) };
   }
@@ -103,7 +104,7 @@ export class TuningResolver {
   })
   async cancelTuning(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => CancelTuningInput, { description: 'The study.' }) input: CancelTuningInput,
+    @Arg('input', () => CancelTuningInput, { description: 'Study that ends now.' }) input: CancelTuningInput,
   ): Promise<StudyPayload> {
     return { study: await ctx.run((session) => ctx.services.tunings.cancel(session, input.studyId)) };
   }
@@ -115,7 +116,7 @@ export class TuningResolver {
   })
   async resumeTuning(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => ResumeTuningInput, { description: 'The study.' }) input: ResumeTuningInput,
+    @Arg('input', () => ResumeTuningInput, { description: 'Study that continues.' }) input: ResumeTuningInput,
   ): Promise<StudyPayload> {
     return { study: await ctx.run((session) => ctx.services.tunings.resume(session, input.studyId)) };
   }

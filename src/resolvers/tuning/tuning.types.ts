@@ -42,7 +42,7 @@ export class RetryFailedTrialsInput {
   studyId!: string;
 }
 
-@InputType({ description: 'Study to cancel.' })
+@InputType({ description: 'Which study ends, with its running trials.' })
 export class CancelTuningInput {
   @Field(() => ID, {
     description: 'A study that is RUNNING. NOT_FOUND when it does not exist, CONFLICT when it ended.',
@@ -50,7 +50,7 @@ export class CancelTuningInput {
   studyId!: string;
 }
 
-@InputType({ description: 'Study to resume.' })
+@InputType({ description: 'Which study continues; its finished trials are kept.' })
 export class ResumeTuningInput {
   @Field(() => ID, {
     description: 'A CANCELLED or FAILED study. NOT_FOUND when it does not exist, CONFLICT in other states.',
@@ -86,6 +86,6 @@ export class RegisterBestTrialPayload {
   @Field(() => TrialType, { description: 'The trial whose model it is.' })
   trial!: TrialType;
 
-  @Field(() => StudyType, { description: 'The study.' })
+  @Field(() => StudyType, { description: 'The study after this change.' })
   study!: StudyType;
 }
