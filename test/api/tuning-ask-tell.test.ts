@@ -231,6 +231,9 @@ describe('what the trials of a study show together', () => {
     expect(important.parameterImportance).toMatchObject({ metric: 'loss', trialCount: 60 });
     expect(shares.get('x')!).toBeGreaterThan(0.7);
     expect(shares.get('idle') ?? 0).toBeLessThan(0.1);
+    const among = important.importanceAmongBest;
+    expect([among.trialCount, among.params[0]!.name, among.params.length]).toEqual([60, 'x', 3]);
+    expect(among.params.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1);
   });
 
   it('a Pareto front of several objectives, and no single best trial', async () => {

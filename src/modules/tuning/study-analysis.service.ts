@@ -13,9 +13,11 @@ import {
   type ParamAxis,
   type ParameterImportance,
 } from '../statistics/index.js';
+import { PED_ANOVA_METHOD, pedAnova, type ParameterShare } from './rules/importance.js';
 import { isFeasible, toMinimise } from './rules/objectives.js';
 import { paretoFront } from './rules/pareto.js';
 import type { ParameterSpace } from './rules/space.js';
+import type { TrialRecord } from './rules/study.js';
 import { completeTrials, type CompleteTrial, trialsByNumber } from './stores/trials.js';
 
 /** A trial in the order of the study, and the best value until then. */
@@ -148,6 +150,20 @@ export class StudyAnalysisService {
       seed: study.spec.seed,
     });
     return { ...answer, trialCount: trials.length, metric };
+  }
+
+  /** By PED-ANOVA, for all objectives together. Errors: those of `pedAnova`. */
+  async importanceAmongBest(
+    session: Session,
+    study: Shown,
+  ): Promise<{ method: string; trialCount: number; params: ParameterShare[] }> {
+    const { space, objectives } = study.spec;
+    const records = (await completeTrials(session, study.id)).map(({ number, params, values }): TrialRecord => ({
+      ...{ number, state: 'COMPLETE', params, curve: [] },
+      values: values.map((value, k) => toMinimise(value, objectives[k]!)),
+    }));
+    const params = pedAnova(space, records, objectives.length);
+    return { method: PED_ANOVA_METHOD, trialCount: records.length, params };
   }
 }
 

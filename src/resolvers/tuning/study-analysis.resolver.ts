@@ -2,7 +2,13 @@ import { Arg, Ctx, FieldResolver, Int, Resolver, Root } from 'type-graphql';
 import { STUDY_RANGES } from '../../modules/tuning/index.js';
 import type { RequestContext } from '../request-context.js';
 import { ArgumentRange } from '../types/range.js';
-import { StudyContour, StudyCoordinates, StudyHistoryPoint, StudyImportance } from './study-analysis.types.js';
+import {
+  StudyContour,
+  StudyCoordinates,
+  StudyHistoryPoint,
+  StudyImportance,
+  StudyImportanceAmongBest,
+} from './study-analysis.types.js';
 import { StudyType } from './study.types.js';
 import { TrialType } from './trial.types.js';
 
@@ -61,5 +67,15 @@ export class StudyAnalysisResolver {
     @Arg('objective', () => Int, { nullable: true, description: OBJECTIVE }) objective?: number | null,
   ): Promise<StudyImportance> {
     return ctx.services.studyAnalysis.importance((work) => ctx.run(work), study, objective ?? 0);
+  }
+
+  @FieldResolver(() => StudyImportanceAmongBest, {
+    description:
+      'Which parameters distinguish the best tenth of the trials, by PED-ANOVA; needs less time than ' +
+      '`parameterImportance`, and sees what matters near the best values. With several objectives, the best trials are ' +
+      'those of the first Pareto fronts. BAD_USER_INPUT with fewer than 10 complete trials.',
+  })
+  importanceAmongBest(@Root() study: StudyType, @Ctx() ctx: RequestContext): Promise<StudyImportanceAmongBest> {
+    return ctx.run((session) => ctx.services.studyAnalysis.importanceAmongBest(session, study));
   }
 }

@@ -102,3 +102,24 @@ export class StudyImportance {
   @Field(() => [LeftOutParameter], { description: 'Parameters that were left out, with the reason.' })
   leftOut!: LeftOutParameter[];
 }
+
+@ObjectType('ParameterShare', { description: 'How much one parameter decides whether a trial is among the best.' })
+export class ParameterShareType {
+  @Field(() => String, { description: 'The hyperparameter, as named in the space.' })
+  name!: string;
+
+  @Field(() => Float, { description: 'Its part of the importance of all parameters, from 0 to 1.' })
+  share!: number;
+}
+
+@ObjectType({ description: 'Which parameters distinguish the best trials of a study from the others.' })
+export class StudyImportanceAmongBest {
+  @Field(() => String, { description: 'Name and source of the procedure.' })
+  method!: string;
+
+  @Field(() => Int, { description: 'Number of complete trials it was computed from, the newest 10,000.' })
+  trialCount!: number;
+
+  @Field(() => [ParameterShareType], { description: 'Parameters, most important first.' })
+  params!: ParameterShareType[];
+}
