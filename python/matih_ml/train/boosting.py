@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +15,14 @@ import numpy as np
 from .arrays import Array
 from .forest import forest_of_xgboost
 from .metrics import loss_of, measure
-from .service import HttpService, Reporter
+from .service import HttpService, RefusedError, Reporter
 from .spec import Part, Rows, Spec
 from .training import Progress, Trained, Work, as_answer
 
 #: Rows from which the score before the first tree is found.
 _BASELINE_ROWS = 200
 _SAMPLE_ROWS = 20_000
+_START_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,9 @@ def shards(part: Part, count: int) -> list[Part]:
 def _together(work: Work, progress: Progress, saved: bytes | None) -> Outcome:
     """Trains with several processes of the cluster; the first of them reports."""
     import ray
+    from ray.util.placement_group import placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+    from xgboost.core import XGBoostError
     from xgboost.tracker import RabitTracker
 
     spec, rows = work.spec, work.rows
@@ -185,7 +190,14 @@ def _together(work: Work, progress: Progress, saved: bytes | None) -> Outcome:
     work.reporter.flush()
     # Only the process that reports needs all rows.
     everything = ray.put(rows)
-    run = ray.remote(num_cpus=1, max_retries=0)(_run_shard)
+    # All processes begin together: some without the others would keep their cores and wait for ever.
+    group = placement_group([{"CPU": 1}] * spec.workers)
+    if not group.wait(timeout_seconds=float(os.environ.get("MATIH_START_TIMEOUT_S", _START_TIMEOUT_S))):
+        raise RefusedError(
+            f"The cluster has had no room for {spec.workers} workers at once: ask for fewer, or add nodes."
+        )
+    strategy = PlacementGroupSchedulingStrategy(group)
+    run = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy=strategy)(_run_shard)
     running = [
         run.remote(spec, shard, arguments, k, everything, progress, saved, work.reporter.next_number)
         for k, shard in enumerate(shards(rows.train, spec.workers))
@@ -194,7 +206,11 @@ def _together(work: Work, progress: Progress, saved: bytes | None) -> Outcome:
     while running:
         # The first that fails ends the training: the others would wait for it.
         done, running = ray.wait(running, num_returns=1)
-        outcomes.extend(ray.get(done))
+        try:
+            outcomes.extend(ray.get(done))
+        except XGBoostError as error:
+            # Mostly another process of the training is gone; a later attempt can continue.
+            raise ConnectionError(f"A process of the training failed: {error}") from error
     outcome = next(found for found in outcomes if found is not None)
     work.reporter.continue_from(outcome.next_number)
     return outcome

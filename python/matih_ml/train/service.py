@@ -79,10 +79,13 @@ class HttpService:
         replace(self, patience_s=_FIRST_PATIENCE_S).report([])
 
     def download(self, name: str, path: Path) -> None:
-        def receive(answer: BinaryIO) -> None:
+        def receive(answer: HTTPResponse) -> None:
             with path.open("wb") as file:
                 while chunk := answer.read(_CHUNK_BYTES):
                     file.write(chunk)
+            # A connection that is cut ends like a complete answer.
+            if answer.length:
+                raise ConnectionError(f"{name} ended {answer.length} bytes early.")
 
         self._send("GET", f"files/{name}", None, receive)
 

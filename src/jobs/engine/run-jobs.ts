@@ -18,6 +18,7 @@ import {
   queueOf,
   type Scheduler,
   StaleAttempt,
+  StoppedAttempt,
 } from '../../modules/jobs/index.js';
 import { Role } from '../../modules/core/index.js';
 import { Admission } from './admission.js';
@@ -109,7 +110,7 @@ export async function consumeJobs<Services>(
         const entered = await admission.enter(jobId, attempt);
         if (entered === 'GONE') return;
         if (entered !== 'WAITS') return entered.run;
-        if (!leaving.aborted) askLater(consumer, () => admission.isFull);
+        if (!leaving.aborted) askLater(consumer, () => !isIdle && admission.isFull);
         throw new NotNow();
       });
       consumers.push({ consumer, isIdle });
@@ -171,19 +172,20 @@ async function runAttempt(
   const stopped = new AbortController();
   const signal = AbortSignal.any([stale.signal, stopped.signal, AbortSignal.timeout(timeoutMs), runtime.leaving]);
   let stopsBy: NodeJS.Timeout | undefined;
+  const stop = () => stopped.abort(new StoppedAttempt(job.id, number));
   const beat = () =>
     void jobs.pulse(job.id, number).then(
       (pulse) => {
         if (pulse === 'OVERTAKEN') stale.abort(new StaleAttempt(job.id, number));
         if (pulse === 'GO') stopsBy = void clearTimeout(stopsBy);
         // Its next progress ends it, or the end of this time.
-        if (pulse === 'STOP') stopsBy ??= setTimeout(() => stopped.abort(), kind.keepsProgress ? STOP_WITHIN_MS : 0);
+        if (pulse === 'STOP') stopsBy ??= setTimeout(stop, kind.keepsProgress ? STOP_WITHIN_MS : 0);
       },
       (error: unknown) => logger.warn({ err: error }, 'no heartbeat'),
     );
   const progressStored = (session: Session) =>
     session.afterCommit(() => {
-      if (stopsBy) stopped.abort();
+      if (stopsBy) stop();
     });
   const timer = setInterval(beat, Math.min(MAX_HEARTBEAT_MS, runtime.heartbeatTimeoutMs / HEARTBEATS_PER_TIMEOUT));
   const unsubscribe = live.subscribe(jobTopic(job.id), beat);

@@ -14,7 +14,7 @@ export {
   type Stored,
   storedFile,
 } from './job-kind.js';
-export { JOBS_WAITING, JobService, queueOf, StaleAttempt, jobTopic } from './job.service.js';
+export { JOBS_WAITING, JobService, queueOf, StaleAttempt, StoppedAttempt, jobTopic } from './job.service.js';
 export { OutsideCompletion } from './outside-completion.js';
 export { countJobs, deleteJobsOfRun, hasSucceededWith, JOBS_OF_RUN, keepSecret, secretOf } from './store.js';
 export { type Begun, type BegunDemand, limitOf, Scheduler } from './scheduler.service.js';

@@ -11,7 +11,8 @@ export type { Resources } from './rules/schedule.js';
 export interface JobEnd<Input> {
   em: EntityManager;
   job: Job;
-  input: Input;
+  /** Null when another release of the service has stored it in another form. */
+  input: Input | null;
   status: 'FAILED' | 'CANCELLED';
   /** Null for a job that was cancelled. */
   failure: { code: ErrorCode; message: string } | null;

@@ -46,6 +46,14 @@ export class StaleAttempt extends Error {
   }
 }
 
+/** Why an attempt is aborted that was paused, or that makes room for another job. A later attempt continues. */
+export class StoppedAttempt extends Error {
+  constructor(jobId: string, attempt: number) {
+    super(`Attempt ${attempt} of job ${jobId} was asked to stop.`);
+    this.name = 'StoppedAttempt';
+  }
+}
+
 /** The life of background jobs. The table is authoritative; the queue only delivers its rows to workers. */
 export class JobService {
   private readonly kinds: ReadonlyMap<string, JobKind>;
@@ -325,27 +333,28 @@ export class JobService {
 
   /** Finds running jobs without a sign of life and gives them another attempt. */
   async reconcile(heartbeatTimeoutMs: number): Promise<void> {
-    const lost = await this.db.asSystem(async (em) => {
-      const rows = await store.lockSilent(em, heartbeatTimeoutMs, LOST_PER_LOOK);
-      const ended: Job[] = [];
-      for (const { id, attempt } of rows) {
-        ended.push(
-          ...(await this.retryOrEnd(em, id, attempt, {
-            code: ErrorCode.UNAVAILABLE,
-            message: 'Its worker was lost',
-            final: false,
-            backoffMs: 0,
-          })),
-        );
+    const silent = await this.db.asSystem((em) => store.silentJobs(em, heartbeatTimeoutMs, LOST_PER_LOOK));
+    // Each in a transaction of its own: a job that cannot be ended does not keep the others.
+    for (const job of silent)
+      try {
+        await this.recover(job, heartbeatTimeoutMs);
+      } catch (error) {
+        this.logger.error({ err: error, jobId: job.id }, 'lost job neither continued nor ended');
       }
-      return { rows, ended };
-    });
-    for (const job of lost.rows) {
-      this.logger.warn({ jobId: job.id, attempt: job.attempt }, 'job lost its worker');
-      this.live.publish(EVENTS_WAITING);
-    }
-    for (const job of [...lost.rows, ...lost.ended]) this.tell(job);
     await this.dispatch();
+  }
+
+  private async recover(job: Pick<Job, 'id' | 'attempt' | 'runId'>, heartbeatTimeoutMs: number): Promise<void> {
+    const { id, attempt } = job;
+    const ended = await this.db.asSystem(async (em) => {
+      if (!(await store.lockSilent(em, id, attempt, heartbeatTimeoutMs))) return null;
+      const failure = { code: ErrorCode.UNAVAILABLE, message: 'Its worker was lost', final: false, backoffMs: 0 };
+      return this.retryOrEnd(em, id, attempt, failure);
+    });
+    if (!ended) return;
+    this.logger.warn({ jobId: id, attempt }, 'job lost its worker');
+    this.live.publish(EVENTS_WAITING);
+    for (const one of [job, ...ended]) this.tell(one);
   }
 
   /** The steps of a job after a sequence number; -1 asks for the newest only. */
@@ -398,7 +407,7 @@ export class JobService {
     const ended = [job];
     const kind = this.kinds.get(job.kind);
     if (!kind?.ended) return ended;
-    const input = this.inputOf(kind, job);
+    const { data: input = null } = kind.input.safeParse(job.config);
     const cancel = async (jobId: string) => {
       const other = await em.findOne(
         Job,

@@ -26,7 +26,7 @@ export interface QueueExplanation {
 
 /** As many past jobs say how long jobs take and how often they come. */
 const PAST_JOBS = 500;
-const WAITING_PER_KIND = 1_000;
+const WAITING_PER_KIND = 200;
 const FUTURES = 100;
 const ENOUGH_FUTURES = 20;
 /** Long queues get fewer possible futures. */
@@ -116,10 +116,10 @@ export class QueueExplainer {
     if (!state.running.every((one) => isKnown(one.job))) return null;
     const starts: (number | null)[] = [];
     for (const endMs = Date.now() + MAX_MS; starts.length < FUTURES; await nextTurn()) {
-      if (starts.length >= ENOUGH_FUTURES && Date.now() > endMs) break;
+      if (Date.now() > endMs) break;
       starts.push(possibleStart(state, job, history, starts.length));
     }
-    return expectedStart(starts);
+    return starts.length < ENOUGH_FUTURES ? null : expectedStart(starts);
   }
 
   /** The limit of its kind for all workers together. */

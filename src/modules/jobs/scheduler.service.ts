@@ -143,8 +143,7 @@ export class Scheduler {
     kind: JobKind,
     request: JobRequest | null | undefined,
   ): Promise<Omit<NewJob<JobKind>, 'input'>> {
-    if (!request) return {};
-    const { cores, memoryBytes, gpus, workers, priority, maxDurationMs, notBefore } = request;
+    const { cores, memoryBytes, gpus, workers, priority, maxDurationMs, notBefore } = request ?? {};
     const each = {
       cores: cores ?? kind.resources.cores,
       memoryBytes: memoryBytes ?? kind.resources.memoryBytes,
@@ -169,6 +168,7 @@ export class Scheduler {
           throw badInput(`input.job.${of}`, `at most ${quota + more} for the job, the limit of the tenant`, whole[of]);
       }
     });
+    if (!request) return {};
     return { resources: each, workers: count, priority: priority ?? 0, maxDurationMs, notBefore };
   }
 

@@ -84,7 +84,7 @@ export async function queueJobs(
           sql<number>`(memory_bytes * workers)::float8`.as('memoryBytes'),
           sql<number>`gpus * workers`.as('gpus'),
           sql<Date>`greatest(created_at, not_before)`.as('waitingSince'),
-          sql<number>`row_number() over (partition by status, tenant, kind
+          sql<number>`row_number() over (partition by status, tenant, kind, queue, gpus * workers
             order by priority desc, greatest(created_at, not_before))`.as('place'),
         ])
         .where('status', 'in', ['QUEUED', 'RUNNING'])

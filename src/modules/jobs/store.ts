@@ -55,6 +55,10 @@ export function queueNextAttempt(
     ...{ error_code: null, error_message: null, ended_at: null, begun_at: null, preempted_at: null },
     used_ms: sql<number>`used_ms + coalesce(1000 * extract(epoch from coalesce(ended_at, now()) - begun_at), 0)::bigint`,
     not_before: backoffMs === null ? null : laterBy(backoffMs),
+    // After the end of the job, work that ran outside is over: it is not attached to again.
+    ...(ENDED.includes(job.status) && {
+      ...{ external_backend: null, external_id: null, external_state: null, external_attempt: null, report_seq: 0 },
+    }),
   });
 }
 
@@ -288,16 +292,35 @@ export async function markOffered(
 }
 
 /** Running jobs without a sign of life for this time, locked. */
-export function lockSilent(em: EntityManager, silentForMs: number, limit: number) {
+export function silentJobs(em: EntityManager, silentForMs: number, limit: number) {
   return tables(em)
     .selectFrom('job')
     .select(['id', 'attempt', 'run_id as runId'])
     .where('status', '=', 'RUNNING')
     .where('heartbeat_at', '<', laterBy(-silentForMs))
+    .orderBy('heartbeat_at')
     .limit(limit)
+    .execute();
+}
+
+/** False when the attempt is over, shows life again, or another process handles it. */
+export async function lockSilent(
+  em: EntityManager,
+  id: string,
+  attempt: number,
+  silentForMs: number,
+): Promise<boolean> {
+  const row = await tables(em)
+    .selectFrom('job')
+    .select('id')
+    .where('id', '=', id)
+    .where('attempt', '=', attempt)
+    .where('status', '=', 'RUNNING')
+    .where('heartbeat_at', '<', laterBy(-silentForMs))
     .forUpdate()
     .skipLocked()
-    .execute();
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** The steps of a job after a sequence number; -1 asks for the newest only. */

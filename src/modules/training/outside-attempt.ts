@@ -4,7 +4,7 @@ import type { ObjectStore } from '../../adapters/object-store/port.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { OutsideWork } from '../../training/port.js';
-import { type Attempt, StaleAttempt } from '../jobs/index.js';
+import { type Attempt, StaleAttempt, StoppedAttempt } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { CheckpointService } from './checkpoint.service.js';
 import { attemptOfWork, workFolder, workId } from './rules/work-folder.js';
@@ -74,6 +74,8 @@ export class OutsideAttempt implements OutsideWork {
       const { status } = await this.attempt.read(({ em, tenant }) => em.findOneOrFail(Job, { id: job.id, tenant }));
       return status !== 'RUNNING' && status !== 'QUEUED';
     }
+    // The next attempt continues from the last checkpoint.
+    if (reason instanceof StoppedAttempt) return true;
     // A process that stops leaves the work to the next attempt.
     return reason instanceof DOMException && reason.name === 'TimeoutError';
   }

@@ -40,7 +40,7 @@ export const TRAINING = defineJobKind({
     const { id: jobId, tenant, runId } = job;
     if (failure) {
       const payload = { runId, errorCode: failure.code, errorMessage: failure.message };
-      const refs = { modelId: input.registerModelId };
+      const refs = { modelId: input?.registerModelId ?? null };
       const subject = { type: 'job', id: jobId };
       em.create(Event, eventRow(tenant, TRAINING_EVENTS.MODEL_TRAINING_FAILED, subject, payload, refs));
     }

@@ -86,7 +86,8 @@ export class TrainingService {
         if (input.job?.[of] != null)
           throw badInput(`input.job.${of}`, 'nothing: the cluster has resources of its own', input.job[of]);
     }
-    const requested = await this.scheduler.requested(session, TRAINING, input.job);
+    const kind = place.backend === 'LOCAL' ? TRAINING : { ...TRAINING, resources: NO_RESOURCES };
+    const requested = await this.scheduler.requested(session, kind, input.job);
     const { experimentId, runName: name, parentRunId, tags } = input;
     const run = await this.parts.runs.create(session, {
       ...{ experimentId, name, parentRunId, tags },

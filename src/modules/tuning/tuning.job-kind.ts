@@ -27,7 +27,7 @@ export const TUNING = defineJobKind({
   timeoutMs: 20 * 24 * HOUR_MS,
   async ended({ em, job: { id: jobId, tenant, runId }, input, status, failure, cancel }) {
     const rows = { em, tenant };
-    const study = await lockStudy(rows, input.studyId);
+    const study = input && (await lockStudy(rows, input.studyId));
     if (study?.jobId !== jobId || study.status !== 'RUNNING') return [];
     const reason = failure?.message ?? 'The tuning was cancelled.';
     await changeStudyStatus(rows, study, status, reason);

@@ -102,7 +102,7 @@ export class RayTrainingBackend implements ClusterBackend {
           {
             id: job.submission_id,
             status: job.status,
-            message: job.message ?? '',
+            message: this.shown(job),
             startedAt: job.start_time ? new Date(job.start_time) : null,
             endedAt: job.end_time ? new Date(job.end_time) : null,
             of: tenant && jobId ? { tenant, jobId } : null,
@@ -199,7 +199,10 @@ export class RayTrainingBackend implements ClusterBackend {
           id,
           entrypoint: 'python -m matih_ml.train',
           packageName: code.name,
-          env: { MATIH_URL: this.options.publicUrl ?? '', MATIH_JOB_ID: jobId, MATIH_JOB_TOKEN: token },
+          env: {
+            ...{ MATIH_URL: this.options.publicUrl ?? '', MATIH_JOB_ID: jobId, MATIH_JOB_TOKEN: token },
+            MATIH_START_TIMEOUT_S: String(this.options.pendingTimeoutMs / 1000),
+          },
           // With several workers the first process only waits for them.
           cpus: workers === 1 ? 1 : 0,
           metadata: { tenant, job: jobId },
@@ -210,8 +213,8 @@ export class RayTrainingBackend implements ClusterBackend {
       if ((await this.client.job(id).catch(() => null)) !== null) return;
       if (Date.now() > deadline)
         throw problem instanceof AppError
-          ? new AppError(ErrorCode.UNAVAILABLE, this.redacted(problem.message, token), {}, { cause: problem })
-          : new AppError(ErrorCode.UNAVAILABLE, 'The Ray cluster has not taken the training.', {}, { cause: problem });
+          ? new AppError(ErrorCode.UNAVAILABLE, this.redacted(problem.message, token))
+          : new AppError(ErrorCode.UNAVAILABLE, 'The Ray cluster has not taken the training.');
     }
   }
 

@@ -160,7 +160,7 @@ export function queueOrder<Job extends WaitingDemand>(state: QueueState<Job>, hi
     })),
     durationOf: usualMs,
     arrivals: { nextMs: () => Infinity, take: () => state.waiting[0]! },
-    began: (job) => void order.push(job),
+    began: (job) => order.push(job) < MAX_BEGUN,
   });
   return order;
 }
