@@ -79,11 +79,12 @@ describe('pruners', () => {
     expect(decide(pruner, [], running(0, [1, 2]))).toBeUndefined();
     expect(decide(pruner, [], running(0, [1, NaN]))).toBe('The value at step 1 is not a finite number.');
     expect(decide(pruner, [], running(0, [1, Infinity]))).toBe('The value at step 1 is not a finite number.');
-    expect(decide(pruner, [], running(0, [1, 2e6]))).toBe(
-      'The value at step 1, 2000000, is worse than the limit 1000000.',
-    );
+    expect(decide(pruner, [], running(0, [1, 2e6]))).toBe('The value at step 1, 2000000, is beyond the limit 1000000.');
     expect(decide(new ThresholdPruner({ lowest: 0 }), [], running(0, [-1]))).toBe(
-      'The value at step 0, -1, is below the limit 0.',
+      'The value at step 0, -1, is beyond the limit 0.',
+    );
+    expect(decide(new ThresholdPruner({ highest: -0.5, sign: -1 }), [], running(0, [-0.2]))).toBe(
+      'The value at step 0, 0.2, is beyond the limit 0.5.',
     );
     expect(decide(new ThresholdPruner(), [], running(0, []))).toBeUndefined();
   });

@@ -36,6 +36,23 @@ const sphere = (params: Params): number =>
   Object.values(params).reduce<number>((sum, x) => sum + (Number(x) - 1) ** 2, 0);
 
 describe('samplers', () => {
+  it('TPE learns from its own trials also when earlier studies gave thousands of worse ones', () => {
+    const random = new SeededRandom(3);
+    const prior = Array.from({ length: 2_500 }, (_, i) => {
+      const params = { x: random.next() * 10 - 5, y: random.next() * 10 - 5 };
+      return trial(i - 2_500, params, { values: [100 + sphere(params)] });
+    });
+    const sampler = createSampler('TPE');
+    const own: TrialRecord[] = [];
+    for (let number = 0; number < 60; number++) {
+      const params = sampler.suggest(historyOf(plane, [...prior, ...own]), number);
+      own.push(trial(number, params, { values: [sphere(params)] }));
+    }
+    expect(bestOf(own.slice(-20))).toBeLessThan(0.5);
+    const far = own.slice(-20).filter(({ params }) => Math.abs(Number(params['x'])) > 4.5);
+    expect(far.length).toBeLessThan(5);
+  });
+
   it.each(SAMPLERS)('%s stays in the space, with its conditions and constraints, by property', (name) => {
     fc.assert(
       fc.property(spaces(), fc.nat(), (space, seed) => {

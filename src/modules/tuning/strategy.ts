@@ -48,6 +48,7 @@ export function checkPruner({ pruner, objectives }: Pick<StudySpec, 'pruner' | '
 /** Null when no trial is stopped early. */
 export function prunerOf({ pruner, curve }: StudySpec): Pruner | null {
   const { kind, minSteps, maxSteps = 1, reduction, startupTrials, patience = 1, minDelta, pValue } = pruner;
+  const sign = curve.direction === 'MAXIMIZE' ? -1 : 1;
   const halving = {
     ...(minSteps !== undefined && { minStep: minSteps }),
     ...(reduction !== undefined && { reduction }),
@@ -61,6 +62,7 @@ export function prunerOf({ pruner, curve }: StudySpec): Pruner | null {
       return new HyperbandPruner({ ...halving, maxStep: maxSteps });
     case 'MEDIAN':
       return new MedianPruner({
+        sign,
         ...(startupTrials !== undefined && { startupTrials }),
         ...(minSteps !== undefined && { warmupSteps: minSteps }),
       });
@@ -70,9 +72,9 @@ export function prunerOf({ pruner, curve }: StudySpec): Pruner | null {
         ...(minSteps !== undefined && { startupSteps: minSteps }),
       });
     case 'PATIENCE':
-      return new PatiencePruner({ patience, ...(minDelta !== undefined && { minDelta }) });
+      return new PatiencePruner({ sign, patience, ...(minDelta !== undefined && { minDelta }) });
     case 'THRESHOLD':
-      return new ThresholdPruner(limitsOf(pruner, curve.direction));
+      return new ThresholdPruner({ sign, ...limitsOf(pruner, curve.direction) });
   }
 }
 

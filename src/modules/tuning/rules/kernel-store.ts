@@ -39,7 +39,7 @@ export class KernelStore {
 
   add({ number, params }: TrialRecord): void {
     this.highest = Math.max(this.highest, number);
-    const key = -Math.log(1 - new SeededRandom(Math.imul(number + 1, 0x9e3779b1) ^ this.seed).next()) / (number + 1);
+    const key = -Math.log(1 - new SeededRandom(Math.imul(number + 1, 0x9e3779b1) ^ this.seed).next()) / ageOf(number);
     if (key >= this.threshold) return;
     const slot = this.count;
     this.axes.forEach((axis, a) => (this.places[a]![slot] = axis.placeOf(params[axis.name]!)));
@@ -119,12 +119,15 @@ export class KernelStore {
     const count = numbers.length + running;
     if (this.threshold === Infinity) return rampOf(count);
     return Float64Array.from({ length: count }, (_, i) => {
-      const age = (numbers[i] ?? this.highest) + 1;
+      const age = ageOf(numbers[i] ?? this.highest);
       const isKept = i < numbers.length ? -Math.expm1(-age * this.threshold) : 1;
       return age / (this.highest + 1) / isKept;
     });
   }
 }
+
+/** Trials of earlier studies have numbers below 0: they are as old as the first one. */
+const ageOf = (number: number) => Math.max(number, 0) + 1;
 
 /** The newest have weight 1, the older ones rise linearly from 1/n to 1. */
 function rampOf(count: number): Float64Array {

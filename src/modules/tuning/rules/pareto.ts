@@ -20,9 +20,11 @@ export function dominates(a: readonly number[], b: readonly number[]): boolean {
 
 /** The points that no other one dominates, in their order. */
 export function paretoFront<P extends ParetoPoint>(points: readonly P[]): P[] {
-  const fronts: P[][] = [];
-  for (const point of points) nondominatedInsert(fronts, point);
-  const first = new Set(fronts[0]);
+  const front: P[] = [];
+  // In this order, no point dominates an earlier one.
+  for (const point of points.toSorted((a, b) => compareValues(a.values, b.values)))
+    if (!front.some(({ values }) => dominates(values, point.values))) front.push(point);
+  const first = new Set(front);
   return points.filter((point) => first.has(point));
 }
 

@@ -16,38 +16,41 @@ export class AnyPruner implements Pruner {
   }
 }
 
+/** For reasons, which show values with the sign of their metric: -1 when more is better. */
+export interface SignOptions {
+  sign?: 1 | -1;
+}
+
 /** Stops a trial whose value is not a number, or beyond given limits. */
 export class ThresholdPruner implements Pruner {
-  constructor(private readonly limits: { lowest?: number; highest?: number } = {}) {}
+  constructor(private readonly limits: { lowest?: number; highest?: number } & SignOptions = {}) {}
 
   prune(_history: StudyHistory, { curve }: TrialRecord): string | undefined {
     const newest = curve.at(-1);
     if (!newest) return undefined;
-    const { lowest = -Infinity, highest = Infinity } = this.limits;
+    const { lowest = -Infinity, highest = Infinity, sign = 1 } = this.limits;
     if (!Number.isFinite(newest.value)) return `The value at step ${newest.step} is not a finite number.`;
-    if (newest.value > highest)
-      return `The value at step ${newest.step}, ${show(newest.value)}, is worse than the limit ${highest}.`;
-    if (newest.value < lowest)
-      return `The value at step ${newest.step}, ${show(newest.value)}, is below the limit ${lowest}.`;
-    return undefined;
+    if (newest.value <= highest && newest.value >= lowest) return undefined;
+    const limit = newest.value > highest ? highest : lowest;
+    return `The value at step ${newest.step}, ${show(sign * newest.value)}, is beyond the limit ${show(sign * limit)}.`;
   }
 }
 
 /** Stops a trial that has not become better by more than `minDelta` for `patience` steps. */
 export class PatiencePruner implements Pruner {
-  constructor(private readonly options: { patience: number; minDelta?: number }) {}
+  constructor(private readonly options: { patience: number; minDelta?: number } & SignOptions) {}
 
   prune(_history: StudyHistory, { curve }: TrialRecord): string | undefined {
-    const { patience, minDelta = 0 } = this.options;
+    const { patience, minDelta = 0, sign = 1 } = this.options;
     if (curve.length <= patience) return undefined;
     const before = leastOf(curve.slice(0, -patience));
     const since = leastOf(curve.slice(-patience));
     if (since < before - minDelta) return undefined;
-    return `No value of the last ${patience} steps is better than ${show(before)}.`;
+    return `No value of the last ${patience} steps is better than ${show(sign * before)}.`;
   }
 }
 
-export interface MedianOptions {
+export interface MedianOptions extends SignOptions {
   /** Complete trials before any is stopped. */
   startupTrials?: number;
   /** Steps before a trial is stopped. */
@@ -59,10 +62,11 @@ export class MedianPruner implements Pruner {
   constructor(private readonly options: MedianOptions = {}) {}
 
   prune({ trials }: StudyHistory, { curve }: TrialRecord): string | undefined {
-    const { startupTrials = 5, warmupSteps = 0 } = this.options;
+    const { startupTrials = 5, warmupSteps = 0, sign = 1 } = this.options;
     const newest = curve.at(-1);
     if (!newest || newest.step < warmupSteps) return undefined;
-    const complete = trials.filter(({ state }) => state === 'COMPLETE');
+    // Those of earlier studies, with numbers below 0, have no steps here.
+    const complete = trials.filter(({ number, state }) => number >= 0 && state === 'COMPLETE');
     if (complete.length < Math.max(1, startupTrials)) return undefined;
     const best = leastOf(curve);
     if (best === Infinity) return `No value until step ${newest.step} is a number.`;
@@ -73,7 +77,10 @@ export class MedianPruner implements Pruner {
     if (others.length === 0) return undefined;
     const median = (others[(others.length - 1) >> 1]! + others[others.length >> 1]!) / 2;
     if (!(best > median)) return undefined;
-    return `The best value until step ${newest.step}, ${show(best)}, is worse than the median of ${others.length} complete trials, ${show(median)}.`;
+    return (
+      `The best value until step ${newest.step}, ${show(sign * best)}, is worse than the median of ${others.length} ` +
+      `complete trials, ${show(sign * median)}.`
+    );
   }
 }
 
@@ -201,7 +208,7 @@ export class WilcoxonPruner implements Pruner {
   prune({ trials }: StudyHistory, { curve }: TrialRecord): string | undefined {
     const { pValue = 0.1, startupSteps = 2 } = this.options;
     const best = trials
-      .filter(({ state, values }) => state === 'COMPLETE' && Number.isFinite(values?.[0]))
+      .filter(({ number, state, values }) => number >= 0 && state === 'COMPLETE' && Number.isFinite(values?.[0]))
       .reduce<TrialRecord | undefined>((a, b) => (a && isBefore(a, b) ? a : b), undefined);
     if (!best || curve.length === 0) return undefined;
     if (![...curve, ...best.curve].every(({ value }) => Number.isFinite(value))) return undefined;
@@ -213,7 +220,8 @@ export class WilcoxonPruner implements Pruner {
     if (meanOf(curve) <= meanOf(best.curve)) return undefined;
     const p = wilcoxonGreater(differences);
     if (!(p < pValue)) return undefined;
-    return `It is worse than trial ${best.number} on ${differences.length} folds (Wilcoxon's signed-rank test, p = ${show(p)}).`;
+    const test = `Wilcoxon's signed-rank test, p = ${show(p)}`;
+    return `It is worse than trial ${best.number} on ${differences.length} folds (${test}).`;
   }
 }
 
