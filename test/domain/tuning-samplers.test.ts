@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
-import { feasibleShare } from '../../src/modules/tuning/rules/compiled-space.js';
+import { compileSpace, feasibleShare } from '../../src/modules/tuning/rules/compiled-space.js';
+import { KernelStore } from '../../src/modules/tuning/rules/kernel-store.js';
 import { gridOf } from '../../src/modules/tuning/rules/plain-samplers.js';
 import { autoSampler, createSampler, SAMPLERS } from '../../src/modules/tuning/rules/samplers.js';
 import { sobol } from '../../src/modules/tuning/rules/sobol.js';
@@ -36,21 +37,17 @@ const sphere = (params: Params): number =>
   Object.values(params).reduce<number>((sum, x) => sum + (Number(x) - 1) ** 2, 0);
 
 describe('samplers', () => {
-  it('TPE learns from its own trials also when earlier studies gave thousands of worse ones', () => {
-    const random = new SeededRandom(3);
-    const prior = Array.from({ length: 2_500 }, (_, i) => {
-      const params = { x: random.next() * 10 - 5, y: random.next() * 10 - 5 };
-      return trial(i - 2_500, params, { values: [100 + sphere(params)] });
-    });
-    const sampler = createSampler('TPE');
-    const own: TrialRecord[] = [];
-    for (let number = 0; number < 60; number++) {
-      const params = sampler.suggest(historyOf(plane, [...prior, ...own]), number);
-      own.push(trial(number, params, { values: [sphere(params)] }));
+  it('the kernels of a study have room among those of thousands of trials of earlier studies', () => {
+    const { axes } = compileSpace(plane);
+    const store = new KernelStore(axes, 1);
+    for (let number = -2_500; number < 500; number++) {
+      const x = (number < 0 ? -4 : 4) + (number % 10) / 20;
+      store.add(trial(number, { x, y: x }));
     }
-    expect(bestOf(own.slice(-20))).toBeLessThan(0.5);
-    const far = own.slice(-20).filter(({ params }) => Math.abs(Number(params['x'])) > 4.5);
-    expect(far.length).toBeLessThan(5);
+    const mixture = store.badMixture([], [trial(500, { x: 4, y: 4 }, { state: 'RUNNING' })]);
+    const densityAt = (x: number) => mixture.logDensity(Float64Array.from(axes, (axis) => axis.placeOf(x)));
+    expect(densityAt(4.2)).toBeGreaterThan(densityAt(0));
+    expect(densityAt(-4.2)).toBeGreaterThan(densityAt(0));
   });
 
   it.each(SAMPLERS)('%s stays in the space, with its conditions and constraints, by property', (name) => {
