@@ -141,6 +141,30 @@ describe('a job', () => {
     expect(event).toEqual({ type: 'MODEL_TRAINING_FAILED', modelId });
   });
 
+  it('that is lost and cannot be read any more ends, and the other lost jobs continue', async () => {
+    const input = { training: TRAINING_CONFIG, registerModelId: null };
+    const old = await db().transact(actor, async (session) => jobs().create(session, TRAINING, { input }).id);
+    const other = await newJob();
+    for (const id of [old, other]) await jobs().claim(id, 1);
+    // As another release could have stored it; its last allowed attempt is lost, first of all.
+    await db().asSystem((em) =>
+      sql(
+        em,
+        `update job set config = case when id = ? then '{"training": {}}'::jsonb else config end,
+          failures = case when id = ? then 2 else 0 end,
+          heartbeat_at = now() - case when id = ? then interval '2 hours' else interval '1 hour' end
+          where id in (?, ?)`,
+        [old, old, old, old, other],
+      ),
+    );
+    await jobs().reconcile(60_000);
+    expect([await statusOf(old), await statusOf(other)]).toEqual([
+      { status: 'FAILED', attempt: 1 },
+      { status: 'QUEUED', attempt: 2 },
+    ]);
+    await db().transact(actor, (session) => jobs().cancel(session, other));
+  });
+
   it('that is new is sent to the queue before those that wait there already', async () => {
     await db().asSystem((em) =>
       sql(
@@ -214,7 +238,9 @@ describe('a job', () => {
           await attempt.succeed({});
         },
       }));
-      const working = allJobs.filter(({ kind }) => kind !== 'RELEASE').map((job) => ({ ...job, input: z.object({}) }));
+      const working = allJobs
+        .filter(({ resources }) => resources.cores > 0)
+        .map((job) => ({ ...job, input: z.object({}) }));
       const whole = { cores: 1000, memoryBytes: 1, gpus: 0 };
       const ids = await context.db.transact(actor, async (session) =>
         Array.from({ length: 13 }, (_, i) => {

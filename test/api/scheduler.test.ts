@@ -107,6 +107,16 @@ it('a tenant with one job does not wait behind all jobs of another tenant', asyn
   expect(began[1]).toBe(own);
 }, 60_000);
 
+it('jobs that no machine has room for do not keep a small job of the same tenant and kind', async () => {
+  const service = await start();
+  const resources = { cores: 1, memoryBytes: 0, gpus: 1 };
+  for (let i = 0; i < 25; i++) await newJob(service, 'acme', { resources });
+  const own = await newJob(service, 'acme');
+  const { began } = await startWorker(service);
+  await service.app.context.services.jobs.dispatch();
+  await expect.poll(() => began, { timeout: 10_000 }).toEqual([own]);
+}, 60_000);
+
 it('a job explains its place, what is ahead, the share of its tenant, and when it will begin', async () => {
   const service = await start();
   const tess = await service.as();
