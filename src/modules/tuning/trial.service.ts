@@ -75,8 +75,8 @@ export class TrialService {
   async ask(session: Session, studyId: string): Promise<{ study: Study; trial: Trial | null }> {
     const study = await this.drivenOutside(session, studyId);
     if (study.status !== 'RUNNING') return { study, trial: null };
-    await this.takeBackLost(session, study);
     const { history, sampler } = await this.memory.read(session, study);
+    await this.takeBackLost(session, study);
     const [queued] = await trialsWith(session, study.id, ['QUEUED'], 1);
     const counts = await countTrials(session, study.id);
     const reason = whyStop(study.stopRule, {
