@@ -154,6 +154,16 @@ describe('a study that an outside trainer drives', () => {
     );
   });
 
+  it('expects no gain from what infeasible trials have shown', async () => {
+    const noExpectedGain = { window: 2, minGain: 0.01 };
+    const studyId = await createStudy({ stop: { maxTrials: 100, noExpectedGain } });
+    await tell((await ask(studyId))!.id, [5]);
+    await tell((await ask(studyId))!.id, [0], [1]);
+    for (const value of [4, 3]) await tell((await ask(studyId))!.id, [value]);
+    // With the infeasible 0 as the best value, the last two would have gained nothing.
+    expect(await ask(studyId)).not.toBeNull();
+  });
+
   it('prefers feasible trials', async () => {
     const studyId = await createStudy({ stop: { maxTrials: 2 } });
     await tell((await ask(studyId))!.id, [1], [0.5]);

@@ -6,7 +6,7 @@ import type { RunService } from '../experiments/index.js';
 import { audit } from '../platform/index.js';
 import { type Objective, toMinimise } from './rules/objectives.js';
 import { checkSpace, type Params, type SearchSpace } from './rules/space.js';
-import { whyStop, type StopRule } from './rules/stop-rule.js';
+import { ownValues, whyStop, type StopRule } from './rules/stop-rule.js';
 import type { PrunerConfig, SamplerKind } from './rules/study-spec.js';
 import { chosenSampler } from './strategy.js';
 import type { StudyMemories } from './study-memory.js';
@@ -82,9 +82,7 @@ export class TrialService {
     const reason = whyStop(study.stopRule, {
       trials: study.nextNumber - counts.QUEUED,
       elapsedMs: Date.now() - study.startedAt.getTime(),
-      values: history.trials.flatMap(({ number, state, values }) =>
-        number >= 0 && state === 'COMPLETE' && values ? values.slice(0, 1) : [],
-      ),
+      values: ownValues(history.trials),
     });
     if (reason !== null) {
       if (counts.RUNNING === 0) await this.endStudy(session, study, reason);

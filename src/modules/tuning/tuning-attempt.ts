@@ -8,7 +8,7 @@ import { type AttemptOf, jobTopic, type JobService } from '../jobs/index.js';
 import { metricsTopic } from '../platform/index.js';
 import { TRAINING, type TrainingService } from '../training/index.js';
 import { meanOf, toMinimise } from './rules/objectives.js';
-import { whyStop } from './rules/stop-rule.js';
+import { ownValues, whyStop } from './rules/stop-rule.js';
 import type { StudyHistory, TrialRecord } from './rules/study.js';
 import type { TrialStatus } from './rules/study-status.js';
 import { configOfTrial } from './rules/trial-config.js';
@@ -243,7 +243,7 @@ export class TuningAttempt {
     let end: string | null = null;
     // A trial that fails at once makes room for another one, but not without end.
     for (let tries = 2 * study.spec.parallelTrials; tries > 0 && running.length < study.spec.parallelTrials; tries--) {
-      end = whyStop(study.stopRule, { trials: study.nextNumber - queuedCount, elapsedMs, values: valuesOf(records) });
+      end = whyStop(study.stopRule, { trials: study.nextNumber - queuedCount, elapsedMs, values: ownValues(records) });
       const waiting = queued.shift();
       if (end !== null || (!waiting && queuedCount > 0)) break;
       if (waiting) queuedCount--;
@@ -370,13 +370,6 @@ function requireProgress({ trials }: StudyHistory, runningCount: number): void {
     expected: 'a trial with a result',
     got: `${own.length} failed trials`,
   });
-}
-
-/** The results of the study's own trials, by number; of the first objective. */
-function valuesOf(trials: readonly TrialRecord[]): number[] {
-  return trials.flatMap(({ number, state, values }) =>
-    number >= 0 && state === 'COMPLETE' && values ? values.slice(0, 1) : [],
-  );
 }
 
 /** The pruner sees each new step by itself, so that it decides the same however late it looks. */

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { isFeasible } from './objectives.js';
+import type { TrialRecord } from './study.js';
 
 export const stopRuleSchema = z.object({
   /** Trials in all; null for no limit. */
@@ -21,8 +23,19 @@ export interface StudyProgress {
   /** Trials that were begun or enqueued. */
   trials: number;
   elapsedMs: number;
-  /** The values of the trials that have one, in the order of their ends; less is better. */
+  /** The values of the feasible trials that have one, by number; less is better. */
   values: readonly number[];
+}
+
+/**
+ * The results of a study's own trials, of the first objective. By number, because the order of a history is another one
+ * after a restart; without infeasible trials, because the best trial is never one of them.
+ */
+export function ownValues(trials: readonly TrialRecord[]): number[] {
+  return trials
+    .filter(({ number, state, violations }) => number >= 0 && state === 'COMPLETE' && isFeasible(violations))
+    .toSorted((a, b) => a.number - b.number)
+    .flatMap(({ values }) => values?.slice(0, 1) ?? []);
 }
 
 /** Why no further trial begins, as a sentence; null while the rule allows one. */
