@@ -201,6 +201,8 @@ export class TuningAttempt {
       values,
       standardErrors: errors.length === values.length ? errors : null,
     });
+    // A tuning of days meets more outages than it has attempts.
+    await this.attempt.forgiveFailures(session);
   }
 
   /**
