@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { StartTuningDocument, type StartTuningInput } from '../../schema/generated/operations.js';
 import {
   AskTrialDocument,
   CreateStudyDocument,
@@ -17,7 +18,7 @@ import {
 import { createModel } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { createExperiment, registerDataset, vegaPath } from '../support/training.js';
-import { startTuning, studyOf, trialsOf } from '../support/tuning.js';
+import { RATES, SHORT_CONFIG, startTuning, studyOf, trialsOf } from '../support/tuning.js';
 
 let service: TestService;
 let tess: Caller;
@@ -205,8 +206,28 @@ describe('a study that an outside trainer drives', () => {
 });
 
 describe('a study of a tuning', () => {
+  let datasetId: string;
+  beforeAll(async () => {
+    datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
+  });
+
+  it('is refused seeds that its repeats would exceed', async () => {
+    const tuning = { experimentId, datasetId, name: 'wrong', space: RATES, stop: { maxTrials: 1 }, repeats: 3 };
+    const inputs: [StartTuningInput, string][] = [
+      [{ ...tuning, config: SHORT_CONFIG, seed: 2 ** 31 - 2 }, 'input.seed'],
+      [{ ...tuning, config: { ...SHORT_CONFIG, seed: 2 ** 31 - 1 } }, 'input.config.seed'],
+    ];
+    for (const [input, field] of inputs) {
+      const { extensions } = await tess.fails(StartTuningDocument, { input });
+      expect(extensions).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field,
+        expected: expect.stringMatching(/2147483645/),
+      });
+    }
+  });
+
   it('is not driven from outside', async () => {
-    const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
     const { studyId } = await startTuning(tess, { experimentId, datasetId, stop: { maxTrials: 1 } });
     const { extensions, message } = await tess.fails(AskTrialDocument, { studyId });
     expect(extensions.code).toBe('CONFLICT');

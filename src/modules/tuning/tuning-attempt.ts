@@ -86,15 +86,20 @@ export class TuningAttempt {
 
   /** Takes in what running trials have logged, ends those whose trainings have ended, and prunes. */
   private async settle(session: Session): Promise<void> {
-    const { jobs } = this.parts;
     const study = await this.locked(session);
     const memory = await this.parts.memory.read(session, study);
     const running = await trialsWith(session, study.id, ['RUNNING']);
-    const runs = Map.groupBy(await runsOfTrials(session, running.map(idOf)), ({ trialId }) => trialId);
-    const jobIds = [...runs.values()].flat().flatMap(({ jobId }) => jobId ?? []);
-    const states = new Map((await jobs.statesOf(session, jobIds)).map((state) => [state.id, state]));
+    const all = await runsOfTrials(session, running.map(idOf));
+    const runs = Map.groupBy(all, ({ trialId }) => trialId);
+    const states = await this.statesOf(session, all);
     for (const trial of running)
       await this.settleTrial(session, study, memory, trial, runs.get(trial.id) ?? [], states);
+  }
+
+  /** The states of the trainings, by their ids. */
+  private async statesOf(session: Session, runs: readonly TrialRunRow[]): Promise<Map<string, JobState>> {
+    const jobIds = runs.flatMap(({ jobId }) => jobId ?? []);
+    return new Map((await this.parts.jobs.statesOf(session, jobIds)).map((state) => [state.id, state]));
   }
 
   private async settleTrial(
@@ -128,9 +133,9 @@ export class TuningAttempt {
     }
     if (jobs.every((job) => job?.status === 'SUCCEEDED')) return this.complete(session, study, trial, runs);
     const reason = whyPrune(study, memory, trial, points);
-    // A training that has just ended has a result, which the next look takes in.
-    if (reason === undefined || !(await this.stopTrial(session, trial, 'PRUNED', reason, runs, states))) return;
-    for (const { runId } of runs)
+    if (reason === undefined) return;
+    // A repeat that has ended before was not pruned.
+    for (const { runId } of await this.stopTrial(session, trial, 'PRUNED', reason, runs, states))
       await this.parts.runs.setTags(session, runId, [{ key: PRUNED_TAG, value: reason.slice(0, 5_000) }]);
   }
 
@@ -154,7 +159,10 @@ export class TuningAttempt {
     return points;
   }
 
-  /** Ends a trial and the trainings that still run for it. False when one to be pruned has ended meanwhile. */
+  /**
+   * Ends a trial and the trainings that still run for it. Returns the runs of these trainings. Without any, a trial to
+   * be pruned goes on: it has a result, which the next look takes in.
+   */
   private async stopTrial(
     session: Session,
     trial: Trial,
@@ -162,13 +170,15 @@ export class TuningAttempt {
     reason: string,
     runs: readonly TrialRunRow[],
     states: ReadonlyMap<string, JobState>,
-  ): Promise<boolean> {
-    for (const { jobId } of runs) {
-      const state = states.get(jobId ?? '');
+  ): Promise<TrialRunRow[]> {
+    const cancelled: TrialRunRow[] = [];
+    for (const run of runs) {
+      const state = states.get(run.jobId ?? '');
       if (state?.status !== 'QUEUED' && state?.status !== 'RUNNING') continue;
-      if (!(await this.cancelTraining(session, state.id)) && status === 'PRUNED') return false;
+      if (await this.cancelTraining(session, state.id)) cancelled.push(run);
     }
-    return this.parts.ends.end(session, trial, status, reason);
+    if (status !== 'PRUNED' || cancelled.length > 0) await this.parts.ends.end(session, trial, status, reason);
+    return cancelled;
   }
 
   /** False when it has ended meanwhile. */
@@ -269,18 +279,16 @@ export class TuningAttempt {
 
   /** Starts or continues the trainings of a trial. False when it failed at once. */
   private async startTrainings(session: Session, study: Study, trial: Trial): Promise<boolean> {
-    const { trainings, jobs } = this.parts;
+    const { trainings } = this.parts;
     const { spec } = study;
-    const runs = new Map((await runsOfTrials(session, [trial.id])).map((run) => [run.repeat, run]));
-    const states = await jobs.statesOf(
-      session,
-      [...runs.values()].flatMap(({ jobId }) => jobId ?? []),
-    );
+    const known = await runsOfTrials(session, [trial.id]);
+    const states = await this.statesOf(session, known);
+    const runs = new Map(known.map((run) => [run.repeat, run]));
     const base = spec.training!;
     try {
       if (study.datasetId == null) throw conflict('The dataset of the study was deleted.');
       for (let repeat = 0; repeat < spec.repeats; repeat++) {
-        const before = states.find(({ id }) => id === runs.get(repeat)?.jobId);
+        const before = states.get(runs.get(repeat)?.jobId ?? '');
         if (before?.status === 'FAILED' || before?.status === 'CANCELLED') await trainings.resume(session, before.id);
         if (before) continue;
         const { id: jobId, runId } = await trainings.start(session, {
@@ -301,7 +309,9 @@ export class TuningAttempt {
       return true;
     } catch (error) {
       if (!(error instanceof AppError) || error.code === ErrorCode.UNAVAILABLE) throw error;
-      await this.parts.ends.end(session, trial, 'FAILED', error.message);
+      // The trainings of the repeats before this one would run for a trial that has ended.
+      const begun = await runsOfTrials(session, [trial.id]);
+      await this.stopTrial(session, trial, 'FAILED', error.message, begun, await this.statesOf(session, begun));
       return false;
     }
   }

@@ -13,7 +13,7 @@ import { toMinimise, type Objective } from './rules/objectives.js';
 import type { ParameterSpace, ParameterValue, Params, SearchSpace } from './rules/space.js';
 import { checkSpace } from './rules/space.js';
 import type { StopRule } from './rules/stop-rule.js';
-import type { PrunerConfig, SamplerKind } from './rules/study-spec.js';
+import { STUDY_RANGES, type PrunerConfig, type SamplerKind } from './rules/study-spec.js';
 import { configOfTrial } from './rules/trial-config.js';
 import { chosenSampler } from './strategy.js';
 import type { StudyService } from './study.service.js';
@@ -61,6 +61,7 @@ export class TuningService {
   /** Checks everything that can be known before a trial and queues the tuning. BAD_USER_INPUT names the field. */
   async start(session: Session, input: StartTuningInput): Promise<{ study: Study; job: Job }> {
     const { experimentId, datasetId, name, config, stopRule, enqueued, warmStartFrom } = input;
+    checkSeeds(input);
     await this.parts.trainings.check(session, { datasetId, config });
     const space = input.space ?? defaultSpace(config);
     checkSpace(space, 'input.space');
@@ -263,6 +264,14 @@ const VALIDATION_LOSS: Objective = { metric: 'validation.loss', direction: 'MINI
 function curveOf([first]: readonly Objective[], metric: string | null): Objective {
   if (metric !== null && metric !== first?.metric) return { metric, direction: guessDirection(metric) };
   return first && /^(train|validation)\./.test(first.metric) ? first : VALIDATION_LOSS;
+}
+
+/** Each repeat has the next seed, so the last one must be a seed, too. */
+function checkSeeds({ config, seed, repeats }: StartTuningInput): void {
+  const most = STUDY_RANGES.seed.max - (repeats - 1);
+  const [field, first] = config.seed == null ? ['input.seed', seed] : ['input.config.seed', config.seed];
+  if (first > most)
+    throw badInput(field, `at most ${most}, because the ${repeats} repeats take as many seeds from there on`, first);
 }
 
 function endsOf(parameter: ParameterSpace): readonly ParameterValue[] {
