@@ -18,7 +18,7 @@ import {
 import { createModel } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { createExperiment, registerDataset, vegaPath } from '../support/training.js';
-import { RATES, SHORT_CONFIG, startTuning, studyOf, trialsOf } from '../support/tuning.js';
+import { RATES, SHORT_CONFIG, startTuning, studyEnd, studyOf, trialsOf } from '../support/tuning.js';
 
 let service: TestService;
 let tess: Caller;
@@ -125,6 +125,14 @@ describe('a study that an outside trainer drives', () => {
     expect((await studyOf(tess, studyId)).trialCounts).toMatchObject({ complete: 1, running: 0, queued: 0 });
   });
 
+  it('takes back the trial of a lost trainer, and ends after its time, though nobody asks', async () => {
+    const studyId = await createStudy({ trialTimeoutMs: 1_000, stop: { maxTrials: 3, maxDurationMs: 2_000 } });
+    await tell((await ask(studyId))!.id, [1]);
+    await ask(studyId);
+    const study = await studyEnd(tess, studyId);
+    expect(study).toMatchObject({ reason: 'Its time of 2 seconds is over.', trialCounts: { complete: 1, queued: 1 } });
+  });
+
   it('fails when every trial has failed, and its failed trials can run again', async () => {
     const studyId = await createStudy({ stop: { maxTrials: 2 } });
     const failed: Asked[] = [];
@@ -214,7 +222,7 @@ describe('a study of a tuning', () => {
   it('is refused seeds that its repeats would exceed', async () => {
     const tuning = { experimentId, datasetId, name: 'wrong', space: RATES, stop: { maxTrials: 1 }, repeats: 3 };
     const inputs: [StartTuningInput, string][] = [
-      [{ ...tuning, config: SHORT_CONFIG, seed: 2 ** 31 - 2 }, 'input.seed'],
+      [{ ...tuning, config: { ...SHORT_CONFIG, seed: null }, seed: 2 ** 31 - 2 }, 'input.seed'],
       [{ ...tuning, config: { ...SHORT_CONFIG, seed: 2 ** 31 - 1 } }, 'input.config.seed'],
     ];
     for (const [input, field] of inputs) {

@@ -67,6 +67,9 @@ export class Migration0019Tuning extends Migration {
     this.addSql(
       `create index trial_unfinished on trial (tenant, study_id, number) where status in ('QUEUED', 'RUNNING')`,
     );
+    // For the look after outside trainers, in all tenants.
+    this.addSql(`create index trial_alive on trial (alive_at) where status = 'RUNNING'`);
+    this.addSql(`create index study_outside on study (started_at) where status = 'RUNNING' and job_id is null`);
     this.addSql('create index trial_run_by_run on trial_run (tenant, run_id)');
     this.addSql('create index trial_run_by_job on trial_run (tenant, job_id) where job_id is not null');
   }

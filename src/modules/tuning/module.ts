@@ -39,7 +39,7 @@ export default defineModule({
   name: 'tuning',
   events: TUNING_EVENTS,
   entities: [Study, Trial, TrialRun],
-  createServices: ({ live, importance, services }): TuningServices => {
+  createServices: ({ db, live, logger, importance, services }): TuningServices => {
     const { jobs, runs, trainings, modelVersions } = services;
     const ends = new TrialEnds(live, runs);
     const memory = new StudyMemories();
@@ -47,12 +47,15 @@ export default defineModule({
     return {
       studies,
       studyAnalysis: new StudyAnalysisService(importance),
-      trials: new TrialService(studies, runs, memory, ends),
+      trials: new TrialService(studies, runs, memory, ends, db, logger),
       tunings: new TuningService(studies, { live, jobs, runs, trainings, memory, ends }, modelVersions),
     };
   },
   createLoaders: createTuningLoaders,
   resolvers: [StudyResolver, StudyAnalysisResolver, TrialResolver, TrialRunResolver, TuningResolver],
   jobs: [tuningJob],
+  createTicks: ({ services: { trials }, config: { RECONCILE_INTERVAL_MS: intervalMs } }) => [
+    { name: 'outside-trainers', intervalMs, run: () => trials.tick() },
+  ],
   jobOutcomes: [tuningOutcome],
 });

@@ -1,17 +1,29 @@
-import type { Session } from '../../db/database.js';
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Actor, Database, Session } from '../../db/database.js';
 import type { Study } from '../../db/entities/tuning/study.entity.js';
 import type { Trial } from '../../db/entities/tuning/trial.entity.js';
 import { badInput, conflict } from '../../errors.js';
-import type { RunService } from '../experiments/index.js';
+import { endUnfinishedRun, type RunService } from '../experiments/index.js';
+import { Role } from '../core/index.js';
 import { audit } from '../platform/index.js';
 import { type Objective, toMinimise } from './rules/objectives.js';
 import { checkSpace, type Params, type SearchSpace } from './rules/space.js';
 import { ownValues, whyStop, type StopRule } from './rules/stop-rule.js';
+import type { TrialRecord } from './rules/study.js';
 import type { PrunerConfig, SamplerKind } from './rules/study-spec.js';
 import { chosenSampler } from './strategy.js';
 import type { StudyMemories } from './study-memory.js';
 import type { StudyService } from './study.service.js';
-import { addReports, addTrials, changeTrialStatus, countTrials, trialsWith } from './stores/trials.js';
+import { lockStudy, neglectedStudies } from './stores/studies.js';
+import {
+  addReports,
+  addTrials,
+  changeTrialStatus,
+  countTrials,
+  trialsWith,
+  type TrialCounts,
+} from './stores/trials.js';
 import { addTrialRun, runsOfTrials } from './stores/trial-runs.js';
 import type { TrialEnds } from './trial-ends.js';
 
@@ -40,6 +52,8 @@ export interface TellInput {
 
 /** A trial whose trainer was lost this often fails. */
 const MAX_LOST = 3;
+/** Studies that one tick looks at. */
+const LOOKED_AT_ONCE = 1_000;
 
 /** Studies that an outside trainer drives: it asks for parameters, reports, and tells the result. */
 export class TrialService {
@@ -48,7 +62,30 @@ export class TrialService {
     private readonly runs: RunService,
     private readonly memory: StudyMemories,
     private readonly ends: TrialEnds,
+    private readonly db: Database,
+    private readonly logger: Logger,
   ) {}
+
+  /**
+   * Takes back the trials of lost trainers, and ends studies whose time is over: nobody may ask any more. Several
+   * processes may do this at the same time.
+   */
+  async tick(): Promise<void> {
+    for (const { tenant, id } of await this.db.asSystem((em) => neglectedStudies(em, new Date(), LOOKED_AT_ONCE)))
+      await this.db
+        .transact(tuningActor(tenant), (session) => this.lookAfter(session, id))
+        .catch((error: unknown) => this.logger.error({ err: error, studyId: id }, 'study not looked after'));
+  }
+
+  private async lookAfter(session: Session, studyId: string): Promise<void> {
+    const study = await lockStudy(session, studyId);
+    // An ask or another process may have been faster.
+    if (study?.status !== 'RUNNING' || study.spec.training !== null) return;
+    const { history } = await this.memory.read(session, study);
+    await this.takeBackLost(session, study);
+    this.ends.wake(session, study.id);
+    await this.endIfDone(session, study, history.trials);
+  }
 
   async createStudy(session: Session, input: CreateStudyInput): Promise<Study> {
     const { space, objectives, sampler, pruner, prunerMetric, seed, aliveMs, ...rest } = input;
@@ -79,11 +116,7 @@ export class TrialService {
     await this.takeBackLost(session, study);
     const [queued] = await trialsWith(session, study.id, ['QUEUED'], 1);
     const counts = await countTrials(session, study.id);
-    const reason = whyStop(study.stopRule, {
-      trials: study.nextNumber - counts.QUEUED,
-      elapsedMs: Date.now() - study.startedAt.getTime(),
-      values: ownValues(history.trials),
-    });
+    const reason = whyStopNow(study, counts, history.trials);
     if (reason !== null) {
       if (counts.RUNNING === 0) await this.endStudy(session, study, reason);
       return { study, trial: null };
@@ -141,11 +174,12 @@ export class TrialService {
       throw badInput('input.values', `nothing with the outcome ${outcome}`, values);
     if (values?.some((value) => !Number.isFinite(value)))
       throw badInput('input.values', 'finite numbers; tell FAILED for a trial that diverged', values.map(String));
+    const { history } = await this.memory.read(session, study);
     if (outcome === 'COMPLETE') await this.ends.complete(session, study, trial, { values: values!, violations });
     else await this.ends.end(session, trial, outcome, input.reason ?? `The trainer told ${outcome}.`, violations);
     await this.endRun(session, study, trial, input);
     audit(session, 'tellTrial', { type: 'study', id: study.id }, null, { trial: trial.number, outcome, values });
-    await this.endIfDone(session, study);
+    await this.endIfDone(session, study, withResult(history.trials, study, trial, input));
     return { study, trial: await this.fresh(session, trial) };
   }
 
@@ -177,9 +211,15 @@ export class TrialService {
     for (const trial of await trialsWith(session, study.id, ['RUNNING'])) {
       if ((trial.aliveAt?.getTime() ?? 0) > before) continue;
       const failures = trial.failures + 1;
-      if (failures >= MAX_LOST)
-        await this.ends.end(session, trial, 'FAILED', `Its trainer was lost ${failures} times.`);
-      else await changeTrialStatus(session, trial, 'RUNNING', 'QUEUED', { failures, reason: 'Its trainer was lost.' });
+      if (failures < MAX_LOST) {
+        await changeTrialStatus(session, trial, 'RUNNING', 'QUEUED', { failures, reason: 'Its trainer was lost.' });
+        continue;
+      }
+      await this.ends.end(session, trial, 'FAILED', `Its trainer was lost ${failures} times.`);
+      for (const { runId } of await runsOfTrials(session, [trial.id])) {
+        await endUnfinishedRun(session, runId, 'FAILED');
+        session.touch('run', runId);
+      }
     }
   }
 
@@ -213,11 +253,11 @@ export class TrialService {
     session.touch('run', run.runId);
   }
 
-  private async endIfDone(session: Session, study: Study): Promise<void> {
+  /** `trials` are those of the study's memory, with what was changed since. */
+  private async endIfDone(session: Session, study: Study, trials: readonly TrialRecord[]): Promise<void> {
     const counts = await countTrials(session, study.id);
-    const { maxTrials } = study.stopRule;
-    if (counts.RUNNING + counts.QUEUED > 0 || maxTrials === null || study.nextNumber < maxTrials) return;
-    await this.endStudy(session, study, `All ${maxTrials} trials of its budget have ended.`);
+    const reason = counts.RUNNING > 0 ? null : whyStopNow(study, counts, trials);
+    if (reason !== null) await this.endStudy(session, study, reason);
   }
 
   private async endStudy(session: Session, study: Study, reason: string): Promise<void> {
@@ -229,6 +269,40 @@ export class TrialService {
       `${reason} No trial has a result: ${counts.FAILED} failed, ${counts.PRUNED} were pruned.`,
     );
   }
+}
+
+/** The trials of a study's memory, in which one has been told its result. */
+function withResult(
+  trials: readonly TrialRecord[],
+  { spec }: Study,
+  { number, params }: Trial,
+  { values, violations }: TellInput,
+): readonly TrialRecord[] {
+  if (!values) return trials;
+  const least = values.map((value, k) => toMinimise(value, spec.objectives[k]!));
+  const told = { number, state: 'COMPLETE' as const, params, values: least, violations: violations ?? [], curve: [] };
+  return [...trials.filter((other) => other.number !== number), told];
+}
+
+/** Why no further trial begins; null while the stop rule allows one. */
+function whyStopNow(
+  { stopRule, nextNumber, startedAt }: Study,
+  { QUEUED }: TrialCounts,
+  trials: readonly TrialRecord[],
+): string | null {
+  return whyStop(stopRule, {
+    trials: nextNumber - QUEUED,
+    elapsedMs: Date.now() - startedAt.getTime(),
+    values: ownValues(trials),
+  });
+}
+
+function tuningActor(tenant: string): Actor {
+  return {
+    principal: { subject: 'tuning', tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
+    requestId: randomUUID(),
+    isBackground: true,
+  };
 }
 
 function requireRunning(trial: Trial): void {

@@ -1,13 +1,15 @@
 import { LockMode } from '@mikro-orm/core';
-import { sql } from 'kysely';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { type RawBuilder, sql } from 'kysely';
 import { Study } from '../../../db/entities/tuning/study.entity.js';
+import { Trial } from '../../../db/entities/tuning/trial.entity.js';
 import type { Session } from '../../../db/database.js';
 import { tablesOf } from '../../../db/tables.js';
 import { noteWritten } from '../../../db/written.js';
-import type { PriorTrial } from '../rules/study-spec.js';
+import { STUDY_RANGES, type PriorTrial } from '../rules/study-spec.js';
 import { STUDY_STATUS, type StudyStatus } from '../rules/study-status.js';
 
-const tables = tablesOf(Study);
+const tables = tablesOf(Study, Trial);
 
 type Rows = Pick<Session, 'em' | 'tenant'>;
 
@@ -72,3 +74,46 @@ export async function priorTrialsOf({ em, tenant }: Rows, studyId: string): Prom
     .executeTakeFirstOrThrow();
   return row.priorTrials;
 }
+
+/**
+ * Studies of outside trainers, of all tenants, that need a look though nobody asks: with a trial whose trainer gave no
+ * sign of life for too long, or with no running trial after their time.
+ */
+export function neglectedStudies(
+  em: EntityManager,
+  now: Date,
+  limit: number,
+): Promise<{ tenant: string; id: string }[]> {
+  const db = tables(em);
+  const lost = db
+    .selectFrom('trial as t')
+    .innerJoin('study as s', (on) => on.onRef('s.tenant', '=', 't.tenant').onRef('s.id', '=', 't.study_id'))
+    .select(['s.tenant', 's.id'])
+    .where('t.status', '=', 'RUNNING')
+    // The shortest time that a study can have: it lets an index leave out most trials.
+    .where('t.alive_at', '<=', new Date(now.getTime() - STUDY_RANGES.aliveMs.min))
+    .where('t.alive_at', '<=', sql<Date>`${now}::timestamptz - ${milliseconds(sql`s.spec ->> 'aliveMs'`)}`)
+    .where('s.status', '=', 'RUNNING')
+    .where('s.job_id', 'is', null);
+  const overdue = db
+    .selectFrom('study as s')
+    .select(['s.tenant', 's.id'])
+    .where('s.status', '=', 'RUNNING')
+    .where('s.job_id', 'is', null)
+    .where('s.started_at', '<=', sql<Date>`${now}::timestamptz - ${milliseconds(sql`s.stop_rule ->> 'maxDurationMs'`)}`)
+    .where((where) =>
+      where.not(
+        where.exists(
+          where
+            .selectFrom('trial as t')
+            .select('t.id')
+            .whereRef('t.tenant', '=', 's.tenant')
+            .whereRef('t.study_id', '=', 's.id')
+            .where('t.status', '=', 'RUNNING'),
+        ),
+      ),
+    );
+  return lost.union(overdue).limit(limit).execute();
+}
+
+const milliseconds = (text: RawBuilder<unknown>) => sql`(${text})::float8 * interval '1 millisecond'`;
