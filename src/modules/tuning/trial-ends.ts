@@ -8,7 +8,7 @@ import { TUNING_EVENTS } from './events.js';
 import { scoreOf } from './rules/objectives.js';
 import { changeStudyStatus } from './stores/studies.js';
 import { runsOfTrials } from './stores/trial-runs.js';
-import { bestTrial, changeTrialStatus, trialsWith } from './stores/trials.js';
+import { bestTrial, changeTrialStatus, countTrials, trialsWith } from './stores/trials.js';
 
 /** The topic of everything that changes in a study. */
 export const studyTopic = (studyId: string) => `study:${studyId}`;
@@ -37,8 +37,10 @@ export class TrialEnds {
     this.wake(session, study.id);
     if (objectives.length === 1) {
       const best = (await bestTrial(session, study.id))?.values?.[0];
+      // Trials end in another order than their numbers, but the newest value of a metric is that of its last step.
+      const step = (await countTrials(session, study.id)).COMPLETE - 1;
       if (best !== undefined)
-        await this.runs.logStep(session, study.runId, trial.number, { [`best.${objectives[0]!.metric}`]: best });
+        await this.runs.logStep(session, study.runId, step, { [`best.${objectives[0]!.metric}`]: best });
     }
     return true;
   }
