@@ -64,6 +64,7 @@ export class Migration0019Tuning extends Migration {
     this.addSql('create index study_by_experiment on study (tenant, experiment_id, created_at desc, id desc)');
     this.addSql('create index trial_by_seq on trial (tenant, study_id, seq)');
     this.addSql('create index trial_by_score on trial (tenant, study_id, score, id)');
+    this.addSql('create index trial_by_status on trial (tenant, study_id, status)');
     this.addSql(
       `create index trial_unfinished on trial (tenant, study_id, number) where status in ('QUEUED', 'RUNNING')`,
     );

@@ -47,8 +47,8 @@ export class TuningAttempt {
   private readonly studyId: string;
   /** Why an objective can never be measured, once a training has shown it. */
   private unknownMetric: string | null = null;
-  /** The progress that was reported last. */
-  private reported = '';
+  /** The progress that was reported last, and the state of the study then. */
+  private reported = { state: '', message: '' };
   /** The state of the study at the end of the last round. */
   private seen = '';
 
@@ -317,6 +317,9 @@ export class TuningAttempt {
   }
 
   private async report(session: Session, study: Study): Promise<void> {
+    const state = stateOf(study);
+    // Each look would count all trials again.
+    if (state === this.reported.state) return;
     const counts = await countTrials(session, study.id);
     const done = counts.COMPLETE + counts.PRUNED + counts.FAILED;
     const { maxTrials, maxDurationMs } = study.stopRule;
@@ -329,8 +332,9 @@ export class TuningAttempt {
       : '';
     const of = maxTrials === null ? '' : ` of ${maxTrials}`;
     const message = `${done}${of} trials done, ${counts.RUNNING} running${bestText}`;
-    if (message === this.reported) return;
-    this.reported = message;
+    const isNews = message !== this.reported.message;
+    this.reported = { state, message };
+    if (!isNews) return;
     this.attempt.progress(Math.min(1, Math.max(ofTrials, ofTime)), message);
   }
 
