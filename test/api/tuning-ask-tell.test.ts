@@ -235,6 +235,20 @@ describe('a study of a tuning', () => {
     }
   });
 
+  it('is refused fractions for a hyperparameter of whole numbers', async () => {
+    const batchSize = { name: 'batchSize', low: 16, high: 64 };
+    const { extensions } = await tess.fails(StartTuningDocument, {
+      input: {
+        ...{ experimentId, datasetId, name: 'wrong', config: SHORT_CONFIG, stop: { maxTrials: 1 } },
+        space: { parameters: [{ ...batchSize, kind: 'FLOAT' }] },
+      },
+    });
+    expect(extensions).toMatchObject({
+      ...{ code: 'BAD_USER_INPUT', field: 'input.space.parameters[0]' },
+      expected: expect.stringMatching(/batchSize/),
+    });
+  });
+
   it('is not driven from outside', async () => {
     const { studyId } = await startTuning(tess, { experimentId, datasetId, stop: { maxTrials: 1 } });
     const { extensions, message } = await tess.fails(AskTrialDocument, { studyId });

@@ -142,14 +142,13 @@ export class TrainingService {
     if (problem) throw new AppError(ErrorCode.UNAVAILABLE, problem, { field: 'input.backend' });
   }
 
-  /** The errors that `start` would give for this configuration and dataset. */
-  async check(
-    session: Session,
-    { datasetId, config }: Pick<StartTrainingInput, 'datasetId' | 'config'>,
-  ): Promise<void> {
-    const asked = parseTrainingConfig('input.config', config);
+  /** A check with the errors that `start` would give for a configuration; the dataset is read once for many. */
+  async checkerFor(session: Session, datasetId: string): Promise<(config: TrainingConfigInput) => void> {
     const dataset = await this.parts.datasets.get(session, datasetId);
-    belowInput(() => completed(asked, dataset));
+    return (config) => {
+      const asked = parseTrainingConfig('input.config', config);
+      belowInput(() => completed(asked, dataset));
+    };
   }
 
   /**

@@ -37,8 +37,8 @@ interface Point {
 const POINTS_AT_ONCE = 1_000;
 /** The longest delay until a lost wake-up is noticed, and until the time of a study is seen to be over. */
 const LOOK_AGAIN_MS = 1_000;
-/** A study whose first trials all fail does not spend the rest of its budget. */
-const FAILURES_AT_START = 10;
+/** A study whose newest trials all failed does not spend the rest of its budget. */
+const FAILURES_IN_A_ROW = 10;
 export const PRUNED_TAG = 'matih.pruned';
 
 /** One attempt of a tuning: it begins trials as trainings, watches them, stops hopeless ones, and ends the study. */
@@ -248,13 +248,23 @@ export class TuningAttempt {
     const { history, sampler } = await this.parts.memory.read(session, study);
     const running = await trialsWith(session, study.id, ['RUNNING']);
     const queued = await trialsWith(session, study.id, ['QUEUED'], study.spec.parallelTrials);
-    requireProgress(history, running.length);
+    // Older trials that still run keep their chance.
+    const hopeless = isHopeless(history);
+    if (hopeless && running.length === 0)
+      throw conflict(
+        `The newest ${FAILURES_IN_A_ROW} trials all failed, so no further one began. retryFailedTrials runs them again.`,
+        { expected: 'a trial with a result', got: `${FAILURES_IN_A_ROW} failed trials` },
+      );
     let queuedCount = (await countTrials(session, study.id)).QUEUED;
     const elapsedMs = Date.now() - study.startedAt.getTime();
     const records = [...history.trials];
     let end: string | null = null;
     // A trial that fails at once makes room for another one, but not without end.
-    for (let tries = 2 * study.spec.parallelTrials; tries > 0 && running.length < study.spec.parallelTrials; tries--) {
+    for (
+      let tries = hopeless ? 0 : 2 * study.spec.parallelTrials;
+      tries > 0 && running.length < study.spec.parallelTrials;
+      tries--
+    ) {
       end = whyStop(study.stopRule, { trials: study.nextNumber - queuedCount, elapsedMs, values: ownValues(records) });
       const waiting = queued.shift();
       if (end !== null || (!waiting && queuedCount > 0)) break;
@@ -378,14 +388,10 @@ export class TuningAttempt {
 /** Somebody gave the study more to do while it was ended. */
 class StudyGoesOn extends Error {}
 
-/** Throws when the first trials have all failed. */
-function requireProgress({ trials }: StudyHistory, runningCount: number): void {
-  const own = trials.filter(({ number }) => number >= 0);
-  if (runningCount > 0 || own.length < FAILURES_AT_START || own.some(({ state }) => state !== 'FAILED')) return;
-  throw conflict(`The first ${own.length} trials all failed, so no further one began.`, {
-    expected: 'a trial with a result',
-    got: `${own.length} failed trials`,
-  });
+/** Whether the newest trials have all failed, so that further ones would most likely fail, too. */
+function isHopeless({ trials }: StudyHistory): boolean {
+  const own = trials.filter(({ number }) => number >= 0).sort((a, b) => b.number - a.number);
+  return own.length >= FAILURES_IN_A_ROW && own.slice(0, FAILURES_IN_A_ROW).every(({ state }) => state === 'FAILED');
 }
 
 /** The pruner sees each new step by itself, so that it decides the same however late it looks. */

@@ -62,10 +62,11 @@ export class TuningService {
   async start(session: Session, input: StartTuningInput): Promise<{ study: Study; job: Job }> {
     const { experimentId, datasetId, name, config, stopRule, enqueued, warmStartFrom } = input;
     checkSeeds(input);
-    await this.parts.trainings.check(session, { datasetId, config });
+    const check = await this.parts.trainings.checkerFor(session, datasetId);
+    check(config);
     const space = input.space ?? defaultSpace(config);
     checkSpace(space, 'input.space');
-    await this.checkHyperparameters(session, input, space);
+    checkHyperparameters(config, space, check);
     const objectives = input.objectives ?? defaultObjectives(config);
     const { sampler, pruner, repeats, parallelTrials, seed } = input;
     const study = await this.studies.add(session, {
@@ -233,26 +234,25 @@ export class TuningService {
     study.jobId = job.id;
     return job;
   }
+}
 
-  /** Tries the ends of each parameter, so that an unknown or forbidden hyperparameter is refused before any trial. */
-  private async checkHyperparameters(
-    session: Session,
-    { datasetId, config }: StartTuningInput,
-    { parameters }: SearchSpace,
-  ): Promise<void> {
-    for (const [i, parameter] of parameters.entries()) {
-      const needed = conditionsOf(parameter, parameters);
-      for (const value of endsOf(parameter)) {
-        const tried = configOfTrial(config, { ...needed, [parameter.name]: value }, config.seed ?? 0);
-        try {
-          await this.parts.trainings.check(session, { datasetId, config: tried });
-        } catch (error) {
-          if (!(error instanceof AppError) || error.details.field === undefined) throw error;
-          const { expected = '' } = error.details;
-          throw badInput(`input.space.parameters[${i}]`, `${error.details.field}: ${expected}`, {
-            [parameter.name]: value,
-          });
-        }
+/** Tries values of each parameter, so that an unknown or forbidden hyperparameter is refused before any trial. */
+function checkHyperparameters(
+  config: TrainingConfigInput,
+  { parameters }: SearchSpace,
+  check: (config: TrainingConfigInput) => void,
+): void {
+  for (const [i, parameter] of parameters.entries()) {
+    const needed = conditionsOf(parameter, parameters);
+    for (const value of triedValuesOf(parameter)) {
+      try {
+        check(configOfTrial(config, { ...needed, [parameter.name]: value }, config.seed ?? 0));
+      } catch (error) {
+        if (!(error instanceof AppError) || error.details.field === undefined) throw error;
+        const { expected = '' } = error.details;
+        throw badInput(`input.space.parameters[${i}]`, `${error.details.field}: ${expected}`, {
+          [parameter.name]: value,
+        });
       }
     }
   }
@@ -274,8 +274,14 @@ function checkSeeds({ config, seed, repeats }: StartTuningInput): void {
     throw badInput(field, `at most ${most}, because the ${repeats} repeats take as many seeds from there on`, first);
 }
 
-function endsOf(parameter: ParameterSpace): readonly ParameterValue[] {
-  return parameter.kind === 'CATEGORICAL' ? parameter.choices : [parameter.low, parameter.high];
+/** A share of a range that is whole only in huge ranges. */
+const INSIDE = (3 - Math.sqrt(5)) / 2;
+
+/** The choices or the ends, and of a FLOAT a value between them: whole ends say nothing about the others. */
+function triedValuesOf(parameter: ParameterSpace): readonly ParameterValue[] {
+  if (parameter.kind === 'CATEGORICAL') return parameter.choices;
+  const { kind, low, high, step } = parameter;
+  return kind === 'INTEGER' ? [low, high] : [low, high, low + (step ?? INSIDE * (high - low))];
 }
 
 /** Values under which a parameter is active. */
