@@ -176,19 +176,23 @@ describe('whatever waits', () => {
     );
   });
 
+  /** A kind has one limit, whoever sends its jobs. */
+  const AT_ONCE: Record<string, number> = { A: 1, B: 3, RELEASE: 6 };
+
   it('no job waits for ever, whatever comes meanwhile, when tenants have no quota', () => {
     fc.assert(
       fc.property(fc.array(demand, { minLength: 1, maxLength: 6 }), fc.constantFrom(...TENANTS), (first, busy) => {
         const patient: WaitingDemand[] = first
           .filter(({ gpus }) => gpus <= MACHINE.gpus)
-          .map((one): WaitingDemand => ({ ...one, waitingSinceMs: 0, priority: 0 }));
+          .map((one): WaitingDemand => ({ ...one, maxAtOnce: AT_ONCE[one.kind]!, waitingSinceMs: 0, priority: 0 }));
         let waiting: WaitingDemand[] = [...patient];
         let running: { one: WaitingDemand; untilMs: number }[] = [];
         const usage = new Map<string, number>();
         for (let nowMs = 0; waiting.some((one) => patient.includes(one)) && nowMs < 4 * 3_600_000; nowMs += 30_000) {
           running = running.filter(({ untilMs }) => untilMs > nowMs);
           // One tenant sends more than fits, all the time.
-          for (let i = 0; i < 6; i++) waiting.push(job({ tenant: busy, kind: 'B', waitingSinceMs: nowMs, cores: 2 }));
+          const more = job({ tenant: busy, kind: 'B', maxAtOnce: AT_ONCE['B']!, waitingSinceMs: nowMs, cores: 2 });
+          for (let i = 0; i < 6; i++) waiting.push({ ...more });
           const shares = sharesOf(Object.fromEntries([...usage].map(([tenant, of]) => [tenant, { usage: of }])));
           const begun = schedule(MACHINE, here(running.map(({ one }) => one)), waiting, shares, nowMs);
           waiting = waiting.filter((one) => !begun.includes(one));

@@ -23,7 +23,7 @@ export const TUNING = defineJobKind({
   // The tuning waits for its trainings.
   resources: NO_RESOURCES,
   maxAtOnce: 50,
-  retry: { attempts: 5, backoffMs: 2 * SECOND_MS },
+  retry: { attempts: 3, backoffMs: 2 * SECOND_MS },
   timeoutMs: 20 * 24 * HOUR_MS,
   async ended({ em, job: { id: jobId, tenant, runId }, input, status, failure, cancel }) {
     const rows = { em, tenant };
