@@ -196,7 +196,7 @@ export class TuningPayload {
 
 @ObjectType({ description: 'Counts of trials when a study ended, and its best one.' })
 export class TuningOutcome {
-  @Field(() => ID, { description: 'The ended study; the id for `study`.' })
+  @Field(() => ID, { description: 'Which study has ended; pass it to `study(id)` for its trials.' })
   studyId!: string;
 
   @Field(() => String, { description: 'Why no further trial began.' })
