@@ -15,6 +15,21 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
+/** An experiment and a dataset of the tenant acme, as plain rows. */
+async function insertDataset(admin: Client): Promise<{ experimentId: string; datasetId: string }> {
+  const [experimentId, datasetId] = [randomUUID(), randomUUID()];
+  await admin.query(`insert into experiment (id, tenant, name, created_by) values ($1, 'acme', 'e', 'tess')`, [
+    experimentId,
+  ]);
+  await admin.query(
+    `insert into dataset
+       (id, tenant, name, version, format, object_key, size_bytes, sha256, row_count, columns, source, created_by)
+     values ($1, 'acme', 'd', 1, 'CSV', 'd.csv', 1, 'ab', 1, '[]', '', 'tess')`,
+    [datasetId],
+  );
+  return { experimentId, datasetId };
+}
+
 async function newDatabase(): Promise<{ database: TestDatabase; admin: Client }> {
   const database = await createDatabaseFromTemplate();
   const admin = new Client({ connectionString: database.url });
@@ -115,16 +130,7 @@ describe('migrations', () => {
     const { database, admin } = await newDatabase();
     const db = await connect(database);
     await db.migrateDown('0016-run-collection');
-    const [experimentId, datasetId] = [randomUUID(), randomUUID()];
-    await admin.query(`insert into experiment (id, tenant, name, created_by) values ($1, 'acme', 'e', 'tess')`, [
-      experimentId,
-    ]);
-    await admin.query(
-      `insert into dataset
-         (id, tenant, name, version, format, object_key, size_bytes, sha256, row_count, columns, source, created_by)
-       values ($1, 'acme', 'd', 1, 'CSV', 'd.csv', 1, 'ab', 1, '[]', '', 'tess')`,
-      [datasetId],
-    );
+    const { experimentId, datasetId } = await insertDataset(admin);
     const reference = { columns: {} };
     const result = {
       ...{ modelKey: 'a/model.onnx', sizeBytes: 7, sha256: 'ab', signature: { inputs: [], outputs: [] } },
@@ -195,16 +201,7 @@ describe('migrations', () => {
       ],
       [of('KMEANS', given), { clusters: 8, epochs: 5, maxCategories: 100 }],
     ];
-    const [experimentId, datasetId] = [randomUUID(), randomUUID()];
-    await admin.query(`insert into experiment (id, tenant, name, created_by) values ($1, 'acme', 'e', 'tess')`, [
-      experimentId,
-    ]);
-    await admin.query(
-      `insert into dataset
-         (id, tenant, name, version, format, object_key, size_bytes, sha256, row_count, columns, source, created_by)
-       values ($1, 'acme', 'd', 1, 'CSV', 'd.csv', 1, 'ab', 1, '[]', '', 'tess')`,
-      [datasetId],
-    );
+    const { experimentId, datasetId } = await insertDataset(admin);
     for (const [i, [config]] of nows.entries()) {
       const [runId, jobId] = [randomUUID(), randomUUID()];
       await admin.query(

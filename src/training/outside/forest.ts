@@ -6,7 +6,10 @@ export type Comparison = 'LESS' | 'LESS_OR_EQUAL';
 /** How scores become probabilities; NONE when they are the answer. */
 export type Link = 'NONE' | 'SIGMOID' | 'SOFTMAX';
 
-/** Trees whose leaves add up to one score per output. A node whose `left` is -1 is a leaf. */
+/**
+ * Decision trees. A row reaches one leaf in each tree, and the score of an output is the sum of the values of those
+ * leaves in its trees. A node with `left` = -1 is a leaf.
+ */
 export interface TrainedForest {
   roots: Int32Array;
   /** The output of each tree. */

@@ -1,9 +1,6 @@
-import { defineAlgorithm, type FeatureKind } from '../algorithm.js';
+import { defineAlgorithm } from '../algorithm.js';
 import { float, integer } from '../parameters.js';
-import { EPOCHS, LEARNING_RATE, maxCategories, OWN, PENALTY, SHARE } from './common.js';
-
-/** Trees would need a column of bins for each term. */
-const WITHOUT_TEXT: readonly FeatureKind[] = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'];
+import { EPOCHS, leafPenalty, leafShare, maxCategories, OWN, ROW_SHARE, SHARE, WITHOUT_TEXT } from './common.js';
 
 /** The defaults of scikit-learn's HistGradientBoosting, except for the categories, which have no such limit. */
 const parameters = {
@@ -13,12 +10,7 @@ const parameters = {
     default: 1000,
     whenAbsent: '1,000, with early stopping after 20 trees without improvement.',
   }),
-  learningRate: float({
-    about: 'Share of the value of each leaf that is added to the prediction.',
-    range: LEARNING_RATE,
-    default: 0.1,
-    search: { kind: 'FLOAT', low: 0.01, high: 0.3, log: true },
-  }),
+  learningRate: leafShare(0.1),
   maxLeaves: integer({
     about: 'Maximum number of leaves of a tree.',
     range: { min: 2, max: 4_096, unit: 'leaves' },
@@ -36,18 +28,8 @@ const parameters = {
     default: 20,
     search: { kind: 'INTEGER', low: 5, high: 100, log: true },
   }),
-  l2: float({
-    about: 'L2 penalty on the values of the leaves.',
-    range: PENALTY,
-    default: 0,
-    search: { kind: 'FLOAT', low: 1e-3, high: 10, log: true },
-  }),
-  rowShare: float({
-    about: 'Fraction of the training rows, drawn at random, that each tree uses.',
-    range: SHARE,
-    default: 1,
-    search: { kind: 'FLOAT', low: 0.5, high: 1 },
-  }),
+  l2: leafPenalty(0),
+  rowShare: ROW_SHARE,
   featureShare: float({
     about: 'Fraction of the features, drawn at random, that each tree uses.',
     range: SHARE,

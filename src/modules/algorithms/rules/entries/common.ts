@@ -1,6 +1,6 @@
 import type { InputRange } from '../../../core/index.js';
 import { type Backend, FEATURE_KINDS, type FeatureKind } from '../algorithm.js';
-import { integer } from '../parameters.js';
+import { float, integer } from '../parameters.js';
 
 export const EPOCHS = { min: 1, max: 10_000, unit: 'epochs' } satisfies InputRange;
 export const LEARNING_RATE = { above: 0, max: 10 } satisfies InputRange;
@@ -18,12 +18,39 @@ export function maxCategories(byDefault: number) {
   });
 }
 
+/** For algorithms of trees. */
+export const leafShare = (byDefault: number) =>
+  float({
+    about: 'Share of the value of each leaf that is added to the prediction.',
+    range: LEARNING_RATE,
+    default: byDefault,
+    search: { kind: 'FLOAT', low: 0.01, high: 0.3, log: true },
+  });
+
+export const leafPenalty = (byDefault: number) =>
+  float({
+    about: 'L2 penalty on the values of the leaves.',
+    range: PENALTY,
+    default: byDefault,
+    search: { kind: 'FLOAT', low: 1e-3, high: 10, log: true },
+  });
+
+export const ROW_SHARE = float({
+  about: 'Fraction of the training rows, drawn at random, that each tree uses.',
+  range: SHARE,
+  default: 1,
+  search: { kind: 'FLOAT', low: 0.5, high: 1 },
+});
+
+/** Trees would need a column of bins for each term. */
+export const WITHOUT_TEXT: readonly FeatureKind[] = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'];
+
 /** What the algorithms of the Python trainers have in common. They see the same encoded columns as a network. */
 export const PYTHON = {
   family: 'FOREST',
   sampleWeights: false,
   backends: ['RAY'] as readonly Backend[],
-  featureKinds: ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'] as readonly FeatureKind[],
+  featureKinds: WITHOUT_TEXT,
   output: 'ONNX',
 } as const;
 

@@ -1,6 +1,6 @@
 import { defineAlgorithm } from '../algorithm.js';
 import { float, integer } from '../parameters.js';
-import { EPOCHS, LEARNING_RATE, maxCategories, PENALTY, PYTHON, SHARE } from './common.js';
+import { EPOCHS, leafPenalty, leafShare, maxCategories, PYTHON, ROW_SHARE, SHARE } from './common.js';
 
 /** The defaults are those of XGBoost, except for the number of rounds. */
 const parameters = {
@@ -10,12 +10,7 @@ const parameters = {
     default: 1000,
     whenAbsent: '1,000, with early stopping after 20 rounds without improvement.',
   }),
-  learningRate: float({
-    about: 'Share of the value of each leaf that is added to the prediction.',
-    range: LEARNING_RATE,
-    default: 0.3,
-    search: { kind: 'FLOAT', low: 0.01, high: 0.3, log: true },
-  }),
+  learningRate: leafShare(0.3),
   maxDepth: integer({
     about: 'Maximum depth of a tree.',
     range: { min: 1, max: 20, unit: 'levels' },
@@ -28,18 +23,8 @@ const parameters = {
     default: 1,
     search: { kind: 'FLOAT', low: 0.1, high: 100, log: true },
   }),
-  l2: float({
-    about: 'L2 penalty on the values of the leaves.',
-    range: PENALTY,
-    default: 1,
-    search: { kind: 'FLOAT', low: 1e-3, high: 10, log: true },
-  }),
-  rowShare: float({
-    about: 'Fraction of the training rows, drawn at random, that each tree uses.',
-    range: SHARE,
-    default: 1,
-    search: { kind: 'FLOAT', low: 0.5, high: 1 },
-  }),
+  l2: leafPenalty(1),
+  rowShare: ROW_SHARE,
   featureShare: float({
     about: 'Fraction of the encoded columns, drawn at random, that each tree uses.',
     range: SHARE,
