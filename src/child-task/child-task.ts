@@ -262,6 +262,8 @@ const MEANING: Record<EndReason, { code: ErrorCode; sentence: string }> = {
   },
   SILENCE: { code: ErrorCode.UNAVAILABLE, sentence: 'gave no sign of life and was ended.' },
   OUTPUT: { code: ErrorCode.UNAVAILABLE, sentence: 'wrote too many error messages and was ended.' },
+  PROCESSES: { code: ErrorCode.RESOURCE_EXHAUSTED, sentence: 'started more processes than it may and was ended.' },
+  DISK: { code: ErrorCode.RESOURCE_EXHAUSTED, sentence: 'wrote more to the disk than it may and was ended.' },
   PROTOCOL: { code: ErrorCode.UNAVAILABLE, sentence: 'sent a message that is not valid and was ended.' },
   CLOSED: { code: ErrorCode.UNAVAILABLE, sentence: 'was ended.' },
 };

@@ -18,6 +18,10 @@ export interface ProcessLimits {
   /** The largest file that it may write. */
   fileBytes?: number;
   openFiles?: number;
+  /** Processes at the same time, itself included. They are counted several times a second; needs `watchesTree`. */
+  processes?: number;
+  /** What it may write to its standard output and error; 16 MiB of errors when absent. */
+  outputBytes?: number;
 }
 
 export interface LimitedProcessOptions {
@@ -29,6 +33,8 @@ export interface LimitedProcessOptions {
   wrapper?: readonly string[];
   /** Opens a socket to the process, as its file descriptor 3. */
   hasChannel?: boolean;
+  /** Receives what it prints. When absent, its standard output is dropped, and of its errors the last part is kept. */
+  onText?: (stream: OutputStream, text: string) => void;
   /** Whether signs of life of processes that it starts count as well. */
   watchesTree?: boolean;
   /**
@@ -39,6 +45,8 @@ export interface LimitedProcessOptions {
   /** When the system has too little memory, it ends this process before the service. */
   isFirstVictim?: boolean;
 }
+
+export type OutputStream = 'STDOUT' | 'STDERR';
 
 /**
  * Why a child process ended. EXIT and SIGNAL: by itself, or by somebody else. CLOSED: its owner no longer needs it.
@@ -53,6 +61,8 @@ export type EndReason =
   | 'TIME'
   | 'SILENCE'
   | 'OUTPUT'
+  | 'PROCESSES'
+  | 'DISK'
   | 'PROTOCOL'
   | 'CLOSED';
 
@@ -66,7 +76,7 @@ export interface ProcessEnd {
 
 const COMPLAINT_CHARACTERS = 4_000;
 /** More than any warning; a process that writes more does no useful work. */
-const MAX_COMPLAINT_BYTES = 16 * 1024 ** 2;
+const MAX_OUTPUT_BYTES = 16 * 1024 ** 2;
 const LOOKS_PER_SILENCE = 5;
 const MAX_LOOK_INTERVAL_MS = 500;
 const MIN_LOOK_INTERVAL_MS = 50;
@@ -119,7 +129,7 @@ function endingWithParent(): readonly string[] {
 
 /**
  * A child process with its own environment and limits, and mostly a process group, which ends with it. It is ended when
- * it shows no sign of life, floods its standard error, or its parent has ended.
+ * it shows no sign of life, floods its output, or its parent has ended.
  */
 export class LimitedProcess {
   /** Never rejects. */
@@ -133,7 +143,7 @@ export class LimitedProcess {
   private readonly child: ChildProcess;
   private readonly looks: NodeJS.Timeout;
   private complaint = '';
-  private complaintBytes = 0;
+  private outputBytes = 0;
   private endedFor: EndReason | undefined;
   private isOver = false;
   private hasSpoken = false;
@@ -141,7 +151,7 @@ export class LimitedProcess {
   private silentLooks = 0;
 
   constructor(private readonly options: LimitedProcessOptions) {
-    const { limits, wrapper = [], isFirstVictim = false, hasChannel = false } = options;
+    const { limits, wrapper = [], isFirstVictim = false, hasChannel = false, onText } = options;
     const [command, ...args] =
       process.platform === 'win32'
         ? options.command
@@ -149,13 +159,14 @@ export class LimitedProcess {
     this.child = spawn(command!, args, {
       cwd: options.cwd,
       env: options.env,
-      stdio: ['ignore', 'ignore', 'pipe', ...(hasChannel ? (['pipe'] as const) : [])],
+      stdio: ['ignore', onText ? 'pipe' : 'ignore', 'pipe', ...(hasChannel ? (['pipe'] as const) : [])],
       detached: !options.staysInGroup,
     });
     this.channel = hasChannel ? (this.child.stdio[3] as Socket) : null;
     // An error here means that the process has ended: see `ended`.
     this.channel?.on('error', () => undefined);
-    this.readComplaint(this.child.stderr!);
+    if (this.child.stdout) this.readOutput('STDOUT', this.child.stdout);
+    this.readOutput('STDERR', this.child.stderr!);
     this.looks = setInterval(() => this.look(), this.lookIntervalMs).unref();
     this.ended = new Promise((resolve) => {
       const end = (reason: EndReason, how: string) => {
@@ -227,6 +238,7 @@ export class LimitedProcess {
     if (pid === undefined || this.isOver) return;
     const { limits, hasChannel = false } = this.options;
     const processes = this.processes(pid);
+    if (processes.length > (limits.processes ?? Infinity)) return this.kill('PROCESSES');
     if (limits.residentBytes !== undefined) {
       const bytes = processes.reduce((sum, one) => sum + (residentBytes(one) ?? 0), 0);
       if (bytes > limits.residentBytes) return this.kill('MEMORY');
@@ -256,11 +268,24 @@ export class LimitedProcess {
     };
   }
 
-  private readComplaint(stderr: Readable): void {
-    stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.complaint = (this.complaint + text).slice(-COMPLAINT_CHARACTERS);
-      this.complaintBytes += text.length;
-      if (this.complaintBytes > MAX_COMPLAINT_BYTES) this.kill('OUTPUT');
+  /** While output is paused, the process waits as soon as it has filled its pipe. */
+  pauseOutput(): void {
+    this.child.stdout?.pause();
+    this.child.stderr?.pause();
+  }
+
+  resumeOutput(): void {
+    this.child.stdout?.resume();
+    this.child.stderr?.resume();
+  }
+
+  private readOutput(stream: OutputStream, output: Readable): void {
+    const { onText, limits } = this.options;
+    output.setEncoding('utf8').on('data', (text: string) => {
+      if (stream === 'STDERR') this.complaint = (this.complaint + text).slice(-COMPLAINT_CHARACTERS);
+      this.outputBytes += text.length;
+      if (this.outputBytes > (limits.outputBytes ?? MAX_OUTPUT_BYTES)) this.kill('OUTPUT');
+      else onText?.(stream, text);
     });
   }
 

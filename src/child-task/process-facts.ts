@@ -57,6 +57,11 @@ export function processTree(pid: number): number[] {
   return tree;
 }
 
+/** The name of a process's program, at most 15 characters; null when the system does not give it. */
+export function processName(pid: number): string | null {
+  return readIfThere(`/proc/${pid}/comm`)?.trimEnd() ?? null;
+}
+
 /** The fields of /proc/<pid>/stat from the state on: the name before them may contain spaces and parentheses. */
 function statOf(pid: number): string[] | undefined {
   return readIfThere(`/proc/${pid}/stat`)?.split(') ').at(-1)?.split(' ');
