@@ -86,6 +86,14 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          // The manifests of deploy/kuberay: npm run test:engines -- kuberay.
+          name: 'kuberay',
+          include: ['test/engines/kuberay/*.test.ts'],
+        },
+      },
+      {
+        ...shared,
+        test: {
           // The same tests of the API once more, on Redis and S3.
           name: 'on-engines',
           include: ON_ENGINES.map((name) => `test/api/${name}.test.ts`),

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { chromiumPath } from './chromium.mjs';
 import { startFrameworks } from './python-frameworks.mjs';
 import { startRayPython } from './python-ray.mjs';
+import { startKubeRayDecoder } from './kuberay.mjs';
 import { startMinio, startPostgres, startPython, startRedis, startVersitygw } from './engines.mjs';
 
 const FAMILIES = {
@@ -23,6 +24,7 @@ const FAMILIES = {
   },
   frameworks: { starts: [startFrameworks], projects: ['frameworks'] },
   ray: { starts: [startRayPython], projects: ['ray'] },
+  kuberay: { starts: [startKubeRayDecoder], projects: ['kuberay'] },
 };
 
 function startBrowser() {

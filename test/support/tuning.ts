@@ -55,8 +55,13 @@ export async function studyWhen(
   }
 }
 
-export async function studyEnd(caller: Caller, id: string, status = 'COMPLETED'): Promise<StudyView> {
-  const study = await studyWhen(caller, id, ({ status: now }) => now !== 'RUNNING');
+export async function studyEnd(
+  caller: Caller,
+  id: string,
+  status = 'COMPLETED',
+  timeoutMs?: number,
+): Promise<StudyView> {
+  const study = await studyWhen(caller, id, ({ status: now }) => now !== 'RUNNING', timeoutMs);
   expect(study.status, study.reason ?? '').toBe(status);
   return study;
 }

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { Session } from '../../db/database.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { OutsideWork } from '../../training/port.js';
@@ -15,6 +16,13 @@ export interface OutsideAttemptParts {
   checkpoints: CheckpointService;
 }
 
+/** The log of the attempt. */
+export interface OutsideAttemptLog {
+  note(line: string): void;
+  /** Called in the transaction that remembers where the work runs, or that its state there has changed. */
+  attached(session: Session): Promise<void>;
+}
+
 /** An attempt whose work runs outside the service. */
 export class OutsideAttempt implements OutsideWork {
   readonly jobId: string;
@@ -27,7 +35,7 @@ export class OutsideAttempt implements OutsideWork {
     private readonly parts: OutsideAttemptParts,
     private readonly attempt: Attempt,
     private readonly backend: string,
-    readonly note: (line: string) => void,
+    private readonly log: OutsideAttemptLog,
   ) {
     const { job, number } = attempt;
     this.jobId = job.id;
@@ -39,7 +47,14 @@ export class OutsideAttempt implements OutsideWork {
 
   attach(id: string, state: string): Promise<void> {
     const { attempt, backend } = this;
-    return attempt.write((session) => attempt.attach(session, { backend, id, state }));
+    return attempt.write(async (session) => {
+      await attempt.attach(session, { backend, id, state });
+      await this.log.attached(session);
+    });
+  }
+
+  note(line: string): void {
+    this.log.note(line);
   }
 
   token(): Promise<string> {

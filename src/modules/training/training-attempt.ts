@@ -150,7 +150,11 @@ export class TrainingAttempt {
     const { cluster } = this.parts;
     if (!cluster)
       throw new AppError(ErrorCode.UNAVAILABLE, 'This worker has no RAY_ADDRESS: set it to that of your Ray cluster.');
-    this.outside = new OutsideAttempt(this.parts, attempt, cluster.name, (line) => this.note(line));
+    this.outside = new OutsideAttempt(this.parts, attempt, cluster.name, {
+      note: (line) => this.note(line),
+      // Before the lines that the work reports.
+      attached: (session) => this.showLog(session),
+    });
     attempt.signal.throwIfAborted();
     const { training, workers = 1 } = config;
     return cluster.start(
