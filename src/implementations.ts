@@ -33,6 +33,7 @@ import { LocalTrainingBackend } from './training/local-backend.js';
 import type { MirrorTarget } from './modules/exchange/index.js';
 import { SmallObjects } from './modules/uploads/index.js';
 import type { ClusterBackend, TrainingBackend } from './training/port.js';
+import type { RayWork } from './training/ray/ray-work.js';
 
 /** The adapters that services use, chosen by the settings. */
 export interface Implementations {
@@ -102,6 +103,7 @@ export async function createImplementations(
   await db.migrate();
   const limits = childLimits(config);
   const backend = new LocalTrainingBackend({ limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS });
+  const ray = await createRay(config);
   return {
     db,
     live: await createLiveEvents(config, options.databaseUrl, logger),
@@ -112,7 +114,7 @@ export async function createImplementations(
     metrics: new ServiceMetrics(),
     files: duckDbDatasets(limits),
     backend,
-    cluster: await createCluster(config, backend, limits),
+    cluster: await createCluster(ray, backend, limits),
     evaluator: new LocalEvaluator(limits),
     importance: new LocalImportanceAnalyst(limits),
     checkModel,
@@ -150,25 +152,30 @@ function childLimits(config: Config): ProcessLimits {
 
 const RAY_DASHBOARD_PORT = 8265;
 
-async function createCluster(
-  config: Config,
-  local: LocalTrainingBackend,
-  limits: ProcessLimits,
-): Promise<ClusterBackend | null> {
+/** Null when no cluster is configured. */
+async function createRay(config: Config): Promise<RayWork | null> {
   const { RAY_ADDRESS, RAY_DASHBOARD_URL } = config;
   if (!RAY_ADDRESS) return null;
-  const { RayTrainingBackend } = await import('./training/ray/ray-backend.js');
+  const { RayWork } = await import('./training/ray/ray-work.js');
   const { protocol, hostname } = new URL(RAY_ADDRESS);
   const ofAddress = protocol === 'ray:' ? `http://${hostname}:${RAY_DASHBOARD_PORT}` : RAY_ADDRESS;
-  const options = {
+  return new RayWork({
     dashboardUrl: (RAY_DASHBOARD_URL ?? ofAddress).replace(/\/+$/, ''),
     token: config.RAY_AUTH_TOKEN,
     publicUrl: config.PUBLIC_URL?.replace(/\/+$/, ''),
     pendingTimeoutMs: config.RAY_PENDING_TIMEOUT_MS,
     lostAfterMs: config.RAY_LOST_AFTER_MS,
-    limits,
-  };
-  return new RayTrainingBackend(options, local);
+  });
+}
+
+async function createCluster(
+  ray: RayWork | null,
+  local: LocalTrainingBackend,
+  limits: ProcessLimits,
+): Promise<ClusterBackend | null> {
+  if (!ray) return null;
+  const { RayTrainingBackend } = await import('./training/ray/ray-backend.js');
+  return new RayTrainingBackend(ray, local, limits);
 }
 
 /** The mirror itself retries later, because it knows what else waits. */

@@ -41,8 +41,8 @@ export interface OutsideTrainingRequest {
   outside: OutsideWork;
 }
 
-/** The attempt that starts or continues a training outside. */
-export interface OutsideWork {
+/** The attempt that starts or continues work outside, and the files that pass between this service and the work. */
+export interface OutsideFiles {
   jobId: string;
   tenant: string;
   /** The id of the work that this attempt may start; a later attempt has another one. */
@@ -53,16 +53,20 @@ export interface OutsideWork {
   attach(id: string, state: string): Promise<void>;
   /** With it, the work of this attempt reads its files, reports, and stores its results. */
   token(): Promise<string>;
-  /** Copies the newest intact checkpoint to the path; false when there is none. */
-  restore(path: string): Promise<boolean>;
   /** Stores a file that the work of this attempt reads. */
   give(name: string, path: string): Promise<void>;
   /** Copies a file that this work has stored to the path; false when there is none. */
   take(id: string, name: string, path: string): Promise<boolean>;
-  /** Adds lines to the log of the run. */
+  /** Adds a line to the log. */
   note(line: string): void;
   /** Called after the end of the attempt: whether the work must end too. False when another attempt continues it. */
   mustEnd(): Promise<boolean>;
+}
+
+/** The attempt that starts or continues a training outside. */
+export interface OutsideWork extends OutsideFiles {
+  /** Copies the newest intact checkpoint to the path; false when there is none. */
+  restore(path: string): Promise<boolean>;
 }
 
 export interface EpochReport {
