@@ -8,3 +8,4 @@ export { trainedModelOf } from './stores/trained-models.js';
 export { TRAINING } from './training.job-kind.js';
 export { TRAINING_EVENTS } from './events.js';
 export { TRAINING_LINEAGE } from './lineage.js';
+export { WorkFiles } from './work-files.js';

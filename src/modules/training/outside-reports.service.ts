@@ -51,7 +51,8 @@ export class OutsideReports {
 
   /** Stores a file of the work; it replaces an earlier one. NOT_FOUND, UNAUTHENTICATED and CONFLICT as for reports. */
   async store(token: string | null, jobId: string, name: string, content: Readable): Promise<StoredObject> {
-    if (!WORK_FILE.test(name)) throw badInput('name', 'checkpoint-<epoch>, trained.safetensors or result.json', name);
+    if (!WORK_FILE.test(name))
+      throw badInput('name', 'checkpoint-<epoch>, trained.safetensors, outputs-<row> or result.json', name);
     const { outside, staged, objects, maxFileBytes } = this.parts;
     const key = await outside.asWork(token, jobId, async (session, job) => {
       const path = keyOf(job, name);
@@ -80,13 +81,16 @@ export class OutsideReports {
 
   private async keep(session: Session, job: Job, report: OutsideReport, token: string): Promise<void> {
     const { jobs, runs, checkpoints } = this.parts;
-    const runId = job.runId!;
+    if (report.type === 'progress') {
+      // Between two workers, nobody is there to show progress.
+      if (job.status === 'RUNNING')
+        await jobs.progress(session, job.id, job.attempt, report.fraction, withoutToken(report.message, token));
+      return;
+    }
+    const { runId } = job;
+    if (runId == null)
+      throw badInput('reports', 'reports of progress: this job has no run', `a report of the type ${report.type}`);
     switch (report.type) {
-      case 'progress':
-        // Between two workers, nobody is there to show progress.
-        if (job.status === 'RUNNING')
-          await jobs.progress(session, job.id, job.attempt, report.fraction, withoutToken(report.message, token));
-        return;
       case 'epoch':
         await runs.logStep(session, runId, report.epoch, report.metrics);
         return this.log(session, runId, epochLine(report), report.at);
@@ -107,6 +111,6 @@ function withoutToken(text: string, token: string): string {
 }
 
 /** The attempt that started the work has named its folder. */
-function keyOf({ tenant, runId, externalAttempt, attempt }: Job, name: string): string {
-  return `${workFolder({ tenant, runId: runId!, attempt: externalAttempt ?? attempt })}/${name}`;
+function keyOf({ id: jobId, tenant, runId, externalAttempt, attempt }: Job, name: string): string {
+  return `${workFolder({ tenant, jobId, runId }, externalAttempt ?? attempt)}/${name}`;
 }

@@ -15,7 +15,7 @@ import type {
   TrainingHooks,
   TrainingOutcome,
 } from '../port.js';
-import type { RayEnd, RayWork } from './ray-work.js';
+import type { RayProgram, RayWork } from './ray-work.js';
 
 type Hooks = Pick<TrainingHooks, 'onProgress' | 'onWarning'>;
 
@@ -86,27 +86,17 @@ export class RayTrainingBackend implements ClusterBackend {
     signal: AbortSignal,
   ): Promise<TrainingOutcome> {
     const { outside } = request;
-    let id = outside.runningId;
-    try {
-      let end = id === null ? null : await this.ended(request, id, hooks, signal);
-      if (end?.kind !== 'DONE') {
-        if (end) outside.note(`Ray job ${id} cannot be continued: ${end.why}`);
-        id = outside.id;
-        await this.submit(request, hooks, signal);
-        end = await this.ended(request, id, hooks, signal);
-      }
-      if (end.kind === 'LOST') throw new AppError(ErrorCode.UNAVAILABLE, end.why);
-      const { result } = end;
-      return await this.inTurn(() => this.finish(request, id ?? outside.id, result, hooks, signal));
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      if (id !== null && (await outside.mustEnd())) await this.work.stop(id);
-      throw signal.reason;
-    }
+    const watch = {
+      onProgress: (message: string) => hooks.onProgress(0, message),
+      result: (id: string) => this.resultOf(request, id),
+    };
+    const prepare = () => this.giveAll(request, hooks, signal);
+    const { id, result } = await this.work.complete(outside, outside.runningId, { prepare, watch }, signal);
+    return this.inTurn(() => this.finish(request, id, result, hooks, signal));
   }
 
-  /** Prepares the rows, and hands everything over. */
-  private async submit(request: OutsideTrainingRequest, hooks: Hooks, signal: AbortSignal): Promise<void> {
+  /** Prepares the rows, and stores everything that the training reads. */
+  private async giveAll(request: OutsideTrainingRequest, hooks: Hooks, signal: AbortSignal): Promise<RayProgram> {
     const { outside, config, data, workDir, workers } = request;
     hooks.onProgress(0, 'Reading the dataset');
     const prepared = await this.inTurn(() => this.prepare({ config, data, workDir }, signal));
@@ -124,10 +114,9 @@ export class RayTrainingBackend implements ClusterBackend {
     if (resumes) await outside.give('resume', checkpoint);
     await outside.give('spec.json', specPath);
     hooks.onProgress(0, 'Handing the training over to Ray');
-    // With several workers the first process only waits for them.
-    const program = { entrypoint: 'python -m matih_ml.train', cpus: workers === 1 ? 1 : 0 };
-    await this.work.submit(outside, program, signal);
     outside.note(`training on Ray as job ${outside.id}`);
+    // With several workers the first process only waits for them.
+    return { entrypoint: 'python -m matih_ml.train', cpus: workers === 1 ? 1 : 0 };
   }
 
   private async prepare(request: PrepareRequest, signal: AbortSignal): Promise<PreparedTraining> {
@@ -148,19 +137,6 @@ export class RayTrainingBackend implements ClusterBackend {
     const mine = this.atWork.then(work);
     this.atWork = mine.catch(() => undefined);
     return mine;
-  }
-
-  private ended(
-    request: OutsideTrainingRequest,
-    id: string,
-    hooks: Hooks,
-    signal: AbortSignal,
-  ): Promise<RayEnd<TrainedOutside>> {
-    const watch = {
-      onProgress: (message: string) => hooks.onProgress(0, message),
-      result: (of: string) => this.resultOf(request, of),
-    };
-    return this.work.ended(request.outside, id, watch, signal);
   }
 
   /** Null when the work has stored none. Throws the failure that the work has stored. */

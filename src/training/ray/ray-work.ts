@@ -4,7 +4,7 @@ import type { OutsideFiles } from '../port.js';
 import { pythonPackage } from './python-package.js';
 import { RayClient, type RayJob } from './ray-client.js';
 
-export interface RayOptions {
+interface RayOptions {
   dashboardUrl: string;
   token: string | undefined;
   /** Where the cluster reaches this service; undefined when nobody has said it. */
@@ -31,7 +31,7 @@ export interface RayWatch<Result> {
 }
 
 /** How the work has ended. */
-export type RayEnd<Result> = { kind: 'DONE'; result: Result } | { kind: 'LOST'; why: string };
+type RayEnd<Result> = { kind: 'DONE'; result: Result } | { kind: 'LOST'; why: string };
 
 const PROBE_MS = 5_000;
 const POLL_MS = 1_000;
@@ -64,8 +64,37 @@ export class RayWork {
     }
   }
 
+  /**
+   * The result of the work that an earlier attempt has started and that can be continued, or else of new work, which
+   * `prepare` gives its files. When `signal` aborts, the work is stopped unless another attempt continues it. Errors:
+   * UNAVAILABLE when the cluster has lost the work.
+   */
+  async complete<Result>(
+    outside: OutsideFiles,
+    runningId: string | null,
+    { prepare, watch }: { prepare(): Promise<RayProgram>; watch: RayWatch<Result> },
+    signal: AbortSignal,
+  ): Promise<{ id: string; result: Result }> {
+    let id = runningId;
+    try {
+      let end = id === null ? null : await this.ended(outside, id, watch, signal);
+      if (end?.kind !== 'DONE') {
+        if (end) outside.note(`Ray job ${id} cannot be continued: ${end.why}`);
+        id = outside.id;
+        await this.submit(outside, await prepare(), signal);
+        end = await this.ended(outside, id, watch, signal);
+      }
+      if (end.kind === 'LOST') throw new AppError(ErrorCode.UNAVAILABLE, end.why);
+      return { id: id ?? outside.id, result: end.result };
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      if (id !== null && (await outside.mustEnd())) await this.stop(id);
+      throw signal.reason;
+    }
+  }
+
   /** Whether a submission has worked is never known from its answer: only the list of jobs says it. */
-  async submit(outside: OutsideFiles, { entrypoint, cpus }: RayProgram, signal: AbortSignal): Promise<void> {
+  private async submit(outside: OutsideFiles, { entrypoint, cpus }: RayProgram, signal: AbortSignal): Promise<void> {
     const { id, jobId, tenant } = outside;
     // Whoever continues after a crash finds the id, and asks the cluster whether it has the job.
     await outside.attach(id, 'SUBMITTING');
@@ -101,7 +130,7 @@ export class RayWork {
   }
 
   /** Waits for the end of a job. A result that it has stored counts more than what the cluster says. */
-  async ended<Result>(
+  private async ended<Result>(
     outside: OutsideFiles,
     id: string,
     watch: RayWatch<Result>,
@@ -160,7 +189,7 @@ export class RayWork {
     }
   }
 
-  async stop(id: string): Promise<void> {
+  private async stop(id: string): Promise<void> {
     // If the cluster is away, the work hears from this service that it is over.
     await this.client.stop(id).catch(() => undefined);
   }

@@ -15,7 +15,7 @@ const epoch = z
   .describe('Number of the epoch, from 1.');
 
 /** Names of the files that work outside may store. */
-export const WORK_FILE = /^(checkpoint-\d{1,7}|trained\.safetensors|result\.json)$/;
+export const WORK_FILE = /^(checkpoint-\d{1,7}|outputs-\d{1,15}|trained\.safetensors|result\.json)$/;
 
 /** One report of a training that runs outside. */
 export const outsideReportSchema = z.discriminatedUnion('type', [

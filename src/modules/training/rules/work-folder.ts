@@ -1,6 +1,19 @@
-/** The folder of the files that pass between this service and work outside; each attempt that starts work has one. */
-export function workFolder({ tenant, runId, attempt }: { tenant: string; runId: string; attempt: number }): string {
-  return `${tenant}/runs/${runId}/work/${attempt}`;
+/** The parts of a job that name its folder. */
+export interface WorkOwner {
+  tenant: string;
+  jobId: string;
+  /** Null for a job without a run. */
+  runId: string | null | undefined;
+}
+
+/** The folder of all files that pass between this service and the work of a job outside. */
+export function workRoot({ tenant, jobId, runId }: WorkOwner): string {
+  return runId == null ? `${tenant}/jobs/${jobId}/work` : `${tenant}/runs/${runId}/work`;
+}
+
+/** The same of the work that one attempt has started. */
+export function workFolder(owner: WorkOwner, attempt: number): string {
+  return `${workRoot(owner)}/${attempt}`;
 }
 
 /** The id of the work that an attempt starts, in letters, digits and dashes. */
