@@ -1,6 +1,10 @@
 import type { TrainingConfig } from '../modules/algorithms/index.js';
 import { badInput } from '../errors.js';
+import type { Column } from '../modules/model-contract/index.js';
 import type { Target } from './port.js';
+import type { Split } from './split.js';
+
+const WEIGHT_FIELD = 'config.sampleWeight.column';
 
 /** The weight of a row of each class; undefined when all are equal. Errors: BAD_USER_INPUT for an unknown class. */
 export function classWeightsOf(
@@ -24,6 +28,21 @@ export function classWeightsOf(
     weights[index] = weight;
   });
   return weights;
+}
+
+/** Errors: BAD_USER_INPUT for a weight that is missing or negative. */
+export function checkWeights(column: Column): Float64Array {
+  if (column.type !== 'NUMBER') throw badInput(WEIGHT_FIELD, 'a NUMBER column', `${column.name} (${column.type})`);
+  const wrong = column.values.find((value) => !(value >= 0 && value < Infinity));
+  if (wrong === undefined) return column.values;
+  throw badInput(WEIGHT_FIELD, 'weights of at least 0 in all rows', `${column.name} with ${wrong}`);
+}
+
+/** Errors: BAD_USER_INPUT for a part whose rows all have weight 0. */
+export function checkPartWeights(name: string, weights: Float64Array, split: Split): void {
+  for (const [part, rows] of Object.entries(split) as [string, Int32Array][])
+    if (!rows.some((row) => weights[row]! > 0))
+      throw badInput(WEIGHT_FIELD, `weights above 0 in the ${part} rows`, `${name}, always 0`);
 }
 
 /** How much each row counts: by its class, its own weight, or both; undefined when all count the same. */

@@ -8,7 +8,8 @@ import { gradientOptions } from './gradient-options.js';
 import { initialWeights, isTrained, type NetworkShape, parametersOf, partsOf, sizeOf } from './graphs/network.js';
 import { carriedVectors, numbersOfStep, stepNumberCount } from './graphs/optimizers.js';
 import { trainGraph } from './graphs/train-graph.js';
-import type { Learner, TrainingProblem } from './learner.js';
+import type { Head } from './graphs/heads.js';
+import type { LabelledRows, Learner, TrainingProblem } from './learner.js';
 import { afterEpoch, FLAT_START, learningRateAt } from './learning-rate.js';
 import type { TrainingHooks } from './port.js';
 import { encodedFeeds } from './predictor.js';
@@ -23,6 +24,7 @@ const RUN_DRAWS = 64_000_000;
 /** Makes seeds that differ from those of the split, the sample and the initial weights. */
 const EPOCH_SEED_STRIDE = 1_000_003;
 const DROPOUT_SEED = 500_009;
+const BLOCK_SEED = 600_011;
 
 /**
  * Fits multilayer perceptrons, and linear models with such an optimizer, by gradients of shuffled minibatches. The
@@ -32,8 +34,8 @@ export async function gradientLearner(
   problem: TrainingProblem<LinearConfig | NetworkConfig>,
   warn: TrainingHooks['onWarning'],
 ): Promise<Learner> {
-  const { config, shape, head, train } = problem;
-  const options = gradientOptions(config, train.rows);
+  const { config, shape, head, blocks } = problem;
+  const options = gradientOptions(config, blocks.rows);
   const { optimizer, batchSize } = options;
   const { learningRate } = options.rate;
   const dropout = options.dropout > 0 && shape.hiddenLayers.length > 0 ? new Dropout(options.dropout) : undefined;
@@ -49,13 +51,17 @@ export async function gradientLearner(
       gradientClipNorm: options.gradientClipNorm,
     }),
   );
-  const data = { ...encodedFeeds(shape, train, 0, train.rows), targets: targetTensor(problem) };
   const carried = ['weights', ...carriedVectors(optimizer)];
-  const fullSteps = Math.floor(train.rows / batchSize);
-  const rest = train.rows % batchSize;
-  // A single row has no variance.
-  const lastRows = shape.batchNormalization && rest === 1 ? 0 : rest;
-  const length = { stepsPerEpoch: fullSteps + (lastRows > 0 ? 1 : 0), epochs: config.hyperparameters.epochs };
+  const partsOfBlock = (rows: number): { fullSteps: number; lastRows: number } => {
+    const rest = rows % batchSize;
+    // A single row has no variance.
+    return { fullSteps: Math.floor(rows / batchSize), lastRows: shape.batchNormalization && rest === 1 ? 0 : rest };
+  };
+  const stepsPerEpoch = blocks.sizes.reduce((sum, rows) => {
+    const { fullSteps, lastRows } = partsOfBlock(rows);
+    return sum + fullSteps + (lastRows > 0 ? 1 : 0);
+  }, 0);
+  const length = { stepsPerEpoch, epochs: config.hyperparameters.epochs };
   const rateAt = (state: TrainingState, step: number): number =>
     learningRateAt(options.rate, step, length, state.plateau);
   let stepsPerRun = FIRST_RUN_STEPS;
@@ -76,6 +82,7 @@ export async function gradientLearner(
    */
   const runSteps = async (
     state: TrainingState,
+    data: Record<string, Tensor>,
     random: SeededRandom,
     order: Int32Array,
     steps: number,
@@ -102,25 +109,34 @@ export async function gradientLearner(
     initialState: () => initialState(problem, carriedVectors(optimizer)),
 
     async runEpoch(state, report) {
-      const order = Int32Array.from({ length: train.rows }, (_, row) => row);
       const seed = config.seed + EPOCH_SEED_STRIDE * (state.epoch + 1);
-      shuffle(order, new SeededRandom(seed));
+      const shuffler = new SeededRandom(seed);
       const random = new SeededRandom(seed + DROPOUT_SEED);
-      let lossSum = 0;
-      for (let step = 0; step < fullSteps;) {
-        const steps = Math.min(stepsPerRun, mostSteps, fullSteps - step);
-        const startedAt = performance.now();
-        const rows = order.subarray(step * batchSize, (step + steps) * batchSize);
-        lossSum = await runSteps(state, random, rows, steps, batchSize, lossSum);
-        const elapsedMs = Math.max(performance.now() - startedAt, 0.1);
-        if (steps === stepsPerRun)
-          stepsPerRun = Math.max(1, Math.min(stepsPerRun * 8, Math.round((stepsPerRun * RUN_MS) / elapsedMs)));
-        step += steps;
-        report((step * batchSize) / train.rows);
+      const blockOrder = Int32Array.from(blocks.sizes.keys());
+      if (blockOrder.length > 1) shuffle(blockOrder, new SeededRandom(seed + BLOCK_SEED));
+      let [lossSum, used] = [0, 0];
+      for (const index of blockOrder) {
+        const block = await blocks.block(index);
+        const data = { ...encodedFeeds(shape, block, 0, block.rows), targets: targetTensor(head, block) };
+        const order = Int32Array.from({ length: block.rows }, (_, row) => row);
+        shuffle(order, shuffler);
+        const { fullSteps, lastRows } = partsOfBlock(block.rows);
+        for (let step = 0; step < fullSteps;) {
+          const steps = Math.min(stepsPerRun, mostSteps, fullSteps - step);
+          const startedAt = performance.now();
+          const rows = order.subarray(step * batchSize, (step + steps) * batchSize);
+          lossSum = await runSteps(state, data, random, rows, steps, batchSize, lossSum);
+          const elapsedMs = Math.max(performance.now() - startedAt, 0.1);
+          if (steps === stepsPerRun)
+            stepsPerRun = Math.max(1, Math.min(stepsPerRun * 8, Math.round((stepsPerRun * RUN_MS) / elapsedMs)));
+          step += steps;
+          report((used + step * batchSize) / blocks.rows);
+        }
+        const last = order.subarray(fullSteps * batchSize, fullSteps * batchSize + lastRows);
+        if (lastRows > 0) lossSum = await runSteps(state, data, random, last, 1, lastRows, lossSum);
+        used += fullSteps * batchSize + lastRows;
       }
-      const last = order.subarray(fullSteps * batchSize, fullSteps * batchSize + lastRows);
-      if (lastRows > 0) lossSum = await runSteps(state, random, last, 1, lastRows, lossSum);
-      const loss = lossSum / (fullSteps * batchSize + lastRows);
+      const loss = lossSum / used;
       state.epoch += 1;
       if (!Number.isFinite(loss)) {
         await warn(divergedWarning(state.epoch, learningRate));
@@ -157,13 +173,13 @@ function zeroUnseen(weights: Float32Array, shape: NetworkShape, unseen: Training
   }
 }
 
-function targetTensor({ head, train }: TrainingProblem) {
-  if (train.truth.kind === 'CLASSES') return integers(train.truth.labels);
-  if (train.truth.kind !== 'VALUE' || head.kind !== 'VALUE') throw new Error('A gradient learner needs a target.');
+function targetTensor(head: Head, { rows, truth }: LabelledRows): Tensor {
+  if (truth.kind === 'CLASSES') return integers(truth.labels);
+  if (truth.kind !== 'VALUE' || head.kind !== 'VALUE') throw new Error('A gradient learner needs a target.');
   const { mean, std } = head;
   return floats(
-    Float32Array.from(train.truth.values, (value) => (value - mean) / std),
-    train.rows,
+    Float32Array.from(truth.values, (value) => (value - mean) / std),
+    rows,
     1,
   );
 }

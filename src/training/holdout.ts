@@ -10,7 +10,9 @@ const SILHOUETTE_ROWS = 2000;
 
 export const loadHoldout: LoadHoldout = async (table, config, inputs) => {
   const isClustering = taskOf(config.algorithm) === 'CLUSTERING';
-  const rows = await loadRows(table, config, inputs && [...inputs, ...(isClustering ? featureRequests(config) : [])]);
+  const rows = await loadRows(table, config, {
+    inputs: inputs && [...inputs, ...(isClustering ? featureRequests(config) : [])],
+  });
   const { holdout } = rows.split;
   return {
     rowCount: holdout.length,

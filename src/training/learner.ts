@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { TrainingConfig, TreesConfig } from '../modules/algorithms/index.js';
 import type { InputColumn } from '../modules/model-contract/index.js';
+import type { TrainingBlocks } from './blocks.js';
 import type { TrainingState } from './checkpoint.js';
 import type { EncodedRows } from './encoding.js';
 import type { ExportedModel } from './graphs/export-graph.js';
@@ -29,7 +30,10 @@ export interface TrainingProblem<Config extends EncodedConfig = EncodedConfig> {
   config: Config;
   shape: NetworkShape;
   head: Head;
+  /** The training rows in memory; a sample of them when `blocks` are read from a file. */
   train: LabelledRows;
+  /** All training rows. */
+  blocks: TrainingBlocks;
   validation: LabelledRows;
   /** The rows of each table of weights, by the parameter's name, that no training row uses: they stay zero. */
   unseen: ReadonlyMap<string, readonly number[]>;

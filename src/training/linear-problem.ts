@@ -7,6 +7,27 @@ const TURN_MS = 100;
 /** Rows between two checks of the clock. */
 const CHUNK_ROWS = 8192;
 
+/** Rows as a linear model sees them. */
+export interface LinearRows {
+  numeric: Float32Array;
+  indicators: Int32Array;
+  /** Class indices, or values in standard units. */
+  targets: ArrayLike<number>;
+  /** How much each row counts: by its class, its own weight, or both; all the same when absent. */
+  weights: Float64Array | undefined;
+}
+
+function linearRows(
+  { numeric, indicators, truth, weights: own }: LabelledRows,
+  { head, classWeights }: TrainingProblem<LinearConfig>,
+): LinearRows {
+  if (truth.kind === 'CLASSES')
+    return { numeric, indicators, targets: truth.labels, weights: rowWeightsOf(truth.labels, classWeights, own) };
+  if (truth.kind !== 'VALUE' || head.kind !== 'VALUE') throw new Error('A linear model needs a target.');
+  const { mean, std } = head;
+  return { numeric, indicators, targets: truth.values.map((value) => (value - mean) / std), weights: own };
+}
+
 /**
  * The loss of a linear model over the training rows, in double precision: the mean loss plus l2/2 · ‖weights‖², without
  * biases. `theta` has the numeric weights (width × outputs), the indicator table (indicators × outputs) and the biases
@@ -20,32 +41,23 @@ export class LinearProblem {
   private readonly width: number;
   private readonly slots: number;
   private readonly biasStart: number;
-  private readonly rows: LabelledRows;
-  /** Class indices, or values in standard units. */
-  readonly targets: ArrayLike<number>;
-  /** How much each row counts: by its class, its own weight, or both; all the same when absent. */
-  readonly rowWeights: Float64Array | undefined;
+  /** All training rows. */
+  readonly rowCount: number;
+  /** The block that was read last. */
+  private last: { block: LabelledRows; rows: LinearRows } | undefined;
 
   constructor(private readonly problem: TrainingProblem<LinearConfig>) {
-    const { shape, train, head, config } = problem;
+    const { shape, blocks, head, config } = problem;
     const binary = head.kind === 'CLASSES' && shape.outputs === 2;
     this.outputs = binary ? 1 : shape.outputs;
     this.width = shape.numericWidth;
     this.slots = shape.indicatorSlots;
     this.biasStart = (shape.numericWidth + shape.indicatorCount) * this.outputs;
     this.size = this.biasStart + this.outputs;
-    this.rows = train;
+    this.rowCount = blocks.rows;
     // scikit-learn's C = 1 and alpha = 1 compare the penalty with the sum of the losses.
     const l2 = config.hyperparameters.l2;
-    this.penalty = l2 === undefined ? 1 / train.rows : binary ? l2 / 2 : l2;
-    if (train.truth.kind === 'CLASSES') {
-      this.targets = train.truth.labels;
-      this.rowWeights = rowWeightsOf(train.truth.labels, problem.classWeights, train.weights);
-    } else if (train.truth.kind === 'VALUE' && head.kind === 'VALUE') {
-      const { mean, std } = head;
-      this.targets = train.truth.values.map((value) => (value - mean) / std);
-      this.rowWeights = train.weights;
-    } else throw new Error('A linear model needs a target.');
+    this.penalty = l2 === undefined ? 1 / blocks.rows : binary ? l2 / 2 : l2;
   }
 
   /** Weights of zero, and the biases with which every row is predicted with the class frequencies. */
@@ -62,10 +74,9 @@ export class LinearProblem {
     const { width, slots, outputs, biasStart } = this;
     const shares = this.classShares();
     const squares = new Float64Array(biasStart / outputs);
-    await this.eachChunk((from, to) => {
-      const { numeric, indicators } = this.rows;
+    await this.eachChunk(({ numeric, indicators, weights }, from, to) => {
       for (let row = from; row < to; row++) {
-        const weight = this.rowWeights?.[row] ?? 1;
+        const weight = weights?.[row] ?? 1;
         for (let d = 0; d < width; d++) squares[d]! += weight * numeric[row * width + d]! ** 2;
         for (let s = 0; s < slots; s++) squares[width + indicators[row * slots + s]!]! += weight;
       }
@@ -75,27 +86,29 @@ export class LinearProblem {
     return Float64Array.from({ length: this.size }, (_, i) => {
       const slope = slopes[i % outputs]!;
       if (i >= biasStart) return slope;
-      return (squares[Math.floor(i / outputs)]! / this.rows.rows) * slope + this.penalty || 1;
+      return (squares[Math.floor(i / outputs)]! / this.rowCount) * slope + this.penalty || 1;
     });
   }
 
   /** The loss at `theta`; writes its gradient to `gradient`. */
   async evaluate(theta: Float64Array, gradient: Float64Array): Promise<number> {
-    const { biasStart, rows, penalty } = this;
+    const { biasStart, rowCount, penalty } = this;
     gradient.fill(0);
     let sum = 0;
-    await this.eachChunk((from, to) => {
+    await this.eachChunk((rows, from, to) => {
       sum +=
-        this.outputs === 1 ? this.addSingle(theta, gradient, from, to) : this.addSeveral(theta, gradient, from, to);
+        this.outputs === 1
+          ? this.addSingle(rows, theta, gradient, from, to)
+          : this.addSeveral(rows, theta, gradient, from, to);
     });
     let squares = 0;
     for (let i = 0; i < this.size; i++) {
-      gradient[i] = gradient[i]! / rows.rows;
+      gradient[i] = gradient[i]! / rowCount;
       if (i >= biasStart) continue;
       gradient[i]! += penalty * theta[i]!;
       squares += theta[i]! ** 2;
     }
-    return sum / rows.rows + (penalty / 2) * squares;
+    return sum / rowCount + (penalty / 2) * squares;
   }
 
   /** In the order of the network's flat vector, in single precision. */
@@ -109,20 +122,34 @@ export class LinearProblem {
     return weights;
   }
 
-  async eachChunk(work: (from: number, to: number) => void): Promise<void> {
+  /** Goes through all training rows, a part of a block at a time. */
+  async eachChunk(work: (rows: LinearRows, from: number, to: number) => void): Promise<void> {
     let turnAt = performance.now() + TURN_MS;
-    for (let from = 0; from < this.rows.rows; from += CHUNK_ROWS) {
-      work(from, Math.min(this.rows.rows, from + CHUNK_ROWS));
-      if (performance.now() < turnAt) continue;
-      await new Promise((resolve) => setImmediate(resolve));
-      turnAt = performance.now() + TURN_MS;
+    for (const [index, size] of this.problem.blocks.sizes.entries()) {
+      const rows = this.rowsOf(await this.problem.blocks.block(index));
+      for (let from = 0; from < size; from += CHUNK_ROWS) {
+        work(rows, from, Math.min(size, from + CHUNK_ROWS));
+        if (performance.now() < turnAt) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        turnAt = performance.now() + TURN_MS;
+      }
     }
   }
 
+  private rowsOf(block: LabelledRows): LinearRows {
+    if (this.last?.block !== block) this.last = { block, rows: linearRows(block, this.problem) };
+    return this.last.rows;
+  }
+
   /** One output: two classes, or a value. */
-  private addSingle(theta: Float64Array, gradient: Float64Array, from: number, to: number): number {
-    const { width, slots, biasStart, targets, rowWeights } = this;
-    const { numeric, indicators } = this.rows;
+  private addSingle(
+    { numeric, indicators, targets, weights }: LinearRows,
+    theta: Float64Array,
+    gradient: Float64Array,
+    from: number,
+    to: number,
+  ): number {
+    const { width, slots, biasStart } = this;
     const isValue = this.problem.head.kind === 'VALUE';
     const bias = theta[biasStart]!;
     let sum = 0;
@@ -133,7 +160,7 @@ export class LinearProblem {
       for (let d = 0; d < width; d++) z += numeric[numericAt + d]! * theta[d]!;
       for (let s = 0; s < slots; s++) z += theta[width + indicators[slotAt + s]!]!;
       const target = targets[row]!;
-      const weight = rowWeights === undefined ? 1 : rowWeights[row]!;
+      const weight = weights === undefined ? 1 : weights[row]!;
       let slope: number;
       if (isValue) {
         const error = z - target;
@@ -155,9 +182,14 @@ export class LinearProblem {
   }
 
   /** A softmax over three or more classes. */
-  private addSeveral(theta: Float64Array, gradient: Float64Array, from: number, to: number): number {
-    const { width, slots, outputs, biasStart, targets, rowWeights } = this;
-    const { numeric, indicators } = this.rows;
+  private addSeveral(
+    { numeric, indicators, targets, weights }: LinearRows,
+    theta: Float64Array,
+    gradient: Float64Array,
+    from: number,
+    to: number,
+  ): number {
+    const { width, slots, outputs, biasStart } = this;
     const scores = new Float64Array(outputs);
     let sum = 0;
     for (let row = from; row < to; row++) {
@@ -179,7 +211,7 @@ export class LinearProblem {
         scores[k] = Math.exp(scores[k]! - highest);
         total += scores[k]!;
       }
-      const weight = rowWeights === undefined ? 1 : rowWeights[row]!;
+      const weight = weights === undefined ? 1 : weights[row]!;
       sum += weight * (Math.log(total) - ownScore);
       for (let k = 0; k < outputs; k++) scores[k] = weight * (scores[k]! / total - (k === own ? 1 : 0));
       for (let d = 0; d < width; d++) {
@@ -196,15 +228,16 @@ export class LinearProblem {
   }
 
   /**
-   * Weighted class fractions of the training rows; empty for a value. A class that only other rows have counts as half
+   * Weighted class fractions of the training rows in memory; empty for a value. A class that only other rows have counts as half
    * a row.
    */
   private classShares(): number[] {
     const { train, head, shape } = this.problem;
-    if (head.kind !== 'CLASSES' || train.truth.kind !== 'CLASSES') return [];
-    const weights = new Array<number>(shape.outputs).fill(0);
-    train.truth.labels.forEach((label, row) => (weights[label]! += this.rowWeights?.[row] ?? 1));
-    const counted = weights.map((weight) => weight || 0.5);
+    if (head.kind !== 'CLASSES') return [];
+    const sums = new Array<number>(shape.outputs).fill(0);
+    const { targets, weights } = this.rowsOf(train);
+    for (let row = 0; row < train.rows; row++) sums[targets[row]!]! += weights?.[row] ?? 1;
+    const counted = sums.map((sum) => sum || 0.5);
     const total = counted.reduce((sum, weight) => sum + weight, 0);
     return counted.map((weight) => weight / total);
   }

@@ -12,7 +12,7 @@ function throttled(parent: Parent<TrainingReport>): (fraction: number, message: 
   let sentAt = -Infinity;
   return (fraction, message) => {
     const now = performance.now();
-    if (fraction > 0 && fraction < 1 && now - sentAt < PROGRESS_INTERVAL_MS) return;
+    if (fraction < 1 && now - sentAt < PROGRESS_INTERVAL_MS) return;
     sentAt = now;
     parent.tell({ type: 'progress', fraction, message });
   };

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import {
   isForest,
   isKMeans,
@@ -8,6 +10,7 @@ import {
 } from '../modules/algorithms/index.js';
 import { sampleIndices } from '../modules/statistics/index.js';
 import { badInput } from '../errors.js';
+import { oneBlock, type TrainingBlocks, writeBlocks } from './blocks.js';
 import { classWeightsOf } from './class-weights.js';
 import { encodeRows, type Encoding } from './encoding.js';
 import { fitEncoding, ROUNDING_SHARE } from './fit-encoding.js';
@@ -31,6 +34,7 @@ import {
 } from './learner.js';
 import type { Target, TrainingHooks } from './port.js';
 import { Predictor } from './predictor.js';
+import type { RowStream } from './row-stream.js';
 import type { TrainingRows } from './rows.js';
 import { solverLearner } from './solver-learner.js';
 
@@ -49,16 +53,19 @@ export async function prepareProblem(
   const encoding = fitEncoding(config, columns, train);
   const head = headOf(config, target, train);
   const shape = shapeOf(config, encoding, head);
-  const labelled = (positions: Int32Array): LabelledRows => ({
-    ...encodeRows(encoding, columns, positions),
-    truth: truthOf(target, positions),
-    weights: weightsAt(rows, positions),
+  const label = (from: LabelSource, positions: Int32Array): LabelledRows => ({
+    ...encodeRows(encoding, from.columns, positions),
+    truth: truthOf(from.target, positions),
+    weights: weightsAt(from, positions),
   });
+  const labelled = (positions: Int32Array): LabelledRows => label(rows, positions);
+  const inMemory = labelled(train);
   const problem: TrainingProblem = {
     config,
     shape,
     head,
-    train: labelled(train),
+    train: inMemory,
+    blocks: rows.stream ? await streamedBlocks(rows.stream, label, shape, config.seed, inMemory) : oneBlock(inMemory),
     validation: labelled(validation),
     unseen: new Map(),
     classWeights: classWeightsOf(config, target, train),
@@ -85,7 +92,7 @@ export async function prepareProblem(
           weightValues(one),
         ]),
       ),
-    trainCount: train.length,
+    trainCount: problem.blocks.rows,
     trainSample,
     validation: problem.validation,
     predictShown: async ({ vectors: { weights } }) => ({
@@ -103,8 +110,32 @@ export async function prepareProblem(
         export: (inputs, threshold) => exportGraph({ config, columns: inputs, encoding, ...network, head, threshold }),
       };
     },
-    close: async () => undefined,
+    close: () => problem.blocks.close(),
   };
+}
+
+type LabelSource = Pick<TrainingRows, 'columns' | 'target' | 'weights'>;
+
+/** Encodes the rows of the stream once, into a file, as each epoch needs them. */
+function streamedBlocks(
+  { folder, rows, batches }: RowStream,
+  label: (from: LabelSource, positions: Int32Array) => LabelledRows,
+  { numericWidth, indicatorSlots: slots, embeddings = [] }: NetworkShape,
+  seed: number,
+  { truth, weights }: LabelledRows,
+): Promise<TrainingBlocks> {
+  if (folder === undefined) throw new Error('A training in blocks needs a folder for them.');
+  const encoded = async function* (): AsyncGenerator<LabelledRows> {
+    for await (const batch of batches()) yield label(batch, batch.positions);
+  };
+  const shape = {
+    numericWidth,
+    slots,
+    embedded: embeddings.length,
+    truth: truth.kind,
+    hasWeights: weights !== undefined,
+  };
+  return writeBlocks(join(folder, `rows-${randomUUID()}.bin`), rows, encoded(), shape, { seed });
 }
 
 async function learnerFor(
@@ -164,7 +195,7 @@ export function truthOf(target: Target | undefined, positions: Int32Array): Labe
   return { kind: 'VALUE', values: Float64Array.from(positions, (row) => target.values[row]!) };
 }
 
-export function weightsAt({ weights }: TrainingRows, positions: Int32Array): Float64Array | undefined {
+export function weightsAt({ weights }: Pick<TrainingRows, 'weights'>, positions: Int32Array): Float64Array | undefined {
   return weights && Float64Array.from(positions, (row) => weights[row]!);
 }
 

@@ -1,27 +1,28 @@
 import { totalmem } from 'node:os';
+import { type Column, type ColumnReading, type ColumnRequest, mergeRequests } from '../modules/model-contract/index.js';
 import {
-  type Column,
-  categoryAt,
-  type ColumnReading,
-  type ColumnRequest,
-  mergeRequests,
-} from '../modules/model-contract/index.js';
-import {
-  DEFAULT_TERMS,
+  blocksRefusal,
+  bytesInMemory,
   foldColumnOf,
-  MAX_CLASSES,
   type Task,
   taskOf,
   type TrainingConfig,
 } from '../modules/algorithms/index.js';
-import { AppError, badInput, ErrorCode } from '../errors.js';
+import { AppError, ErrorCode } from '../errors.js';
 import { countEach, readColumns } from '../adapters/dataset-files/dataset-reader.js';
-import type { ReadOptions, Table } from '../adapters/dataset-files/port.js';
+import type { Table } from '../adapters/dataset-files/port.js';
+import { checkPartWeights, checkWeights } from './class-weights.js';
 import type { Target } from './port.js';
+import { readMessage, type RowStream, type StreamRequest, streamRows } from './row-stream.js';
 import { type Split, splitRows } from './split.js';
+import { checkTargetVaries, targetOf } from './target.js';
 
-/** The rows that a training uses. The indexes of `split` refer to these rows. */
+/**
+ * The rows that a training has in memory. The indexes of `split` refer to these rows. With a stream, its training rows
+ * are only a sample, to which encodings are fitted, and the stream has all of them.
+ */
 export interface TrainingRows {
+  stream?: RowStream;
   columns: ReadonlyMap<string, Column>;
   /** How the columns of the table were read. */
   readings: readonly ColumnReading[];
@@ -38,22 +39,31 @@ export interface TrainingRows {
   droppedWithoutPart: number | undefined;
 }
 
+export interface Reading {
+  /** The columns of the model; those of the config's features when absent. */
+  inputs?: readonly ColumnRequest[] | undefined;
+  /** Where files of rows can lie until the training ends. */
+  folder?: string;
+  /** Called with the finished fraction of the reading. */
+  onRead?(share: number, message: string): void;
+}
+
 /**
  * The same config and file always give the same rows, order and split. Errors: BAD_USER_INPUT, which names the field.
  */
 export async function loadRows(
   table: Table,
   config: TrainingConfig,
-  inputs: readonly ColumnRequest[] = featureRequests(config),
+  { inputs = featureRequests(config), folder, onRead }: Reading = {},
 ): Promise<TrainingRows> {
+  const { window, sampleWeight, split } = config;
   const targetColumn = config.target?.column;
-  const timeColumn = config.split.by === 'TIME' ? config.split.column : undefined;
-  const partColumn = config.split.by === 'COLUMN' ? config.split.column : undefined;
+  const timeColumn = split.by === 'TIME' ? split.column : undefined;
+  const partColumn = split.by === 'COLUMN' ? split.column : undefined;
   const foldedBy = foldColumnOf(config.crossValidation, timeColumn);
   const parts: ColumnRequest[] = partColumn === undefined ? [] : [{ name: partColumn, form: 'TEXT' }];
   if (foldedBy !== undefined)
     parts.push({ name: foldedBy, form: config.crossValidation?.by === 'TIME' ? 'VALUE' : 'TEXT' });
-  const { window, sampleWeight } = config;
   const weighing: ColumnRequest[] = sampleWeight ? [{ name: sampleWeight.column, form: 'VALUE' }] : [];
   const requests = mergeRequests([
     ...inputs,
@@ -62,35 +72,42 @@ export async function loadRows(
     ...weighing,
   ]);
   const present = [targetColumn, timeColumn, partColumn].filter((name) => name !== undefined);
-  const options: ReadOptions = { columns: requests, present, window, orderBy: timeColumn };
-  if (config.sampleRows > 0) options.sample = { rows: config.sampleRows, seed: config.seed };
-  const wanted = [
+  const [all, withTarget, usable] = await countEach(table, [
     { window },
     { window, present: present.slice(0, targetColumn === undefined ? 0 : 1) },
     { window, present },
-  ];
-  const [all, withTarget, usable] = await countEach(table, wanted);
-  checkMemory(Math.min(usable!, config.sampleRows || Infinity), requests.length + termsOf(config));
-  const batch = await readColumns(table, options);
-  const columns = new Map(batch.columns.map((column) => [column.name, column]));
-  const { split, leftOut } = splitRows(
-    config,
-    batch.rowCount,
-    partColumn === undefined ? undefined : columns.get(partColumn),
-  );
-  const target = targetColumn === undefined ? undefined : buildTarget(config, columns.get(targetColumn)!, split.train);
-
+  ]);
+  const request = { table, config, requests, filter: { window, present }, usable: usable!, folder, onRead };
+  const read = config.reading === 'BLOCKS' ? await streamRows(request) : await readWhole(request);
+  if (read.target) checkTargetVaries(targetColumn!, read.target, read.split.train);
+  if (sampleWeight) checkPartWeights(sampleWeight.column, read.weights!, read.split);
   return {
-    columns,
+    ...read,
     readings: table.columns,
-    rowNumbers: batch.rowNumbers,
-    target,
-    weights: sampleWeight && weightsOf(columns.get(sampleWeight.column)!, split),
-    foldColumn: foldedBy === undefined ? undefined : columns.get(foldedBy),
-    split,
+    foldColumn: foldedBy === undefined ? undefined : read.columns.get(foldedBy),
     droppedMissingTarget: all! - withTarget!,
     droppedMissingTime: timeColumn === undefined ? 0 : withTarget! - usable!,
-    droppedWithoutPart: partColumn === undefined ? undefined : withTarget! - usable! + leftOut,
+    droppedWithoutPart: partColumn === undefined ? undefined : withTarget! - usable! + read.leftOut,
+  };
+}
+
+async function readWhole({ table, config, requests, filter, usable, onRead }: StreamRequest) {
+  const { split, sampleRows, seed, target, sampleWeight } = config;
+  const expected = Math.min(usable, sampleRows || Infinity);
+  checkMemory(config, expected, requests.length);
+  const batch = await readColumns(table, {
+    ...filter,
+    columns: requests,
+    ...(split.by === 'TIME' && { orderBy: split.column }),
+    ...(sampleRows > 0 && { sample: { rows: sampleRows, seed } }),
+    onRows: (rows) => onRead?.(rows / expected, readMessage('Reading rows', rows, expected)),
+  });
+  const columns = new Map(batch.columns.map((column) => [column.name, column]));
+  const divided = splitRows(config, batch.rowCount, split.by === 'COLUMN' ? columns.get(split.column) : undefined);
+  return {
+    ...{ ...divided, columns, rowNumbers: batch.rowNumbers },
+    target: target && targetOf(taskOf(config.algorithm), target.greaterThan, columns.get(target.column)!),
+    ...(sampleWeight && { weights: checkWeights(columns.get(sampleWeight.column)!) }),
   };
 }
 
@@ -113,107 +130,21 @@ export function targetRequests(
   ];
 }
 
-/** The terms of all texts, each as wide as a fraction of a column. */
-function termsOf({ features }: TrainingConfig): number {
-  const terms = features.map(({ kind, maxTerms = DEFAULT_TERMS }) => (kind === 'TEXT' ? maxTerms : 0));
-  return Math.ceil((terms.reduce((sum, count) => sum + count, 0) * BYTES_PER_TERM) / BYTES_PER_VALUE);
-}
-
-/** A value is held raw and encoded, and also in a copy while it is read. */
-const BYTES_PER_VALUE = 24;
-const BYTES_PER_TERM = 4;
 const MEMORY_SHARE = 0.6;
 
-function checkMemory(rows: number, columns: number): void {
-  const neededBytes = rows * columns * BYTES_PER_VALUE;
+function checkMemory(config: TrainingConfig, rows: number, columns: number): void {
+  const bytesPerRow = bytesInMemory(config, columns);
   const availableBytes = totalmem() * MEMORY_SHARE;
-  if (neededBytes <= availableBytes) return;
-  const affordable = Math.floor(availableBytes / columns / BYTES_PER_VALUE);
+  if (rows * bytesPerRow <= availableBytes) return;
+  const affordable = Math.floor(availableBytes / bytesPerRow);
+  const otherwise = blocksRefusal(config) ? '' : ', or the reading BLOCKS, which does not hold them';
   throw new AppError(
     ErrorCode.RESOURCE_EXHAUSTED,
     `${rows} rows of ${columns} columns do not fit this machine's memory.`,
     {
       field: 'config.sampleRows',
-      expected: `at most ${affordable}`,
+      expected: `at most ${affordable}${otherwise}`,
       got: String(rows),
     },
   );
-}
-
-function buildTarget(config: TrainingConfig, column: Column, train: Int32Array): Target {
-  const target = targetOf(taskOf(config.algorithm), config.target?.greaterThan, column);
-  const values: ArrayLike<number> = target.kind === 'VALUES' ? target.values : target.labels;
-  if (train.every((row) => values[row] === values[train[0]!])) {
-    const only = values[train[0]!]!;
-    if (target.kind === 'VALUES')
-      throw badInput('config.target.column', 'different values in the training rows', `${column.name}, always ${only}`);
-    throw badInput(
-      'config.target.column',
-      'at least two classes in the training rows',
-      `${column.name}, always ${target.classes[only]}`,
-    );
-  }
-  return target;
-}
-
-/** Errors: BAD_USER_INPUT for a weight that is missing or negative, and for a part whose rows all have weight 0. */
-function weightsOf(column: Column, split: Split): Float64Array {
-  const field = 'config.sampleWeight.column';
-  if (column.type !== 'NUMBER') throw badInput(field, 'a NUMBER column', `${column.name} (${column.type})`);
-  const { values } = column;
-  const wrong = values.find((value) => !(value >= 0 && value < Infinity));
-  if (wrong !== undefined) throw badInput(field, 'weights of at least 0 in all rows', `${column.name} with ${wrong}`);
-  for (const [part, rows] of Object.entries(split) as [string, Int32Array][])
-    if (!rows.some((row) => values[row]! > 0))
-      throw badInput(field, `weights above 0 in the ${part} rows`, `${column.name}, always 0`);
-  return values;
-}
-
-/** A column as a target; its classes are the values that occur in it. */
-export function targetOf(task: Task, greaterThan: number | undefined, column: Column): Target {
-  if (task === 'REGRESSION') {
-    if (column.type !== 'NUMBER')
-      throw badInput('config.target.column', 'a NUMBER column', `${column.name} (${column.type})`);
-    return { kind: 'VALUES', values: column.values };
-  }
-  return greaterThan === undefined ? classTarget(column) : thresholdTarget(column, greaterThan);
-}
-
-function thresholdTarget(column: Column, threshold: number): Target & { kind: 'CLASSES' } {
-  if (column.type !== 'NUMBER')
-    throw badInput('config.target.column', 'a NUMBER column, as greaterThan needs', `${column.name} (${column.type})`);
-  const labels = Int32Array.from(column.values, (value) => (value > threshold ? 1 : 0));
-  return { kind: 'CLASSES', classes: ['0', '1'], datatype: 'INT64', labels };
-}
-
-function classTarget(column: Column): Target & { kind: 'CLASSES' } {
-  const numeric = column.type === 'NUMBER';
-  if (numeric) {
-    const odd = column.values.find((value) => !Number.isInteger(value));
-    if (odd !== undefined)
-      throw badInput(
-        'config.target.column',
-        'whole numbers as classes, or target.greaterThan',
-        `${column.name} with ${odd}`,
-      );
-  }
-  const found = new Set<string>();
-  const texts = Array.from({ length: column.values.length }, (_, row) => categoryAt(column, row));
-  for (const text of texts) found.add(text);
-  if (found.size > MAX_CLASSES)
-    throw badInput('config.target.column', `at most ${MAX_CLASSES} classes`, `${column.name} (${found.size})`);
-  const classes = [...found].sort();
-  if (column.type === 'NUMBER') {
-    const values = new Map(texts.map((text, row) => [text, column.values[row]!]));
-    classes.sort((a, b) => values.get(a)! - values.get(b)!);
-  }
-  const indexOf = new Map(classes.map((name, index) => [name, index]));
-  // A spelling that no integer has, such as 1.0 or 1e3, stays a text.
-  const areIntegers = numeric && classes.every((name) => String(Number(name)) === name);
-  return {
-    kind: 'CLASSES',
-    classes,
-    datatype: areIntegers ? 'INT64' : 'BYTES',
-    labels: Int32Array.from(texts, (text) => indexOf.get(text)!),
-  };
 }

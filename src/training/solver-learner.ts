@@ -17,11 +17,11 @@ const MEMORY_VALUES = 20_000_000;
  * closed form, as one epoch; all others use L-BFGS, and an epoch is one iteration.
  */
 export function solverLearner(problem: TrainingProblem<LinearConfig>): Learner {
-  const { head, shape, train } = problem;
+  const { head, shape, blocks } = problem;
   const linear = new LinearProblem(problem);
   const columns = shape.numericWidth + shape.indicatorCount;
   const perRow = shape.numericWidth + shape.indicatorSlots;
-  const work = (train.rows * perRow * (perRow + 1)) / 2 + columns ** 3 / 3;
+  const work = (blocks.rows * perRow * (perRow + 1)) / 2 + columns ** 3 / 3;
   if (head.kind === 'VALUE' && columns <= CLOSED_FORM_COLUMNS && work <= CLOSED_FORM_WORK)
     return closedForm(linear, problem);
   return iterations(linear);
@@ -52,20 +52,18 @@ function closedForm(linear: LinearProblem, problem: TrainingProblem<LinearConfig
 const SINGULAR_SHARE = 1e-10;
 
 /** Solves (XᵀX + λI) w = Xᵀy on centred columns, so that the bias is not penalised. */
-async function ridge(linear: LinearProblem, { shape, train }: TrainingProblem): Promise<Float64Array> {
+async function ridge(linear: LinearProblem, { shape }: TrainingProblem): Promise<Float64Array> {
   const { numericWidth: width, indicatorSlots: slots } = shape;
   const columns = width + shape.indicatorCount;
   const products = new Float64Array(columns * columns);
   const moments = new Float64Array(columns);
   const sums = new Float64Array(columns);
-  const { numeric, indicators } = train;
-  const { targets, rowWeights } = linear;
   const own = new Int32Array(slots);
   let targetSum = 0;
   let total = 0;
-  await linear.eachChunk((from, to) => {
+  await linear.eachChunk(({ numeric, indicators, targets, weights }, from, to) => {
     for (let row = from; row < to; row++) {
-      const weight = rowWeights === undefined ? 1 : rowWeights[row]!;
+      const weight = weights === undefined ? 1 : weights[row]!;
       const target = weight * targets[row]!;
       total += weight;
       targetSum += target;
@@ -94,7 +92,7 @@ async function ridge(linear: LinearProblem, { shape, train }: TrainingProblem): 
     for (let j = 0; j <= i; j++) products[i * columns + j]! -= (sums[i]! * sums[j]!) / total;
     trace += products[i * columns + i]!;
   }
-  const ridgeWeight = Math.max(linear.penalty * train.rows, (SINGULAR_SHARE * trace) / columns, Number.MIN_VALUE);
+  const ridgeWeight = Math.max(linear.penalty * linear.rowCount, (SINGULAR_SHARE * trace) / columns, Number.MIN_VALUE);
   for (let i = 0; i < columns; i++) products[i * columns + i]! += ridgeWeight;
   const weights = choleskySolve(products, moments);
   const theta = new Float64Array(columns + 1);

@@ -64,9 +64,7 @@ function shuffledSplit(sizes: SplitSizes, seed: number): Split {
 function columnSplit(split: ColumnSplit, rows: number, column: Column, seed: number): Split {
   const found = new Set<string>();
   for (let row = 0; row < rows; row++) found.add(categoryAt(column, row));
-  const partOf = split.values ? givenParts(split.values, found, column.name) : usualParts(found, column.name);
-  // Rows whose value names no part are training rows, unless the split names the values of training rows.
-  const others = split.values && !split.values.train ? 'train' : undefined;
+  const { partOf, others } = partsByValue(split, found);
   const lists: Record<Part, number[]> = { train: [], validation: [], holdout: [] };
   for (let row = 0; row < rows; row++) {
     const part = partOf.get(categoryAt(column, row)) ?? others;
@@ -85,6 +83,18 @@ function columnSplit(split: ColumnSplit, rows: number, column: Column, seed: num
     train: shuffled.slice(watched).sort(),
     validation: shuffled.slice(0, watched).sort(),
     holdout: whole.holdout,
+  };
+}
+
+/** The part of each value of the column; `others` is that of all other values. Errors: BAD_USER_INPUT. */
+export function partsByValue(
+  { column, values }: ColumnSplit,
+  found: ReadonlySet<string>,
+): { partOf: Map<string, Part>; others: Part | undefined } {
+  return {
+    partOf: values ? givenParts(values, found, column) : usualParts(found, column),
+    // Rows whose value names no part are training rows, unless the split names the values of training rows.
+    others: values && !values.train ? 'train' : undefined,
   };
 }
 

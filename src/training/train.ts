@@ -28,21 +28,29 @@ import { prepareTrees } from './trees/prepare.js';
 const AGREEMENT_ROWS = 4096;
 /** Fractions of the work at which the export begins, and at which the training is repeated on all rows. */
 const FITTED_SHARE = 0.95;
+/** Fraction of the work of a training in blocks at which its rows are read. */
+const READ_SHARE = 0.15;
 const FITTED_SHARE_BEFORE_REFIT = 0.55;
 
 /** Runs a whole training in this process. Errors: BAD_USER_INPUT, INVALID_MODEL. */
 export async function train(request: TrainingRequest, given: TrainingHooks): Promise<TrainingOutcome> {
   const { config, workDir } = request;
   given.onProgress(0, 'Reading the dataset');
-  const rows = await loadRows(request.data, config);
+  const readShare = config.reading === 'BLOCKS' ? READ_SHARE : 0;
+  const rows = await loadRows(request.data, config, {
+    folder: workDir,
+    onRead: (share, message) => given.onProgress(readShare * share, message),
+  });
   const leaks = checkLeaks(config, rows);
   for (const leak of leaks) await given.onWarning(leak);
   const foldShare = config.crossValidation ? config.crossValidation.folds / (config.crossValidation.folds + 1) : 0;
   const crossValidation =
     config.crossValidation && (await foldsOf(config.crossValidation, request, rows, given, foldShare));
+  // A training in blocks has no folds.
+  const before = readShare + foldShare;
   const hooks: TrainingHooks = {
     ...given,
-    onProgress: (fraction, message) => given.onProgress(foldShare + (1 - foldShare) * fraction, message),
+    onProgress: (fraction, message) => given.onProgress(before + (1 - before) * fraction, message),
   };
   const fitting = request.finished
     ? await prepareFinished(config, rows, request.finished)
@@ -137,7 +145,9 @@ async function refitted(
 ): Promise<Exported> {
   const learntFrom = allRows(rows);
   const parts = { train: learntFrom, validation: rows.split.validation };
-  const fitting = await prepare(config, rows, parts, hooks.onWarning);
+  const onRead = (_: number, message: string): void => hooks.onProgress(FITTED_SHARE_BEFORE_REFIT, message);
+  const refitRows = rows.stream ? { ...rows, stream: rows.stream.all(onRead) } : rows;
+  const fitting = await prepare(config, refitRows, parts, hooks.onWarning);
   const left = FITTED_SHARE - FITTED_SHARE_BEFORE_REFIT;
   const state = await fitQuietly(fitting, bestEpoch, false, (share) =>
     hooks.onProgress(FITTED_SHARE_BEFORE_REFIT + left * share, 'Training once more on all rows'),

@@ -121,6 +121,30 @@ it('without given features, the columns that can help are used', async () => {
   expect(run.metrics.find(({ key }) => key === 'holdout.r2')!.value).toBeGreaterThan(0.8);
 });
 
+it('rows are read in blocks when that is asked for, where it can be', async () => {
+  const config: TrainingConfigInput = {
+    algorithm: 'BOOSTED_TREES_REGRESSOR',
+    target: { column: 'Miles_per_Gallon' },
+    split: { by: 'RATIO', validation: 0.2, holdout: 0.2 },
+    reading: 'BLOCKS',
+  };
+  const { jobId } = await startTraining(tess, { experimentId, datasetId: cars, config });
+  const { result, run } = await trainingEnd(tess, jobId);
+  expect(result!.config).toMatchObject({ reading: 'BLOCKS' });
+  expect(run.metrics.find(({ key }) => key === 'holdout.r2')!.value).toBeGreaterThan(0.7);
+
+  const crossValidation = { by: 'K_FOLD', folds: 3 } as const;
+  const { extensions } = await tess.fails(StartTrainingDocument, {
+    input: { experimentId, datasetId: cars, config: { ...config, crossValidation } },
+  });
+  expect(extensions).toMatchObject({
+    code: 'BAD_USER_INPUT',
+    field: 'input.config.reading',
+    expected: 'nothing but WHOLE with a cross-validation',
+    got: '"BLOCKS"',
+  });
+});
+
 it('a version of a training on all rows is evaluated with the model before; the signature has its threshold', async () => {
   const birds = await registerDataset(tess, {
     name: 'birds',

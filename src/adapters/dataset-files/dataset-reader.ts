@@ -132,8 +132,9 @@ class GrowingTexts implements Growing {
   }
 
   add(chunk: DuckDBDataChunk, position: number): void {
+    const rows = chunk.rowCount;
     const vector = chunk.getColumnVector(position);
-    for (let row = 0; row < chunk.rowCount; row++) this.texts.push(this.intern(vector.getItem(row) as string | null));
+    for (let row = 0; row < rows; row++) this.texts.push(this.intern(vector.getItem(row) as string | null));
   }
 
   private intern(text: string | null): string | null {
@@ -218,7 +219,10 @@ export async function readColumns(table: Table, options: ReadOptions): Promise<C
     try {
       const { source, wanted } = wantedColumns(await openSource(connection, table), options.columns);
       const assembler = new BatchAssembler(wanted, options.limit ?? 16_384);
-      for await (const chunk of chunksOf(connection, selectStatement(source, wanted, options))) assembler.add(chunk);
+      for await (const chunk of chunksOf(connection, selectStatement(source, wanted, options))) {
+        assembler.add(chunk);
+        options.onRows?.(assembler.rowCount);
+      }
       return assembler.take();
     } catch (error) {
       throw readError(error, table.path);
@@ -246,22 +250,26 @@ export async function countRows(table: Table, filter: RowFilter = {}): Promise<n
   return count!;
 }
 
-/** Reads the whole file in its order, one batch at a time, so that memory does not grow with the file. */
+/** Reads the file in its order, one batch at a time, so that memory does not grow with the file. */
 export async function* readChunks(table: Table, options: ChunkOptions): AsyncGenerator<ColumnBatch> {
-  const chunkRows = options.chunkRows ?? 8192;
+  const { chunkRows = 8192, startRow, window, present: needed } = options;
+  const isFiltered = window !== undefined || needed !== undefined;
   const { connection, close } = await openDuckDb({ paths: [table.path] });
   try {
     const { source, wanted } = wantedColumns(await openSource(connection, table), options.columns);
     const assembler = new BatchAssembler(wanted, chunkRows + 2048);
-    let next = options.startRow ?? 0;
+    let next = startRow ?? 0;
     const taken = (): ColumnBatch => {
       const batch = assembler.take();
-      if (batch.rowNumbers.some((row, i) => row !== next + i))
-        throw new AppError(ErrorCode.INTERNAL, 'The rows of a table came out of order.');
-      next += batch.rowCount;
+      for (const row of batch.rowNumbers) {
+        if (isFiltered ? row < next : row !== next)
+          throw new AppError(ErrorCode.INTERNAL, 'The rows of a table came out of order.');
+        next = row + 1;
+      }
       return batch;
     };
-    for await (const chunk of chunksOf(connection, selectStatement(source, wanted, { offset: options.startRow }))) {
+    const statement = selectStatement(source, wanted, { offset: startRow, window, present: needed });
+    for await (const chunk of chunksOf(connection, statement)) {
       assembler.add(chunk);
       if (assembler.rowCount >= chunkRows) yield taken();
     }

@@ -31,13 +31,15 @@ export interface ReadOptions extends RowFilter {
   orderBy?: string;
   /** A random sample of this many of the filtered rows, drawn with a seed. */
   sample?: { rows: number; seed: number };
+  /** Called with the number of rows that are read so far. */
+  onRows?(rows: number): void;
 }
 
-export interface ChunkOptions {
+export interface ChunkOptions extends RowFilter {
   columns: readonly (string | ColumnRequest)[];
   /** About how many rows per batch: at least this many, except in the last. 8,192 when absent. */
   chunkRows?: number;
-  /** Number of rows to skip, to continue where an earlier reader stopped. */
+  /** Number of rows to skip, to continue where an earlier reader stopped; not together with a filter. */
   startRow?: number;
 }
 
@@ -114,7 +116,7 @@ export interface DatasetFiles {
   countRows(table: Table, filter?: RowFilter): Promise<number>;
   /** Reads columns into memory. The same file and options always give the same rows in the same order. */
   readColumns(table: Table, options: ReadOptions): Promise<ColumnBatch>;
-  /** Reads the whole file in its order, one batch at a time, so that memory does not grow with the file. */
+  /** Reads the file in its order, one batch at a time, so that memory does not grow with the file. */
   readChunks(table: Table, options: ChunkOptions): AsyncGenerator<ColumnBatch>;
   /**
    * Writes columns of equal length to a Parquet file. It appears under its name only when it is complete; NaN becomes

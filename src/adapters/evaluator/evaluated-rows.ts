@@ -5,7 +5,8 @@ import { readColumns } from '../dataset-files/dataset-reader.js';
 import { baseRateOf, loadHoldout } from '../../training/holdout.js';
 import type { BaseRate, Target } from '../../training/port.js';
 import type { Table } from '../dataset-files/port.js';
-import { featureRequests, targetOf, targetRequests } from '../../training/rows.js';
+import { featureRequests, targetRequests } from '../../training/rows.js';
+import { targetOf } from '../../training/target.js';
 import type { EvaluationData, TargetColumn } from './port.js';
 
 export interface EvaluatedRows {

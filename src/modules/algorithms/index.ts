@@ -64,11 +64,13 @@ export {
   type KMeansConfig,
   type LinearConfig,
   type NetworkConfig,
+  type Reading,
   type SplitConfig,
   type TrainingConfig,
   type TrainingRequestConfig,
   type TreesConfig,
 } from './rules/training-config.js';
+export { blocksRefusal, bytesInMemory, readingOf } from './rules/reading.js';
 export { configParams, parseTrainingConfig, type TrainingConfigInput } from './rules/training-input.js';
 export { trainingResultSchema } from './rules/training-result.js';
 export {

@@ -25,7 +25,7 @@ export {
   type ConversionOutcome,
   type SampleRows,
 } from './rules/conversion.js';
-export { categoryAt, takeRows, toTensors, type Column } from './rules/dataset-column.js';
+export { categoryAt, joinColumns, takeRows, toTensors, type Column } from './rules/dataset-column.js';
 export {
   DATASET_FORMATS,
   DEFAULT_NULL_VALUES,

@@ -15,6 +15,7 @@ import {
   type TrainingConfig,
   configParams,
   parseTrainingConfig,
+  readingOf,
   type TrainingConfigInput,
 } from '../algorithms/index.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
@@ -78,7 +79,7 @@ export class TrainingService {
     const asked = parseTrainingConfig('input.config', input.config);
     const place = placeOf(asked, input);
     const dataset = await this.parts.datasets.get(session, input.datasetId);
-    const { training, warnings } = belowInput(() => completed(asked, dataset));
+    const { training, warnings } = belowInput(() => completed(asked, dataset, place.backend));
     const modelId = input.registerModelId ?? null;
     if (modelId !== null) await this.checkModel(session, modelId, taskOf(training.algorithm));
     if (place.backend !== 'LOCAL') {
@@ -147,7 +148,7 @@ export class TrainingService {
     const dataset = await this.parts.datasets.get(session, datasetId);
     return (config) => {
       const asked = parseTrainingConfig('input.config', config);
-      belowInput(() => completed(asked, dataset));
+      belowInput(() => completed(asked, dataset, 'LOCAL'));
     };
   }
 
@@ -223,13 +224,14 @@ function placeOf(
 }
 
 /** Completes the configuration with its features, checks it against the dataset, and adds the warnings. */
-function completed(asked: ReturnType<typeof parseTrainingConfig>, dataset: DatasetProfile) {
+function completed(asked: ReturnType<typeof parseTrainingConfig>, dataset: DatasetProfile, backend: Backend) {
   const { features, warnings } = asked.features
     ? { features: asked.features, warnings: [] }
     : defaultFeatures(asked, dataset);
   const training: TrainingConfig = { ...asked, features };
   checkConfigAgainstSchema(training, dataset);
-  return { training, warnings };
+  const reading = readingOf(training, dataset.rowCount, backend === 'LOCAL');
+  return { training: reading === 'BLOCKS' ? { ...training, reading } : training, warnings };
 }
 
 /** Names the fields of errors as the client wrote them: below `input`. */

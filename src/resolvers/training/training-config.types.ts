@@ -1,5 +1,5 @@
 import { Field, Float, InputType, Int } from 'type-graphql';
-import { TRAINING_RANGES, type AlgorithmName } from '../../modules/algorithms/index.js';
+import { TRAINING_RANGES, type AlgorithmName, type Reading } from '../../modules/algorithms/index.js';
 import { describeEnum } from '../types/common.types.js';
 import { RangeOfModule } from '../types/range.js';
 import { DateTime, JsonObject } from '../types/scalars.js';
@@ -16,6 +16,15 @@ export const SplitBy = describeEnum('SplitBy', 'How rows are assigned to trainin
   RATIO: 'At random, with the seed; not stratified.',
   TIME: 'By a timestamp column: the latest rows are the holdout, the ones before them validation.',
   COLUMN: 'By the value of a column.',
+});
+
+const TrainingReadingEnum = describeEnum<Reading>('TrainingReading', 'How a training reads its rows.', {
+  WHOLE: 'All rows are in memory.',
+  BLOCKS:
+    'Memory does not grow with the rows, except that boosted trees hold the bins and scores of each (about 50 bytes a ' +
+    'row). At most 500,000 rows each of validation, holdout and a sample of the training rows are in memory; the ' +
+    'encoding is fitted to the sample; all training rows are learnt from. Rows are divided one by one, with the seed, ' +
+    'so that the parts have about the size that the split asks for.',
 });
 
 @InputType({ description: 'Target of a training: the column to predict. Rows without a value there are not used.' })
@@ -356,6 +365,15 @@ export class TrainingConfigInput {
       'absent.',
   })
   refit?: boolean | null;
+
+  @Field(() => TrainingReadingEnum, {
+    nullable: true,
+    description:
+      'How the rows are read. When absent: BLOCKS when all rows would need more than a gigabyte of memory and the ' +
+      'training can read blocks (linear models, networks and boosted trees of the backend LOCAL, without a ' +
+      'cross-validation); otherwise WHOLE.',
+  })
+  reading?: Reading | null;
 
   @Field(() => CrossValidationInput, {
     nullable: true,

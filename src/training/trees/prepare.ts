@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { quantileOf, type TreesConfig } from '../../modules/algorithms/index.js';
 import { weightedQuantile } from '../../modules/statistics/index.js';
-import { classWeightsOf, rowWeightsOf } from '../class-weights.js';
+import { classWeightsOf } from '../class-weights.js';
 import type { Head } from '../graphs/heads.js';
 import {
   type Fitting,
@@ -13,6 +13,8 @@ import {
   weightValues,
 } from '../learner.js';
 import { headOf, sampleOf, truthOf, weightsAt } from '../problem.js';
+import { learntRows, checkTreeMemory } from './learnt-rows.js';
+import type { RowStream } from '../row-stream.js';
 import type { TrainingRows } from '../rows.js';
 import { Booster, type BoosterOptions, layOut, type Layout } from './booster.js';
 import { exportTrees } from './export-trees.js';
@@ -20,10 +22,7 @@ import { fitFeatures, type TreeFeature, writeBins } from './features.js';
 import { Forest } from './forest.js';
 import { addTree } from './kernel.js';
 import { sigmoid, softmaxOf, weightOf } from './losses.js';
-import { Arena, type BinnedRows, type Loss, sharedDoubles, sharedWords } from './memory.js';
-
-/** All rows count the same. */
-const NONE = new Float64Array();
+import { type BinnedRows, type Loss, sharedDoubles, sharedWords } from './memory.js';
 
 /** Prepares gradient-boosted trees. Errors: BAD_USER_INPUT, which names the field. */
 export async function prepareTrees(
@@ -45,34 +44,34 @@ export async function prepareTrees(
     truth: truthOf(target, positions),
     weights: weightsAt(rows, positions),
   });
-  const trainRows = labelled(train);
   const classWeights = classWeightsOf(config, target, train);
   const options = boosterOptions(config, head);
-  const goal = Float64Array.from(truthValues(trainRows));
-  const { truth, weights: own } = trainRows;
-  const weights = (truth.kind === 'CLASSES' ? rowWeightsOf(truth.labels, classWeights, own) : own) ?? NONE;
+  const { stream } = rows;
+  if (stream) checkTreeMemory(stream.rows, layout, outputs);
+  const learnt = await learntRows({ features, layout, classWeights }, stream ?? { ...rows, positions: train });
+  const { goal, weights } = learnt;
   const baseline = baselineOf(options, goal, weights, outputs);
   const trainSample = sampleOf(train, config.seed);
-  const sampledAt = trainSample === train ? undefined : positionsIn(train, trainSample);
+  const sampledAt = trainSample === train ? stream?.places : placesOf(train, trainSample, stream);
   const validationRows = labelled(validation);
 
   let running: { booster: Booster; train: BinnedRows; validation: BinnedRows } | undefined;
-  /** Starts threads and memory at the first epoch, from the trees that the state has. */
+  /** Starts threads at the first epoch, from the trees that the state has. */
   const start = async (forest: Forest): Promise<NonNullable<typeof running>> => {
-    const arena = new Arena();
-    const binned = (positions: Int32Array, make: (length: number) => Uint32Array): BinnedRows => {
-      const words = layout.columns.map(() => make(positions.length));
-      writeBins(features, layout.columns, columns, positions, words);
-      return { rows: positions.length, columns: words, scores: startScores(baseline, positions.length) };
-    };
+    const words = layout.columns.map(() => sharedWords(validation.length));
+    writeBins(features, layout.columns, columns, validation, words);
+    const binned = (rowCount: number, columnWords: Uint32Array[]): BinnedRows => ({
+      ...{ rows: rowCount, columns: columnWords },
+      scores: startScores(baseline, rowCount),
+    });
     const data = {
       layout,
-      train: binned(train, (length) => arena.words(length)),
-      validation: binned(validation, sharedWords),
-      target: shared(goal),
-      weights: shared(weights),
+      train: binned(goal.length, learnt.words),
+      validation: binned(validation.length, words),
+      target: goal,
+      weights,
       outputs,
-      arena,
+      arena: learnt.arena,
     };
     return { booster: await Booster.start(data, options, forest), train: data.train, validation: data.validation };
   };
@@ -109,7 +108,7 @@ export async function prepareTrees(
     },
     fingerprint: () =>
       fingerprintOf([config, features], goal, truthValues(validationRows), weights, weightValues(validationRows)),
-    trainCount: train.length,
+    trainCount: goal.length,
     trainSample: labelled(trainSample),
     validation: validationRows,
     predictShown: async () => ({
@@ -182,18 +181,12 @@ function startScores(baseline: Float64Array, rows: number): Float64Array {
   return scores;
 }
 
-function shared(values: Float64Array): Float64Array {
-  const copy = sharedDoubles(values.length);
-  copy.set(values);
-  return copy;
-}
-
-/** For each of `some`, which are among `all` in the same order, its index there. */
-function positionsIn(all: Int32Array, some: Int32Array): Int32Array {
+/** For each of `some`, which are among `all` in the same order, its place among the rows that are learnt from. */
+function placesOf(all: Int32Array, some: Int32Array, stream: RowStream | undefined): Int32Array {
   let at = 0;
   return some.map((position) => {
     while (all[at] !== position) at++;
-    return at;
+    return stream ? stream.places[at]! : at;
   });
 }
 

@@ -95,6 +95,10 @@ export const targetSchema = z.strictObject({
   greaterThan: z.number().optional(),
 });
 
+/** How a training reads its rows. */
+const READINGS = ['WHOLE', 'BLOCKS'] as const;
+export type Reading = (typeof READINGS)[number];
+
 const PATIENCE = 20;
 /** Terms of a TEXT feature. */
 export const DEFAULT_TERMS = 300;
@@ -150,6 +154,8 @@ const configShape = z.strictObject({
    * model.
    */
   refit: z.boolean().optional(),
+  /** How the rows are read; WHOLE when absent. */
+  reading: z.enum(READINGS).optional(),
   /** Measures one more model per fold before the training, which is not changed by it. */
   crossValidation: crossValidationSchema.optional(),
   seed: count(TRAINING_RANGES.seed).default(42),

@@ -40,6 +40,22 @@ export function takeRows(column: Column, rows: Int32Array): Column {
   return { ...column, values, ...(column.texts && { texts: takeTexts(column.texts, rows) }) };
 }
 
+/** The values of columns of the same name, one after the other. */
+export function joinColumns(parts: readonly Column[]): Column {
+  const [first, ...others] = parts;
+  if (!first) throw new Error('There are no columns to join.');
+  if (others.length === 0) return first;
+  if (first.type === 'STRING') return { ...first, values: parts.flatMap(({ values }) => values as (string | null)[]) };
+  const values = new Float64Array(parts.reduce((sum, part) => sum + part.values.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    values.set(part.values as Float64Array, at);
+    at += part.values.length;
+  }
+  const texts = parts.flatMap((part) => (part as NumberColumn).texts ?? []);
+  return { ...first, values, ...(first.texts && { texts }) };
+}
+
 function takeTexts(texts: (string | null)[], rows: Int32Array): (string | null)[] {
   const taken = new Array<string | null>(rows.length);
   for (let i = 0; i < rows.length; i++) taken[i] = texts[rows[i]!]!;
