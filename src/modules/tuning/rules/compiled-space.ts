@@ -8,6 +8,8 @@ import type { ParameterSpace, ParameterValue, Params, SearchSpace } from './spac
 export interface Group {
   /** Indices into `axes`. */
   axes: readonly number[];
+  /** Whether it is not always active. */
+  isConditional: boolean;
   isActive(params: Params): boolean;
   /** The constraints that only need parameters of this group. */
   constraints: readonly Constraint[];
@@ -16,6 +18,8 @@ export interface Group {
 /** A checked space, ready for samplers. */
 export interface CompiledSpace {
   axes: readonly Axis[];
+  /** The names of the parameters that others depend on. */
+  parents: ReadonlySet<string>;
   /** A group comes after the group of the parameter that it depends on. */
   groups: readonly Group[];
   /** The number of different points without constraints, or Infinity. */
@@ -56,6 +60,7 @@ function compile({ parameters, constraints: texts }: SearchSpace): CompiledSpace
   };
   return {
     axes,
+    parents: new Set(parameters.flatMap(({ when }) => when?.parameter ?? [])),
     groups,
     size: sizeOf(parameters, axes),
     isFeasible: (params) => constraints.every((constraint) => constraint.holds(params)),
@@ -90,6 +95,7 @@ function groupsOf(parameters: readonly ParameterSpace[], constraints: readonly C
       const names = new Set(axes.map((axis) => parameters[axis]!.name));
       return {
         axes,
+        isConditional: when !== undefined,
         isActive: (params) => !when || when.oneOf.includes(params[when.parameter]!),
         constraints: constraints.filter((constraint) => constraint.names.every((name) => names.has(name))),
       };

@@ -9,6 +9,14 @@ const PRIOR_WEIGHT = 1;
 /** A kernel is at least 1/100 of the range wide, and wider when there are fewer kernels. */
 const NARROWEST = 100;
 
+/** Where a density differs from Optuna's. */
+export interface MixtureShape {
+  /** The narrowest kernels are so many times narrower. */
+  narrower: number;
+  /** By axis: a category's kernel gives so many times more to the other categories. */
+  smoothing: readonly number[];
+}
+
 /**
  * A Parzen estimator over several parameters (Optuna's multivariate TPE; Watanabe 2023, arXiv 2304.11127): a mixture of
  * products, with one kernel per trial and one for the prior. A number's kernel is a normal distribution, truncated to
@@ -31,6 +39,7 @@ export class Mixture {
     private readonly places: readonly Float64Array[],
     private readonly orders: readonly Int32Array[],
     weights: Float64Array,
+    private readonly shape: MixtureShape = { narrower: 1, smoothing: axes.map(() => 1) },
   ) {
     const count = weights.length;
     const total = weights.reduce((sum, weight) => sum + weight, PRIOR_WEIGHT);
@@ -48,7 +57,7 @@ export class Mixture {
     const places = this.places[a]!;
     const order = this.orders[a]!;
     const inverse = new Float64Array(count + 1);
-    const least = 1 / Math.min(NARROWEST, count + 2);
+    const least = 1 / Math.min(NARROWEST, this.shape.narrower * (count + 2));
     // Neighbours in the order often have the same place and width, above all at steps.
     let [lastPlace, lastWidth, lastNorm] = [NaN, NaN, 0];
     for (let i = 0; i < count; i++) {
@@ -73,7 +82,7 @@ export class Mixture {
     const k = random.below(this.logWeights.length);
     const isPrior = k === this.logWeights.length - 1;
     return Float64Array.from(this.axes, (axis, a) => {
-      if (axis.isCategorical) return this.drawCategory(axis.size, isPrior ? -1 : this.places[a]![k]!, random);
+      if (axis.isCategorical) return this.drawCategory(a, isPrior ? -1 : this.places[a]![k]!, random);
       const center = isPrior ? 0.5 : this.places[a]![k]!;
       const width = 1 / this.inverseWidths[a]![k]!;
       // The center lies in the range and the width is at most the range, so at least a third of the draws fit.
@@ -84,11 +93,17 @@ export class Mixture {
     });
   }
 
-  private drawCategory(size: number, own: number, random: SeededRandom): number {
-    const smoothing = PRIOR_WEIGHT / this.logWeights.length;
+  private drawCategory(a: number, own: number, random: SeededRandom): number {
+    const { size } = this.axes[a]!;
+    const smoothing = this.smoothingOf(a);
     const drawn = random.next() * (1 + size * smoothing);
     const other = random.below(size);
     return own >= 0 && drawn < 1 ? own : other;
+  }
+
+  /** What the kernel of a category gives to every category. */
+  private smoothingOf(a: number): number {
+    return (this.shape.smoothing[a]! * PRIOR_WEIGHT) / this.logWeights.length;
   }
 
   /** ln of the density at a point, up to a constant that is the same for all mixtures over these axes. */
@@ -139,7 +154,7 @@ export class Mixture {
     const places = this.places[a]!;
     const { exponents } = this;
     const last = exponents.length - 1;
-    const smoothing = PRIOR_WEIGHT / exponents.length;
+    const smoothing = this.smoothingOf(a);
     const other = Math.log(smoothing / (1 + size * smoothing));
     const own = Math.log((1 + smoothing) / (1 + size * smoothing));
     for (let k = 0; k < last; k++) exponents[k]! += places[k] === category ? own : other;

@@ -3,7 +3,7 @@ import type { Axis } from './axis.js';
 import { type CompiledSpace, type Group, joined } from './compiled-space.js';
 import { GoodTrials } from './good-trials.js';
 import { KernelStore } from './kernel-store.js';
-import { Mixture } from './mixture.js';
+import { Mixture, type MixtureShape } from './mixture.js';
 import { sobolPoint } from './plain-samplers.js';
 import type { ParameterValue, Params } from './space.js';
 import type { Sampler, StudyHistory, TrialRecord } from './study.js';
@@ -17,12 +17,19 @@ const REFINEMENTS = 8;
 const MOST_DRAWS = 20 * CANDIDATES;
 /** Whole proposals before a random point is taken. */
 const ATTEMPTS = 5;
+/** A group with a condition has few trials, so that the narrowest kernels of the good ones would stay wide for long. */
+const NARROWER_IN_BRANCH = 2;
+/** A category that others depend on is judged by trials of its branch that came before it had learnt anything. */
+const SMOOTHING_OF_PARENT = 2;
 
 /** A group of parameters with more than one value, and what is known of them. */
 interface Part {
   group: Group;
   axes: Axis[];
   store: KernelStore;
+  /** The good ones of the trials in which a group with a condition was active; null: those of the study. */
+  good: GoodTrials | null;
+  shape: MixtureShape;
 }
 
 /**
@@ -30,7 +37,8 @@ interface Part {
  * of the finished trials, at most 25, are good, all others bad. Of 24 points drawn from the density of the good ones,
  * the one with the greatest ratio of both densities is taken, and on each axis the value of another candidate when the
  * ratio grows by it. Parameters with the same condition are drawn together, a group after the one that it depends on,
- * from the trials in which the group was active. The first ten trials are points of the Sobol sequence.
+ * from the trials in which the group was active, of which the best tenth is good: a branch learns from its own trials,
+ * also while another one is better. The first ten trials are points of the Sobol sequence.
  */
 export class TpeSampler implements Sampler {
   private readonly follower = new TrialFollower(
@@ -66,7 +74,14 @@ export class TpeSampler implements Sampler {
       good: new GoodTrials(this.history.objectives),
       parts: this.follower.space.groups.map((group) => {
         const axes = group.axes.map((axis) => this.follower.space.axes[axis]!).filter(({ size }) => size > 1);
-        return { group, axes, store: new KernelStore(axes, this.history.seed) };
+        return {
+          ...{ group, axes, store: new KernelStore(axes, this.history.seed) },
+          good: group.isConditional ? new GoodTrials(this.history.objectives) : null,
+          shape: {
+            narrower: group.isConditional ? NARROWER_IN_BRANCH : 1,
+            smoothing: axes.map(({ name }) => (this.follower.space.parents.has(name) ? SMOOTHING_OF_PARENT : 1)),
+          },
+        };
       }),
     };
     return this.study;
@@ -75,7 +90,11 @@ export class TpeSampler implements Sampler {
   private add(trial: TrialRecord): void {
     const { good, parts } = this.current();
     good.add(trial);
-    for (const { axes, store } of parts) if (hasAll(axes, trial.params)) store.add(trial);
+    for (const part of parts) {
+      if (!hasAll(part.axes, trial.params)) continue;
+      part.store.add(trial);
+      part.good?.add(trial);
+    }
   }
 }
 
@@ -166,20 +185,15 @@ class Round {
     const known = this.mixtures.get(part);
     if (known) return known;
     const running = this.follower.running.filter(({ params }) => hasAll(part.axes, params));
-    const made = {
-      good: goodMixture(
-        part.axes,
-        this.good.filter(({ params }) => hasAll(part.axes, params)),
-      ),
-      bad: part.store.badMixture(this.good, running),
-    };
+    const good = (part.good?.good() ?? this.good).filter(({ params }) => hasAll(part.axes, params));
+    const made = { good: goodMixture(part, good), bad: part.store.badMixture(good, running) };
     this.mixtures.set(part, made);
     return made;
   }
 }
 
-function goodMixture(axes: readonly Axis[], trials: readonly TrialRecord[]): Mixture {
+function goodMixture({ axes, shape }: Part, trials: readonly TrialRecord[]): Mixture {
   const places = axes.map((axis) => Float64Array.from(trials, ({ params }) => axis.placeOf(params[axis.name]!)));
   const orders = places.map((own) => Int32Array.from(own.keys()).sort((a, b) => own[a]! - own[b]! || a - b));
-  return new Mixture(axes, places, orders, new Float64Array(trials.length).fill(1));
+  return new Mixture(axes, places, orders, new Float64Array(trials.length).fill(1), shape);
 }
