@@ -89,8 +89,8 @@ describe('a study that an outside trainer drives', () => {
     expect(run).toMatchObject({ status: 'FINISHED', parent: { id: study.run!.id } });
     expect(run.metrics).toEqual([{ key: 'loss', value: 0.5, step: 3 }]);
     expect((await trialsOf(tess, studyId))[0]!.reports).toEqual([
-      { step: 1, value: 3 },
-      { step: 2, value: 'NaN' },
+      { step: 1, value: 3, values: [3] },
+      { step: 2, value: 'NaN', values: ['NaN'] },
     ]);
     const again = await tell(trial.id, [0.5]);
     expect(again.tellTrial.trial.status).toBe('COMPLETE');
@@ -113,6 +113,30 @@ describe('a study that an outside trainer drives', () => {
       reason: reportTrial.reason,
       runs: [{ run: { status: 'KILLED' } }],
     });
+  });
+
+  it('says when to stop a trial by several objectives', async () => {
+    const studyId = await createStudy({
+      objectives: [BEST, { metric: 'accuracy', direction: 'MAXIMIZE' }],
+      pruner: { kind: 'ASHA', minSteps: 1, reduction: 2 },
+    });
+    const report = async (trialId: string, values: number[]) =>
+      (await tess.ok(ReportTrialDocument, { trialId, step: 1, values })).reportTrial;
+    const first = (await ask(studyId))!;
+    await report(first.id, [1, 0.5]);
+    await tell(first.id, [1, 0.5]);
+    const worse = (await ask(studyId))!;
+    expect(await report(worse.id, [2, 0.4])).toMatchObject({
+      shouldPrune: true,
+      reason: 'At step 1, it is not among the best 1 of 2 trials by all objectives.',
+    });
+    await tess.ok(TellTrialDocument, { input: { trialId: worse.id, outcome: 'PRUNED' } });
+    const better = (await ask(studyId))!;
+    expect(await report(better.id, [0.9, 0.9])).toMatchObject({ shouldPrune: false, reason: null });
+    for (const wrong of [{ value: 1 }, { values: [1] }, { value: 1, values: [1, 2] }, {}]) {
+      const { extensions } = await tess.fails(ReportTrialDocument, { trialId: better.id, step: 2, ...wrong });
+      expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.values' });
+    }
   });
 
   it('gives the trial of a lost trainer to another one, with the same parameters and run', async () => {
@@ -208,6 +232,8 @@ describe('a study that an outside trainer drives', () => {
       const { extensions } = await tess.fails(TellTrialDocument, { input });
       expect(extensions, JSON.stringify(input)).toMatchObject({ code, field });
     }
+    const several = await tess.fails(ReportTrialDocument, { trialId: trial.id, step: 1, values: [1, 2] });
+    expect(several.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.value' });
     const back = await tess.fails(ReportTrialDocument, { trialId: trial.id, step: -1, value: 1 });
     expect(back.extensions.code).toBe('BAD_USER_INPUT');
   });

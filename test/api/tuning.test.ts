@@ -131,6 +131,28 @@ describe('a tuning', () => {
     }
   });
 
+  it('stops early what is worse in every one of several objectives', async () => {
+    const config = { ...SHORT_CONFIG, hyperparameters: { epochs: 60, batchSize: 16, hiddenLayers: [4] } };
+    const { studyId } = await start({
+      config,
+      space: { parameters: [{ name: 'learningRate', kind: 'CATEGORICAL', choices: [0.005, 1e-7] }] },
+      enqueuedTrials: [{ learningRate: 0.005 }, { learningRate: 1e-7 }],
+      objectives: [
+        { metric: 'validation.rmse', direction: 'MINIMIZE' },
+        { metric: 'validation.r2', direction: 'MAXIMIZE' },
+      ],
+      stop: { maxTrials: 2 },
+      parallelTrials: 1,
+      pruner: { kind: 'ASHA', minSteps: 8, reduction: 2 },
+    });
+    await studyEnd(tess, studyId);
+    const trials = await trialsOf(tess, studyId);
+    expect(trials.map(({ status }) => status)).toEqual(['COMPLETE', 'PRUNED']);
+    expect(trials[1]!.reason).toMatch(/not among the best 1 of 2 trials by all objectives/);
+    expect(trials[1]!.reports.length).toBeLessThan(60);
+    for (const { values } of trials[0]!.reports) expect(values).toHaveLength(2);
+  });
+
   it('is cancelled with its trials, and resumed: finished trials are kept', async () => {
     const config = { ...SHORT_CONFIG, hyperparameters: { epochs: 40, batchSize: 32, hiddenLayers: [4] } };
     const { studyId } = await start({ config, stop: { maxTrials: 4 } });
@@ -224,10 +246,32 @@ describe('a wrong tuning is refused before any trial', () => {
             { metric: 'validation.rmse', direction: 'MINIMIZE' },
             { metric: 'validation.r2', direction: 'MAXIMIZE' },
           ],
-          pruner: { kind: 'MEDIAN' },
+          pruner: { kind: 'WILCOXON' },
         },
         'input.pruner.kind',
-        /NONE with several objectives/,
+        /another pruner with several objectives, as WILCOXON compares one/,
+      ],
+      [
+        {
+          objectives: [
+            { metric: 'validation.rmse', direction: 'MINIMIZE' },
+            { metric: 'holdout.r2', direction: 'MAXIMIZE' },
+          ],
+          pruner: { kind: 'ASHA' },
+        },
+        'input.objectives[1].metric',
+        /metric of each epoch/,
+      ],
+      [
+        {
+          objectives: [
+            { metric: 'validation.rmse', direction: 'MINIMIZE' },
+            { metric: 'validation.r2', direction: 'MAXIMIZE' },
+          ],
+          pruner: { kind: 'ASHA', metric: 'validation.rmse' },
+        },
+        'input.pruner.metric',
+        /nothing with several objectives/,
       ],
       [{ pruner: { kind: 'HYPERBAND' } }, 'input.pruner.maxSteps', /HYPERBAND needs/],
     ];

@@ -1,6 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  AnyPruner,
   AshaPruner,
   HyperbandPruner,
   MedianPruner,
@@ -15,7 +15,7 @@ import { fixture } from './fixture.js';
 import { historyOf, trial } from './tuning-fixtures.js';
 
 const space: SearchSpace = { parameters: [{ name: 'x', kind: 'FLOAT', low: 0, high: 1 }], constraints: [] };
-const curveOf = (values: readonly number[]) => values.map((value, step) => ({ step, value }));
+const curveOf = (values: readonly number[]) => values.map((value, step) => ({ step, values: [value] }));
 const running = (number: number, values: readonly number[]): TrialRecord =>
   trial(number, { x: 0 }, { state: 'RUNNING', curve: curveOf(values) });
 const complete = (number: number, values: readonly number[]): TrialRecord =>
@@ -99,13 +99,6 @@ describe('pruners', () => {
     expect(stops(NaN, NaN, 1)).toBe(false);
   });
 
-  it('several stop for the first reason', () => {
-    const pruner = new AnyPruner([new ThresholdPruner(), new PatiencePruner({ patience: 1 })]);
-    expect(decide(pruner, [], running(0, [1, NaN]))).toContain('finite');
-    expect(decide(pruner, [], running(0, [1, 1]))).toContain('No value');
-    expect(decide(pruner, [], running(0, [1, 0.5]))).toBeUndefined();
-  });
-
   it('ASHA judges only the step that reaches a rung', () => {
     const done = [0.1, 0.2, 0.3, 0.4].map((value, number) => complete(number, Array(17).fill(value) as number[]));
     const pruner = new AshaPruner({ minStep: 4, reduction: 2 });
@@ -136,6 +129,59 @@ describe('pruners', () => {
       .slice(0, 9)
       .map((number) => complete(number, Array(28).fill(0) as number[]));
     expect(decide(pruner, strangers, running(inBracket(0)[0]!, [1, 1]))).toBeUndefined();
+  });
+});
+
+describe('with several objectives', () => {
+  /** A trial whose values are the same at each step. */
+  const flat = (number: number, values: readonly number[], steps = 9): TrialRecord =>
+    trial(number, { x: 0 }, { values, curve: Array.from({ length: steps }, (_, step) => ({ step, values })) });
+  const reaching = (number: number, values: readonly number[], steps: number): TrialRecord => ({
+    ...flat(number, values, steps),
+    ...{ state: 'RUNNING', values: undefined },
+  });
+  const front = [0, 1, 2, 3, 4, 5].map((i) => flat(i, [i, 5 - i]));
+
+  it('ASHA keeps what no other trial beats, and stops what lies behind', () => {
+    const pruner = new AshaPruner({ minStep: 2, reduction: 2 });
+    // 7 trials, of which 3 go on: of the first front those that cover most, which its outermost ones do not.
+    expect(decide(pruner, front, reaching(9, [0.5, 0.5], 3))).toBeUndefined();
+    expect(decide(pruner, front, reaching(9, [3, 3], 3))).toBe(
+      'At step 2, it is not among the best 3 of 7 trials by all objectives.',
+    );
+    expect(decide(pruner, front, reaching(9, [3, 3], 2))).toBeUndefined();
+    expect(decide(pruner, front, reaching(9, [0, NaN], 3))).toBe('The value at step 2 is not a number.');
+  });
+
+  it('ASHA with equal objectives decides as with one', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.nat(1_000), { minLength: 2, maxLength: 12 }), ([own, ...others]) => {
+        const pruner = new AshaPruner({ minStep: 1, reduction: 3 });
+        const stops = (width: number) => {
+          const values = (value: number) => Array.from({ length: width }, () => value);
+          const done = others.map((value, number) => flat(number, values(value)));
+          return decide(pruner, done, reaching(99, values(own!), 2)) !== undefined;
+        };
+        expect(stops(2)).toBe(stops(1));
+      }),
+    );
+  });
+
+  it('MEDIAN and PATIENCE stop only what is worse in every objective', () => {
+    const median = new MedianPruner({ startupTrials: 3 });
+    expect(decide(median, front, reaching(9, [4, 4], 2))).toBe(
+      'The best values until step 1 are worse than the medians of 6 complete trials, in every objective.',
+    );
+    expect(decide(median, front, reaching(9, [9, 2], 2))).toBeUndefined();
+    const patience = new PatiencePruner({ patience: 2 });
+    const moving = (...curve: number[][]): TrialRecord => ({
+      ...reaching(9, [0, 0], 0),
+      curve: curve.map((values, step) => ({ step, values })),
+    });
+    expect(decide(patience, [], moving([1, 1], [1, 0.5], [1, 0.5]))).toBeUndefined();
+    expect(decide(patience, [], moving([1, 1], [1, 1], [2, 1]))).toBe(
+      'No value of the last 2 steps is better than those before, in any objective.',
+    );
   });
 });
 

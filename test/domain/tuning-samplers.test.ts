@@ -71,7 +71,7 @@ describe('samplers', () => {
         const random = new SeededRandom(seed);
         const trials = run(old, space, 30, () => random.next(), seed).map((one, i): TrialRecord => {
           const state = i % 7 === 3 ? 'PRUNED' : i % 11 === 5 ? 'RUNNING' : i % 13 === 6 ? 'FAILED' : 'COMPLETE';
-          return { ...one, state, curve: [{ step: i % 3, value: random.next() }] };
+          return { ...one, state, curve: [{ step: i % 3, values: [random.next()] }] };
         });
         const next = (sampler: Sampler, list: readonly TrialRecord[]) =>
           sampler.suggest(historyOf(space, list, { seed }), 30);

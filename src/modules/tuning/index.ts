@@ -5,6 +5,7 @@ export type { Params, SearchSpace, ParameterSpace } from './rules/space.js';
 export { parseParams, parseSpace, stopRuleOf } from './rules/study-input.js';
 export type { StopRule } from './rules/stop-rule.js';
 export {
+  reportsOf,
   STUDY_RANGES,
   type PriorTrial,
   type PrunerKind,

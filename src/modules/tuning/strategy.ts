@@ -35,8 +35,8 @@ export function samplerOf({ spec }: Study): Sampler {
 /** BAD_USER_INPUT when the pruner lacks a setting, or cannot work with such a study. */
 export function checkPruner({ pruner, objectives }: Pick<StudySpec, 'pruner' | 'objectives'>): void {
   const { kind, maxSteps, patience, lower, upper } = pruner;
-  if (objectives.length > 1 && kind !== 'NONE')
-    throw badInput('input.pruner.kind', 'NONE with several objectives, as a pruner compares one', kind);
+  if (objectives.length > 1 && (kind === 'WILCOXON' || kind === 'THRESHOLD'))
+    throw badInput('input.pruner.kind', `another pruner with several objectives, as ${kind} compares one`, kind);
   if (kind === 'HYPERBAND' && maxSteps === undefined)
     throw badInput('input.pruner.maxSteps', 'the last step of a trial, which HYPERBAND needs', null);
   if (kind === 'PATIENCE' && patience === undefined)

@@ -2,6 +2,7 @@ import type { Session } from '../../db/database.js';
 import type { Study } from '../../db/entities/tuning/study.entity.js';
 import { toMinimise } from './rules/objectives.js';
 import type { SearchSpace } from './rules/space.js';
+import { curveOfReports, reportsOf } from './rules/study-spec.js';
 import type { Pruner, Sampler, StudyHistory, TrialRecord } from './rules/study.js';
 import { priorTrialsOf } from './stores/studies.js';
 import { recordsAfter, type StoredRecord } from './stores/trials.js';
@@ -87,11 +88,11 @@ function forget(known: Known, number: number, place: number): void {
 }
 
 function recordOf(row: StoredRecord, state: TrialRecord['state'], { spec }: Study): TrialRecord {
-  const { number, params, values, violations, reportSteps, reportValues } = row;
+  const { number, params, values, violations } = row;
   return {
     ...{ number, state, params },
     ...(values && { values: values.map((value, k) => toMinimise(value, spec.objectives[k]!)) }),
     ...(violations && { violations }),
-    curve: reportSteps.map((step, i) => ({ step, value: toMinimise(reportValues[i]!, spec.curve) })),
+    curve: curveOfReports(spec, reportsOf(row)),
   };
 }

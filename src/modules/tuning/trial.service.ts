@@ -11,7 +11,7 @@ import { type Objective, toMinimise } from './rules/objectives.js';
 import { checkSpace, type Params, type SearchSpace } from './rules/space.js';
 import { ownValues, whyStop, type StopRule } from './rules/stop-rule.js';
 import type { TrialRecord } from './rules/study.js';
-import type { PrunerConfig, SamplerKind } from './rules/study-spec.js';
+import { curveOfReports, reportedBy, reportsOf, type PrunerConfig, type SamplerKind } from './rules/study-spec.js';
 import { chosenSampler } from './strategy.js';
 import type { StudyMemories } from './study-memory.js';
 import type { StudyService } from './study.service.js';
@@ -48,6 +48,15 @@ export interface TellInput {
   values?: number[] | null;
   violations?: number[] | null;
   reason?: string | null;
+}
+
+export interface ReportInput {
+  trialId: string;
+  step: number;
+  /** Of one objective. */
+  value?: number | null;
+  /** Of several ones. */
+  values?: number[] | null;
 }
 
 /** A trial whose trainer was lost this often fails. */
@@ -133,25 +142,31 @@ export class TrialService {
   /** Adds an intermediate value. Returns why the trial should be stopped; null when it should go on. */
   async report(
     session: Session,
-    { trialId, step, value }: { trialId: string; step: number; value: number },
+    { trialId, step, value, values: several }: ReportInput,
   ): Promise<{ trial: Trial; reason: string | null }> {
     const { study, trial } = await this.running(session, trialId);
     const { history, pruner } = await this.memory.read(session, study);
     const last = trial.reportSteps.at(-1) ?? -1;
     const isNew = step > last;
+    const metrics = reportedBy(study.spec);
+    const values = metrics.length > 1 ? several : value == null ? undefined : [value];
+    if (values?.length !== metrics.length || (value != null && several != null))
+      throw metrics.length > 1
+        ? badInput('input.values', `one value per objective (${metrics.length}), and no value`, several ?? value)
+        : badInput('input.value', 'one value, and no values', value ?? several);
     if (!isNew && !trial.reportSteps.includes(step))
       throw badInput('input.step', `a step after the last one, ${last}`, step);
     if (isNew) {
-      await addReports(session, trial, [{ step, value }]);
+      await addReports(session, trial, [{ step, values }]);
       const [run] = await runsOfTrials(session, [trial.id]);
-      if (run) await this.runs.logStep(session, run.runId, step, { [study.spec.curve.metric]: value });
+      const named = metrics.map(({ metric }, k) => [metric, values[k]!] as const);
+      if (run) await this.runs.logStep(session, run.runId, step, Object.fromEntries(named));
       this.ends.wake(session, study.id);
     }
     audit(session, 'reportTrial', { type: 'study', id: study.id }, null, { trial: trial.number, step });
     const { number, params } = trial;
-    const points = trial.reportSteps.map((at, i) => ({ step: at, value: trial.reportValues[i]! }));
-    if (isNew) points.push({ step, value });
-    const curve = points.map((point) => ({ ...point, value: toMinimise(point.value, study.spec.curve) }));
+    const points = [...reportsOf(trial), ...(isNew ? [{ step, values }] : [])];
+    const curve = curveOfReports(study.spec, points);
     const record = { number, state: 'RUNNING' as const, params, curve };
     const others = history.trials.filter((other) => other.number !== number);
     const reason = pruner?.prune({ ...history, trials: [...others, record] }, record) ?? null;

@@ -7,9 +7,10 @@ import type { RunService } from '../experiments/index.js';
 import { type AttemptOf, jobTopic, type JobService } from '../jobs/index.js';
 import { metricsTopic } from '../platform/index.js';
 import { TRAINING, type TrainingService } from '../training/index.js';
-import { meanOf, toMinimise } from './rules/objectives.js';
+import { meanOf } from './rules/objectives.js';
 import { ownValues, whyStop } from './rules/stop-rule.js';
-import type { StudyHistory, TrialRecord } from './rules/study.js';
+import type { CurvePoint, StudyHistory, TrialRecord } from './rules/study.js';
+import { curveOfReports, reportedBy, reportsOf } from './rules/study-spec.js';
 import type { TrialStatus } from './rules/study-status.js';
 import { configOfTrial } from './rules/trial-config.js';
 import { bestTrial, addReports, addTrials, changeTrialStatus, countTrials, trialsWith } from './stores/trials.js';
@@ -29,10 +30,6 @@ export interface TuningParts {
 }
 
 type JobState = Awaited<ReturnType<JobService['statesOf']>>[number];
-interface Point {
-  step: number;
-  value: number;
-}
 
 const POINTS_AT_ONCE = 1_000;
 /** The longest delay until a lost wake-up is noticed, and until the time of a study is seen to be over. */
@@ -140,23 +137,26 @@ export class TuningAttempt {
   }
 
   /** Intermediate values that the first training of the trial has logged since the last look. */
-  private async newPoints(session: Session, study: Study, trial: Trial, run: TrialRunRow): Promise<Point[]> {
-    const { curve } = study.spec;
-    const points: Point[] = [];
-    let lastStep = trial.reportSteps.at(-1) ?? -1;
+  private async newPoints(session: Session, study: Study, trial: Trial, run: TrialRunRow): Promise<CurvePoint[]> {
+    const metrics = reportedBy(study.spec).map(({ metric }) => metric);
+    const found = new Map<number, Map<string, number>>();
+    const lastStep = trial.reportSteps.at(-1) ?? -1;
     let seq = run.metricSeq;
     for (;;) {
       const rows = await this.parts.runs.metricsAfter(session, run.runId, seq, POINTS_AT_ONCE);
       for (const { key, step, value } of rows) {
-        if (key !== curve.metric || step <= lastStep) continue;
-        points.push({ step, value });
-        lastStep = step;
+        if (!metrics.includes(key) || step <= lastStep) continue;
+        const atStep = found.get(step) ?? new Map<string, number>();
+        if (!atStep.has(key)) found.set(step, atStep.set(key, value));
       }
       seq = rows.at(-1)?.seq ?? seq;
       if (rows.length < POINTS_AT_ONCE) break;
     }
     if (seq > run.metricSeq) await noteRead(session, run, { metricSeq: seq });
-    return points;
+    return [...found]
+      .filter(([, values]) => values.size === metrics.length)
+      .map(([step, values]) => ({ step, values: metrics.map((metric) => values.get(metric)!) }))
+      .sort((a, b) => a.step - b.step);
   }
 
   /**
@@ -398,12 +398,13 @@ function isHopeless({ trials }: StudyHistory): boolean {
 function whyPrune(
   { spec }: Study,
   { history, pruner }: StudyMemory,
-  { number, params, reportSteps, reportValues }: Trial,
-  points: readonly Point[],
+  trial: Trial,
+  points: readonly CurvePoint[],
 ): string | undefined {
   if (!pruner || points.length === 0) return undefined;
-  const known = reportSteps.map((step, i) => ({ step, value: reportValues[i]! }));
-  const curve = [...known, ...points].map(({ step, value }) => ({ step, value: toMinimise(value, spec.curve) }));
+  const { number, params } = trial;
+  const known = reportsOf(trial);
+  const curve = curveOfReports(spec, [...known, ...points]);
   const others = history.trials.filter((other) => other.number !== number);
   for (let end = known.length + 1; end <= curve.length; end++) {
     const record: TrialRecord = { number, state: 'RUNNING', params, curve: curve.slice(0, end) };

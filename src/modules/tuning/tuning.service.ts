@@ -74,7 +74,7 @@ export class TuningService {
       spec: {
         ...{ space, objectives, pruner, seed, repeats, parallelTrials },
         ...chosenSampler(sampler, space, stopRule.maxTrials),
-        curve: curveOf(objectives, input.prunerMetric),
+        curve: curveOf(objectives, pruner, input.prunerMetric),
         training: config,
         ...{ backend: input.backend ?? null, workers: input.workers ?? null, aliveMs: 0 },
       },
@@ -260,10 +260,27 @@ function checkHyperparameters(
 
 const VALIDATION_LOSS: Objective = { metric: 'validation.loss', direction: 'MINIMIZE' };
 
-/** What pruners compare: the named metric, else the first objective if each epoch logs it, else the validation loss. */
-function curveOf([first]: readonly Objective[], metric: string | null): Objective {
+const isOfEpochs = ({ metric }: Objective): boolean => /^(train|validation)\./.test(metric);
+
+/**
+ * What pruners compare: the named metric, else the first objective if each epoch logs it, else the validation loss. With
+ * several objectives all of them, which each epoch must log.
+ */
+function curveOf(objectives: readonly Objective[], { kind }: PrunerConfig, metric: string | null): Objective {
+  const [first] = objectives;
+  if (objectives.length > 1 && kind !== 'NONE') {
+    if (metric !== null)
+      throw badInput('input.pruner.metric', 'nothing with several objectives: all of them are compared', metric);
+    const other = objectives.findIndex((objective) => !isOfEpochs(objective));
+    if (other >= 0)
+      throw badInput(
+        `input.objectives[${other}].metric`,
+        'a metric of each epoch (train.… or validation.…), because the pruner compares it',
+        objectives[other]!.metric,
+      );
+  }
   if (metric !== null && metric !== first?.metric) return { metric, direction: guessDirection(metric) };
-  return first && /^(train|validation)\./.test(first.metric) ? first : VALIDATION_LOSS;
+  return first && isOfEpochs(first) ? first : VALIDATION_LOSS;
 }
 
 /** Each repeat has the next seed, so the last one must be a seed, too. */

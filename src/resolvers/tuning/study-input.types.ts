@@ -36,11 +36,13 @@ export const PrunerEnum = describeEnum<PrunerKind>('Pruner', 'When a running tri
   NONE: 'Every trial runs to its end.',
   ASHA:
     'Asynchronous successive halving: at the steps minSteps, minSteps × reduction, … only the best 1/reduction of all ' +
-    'trials that came there go on.',
+    'trials that came there go on; with several objectives the first Pareto fronts.',
   HYPERBAND: 'Several halvings with different first steps; needs `maxSteps`.',
-  MEDIAN: 'When its best value so far is worse than the median of the complete trials at the same step.',
+  MEDIAN:
+    'When its best value so far is worse than the median of the complete trials at the same step; with several ' +
+    'objectives, in each of them.',
   WILCOXON: 'For steps that are folds: when it is worse than the best trial by Wilcoxon’s signed-rank test.',
-  PATIENCE: 'When it has not become better for `patience` steps.',
+  PATIENCE: 'When it has not become better for `patience` steps, in any objective.',
   THRESHOLD: 'When its value is not a number, or beyond `lower` or `upper`.',
 });
 
@@ -129,8 +131,8 @@ export class PrunerInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'For a tuning: the metric of each epoch that is compared. When absent: the first objective if it is a ' +
-      'validation or training metric, otherwise `validation.loss`.',
+      'For a tuning with one objective: the metric of each epoch that is compared. When absent: the objective if it ' +
+      'is a validation or training metric, otherwise `validation.loss`. Several objectives are compared themselves.',
   })
   metric?: string | null;
 
@@ -213,28 +215,24 @@ export class StopRuleInput {
   noExpectedGain?: NoExpectedGainInput | null;
 }
 
-@InputType({ description: 'Study to be driven by a trainer outside this service.' })
-export class CreateStudyInput {
+/** What a study has, whoever trains its trials. */
+@InputType({ description: 'What every study has.' })
+abstract class StudyInput {
   @Field(() => ID, { description: 'Experiment of the runs. NOT_FOUND when it does not exist.' })
   experimentId!: string;
 
   @Range(NAME)
-  @Field(() => String, { description: 'Name of the study; need not be unique.' })
+  @Field(() => String, { description: 'Name of the study and of its run; need not be unique.' })
   name!: string;
-
-  @Field(() => SearchSpaceInput, { description: 'Where the study searches.' })
-  space!: SearchSpaceInput;
-
-  @Range(STUDY_RANGES.objectives)
-  @Field(() => [ObjectiveInput], { description: 'What it improves; the trainer tells one value for each.' })
-  objectives!: ObjectiveInput[];
 
   @Field(() => SamplerEnum, { defaultValue: 'AUTO', description: 'How parameters are chosen.' })
   sampler!: SamplerKind;
 
   @Field(() => PrunerInput, {
     nullable: true,
-    description: 'When `reportTrial` asks to stop a trial; never when absent. NONE with several objectives.',
+    description:
+      'When running trials are stopped early; never when absent. With several objectives NONE, ASHA, HYPERBAND, ' +
+      'MEDIAN or PATIENCE.',
   })
   pruner?: PrunerInput | null;
 
@@ -260,6 +258,16 @@ export class CreateStudyInput {
   @Range(STUDY_RANGES.seed)
   @Field(() => Int, { defaultValue: 0, description: 'Random seed of the sampler.' })
   seed!: number;
+}
+
+@InputType({ description: 'Study to be driven by a trainer outside this service.' })
+export class CreateStudyInput extends StudyInput {
+  @Field(() => SearchSpaceInput, { description: 'Where the study searches.' })
+  space!: SearchSpaceInput;
+
+  @Range(STUDY_RANGES.objectives)
+  @Field(() => [ObjectiveInput], { description: 'What it improves; the trainer tells one value for each.' })
+  objectives!: ObjectiveInput[];
 
   @Range(STUDY_RANGES.aliveMs)
   @Field(() => Int, {
@@ -272,16 +280,9 @@ export class CreateStudyInput {
 }
 
 @InputType({ description: 'Tuning: experiment, dataset, training and search.' })
-export class StartTuningInput {
-  @Field(() => ID, { description: 'Experiment of the runs. NOT_FOUND when it does not exist.' })
-  experimentId!: string;
-
+export class StartTuningInput extends StudyInput {
   @Field(() => ID, { description: 'Dataset of the trainings. NOT_FOUND when it does not exist.' })
   datasetId!: string;
-
-  @Range(NAME)
-  @Field(() => String, { description: 'Name of the study and of its run; need not be unique.' })
-  name!: string;
 
   @Field(() => TrainingConfigInput, {
     description: 'Configuration of each training; the tuned hyperparameters are added to it.',
@@ -302,41 +303,13 @@ export class StartTuningInput {
     description:
       'Metrics to improve: final metrics of the training, or metrics of its epochs, which are taken at the epoch ' +
       'whose weights are kept. When absent: `validation.log_loss`, `validation.rmse` or `validation.silhouette`, so ' +
-      'that the holdout stays unseen.',
+      'that the holdout stays unseen. With a pruner and several objectives, metrics of its epochs only.',
   })
   objectives?: ObjectiveInput[] | null;
-
-  @Field(() => SamplerEnum, { defaultValue: 'AUTO', description: 'How parameters are chosen.' })
-  sampler!: SamplerKind;
-
-  @Field(() => PrunerInput, {
-    nullable: true,
-    description: 'When running trials are stopped early; never when absent. NONE with several objectives.',
-  })
-  pruner?: PrunerInput | null;
-
-  @Field(() => StopRuleInput, { description: 'When no further trial begins.' })
-  stop!: StopRuleInput;
 
   @Range(STUDY_RANGES.parallel)
   @Field(() => Int, { defaultValue: 2, description: 'Number of trials that wait or run at the same time.' })
   parallelTrials!: number;
-
-  @Range(STUDY_RANGES.enqueued)
-  @Field(() => [Json], {
-    nullable: true,
-    description: 'Trials to begin with: objects with a value for each parameter, e.g. {"learningRate": 0.1}.',
-  })
-  enqueuedTrials?: unknown[] | null;
-
-  @Range(STUDY_RANGES.warmStart)
-  @Field(() => [ID], {
-    nullable: true,
-    description:
-      'Earlier studies with the same objectives, whose complete trials the sampler learns from (at most 1,000 of ' +
-      'each). NOT_FOUND when one does not exist; CONFLICT when no trial fits the space.',
-  })
-  warmStartFrom?: string[] | null;
 
   @Range(STUDY_RANGES.repeats)
   @Field(() => Int, {
@@ -344,10 +317,6 @@ export class StartTuningInput {
     description: 'Trainings of each trial, each with another seed; the value of the trial is their mean.',
   })
   repeats!: number;
-
-  @Range(STUDY_RANGES.seed)
-  @Field(() => Int, { defaultValue: 0, description: 'Random seed of the sampler.' })
-  seed!: number;
 
   @Field(() => TrainingBackendEnum, {
     nullable: true,

@@ -1,7 +1,7 @@
 import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { SEQUENCE } from '../../modules/core/index.js';
 import { abortable } from '../../modules/platform/index.js';
-import { studyTopic } from '../../modules/tuning/index.js';
+import { reportsOf, studyTopic } from '../../modules/tuning/index.js';
 import { RunType } from '../experiments/run.types.js';
 import { JobType } from '../jobs/job.types.js';
 import type { RequestContext } from '../request-context.js';
@@ -119,7 +119,7 @@ export class TrialResolver {
 
   @FieldResolver(() => [TrialReport], { description: 'Intermediate values, by step.' })
   reports(@Root() trial: TrialType): TrialReport[] {
-    return reportsOf(trial);
+    return reportsOf(trial).map(reportOf);
   }
 
   @FieldResolver(() => [TrialRunType], { description: 'Its runs: one, or one for each repeated seed.' })
@@ -141,9 +141,10 @@ export class TrialRunResolver {
   }
 }
 
-function reportsOf({ reportSteps, reportValues }: Pick<TrialType, 'reportSteps' | 'reportValues'>): TrialReport[] {
-  return reportSteps.map((step, i) => ({ step, value: reportValues[i]! }));
-}
+const reportOf = ({ step, values }: { step: number; values: readonly number[] }): TrialReport => ({
+  ...{ step, values },
+  value: values[0]!,
+});
 
 async function followStudy(
   ctx: RequestContext,
@@ -164,5 +165,6 @@ async function followStudy(
 
 function updateOf(trial: TrialType): TrialUpdate {
   const { seq, id, number, status, params, values = null, reason = null } = trial;
-  return { seq, trialId: id, number, status, params, values, reason, lastReport: reportsOf(trial).at(-1) ?? null };
+  const lastReport = reportsOf(trial).map(reportOf).at(-1) ?? null;
+  return { seq, trialId: id, number, status, params, values, reason, lastReport };
 }

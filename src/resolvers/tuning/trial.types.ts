@@ -28,12 +28,17 @@ export const TrialOrderField = describeOrderFields<'number' | 'score'>(
   },
 );
 
-@ObjectType({ description: 'An intermediate value of a trial.' })
+@ObjectType({ description: 'What a trial reported at one step.' })
 export class TrialReport {
   @Field(() => SafeInt, { description: 'Step: an epoch, or what the trainer counts.' })
   step!: number;
 
-  @Field(() => MetricValue, { description: 'Value of the metric that the pruner compares.' })
+  @Field(() => [MetricValue], {
+    description: 'What the pruner compares: one value, or one per objective when it compares several.',
+  })
+  values!: readonly number[];
+
+  @Field(() => MetricValue, { description: 'The first of `values`.' })
   value!: number;
 }
 
@@ -173,8 +178,18 @@ export class ReportTrialInput {
   @Field(() => SafeInt, { description: 'Step, greater than those before; the same step again changes nothing.' })
   step!: number;
 
-  @Field(() => MetricValue, { description: 'Value of the first objective at this step; may be NaN.' })
-  value!: number;
+  @Field(() => MetricValue, {
+    nullable: true,
+    description: 'Value of the first objective at this step; may be NaN. Required, unless `values` are.',
+  })
+  value?: number | null;
+
+  @Range(STUDY_RANGES.objectives)
+  @Field(() => [MetricValue], {
+    nullable: true,
+    description: 'Value of each objective at this step. Required, without `value`, when a pruner compares several.',
+  })
+  values?: number[] | null;
 }
 
 @ObjectType({ description: 'Whether a trial should go on.' })

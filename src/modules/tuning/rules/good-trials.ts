@@ -1,4 +1,4 @@
-import { nondominatedInsert, spreadOut } from './pareto.js';
+import { firstOf, nondominatedInsert } from './pareto.js';
 import type { TrialRecord } from './study.js';
 
 type ValuedTrial = TrialRecord & { values: readonly number[] };
@@ -43,12 +43,7 @@ export class GoodTrials {
 
   good(): TrialRecord[] {
     const wanted = Math.min(Math.ceil(GOOD_SHARE * this.count), MOST_GOOD);
-    const found: TrialRecord[] = [];
-    for (const front of this.fronts) {
-      const left = wanted - found.length;
-      if (left <= 0) break;
-      found.push(...(front.length <= left ? front : spreadOut(front, left)));
-    }
+    const found: TrialRecord[] = firstOf(this.fronts, wanted);
     found.push(...this.best.slice(0, Math.max(0, wanted - found.length)).map(({ trial }) => trial));
     return found.sort((a, b) => a.number - b.number);
   }
@@ -63,7 +58,7 @@ function rankOf(trial: TrialRecord): Rank {
   if (trial.state === 'COMPLETE' && trial.values?.every((value) => !Number.isNaN(value)))
     return { class: 0, value: trial.values[0]!, trial };
   // A trial that was pruned late was good for longer. Places of the class: first by step, then by value.
-  return { class: 1, value: trial.curve.at(-1)?.value ?? Infinity, trial };
+  return { class: 1, value: trial.curve.at(-1)?.values[0] ?? Infinity, trial };
 }
 
 function compare(a: Rank, b: Rank): number {

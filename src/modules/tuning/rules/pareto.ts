@@ -56,6 +56,17 @@ export function nondominatedInsert<P extends ParetoPoint>(fronts: P[][], point: 
   }
 }
 
+/** The best `count` points: whole fronts, and of the last one those that cover most hypervolume. */
+export function firstOf<P extends ParetoPoint>(fronts: readonly (readonly P[])[], count: number): P[] {
+  const found: P[] = [];
+  for (const front of fronts) {
+    const left = count - found.length;
+    if (left <= 0) break;
+    found.push(...(front.length <= left ? front : spreadOut(front, left)));
+  }
+  return found;
+}
+
 /**
  * `count` points of a front that cover most hypervolume together, chosen greedily; the reference point lies 10 % beyond
  * the worst values.

@@ -1,20 +1,6 @@
-import type { Pruner, StudyHistory, TrialRecord } from './study.js';
+import { firstOf, nondominatedInsert } from './pareto.js';
+import type { CurvePoint, Pruner, StudyHistory, TrialRecord } from './study.js';
 import { wilcoxonGreater } from './wilcoxon.js';
-
-type Point = TrialRecord['curve'][number];
-
-/** Prunes when one of several rules does, for the first reason. */
-export class AnyPruner implements Pruner {
-  constructor(private readonly pruners: readonly Pruner[]) {}
-
-  prune(history: StudyHistory, trial: TrialRecord): string | undefined {
-    for (const pruner of this.pruners) {
-      const reason = pruner.prune(history, trial);
-      if (reason !== undefined) return reason;
-    }
-    return undefined;
-  }
-}
 
 /** For reasons, which show values with the sign of their metric: -1 when more is better. */
 export interface SignOptions {
@@ -29,14 +15,16 @@ export class ThresholdPruner implements Pruner {
     const newest = curve.at(-1);
     if (!newest) return undefined;
     const { lowest = -Infinity, highest = Infinity, sign = 1 } = this.limits;
-    if (!Number.isFinite(newest.value)) return `The value at step ${newest.step} is not a finite number.`;
-    if (newest.value <= highest && newest.value >= lowest) return undefined;
-    const limit = newest.value > highest ? highest : lowest;
-    return `The value at step ${newest.step}, ${show(sign * newest.value)}, is beyond the limit ${show(sign * limit)}.`;
+    const { step } = newest;
+    const value = newest.values[0]!;
+    if (!Number.isFinite(value)) return `The value at step ${step} is not a finite number.`;
+    if (value <= highest && value >= lowest) return undefined;
+    const limit = value > highest ? highest : lowest;
+    return `The value at step ${step}, ${show(sign * value)}, is beyond the limit ${show(sign * limit)}.`;
   }
 }
 
-/** Stops a trial that has not become better by more than `minDelta` for `patience` steps. */
+/** Stops a trial that has not become better by more than `minDelta` for `patience` steps, in any objective. */
 export class PatiencePruner implements Pruner {
   constructor(private readonly options: { patience: number; minDelta?: number } & SignOptions) {}
 
@@ -45,8 +33,10 @@ export class PatiencePruner implements Pruner {
     if (curve.length <= patience) return undefined;
     const before = leastOf(curve.slice(0, -patience));
     const since = leastOf(curve.slice(-patience));
-    if (since < before - minDelta) return undefined;
-    return `No value of the last ${patience} steps is better than ${show(sign * before)}.`;
+    if (since.some((value, k) => value < before[k]! - minDelta)) return undefined;
+    return before.length > 1
+      ? `No value of the last ${patience} steps is better than those before, in any objective.`
+      : `No value of the last ${patience} steps is better than ${show(sign * before[0]!)}.`;
   }
 }
 
@@ -57,7 +47,10 @@ export interface MedianOptions extends SignOptions {
   warmupSteps?: number;
 }
 
-/** Stops a trial whose best value so far is worse than the median of the complete trials at the same step. */
+/**
+ * Stops a trial whose best value so far is worse than the median of the complete trials at the same step; with several
+ * objectives, in each of them.
+ */
 export class MedianPruner implements Pruner {
   constructor(private readonly options: MedianOptions = {}) {}
 
@@ -69,19 +62,28 @@ export class MedianPruner implements Pruner {
     const complete = trials.filter(({ number, state }) => number >= 0 && state === 'COMPLETE');
     if (complete.length < Math.max(1, startupTrials)) return undefined;
     const best = leastOf(curve);
-    if (best === Infinity) return `No value until step ${newest.step} is a number.`;
-    const others = complete
-      .map((trial) => trial.curve.find(({ step }) => step === newest.step)?.value ?? NaN)
-      .filter((value) => !Number.isNaN(value))
-      .sort((a, b) => a - b);
-    if (others.length === 0) return undefined;
-    const median = (others[(others.length - 1) >> 1]! + others[others.length >> 1]!) / 2;
-    if (!(best > median)) return undefined;
+    if (best.every((value) => value === Infinity)) return `No value until step ${newest.step} is a number.`;
+    const others = complete.flatMap((trial) => trial.curve.find(({ step }) => step === newest.step) ?? []);
+    const medians = best.map((_, k) => medianOf(others.map(({ values }) => values[k]!)));
+    if (!medians.every((median, k) => median !== undefined && best[k]! > median)) return undefined;
+    if (best.length > 1)
+      return (
+        `The best values until step ${newest.step} are worse than the medians of ${others.length} complete trials, ` +
+        `in every objective.`
+      );
+    const count = others.filter(({ values }) => !Number.isNaN(values[0])).length;
     return (
-      `The best value until step ${newest.step}, ${show(sign * best)}, is worse than the median of ${others.length} ` +
-      `complete trials, ${show(sign * median)}.`
+      `The best value until step ${newest.step}, ${show(sign * best[0]!)}, is worse than the median of ${count} ` +
+      `complete trials, ${show(sign * medians[0]!)}.`
     );
   }
+}
+
+/** Of those that are numbers. */
+function medianOf(values: readonly number[]): number | undefined {
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
+  if (sorted.length === 0) return undefined;
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 export interface HalvingOptions {
@@ -94,7 +96,8 @@ export interface HalvingOptions {
 /**
  * Asynchronous successive halving (Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning): at the steps
  * minStep · reductionᵏ, a trial goes on only when its value is among the best 1/reduction of all that came there. Of
- * the first few, only the best goes on.
+ * the first few, only the best goes on. With several objectives, the best are the first fronts, and of the last front
+ * those that cover most hypervolume (after Schmucker et al. 2021, Multi-objective Asynchronous Successive Halving).
  */
 export class AshaPruner implements Pruner {
   constructor(private readonly options: HalvingOptions = {}) {}
@@ -167,21 +170,36 @@ function atRung(
   // Only the step that reaches a rung is judged; a step may reach several.
   for (let rung = firstStep; rung <= newest.step; rung *= reduction) {
     if (before >= rung) continue;
-    if (Number.isNaN(newest.value)) return `The value at step ${newest.step} is not a number.`;
-    const others = trials
-      .filter((other) => other.number !== number)
-      .map((other) => firstAt(other.curve, rung)?.value ?? NaN)
-      .filter((value) => !Number.isNaN(value));
+    if (newest.values.some(Number.isNaN)) return `The value at step ${newest.step} is not a number.`;
+    const others = trials.flatMap(({ number: other, curve: own }) => {
+      const values = other === number ? undefined : firstAt(own, rung)?.values;
+      return values?.some(Number.isNaN) === false ? [{ number: other, values }] : [];
+    });
     const places = Math.max(1, Math.floor((others.length + 1) / reduction));
-    const better = others.filter((value) => value < newest.value).length;
+    if (newest.values.length > 1) {
+      if (isAmong({ number, values: newest.values }, others, places)) continue;
+      return `At step ${newest.step}, it is not among the best ${places} of ${others.length + 1} trials by all objectives.`;
+    }
+    const better = others.filter(({ values }) => values[0]! < newest.values[0]!).length;
     if (better >= places)
       return `At step ${newest.step}, ${better} of ${others.length} other trials are better; the best ${places} of ${others.length + 1} go on.`;
   }
   return undefined;
 }
 
+interface Contender {
+  number: number;
+  values: readonly number[];
+}
+
+function isAmong(own: Contender, others: readonly Contender[], places: number): boolean {
+  const fronts: Contender[][] = [];
+  for (const contender of [...others, own]) nondominatedInsert(fronts, contender);
+  return firstOf(fronts, places).includes(own);
+}
+
 /** The first point of a curve at or after a step; steps ascend. */
-function firstAt(curve: readonly Point[], wanted: number): Point | undefined {
+function firstAt(curve: readonly CurvePoint[], wanted: number): CurvePoint | undefined {
   let [low, high] = [0, curve.length];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -211,11 +229,11 @@ export class WilcoxonPruner implements Pruner {
       .filter(({ number, state, values }) => number >= 0 && state === 'COMPLETE' && Number.isFinite(values?.[0]))
       .reduce<TrialRecord | undefined>((a, b) => (a && isBefore(a, b) ? a : b), undefined);
     if (!best || curve.length === 0) return undefined;
-    if (![...curve, ...best.curve].every(({ value }) => Number.isFinite(value))) return undefined;
-    const bestAt = new Map(best.curve.map(({ step, value }) => [step, value]));
+    if (![...curve, ...best.curve].every(({ values }) => Number.isFinite(values[0]))) return undefined;
+    const bestAt = new Map(best.curve.map(({ step, values }) => [step, values[0]!]));
     const differences = curve
       .filter(({ step }) => bestAt.has(step))
-      .map(({ step, value }) => value - bestAt.get(step)!);
+      .map(({ step, values }) => values[0]! - bestAt.get(step)!);
     if (differences.length < Math.max(2, startupSteps)) return undefined;
     if (meanOf(curve) <= meanOf(best.curve)) return undefined;
     const p = wilcoxonGreater(differences);
@@ -230,13 +248,16 @@ function isBefore(a: TrialRecord, b: TrialRecord): boolean {
   return left < right || (left === right && a.number < b.number);
 }
 
-/** The least number of a curve; Infinity when none is a number. */
-function leastOf(curve: readonly Point[]): number {
-  return curve.reduce((least, { value }) => (value < least ? value : least), Infinity);
+/** The least number of a curve in each objective; Infinity when none is a number. */
+function leastOf(curve: readonly CurvePoint[]): number[] {
+  const width = curve[0]?.values.length ?? 1;
+  return Array.from({ length: width }, (_, k) =>
+    curve.reduce((least, { values }) => (values[k]! < least ? values[k]! : least), Infinity),
+  );
 }
 
-function meanOf(curve: readonly Point[]): number {
-  return curve.reduce((sum, { value }) => sum + value, 0) / curve.length;
+function meanOf(curve: readonly CurvePoint[]): number {
+  return curve.reduce((sum, { values }) => sum + values[0]!, 0) / curve.length;
 }
 
 function show(value: number): string {

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { InputRange } from '../../core/index.js';
 import type { Backend, TrainingConfigInput } from '../../algorithms/index.js';
-import { objectiveSchema } from './objectives.js';
+import { objectiveSchema, toMinimise } from './objectives.js';
 import type { SamplerName } from './samplers.js';
 import type { Params, SearchSpace } from './space.js';
+import type { CurvePoint } from './study.js';
 
 /** AUTO: chosen by a written rule when the study begins. */
 export type SamplerKind = 'AUTO' | SamplerName;
@@ -55,7 +56,10 @@ export interface StudySpec {
   /** Why AUTO has chosen it; null when the request named it. */
   samplerReason: string | null;
   pruner: PrunerConfig;
-  /** The values that pruners compare: of a training, a metric of each epoch; otherwise what is reported. */
+  /**
+   * The value that pruners compare: of a training, a metric of each epoch; otherwise what is reported. With several
+   * objectives and a pruner it is the first of them, and all are compared.
+   */
   curve: z.infer<typeof objectiveSchema>;
   seed: number;
   /** How often each trial is repeated with another seed. */
@@ -68,6 +72,32 @@ export interface StudySpec {
   workers: number | null;
   /** An outside trainer without a sign of life for this time has lost its trial. */
   aliveMs: number;
+}
+
+/** What a trial reports at each step. */
+export function reportedBy({ objectives, pruner, curve }: Pick<StudySpec, 'objectives' | 'pruner' | 'curve'>) {
+  return objectives.length > 1 && pruner.kind !== 'NONE' ? objectives : [curve];
+}
+
+/** The intermediate values of a trial as its row has them: all of the first step, then all of the next one. */
+export function reportsOf({
+  reportSteps,
+  reportValues,
+}: {
+  reportSteps: readonly number[];
+  reportValues: readonly number[];
+}): CurvePoint[] {
+  const width = reportValues.length / reportSteps.length;
+  return reportSteps.map((step, i) => ({ step, values: reportValues.slice(i * width, (i + 1) * width) }));
+}
+
+/** Reports as pruners see them. */
+export function curveOfReports(spec: StudySpec, points: readonly CurvePoint[]): CurvePoint[] {
+  const metrics = reportedBy(spec);
+  return points.map(({ step, values }) => ({
+    step,
+    values: values.map((value, k) => toMinimise(value, metrics[k]!)),
+  }));
 }
 
 /** A finished trial of an earlier study; values and directions are those of that study's objectives. */

@@ -9,8 +9,14 @@ export interface TrialRecord {
   values?: readonly number[];
   /** Soft constraints: feasible when all are ≤ 0. */
   violations?: readonly number[];
-  /** Intermediate values of the (first) objective, by step (epoch or fold), ascending. */
-  curve: readonly { step: number; value: number }[];
+  /** Intermediate values, by step (epoch or fold), ascending. */
+  curve: readonly CurvePoint[];
+}
+
+/** What pruners compare at one step, one value for each objective that they judge. */
+export interface CurvePoint {
+  step: number;
+  values: readonly number[];
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Session } from '../../../db/database.js';
 import { anyOf, type TablesOf, tablesOf, toJson } from '../../../db/tables.js';
 import { NO_SCORE } from '../rules/objectives.js';
 import type { Params } from '../rules/space.js';
+import type { CurvePoint } from '../rules/study.js';
 import { TRIAL_STATUS, type TrialStatus } from '../rules/study-status.js';
 import { takeNumbers } from './studies.js';
 
@@ -91,10 +92,10 @@ export async function changeTrialStatus(
 export async function addReports(
   { em, tenant }: Rows,
   { id, studyId }: TrialRef,
-  points: readonly { step: number; value: number }[],
+  points: readonly CurvePoint[],
 ): Promise<void> {
   const steps = points.map(({ step }) => step);
-  const values = points.map(({ value }) => value);
+  const values = points.flatMap((point) => point.values);
   await counted(em, tenant, studyId)
     .updateTable('trial')
     .from('counted')
