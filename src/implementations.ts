@@ -165,6 +165,7 @@ async function createRay(config: Config): Promise<RayWork | null> {
     publicUrl: config.PUBLIC_URL?.replace(/\/+$/, ''),
     pendingTimeoutMs: config.RAY_PENDING_TIMEOUT_MS,
     lostAfterMs: config.RAY_LOST_AFTER_MS,
+    maxCores: config.RAY_MAX_CORES ?? null,
   });
 }
 

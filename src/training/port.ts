@@ -142,6 +142,10 @@ export interface ClusterBackend {
   /** Why no training can start now, as a sentence that says what to do; null when one can. */
   problem(): Promise<string | null>;
   start(request: OutsideTrainingRequest, hooks: Pick<TrainingHooks, 'onProgress' | 'onWarning'>): RunningTraining;
+  /** What the living nodes have, as it was known last: nothing before the cluster has answered. */
+  capacity(): { cores: number; memoryBytes: number; gpus: number };
+  /** The cores that trainings may use together; null is no limit. */
+  readonly maxCores: number | null;
   /** The state of the cluster. Errors: UNAVAILABLE. */
   look(): Promise<ClusterState>;
 }

@@ -301,3 +301,53 @@ describe('jobs make room', () => {
     expect(replaced).toBeGreaterThan(50);
   });
 });
+
+describe('jobs of a cluster outside', () => {
+  const outside = (of: Partial<WaitingDemand> = {}) =>
+    job({ kind: 'TRAINING.outside', memoryBytes: 0, isOutside: true, ...of });
+  const elsewhere = (jobs: readonly WaitingDemand[]): RunningDemand[] => jobs.map((one) => ({ ...one, isHere: false }));
+  const sharing = (outsideCores: number | null, of: Record<string, Partial<Share>> = {}): Shares => ({
+    ...sharesOf(of),
+    outsideCores,
+  });
+  const NOW_MS = 1e6;
+  const begun = (running: readonly RunningDemand[], waiting: readonly WaitingDemand[], shares: Shares) =>
+    schedule(MACHINE, running, waiting, shares, NOW_MS);
+
+  it('take no room of a machine, and need none', () => {
+    const waiting = [job(), outside(), outside({ cores: 64 })];
+    expect(begun(here([job({ cores: 8 })]), waiting, sharing(null))).toEqual(waiting.slice(1));
+    expect(begun(here([outside({ cores: 64 })]), [job()], sharing(null))).toHaveLength(1);
+  });
+
+  it('divide its cores among tenants in turn; the others wait here', () => {
+    const recently = { waitingSinceMs: NOW_MS };
+    const many = Array.from({ length: 6 }, () => outside(recently));
+    const few = Array.from({ length: 2 }, () => outside({ ...recently, tenant: 'globex' }));
+    const first = begun([], [...many, ...few], sharing(4));
+    expect(first.map(({ tenant }) => tenant)).toEqual(['acme', 'globex', 'acme', 'globex']);
+    expect(begun(elsewhere(first), many, sharing(4))).toEqual([]);
+    expect(begun(elsewhere(first.slice(1)), many, sharing(4))).toHaveLength(1);
+  });
+
+  it('of several workers begin with all of them; what needs more than the cluster has gets all of it', () => {
+    const wide = outside({ cores: 9, waitingSinceMs: NOW_MS });
+    expect(begun([], [wide], sharing(4))).toEqual([wide]);
+    expect(begun(elsewhere([outside()]), [wide], sharing(4))).toEqual([]);
+  });
+
+  it('count for the quota of their tenant, which holds wherever its jobs run', () => {
+    const shares = sharing(null, { acme: { quota: cores(2), borrowingLimit: cores(0) } });
+    const two = elsewhere([outside({ cores: 2 })]);
+    expect(begun(two, [outside(), job(), outside({ tenant: 'globex' })], shares)).toMatchObject([{ tenant: 'globex' }]);
+    expect(usedByTenant(two).get('acme')).toMatchObject({ cores: 2 });
+  });
+
+  it('with many workers are not overtaken for ever, and hold up no job of a machine', () => {
+    const wide = outside({ cores: 4, waitingSinceMs: NOW_MS - 40_000 });
+    const small = outside({ waitingSinceMs: NOW_MS });
+    const local = job({ waitingSinceMs: NOW_MS });
+    expect(begun(elsewhere([outside()]), [wide, small, local], sharing(4))).toEqual([local]);
+    expect(begun(elsewhere([outside()]), [{ ...wide, waitingSinceMs: NOW_MS }, small], sharing(4))).toEqual([small]);
+  });
+});

@@ -1,5 +1,12 @@
 import type { Job } from '../../db/entities/jobs/job.entity.js';
-import { type Begun, type BegunDemand, type Capacity, limitOf, needsNothing } from '../../modules/jobs/index.js';
+import {
+  type Begun,
+  type BegunDemand,
+  type Capacity,
+  limitOf,
+  OUTSIDE_QUEUE,
+  takesRoom,
+} from '../../modules/jobs/index.js';
 
 /** Jobs that are delivered at about the same time are compared with each other. */
 const GATHER_MS = 25;
@@ -40,10 +47,10 @@ export class Admission {
 
   constructor(private readonly rules: AdmissionRules) {}
 
-  /** Whether all slots are taken; jobs that need no resources can still begin. */
+  /** Whether all slots are taken; jobs that need no room of this machine can still begin. */
   get isFull(): boolean {
     let working = 0;
-    for (const { demand } of this.running.values()) if (!needsNothing(demand)) working++;
+    for (const { demand } of this.running.values()) if (takesRoom(demand)) working++;
     return working >= this.rules.capacity.slots;
   }
 
@@ -117,7 +124,10 @@ export class Admission {
     const { id, attempt, tenant, priority, workers, begunAt } = job;
     const { kind } = limitOf(job, undefined);
     const all = { cores: job.cores * workers, memoryBytes: job.memoryBytes * workers, gpus: job.gpus * workers };
-    const demand = { id, attempt, tenant, kind, priority, ...all, begunMs: begunAt?.getTime() ?? Date.now() };
+    const demand = {
+      ...{ id, attempt, tenant, kind, priority, ...all, isOutside: job.queue === OUTSIDE_QUEUE },
+      begunMs: begunAt?.getTime() ?? Date.now(),
+    };
     const key = keyOf(job);
     const run = this.rules.run(job).finally(() => {
       this.running.delete(key);

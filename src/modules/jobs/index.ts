@@ -18,7 +18,7 @@ export { JOBS_WAITING, JobService, queueOf, StaleAttempt, StoppedAttempt, jobTop
 export { OutsideCompletion } from './outside-completion.js';
 export { countJobs, deleteJobsOfRun, hasSucceededWith, JOBS_OF_RUN, keepSecret, secretOf } from './store.js';
 export { type Begun, type BegunDemand, limitOf, Scheduler } from './scheduler.service.js';
-export { type Capacity, needsNothing, NO_AMOUNTS } from './rules/schedule.js';
+export { type Capacity, needsNothing, NO_AMOUNTS, takesRoom } from './rules/schedule.js';
 export {
   JOB_DURATION,
   JOB_PRIORITY,

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Actor, Database } from '../../db/database.js';
 import type { Job } from '../../db/entities/jobs/job.entity.js';
-import type { JobKind } from './job-kind.js';
+import { type JobKind, OUTSIDE_QUEUE } from './job-kind.js';
 import type { JobService } from './job.service.js';
 import { explainShare, type ShareExplanation, WAIT_REASONS, type WaitReason, whyWaiting } from './rules/explain.js';
 import { type ExpectedStart, expectedStart, History, possibleStart, queueOrder } from './rules/forecast.js';
@@ -78,6 +78,7 @@ export class QueueExplainer {
         queue: job.queue,
         begunMs: null,
         isStopping: false,
+        isOutside: job.queue === OUTSIDE_QUEUE,
       },
       ...{ tenant: job.tenant, priority: job.priority, ...this.limitOf(job, workers.length) },
       ...{ cores: job.cores * job.workers, memoryBytes: job.memoryBytes * job.workers, gpus: job.gpus * job.workers },

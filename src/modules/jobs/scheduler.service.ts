@@ -41,6 +41,14 @@ export interface Room {
   offered: readonly string[];
 }
 
+/** A cluster outside on which jobs run. */
+export interface OutsidePool {
+  /** What it has, as far as it is known. */
+  capacity(): Resources;
+  /** The cores that jobs may use there together; null is no limit. */
+  maxCores: number | null;
+}
+
 interface Known {
   cluster: Resources;
   lately: ReadonlyMap<string, Resources>;
@@ -66,6 +74,7 @@ const NOTHING: Resources = { cores: 0, memoryBytes: 0, gpus: 0 };
 export class Scheduler {
   /** What there is, and what tenants used lately; read with each report of the worker, and when it matters. */
   private known: Known | undefined;
+  private outside: OutsidePool | undefined;
 
   constructor(
     private readonly db: Database,
@@ -77,6 +86,11 @@ export class Scheduler {
     /** Jobs that have run for this long may have to make room; null: none has to. */
     private readonly preemptAfterMs: number | null,
   ) {}
+
+  /** From now on, jobs of the queue OUTSIDE_QUEUE run in this cluster. */
+  runOutside(pool: OutsidePool): void {
+    this.outside = pool;
+  }
 
   /** Says that a worker is alive and what it has. */
   async report(worker: queue.WorkerReport): Promise<void> {
@@ -142,6 +156,7 @@ export class Scheduler {
     { tenant }: Session,
     kind: JobKind,
     request: JobRequest | null | undefined,
+    fieldOf: (of: keyof Resources) => string = (of) => `input.job.${of}`,
   ): Promise<Omit<NewJob<JobKind>, 'input'>> {
     const { cores, memoryBytes, gpus, workers, priority, maxDurationMs, notBefore } = request ?? {};
     const each = {
@@ -165,7 +180,7 @@ export class Scheduler {
       for (const of of RESOURCES) {
         const [quota, more] = [share.quota[of], share.borrowingLimit[of]];
         if (quota !== null && more !== null && whole[of] > quota + more)
-          throw badInput(`input.job.${of}`, `at most ${quota + more} for the job, the limit of the tenant`, whole[of]);
+          throw badInput(fieldOf(of), `at most ${quota + more} for the job, the limit of the tenant`, whole[of]);
       }
     });
     if (!request) return {};
@@ -209,6 +224,8 @@ export class Scheduler {
       cluster.memoryBytes += worker.memoryBytes;
       cluster.gpus += worker.gpus;
     }
+    const outside = this.outside?.capacity() ?? NOTHING;
+    for (const of of RESOURCES) cluster[of] += outside[of];
     return { cluster, lately: await queue.usedLately(em, this.halfLifeMs), readMs: Date.now() };
   }
 
@@ -217,7 +234,7 @@ export class Scheduler {
     for (const [tenant, amounts] of lately) of.set(tenant, { ...EQUAL_SHARE, usage: dominantShare(amounts, cluster) });
     for (const { tenant, ...share } of await queue.storedShares(em))
       of.set(tenant, { ...share, usage: of.get(tenant)?.usage ?? 0 });
-    return { cluster, of };
+    return { cluster, of, outsideCores: this.outside?.maxCores ?? null };
   }
 }
 

@@ -4,6 +4,7 @@ import { Job } from '../../db/entities/jobs/job.entity.js';
 import { TenantShare } from '../../db/entities/jobs/tenant-share.entity.js';
 import { Worker } from '../../db/entities/jobs/worker.entity.js';
 import type { Session } from '../../db/database.js';
+import { OUTSIDE_QUEUE } from './job-kind.js';
 import { anyOf, tablesOf, toJson } from '../../db/tables.js';
 import { type Amounts, type Capacity, type Demand, NO_AMOUNTS, type Resources } from './rules/schedule.js';
 
@@ -111,6 +112,7 @@ export async function queueJobs(
     waitingSinceMs: row.waitingSince.getTime(),
     begunMs: row.begunAt?.getTime() ?? null,
     isStopping: row.preempted_at !== null || row.paused_at !== null,
+    isOutside: row.queue === OUTSIDE_QUEUE,
   }));
 }
 
@@ -243,6 +245,7 @@ export async function lastEnded(em: EntityManager, limit: number): Promise<Ended
     ...row,
     createdMs: createdAt.getTime(),
     endedMs: endedAt.getTime(),
+    isOutside: row.queue === OUTSIDE_QUEUE,
     // One that was cancelled says how long somebody was patient.
     durationMs: status === 'CANCELLED' ? null : durationMs,
   }));

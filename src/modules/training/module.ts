@@ -54,6 +54,7 @@ export default defineModule({
       checkpoints,
       registrar: modelVersions,
     };
+    if (cluster) services.scheduler.runOutside(cluster);
     return {
       trainings: new TrainingService(db, jobs, services.scheduler, training, join(config.DATA_DIR, 'work')),
       outsideReports: new OutsideReports({

@@ -24,6 +24,12 @@ export const TRAINING_SETTINGS = {
     whole(1_000, 86_400_000).default(600_000),
     'Time after which a training that the Ray cluster has not begun is given up, in milliseconds.',
   ),
+  RAY_MAX_CORES: setting(
+    whole(1, 1_000_000).optional(),
+    'Cores of the Ray cluster that trainings of all tenants may use together; further ones wait here, in the order of ' +
+      'fair shares, and not in the cluster, in the order of their arrival. With autoscaling: the cores of the largest ' +
+      'cluster. Absent: no limit.',
+  ),
   RAY_LOST_AFTER_MS: setting(
     whole(1_000, 3_600_000).default(60_000),
     'Time without an answer of the Ray cluster after which its training is lost, in milliseconds; the next attempt ' +

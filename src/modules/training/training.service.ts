@@ -87,8 +87,7 @@ export class TrainingService {
         if (input.job?.[of] != null)
           throw badInput(`input.job.${of}`, 'nothing: the cluster has resources of its own', input.job[of]);
     }
-    const kind = place.backend === 'LOCAL' ? TRAINING : { ...TRAINING, resources: NO_RESOURCES };
-    const requested = await this.scheduler.requested(session, kind, input.job);
+    const requested = await this.requested(session, place, input.job);
     const { experimentId, runName: name, parentRunId, tags } = input;
     const run = await this.parts.runs.create(session, {
       ...{ experimentId, name, parentRunId, tags },
@@ -100,7 +99,7 @@ export class TrainingService {
     const job = this.jobs.create(session, TRAINING, {
       ...requested,
       input: { training, registerModelId: modelId, warnings, ...place },
-      ...(place.backend !== 'LOCAL' && { resources: NO_RESOURCES, workers: 1, queue: OUTSIDE_QUEUE }),
+      ...(place.backend !== 'LOCAL' && { queue: OUTSIDE_QUEUE }),
       runId: run.id,
       datasetId: dataset.id,
       alertId: input.alertId,
@@ -116,6 +115,13 @@ export class TrainingService {
     return job;
   }
 
+  /** On a cluster, each worker has one core, which counts for the share of the tenant. */
+  private requested(session: Session, { backend, workers }: Place, request: JobRequest | null | undefined) {
+    if (backend === 'LOCAL') return this.scheduler.requested(session, TRAINING, request);
+    const kind = { ...TRAINING, resources: { ...NO_RESOURCES, cores: 1 } };
+    return this.scheduler.requested(session, kind, { ...request, workers }, () => 'input.workers');
+  }
+
   /** The cluster as it is now; null when none is configured, and nothing but a problem when it cannot be read. */
   async cluster(tenant: string) {
     const { cluster } = this.parts;
@@ -125,7 +131,7 @@ export class TrainingService {
       return { ...empty, ...clusterView(await cluster.look(), tenant) };
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      return { ...empty, problem: error.message, nodes: [], resources: [], waiting: [], jobs: [] };
+      return { ...empty, problem: error.message, nodes: [], resources: [], waiting: [], missing: [], jobs: [] };
     }
   }
 
@@ -200,11 +206,17 @@ export class TrainingService {
   }
 }
 
+interface Place {
+  backend: Backend;
+  /** Absent for LOCAL. */
+  workers?: number;
+}
+
 /** Checks where a training shall run. BAD_USER_INPUT names the field. */
 function placeOf(
   asked: ReturnType<typeof parseTrainingConfig>,
   { backend: given, workers }: StartTrainingInput,
-): { backend: Backend; workers?: number } {
+): Place {
   const { name, backends } = algorithmOf(asked.algorithm);
   const backend = given ?? 'LOCAL';
   if (!backends.includes(backend))

@@ -102,8 +102,15 @@ export class ClusterType {
   @Field(() => [ClusterResource], { description: 'Resources of all nodes that are alive, by name.' })
   resources!: ClusterResource[];
 
-  @Field(() => [ClusterDemand], { description: 'What waits for resources: what autoscaling would have to add.' })
+  @Field(() => [ClusterDemand], { description: 'Requests that wait for resources, equal ones together.' })
   waiting!: ClusterDemand[];
+
+  @Field(() => [ResourceAmount], {
+    description:
+      'What autoscaling would have to add, by resource: what waits beyond what is free. Empty when that is nothing. A ' +
+      'request may wait although nothing is missing, when no single node has room for it.',
+  })
+  missing!: ResourceAmount[];
 
   @Field(() => [ClusterJobType], {
     description: 'Work of your tenant’s jobs that the cluster remembers, newest first.',

@@ -25,6 +25,7 @@ const TRAINED_SHARE = 0.95;
 /** Trains on a Ray cluster: this service prepares the rows and checks the model, the cluster trains. */
 export class RayTrainingBackend implements ClusterBackend {
   readonly name: string;
+  readonly maxCores: number | null;
   /** The last work of this machine that was begun. */
   private atWork: Promise<unknown> = Promise.resolve();
 
@@ -34,10 +35,15 @@ export class RayTrainingBackend implements ClusterBackend {
     private readonly limits: ProcessLimits,
   ) {
     this.name = work.name;
+    this.maxCores = work.maxCores;
   }
 
   problem(): Promise<string | null> {
     return this.work.problem();
+  }
+
+  capacity(): { cores: number; memoryBytes: number; gpus: number } {
+    return this.work.capacity();
   }
 
   start(request: OutsideTrainingRequest, hooks: Hooks): RunningTraining {
@@ -61,7 +67,12 @@ export class RayTrainingBackend implements ClusterBackend {
       nodes,
       load: load && {
         used: Object.fromEntries(Object.entries(load.usage).map(([name, [used]]) => [name, used])),
-        waiting: load.resourceDemand.map(([resources, count]) => ({ resources, count })),
+        waiting: [
+          ...load.resourceDemand,
+          ...load.pgDemand.flatMap(([{ bundles }, times]) =>
+            bundles.map(([resources, count]) => [resources, count * times] as const),
+          ),
+        ].map(([resources, count]) => ({ resources, count })),
       },
       jobs: jobs.flatMap((job) => {
         if (job.submission_id === null) return [];

@@ -49,9 +49,12 @@ export interface RayNode {
   resources: Record<string, number>;
 }
 
+const demandsSchema = z.array(z.tuple([amounts, z.number()]));
 const reportSchema = z.object({
   usage: z.record(z.string(), z.tuple([z.number(), z.number()])),
-  resourceDemand: z.array(z.tuple([amounts, z.number()])).default([]),
+  resourceDemand: demandsSchema.default([]),
+  /** Requests that must be met together. */
+  pgDemand: z.array(z.tuple([z.object({ bundles: demandsSchema }), z.number()])).default([]),
 });
 const statusSchema = z.object({
   data: z.object({ clusterStatus: z.object({ loadMetricsReport: reportSchema }).nullish() }),

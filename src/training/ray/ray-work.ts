@@ -13,6 +13,8 @@ interface RayOptions {
   pendingTimeoutMs: number;
   /** Work of which nothing was heard for this time is lost. */
   lostAfterMs: number;
+  /** The cores that work may use together; null is no limit. */
+  maxCores: number | null;
 }
 
 /** A program of `python/` that runs as a Ray job. */
@@ -37,6 +39,7 @@ const PROBE_MS = 5_000;
 const POLL_MS = 1_000;
 /** Checks of the whole cluster are this many times rarer than those of the job. */
 const POLLS_PER_LOOK = 10;
+const CAPACITY_AGE_MS = 30_000;
 const SUBMIT_FOR_MS = 180_000;
 const SUBMIT_AGAIN_MS = 2_000;
 const SHOWN_LOG_LINES = 20;
@@ -46,9 +49,22 @@ const MAX_LINE_CHARACTERS = 2_000;
 export class RayWork {
   readonly name = 'ray';
   readonly client: RayClient;
+  readonly maxCores: number | null;
+  private known = { cores: 0, memoryBytes: 0, gpus: 0, readMs: 0 };
 
   constructor(private readonly options: RayOptions) {
     this.client = new RayClient(options);
+    this.maxCores = options.maxCores;
+  }
+
+  /** What the living nodes have, as it was known last: nothing before the cluster has answered. */
+  capacity(): { cores: number; memoryBytes: number; gpus: number } {
+    if (Date.now() - this.known.readMs > CAPACITY_AGE_MS) {
+      this.known.readMs = Date.now();
+      // While the cluster is away, it counts as it was.
+      this.readCapacity().catch(() => undefined);
+    }
+    return this.known;
   }
 
   /** Why no work can start now, as a sentence that says what to do; null when it can. */
@@ -187,6 +203,12 @@ export class RayWork {
       }
       await sleep(POLL_MS, undefined, { signal });
     }
+  }
+
+  private async readCapacity(): Promise<void> {
+    const alive = (await this.client.nodes()).filter(({ isAlive }) => isAlive);
+    const sum = (name: string) => alive.reduce((total, { resources }) => total + (resources[name] ?? 0), 0);
+    this.known = { cores: sum('CPU'), memoryBytes: sum('memory'), gpus: sum('GPU'), readMs: Date.now() };
   }
 
   private async stop(id: string): Promise<void> {

@@ -10,7 +10,8 @@ import {
   trainingWhen,
   vegaPath,
 } from '../../support/training.js';
-import { ExternalOfJobDocument } from '../../generated/operations.js';
+import { startTuning, studyEnd, studyWhen, trialsOf } from '../../support/tuning.js';
+import { ClusterDetailsDocument, ExternalOfJobDocument } from '../../generated/operations.js';
 import { carsOnRay } from './config.js';
 import { freePort, RayHead } from './head.js';
 
@@ -42,10 +43,12 @@ afterAll(async () => {
   await head?.close();
 });
 
+const BOOSTED = { algorithm: 'XGBOOST_CLASSIFIER', checkpointEveryEpochs: 20 } as const;
+
 /** A training of about a minute, after its first checkpoint. */
-async function begun() {
-  const config = carsOnRay({ algorithm: 'XGBOOST_CLASSIFIER', epochs: EPOCHS, checkpointEveryEpochs: 20 });
-  const started = await startTraining(tess, { ...ids, config, backend: 'RAY' });
+async function begun(workers = 1) {
+  const config = carsOnRay({ ...BOOSTED, epochs: EPOCHS });
+  const started = await startTraining(tess, { ...ids, config, backend: 'RAY', workers });
   await trainingWhen(tess, started.jobId, ({ checkpoints }) => checkpoints.length > 0, 240_000);
   return started;
 }
@@ -79,6 +82,16 @@ it('the program of the training: the next attempt continues from the last checkp
   expect(lines.filter(isContinuation)).toHaveLength(1);
 }, 600_000);
 
+it('one of two workers of a training: the next attempt continues from the last checkpoint', async () => {
+  const training = await begun(2);
+  const [one] = await head.pids('ray::_run_shard');
+  expect(one).toBeDefined();
+  process.kill(one!, 'SIGKILL');
+  const { attempt, work, lines } = await ended(training);
+  expect([attempt, work]).toEqual([2, 2]);
+  expect(lines.filter(isContinuation)).toHaveLength(1);
+}, 600_000);
+
 it('our worker: the next one finds the training, and nothing is submitted again', async () => {
   const training = await begun();
   await worker.end('SIGKILL');
@@ -97,3 +110,30 @@ it('the raylet: its head ends, and the training continues on the next one', asyn
   await head.begin();
   await ended(training);
 }, 600_000);
+
+it('the head, which forgets its jobs: a tuning keeps its finished trials and goes on, and our history stays', async () => {
+  const { studyId } = await startTuning(tess, {
+    ...{ ...ids, backend: 'RAY', config: carsOnRay({ ...BOOSTED, epochs: EPOCHS }) },
+    space: { parameters: [{ name: 'learningRate', kind: 'FLOAT', low: 0.05, high: 0.3 }] },
+    stop: { maxTrials: 2 },
+    parallelTrials: 1,
+  });
+  await studyWhen(tess, studyId, ({ trialCounts }) => trialCounts.complete === 1, 240_000);
+  const second = async () => (await trialsOf(tess, studyId))[1]?.runs[0]?.job?.id;
+  await expect.poll(second, { timeout: 60_000 }).toBeDefined();
+  const jobId = (await second())!;
+  await trainingWhen(tess, jobId, ({ checkpoints }) => checkpoints.length > 0, 240_000);
+  const [first] = await trialsOf(tess, studyId);
+  await head.kill();
+  await head.begin();
+  await studyEnd(tess, studyId, 'COMPLETED', 400_000);
+  const trials = await trialsOf(tess, studyId);
+  expect(trials[0]).toEqual(first);
+  expect(trials[1]).toMatchObject({ status: 'COMPLETE', runs: [{ job: { id: jobId, attempt: 2 } }] });
+  expect(trials[1]!.reports.map(({ step }) => step)).toEqual(Array.from({ length: EPOCHS }, (_, i) => i + 1));
+  // The cluster knows one training, this service all of them.
+  const known = (await tess.ok(ClusterDetailsDocument)).cluster!.jobs;
+  expect(known.map(({ id }) => id)).toEqual([`matih-${jobId}-2`]);
+  const { external } = (await tess.ok(ExternalOfJobDocument, { id: first!.runs[0]!.job!.id })).job;
+  expect(external).toMatchObject({ backend: 'ray', state: 'SUCCEEDED' });
+}, 900_000);

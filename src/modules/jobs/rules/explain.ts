@@ -5,6 +5,7 @@ import {
   type Demand,
   dominantShare,
   EQUAL_SHARE,
+  fitsOutside,
   InUse,
   passesLimit,
   RESOURCES,
@@ -77,13 +78,17 @@ export function whyWaiting<Job extends WaitingDemand>({
 }: Waits<Job>): WaitReason {
   if (job.waitingSinceMs > nowMs) return 'NOT_BEFORE';
   if (workers.length === 0) return 'NO_WORKER';
-  if (workers.every(({ gpus }) => gpus < job.gpus)) return 'NO_SUCH_GPUS';
+  if (!job.isOutside && workers.every(({ gpus }) => gpus < job.gpus)) return 'NO_SUCH_GPUS';
   const share = shares.of.get(job.tenant) ?? EQUAL_SHARE;
   const used = usedByTenant(running).get(job.tenant) ?? new InUse();
   if (passesLimit(used, job, share)) return 'LIMIT';
   if (borrows(used, job, share) && order.some(({ tenant }) => tenant !== job.tenant)) return 'BORROWING';
   if (running.filter(({ kind }) => kind === job.kind).length >= job.maxAtOnce) return 'KIND_LIMIT';
   if (order.indexOf(job) > 0) return 'BEHIND_OTHERS';
+  if (job.isOutside) {
+    const outside = running.reduce((sum, one) => sum + (one.isOutside ? one.cores : 0), 0);
+    return fitsOutside(job, outside, shares.outsideCores ?? null) ? 'NEXT' : 'NO_ROOM';
+  }
   const isFree = (of: keyof Resources) =>
     running.reduce((sum, one) => sum + one[of], job[of]) <= workers.reduce((sum, one) => sum + one[of], 0);
   const places = workers.reduce((sum, { slots }) => sum + slots, 0);

@@ -16,6 +16,8 @@ export interface Demand extends Resources {
   tenant: string;
   kind: string;
   priority: number;
+  /** Its resources are those of a cluster outside: it counts for its tenant, but takes no room of a machine. */
+  isOutside?: boolean;
 }
 
 /** A job that is ready to begin. */
@@ -47,8 +49,10 @@ export type Amounts = Readonly<Record<keyof Resources, number | null>>;
 
 /** The shares of all tenants, and the resources that they divide among themselves. */
 export interface Shares {
-  /** The resources of all worker processes. */
+  /** The resources of all worker processes, and of the cluster outside. */
   cluster: Resources;
+  /** The cores that jobs may use together in the cluster outside; null or absent is no limit. */
+  outsideCores?: number | null;
   /** A tenant that is not in it has `EQUAL_SHARE`. */
   of: ReadonlyMap<string, Share>;
 }
@@ -72,6 +76,9 @@ const TOLERANCE = 1e-9;
  * wait for ever.
  */
 export const needsNothing = ({ cores, memoryBytes, gpus }: Resources) => cores === 0 && memoryBytes === 0 && gpus === 0;
+
+/** Whether a job needs room of the machine that begins it. */
+export const takesRoom = (one: Demand): boolean => one.isOutside !== true && !needsNothing(one);
 
 /**
  * Whether other jobs must no longer overtake a job that has waited this long. Periods with and without overtaking
@@ -137,21 +144,30 @@ export const passesLimit = (used: Resources, one: Resources, { quota, borrowingL
     quota[of] === null || borrowingLimit[of] === null ? null : quota[of] + borrowingLimit[of],
   );
 
-/** The room of one machine. */
+/** Whether the cluster outside has room, of which `used` cores are in use. What needs more than all of it gets it. */
+export const fitsOutside = ({ cores }: Resources, used: number, most: number | null): boolean =>
+  most === null || used + Math.min(cores, most) <= most + TOLERANCE;
+
+/** The room of one machine, and of the cluster outside that all machines share. */
 class Room {
   private readonly kinds = new Map<string, number>();
   private readonly used = new InUse();
+  private outside = 0;
 
   constructor(
     private readonly machine: Capacity,
     running: readonly RunningDemand[],
+    private readonly outsideCores: number | null,
   ) {
-    for (const one of running) if (one.isHere) this.add(one);
+    for (const one of running)
+      if (one.isHere) this.add(one);
+      else if (one.isOutside) this.outside += one.cores;
   }
 
   add(one: Demand): void {
     this.kinds.set(one.kind, (this.kinds.get(one.kind) ?? 0) + 1);
-    if (!needsNothing(one)) this.used.add(one);
+    if (one.isOutside) this.outside += one.cores;
+    else if (takesRoom(one)) this.used.add(one);
   }
 
   takesKind({ kind, maxAtOnce }: WaitingDemand): boolean {
@@ -159,8 +175,10 @@ class Room {
   }
 
   /** Cores and memory: a job that needs more than the machine has gets all of it. GPUs: all must exist. */
-  fits(one: Resources): boolean {
+  fits(one: Demand): boolean {
     const { machine, used } = this;
+    if (one.isOutside) return fitsOutside(one, this.outside, this.outsideCores);
+    if (!takesRoom(one)) return true;
     return (
       used.jobs < machine.slots &&
       used.cores + Math.min(one.cores, machine.cores) <= machine.cores + TOLERANCE &&
@@ -218,33 +236,35 @@ export function schedule<Waiting extends WaitingDemand>(
   nowMs: number,
 ): Waiting[] {
   if (waiting.length === 0) return [];
-  const room = new Room(machine, running);
+  const room = new Room(machine, running, shares.outsideCores ?? null);
   const begin: Waiting[] = [];
-  const hasIdle = waiting.some(needsNothing);
+  const hasIdle = waiting.some((one) => !takesRoom(one));
   if (!hasIdle && !waiting.some((one) => room.fits(one))) return begin;
   const lines = linesOf(waiting, usedByTenant(running), shares);
   const borrowing: Waiting[] = [];
   /** Tenants with a job within their quota that must wait for room. */
   const waitForTheirOwn = new Set<string>();
-  let isBlocked = false;
+  const isBlocked = { here: false, outside: false };
+  const isPossible = (one: Waiting) => one.isOutside === true || one.gpus <= machine.gpus;
   const place = (one: Waiting, line: Line<Waiting>): boolean => {
-    if (needsNothing(one)) room.add(one);
-    else if (!isBlocked && room.fits(one)) {
-      room.add(one);
+    const where = one.isOutside ? 'outside' : 'here';
+    if (!needsNothing(one)) {
+      if (isBlocked[where] || !room.fits(one)) {
+        if (isPossible(one) && blocksOthers(nowMs - one.waitingSinceMs)) isBlocked[where] = true;
+        return false;
+      }
       line.used.add(one);
       line.standing = standingOf(line.share, line.used, shares.cluster);
-    } else {
-      if (one.gpus <= machine.gpus && blocksOthers(nowMs - one.waitingSinceMs)) isBlocked = true;
-      return false;
     }
+    room.add(one);
     begin.push(one);
     return true;
   };
   for (const [one, line] of inTurn(lines)) {
-    if (isBlocked && !hasIdle) return begin;
+    if (isBlocked.here && !hasIdle) return begin;
     if (!room.takesKind(one) || passesLimit(line.used, one, line.share)) continue;
     if (borrows(line.used, one, line.share)) borrowing.push(one);
-    else if (!place(one, line) && one.gpus <= machine.gpus) waitForTheirOwn.add(one.tenant);
+    else if (!place(one, line) && isPossible(one)) waitForTheirOwn.add(one.tenant);
   }
   if (borrowing.length === 0) return begin;
   const borrowers = linesOf(borrowing, new Map(lines.map(({ jobs, used }) => [jobs[0]!.tenant, used])), shares);
@@ -298,14 +318,15 @@ export function makeRoom<Running extends Replaceable>(
     const room = new Room(
       machine,
       running.filter((other) => !without.includes(other)),
+      shares.outsideCores ?? null,
     );
     return room.takesKind(one) && room.fits(one);
   };
   const replaceable = running
-    .filter((one) => one.isHere && one.keepsProgress && !needsNothing(one) && nowMs - one.begunMs >= minRunMs)
+    .filter((one) => one.isHere && one.keepsProgress && takesRoom(one) && nowMs - one.begunMs >= minRunMs)
     .toSorted((a, b) => a.priority - b.priority || b.begunMs - a.begunMs);
   for (const [one, { used, share }] of inTurn(linesOf(waiting, usedByTenant(running), shares))) {
-    if (needsNothing(one) || fits(one, []) || nowMs - one.waitingSinceMs < PASSED_FOR_MS) continue;
+    if (!takesRoom(one) || fits(one, []) || nowMs - one.waitingSinceMs < PASSED_FOR_MS) continue;
     if (borrows(used, one, share) || passesLimit(used, one, share)) continue;
     if (shareOf(one.tenant, [], one) > deserved(one.tenant)) continue;
     const chosen: Running[] = [];

@@ -27,6 +27,7 @@ export interface ClusterAsRead {
 
 /** A cluster as a tenant sees it: of the jobs only its own, and no resource that only marks a node. */
 export function clusterView({ version, nodes, load, jobs }: ClusterAsRead, tenant: string) {
+  const waiting = load?.waiting ?? [];
   const totals = new Map<string, number>();
   for (const node of nodes)
     if (node.isAlive)
@@ -37,11 +38,25 @@ export function clusterView({ version, nodes, load, jobs }: ClusterAsRead, tenan
       .map((node) => ({ ...node, resources: listed(node.resources) }))
       .sort((a, b) => Number(b.isHead) - Number(a.isHead) || (a.address < b.address ? -1 : 1)),
     resources: [...totals].map(([name, total]) => ({ name, total, used: load ? (load.used[name] ?? 0) : null })),
-    waiting: (load?.waiting ?? []).map(({ resources, count }) => ({ resources: listed(resources), count })),
+    waiting: waiting.map(({ resources, count }) => ({ resources: listed(resources), count })),
+    missing: missing(waiting, ({ name }) => (totals.get(name) ?? 0) - (load?.used[name] ?? 0)),
     jobs: jobs
       .flatMap(({ of, ...work }) => (of?.tenant === tenant ? [{ ...work, jobId: of.jobId }] : []))
       .sort((a, b) => (b.startedAt?.getTime() ?? Infinity) - (a.startedAt?.getTime() ?? Infinity)),
   };
+}
+
+/** What waits beyond what is free, by resource. */
+function missing(
+  waiting: readonly { resources: Amounts; count: number }[],
+  freeOf: (resource: { name: string }) => number,
+): { name: string; amount: number }[] {
+  const needed: Record<string, number> = {};
+  for (const { resources, count } of waiting)
+    for (const [name, amount] of Object.entries(resources)) needed[name] = (needed[name] ?? 0) + amount * count;
+  return listed(needed)
+    .map(({ name, amount }) => ({ name, amount: amount - Math.max(0, freeOf({ name })) }))
+    .filter(({ amount }) => amount > 0);
 }
 
 /** Resources such as `node:10.0.0.1` only mark nodes. */
