@@ -124,7 +124,8 @@ it('the head, which forgets its jobs: a tuning keeps its finished trials and goe
   const jobId = (await second())!;
   await trainingWhen(tess, jobId, ({ checkpoints }) => checkpoints.length > 0, 240_000);
   const [first] = await trialsOf(tess, studyId);
-  await head.kill();
+  await head.killHead();
+  await kill(PROGRAM);
   await head.begin();
   await studyEnd(tess, studyId, 'COMPLETED', 400_000);
   const trials = await trialsOf(tess, studyId);
