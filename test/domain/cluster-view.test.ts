@@ -13,7 +13,7 @@ const cluster = {
 };
 
 it('a cluster misses what waits beyond what its living nodes have free', () => {
-  const waiting = [
+  const waiting: { resources: Record<string, number>; count: number }[] = [
     { resources: { CPU: 2 }, count: 3 },
     { resources: { CPU: 1, GPU: 0.5 }, count: 2 },
     { resources: { memory: 1_000 }, count: 1 },
