@@ -206,7 +206,9 @@ describe('the backend RAY', () => {
   });
 
   it('says that the cluster is away, and what to do', async () => {
-    const away = await startTestService({ RAY_ADDRESS: 'http://127.0.0.1:9', PUBLIC_URL: 'http://127.0.0.1:8000' });
+    const away = await startTestService({
+      ...{ RAY_ADDRESS: 'http://127.0.0.1:9', PUBLIC_URL: 'http://127.0.0.1:8000', RAY_MAX_CORES: '4' },
+    });
     try {
       const caller = await away.as();
       const { cluster } = await caller.ok(ClusterDetailsDocument);
@@ -219,6 +221,10 @@ describe('the backend RAY', () => {
       const config = { ...CARS_CONFIG, algorithm: 'XGBOOST_REGRESSOR', hyperparameters: {} };
       const refused = await caller.fails(StartTrainingDocument, { input: { ...ids, config, backend: 'RAY' } });
       expect(refused.extensions).toMatchObject({ code: 'UNAVAILABLE', field: 'input.backend' });
+      const wide = { ...ids, config, backend: 'RAY', workers: 5 };
+      expect((await caller.fails(StartTrainingDocument, { input: wide })).extensions).toMatchObject({
+        ...{ code: 'BAD_USER_INPUT', field: 'input.workers', expected: expect.stringContaining('at most 4'), got: '5' },
+      });
       const network = { ...ids, config: CARS_CONFIG, backend: 'RAY' };
       expect((await caller.fails(StartTrainingDocument, { input: network })).extensions).toMatchObject({
         ...{ code: 'BAD_USER_INPUT', field: 'input.backend', expected: 'LOCAL, where MLP_REGRESSOR can run' },

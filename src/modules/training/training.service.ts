@@ -140,9 +140,12 @@ export class TrainingService {
    * when the cluster cannot take it now.
    */
   async requireBackend(input: StartTrainingInput): Promise<void> {
-    const { backend } = placeOf(parseTrainingConfig('input.config', input.config), input);
+    const { backend, workers = 1 } = placeOf(parseTrainingConfig('input.config', input.config), input);
     if (backend === 'LOCAL') return;
     const { cluster } = this.parts;
+    const most = cluster?.maxCores ?? null;
+    if (most !== null && workers > most)
+      throw badInput('input.workers', `at most ${most}, the cores of the cluster for trainings`, workers);
     const problem = cluster
       ? await cluster.problem()
       : 'This service knows no Ray cluster: set RAY_ADDRESS, or leave out `backend`.';
