@@ -36,6 +36,34 @@ function run(program, args, options = {}) {
   return stdout.trim();
 }
 
+/** What an environment with PyTorch depends on, besides its requirements. */
+export const TORCH_PARTS = [
+  ...[UV, EMPTY_LIBRARIES.join()],
+  ...['overrides.txt', 'lazy_torch.py'].map((name) => readFileSync(join(FOLDER, name))),
+];
+
+/** Installs these requirements, PyTorch among them, into a virtual environment. */
+export function installTorch(folder, requirements) {
+  const python = join(folder, 'bin', 'python');
+  const gcc = findOrInstall(['gcc'], 'gcc');
+  run(python, ['-m', 'pip', 'install', '--quiet', UV]);
+  const files = [
+    ...requirements.flatMap((path) => ['--requirement', path]),
+    '--override',
+    join(FOLDER, 'overrides.txt'),
+  ];
+  // Its cache would store everything a second time.
+  run(join(folder, 'bin', 'uv'), ['pip', 'install', '--quiet', '--no-cache', '--python', python, ...files]);
+  const packages = run(python, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']);
+  const libraries = join(packages, 'torch', 'lib');
+  copyFileSync(join(packages, 'nvidia', 'cu13', 'lib', 'libcudart.so.13'), join(libraries, 'libcudart.so.13'));
+  for (const name of EMPTY_LIBRARIES)
+    run(gcc, ['-shared', '-x', 'c', '-o', join(libraries, name), `-Wl,-soname,${name}`, '-'], { input: '\n' });
+  copyFileSync(join(FOLDER, 'lazy_torch.py'), join(packages, 'lazy_torch.py'));
+  writeFileSync(join(packages, 'lazy_torch.pth'), 'import lazy_torch\n');
+  run(python, ['-c', 'import torch; torch.ones(2) @ torch.ones(2)']);
+}
+
 /** Like startPython in engines.mjs, with other packages. */
 export function startFrameworks() {
   // Models that must be unpickled are converted in this sandbox.
@@ -58,20 +86,8 @@ export function frameworksPython() {
   if (!existsSync(complete)) {
     console.error('Installing PyTorch and TensorFlow for Python (once; some minutes, 4 GB) …');
     rmSync(folder, { recursive: true, force: true });
-    const gcc = findOrInstall(['gcc'], 'gcc');
     makeVenv(system, folder);
-    run(python, ['-m', 'pip', 'install', '--quiet', UV]);
-    const files = ['--requirement', join(FOLDER, 'requirements.txt'), '--override', join(FOLDER, 'overrides.txt')];
-    // Its cache would store everything a second time.
-    run(join(folder, 'bin', 'uv'), ['pip', 'install', '--quiet', '--no-cache', '--python', python, ...files]);
-    const packages = run(python, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']);
-    const libraries = join(packages, 'torch', 'lib');
-    copyFileSync(join(packages, 'nvidia', 'cu13', 'lib', 'libcudart.so.13'), join(libraries, 'libcudart.so.13'));
-    for (const name of EMPTY_LIBRARIES)
-      run(gcc, ['-shared', '-x', 'c', '-o', join(libraries, name), `-Wl,-soname,${name}`, '-'], { input: '\n' });
-    copyFileSync(join(FOLDER, 'lazy_torch.py'), join(packages, 'lazy_torch.py'));
-    writeFileSync(join(packages, 'lazy_torch.pth'), 'import lazy_torch\n');
-    run(python, ['-c', 'import torch; torch.ones(2) @ torch.ones(2)']);
+    installTorch(folder, [join(FOLDER, 'requirements.txt')]);
     run(python, ['-c', 'import tensorflow']);
     writeFileSync(complete, '');
   }

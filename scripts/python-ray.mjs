@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findOrInstall } from './debian.mjs';
 import { CACHE, makeVenv, pythonVersion } from './engines.mjs';
+import { installTorch, TORCH_PARTS } from './python-frameworks.mjs';
 
 const REQUIREMENTS = fileURLToPath(new URL('../test/engines/ray/requirements.txt', import.meta.url));
+const TRAINERS = fileURLToPath(new URL('../test/engines/ray/trainers.txt', import.meta.url));
 const UV = 'uv==0.13.9';
 
 function run(program, args) {
@@ -21,26 +23,33 @@ function run(program, args) {
 
 /** Like startPython in engines.mjs, with other packages. */
 export function startRayPython() {
-  if (process.env.MATIH_RAY_PYTHON) return { env: {}, stop: () => undefined };
-  const system = findOrInstall(['python3'], 'python3');
-  const wanted = createHash('sha256')
-    .update(pythonVersion(system))
-    .update(UV)
-    .update(readFileSync(REQUIREMENTS))
-    .digest('hex')
-    .slice(0, 12);
-  const folder = join(CACHE, `ray-${wanted}`);
-  const python = join(folder, 'bin', 'python');
-  const complete = join(folder, 'complete');
-  if (!existsSync(complete)) {
-    console.error('Installing Ray for Python (once; about a minute, 600 MB) …');
-    rmSync(folder, { recursive: true, force: true });
-    makeVenv(system, folder);
+  return rayPython('ray', 'about a minute, 600 MB', [UV, readFileSync(REQUIREMENTS)], (folder, python) => {
     run(python, ['-m', 'pip', 'install', '--quiet', UV]);
     run(join(folder, 'bin', 'uv'), [
       ...['pip', 'install', '--quiet', '--no-cache', '--compile-bytecode', '--python', python],
       ...['--requirement', REQUIREMENTS],
     ]);
+  });
+}
+
+/** The same with PyTorch and LightGBM, so that every algorithm of python/ trains. */
+export function startTrainersPython() {
+  const parts = [readFileSync(REQUIREMENTS), readFileSync(TRAINERS), ...TORCH_PARTS];
+  return rayPython('trainers', 'some minutes, 2 GB', parts, (folder) => installTorch(folder, [REQUIREMENTS, TRAINERS]));
+}
+
+function rayPython(name, effort, parts, install) {
+  if (process.env.MATIH_RAY_PYTHON) return { env: {}, stop: () => undefined };
+  const system = findOrInstall(['python3'], 'python3');
+  const wanted = parts.reduce((hash, part) => hash.update(part), createHash('sha256').update(pythonVersion(system)));
+  const folder = join(CACHE, `${name}-${wanted.digest('hex').slice(0, 12)}`);
+  const python = join(folder, 'bin', 'python');
+  const complete = join(folder, 'complete');
+  if (!existsSync(complete)) {
+    console.error(`Installing Ray and its libraries for Python (once; ${effort}) …`);
+    rmSync(folder, { recursive: true, force: true });
+    makeVenv(system, folder);
+    install(folder, python);
     writeFileSync(complete, '');
   }
   return { env: { MATIH_RAY_PYTHON: python }, stop: () => undefined };

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromiumPath } from './chromium.mjs';
 import { startFrameworks } from './python-frameworks.mjs';
-import { startRayPython } from './python-ray.mjs';
+import { startRayPython, startTrainersPython } from './python-ray.mjs';
 import { startKubeRayDecoder } from './kuberay.mjs';
 import { startMinio, startPostgres, startPython, startRedis, startVersitygw } from './engines.mjs';
 
@@ -23,7 +23,7 @@ const FAMILIES = {
     files: ['object-store', 'direct-upload', 'artifact.test.ts', 'dataset.test.ts'],
   },
   frameworks: { starts: [startFrameworks], projects: ['frameworks'] },
-  ray: { starts: [startRayPython], projects: ['ray'] },
+  ray: { starts: [startTrainersPython], projects: ['ray'] },
   kuberay: { starts: [startKubeRayDecoder], projects: ['kuberay'] },
 };
 

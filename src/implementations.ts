@@ -30,6 +30,7 @@ import { checkModel } from './inference/model-check.js';
 import { OnnxEngine } from './inference/onnx/onnx-engine.js';
 import type { InferenceEngine, ModelChecker } from './inference/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
+import { PythonTrainingBackend } from './training/python/python-backend.js';
 import type { MirrorTarget } from './modules/exchange/index.js';
 import { SmallObjects } from './modules/uploads/index.js';
 import type { ClusterBackend, TrainingBackend } from './training/port.js';
@@ -102,7 +103,8 @@ export async function createImplementations(
   });
   await db.migrate();
   const limits = childLimits(config);
-  const backend = new LocalTrainingBackend({ limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS });
+  const training = { limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS };
+  const local = new LocalTrainingBackend(training);
   const ray = await createRay(config);
   return {
     db,
@@ -113,8 +115,8 @@ export async function createImplementations(
     tokenCodec: serviceTokens,
     metrics: new ServiceMetrics(),
     files: duckDbDatasets(limits),
-    backend,
-    cluster: await createCluster(ray, backend, limits),
+    backend: new PythonTrainingBackend({ ...training, pythonPath: config.PYTHON_PATH }, local),
+    cluster: await createCluster(ray, local, limits),
     evaluator: new LocalEvaluator(limits),
     importance: new LocalImportanceAnalyst(limits),
     checkModel,

@@ -69,8 +69,8 @@ def prepared(folder: Path, algorithm: str, classes: int | None, **changes: Any) 
     write_arrays(folder / "rows.safetensors", arrays)
     spec = {
         **{"algorithm": algorithm, "classes": classes, "targetStd": 2.0, "numericWidth": 3, "indicatorCount": 7},
-        **{"hyperparameters": {}, "epochs": 40, "earlyStopping": None, "checkpointEveryEpochs": 10, "workers": 1},
-        **{"seed": 1, "fingerprint": "f", "resumes": False},
+        **{"hyperparameters": {}, "epochs": 40, "earlyStopping": None, "checkpointEveryEpochs": 10},
+        **{"workers": 1, "strategy": None, "threads": 1, "seed": 1, "fingerprint": "f", "resumes": False},
         **changes,
     }
     (folder / "spec.json").write_text(json.dumps(spec))
@@ -85,7 +85,7 @@ def trained(service: Folder) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("classes", [None, 2, 3])
-@pytest.mark.parametrize("library", ["RANDOM_FOREST", "XGBOOST"])
+@pytest.mark.parametrize("library", ["RANDOM_FOREST", "XGBOOST", "LIGHTGBM"])
 def test_the_arrays_answer_like_the_library(tmp_path: Path, library: str, classes: int | None) -> None:
     service = prepared(tmp_path, f"{library}_{'REGRESSOR' if classes is None else 'CLASSIFIER'}", classes)
     result = trained(service)
@@ -112,7 +112,7 @@ def test_the_arrays_answer_like_the_library(tmp_path: Path, library: str, classe
     assert service.of("epoch")[-1]["metrics"]["validation.loss"] == result["losses"][-1]["loss"]
 
 
-@pytest.mark.parametrize("algorithm", ["RANDOM_FOREST_CLASSIFIER", "XGBOOST_CLASSIFIER"])
+@pytest.mark.parametrize("algorithm", ["RANDOM_FOREST_CLASSIFIER", "XGBOOST_CLASSIFIER", "LIGHTGBM_CLASSIFIER"])
 def test_a_resumed_training_gives_the_same_model(tmp_path: Path, algorithm: str) -> None:
     whole, half = tmp_path / "whole", tmp_path / "half"
     for folder in (whole, half):
@@ -127,9 +127,10 @@ def test_a_resumed_training_gives_the_same_model(tmp_path: Path, algorithm: str)
     assert np.abs(expected["predictions.holdout"] - got["predictions.holdout"]).max() < 1e-5
 
 
-def test_early_stopping_keeps_the_best_round(tmp_path: Path) -> None:
+@pytest.mark.parametrize("library", ["XGBOOST", "LIGHTGBM"])
+def test_early_stopping_keeps_the_best_round(tmp_path: Path, library: str) -> None:
     stopping = {"patience": 5, "minDelta": 0}
-    result = trained(prepared(tmp_path, "XGBOOST_CLASSIFIER", 2, epochs=400, earlyStopping=stopping))
+    result = trained(prepared(tmp_path, f"{library}_CLASSIFIER", 2, epochs=400, earlyStopping=stopping))
     assert result["stoppedEarly"]
     assert result["bestEpoch"] == result["epochsRun"] - 5
     losses = {loss["epoch"]: loss["loss"] for loss in result["losses"]}

@@ -21,6 +21,10 @@ export class LocalTrainingBackend implements TrainingBackend {
 
   constructor(private readonly options: LocalTrainingOptions) {}
 
+  problem(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   start(request: TrainingRequest, hooks: TrainingHooks): LocalTraining {
     const task = new ChildTask(TRAINING_PROGRAM, {
       limits: this.options.limits,
@@ -41,7 +45,7 @@ export class LocalTrainingBackend implements TrainingBackend {
     hooks: TrainingHooks,
     signal: AbortSignal,
   ): Promise<TrainingOutcome> {
-    const endLooks = this.watch(task.pid, hooks);
+    const endLooks = watchUsage(task.pid, this.options.usageIntervalMs, hooks);
     try {
       return await task.ask(request, { signal, onReport: (report) => tell(hooks, report) });
     } catch (error) {
@@ -52,14 +56,14 @@ export class LocalTrainingBackend implements TrainingBackend {
       await task.closed;
     }
   }
+}
 
-  private watch(pid: number | undefined, hooks: TrainingHooks): () => void {
-    const { usageIntervalMs } = this.options;
-    if (pid === undefined || usageIntervalMs === 0) return () => undefined;
-    const usage = new SystemUsage(pid);
-    const timer = setInterval(() => hooks.onUsage?.(usage.look()), usageIntervalMs);
-    return () => clearInterval(timer);
-  }
+/** Reports the load of machine and process until the function that it returns is called. */
+export function watchUsage(pid: number | undefined, intervalMs: number, hooks: TrainingHooks): () => void {
+  if (pid === undefined || intervalMs === 0) return () => undefined;
+  const usage = new SystemUsage(pid);
+  const timer = setInterval(() => hooks.onUsage?.(usage.look()), intervalMs);
+  return () => clearInterval(timer);
 }
 
 function tell(hooks: TrainingHooks, report: TrainingReport): Promise<void> | void {

@@ -2,7 +2,9 @@ import type { Column, ReferenceProfile, Signature, ColumnRequest } from '../modu
 import type { Table } from '../adapters/dataset-files/port.js';
 import type {
   CrossValidationResult,
+  AlgorithmName,
   FoldResult,
+  Strategy,
   TrainingConfig,
   TrainingWarning,
 } from '../modules/algorithms/index.js';
@@ -15,12 +17,22 @@ export interface TrainingRequest {
   workDir: string;
   /** A checkpoint of the same config, from which to continue. */
   resumeFromPath?: string;
+  /** Threads of each process of an algorithm of Python; 1 when absent. */
+  threads?: number;
+  team?: Team;
   /** For the process of the training: the GPUs that it may use. */
   environment?: Readonly<Record<string, string>>;
   /** The first folds of the config's cross-validation, when an earlier attempt has measured them. */
   finishedFolds?: readonly FoldResult[];
   /** A training that has ended outside this service: its model is only evaluated, checked and exported. */
   finished?: FinishedOutside;
+}
+
+/** Processes that train one model together. */
+export interface Team {
+  workers: number;
+  /** Undefined for algorithms that have one way only. */
+  strategy: Strategy | undefined;
 }
 
 /** What a training outside this service has stored. */
@@ -36,8 +48,7 @@ export interface OutsideTrainingRequest {
   data: Table;
   /** An existing folder only for this attempt. The caller removes it. */
   workDir: string;
-  /** Processes that train one model together. */
-  workers: number;
+  team: Team;
   outside: OutsideWork;
 }
 
@@ -100,6 +111,8 @@ export interface TrainingHooks {
    * training.
    */
   onUsage?(usage: Record<string, number>): void;
+  /** Called for each line of text from an algorithm of Python. */
+  onLine?(line: string): void;
 }
 
 export interface TrainingOutcome {
@@ -133,6 +146,8 @@ export interface RunningTraining {
 /** Trains a model from a dataset in child processes of this machine. */
 export interface TrainingBackend {
   readonly name: string;
+  /** Why this algorithm cannot be trained here, as a sentence that says what to do; null when it can. */
+  problem(algorithm: AlgorithmName): Promise<string | null>;
   start(request: TrainingRequest, hooks: TrainingHooks): RunningTraining;
 }
 

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import {
-  isForest,
   isKMeans,
   isLinear,
   isNetwork,
+  isPython,
   quantileOf,
   type TrainingConfig,
 } from '../modules/algorithms/index.js';
@@ -144,7 +144,7 @@ async function learnerFor(
   warn: TrainingHooks['onWarning'],
 ): Promise<Learner> {
   const { config } = problem;
-  if (isForest(config)) throw new Error('Forests are trained outside this service.');
+  if (isPython(config)) throw new Error('Algorithms of Python are trained outside this process.');
   if (isKMeans(config)) return kmeansLearner({ ...problem, config }, predictor);
   return isLinear(config) && config.hyperparameters.optimizer === 'SOLVER'
     ? solverLearner({ ...problem, config })

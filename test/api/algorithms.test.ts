@@ -75,7 +75,8 @@ it('tells each algorithm with all that a form needs', () => {
 
 it('accepts a form that has every field filled, and refuses each parameter of the others by its name', async () => {
   for (const { name, task, parameters, backends } of algorithms) {
-    if (!backends.includes('LOCAL')) continue;
+    // The algorithms of Python, which also run on Ray, need an installation: test/engines has them.
+    if (backends.includes('RAY')) continue;
     const fields: Record<string, unknown> = {};
     for (const parameter of parameters) {
       const { when } = parameter;

@@ -200,7 +200,12 @@ describe('the backend RAY', () => {
     const start = async (change: object, config: object = CARS_CONFIG) =>
       (await tess.fails(StartTrainingDocument, { input: { experimentId, datasetId, config, ...change } })).extensions;
     expect(await start({ backend: 'RAY' }, forest)).toMatchObject({ code: 'UNAVAILABLE', field: 'input.backend' });
-    expect(await start({}, forest)).toMatchObject({ field: 'input.backend', expected: expect.stringContaining('RAY') });
+    expect(await start({}, forest)).toMatchObject({ code: 'UNAVAILABLE', field: 'input.config.algorithm' });
+    expect(await start({ strategy: 'DATA_PARALLEL' })).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.strategy',
+    });
+    expect(await start({}, { ...forest, refit: true })).toMatchObject({ field: 'input.config.refit' });
     expect(await start({ workers: 2 })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.workers' });
     expect((await tess.ok(ClusterDetailsDocument)).cluster).toBeNull();
   });

@@ -210,6 +210,77 @@ describe('a forest from outside becomes a checked model', () => {
   });
 });
 
+describe('a network from outside becomes a checked model', () => {
+  const HIDDEN = [5, 4];
+
+  /** Trains outside by drawing weights at random, and lets the service finish. */
+  async function drawn(algorithm: ConfigInput['algorithm'], target: ConfigInput['target'], spoil = Number.NaN) {
+    const input = { ...carsBy(algorithm, target), hyperparameters: { hiddenLayers: HIDDEN, epochs: 10 } };
+    const config = trainingConfigSchema.parse(input);
+    const workDir = temporaryFolder();
+    const { classes, numericWidth, indicatorCount, rowsPath } = await prepareOutside({ config, data: cars, workDir });
+    const rows = await readArrays(rowsPath);
+    const random = new SeededRandom(5);
+    const widths = [numericWidth + indicatorCount, ...HIDDEN, classes ?? 1];
+    const draw = (size: number): number[] => Array.from({ length: size }, () => random.next() - 0.5);
+    const layers = widths
+      .slice(1)
+      .map((width, at) => ({ weights: draw(widths[at]! * width), biases: draw(width), width }));
+    const outputsOf = (row: Float32Array): number[] =>
+      layers.reduce<number[]>(
+        (values, { weights, biases, width }, at) =>
+          biases.map((bias, unit) =>
+            values.reduce(
+              (sum, value, i) =>
+                sum + (at === 0 ? value : Math.max(value, 0)) * Math.fround(weights[i * width + unit]!),
+              Math.fround(bias),
+            ),
+          ),
+        [...row],
+      );
+    const predictions = (part: string): NamedArray => {
+      const dense = denseRows(rows, part, indicatorCount);
+      const all = dense.flatMap((row) => (classes === null ? outputsOf(row) : answerOf(outputsOf(row), 'SOFTMAX', 3)));
+      return classes === null ? floats(all, dense.length) : floats(all, dense.length, classes);
+    };
+    const real = (values: number[], ...shape: number[]): NamedArray => ({ data: Float32Array.from(values), shape });
+    const [first, ...others] = layers;
+    const cut = numericWidth * first!.width;
+    const arrays = new Map([
+      ['network.numeric_0', real(first!.weights.slice(0, cut), numericWidth, first!.width)],
+      ['network.indicator_0', real(first!.weights.slice(cut), indicatorCount, first!.width)],
+      ...layers.map(({ biases, width }, at) => [`network.bias_${at}`, real(biases, width)] as const),
+      ...others.map(
+        ({ weights, width }, at) => [`network.weight_${at + 1}`, real(weights, widths[at + 1]!, width)] as const,
+      ),
+      ['predictions.validation', predictions('validation')],
+      ['predictions.holdout', predictions('holdout')],
+    ]);
+    if (!Number.isNaN(spoil)) arrays.get('network.bias_1')!.data[0] = spoil;
+    const arraysPath = path.join(workDir, 'trained.safetensors');
+    await writeArrays(arraysPath, arrays);
+    const result = {
+      ...{ state: 'TRAINED' as const, sha256: '', epochsRun: 10, bestEpoch: 10, stoppedEarly: false },
+      losses: [{ epoch: 10, loss: 0.5 }],
+    };
+    return train({ config, data: cars, workDir, finished: { arraysPath, result } }, NO_HOOKS);
+  }
+
+  it.each([
+    ['three classes', 'PYTORCH_CLASSIFIER', { column: 'Origin' }],
+    ['a value', 'PYTORCH_REGRESSOR', { column: 'Miles_per_Gallon' }],
+  ] as const)('of %s, with the answers of its layers in the runtime', async (_name, algorithm, target) => {
+    const outcome = await drawn(algorithm, target);
+    expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-4);
+    expect(outcome.signature.rowIndependence).toEqual({ proven: true, reason: null });
+  });
+
+  it.each([0.4, Number.POSITIVE_INFINITY])('unless a weight is another one: %d', async (spoil) => {
+    const other = drawn('PYTORCH_CLASSIFIER', { column: 'Origin' }, spoil + 1);
+    await expect(other).rejects.toMatchObject({ code: 'INVALID_MODEL' });
+  });
+});
+
 describe('a file of arrays', () => {
   it('is read as it was written', async () => {
     const file = path.join(temporaryFolder(), 'a.safetensors');

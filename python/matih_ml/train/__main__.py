@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import tempfile
@@ -10,17 +11,19 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from . import boosting, random_forest
 from .arrays import write_arrays
+from .folder import service_of_environment, use_channel
+from .forest import Forest
 from .service import HttpService, RefusedError, Reporter, Service, SupersededError
 from .spec import Rows, Spec
-from .training import Train, Trained, Work
+from .training import Network, Train, Trained, Work
 
-_ALGORITHMS: dict[str, Train] = {
-    "RANDOM_FOREST_CLASSIFIER": random_forest.train,
-    "RANDOM_FOREST_REGRESSOR": random_forest.train,
-    "XGBOOST_CLASSIFIER": boosting.train,
-    "XGBOOST_REGRESSOR": boosting.train,
+#: By the part of an algorithm's name before its task. Only what is used is loaded: the libraries are large.
+_TRAINERS = {
+    "RANDOM_FOREST": "random_forest",
+    "XGBOOST": "boosting",
+    "LIGHTGBM": "lightgbm_trees",
+    "PYTORCH": "network",
 }
 #: Failures that the same input would cause again.
 _FINAL = (ValueError, TypeError, KeyError, RefusedError, MemoryError)
@@ -37,7 +40,9 @@ def run(service: Service, folder: Path) -> None:
     except _FINAL as error:
         traceback.print_exc()
         reason = str(error).splitlines()[0] if str(error) else "no reason"
-        result = {"state": "FAILED", "message": f"{type(error).__name__}: {reason}"[:2000]}
+        # What is refused, is refused in a sentence.
+        name = "" if isinstance(error, RefusedError) else f"{type(error).__name__}: "
+        result = {"state": "FAILED", "message": f"{name}{reason}"[:2000]}
     path = folder / "result.json"
     path.write_text(json.dumps(result))
     reporter.flush()
@@ -54,7 +59,7 @@ def _result(service: Service, reporter: Reporter, folder: Path) -> dict[str, Any
         service.download("resume", folder / "resume")
     rows = Rows.read(folder / "rows.safetensors", spec)
     reporter.log(f"read {len(rows.train.target)} training rows of {rows.train.features.shape[1]} columns")
-    trained = _ALGORITHMS[spec.algorithm](Work(spec, rows, service, reporter, folder))
+    trained = _train(Work(spec, rows, service, reporter, folder))
     reporter.progress(0.95, "Storing the model")
     path = folder / "trained.safetensors"
     write_arrays(path, _arrays(trained))
@@ -63,8 +68,7 @@ def _result(service: Service, reporter: Reporter, folder: Path) -> dict[str, Any
     return {
         "state": "TRAINED",
         "sha256": stored.sha256,
-        "comparison": trained.forest.comparison,
-        "link": trained.forest.link,
+        **_kind(trained.model),
         "epochsRun": trained.progress.epoch,
         "bestEpoch": trained.progress.best_epoch,
         "stoppedEarly": trained.stopped_early,
@@ -72,16 +76,40 @@ def _result(service: Service, reporter: Reporter, folder: Path) -> dict[str, Any
     }
 
 
+def _train(work: Work) -> Trained:
+    name = _TRAINERS[work.spec.algorithm.rsplit("_", 1)[0]]
+    try:
+        train: Train = importlib.import_module(f"matih_ml.train.{name}").train
+        return train(work)
+    except ModuleNotFoundError as error:
+        raise RefusedError(
+            f"The Python of the training has no {error.name}: install the extra `train` of the service's python/ there."
+        ) from error
+
+
+def _kind(model: Forest | Network) -> dict[str, str]:
+    """Only trees compare, and have scores that may have to become probabilities."""
+    return {"comparison": model.comparison, "link": model.link} if isinstance(model, Forest) else {}
+
+
 def _arrays(trained: Trained) -> dict[str, Any]:
     return {
-        **trained.forest.arrays(),
+        **trained.model.arrays(),
         "predictions.validation": trained.validation.astype("float64"),
         "predictions.holdout": trained.holdout.astype("float64"),
     }
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Runs the training of this process's environment."""
     with tempfile.TemporaryDirectory() as temporary:
-        of_environment = HttpService.from_environment()
-        of_environment.require_reachable()
-        run(of_environment, Path(temporary))
+        service = service_of_environment()
+        if isinstance(service, HttpService):
+            service.require_reachable()
+        else:
+            use_channel()
+        run(service, Path(temporary))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array
+from .folder import service_of_environment
 from .forest import forest_of_xgboost
+from .group import own_address, run_together
 from .metrics import loss_of, measure
-from .service import HttpService, RefusedError, Reporter
+from .service import Reporter
 from .spec import Part, Rows, Spec
-from .training import Progress, Trained, Work, as_answer
+from .training import Progress, Trained, Work, as_answer, sample_of
 
 #: Rows from which the score before the first tree is found.
 _BASELINE_ROWS = 200
-_SAMPLE_ROWS = 20_000
-_START_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def train(work: Work) -> Trained:
     best = outcome.progress.best_epoch or outcome.progress.epoch
     booster = booster[:best]
     return Trained(
-        forest=forest_of_xgboost(booster, spec.classes, rows.train.features[:_BASELINE_ROWS]),
+        model=forest_of_xgboost(booster, spec.classes, rows.train.features[:_BASELINE_ROWS]),
         progress=outcome.progress,
         stopped_early=outcome.stopped_early,
         validation=predict(spec, booster, matrix(rows.validation)),
@@ -71,7 +70,7 @@ def parameters(spec: Spec) -> dict[str, Any]:
         "subsample": given.get("rowShare", 1),
         "colsample_bytree": given.get("featureShare", 1),
         "seed": spec.seed,
-        "nthread": 1,
+        "nthread": spec.threads,
         "verbosity": 0,
     }
 
@@ -124,13 +123,7 @@ class Watcher:
     def __init__(self, work: Work, progress: Progress) -> None:
         self.progress = progress
         self._work = work
-        train_rows = work.rows.train
-        step = max(1, len(train_rows.target) // _SAMPLE_ROWS)
-        self._sample = Part(
-            train_rows.features[::step],
-            train_rows.target[::step],
-            None if train_rows.weights is None else train_rows.weights[::step],
-        )
+        self._sample = sample_of(work.rows.train)
         self._sample_matrix = matrix(self._sample)
         self._validation_matrix = matrix(work.rows.validation)
 
@@ -168,59 +161,36 @@ def _alone(work: Work, progress: Progress, saved: bytes | None) -> Outcome:
 
 def shards(part: Part, count: int) -> list[Part]:
     """Every `count`-th row, so that all shards have about the same share of everything."""
-    return [
-        Part(part.features[k::count], part.target[k::count], None if part.weights is None else part.weights[k::count])
-        for k in range(count)
-    ]
+    return [part.at(slice(k, None, count)) for k in range(count)]
 
 
 def _together(work: Work, progress: Progress, saved: bytes | None) -> Outcome:
-    """Trains with several processes of the cluster; the first of them reports."""
-    import ray
-    from ray.util.placement_group import placement_group
-    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+    """Trains with several processes; the first of them reports."""
     from xgboost.core import XGBoostError
     from xgboost.tracker import RabitTracker
 
     spec, rows = work.spec, work.rows
-    ray.init(ignore_reinit_error=True, log_to_driver=True)
-    tracker = RabitTracker(n_workers=spec.workers, host_ip=ray.util.get_node_ip_address())
+    tracker = RabitTracker(n_workers=spec.workers, host_ip=own_address())
     tracker.start()
     arguments = tracker.worker_args()
     work.reporter.flush()
-    # Only the process that reports needs all rows.
-    everything = ray.put(rows)
-    # All processes begin together: some without the others would keep their cores and wait for ever.
-    group = placement_group([{"CPU": 1}] * spec.workers)
-    if not group.wait(timeout_seconds=float(os.environ.get("MATIH_START_TIMEOUT_S", _START_TIMEOUT_S))):
-        raise RefusedError(
-            f"The cluster has had no room for {spec.workers} workers at once: ask for fewer, or add nodes."
-        )
-    strategy = PlacementGroupSchedulingStrategy(group)
-    run = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy=strategy)(_run_shard)
-    running = [
-        run.remote(spec, shard, arguments, k, everything, progress, saved, work.reporter.next_number)
-        for k, shard in enumerate(shards(rows.train, spec.workers))
-    ]
-    outcomes: list[Outcome | None] = []
-    while running:
-        # The first that fails ends the training: the others would wait for it.
-        done, running = ray.wait(running, num_returns=1)
-        try:
-            outcomes.extend(ray.get(done))
-        except XGBoostError as error:
-            # Mostly another process of the training is gone; a later attempt can continue.
-            raise ConnectionError(f"A process of the training failed: {error}") from error
-    outcome = next(found for found in outcomes if found is not None)
+    each = [(number, shard) for number, shard in enumerate(shards(rows.train, spec.workers))]
+    try:
+        # Only the process that reports needs all rows.
+        outcomes = run_together(_run_shard, each, (spec, arguments, rows, progress, saved, work.reporter.next_number))
+    except XGBoostError as error:
+        # Mostly another process of the training is gone; a later attempt can continue.
+        raise ConnectionError(f"A process of the training failed: {error}") from error
+    outcome: Outcome = outcomes[0]
     work.reporter.continue_from(outcome.next_number)
     return outcome
 
 
 def _run_shard(
-    spec: Spec,
-    shard: Part,
-    arguments: Mapping[str, Any],
     number: int,
+    shard: Part,
+    spec: Spec,
+    arguments: Mapping[str, Any],
     rows: Rows,
     progress: Progress,
     saved: bytes | None,
@@ -230,7 +200,7 @@ def _run_shard(
         with _connected(arguments, number) as agree:
             grow(spec, shard, progress, saved, lambda _booster, _epoch: False, agree)
         return None
-    service = HttpService.from_environment()
+    service = service_of_environment()
     reporter = Reporter(service, first_report)
     with tempfile.TemporaryDirectory() as folder:
         watcher = Watcher(Work(spec, rows, service, reporter, Path(folder)), progress)

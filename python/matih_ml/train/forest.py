@@ -148,3 +148,32 @@ def forest_of_xgboost(booster: Any, classes: int | None, sample: Floats) -> Fore
     margins = booster.predict(xgboost.DMatrix(sample), output_margin=True).reshape(len(sample), size)
     baseline = np.median(margins - forest.scores(sample), axis=0)
     return _joined(trees, outputs, baseline, "LESS", link)
+
+
+def forest_of_lightgbm(model: Any, classes: int | None) -> Forest:
+    """The trees of a dumped booster; the first ones have the scores before them in their leaves."""
+    size = 1 if classes in (None, 2) else int(classes or 1)
+    trees = [_tree_of_lightgbm(tree["tree_structure"]) for tree in model["tree_info"]]
+    outputs = [number % size for number in range(len(trees))]
+    link: Link = "NONE" if classes is None else "SIGMOID" if classes == 2 else "SOFTMAX"
+    return _joined(trees, outputs, np.zeros(size), "LESS_OR_EQUAL", link)
+
+
+def _tree_of_lightgbm(root: Any) -> dict[str, Array]:
+    nodes: list[Any] = [root]
+    left: list[int] = []
+    right: list[int] = []
+    # Nodes are added behind their parents while the list is read.
+    for node in nodes:
+        is_leaf = "leaf_value" in node
+        left.append(-1 if is_leaf else len(nodes))
+        right.append(-1 if is_leaf else len(nodes) + 1)
+        if not is_leaf:
+            nodes.extend((node["left_child"], node["right_child"]))
+    return {
+        "feature": np.array([node.get("split_feature", 0) for node in nodes]),
+        "split": np.array([node.get("threshold", 0.0) for node in nodes]),
+        "left": np.array(left),
+        "right": np.array(right),
+        "value": np.array([node.get("leaf_value", 0.0) for node in nodes]),
+    }

@@ -11,12 +11,12 @@ import numpy as np
 from .arrays import Array
 from .forest import forest_of_sklearn
 from .metrics import loss_of, measure
+from .service import is_on_cluster
 from .spec import Part, Spec
-from .training import Trained, Work
+from .training import Trained, Work, sample_of
 
 #: Steps in which a forest grows, so that its curve has as many points.
 _STEPS = 20
-_SAMPLE_ROWS = 20_000
 
 
 def train(work: Work) -> Trained:
@@ -24,7 +24,7 @@ def train(work: Work) -> Trained:
     progress, saved = work.resumed()
     model = _new(spec) if saved is None else pickle.loads(saved)
     step = max(1, spec.epochs // _STEPS)
-    sample = _sample(rows.train)
+    sample = sample_of(rows.train)
     with _pool(spec):
         while progress.epoch < spec.epochs:
             trees = min(spec.epochs, progress.epoch + step)
@@ -45,7 +45,7 @@ def train(work: Work) -> Trained:
                 work.save(progress, pickle.dumps(model))
     progress.best_epoch = progress.epoch
     return Trained(
-        forest=forest_of_sklearn(model, spec.classes),
+        model=forest_of_sklearn(model, spec.classes),
         progress=progress,
         stopped_early=False,
         validation=_predict(spec, model, rows.validation),
@@ -63,13 +63,15 @@ def _new(spec: Spec) -> Any:
         min_samples_leaf=given.get("minLeafRows", 1),
         max_features=given.get("featureShare") or ("sqrt" if spec.classes is not None else 1.0),
         random_state=spec.seed,
+        # On a cluster, the pool of workers says how many.
+        n_jobs=None if is_on_cluster() else spec.threads,
     )
     return model
 
 
 def _pool(spec: Spec) -> AbstractContextManager[object]:
     """Grows the trees of a step on the workers of the cluster."""
-    if spec.workers == 1:
+    if spec.workers == 1 or not is_on_cluster():
         return nullcontext()
     import joblib
     from ray.util.joblib import register_ray
@@ -77,14 +79,6 @@ def _pool(spec: Spec) -> AbstractContextManager[object]:
     register_ray()
     context: AbstractContextManager[object] = joblib.parallel_config(backend="ray", n_jobs=spec.workers)
     return context
-
-
-def _sample(part: Part) -> Part:
-    """Training rows whose metrics are computed in every step."""
-    if len(part.target) <= _SAMPLE_ROWS:
-        return part
-    chosen = np.linspace(0, len(part.target) - 1, _SAMPLE_ROWS).astype(np.int64)
-    return Part(part.features[chosen], part.target[chosen], None if part.weights is None else part.weights[chosen])
 
 
 def _predict(spec: Spec, model: Any, part: Part) -> Array:

@@ -13,7 +13,10 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
 
 _TIMEOUT_S = 60.0
 _FIRST_WAIT_S = 0.5
@@ -42,6 +45,20 @@ class StoredFile:
     name: str
     size_bytes: int
     sha256: str
+
+
+def stored_file(name: str, path: Path) -> StoredFile:
+    """What is to be known of the content of this path."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return StoredFile(name, path.stat().st_size, digest.hexdigest())
+
+
+def is_on_cluster() -> bool:
+    """Whether the training runs on a cluster, and so reaches the service only over the network."""
+    return "MATIH_URL" in os.environ
 
 
 class Service(Protocol):
@@ -90,12 +107,9 @@ class HttpService:
         self._send("GET", f"files/{name}", None, receive)
 
     def upload(self, name: str, path: Path) -> StoredFile:
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        stored = stored_file(name, path)
         self._send("PUT", f"files/{name}", path, lambda answer: answer.read())
-        return StoredFile(name, path.stat().st_size, digest.hexdigest())
+        return stored
 
     def report(self, reports: list[dict[str, Any]]) -> int:
         body = json.dumps({"reports": reports}).encode()

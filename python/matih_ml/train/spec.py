@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from .arrays import Array, read_arrays
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int32]
+Strategy = Literal["DATA_PARALLEL", "MODEL_PARALLEL", "PIPELINE_PARALLEL"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Spec:
     checkpoint_every: int
     #: Processes that train one model together.
     workers: int
+    #: How several processes share the work; None when the algorithm has one way only.
+    strategy: Strategy | None
+    #: Of each process.
+    threads: int
     seed: int
     #: Of the configuration and the rows: a checkpoint continues only the training that wrote it.
     fingerprint: str
@@ -62,6 +67,8 @@ class Spec:
             early_stopping=EarlyStopping(stopping["patience"], stopping["minDelta"]) if stopping else None,
             checkpoint_every=given["checkpointEveryEpochs"],
             workers=given["workers"],
+            strategy=given["strategy"],
+            threads=given["threads"],
             seed=given["seed"],
             fingerprint=given["fingerprint"],
         )
@@ -75,6 +82,10 @@ class Part:
     target: Integers | Doubles
     #: One weight per row; None when all are equal.
     weights: Doubles | None
+
+    def at(self, chosen: slice | npt.NDArray[np.int64]) -> Part:
+        """Some of the rows."""
+        return Part(self.features[chosen], self.target[chosen], None if self.weights is None else self.weights[chosen])
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .arrays import Array
 from .forest import Forest
 from .service import Reporter, Service
-from .spec import Rows, Spec
+from .spec import Part, Rows, Spec
+
+_SAMPLE_ROWS = 20_000
 
 
 @dataclass
@@ -39,10 +43,20 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Network:
+    """The weights of a feed-forward network, by the names that the service gives them."""
+
+    weights: dict[str, Array]
+
+    def arrays(self) -> dict[str, Array]:
+        return {f"network.{name}": values for name, values in self.weights.items()}
+
+
+@dataclass(frozen=True)
 class Trained:
     """A finished model."""
 
-    forest: Forest
+    model: Forest | Network
     progress: Progress
     stopped_early: bool
     #: Predictions by the library that trained the model, with which the service compares the exported one.
@@ -83,13 +97,18 @@ class Work:
         return progress, found["model"]
 
 
+def sample_of(part: Part) -> Part:
+    """Training rows whose metrics are computed in every step."""
+    if len(part.target) <= _SAMPLE_ROWS:
+        return part
+    return part.at(np.linspace(0, len(part.target) - 1, _SAMPLE_ROWS).astype(np.int64))
+
+
 Train = Callable[[Work], Trained]
 
 
 def as_answer(spec: Spec, predicted: Array) -> Array:
     """Probabilities as rows x classes, also when the library gives only those of the second class."""
-    import numpy as np
-
     if spec.classes == 2 and predicted.ndim == 1:
         return np.stack([1 - predicted, predicted], axis=1)
     return predicted

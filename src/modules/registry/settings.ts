@@ -4,8 +4,8 @@ import { setting, whole, type Settings, type SettingValues } from '../../setting
 export const REGISTRY_SETTINGS = {
   PYTHON_PATH: setting(
     z.string().min(1).optional(),
-    'Python that converts models of other frameworks to ONNX, with the extras of python/ ' +
-      'installed; absent: no conversions.',
+    'Python that converts models of other frameworks to ONNX, and trains with the backend LOCAL, with the extras of ' +
+      'python/ installed; absent: neither.',
   ),
   CONVERSION_SANDBOX: setting(
     z.enum(['bubblewrap', 'process']).default('bubblewrap'),

@@ -12,6 +12,7 @@ import type {
   ClusterBackend,
   EpochReport,
   RunningTraining,
+  Team,
   TrainingBackend,
   TrainingOutcome,
 } from '../../training/port.js';
@@ -130,6 +131,8 @@ export class TrainingAttempt {
         data,
         workDir: this.workDir,
         environment: attempt.environment,
+        threads: Math.max(1, Math.floor(attempt.job.cores)),
+        team: this.team,
         ...(checkpoint && { resumeFromPath: resumePath }),
         ...(this.folds.length > 0 && { finishedFolds: [...this.folds] }),
       },
@@ -140,8 +143,14 @@ export class TrainingAttempt {
         onFold: (result) => this.keepFold(result),
         onWarning: (warning) => this.keepWarning(warning),
         onUsage: (usage) => void this.logUsage(usage),
+        onLine: (line) => this.note(line),
       },
     );
+  }
+
+  private get team(): Team {
+    const { workers = 1, strategy } = this.config;
+    return { workers, strategy };
   }
 
   /** The work reports its epochs and checkpoints by itself. */
@@ -156,9 +165,8 @@ export class TrainingAttempt {
       attached: (session) => this.showLog(session),
     });
     attempt.signal.throwIfAborted();
-    const { training, workers = 1 } = config;
     return cluster.start(
-      { config: training, data, workDir: this.workDir, workers, outside: this.outside },
+      { config: config.training, data, workDir: this.workDir, team: this.team, outside: this.outside },
       {
         onProgress: (fraction, message) => attempt.progress(fraction, message),
         onWarning: (warning) => this.keepWarning(warning),

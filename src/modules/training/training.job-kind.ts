@@ -3,6 +3,8 @@ import { Event } from '../../db/entities/platform/event.entity.js';
 import { endUnfinishedRun } from '../experiments/index.js';
 import {
   foldResultSchema,
+  STRATEGIES,
+  type Strategy,
   trainingConfigSchema,
   trainingResultSchema,
   trainingWarningSchema,
@@ -23,8 +25,10 @@ export const TRAINING = defineJobKind({
     warnings: z.array(trainingWarningSchema).optional(),
     /** LOCAL when absent. */
     backend: z.enum(['LOCAL', 'RAY']).optional(),
-    /** For RAY: processes that train one model together. */
+    /** Processes that train one model together; 1 when absent. */
     workers: z.int().min(1).optional(),
+    /** How they share the work; absent where there is one way only. */
+    strategy: z.enum(Object.keys(STRATEGIES) as [Strategy, ...Strategy[]]).optional(),
   }),
   /** The folds of a cross-validation that are measured. */
   soFar: z.object({ folds: z.array(foldResultSchema) }),

@@ -9,6 +9,7 @@ import type { DatasetProfile } from '../model-contract/index.js';
 import {
   algorithmOf,
   type Backend,
+  type Strategy,
   defaultFeatures,
   checkConfigAgainstSchema,
   taskOf,
@@ -44,8 +45,10 @@ export interface StartTrainingInput {
   alertId?: string | null;
   /** Where it runs; LOCAL when absent. */
   backend?: Backend | null;
-  /** For RAY: processes that train one model together; 1 when absent. */
+  /** Processes that train one model together; 1 when absent, or 2 with a strategy. */
   workers?: number | null;
+  /** How they share the work. */
+  strategy?: Strategy | null;
   job?: JobRequest | null;
   /** The job, e.g. a tuning, that requested it. */
   parentJobId?: string | null;
@@ -54,6 +57,9 @@ export interface StartTrainingInput {
   /** Tags of its run. */
   tags?: TagEntry[];
 }
+
+/** Processes that divide the layers of a network. */
+const PAIR = 2;
 
 export const WORKERS = { min: 1, max: 64, unit: 'processes' } satisfies InputRange;
 
@@ -115,9 +121,12 @@ export class TrainingService {
     return job;
   }
 
-  /** On a cluster, each worker has one core, which counts for the share of the tenant. */
+  /**
+   * Each worker has what was requested; on a cluster, it has one core, which counts for the share of the tenant.
+   */
   private requested(session: Session, { backend, workers }: Place, request: JobRequest | null | undefined) {
-    if (backend === 'LOCAL') return this.scheduler.requested(session, TRAINING, request);
+    if (backend === 'LOCAL')
+      return this.scheduler.requested(session, TRAINING, workers === undefined ? request : { ...request, workers });
     const kind = { ...TRAINING, resources: { ...NO_RESOURCES, cores: 1 } };
     return this.scheduler.requested(session, kind, { ...request, workers }, () => 'input.workers');
   }
@@ -141,7 +150,11 @@ export class TrainingService {
    */
   async requireBackend(input: StartTrainingInput): Promise<void> {
     const { backend, workers = 1 } = placeOf(parseTrainingConfig('input.config', input.config), input);
-    if (backend === 'LOCAL') return;
+    if (backend === 'LOCAL') {
+      const missing = await this.parts.backend.problem(input.config.algorithm);
+      if (missing) throw new AppError(ErrorCode.UNAVAILABLE, missing, { field: 'input.config.algorithm' });
+      return;
+    }
     const { cluster } = this.parts;
     const most = cluster?.maxCores ?? null;
     if (most !== null && workers > most)
@@ -209,33 +222,60 @@ export class TrainingService {
   }
 }
 
+/** Where a training runs, as its job remembers it. */
 interface Place {
   backend: Backend;
-  /** Absent for LOCAL. */
   workers?: number;
+  strategy?: Strategy;
 }
 
-/** Checks where a training shall run. BAD_USER_INPUT names the field. */
-function placeOf(
-  asked: ReturnType<typeof parseTrainingConfig>,
-  { backend: given, workers }: StartTrainingInput,
-): Place {
-  const { name, backends } = algorithmOf(asked.algorithm);
-  const backend = given ?? 'LOCAL';
+/** Checks where a training shall run, and by how many processes. BAD_USER_INPUT names the field. */
+function placeOf(asked: ReturnType<typeof parseTrainingConfig>, input: StartTrainingInput): Place {
+  const { name, family, backends } = algorithmOf(asked.algorithm);
+  const backend = input.backend ?? 'LOCAL';
   if (!backends.includes(backend))
     throw badInput(
       'input.backend',
       `${backends.join(' or ')}, where ${name} can run`,
-      given ?? 'nothing, which is LOCAL',
+      input.backend ?? 'nothing, which is LOCAL',
     );
-  if (backend === 'LOCAL') {
-    if (workers != null) throw badInput('input.workers', 'nothing with the backend LOCAL', workers);
-    return { backend };
+  if (family === 'PYTHON') {
+    if (asked.refit) throw badInput('input.config.refit', `nothing with ${name}`, asked.refit);
+    if (asked.crossValidation)
+      throw badInput('input.config.crossValidation', `nothing with ${name}`, asked.crossValidation.by);
   }
-  if (asked.refit) throw badInput('input.config.refit', `nothing with the backend ${backend}`, asked.refit);
-  if (asked.crossValidation)
-    throw badInput('input.config.crossValidation', `nothing with the backend ${backend}`, asked.crossValidation.by);
-  return { backend, workers: workers ?? 1 };
+  return { backend, ...teamOf(asked, backend, input) };
+}
+
+function teamOf(
+  { algorithm, hyperparameters }: ReturnType<typeof parseTrainingConfig>,
+  backend: Backend,
+  { workers: given, strategy: wanted, job }: StartTrainingInput,
+): Omit<Place, 'backend'> {
+  const { name, teamsOn, strategies } = algorithmOf(algorithm);
+  if (!teamsOn.includes(backend)) {
+    const none = `nothing: with the backend ${backend}, one process trains ${name}`;
+    if (given != null) throw badInput('input.workers', none, given);
+    if (wanted != null) throw badInput('input.strategy', none, wanted);
+    return {};
+  }
+  if (wanted != null && !strategies.includes(wanted))
+    throw badInput('input.strategy', strategies.join(' or ') || `nothing with ${name}`, wanted);
+  const workers = given ?? (wanted == null ? 1 : PAIR);
+  const strategy = wanted ?? strategies[0];
+  if (strategy === 'MODEL_PARALLEL' || strategy === 'PIPELINE_PARALLEL') {
+    if (workers !== PAIR) throw badInput('input.workers', `${PAIR} with the strategy ${strategy}`, workers);
+    if ('hiddenLayers' in hyperparameters && hyperparameters.hiddenLayers.length === 0)
+      throw badInput(
+        'input.config.hyperparameters.hiddenLayers',
+        `at least one layer with the strategy ${strategy}, which divides the layers`,
+        'none',
+      );
+  }
+  if (backend === 'LOCAL' && workers === 1) return {};
+  if (job?.workers != null)
+    throw badInput('input.job.workers', 'nothing where several processes train one model', job.workers);
+  return { workers, ...(workers > 1 && strategy && { strategy }) };
 }
 
 /** Completes the configuration with its features, checks it against the dataset, and adds the warnings. */

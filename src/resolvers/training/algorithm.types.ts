@@ -2,10 +2,12 @@ import { Field, Float, ObjectType } from 'type-graphql';
 import {
   ALGORITHMS,
   BACKENDS,
+  STRATEGIES,
   type AlgorithmName,
   type Backend,
   type FeatureKind,
   type PARAMETER_TYPES,
+  type Strategy,
   type Task,
 } from '../../modules/algorithms/index.js';
 import { ModelTaskEnum } from '../registry/model.types.js';
@@ -20,6 +22,13 @@ export const AlgorithmEnum = describeEnum<AlgorithmName>(
 );
 
 export const TrainingBackendEnum = describeEnum<Backend>('TrainingBackend', 'Where a training runs.', BACKENDS);
+
+export const TrainingStrategyEnum = describeEnum<Strategy>(
+  'TrainingStrategy',
+  'How several processes train one model together. With the same seed, each gives the model of one process, up to ' +
+    'rounding; XGBoost finds its bins from the rows of all.',
+  STRATEGIES,
+);
 
 type ParameterType = (typeof PARAMETER_TYPES)[number];
 
@@ -157,6 +166,14 @@ export class AlgorithmDescription {
 
   @Field(() => [TrainingBackendEnum], { description: 'Where its trainings can run.' })
   backends!: readonly Backend[];
+
+  @Field(() => [TrainingBackendEnum], { description: 'Where several processes can train one model (`workers`).' })
+  teamsOn!: readonly Backend[];
+
+  @Field(() => [TrainingStrategyEnum], {
+    description: 'Ways in which several processes share the work (`strategy`), the default first; none: there is one.',
+  })
+  strategies!: readonly Strategy[];
 
   @Field(() => [FeatureKindEnum], { description: 'Kinds of features that it takes.' })
   featureKinds!: readonly FeatureKind[];

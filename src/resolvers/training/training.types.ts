@@ -5,7 +5,7 @@ import { JobRequestInput, JobStatusEnum, JobType } from '../jobs/job.types.js';
 import { Range } from '../types/range.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { WORKERS } from '../../modules/training/index.js';
-import { TrainingBackendEnum } from './algorithm.types.js';
+import { TrainingBackendEnum, TrainingStrategyEnum } from './algorithm.types.js';
 import { TrainingConfigInput } from './training-config.types.js';
 
 @InputType({
@@ -42,7 +42,8 @@ export class StartTrainingInput {
     nullable: true,
     description:
       'Where the training runs; LOCAL when absent. `algorithms` says which backends an algorithm has. UNAVAILABLE when ' +
-      'the cluster is not configured, does not answer, or refuses the token.',
+      'the cluster is not configured, does not answer, or refuses the token, and when an algorithm of Python finds no ' +
+      'PYTHON_PATH here.',
   })
   backend?: keyof typeof TrainingBackendEnum | null;
 
@@ -50,10 +51,20 @@ export class StartTrainingInput {
   @Field(() => Int, {
     nullable: true,
     description:
-      'Only with RAY: number of processes that train one model together, each with a CPU of the cluster; 1 when absent. ' +
-      'XGBoost gives each a share of the rows, a random forest a share of the trees.',
+      'Number of processes that train one model together: on Ray each with a CPU of the cluster, with LOCAL each with ' +
+      'the resources of `job`. 1 when absent, 2 with a `strategy`. Only where `algorithms.teamsOn` says so: XGBoost ' +
+      'gives each a share of the rows, a random forest on Ray a share of the trees, PyTorch follows `strategy`.',
   })
   workers?: number | null;
+
+  @Field(() => TrainingStrategyEnum, {
+    nullable: true,
+    description:
+      'How the `workers` share the work; when absent, the first one of `algorithms.strategies`. MODEL_PARALLEL and ' +
+      'PIPELINE_PARALLEL need two workers and at least one hidden layer.',
+  })
+  strategy?: keyof typeof TrainingStrategyEnum | null;
+
   @Field(() => JobRequestInput, {
     nullable: true,
     description: 'Resources, priority and time of the job; those of the kind when absent.',

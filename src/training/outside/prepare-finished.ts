@@ -1,13 +1,17 @@
+import type { Encoding } from '../encoding.js';
 import { trackLoss, type LossCurve, type TrainingConfig } from '../../modules/algorithms/index.js';
 import type { TrainingState } from '../checkpoint.js';
+import { exportGraph } from '../graphs/export-graph.js';
 import type { Head } from '../graphs/heads.js';
-import type { Fitting, Predictions } from '../learner.js';
+import type { Fitting, Predictions, Trained } from '../learner.js';
 import type { FinishedOutside } from '../port.js';
 import type { TrainingRows } from '../rows.js';
 import { type NamedArray, readArrays, takeArray } from './arrays.js';
 import { encodedProblem } from './encoded-problem.js';
 import { exportForest } from './export-forest.js';
 import { forestOf } from './forest.js';
+import type { TrainedOutside } from './result.js';
+import { weightsOf } from './weights.js';
 
 /**
  * A training that has ended outside, as the trainers of this service see it: nothing is left to fit. Its predictions
@@ -23,11 +27,8 @@ export async function prepareFinished(
   const { numericWidth, indicatorCount, slots } = encoding;
   const arrays = await readArrays(arraysPath);
   const classCount = head.kind === 'CLASSES' ? head.classes.length : 1;
-  const forest = forestOf(arrays, {
-    ...{ comparison: result.comparison, link: result.link },
-    columns: numericWidth + indicatorCount,
-    outputs: classCount > 2 ? classCount : 1,
-  });
+  const shape = { numericWidth, indicatorCount, indicatorSlots: slots.length, outputs: classCount };
+  const write = exporterOf(config, encoding, head, arrays, result);
   const { split } = rows;
   const known = {
     validation: predictionsIn(arrays, 'validation', split.validation.length, head),
@@ -44,7 +45,7 @@ export async function prepareFinished(
   const validation = labelled(split.validation);
   return {
     config,
-    shape: { numericWidth, indicatorCount, indicatorSlots: slots.length, outputs: classCount },
+    shape,
     head,
     classWeights,
     learner: {
@@ -65,10 +66,31 @@ export async function prepareFinished(
           known,
           Array.from(positions, (row) => placeOf.get(row)!),
         ),
-      export: (columns, threshold) => exportForest({ config, columns, encoding, head, forest, threshold }),
+      export: write,
     }),
     close: async () => undefined,
   };
+}
+
+/** What writes the model that these arrays have: trees, or a network. */
+function exporterOf(
+  config: TrainingConfig,
+  encoding: Encoding,
+  head: Head,
+  arrays: ReadonlyMap<string, NamedArray>,
+  { comparison, link }: TrainedOutside,
+): Trained['export'] {
+  const { numericWidth, indicatorCount, slots } = encoding;
+  const classCount = head.kind === 'CLASSES' ? head.classes.length : 1;
+  if (comparison !== undefined && link !== undefined) {
+    const columns = numericWidth + indicatorCount;
+    const forest = forestOf(arrays, { columns, outputs: classCount > 2 ? classCount : 1, comparison, link });
+    return (inputs, threshold) => exportForest({ config, columns: inputs, encoding, head, forest, threshold });
+  }
+  const hiddenLayers = 'hiddenLayers' in config.hyperparameters ? config.hyperparameters.hiddenLayers : [];
+  const shape = { numericWidth, indicatorCount, indicatorSlots: slots.length, hiddenLayers, outputs: classCount };
+  const weights = weightsOf(arrays, shape);
+  return (inputs, threshold) => exportGraph({ config, columns: inputs, encoding, shape, head, weights, threshold });
 }
 
 function curveOf(losses: readonly { epoch: number; loss: number }[], epochs: number): LossCurve | undefined {

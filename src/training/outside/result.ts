@@ -6,8 +6,9 @@ export const outsideResultSchema = z.discriminatedUnion('state', [
     state: z.literal('TRAINED'),
     /** Of the file of arrays. */
     sha256: z.string(),
-    comparison: z.enum(['LESS', 'LESS_OR_EQUAL']),
-    link: z.enum(['NONE', 'SIGMOID', 'SOFTMAX']),
+    /** Of trees only. */
+    comparison: z.enum(['LESS', 'LESS_OR_EQUAL']).optional(),
+    link: z.enum(['NONE', 'SIGMOID', 'SOFTMAX']).optional(),
     epochsRun: z.int().min(1),
     bestEpoch: z.int().min(0),
     stoppedEarly: z.boolean(),

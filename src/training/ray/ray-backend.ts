@@ -1,12 +1,14 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChildTask, explainLoss } from '../../child-task/child-task.js';
 import type { ProcessLimits } from '../../child-task/limited-process.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { LocalTrainingBackend } from '../local-backend.js';
+import { finishOutside } from '../outside/finish.js';
 import type { PreparedTraining, PrepareRequest } from '../outside/prepare.js';
 import { PREPARATION_PROGRAM } from '../outside/programs.js';
 import { outsideResultSchema, type TrainedOutside } from '../outside/result.js';
+import { writeSpec } from '../outside/spec.js';
 import type {
   ClusterBackend,
   ClusterState,
@@ -18,9 +20,6 @@ import type {
 import type { RayProgram, RayWork } from './ray-work.js';
 
 type Hooks = Pick<TrainingHooks, 'onProgress' | 'onWarning'>;
-
-/** Shares of the whole progress. */
-const TRAINED_SHARE = 0.95;
 
 /** Trains on a Ray cluster: this service prepares the rows and checks the model, the cluster trains. */
 export class RayTrainingBackend implements ClusterBackend {
@@ -108,26 +107,20 @@ export class RayTrainingBackend implements ClusterBackend {
 
   /** Prepares the rows, and stores everything that the training reads. */
   private async giveAll(request: OutsideTrainingRequest, hooks: Hooks, signal: AbortSignal): Promise<RayProgram> {
-    const { outside, config, data, workDir, workers } = request;
+    const { outside, config, data, workDir, team } = request;
     hooks.onProgress(0, 'Reading the dataset');
     const prepared = await this.inTurn(() => this.prepare({ config, data, workDir }, signal));
     const checkpoint = join(workDir, 'resume');
     const resumes = await outside.restore(checkpoint);
-    const { rowsPath, ...shape } = prepared;
-    const { algorithm, hyperparameters, earlyStopping, checkpointEveryEpochs, seed } = config;
-    const spec = {
-      ...{ ...shape, algorithm, hyperparameters, epochs: hyperparameters.epochs, checkpointEveryEpochs, seed },
-      ...{ workers, resumes, earlyStopping: earlyStopping ?? null },
-    };
-    const specPath = join(workDir, 'spec.json');
-    await writeFile(specPath, JSON.stringify(spec));
-    await outside.give('rows.safetensors', rowsPath);
+    // Each process has one CPU of the cluster.
+    const specPath = await writeSpec(workDir, { config, prepared, team, threads: 1, resumes });
+    await outside.give('rows.safetensors', prepared.rowsPath);
     if (resumes) await outside.give('resume', checkpoint);
     await outside.give('spec.json', specPath);
     hooks.onProgress(0, 'Handing the training over to Ray');
     outside.note(`training on Ray as job ${outside.id}`);
     // With several workers the first process only waits for them.
-    return { entrypoint: 'python -m matih_ml.train', cpus: workers === 1 ? 1 : 0 };
+    return { entrypoint: 'python -m matih_ml.train', cpus: team.workers === 1 ? 1 : 0 };
   }
 
   private async prepare(request: PrepareRequest, signal: AbortSignal): Promise<PreparedTraining> {
@@ -174,25 +167,9 @@ export class RayTrainingBackend implements ClusterBackend {
     hooks: Hooks,
     signal: AbortSignal,
   ): Promise<TrainingOutcome> {
-    signal.throwIfAborted();
     const arraysPath = join(workDir, 'trained.safetensors');
     if (!(await outside.take(id, 'trained.safetensors', arraysPath)))
       throw new AppError(ErrorCode.UNAVAILABLE, 'The model that the training on Ray has stored is gone.');
-    const checking = this.local.start(
-      { config, data, workDir, finished: { arraysPath, result } },
-      {
-        onProgress: (fraction, message) => hooks.onProgress(TRAINED_SHARE + (1 - TRAINED_SHARE) * fraction, message),
-        onWarning: hooks.onWarning,
-        onEpoch: async () => undefined,
-        onCheckpoint: async () => undefined,
-        onFold: async () => undefined,
-      },
-    );
-    signal.addEventListener('abort', checking.cancel, { once: true });
-    try {
-      return await checking.outcome;
-    } finally {
-      signal.removeEventListener('abort', checking.cancel);
-    }
+    return finishOutside(this.local, { config, data, workDir }, { arraysPath, result }, hooks, signal);
   }
 }

@@ -9,13 +9,22 @@ export type FeatureKind = (typeof FEATURE_KINDS)[number];
 
 /** Where a training runs. */
 export const BACKENDS = {
-  LOCAL: "In a process of its own on the service's machine.",
+  LOCAL: "In processes of its own on the service's machine; the algorithms of Python need PYTHON_PATH.",
   RAY: 'On the Ray cluster of RAY_ADDRESS, in Python.',
 } as const;
 export type Backend = keyof typeof BACKENDS;
 
-/** What the trainers have in common; a trainer here works for a whole family. */
-export type Family = 'LINEAR' | 'NETWORK' | 'TREES' | 'KMEANS' | 'FOREST';
+/** How several processes train one network together. */
+export const STRATEGIES = {
+  DATA_PARALLEL: 'Each process has the whole model and a share of the rows; what they learn is added up.',
+  MODEL_PARALLEL: 'Two processes have half of the layers each; a batch passes through one after the other.',
+  PIPELINE_PARALLEL:
+    'Two processes have half of the layers each; a batch passes in four pieces, on which both work at the same time.',
+} as const;
+export type Strategy = keyof typeof STRATEGIES;
+
+/** What the trainers have in common; a trainer here works for a whole family. PYTHON: one outside this program. */
+export type Family = 'LINEAR' | 'NETWORK' | 'TREES' | 'KMEANS' | 'PYTHON';
 
 /** An algorithm as data. Its name is a value of the enum Algorithm; clients read the rest as `algorithms`. */
 export interface Algorithm {
@@ -31,6 +40,10 @@ export interface Algorithm {
   /** Whether rows can have weights. */
   sampleWeights: boolean;
   backends: readonly Backend[];
+  /** Where several processes can train one model. */
+  teamsOn: readonly Backend[];
+  /** The ways in which they can; the first is the default. */
+  strategies: readonly Strategy[];
   featureKinds: readonly FeatureKind[];
   output: 'ONNX';
 }

@@ -16,8 +16,8 @@ export function bytesInMemory({ features }: Pick<TrainingConfig, 'features'>, co
 
 /** Why a training cannot read its rows in blocks; null when it can. */
 export function blocksRefusal(config: TrainingConfig): string | null {
-  const { name, backends } = algorithmOf(config.algorithm);
-  if (isKMeans(config) || !backends.includes('LOCAL')) return `nothing but WHOLE for ${name}`;
+  const { name, family } = algorithmOf(config.algorithm);
+  if (isKMeans(config) || family === 'PYTHON') return `nothing but WHOLE for ${name}`;
   return config.crossValidation ? 'nothing but WHOLE with a cross-validation' : null;
 }
 

@@ -1,8 +1,10 @@
 import type { Algorithm, Family, Task } from './algorithm.js';
 import { boostedTreesClassifier, boostedTreesRegressor } from './entries/boosted-trees.js';
 import { kmeans } from './entries/kmeans.js';
+import { lightgbmClassifier, lightgbmRegressor } from './entries/lightgbm.js';
 import { linearRegression, logisticRegression } from './entries/linear-models.js';
 import { mlpClassifier, mlpRegressor } from './entries/networks.js';
+import { pytorchClassifier, pytorchRegressor } from './entries/pytorch.js';
 import { randomForestClassifier, randomForestRegressor } from './entries/random-forest.js';
 import { xgboostClassifier, xgboostRegressor } from './entries/xgboost.js';
 import type { Condition, ParameterSearch } from './parameters.js';
@@ -20,6 +22,10 @@ export const ALGORITHMS = [
   randomForestRegressor,
   xgboostClassifier,
   xgboostRegressor,
+  lightgbmClassifier,
+  lightgbmRegressor,
+  pytorchClassifier,
+  pytorchRegressor,
 ] as const;
 
 export type AnyAlgorithm = (typeof ALGORITHMS)[number];

@@ -175,7 +175,7 @@ export type TrainingRequestConfig = ConfigOf<AnyAlgorithm, Shape['features'] | u
 export type LinearConfig = Extract<TrainingConfig, { algorithm: NameIn<'LINEAR'> }>;
 export type NetworkConfig = Extract<TrainingConfig, { algorithm: NameIn<'NETWORK'> }>;
 export type TreesConfig = Extract<TrainingConfig, { algorithm: NameIn<'TREES'> }>;
-export type ForestConfig = Extract<TrainingConfig, { algorithm: NameIn<'FOREST'> }>;
+export type PythonConfig = Extract<TrainingConfig, { algorithm: NameIn<'PYTHON'> }>;
 export type KMeansConfig = Extract<TrainingConfig, { algorithm: NameIn<'KMEANS'> }>;
 
 /**
@@ -213,8 +213,8 @@ export function isNetwork(config: TrainingConfig): config is NetworkConfig {
   return familyOf(config) === 'NETWORK';
 }
 
-export function isForest(config: TrainingConfig): config is ForestConfig {
-  return familyOf(config) === 'FOREST';
+export function isPython(config: TrainingConfig): config is PythonConfig {
+  return familyOf(config) === 'PYTHON';
 }
 
 export function isTrees(config: TrainingConfig): config is TreesConfig {

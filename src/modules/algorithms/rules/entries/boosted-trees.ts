@@ -2,15 +2,8 @@ import { defineAlgorithm } from '../algorithm.js';
 import { float, integer } from '../parameters.js';
 import { EPOCHS, leafPenalty, leafShare, maxCategories, OWN, ROW_SHARE, SHARE, WITHOUT_TEXT } from './common.js';
 
-/** The defaults of scikit-learn's HistGradientBoosting, except for the categories, which have no such limit. */
-const parameters = {
-  epochs: integer({
-    about: 'Number of trees; for more than two classes, per class.',
-    range: { ...EPOCHS, unit: 'trees' },
-    default: 1000,
-    whenAbsent: '1,000, with early stopping after 20 trees without improvement.',
-  }),
-  learningRate: leafShare(0.1),
+/** For trees that grow leaf by leaf. */
+export const leafWise = {
   maxLeaves: integer({
     about: 'Maximum number of leaves of a tree.',
     range: { min: 2, max: 4_096, unit: 'leaves' },
@@ -28,6 +21,18 @@ const parameters = {
     default: 20,
     search: { kind: 'INTEGER', low: 5, high: 100, log: true },
   }),
+} as const;
+
+/** The defaults of scikit-learn's HistGradientBoosting, except for the categories, which have no such limit. */
+const parameters = {
+  epochs: integer({
+    about: 'Number of trees; for more than two classes, per class.',
+    range: { ...EPOCHS, unit: 'trees' },
+    default: 1000,
+    whenAbsent: '1,000, with early stopping after 20 trees without improvement.',
+  }),
+  learningRate: leafShare(0.1),
+  ...leafWise,
   l2: leafPenalty(0),
   rowShare: ROW_SHARE,
   featureShare: float({

@@ -1,5 +1,5 @@
 import type { InputRange } from '../../../core/index.js';
-import { type Backend, FEATURE_KINDS, type FeatureKind } from '../algorithm.js';
+import { type Backend, FEATURE_KINDS, type FeatureKind, type Strategy } from '../algorithm.js';
 import { float, integer } from '../parameters.js';
 
 export const EPOCHS = { min: 1, max: 10_000, unit: 'epochs' } satisfies InputRange;
@@ -47,9 +47,11 @@ export const WITHOUT_TEXT: readonly FeatureKind[] = ['NUMERIC', 'CATEGORICAL', '
 
 /** What the algorithms of the Python trainers have in common. They see the same encoded columns as a network. */
 export const PYTHON = {
-  family: 'FOREST',
+  family: 'PYTHON',
   sampleWeights: false,
-  backends: ['RAY'] as readonly Backend[],
+  backends: ['LOCAL', 'RAY'] as readonly Backend[],
+  teamsOn: [] as readonly Backend[],
+  strategies: [] as readonly Strategy[],
   featureKinds: WITHOUT_TEXT,
   output: 'ONNX',
 } as const;
@@ -57,6 +59,8 @@ export const PYTHON = {
 /** What all algorithms of this service's own trainers have in common. */
 export const OWN = {
   backends: ['LOCAL'] as readonly Backend[],
+  teamsOn: [] as readonly Backend[],
+  strategies: [] as readonly Strategy[],
   featureKinds: FEATURE_KINDS as readonly FeatureKind[],
   output: 'ONNX',
 } as const;

@@ -3,18 +3,26 @@ import { categorical, flag, float, integer, integers } from '../parameters.js';
 import { EPOCHS, maxCategories, OWN, PENALTY } from './common.js';
 import { GRADIENT_METHODS, learningRate, stepParameters } from './gradients.js';
 
+export const hiddenLayers = integers({
+  about: 'Sizes of the hidden layers, from the inputs to the outputs; none makes a linear model. As text: "64,32".',
+  range: { max: 8, unit: 'layers', each: { min: 1, max: 4_096, unit: 'units' } },
+  default: [64, 32],
+  search: { kind: 'CATEGORICAL', choices: ['32', '64', '64,32', '128,64', '256,128'] },
+});
+
+export const dropout = float({
+  about: 'Fraction of the hidden units that each row of a step leaves out, drawn at random; none are at prediction.',
+  range: { min: 0, max: 0.95 },
+  whenAbsent: '0',
+});
+
 const parameters = {
   optimizer: categorical({
     about: 'Method that fits the weights.',
     choices: GRADIENT_METHODS,
     default: 'ADAM',
   }),
-  hiddenLayers: integers({
-    about: 'Sizes of the hidden layers, from the inputs to the outputs; none makes a linear model. As text: "64,32".',
-    range: { max: 8, unit: 'layers', each: { min: 1, max: 4_096, unit: 'units' } },
-    default: [64, 32],
-    search: { kind: 'CATEGORICAL', choices: ['32', '64', '64,32', '128,64', '256,128'] },
-  }),
+  hiddenLayers,
   epochs: integer({
     about: 'Number of passes over the training rows.',
     range: EPOCHS,
@@ -29,11 +37,7 @@ const parameters = {
     default: 0,
     search: { kind: 'FLOAT', low: 1e-7, high: 0.01, log: true },
   }),
-  dropout: float({
-    about: 'Fraction of the hidden units that each row of a step leaves out, drawn at random; none are at prediction.',
-    range: { min: 0, max: 0.95 },
-    whenAbsent: '0',
-  }),
+  dropout,
   batchNormalization: flag({
     about:
       'Whether each hidden layer scales its sums to mean 0 and deviation 1 over the minibatch, and then by learnt ' +

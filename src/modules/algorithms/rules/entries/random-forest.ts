@@ -37,6 +37,7 @@ export const randomForestClassifier = defineAlgorithm({
   about: 'Classification by a random forest of scikit-learn.',
   parameters,
   ...PYTHON,
+  teamsOn: ['RAY'],
 });
 
 export const randomForestRegressor = defineAlgorithm({
@@ -46,4 +47,5 @@ export const randomForestRegressor = defineAlgorithm({
   about: 'Regression by a random forest of scikit-learn.',
   parameters,
   ...PYTHON,
+  teamsOn: ['RAY'],
 });

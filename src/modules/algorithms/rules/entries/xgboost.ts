@@ -1,6 +1,9 @@
-import { defineAlgorithm } from '../algorithm.js';
+import { defineAlgorithm, type Strategy } from '../algorithm.js';
 import { float, integer } from '../parameters.js';
 import { EPOCHS, leafPenalty, leafShare, maxCategories, PYTHON, ROW_SHARE, SHARE } from './common.js';
+
+/** Each process has a share of the rows. */
+const SHARDS = { teamsOn: PYTHON.backends, strategies: ['DATA_PARALLEL'] as readonly Strategy[] } as const;
 
 /** The defaults are those of XGBoost, except for the number of rounds. */
 const parameters = {
@@ -41,6 +44,7 @@ export const xgboostClassifier = defineAlgorithm({
   about: 'Classification by the gradient-boosted trees of XGBoost; several workers train one model over all rows.',
   parameters,
   ...PYTHON,
+  ...SHARDS,
 });
 
 export const xgboostRegressor = defineAlgorithm({
@@ -50,4 +54,5 @@ export const xgboostRegressor = defineAlgorithm({
   about: 'Regression by the gradient-boosted trees of XGBoost; several workers train one model over all rows.',
   parameters,
   ...PYTHON,
+  ...SHARDS,
 });

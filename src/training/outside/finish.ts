@@ -1,0 +1,38 @@
+import type {
+  FinishedOutside,
+  RunningTraining,
+  TrainingBackend,
+  TrainingHooks,
+  TrainingOutcome,
+  TrainingRequest,
+} from '../port.js';
+
+/** Share of the whole progress after which only the check of the model is left. */
+const TRAINED_SHARE = 0.95;
+
+/** Evaluates, checks and exports on this machine what was trained outside. */
+export async function finishOutside(
+  local: TrainingBackend,
+  { config, data, workDir }: Pick<TrainingRequest, 'config' | 'data' | 'workDir'>,
+  finished: FinishedOutside,
+  hooks: Pick<TrainingHooks, 'onProgress' | 'onWarning'>,
+  signal: AbortSignal,
+): Promise<TrainingOutcome> {
+  signal.throwIfAborted();
+  const checking: RunningTraining = local.start(
+    { config, data, workDir, finished },
+    {
+      onProgress: (fraction, message) => hooks.onProgress(TRAINED_SHARE + (1 - TRAINED_SHARE) * fraction, message),
+      onWarning: hooks.onWarning,
+      onEpoch: async () => undefined,
+      onCheckpoint: async () => undefined,
+      onFold: async () => undefined,
+    },
+  );
+  signal.addEventListener('abort', checking.cancel, { once: true });
+  try {
+    return await checking.outcome;
+  } finally {
+    signal.removeEventListener('abort', checking.cancel);
+  }
+}
