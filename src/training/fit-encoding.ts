@@ -19,7 +19,7 @@ import {
   type TimeNumber,
   widthOf,
 } from './encoding.js';
-import { fitText } from './text-terms.js';
+import { fitText, type TextEncoding } from './text-terms.js';
 import { categoriesByFrequency } from './input-columns.js';
 
 /**
@@ -28,6 +28,8 @@ import { categoriesByFrequency } from './input-columns.js';
  */
 export const ROUNDING_SHARE = 1e-4;
 const YEAR_DAYS = 365;
+/** Two months: each day of a month comes twice. */
+const MONTHS_DAYS = 62;
 
 /**
  * Fits on the training rows how columns become numbers. Errors: BAD_USER_INPUT for a column that has no value there.
@@ -55,7 +57,7 @@ export function fitEncoding(config: TrainingConfig, columns: ReadonlyMap<string,
       if (width === undefined) addSlot(name, { kind: 'CATEGORY', categories }, size);
       else encoding.embedded.push({ kind: 'CATEGORY', column: name, categories, offset: 0, size, width });
     } else if (kind === 'TEXT') {
-      encoding.numeric.push(fitTexts(feature, column, train, field));
+      encoding.numeric.push({ kind: 'TEXT', column: name, text: fitTexts(feature, column, train, field) });
     } else {
       const { numbers, slots } = fitTime(column, train, config.split.by === 'TIME', field);
       encoding.numeric.push(...numbers);
@@ -75,17 +77,18 @@ function embeddingWidth(config: TrainingConfig, categories: number): number | un
   return embeddingSize ?? Math.round(1.6 * categories ** 0.56);
 }
 
-function fitTexts(
+/** Learns the terms of a text column. Errors: BAD_USER_INPUT for texts without words. */
+export function fitTexts(
   { maxTerms = DEFAULT_TERMS, ngrams = 1, lowercase = true }: TrainingConfig['features'][number],
   column: Column,
   train: Int32Array,
   field: string,
-): NumericEncoding {
+): TextEncoding {
   const texts = Array.from(train, (row) => categoryAt(column, row));
   const text = fitText(texts, { maxTerms, ngrams, lowercase });
   if (text.terms.length === 0)
     throw badInput(field, 'words of at least two letters or digits in the training rows', column.name);
-  return { kind: 'TEXT', column: column.name, text };
+  return text;
 }
 
 function fitNumber(column: Column, train: Int32Array, field: string): ScaledColumn {
@@ -135,9 +138,9 @@ function scaleOf(values: Float64Array): { mean: number; std: number; inverseStd:
 }
 
 /**
- * The parts of a timestamp that vary in the training rows. A yearly cycle needs a whole year. If the holdout has later
- * rows (a split by time), less than a year gives only hours and weekdays: months and age would not repeat, and a trend
- * of some weeks is misleading when it is extrapolated.
+ * The parts of a timestamp that vary in the training rows. A cycle must come twice, or (the year) once. If the holdout
+ * has later rows (a split by time), less than a year gives no month, year and age: they would not repeat, and a trend of
+ * some weeks is misleading when it is extrapolated.
  */
 function fitTime(
   column: Column,
@@ -163,7 +166,8 @@ function fitTime(
   });
   const isShort = (part: CyclePart): boolean => part === 'HOUR' || part === 'WEEKDAY';
   const slots = varying.filter((part) => isShort(part) || (part === 'MONTH' && (wholeYear || !isForLater)));
-  const cycles = varying.filter((part) => isShort(part) || wholeYear);
+  const hasMonths = dayOf(last) - dayOf(first) >= MONTHS_DAYS;
+  const cycles = varying.filter((part) => isShort(part) || (part === 'DAY_OF_MONTH' ? hasMonths : wholeYear));
   const { name } = column;
   const scaled = (kind: TimeNumber['kind']): TimeNumber[] => {
     const { mean, std, inverseStd } = scaleOf(instants.map((instant) => timeNumber(kind, instant)));

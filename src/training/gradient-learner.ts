@@ -41,12 +41,27 @@ export async function gradientLearner(
   const dropout = options.dropout > 0 && shape.hiddenLayers.length > 0 ? new Dropout(options.dropout) : undefined;
   const units = shape.hiddenLayers.reduce((sum, width) => sum + width, 0);
   const mostSteps = dropout ? Math.max(1, Math.floor(RUN_DRAWS / (batchSize * units))) : Infinity;
+  const { weights: known } = problem.train;
+  // Divided by their mean, weights change neither the length of steps nor the meaning of a penalty.
+  const meanWeight = known && known.reduce((sum, weight) => sum + weight, 0) / known.length;
+  const feedsOf = (block: LabelledRows): Record<string, Tensor> => ({
+    ...encodedFeeds(shape, block, 0, block.rows),
+    targets: targetTensor(head, block),
+    ...(meanWeight !== undefined && {
+      row_weights: floats(
+        Float32Array.from(block.weights!, (weight) => weight / meanWeight),
+        block.rows,
+        1,
+      ),
+    }),
+  });
   const session = await createSession(
     trainGraph(shape, {
       loss: head.kind === 'CLASSES' ? 'CROSS_ENTROPY' : 'SQUARED_ERROR',
       l2: options.l2,
       optimizer,
       classWeights: problem.classWeights,
+      hasRowWeights: meanWeight !== undefined,
       keptFactor: dropout?.keptFactor,
       gradientClipNorm: options.gradientClipNorm,
     }),
@@ -117,7 +132,7 @@ export async function gradientLearner(
       let [lossSum, used] = [0, 0];
       for (const index of blockOrder) {
         const block = await blocks.block(index);
-        const data = { ...encodedFeeds(shape, block, 0, block.rows), targets: targetTensor(head, block) };
+        const data = feedsOf(block);
         const order = Int32Array.from({ length: block.rows }, (_, row) => row);
         shuffle(order, shuffler);
         const { fullSteps, lastRows } = partsOfBlock(block.rows);

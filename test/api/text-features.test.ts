@@ -86,10 +86,6 @@ describe('a text feature', () => {
       code: 'BAD_USER_INPUT',
       field: 'input.config.features[0].kind',
     });
-    expect(await refused('BOOSTED_TREES_CLASSIFIER', { column: 'title', kind: 'TEXT' })).toMatchObject({
-      code: 'BAD_USER_INPUT',
-      field: 'input.config.features[0].kind',
-    });
     expect(await refused('LOGISTIC_REGRESSION', { column: 'title', kind: 'TEXT', ngrams: 9 })).toMatchObject({
       code: 'BAD_USER_INPUT',
       field: 'input.config.features[0].ngrams',

@@ -59,6 +59,25 @@ describe('features that were not given', () => {
     ]);
   });
 
+  it('are the words of a column whose texts are sentences', () => {
+    const columns = [
+      column('y', 'STRING', 2),
+      { ...column('complaint', 'STRING', 390), meanWords: 12.5 },
+      { ...column('name', 'STRING', 390), meanWords: 2.1 },
+      { ...column('advice', 'STRING', 4), meanWords: 7 },
+    ];
+    const { features, warnings } = defaultFeatures(config, { rowCount: ROWS, columns });
+    expect(features).toEqual([
+      { column: 'complaint', kind: 'TEXT' },
+      { column: 'advice', kind: 'CATEGORICAL' },
+    ]);
+    expect(warnings).toHaveLength(1);
+    const forest = { ...config, algorithm: 'RANDOM_FOREST_CLASSIFIER' } as const;
+    expect(defaultFeatures(forest, { rowCount: ROWS, columns }).features).toEqual([
+      { column: 'advice', kind: 'CATEGORICAL' },
+    ]);
+  });
+
   it('must not be empty', () => {
     const columns = [column('y', 'STRING', 2), column('name', 'STRING', 400)];
     expect(() => defaultFeatures(config, { rowCount: ROWS, columns })).toThrow(

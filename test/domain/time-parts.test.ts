@@ -35,7 +35,8 @@ describe('parts of a time', () => {
         const start = new Date(0);
         start.setUTCFullYear(year, 0, 1);
         const dayOfYear = (Math.floor(instantMs / DAY_MS) * DAY_MS - start.getTime()) / DAY_MS;
-        expect(civilDate(dayOf(instantMs))).toEqual({ year, month: date.getUTCMonth(), dayOfYear });
+        const [month, dayOfMonth] = [date.getUTCMonth(), date.getUTCDate() - 1];
+        expect(civilDate(dayOf(instantMs))).toEqual({ year, month, dayOfMonth, dayOfYear });
         expect(cyclePartOf('HOUR', instantMs)).toBe(date.getUTCHours());
         expect(cyclePartOf('WEEKDAY', instantMs)).toBe((date.getUTCDay() + 6) % 7);
         for (const part of Object.keys(CYCLES) as CyclePart[]) {

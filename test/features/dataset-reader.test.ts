@@ -53,6 +53,9 @@ describe('importDataset', () => {
       max: '46.6',
       missingWords: [{ text: '', count: 8 }],
     });
+    expect(columns.find(({ name }) => name === 'Miles_per_Gallon')).not.toHaveProperty('meanWords');
+    expect(columns.find(({ name }) => name === 'Origin')).toHaveProperty('meanWords', 1);
+    expect(columns.find(({ name }) => name === 'Name')!.meanWords).toBeCloseTo(2.6, 0);
     expect(columns.find(({ name }) => name === 'Year')).toMatchObject({
       type: 'TIMESTAMP',
       max: '1982-01-01T00:00:00.000Z',

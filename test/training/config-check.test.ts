@@ -77,9 +77,9 @@ describe('checkConfigAgainstSchema', () => {
     ],
     [
       'words for trees',
-      { algorithm: 'BOOSTED_TREES_CLASSIFIER', features: [{ column: 'Name', kind: 'TEXT' }] },
+      { algorithm: 'RANDOM_FOREST_CLASSIFIER', features: [{ column: 'Name', kind: 'TEXT' }] },
       'config.features[0].kind',
-      'expected NUMERIC or CATEGORICAL or TIMESTAMP for BOOSTED_TREES_CLASSIFIER',
+      'expected NUMERIC or CATEGORICAL or TIMESTAMP for RANDOM_FOREST_CLASSIFIER',
     ],
     [
       'terms of a category',
@@ -182,7 +182,8 @@ describe('checkConfigAgainstSchema', () => {
     };
     weights('weight')();
     weights('weight', { algorithm: 'LOGISTIC_REGRESSION' })();
-    const adam = { algorithm: 'LOGISTIC_REGRESSION', hyperparameters: { optimizer: 'ADAM' } } as const;
+    weights('weight', { algorithm: 'LOGISTIC_REGRESSION', hyperparameters: { optimizer: 'ADAM' } })();
+    weights('weight', { algorithm: 'MLP_CLASSIFIER' })();
     for (const [failing, message] of [
       [weights('none'), 'expected one of'],
       [weights('Name'), 'expected a NUMBER column, got "Name (STRING)"'],
@@ -190,8 +191,7 @@ describe('checkConfigAgainstSchema', () => {
       [weights('weight', {}, { min: '-1' }), 'without negative values, got "weight (from -1)"'],
       [weights('weight', {}, { max: '0' }), 'with weights above 0, got "weight (all 0)"'],
       [weights('weight', { target: { column: 'weight' } }), 'a column other than the target'],
-      [weights('weight', { algorithm: 'MLP_CLASSIFIER' }), 'expected nothing for MLP_CLASSIFIER'],
-      [weights('weight', adam), 'nothing, except with the optimizer SOLVER'],
+      [weights('weight', { algorithm: 'RANDOM_FOREST_CLASSIFIER' }), 'expected nothing for RANDOM_FOREST_CLASSIFIER'],
     ] as const) {
       expect(failing).toThrow(message);
       expect(failing).toThrow(expect.objectContaining({ code: 'BAD_USER_INPUT' }));

@@ -136,6 +136,7 @@ const networks = fc
     classes: fc.integer({ min: 2, max: 4 }),
     loss: fc.constantFrom<Loss>('CROSS_ENTROPY', 'SQUARED_ERROR'),
     isWeighted: fc.boolean(),
+    hasRowWeights: fc.boolean(),
     hasDropout: fc.boolean(),
     l2: fc.constantFrom(0, 0.1),
     gradientClipNorm: fc.constantFrom(undefined, 0.05, 100),
@@ -166,6 +167,7 @@ it('agrees in double precision on random networks with every part', async () => 
         gradientClipNorm,
         precision: 'double',
         ...(one.isWeighted && loss === 'CROSS_ENTROPY' && { classWeights: reals(one.classes).map((x) => x + 1.5) }),
+        hasRowWeights: one.hasRowWeights,
         ...(one.hasDropout && hiddenLayers.length > 0 && { keptFactor: 1.25 }),
       };
       const units = hiddenLayers.reduce((sum, width) => sum + width, 0);
@@ -195,6 +197,13 @@ it('agrees in double precision on random networks with every part', async () => 
                 rows,
               )
             : double(reals(rows), rows, 1),
+        ...(one.hasRowWeights && {
+          row_weights: double(
+            reals(rows).map((x) => Math.max(0, x + 0.5)),
+            rows,
+            1,
+          ),
+        }),
         order: integers(
           Int32Array.from({ length: rows }, (_, row) => row),
           1,

@@ -161,6 +161,47 @@ describe('rows with weights', () => {
     },
   );
 
+  it.each<[string, ConfigInput['algorithm'], ConfigInput['hyperparameters']]>([
+    ['a linear model, by steps', 'LOGISTIC_REGRESSION', { optimizer: 'ADAM', learningRate: 0.05 }],
+    ['a network', 'MLP_CLASSIFIER', { hiddenLayers: [8], optimizer: 'SGD', learningRate: 0.5 }],
+  ])('make steps as rows that are repeated: %s', async (_, algorithm, hyperparameters) => {
+    const rowsOf = (repeat: boolean) => {
+      const lines = ['x,kind,weight,part'];
+      for (let i = 0; i < 900; i++) {
+        // Each x has each weight as often in each part, so that the scale of x stays the same.
+        const weight = Math.floor(i / 20) % 3;
+        const part = ['test', 'validation', 'train'][Math.floor(i / 60) % 3]!;
+        const kind = Math.sin(i * i) + (i % 20) / 10 > 1 + weight / 2 ? 'high' : 'low';
+        const line = (w: number) => lines.push(`${i % 20},${kind},${w},${part}`);
+        if (!repeat) line(weight);
+        else for (let n = 0; n < weight; n++) line(1);
+      }
+      const file = path.join(temporaryFolder(), 'rows.csv');
+      writeFileSync(file, `${lines.join('\n')}\n`);
+      return tableOf(file, 'CSV');
+    };
+    const trainedOn = async (repeat: boolean, sampleWeight: ConfigInput['sampleWeight']) => {
+      const { outcome, epochs } = await trainModel(await rowsOf(repeat), {
+        ...{ algorithm, sampleWeight, target: { column: 'kind' }, split: { by: 'COLUMN', column: 'part' } },
+        features: [{ column: 'x', kind: 'NUMERIC' }],
+        // All rows in one step.
+        hyperparameters: { ...hyperparameters, epochs: 40, batchSize: 1_000 },
+      });
+      const x = Float32Array.from({ length: 20 }, (__, i) => i);
+      const { probabilities } = await runModel(outcome.modelPath, [
+        { name: 'x', datatype: 'FP32', shape: [20, 1], data: x },
+      ]);
+      const losses = epochs.flatMap(({ metrics }) => [metrics['train.loss']!, metrics['validation.loss']!]);
+      return { losses, shares: Array.from(probabilities!.data as Float32Array, Number) };
+    };
+    const weighted = await trainedOn(false, { column: 'weight' });
+    const repeated = await trainedOn(true, undefined);
+    const plain = await trainedOn(false, undefined);
+    expect(largestDifference(weighted.losses, repeated.losses)).toBeLessThan(1e-4);
+    expect(largestDifference(weighted.shares, repeated.shares)).toBeLessThan(1e-4);
+    expect(largestDifference(weighted.shares, plain.shares)).toBeGreaterThan(0.02);
+  });
+
   it('whose part has only weights of 0 are refused', async () => {
     const lines = Array.from(
       { length: 60 },

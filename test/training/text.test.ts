@@ -49,7 +49,10 @@ const trainTitles = movies.map(({ Title }) => Title).filter((_, i) => i % 5 > 1)
 async function ratedMovies(): Promise<Table> {
   const file = path.join(temporaryFolder(), 'movies.json');
   const part = (i: number): string => (i % 5 === 0 ? 'test' : i % 5 === 1 ? 'validation' : 'train');
-  const rows = movies.map((movie, i) => ({ title: movie.Title, rating: movie['IMDB Rating'], part: part(i) }));
+  const rows = movies.map(({ Title: title, 'IMDB Rating': rating }, i) => {
+    const words = wordsOf(title, true);
+    return { title, rating, part: part(i), says: words.includes('of') !== words.includes('man') ? 'yes' : 'no' };
+  });
   writeFileSync(file, JSON.stringify(rows));
   return tableOf(file, 'JSON');
 }
@@ -177,12 +180,13 @@ describe('a training with a text feature', () => {
   it.each<[string, ConfigInput['algorithm'], ConfigInput['hyperparameters']]>([
     ['a classification', 'LOGISTIC_REGRESSION', {}],
     ['a network', 'MLP_CLASSIFIER', { epochs: 4, hiddenLayers: [16] }],
+    ['trees', 'BOOSTED_TREES_CLASSIFIER', { epochs: 40, minLeafRows: 5 }],
     ['clusters', 'KMEANS', { clusters: 4, epochs: 20 }],
   ])('makes %s whose model takes texts', async (_, algorithm, hyperparameters) => {
     const target = algorithm === 'KMEANS' ? {} : { target: { column: 'rating', greaterThan: 6.4 } };
     const { outcome } = await trainModel(await ratedMovies(), {
       ...{ algorithm, ...target, split, hyperparameters },
-      features: [{ column: 'title', kind: 'TEXT' }],
+      features: [{ column: 'title', kind: 'TEXT', ngrams: 2 }],
     });
     expect(outcome.signature.inputs).toMatchObject([{ name: 'title', datatype: 'BYTES', shape: [-1, 1] }]);
     expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-4);
@@ -193,5 +197,16 @@ describe('a training with a text feature', () => {
     // A text without a known word is like a missing one.
     expect(values.slice(width, 2 * width)).toEqual(values.slice(2 * width));
     expect(values.slice(0, width)).not.toEqual(values.slice(width, 2 * width));
+  });
+
+  it('makes trees that find the words that decide, and the exported ones count them in the same way', async () => {
+    const { outcome } = await trainModel(await ratedMovies(), {
+      ...{ algorithm: 'BOOSTED_TREES_CLASSIFIER', target: { column: 'says' }, split },
+      features: [{ column: 'title', kind: 'TEXT' }],
+      hyperparameters: { epochs: 60, minLeafRows: 2 },
+    });
+    expect(outcome.metrics['holdout.roc_auc']).toBeGreaterThan(0.97);
+    // Counts are whole numbers, so that no rounding moves one to another bin.
+    expect(outcome.agreementMaxAbsDiff).toBeLessThan(1e-6);
   });
 });

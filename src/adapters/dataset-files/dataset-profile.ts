@@ -10,6 +10,8 @@ const SHOWN_CHARACTERS = 200;
 const SHOWN_WORDS = 20;
 /** Columns per pass over the file: the time of a pass grows with the square of this number. */
 const COLUMNS_PER_PASS = 16;
+/** Expressions of one column. */
+const MEASURES = 6;
 const LATEST_MS = 8.64e15;
 
 function missing({ reading, physical }: SourceColumn): string {
@@ -57,6 +59,14 @@ function extreme(aggregate: 'min' | 'max', column: SourceColumn): string {
   }
 }
 
+/** The mean number of words of the texts that are there. */
+function meanWords(column: SourceColumn): string {
+  const { reading, physical } = column;
+  if (reading.type !== 'STRING' || !isText(physical.sqlType)) return 'NULL';
+  const spaces = `length(trim(${physical.sql})) - length(replace(trim(${physical.sql}), ' ', ''))`;
+  return `avg(${spaces} + 1) FILTER (NOT ${missing(column)})`;
+}
+
 /**
  * Values that no other system accepts, including this service's database: text with NUL, and times after the end of
  * JavaScript's calendar.
@@ -91,6 +101,7 @@ async function profileColumns(
     `approx_count_distinct(${distinct(column)})`,
     extreme('min', column),
     extreme('max', column),
+    meanWords(column),
   ]);
   const [rows, ...values] = (
     await connection.runAndReadAll(`SELECT count(*), ${measures.join(', ')} FROM ${relation}`)
@@ -100,7 +111,7 @@ async function profileColumns(
   const columns: ColumnSchema[] = [];
   for (const [i, column] of measured.entries()) {
     const { reading, physical } = column;
-    const [isOdd, missingCount, distinctCount, min, max] = values.slice(i * 5, i * 5 + 5);
+    const [isOdd, missingCount, distinctCount, min, max, words] = values.slice(i * MEASURES, (i + 1) * MEASURES);
     if (isOdd) {
       const [expected, got] = isText(physical.sqlType)
         ? ['text without NUL characters', 'some']
@@ -115,6 +126,7 @@ async function profileColumns(
         missingWords: count > 0 ? await missingWords(connection, relation, column) : [],
       }),
       distinctCount: Math.min(Number(distinctCount), rowCount - count),
+      ...(typeof words === 'number' && { meanWords: words }),
       min: textOf(min),
       max: textOf(max),
     });

@@ -1,4 +1,4 @@
-import { Field, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import type { ColumnSchema } from '../../modules/model-contract/index.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
@@ -107,6 +107,14 @@ export class DatasetColumn {
       'null for file formats with typed columns.',
   })
   missingWords?: MissingWordType[] | null;
+
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'Mean number of words of the texts in a STRING column, with spaces between them; null for other types, and in ' +
+      'datasets of earlier releases.',
+  })
+  meanWords?: number | null;
 
   @Field(() => SafeInt, { description: 'Number of different values; approximate above a few thousand.' })
   distinctCount!: number;

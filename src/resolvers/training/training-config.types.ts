@@ -289,9 +289,9 @@ export class TrainingConfigInput {
     nullable: true,
     description:
       'Input columns of the model, each once, without the target. When absent: all columns except ' +
-      'those that cannot help (without values or with only one value, ids, texts of which more than ' +
+      'those that cannot help (without values or with only one value, ids, short texts of which more than ' +
       'half are different); numbers as NUMERIC, texts and booleans as CATEGORICAL, timestamps as ' +
-      'TIMESTAMP. The run has a warning with the reason for each column that is left out.',
+      'TIMESTAMP, mostly different texts of five words or more on average as TEXT. The run has a warning with the reason for each column that is left out.',
   })
   features?: FeatureInput[] | null;
 

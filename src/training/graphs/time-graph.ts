@@ -20,6 +20,7 @@ const DOUBLE = 11;
 interface Civil {
   year: string;
   month: string;
+  dayOfMonth: string;
   dayOfYear: string;
 }
 
@@ -48,6 +49,8 @@ export class TimeGraph {
           return this.divided(this.withinDay(column), HOUR_MS);
         case 'WEEKDAY':
           return this.remainder(this.sum(this.day(column), EPOCH_WEEKDAY), 7);
+        case 'DAY_OF_MONTH':
+          return this.civil(column).dayOfMonth;
         case 'MONTH':
           return this.civil(column).month;
         case 'DAY_OF_YEAR':
@@ -122,6 +125,7 @@ export class TimeGraph {
     const date = {
       year,
       month: this.either(isEarly, this.sum(monthFromMarch, -10), this.sum(monthFromMarch, 2)),
+      dayOfMonth: this.less(dayFromMarch, this.divided(this.sum(this.times(monthFromMarch, 153), 2), 5)),
       dayOfYear: this.either(
         isEarly,
         this.sum(dayFromMarch, -MARCH_TO_YEAR_END_DAYS),

@@ -13,6 +13,8 @@ export interface TrainGraphOptions {
   optimizer: OptimizerOptions;
   /** The weight of a row of each class; all 1 when absent. */
   classWeights?: Float64Array;
+  /** Whether rows have weights, as the input row_weights [rows, 1]. */
+  hasRowWeights?: boolean;
   /** The factor of a unit that is not dropped. Absent: no dropout. */
   keptFactor?: number;
   /** A longer gradient, of all parameters together, is shortened to this length. Absent: it is not. */
@@ -27,7 +29,7 @@ const CLIP_EPSILON = 1e-6;
 /**
  * Makes a graph with many steps: a Loop over minibatches that carries the flat weights and what the optimiser carries.
  * Inputs: numeric [rows, width], indicators [rows, slots] and embedded [rows, embeddings], as far as the shape has
- * them; targets (int32 [rows] of classes, or real [rows, 1]); order int32 [steps, batch], the row indexes of every
+ * them; targets (int32 [rows] of classes, or real [rows, 1]); row_weights, when rows have weights; order int32 [steps, batch], the row indexes of every
  * minibatch; schedule real [steps, numbers], see `numbersOfStep`; dropout bool [steps, batch, hidden units], the units
  * that stay; weights [parameters] and the optimiser's vectors [trained parameters]. Outputs: weights and the vectors,
  * named …_out, and losses [steps], each the mean of its minibatch.
@@ -43,6 +45,7 @@ export function trainGraph(shape: NetworkShape, options: TrainGraphOptions): Uin
   if (shape.embeddings?.length) outer.input('embedded', 'int32', ['rows', shape.embeddings.length]);
   if (loss === 'CROSS_ENTROPY') outer.input('targets', 'int32', ['rows']);
   else outer.input('targets', precision, ['rows', 1]);
+  if (options.hasRowWeights) outer.input('row_weights', precision, ['rows', 1]);
   outer.input('order', 'int32', ['steps', 'batch']);
   outer.input('schedule', precision, ['steps', stepNumberCount(optimizer)]);
   const units = shape.hiddenLayers.reduce((sum, width) => sum + width, 0);
@@ -85,10 +88,18 @@ function stepBody(shape: NetworkShape, parameters: readonly Parameter[], options
   const targets = b.node('Gather', ['targets', rows]);
   const byName = splitParameters(b, model, parameters);
   const pass = trainingPass(b, shape, batch, byName, dropoutMasks(b, shape, options, iteration));
+  const ofClass = classWeights && b.node('Gather', [b.reals(classWeights, [shape.outputs, 1]), targets]);
+  const ofRow = options.hasRowWeights ? b.node('Gather', ['row_weights', rows]) : undefined;
+  // The weight of a row multiplies its loss, and so also its gradient.
+  const weighted = (value: string): string =>
+    [ofClass, ofRow].reduce(
+      (product: string, by) => (by === undefined ? product : b.node('Mul', [product, by])),
+      value,
+    );
   const { mean, gradient: atLogits } =
     loss === 'CROSS_ENTROPY'
-      ? crossEntropy(b, pass.logits, targets, shape.outputs, classWeights)
-      : squaredError(b, pass.logits, targets);
+      ? crossEntropy(b, pass.logits, targets, shape.outputs, weighted)
+      : squaredError(b, pass.logits, targets, weighted);
   const gradients = backwardPass(b, shape, batch, byName, pass, atLogits);
 
   const weights = shape.batchNormalization
@@ -143,15 +154,12 @@ function crossEntropy(
   logits: string,
   targets: string,
   classes: number,
-  classWeights: Float64Array | undefined,
+  weighted: (value: string) => string,
 ): LossAndGradient {
   const identity = Float32Array.from({ length: classes * classes }, (_, i) => (i % (classes + 1) === 0 ? 1 : 0));
   const truth = b.node('Gather', [b.reals(identity, [classes, classes]), targets]);
   const logProbabilities = b.node('LogSoftmax', [logits], { axis: { int: -1 } });
   const error = b.node('Sub', [b.node('Exp', [logProbabilities]), truth]);
-  // The weight of a row multiplies its loss, and so also its gradient.
-  const weights = classWeights && b.node('Gather', [b.reals(classWeights, [classes, 1]), targets]);
-  const weighted = (value: string): string => (weights === undefined ? value : b.node('Mul', [value, weights]));
   const likelihood = b.node('ReduceSum', [weighted(b.node('Mul', [truth, logProbabilities]))], {
     keepdims: { int: 0 },
   });
@@ -165,10 +173,16 @@ function crossEntropy(
  * The gradient is that of half the squared error, so that `l2` has the same meaning as in ridge regression's ‖y − Xw‖²
  * + α‖w‖², α = l2 · rows.
  */
-function squaredError(b: RealBuilder, logits: string, targets: string): LossAndGradient {
+function squaredError(
+  b: RealBuilder,
+  logits: string,
+  targets: string,
+  weighted: (value: string) => string,
+): LossAndGradient {
   const error = b.node('Sub', [logits, targets]);
-  const sum = b.node('ReduceSum', [b.node('Mul', [error, error])], { keepdims: { int: 0 } });
-  return { mean: b.node('Mul', [sum, INVERSE_BATCH]), gradient: b.node('Mul', [error, INVERSE_BATCH]) };
+  const slope = weighted(error);
+  const sum = b.node('ReduceSum', [b.node('Mul', [slope, error])], { keepdims: { int: 0 } });
+  return { mean: b.node('Mul', [sum, INVERSE_BATCH]), gradient: b.node('Mul', [slope, INVERSE_BATCH]) };
 }
 
 function flatten(b: RealBuilder, parameters: readonly Parameter[], gradients: ReadonlyMap<string, string>): string {

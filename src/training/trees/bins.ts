@@ -34,7 +34,7 @@ export function numericBinning(valueAt: (row: number) => number, rows: Int32Arra
   const distinct = new Float64Array(count);
   let kept = 0;
   for (const value of sorted) if (kept === 0 || value !== distinct[kept - 1]) distinct[kept++] = value;
-  if (kept <= MAX_BINS) return { kind: 'NUMERIC', edges: halfWay(distinct.subarray(0, kept)) };
+  if (kept <= MAX_BINS) return binningOf(distinct.subarray(0, kept));
   const edges: number[] = [];
   for (let quantile = 1; quantile < MAX_BINS; quantile++) {
     // The inverse of the distribution function, averaged where it steps, as in scikit-learn.
@@ -44,6 +44,11 @@ export function numericBinning(valueAt: (row: number) => number, rows: Int32Arra
     if (edges.length === 0 || edge > edges.at(-1)!) edges.push(edge);
   }
   return { kind: 'NUMERIC', edges: Float64Array.from(edges) };
+}
+
+/** A bin for each of these ascending values; the greatest share one when there are too many. */
+export function binningOf(distinct: Float64Array): Binning {
+  return { kind: 'NUMERIC', edges: halfWay(distinct.subarray(0, MAX_BINS)) };
 }
 
 function halfWay(distinct: Float64Array): Float64Array {

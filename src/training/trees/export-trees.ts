@@ -10,6 +10,7 @@ import {
   INTERNAL_PREFIX,
 } from '../graphs/export-graph.js';
 import type { Head } from '../graphs/heads.js';
+import { termCountGraph } from '../graphs/text-graph.js';
 import { TimeGraph } from '../graphs/time-graph.js';
 import type { TreeFeature } from './features.js';
 import { isInSet, type TreeArrays } from './memory.js';
@@ -46,15 +47,18 @@ export function exportTrees(input: TreesToExport): ExportedModel {
   const times = new TimeGraph(b);
   const values = concatenate(
     b,
-    features.map((feature) => featureValue(b, times, feature)),
+    features.flatMap((feature) => featureValue(b, times, feature)),
   );
   const sums = b.mlNode('TreeEnsemble', [values], ensemble(input));
   const scores = b.node('Add', [sums, b.constant(baseline, [1, baseline.length])]);
   return finished(b, config, head, inputs, writeOutputs(b, head, scores, threshold), threshold);
 }
 
-function featureValue(b: GraphBuilder, times: TimeGraph, feature: TreeFeature): string {
+/** The features' values, rows × 1, double; all terms of a text as one value, at the first of them. */
+function featureValue(b: GraphBuilder, times: TimeGraph, feature: TreeFeature): string | string[] {
   const { column } = feature;
+  if (feature.kind === 'TERM')
+    return feature.at > 0 ? [] : b.node('Cast', [termCountGraph(b, column, feature.text)], { to: { int: DOUBLE } });
   if (feature.kind === 'TIME') return times.number(column, feature.part);
   if (feature.kind === 'CATEGORY') {
     const { categories } = feature;

@@ -2,9 +2,10 @@ import { badInput } from '../../errors.js';
 import { type Column, categoryAt } from '../../modules/model-contract/index.js';
 import { type CyclePart, cyclePartOf, type TrainingConfig } from '../../modules/algorithms/index.js';
 import { asTaken, type ScaledColumn, timeNumber, type TimeNumber } from '../encoding.js';
-import { precisionOf, timePartsOf } from '../fit-encoding.js';
+import { fitTexts, precisionOf, timePartsOf } from '../fit-encoding.js';
 import { categoriesByFrequency } from '../input-columns.js';
-import { type Binning, binOfNumber, numericBinning } from './bins.js';
+import { type TextEncoding, TextWriter } from '../text-terms.js';
+import { type Binning, binningOf, binOfNumber, numericBinning } from './bins.js';
 import type { ColumnLayout } from './memory.js';
 
 /** A part of a timestamp as a number: hours 0 to 23, weekdays from Monday = 0, months 0 to 11, days since 1970. */
@@ -16,6 +17,8 @@ export type TreeFeature = { column: string; binning: Binning; monotone: -1 | 0 |
   /** The codes of the categories are their positions; after them one code for all other categories. */
   | { kind: 'CATEGORY'; categories: readonly string[] }
   | { kind: 'TIME'; part: TimePart }
+  /** How often the term at this position of `text` occurs; those of one column stand side by side. */
+  | { kind: 'TERM'; text: TextEncoding; at: number }
 );
 
 /** Fits the features on the training rows. Errors: BAD_USER_INPUT for a column without a value there. */
@@ -24,7 +27,8 @@ export function fitFeatures(
   columns: ReadonlyMap<string, Column>,
   train: Int32Array,
 ): TreeFeature[] {
-  return config.features.flatMap(({ column: name, kind, monotone }, i): TreeFeature[] => {
+  return config.features.flatMap((feature, i): TreeFeature[] => {
+    const { column: name, kind, monotone } = feature;
     const column = columns.get(name)!;
     const field = `config.features[${i}].column`;
     if (kind === 'CATEGORICAL') {
@@ -32,6 +36,7 @@ export function fitFeatures(
       const binning: Binning = { kind: 'CATEGORY', codes: categories.length + 1 };
       return [{ kind: 'CATEGORY', column: name, categories, binning, monotone: 0 }];
     }
+    if (kind === 'TEXT') return termFeatures(column, train, fitTexts(feature, column, train, field));
     const values = column.values as Float64Array;
     if (kind === 'TIMESTAMP') {
       return timePartsOf(column, train, config.split.by === 'TIME', field).map((part) => ({
@@ -59,6 +64,23 @@ export function fitFeatures(
   });
 }
 
+/** Counts, and not TF-IDF: whole numbers are the same here and in the exported graph, and so are their bins. */
+function termFeatures(column: Column, train: Int32Array, text: TextEncoding): TreeFeature[] {
+  const writer = new TextWriter(text);
+  const counts = text.terms.map(() => new Set<number>());
+  const texts = new Float64Array(text.terms.length);
+  for (const row of train)
+    for (const [position, count] of writer.counts(categoryAt(column, row))) {
+      counts[position]!.add(count);
+      texts[position]! += 1;
+    }
+  return counts.map((found, at) => {
+    if (texts[at]! < train.length) found.add(0);
+    const binning = binningOf(Float64Array.from(found).sort());
+    return { kind: 'TERM', column: column.name, text, at, monotone: 0, binning };
+  });
+}
+
 function timePartAt(values: Float64Array, part: TimePart): (row: number) => number {
   return (row) => {
     const instant = Math.trunc(values[row]!);
@@ -78,14 +100,56 @@ export function writeBins(
   layouts.forEach((layout, at) => {
     const into = words[at]!;
     layout.features.forEach((index, position) => {
-      const binAt = binReader(features[index]!, columns);
+      const feature = features[index]!;
+      // A text is read once for all its terms.
+      if (feature.kind === 'TERM') return;
+      const binAt = binReader(feature, columns);
       const shift = 8 * position;
       for (let i = 0; i < rows.length; i++) into[i] = into[i]! | (binAt(rows[i]!) << shift);
     });
   });
+  writeTerms(features, layouts, columns, rows, words);
 }
 
-function binReader(feature: TreeFeature, columns: ReadonlyMap<string, Column>): (row: number) => number {
+interface TermPlace {
+  into: Uint32Array;
+  shift: number;
+  edges: Float64Array;
+}
+
+/** A term that a text does not have is in the first bin, whose code is 0. */
+function writeTerms(
+  features: readonly TreeFeature[],
+  layouts: readonly ColumnLayout[],
+  columns: ReadonlyMap<string, Column>,
+  rows: Int32Array,
+  words: readonly Uint32Array[],
+): void {
+  const places = new Map<TextEncoding, { column: Column; terms: TermPlace[] }>();
+  layouts.forEach((layout, at) => {
+    layout.features.forEach((index, position) => {
+      const feature = features[index]!;
+      if (feature.kind !== 'TERM' || feature.binning.kind !== 'NUMERIC') return;
+      const { text, binning } = feature;
+      const known = places.get(text) ?? { column: columns.get(feature.column)!, terms: [] };
+      known.terms[feature.at] = { into: words[at]!, shift: 8 * position, edges: binning.edges };
+      places.set(text, known);
+    });
+  });
+  for (const [text, { column, terms }] of places) {
+    const writer = new TextWriter(text);
+    for (let i = 0; i < rows.length; i++)
+      for (const [position, count] of writer.counts(categoryAt(column, rows[i]!))) {
+        const { into, shift, edges } = terms[position]!;
+        into[i] = into[i]! | (binOfNumber(edges, count) << shift);
+      }
+  }
+}
+
+function binReader(
+  feature: Exclude<TreeFeature, { kind: 'TERM' }>,
+  columns: ReadonlyMap<string, Column>,
+): (row: number) => number {
   const column = columns.get(feature.column)!;
   if (feature.kind === 'CATEGORY') {
     const codes = new Map(feature.categories.map((category, code) => [category, code]));

@@ -107,7 +107,13 @@ export async function prepareTrees(
       },
     },
     fingerprint: () =>
-      fingerprintOf([config, features], goal, truthValues(validationRows), weights, weightValues(validationRows)),
+      fingerprintOf(
+        [config, features.map(described)],
+        goal,
+        truthValues(validationRows),
+        weights,
+        weightValues(validationRows),
+      ),
     trainCount: goal.length,
     trainSample: labelled(trainSample),
     validation: validationRows,
@@ -133,6 +139,11 @@ export async function prepareTrees(
     },
     close: async () => running?.booster.close(),
   };
+}
+
+/** A text with thousands of terms is not repeated for each of them. */
+function described(feature: TreeFeature): unknown {
+  return feature.kind === 'TERM' ? { ...feature, text: feature.text.terms[feature.at] } : feature;
 }
 
 function boosterOptions(config: TreesConfig, head: Head): BoosterOptions {

@@ -2,6 +2,7 @@ import { badInput } from '../../../errors.js';
 import type { ColumnSchema, ColumnType, DatasetProfile } from '../../model-contract/index.js';
 import { outputNamesOf } from './training-check.js';
 import type { FeatureKind } from './algorithm.js';
+import { algorithmOf } from './registry.js';
 import type { TrainingConfig } from './training-config.js';
 import { trainingWarning, type TrainingWarning } from './training-warnings.js';
 
@@ -11,6 +12,8 @@ const MOST_FEATURES = 1_000;
  * like this.
  */
 const UNIQUE_SHARE = 0.5;
+/** Texts with as many words on average are sentences, which a model can read. */
+const WORDS_OF_SENTENCES = 5;
 /** With fewer rows, ids cannot be told from values. */
 const MIN_ROWS_TO_DETECT_IDS = 20;
 /**
@@ -43,7 +46,8 @@ export function defaultFeatures(
       features.length >= MOST_FEATURES
         ? `there are ${MOST_FEATURES} features already`
         : uselessness(config, column, rowCount);
-    if (reason === null) features.push({ column: column.name, kind: KIND_OF[column.type] });
+    if (reason === null)
+      features.push({ column: column.name, kind: isProse(config, column, rowCount) ? 'TEXT' : KIND_OF[column.type] });
     else {
       const message = `Column ${JSON.stringify(column.name)} was left out, because ${reason}; name the features to have it.`;
       warnings.push(
@@ -63,6 +67,18 @@ export function defaultFeatures(
   );
 }
 
+/** Whether a column has mostly different texts of many words, of which the algorithm can use the words. */
+function isProse(
+  { algorithm }: Pick<TrainingConfig, 'algorithm'>,
+  { type, distinctCount, missingCount, meanWords = 0 }: ColumnSchema,
+  rowCount: number,
+): boolean {
+  if (type !== 'STRING' || meanWords < WORDS_OF_SENTENCES) return false;
+  return (
+    distinctCount > UNIQUE_SHARE * (rowCount - missingCount) && algorithmOf(algorithm).featureKinds.includes('TEXT')
+  );
+}
+
 function uselessness(
   {
     algorithm,
@@ -70,9 +86,10 @@ function uselessness(
     crossValidation,
     sampleWeight,
   }: Pick<TrainingConfig, 'algorithm' | 'split' | 'crossValidation' | 'sampleWeight'>,
-  { name, type, distinctCount, missingCount }: ColumnSchema,
+  column: ColumnSchema,
   rowCount: number,
 ): string | null {
+  const { name, type, distinctCount, missingCount } = column;
   const known = rowCount - missingCount;
   const isText = type === 'STRING' || type === 'BOOLEAN';
   if (split.by === 'COLUMN' && split.column === name) return 'it says which part a row is in';
@@ -83,7 +100,7 @@ function uselessness(
   // The absence of a text can be informative; a missing number is replaced by the column's only value.
   if (distinctCount <= 1 && !(isText && missingCount > 0)) return 'it has one value only';
   if (rowCount < MIN_ROWS_TO_DETECT_IDS) return null;
-  if (type === 'STRING' && distinctCount > UNIQUE_SHARE * known)
+  if (type === 'STRING' && distinctCount > UNIQUE_SHARE * known && !isProse({ algorithm }, column, rowCount))
     return `most of its ${known} texts are different, as names and ids are`;
   if (type === 'NUMBER' && (ID_NAME.test(name) || CAMEL_ID_NAME.test(name)) && distinctCount > UNIQUE_SHARE * known)
     return 'its name and its values are those of an id';

@@ -5,7 +5,7 @@ export const DAY_MS = 86_400_000;
 export const EPOCH_WEEKDAY = 3;
 
 /** Parts that repeat, and the number of steps until they repeat. The day of the year counts the days of a leap year. */
-export const CYCLES = { HOUR: 24, WEEKDAY: 7, MONTH: 12, DAY_OF_YEAR: 366 } as const;
+export const CYCLES = { HOUR: 24, WEEKDAY: 7, DAY_OF_MONTH: 31, MONTH: 12, DAY_OF_YEAR: 366 } as const;
 export type CyclePart = keyof typeof CYCLES;
 
 /**
@@ -23,6 +23,8 @@ export interface CivilDate {
   year: number;
   /** 0 is January. */
   month: number;
+  /** 0 is the first of the month. */
+  dayOfMonth: number;
   /** 0 is the first of January. */
   dayOfYear: number;
 }
@@ -41,6 +43,7 @@ export function civilDate(day: number): CivilDate {
   return {
     year,
     month: isEarly ? monthFromMarch - 10 : monthFromMarch + 2,
+    dayOfMonth: dayFromMarch - Math.floor((153 * monthFromMarch + 2) / 5),
     dayOfYear: isEarly
       ? dayFromMarch - MARCH_TO_YEAR_END_DAYS
       : dayFromMarch + JANUARY_FEBRUARY_DAYS + (isLeapYear(year) ? 1 : 0),
@@ -63,6 +66,8 @@ export function cyclePartOf(part: CyclePart, instantMs: number): number {
       return Math.floor((instantMs - day * DAY_MS) / HOUR_MS);
     case 'WEEKDAY':
       return (((day + EPOCH_WEEKDAY) % 7) + 7) % 7;
+    case 'DAY_OF_MONTH':
+      return civilDate(day).dayOfMonth;
     case 'MONTH':
       return civilDate(day).month;
     case 'DAY_OF_YEAR':

@@ -102,8 +102,6 @@ function checkSampleWeight(config: TrainingConfig, columnAt: (field: string, nam
   if (!sampleWeight) return;
   const field = 'config.sampleWeight.column';
   if (!algorithmOf(algorithm).sampleWeights) throw badInput(field, `nothing for ${algorithm}`, sampleWeight.column);
-  if ('optimizer' in config.hyperparameters && config.hyperparameters.optimizer !== 'SOLVER')
-    throw badInput(field, 'nothing, except with the optimizer SOLVER', sampleWeight.column);
   const { name, type, missingCount, min, max } = columnAt(field, sampleWeight.column);
   if (name === target?.column) throw badInput(field, 'a column other than the target', name);
   if (type !== 'NUMBER') throw badInput(field, 'a NUMBER column', `${name} (${type})`);

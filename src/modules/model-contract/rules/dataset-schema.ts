@@ -62,6 +62,8 @@ export interface ColumnSchema extends ColumnReading {
   missingWords?: MissingWord[];
   /** Number of different values; above a few thousand it is approximate (HyperLogLog). */
   distinctCount: number;
+  /** STRING: mean number of words, with spaces between them, of the texts; absent in datasets of earlier releases. */
+  meanWords?: number;
   /** Smallest and largest value as text; null for an empty column. */
   min: string | null;
   max: string | null;

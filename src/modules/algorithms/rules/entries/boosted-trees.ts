@@ -1,6 +1,6 @@
 import { defineAlgorithm } from '../algorithm.js';
 import { float, integer } from '../parameters.js';
-import { EPOCHS, leafPenalty, leafShare, maxCategories, OWN, ROW_SHARE, SHARE, WITHOUT_TEXT } from './common.js';
+import { EPOCHS, leafPenalty, leafShare, maxCategories, OWN, ROW_SHARE, SHARE } from './common.js';
 
 /** For trees that grow leaf by leaf. */
 export const leafWise = {
@@ -55,7 +55,6 @@ export const boostedTreesClassifier = defineAlgorithm({
     'no scaling.',
   parameters,
   ...OWN,
-  featureKinds: WITHOUT_TEXT,
 });
 
 export const boostedTreesRegressor = defineAlgorithm({
@@ -74,5 +73,4 @@ export const boostedTreesRegressor = defineAlgorithm({
     }),
   },
   ...OWN,
-  featureKinds: WITHOUT_TEXT,
 });

@@ -42,9 +42,6 @@ export const ROW_SHARE = float({
   search: { kind: 'FLOAT', low: 0.5, high: 1 },
 });
 
-/** Trees would need a column of bins for each term. */
-export const WITHOUT_TEXT: readonly FeatureKind[] = ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'];
-
 /** What the algorithms of the Python trainers have in common. They see the same encoded columns as a network. */
 export const PYTHON = {
   family: 'PYTHON',
@@ -52,7 +49,7 @@ export const PYTHON = {
   backends: ['LOCAL', 'RAY'] as readonly Backend[],
   teamsOn: [] as readonly Backend[],
   strategies: [] as readonly Strategy[],
-  featureKinds: WITHOUT_TEXT,
+  featureKinds: ['NUMERIC', 'CATEGORICAL', 'TIMESTAMP'] as readonly FeatureKind[],
   output: 'ONNX',
 } as const;
 
