@@ -30,6 +30,7 @@ import { Migration0017Algorithms } from './migrations/0017-algorithms.js';
 import { Migration0019Tuning } from './migrations/0019-tuning.js';
 import { Migration0020Scheduler } from './migrations/0020-scheduler.js';
 import { Migration0021OutsideReports } from './migrations/0021-outside-reports.js';
+import { Migration0029RoomAndUse } from './migrations/0029-room-and-use.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
@@ -120,6 +121,7 @@ const MIGRATIONS = [
   { name: '0019-tuning', class: Migration0019Tuning },
   { name: '0020-scheduler', class: Migration0020Scheduler },
   { name: '0021-outside-reports', class: Migration0021OutsideReports },
+  { name: '0029-room-and-use', class: Migration0029RoomAndUse },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

@@ -16,6 +16,7 @@ import {
   ClusterDetailsDocument,
   CreateRunForOutsideTrainingDocument,
   MetricsOfRunDocument,
+  PauseJobDocument,
 } from '../generated/operations.js';
 
 /** The door of trainings that run elsewhere: reports and files. The work itself is this test. */
@@ -30,6 +31,7 @@ const WORK = defineJobKind({
   retry: { attempts: 5, backoffMs: 10 },
   timeoutMs: 60_000,
   reportsOutside: true,
+  keepsProgress: true,
 });
 
 interface Begun {
@@ -179,6 +181,29 @@ describe('files', () => {
     expect(await report(id, token, [checkpoint])).toMatchObject({ status: 200 });
     const { job } = await tess.ok(CheckpointsOfJobDocument, { id });
     expect(job.checkpoints).toEqual([{ epoch: 5, attempt: 1, sizeBytes: 23, sha256 }]);
+  });
+
+  it('let an attempt that was paused stop as soon as its next checkpoint is stored', async () => {
+    const { id, token } = await begin();
+    const store = async (seq: number) => {
+      const content = `the state after epoch ${seq}`;
+      expect(await call('PUT', `${id}/files/checkpoint-${seq}`, token, content)).toMatchObject({ status: 200 });
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      const file = { file: `checkpoint-${seq}`, sizeBytes: content.length, sha256 };
+      expect(await report(id, token, [{ seq, at, type: 'checkpoint', epoch: seq, ...file }])).toMatchObject({
+        status: 200,
+      });
+    };
+    const job = () =>
+      service.app.context.db.transact(actor, (session) => service.app.context.services.jobs.get(session, id));
+    await store(1);
+    await tess.ok(PauseJobDocument, { input: { jobId: id } });
+    // Its worker must have seen it.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(await job()).toMatchObject({ status: 'RUNNING', attempt: 1 });
+    await store(2);
+    await expect.poll(job, { timeout: 5_000 }).toMatchObject({ status: 'QUEUED', attempt: 2, failures: 0 });
+    expect((await job()).message).toBe('It was paused; attempt 2 follows');
   });
 
   it('have few names, and belong to the work of this token', async () => {

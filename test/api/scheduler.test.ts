@@ -7,6 +7,7 @@ import { loadModules } from '../../src/modules.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { VALIDATION } from '../../src/modules/evaluation/validation.job-kind.js';
 import type { NewJob } from '../../src/modules/jobs/job-rows.js';
+import { queueJobs, usedLately } from '../../src/modules/jobs/scheduling-store.js';
 import {
   ExplainQueueDocument,
   PauseJobDocument,
@@ -269,6 +270,122 @@ it('one job of a tenant with too much is asked to make room for a job of another
   expect(many).toContain(replaced);
 }, 90_000);
 
+it('the job for which others made room begins in it, although its tenant has used more lately', async () => {
+  const service = await start({ PREEMPT_AFTER_MS: '1000' });
+  const { context } = service.app;
+  const { jobs } = context.services;
+  const change = (text: string, params: unknown[]) => context.db.asSystem((em) => sql(em, text, params));
+  const two = { resources: { cores: 2, memoryBytes: 1, gpus: 0 } };
+  const past = await newJob(service, 'globex', { resources: { cores: 4 } });
+  await change(
+    `update job set status = 'SUCCEEDED', begun_at = now() - interval '20 minutes',
+      ended_at = now() - interval '5 minutes' where id = ?`,
+    [past],
+  );
+  const { began, storeProgress } = await startWorker(service);
+  const many = [await newJob(service, 'acme', two), await newJob(service, 'acme', two)];
+  await jobs.dispatch();
+  await expect.poll(() => began.length, { timeout: 10_000 }).toBe(2);
+  const more = await newJob(service, 'acme', two);
+  const other = await newJob(service, 'globex', two);
+  await change(`update job set created_at = now() - interval '35 seconds' where id = ?`, [other]);
+  const asked = () =>
+    context.db.asSystem((em) => sql<{ id: string }>(em, 'select id from job where preempted_at is not null'));
+  await expect.poll(async () => (await asked()).length, { timeout: 20_000 }).toBe(1);
+  const [replaced] = (await asked()).map(({ id }) => id);
+  expect(many).toContain(replaced);
+  await storeProgress(replaced!);
+  await expect.poll(() => began.length, { timeout: 10_000 }).toBe(3);
+  expect(began[2]).toBe(other);
+  expect(await stateOf(service, 'acme', more)).toMatchObject({ status: 'QUEUED', attempt: 1 });
+  expect(await stateOf(service, 'acme', replaced!)).toMatchObject({ status: 'QUEUED', attempt: 2, failures: 0 });
+}, 90_000);
+
+it('what a job used before it was paused counts for its tenant', async () => {
+  const service = await start({ FAIR_SHARE_HALF_LIFE_MS: '60000' });
+  const { context } = service.app;
+  const tess = await service.as();
+  const runs = await newJob(service, 'acme');
+  await context.db.asSystem((em) =>
+    sql(
+      em,
+      `update job set status = 'RUNNING', heartbeat_at = now(), begun_at = now() - interval '60 seconds' where id = ?`,
+      [runs],
+    ),
+  );
+  const { job } = await context.db.transact(actorOf('acme'), async (session) => ({
+    job: await context.services.jobs.get(session, runs),
+  }));
+  await context.services.jobs.handBack(job, 'Its worker stopped');
+  await startWorker(service);
+  await tess.ok(PauseJobDocument, { input: { jobId: runs } });
+  const { explainQueue } = await tess.ok(ExplainQueueDocument, { jobId: runs });
+  // A minute of one of four cores, which is one half-life.
+  expect(explainQueue.share.usage).toBeGreaterThan(0.11);
+  expect(explainQueue.share.usage).toBeLessThanOrEqual(0.125);
+}, 60_000);
+
+it('what was used is read once: the sum of what came since is the same as the whole', async () => {
+  const service = await start();
+  const { db } = service.app.context;
+  const halfLifeMs = 60_000;
+  const ids = [];
+  for (let i = 0; i < 4; i++) ids.push(await newJob(service, i < 3 ? 'acme' : 'globex'));
+  const set = (id: string, columns: string) =>
+    db.asSystem((em) => sql(em, `update job set ${columns} where id = ?`, [id]));
+  await set(ids[0]!, `status = 'RUNNING', begun_at = now() - interval '30 seconds'`);
+  await set(ids[1]!, `used_ms = 60000, used_until = now() - interval '1 minute'`);
+  await set(ids[2]!, `status = 'SUCCEEDED', begun_at = now() - interval '3 minutes', ended_at = now()`);
+  await set(ids[3]!, `status = 'RUNNING', begun_at = now() - interval '1 day', used_ms = 1, used_until = begun_at`);
+  const first = await db.asSystem((em) => usedLately(em, halfLifeMs, null));
+  const cores = 1 - 2 ** -0.5 + (0.5 - 0.25) + (1 - 2 ** -3);
+  expect(first.used.get('acme')!.cores).toBeCloseTo(cores, 2);
+  expect(first.used.get('globex')!.cores).toBeCloseTo(1, 2);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await set(ids[0]!, `status = 'SUCCEEDED', ended_at = now()`);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const [since, all] = await db.asSystem(async (em) => [
+    await usedLately(em, halfLifeMs, first.until),
+    await usedLately(em, halfLifeMs, null),
+  ]);
+  const kept = 2 ** -((since.until.getTime() - first.until.getTime()) / halfLifeMs);
+  for (const tenant of ['acme', 'globex'])
+    expect(first.used.get(tenant)!.cores * kept + since.used.get(tenant)!.cores).toBeCloseTo(
+      all.used.get(tenant)!.cores,
+      4,
+    );
+}, 60_000);
+
+it('the first of each line are read, whatever else waits, and those that were asked for', async () => {
+  const service = await start();
+  const { db } = service.app.context;
+  const made: { id: string; line: string; priority: number; nth: number; isReady: boolean }[] = [];
+  for (let nth = 0; nth < 60; nth++) {
+    const [tenant, gpus, priority] = [['acme', 'globex'][nth % 2]!, nth % 3 === 0 ? 1 : 0, nth % 5];
+    const id = await newJob(service, tenant, { priority, resources: { gpus } });
+    const state = nth % 7;
+    made.push({ id, line: `${tenant} ${gpus}`, priority, nth, isReady: state > 1 });
+    const columns = [
+      `paused_at = now()`,
+      `not_before = now() + interval '1 hour'`,
+      `not_before = now() - interval '1 hour'`,
+    ];
+    await db.asSystem((em) => sql(em, `update job set ${columns[state] ?? 'priority = priority'} where id = ?`, [id]));
+  }
+  const first = (line: string) =>
+    made
+      .filter((one) => one.isReady && one.line === line)
+      .toSorted((a, b) => b.priority - a.priority || a.nth - b.nth)
+      .slice(0, 2);
+  const lines = ['acme 0', 'acme 1', 'globex 0', 'globex 1'];
+  const asked = made.findLast(({ isReady }) => isReady)!;
+  const paused = made.find(({ isReady }) => !isReady)!;
+  const expected = new Set([...lines.flatMap(first).map(({ id }) => id), asked.id]);
+  const found = await db.asSystem((em) => queueJobs(em, { perKind: 2, ids: [asked.id, paused.id] }));
+  expect(found.map(({ id }) => id).toSorted()).toEqual([...expected].toSorted());
+  expect(await db.asSystem((em) => queueJobs(em, { queues: ['gpu'] }))).toEqual([]);
+}, 60_000);
+
 it('a job of several workers begins when there is room for all of them, and one that takes too long fails', async () => {
   const service = await start();
   const { jobs } = service.app.context.services;
@@ -289,6 +406,56 @@ it('a job of several workers begins when there is room for all of them, and one 
   await expect
     .poll(() => stateOf(service, 'acme', slow), { timeout: 10_000 })
     .toMatchObject({ status: 'FAILED', errorCode: 'DEADLINE_EXCEEDED' });
+}, 60_000);
+
+it('a job that ran for its maximum duration gets the same time again when a person resumes it', async () => {
+  const service = await start();
+  const { context } = service.app;
+  const { jobs } = context.services;
+  const { began, release } = await startWorker(service);
+  const slow = await newJob(service, 'acme', { maxDurationMs: 3_000 });
+  const isFailed = async () => {
+    const failed = { status: 'FAILED', errorCode: 'DEADLINE_EXCEEDED' };
+    await expect.poll(() => stateOf(service, 'acme', slow), { timeout: 10_000 }).toMatchObject(failed);
+  };
+  await jobs.dispatch();
+  await isFailed();
+  const resume = () =>
+    context.db.transact(actorOf('acme'), (session) => jobs.resume(session, 'resumeTraining', slow, VALIDATION));
+  await resume();
+  await jobs.dispatch();
+  await isFailed();
+  await resume();
+  await jobs.dispatch();
+  await expect.poll(() => began, { timeout: 10_000 }).toEqual([slow, slow, slow]);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(await stateOf(service, 'acme', slow)).toMatchObject({ status: 'RUNNING', attempt: 3 });
+  release();
+  await expect.poll(() => stateOf(service, 'acme', slow), { timeout: 10_000 }).toMatchObject({ status: 'SUCCEEDED' });
+}, 60_000);
+
+it('what no machine has for a job of a person is refused at once, with what the largest has', async () => {
+  const service = await start();
+  const tess = await service.as();
+  await startWorker(service, { ...MACHINE, memoryBytes: 8 * 1024 ** 3 });
+  const input = {
+    experimentId: await createExperiment(tess),
+    datasetId: await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') }),
+    config: CARS_CONFIG,
+  };
+  const refused = async (job: object) =>
+    (await tess.fails(StartTrainingDetailsDocument, { input: { ...input, job } })).extensions;
+  expect(await refused({ cores: 1024 })).toMatchObject({
+    ...{ code: 'BAD_USER_INPUT', field: 'input.job.cores', got: '1024' },
+    expected: 'at most 4 cores for all workers of the job, as many as the largest machine has',
+  });
+  expect(await refused({ workers: 64 })).toMatchObject({ field: 'input.job.workers', got: '64' });
+  expect(await refused({ cores: 1, workers: 4, memoryBytes: 4 * 1024 ** 3 })).toMatchObject({
+    ...{ field: 'input.job.memoryBytes', got: String(16 * 1024 ** 3) },
+  });
+  await tess.ok(StartTrainingDetailsDocument, {
+    input: { ...input, job: { cores: 2, workers: 2, memoryBytes: 4 * 1024 ** 3 } },
+  });
 }, 60_000);
 
 it('a training with a GPU is refused at once where there is none, and one above the limit of its tenant too', async () => {

@@ -222,7 +222,7 @@ describe('jobs make room', () => {
     waiting: WaitingDemand[],
     shares = sharesOf({}),
     minRunMs = MINUTE_MS,
-  ) => makeRoom(MACHINE, jobs, waiting, shares, NOW_MS, minRunMs);
+  ) => makeRoom(MACHINE, jobs, waiting, shares, NOW_MS, minRunMs)?.replaced ?? [];
 
   it('for a tenant that has less than it deserves: those of the lowest priority, then the newest, as few as needed', () => {
     expect(roomIn(full, [wide])).toEqual([full[6], full[5]]);
@@ -242,6 +242,29 @@ describe('jobs make room', () => {
       ),
     ).toEqual([]);
     expect(roomIn([running({ isStopping: true }), ...full.slice(1)], [wide])).toEqual([]);
+  });
+
+  it('for one job, which begins in that room before all others, and nothing else begins in a part of it', () => {
+    const shares = sharesOf({ acme: { usage: 0.01 }, globex: { usage: 0.3 } });
+    const { by, replaced } = makeRoom(MACHINE, full, [wide], shares, NOW_MS, MINUTE_MS)!;
+    expect(by).toBe(wide);
+    const expected = { ...wide, room: 'HERE' as const, waitingSinceMs: NOW_MS - 90_000 };
+    const again = [job(), job({ cores: 0.5 })];
+    const without = (gone: readonly Replaceable[]) => full.filter((one) => !gone.includes(one));
+    const begins = (rest: readonly Replaceable[], first: WaitingDemand) =>
+      schedule(MACHINE, rest, [...again, first], shares, NOW_MS);
+    expect(begins(without(replaced.slice(1)), expected)).toEqual([]);
+    expect(begins(without(replaced), expected)).toEqual([expected]);
+    // Without the room, the tenant that has used less takes back what its jobs gave.
+    expect(begins(without(replaced.slice(1)), { ...expected, room: 'ELSEWHERE' })).toEqual([again[0]]);
+    expect(begins(without(replaced), { ...expected, room: 'ELSEWHERE' })).not.toContain(expected);
+    // What is free beside it is for all.
+    expect(begins(without(full.slice(4)), expected)).toEqual([expected, ...again]);
+  });
+
+  it('in one process for a job, not in two', () => {
+    expect(roomIn(full, [{ ...wide, room: 'ELSEWHERE' }])).toEqual([]);
+    expect(roomIn(full, [{ ...wide, room: 'HERE' }])).toEqual([full[6], full[5]]);
   });
 
   const small = (tenants: string[]) =>

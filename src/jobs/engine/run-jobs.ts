@@ -71,10 +71,12 @@ export async function consumeJobs<Services>(
   const consumers: { consumer: Consumer; isIdle: boolean }[] = [];
   const allQueues = [...new Set([...queues, OUTSIDE_QUEUE])];
   const pool = new GpuPool(devices);
+  const workerId = uuidv7();
   const kinds = new Map(definitions.map((definition) => [definition.kind, definition]));
   const admission = new Admission({
     capacity,
-    beginNext: (running, offered) => scheduler.beginNext({ capacity, queues: allQueues, kinds, running, offered }),
+    beginNext: (running, offered) =>
+      scheduler.beginNext({ workerId, capacity, queues: allQueues, kinds, running, offered }),
     run: async (job) => {
       const definition = kinds.get(job.kind)!;
       const key = `${job.id}/${job.attempt}`;
@@ -95,7 +97,7 @@ export async function consumeJobs<Services>(
     },
     failed: (error) => logger.warn({ err: error }, 'no job could be chosen'),
   });
-  const stopReports = await keepReporting(runtime, { id: uuidv7(), queues: allQueues, ...capacity }, () =>
+  const stopReports = await keepReporting(runtime, { id: workerId, queues: allQueues, ...capacity }, () =>
     admission.look(),
   );
   leaving.addEventListener('abort', () => admission.close(), { once: true });
@@ -156,7 +158,8 @@ async function runAttempt(
 ): Promise<void> {
   const { db, jobs, live } = runtime;
   const number = job.attempt;
-  const timeoutMs = Math.min(kind.timeoutMs, Math.max(1, (job.maxDurationMs ?? Infinity) - job.usedMs));
+  const leftMs = Math.max(1, (job.maxDurationMs ?? Infinity) - (job.usedMs - job.usedBeforeMs));
+  const timeoutMs = Math.min(kind.timeoutMs, leftMs);
   const logger = runtime.logger.child({ jobId: job.id, kind: job.kind, attempt: number });
   const actor: Actor = {
     principal: {
@@ -172,14 +175,19 @@ async function runAttempt(
   const stopped = new AbortController();
   const signal = AbortSignal.any([stale.signal, stopped.signal, AbortSignal.timeout(timeoutMs), runtime.leaving]);
   let stopsBy: NodeJS.Timeout | undefined;
-  const stop = () => stopped.abort(new StoppedAttempt(job.id, number));
+  let stopFor: StoppedAttempt['why'] = 'PAUSE';
+  const stop = () => stopped.abort(new StoppedAttempt(job.id, number, stopFor));
   const beat = () =>
     void jobs.pulse(job.id, number).then(
       (pulse) => {
         if (pulse === 'OVERTAKEN') stale.abort(new StaleAttempt(job.id, number));
-        if (pulse === 'GO') stopsBy = void clearTimeout(stopsBy);
-        // Its next progress ends it, or the end of this time.
-        if (pulse === 'STOP') stopsBy ??= setTimeout(stop, kind.keepsProgress ? STOP_WITHIN_MS : 0);
+        else if (pulse === 'GO') stopsBy = void clearTimeout(stopsBy);
+        else {
+          ({ stopFor } = pulse);
+          // Its next progress ends it, or the end of this time. Work outside may store it without this process.
+          stopsBy ??= setTimeout(stop, kind.keepsProgress ? STOP_WITHIN_MS : 0);
+          if (pulse.isStored) stop();
+        }
       },
       (error: unknown) => logger.warn({ err: error }, 'no heartbeat'),
     );
@@ -235,8 +243,8 @@ async function runAttempt(
       return;
     }
     if (stopped.signal.aborted) {
-      logger.info('attempt handed back: it was asked to stop');
-      await jobs.handBack(job, 'It was paused or made room for another job');
+      logger.info({ stopFor }, 'attempt handed back: it was asked to stop');
+      await jobs.handBack(job, stopFor === 'PAUSE' ? 'It was paused' : 'It made room for another job');
       return;
     }
     // A process that was frozen first sees broken connections, before it learns that another attempt has replaced it.
@@ -247,7 +255,7 @@ async function runAttempt(
     const reason = signal.aborted
       ? new AppError(
           ErrorCode.DEADLINE_EXCEEDED,
-          `The job took longer than ${(timeoutMs + (job.maxDurationMs === null ? 0 : job.usedMs)) / 60_000} minutes.`,
+          `The job took longer than ${(leftMs < kind.timeoutMs ? job.maxDurationMs! : kind.timeoutMs) / 60_000} minutes.`,
         )
       : error;
     logger.error({ err: reason }, 'job failed');

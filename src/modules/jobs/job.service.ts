@@ -48,7 +48,11 @@ export class StaleAttempt extends Error {
 
 /** Why an attempt is aborted that was paused, or that makes room for another job. A later attempt continues. */
 export class StoppedAttempt extends Error {
-  constructor(jobId: string, attempt: number) {
+  constructor(
+    jobId: string,
+    attempt: number,
+    readonly why: store.StopReason,
+  ) {
     super(`Attempt ${attempt} of job ${jobId} was asked to stop.`);
     this.name = 'StoppedAttempt';
   }
@@ -220,7 +224,8 @@ export class JobService {
     await session.em.refresh(job);
     const message = `Continued by ${session.principal.subject}`;
     const isResumed =
-      hasJobEnded(job.status) && (await store.queueNextAttempt(session.em, job, { message, failures: 0 }));
+      hasJobEnded(job.status) &&
+      (await store.queueNextAttempt(session.em, job, { message, failures: 0, isResumed: true }));
     if (!isResumed)
       throw conflict(`Job ${id} is ${job.status}.`, { expected: 'a failed or cancelled job', got: job.status });
     if (job.pausedAt) await store.setPaused(session, id, false);
@@ -270,6 +275,12 @@ export class JobService {
   /** Records progress that survives a crash: earlier failures no longer count against the job. */
   forgiveFailures(session: Session, id: string, soFar?: object): Promise<void> {
     return store.clearFailures(session, id, soFar);
+  }
+
+  /** The same for progress that work outside has stored: its attempt learns of it, which may have to stop after it. */
+  async forgiveFailuresOutside(session: Session, id: string): Promise<void> {
+    await store.clearFailures(session, id);
+    session.afterCommit(() => this.live.publish(jobTopic(id)));
   }
 
   /** Stores where the job's work runs, so that a later attempt can attach to it and does not start again. */

@@ -49,15 +49,23 @@ export class QueueExplainer {
   /** NOT_FOUND when the job does not exist. */
   async explain(who: Actor, jobId: string): Promise<QueueExplanation> {
     const job = await this.db.transact(who, (session) => this.jobs.get(session, jobId));
-    const { rows, ended, shares, workers } = await this.db.asSystem(async (em) => ({
+    const { rows, ended, shares, alive } = await this.db.asSystem(async (em) => ({
       rows: await queueJobs(em, { perKind: WAITING_PER_KIND, ids: [jobId] }),
       ended: await lastEnded(em, PAST_JOBS),
       shares: await this.scheduler.shares(em),
-      workers: (await this.scheduler.workers(em)).filter(({ queues }) => queues.includes(job.queue)),
+      alive: await this.scheduler.workers(em),
     }));
+    const workers = alive.filter(({ queues }) => queues.includes(job.queue));
+    const shared = new Set(workers.flatMap(({ queues }) => queues));
+    const ids = new Set(alive.map(({ id }) => id));
     const nowMs = Date.now();
-    const all = rows.map((row) => ({ ...row, ...this.limitOf(row, workers.length) }));
+    const all = rows.map((row) => ({
+      ...{ ...row, ...this.limitOf(row, workers.length) },
+      // The simulation has one machine for all workers.
+      room: row.roomOn !== null && ids.has(row.roomOn) ? ('HERE' as const) : undefined,
+    }));
     const running = all.filter(({ status }) => status === 'RUNNING');
+    const beside = running.filter(({ queue }) => shared.has(queue));
     const waiting = all.filter(({ status, queue }) => status === 'QUEUED' && queue === job.queue);
     const share = explainShare(job.tenant, running, waiting, shares);
     const none = {
@@ -79,6 +87,9 @@ export class QueueExplainer {
         begunMs: null,
         isStopping: false,
         isOutside: job.queue === OUTSIDE_QUEUE,
+        notBeforeMs: job.notBefore?.getTime() ?? null,
+        roomOn: null,
+        room: undefined,
       },
       ...{ tenant: job.tenant, priority: job.priority, ...this.limitOf(job, workers.length) },
       ...{ cores: job.cores * job.workers, memoryBytes: job.memoryBytes * job.workers, gpus: job.gpus * job.workers },
@@ -92,10 +103,12 @@ export class QueueExplainer {
     const history = new History(past, all, nowMs);
     const state = {
       ...{ machine: together(workers), shares, halfLifeMs: this.scheduler.halfLifeMs, waiting, nowMs },
-      running: running.map((one) => ({ job: one, begunMs: one.begunMs ?? nowMs })),
+      running: beside.map((one) => ({ job: one, begunMs: one.begunMs ?? nowMs })),
     };
     const order = workers.length > 0 ? queueOrder(state, history) : waiting;
-    const reason = job.pausedAt ? 'PAUSED' : whyWaiting({ job: own, workers, running, order, shares, nowMs });
+    const reason = job.pausedAt
+      ? 'PAUSED'
+      : whyWaiting({ ...{ job: own, notBeforeMs: own.notBeforeMs, workers, running, beside }, order, shares, nowMs });
     const at = order.indexOf(own);
     const ahead = at < 0 ? [] : order.slice(0, at);
     const aheadOwn = ahead.filter(({ tenant }) => tenant === job.tenant).map(({ id }) => id);
@@ -113,8 +126,7 @@ export class QueueExplainer {
     job: QueueJob & { maxAtOnce: number },
     history: History,
   ): Promise<ExpectedStart | null> {
-    const isKnown = ({ kind, tenant }: QueueJob) => history.durationsOf({ kind, tenant }).length > 0;
-    if (!state.running.every((one) => isKnown(one.job))) return null;
+    if (history.durationsOf(job).length === 0) return null;
     const starts: (number | null)[] = [];
     for (const endMs = Date.now() + MAX_MS; starts.length < FUTURES; await nextTurn()) {
       if (Date.now() > endMs) break;

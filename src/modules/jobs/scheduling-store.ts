@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { TenantShare } from '../../db/entities/jobs/tenant-share.entity.js';
 import { Worker } from '../../db/entities/jobs/worker.entity.js';
@@ -46,8 +46,11 @@ export interface QueueJob extends Demand {
   waitingSinceMs: number;
   /** Null while it waits. */
   begunMs: number | null;
+  notBeforeMs: number | null;
   /** Whether it has been asked to make room, or to pause. */
   isStopping: boolean;
+  /** The worker process in which running jobs make room for it. */
+  roomOn: string | null;
 }
 
 interface LookedFor {
@@ -59,60 +62,103 @@ interface LookedFor {
   ids?: readonly string[];
 }
 
-/** The jobs of all tenants that run, and those that could begin now. */
+const WHOLE_GPUS = sql<number>`gpus * workers`;
+const WAITING_SINCE = sql<Date>`greatest(created_at, not_before)`;
+const QUEUE_COLUMNS = [
+  ...(['id', 'tenant', 'attempt', 'kind', 'queue', 'priority', 'status'] as const),
+  ...(['begun_at', 'preempted_at', 'paused_at', 'not_before', 'room_on'] as const),
+  sql<number>`cores * workers`.as('cores'),
+  sql<number>`(memory_bytes * workers)::float8`.as('memoryBytes'),
+  WHOLE_GPUS.as('gpus'),
+  WAITING_SINCE.as('waitingSince'),
+] as const;
+
+/**
+ * The jobs of all tenants that run, and those that could begin now. Waiting jobs of one tenant, kind, queue and number
+ * of GPUs are a line. An index has the jobs in this order: the lines are found by jumping from each to the next, and
+ * each is read from its front, so that the length of the queue does not matter.
+ */
 export async function queueJobs(
   em: EntityManager,
   { queues, perKind = LOOKED_AT, ids = [] }: LookedFor,
 ): Promise<QueueJob[]> {
+  const isDue = sql<boolean>`(not_before is null or not_before <= now())`;
+  const isLooked = (queue: string) =>
+    queues ? sql<boolean>`${sql.ref(queue)} = ${anyOf('text', queues)}` : sql<boolean>`true`;
   const rows = await tables(em)
-    .selectFrom((from) =>
-      from
+    .withRecursive('line', (from) => {
+      const firstLine = from
         .selectFrom('job')
-        .select([
-          'id',
-          'tenant',
-          'attempt',
-          'kind',
-          'queue',
-          'priority',
-          'begun_at as begunAt',
-          'preempted_at',
-          'paused_at',
-        ])
-        .select((select) => [
-          select.ref('status').$castTo<'QUEUED' | 'RUNNING'>().as('status'),
-          sql<number>`cores * workers`.as('cores'),
-          sql<number>`(memory_bytes * workers)::float8`.as('memoryBytes'),
-          sql<number>`gpus * workers`.as('gpus'),
-          sql<Date>`greatest(created_at, not_before)`.as('waitingSince'),
-          sql<number>`row_number() over (partition by status, tenant, kind, queue, gpus * workers
-            order by priority desc, greatest(created_at, not_before))`.as('place'),
-        ])
-        .where('status', 'in', ['QUEUED', 'RUNNING'])
-        .where((where) =>
-          where.or([
-            where('status', '=', 'RUNNING'),
-            where.and([
-              where('paused_at', 'is', null),
-              where.or([where('not_before', 'is', null), where('not_before', '<=', sql<Date>`now()`)]),
-              ...(queues ? [where('queue', '=', anyOf('text', queues))] : []),
-            ]),
-          ]),
-        )
-        .as('unfinished'),
+        .select(['tenant', 'kind', 'queue', WHOLE_GPUS.as('wholeGpus')])
+        .where('status', '=', 'QUEUED')
+        .where('paused_at', 'is', null)
+        .orderBy('tenant')
+        .orderBy('kind')
+        .orderBy('queue')
+        .orderBy(WHOLE_GPUS)
+        .limit(1);
+      return from
+        .selectFrom(firstLine.as('first'))
+        .selectAll()
+        .unionAll(
+          from
+            .selectFrom('line')
+            .innerJoinLateral(
+              firstLine
+                .where(
+                  sql<boolean>`(tenant, kind, queue, gpus * workers) > (line.tenant, line.kind, line.queue, line."wholeGpus")`,
+                )
+                .as('next'),
+              (on) => on.onTrue(),
+            )
+            .selectAll('next'),
+        );
+    })
+    .selectFrom('line')
+    .innerJoinLateral(
+      (from) =>
+        from
+          .selectFrom('job')
+          .select(QUEUE_COLUMNS)
+          .where('status', '=', 'QUEUED')
+          .where('paused_at', 'is', null)
+          .where('tenant', '=', sql<string>`line.tenant`)
+          .where('kind', '=', sql<string>`line.kind`)
+          .where('queue', '=', sql<string>`line.queue`)
+          .where(WHOLE_GPUS, '=', sql<number>`line."wholeGpus"`)
+          .where(isDue)
+          .orderBy('priority', 'desc')
+          .orderBy(WAITING_SINCE)
+          .limit(perKind)
+          .as('waits'),
+      (on) => on.onTrue(),
     )
-    .selectAll()
-    .where((where) =>
-      where.or([where('status', '=', 'RUNNING'), where('place', '<=', perKind), where('id', '=', anyOf('uuid', ids))]),
+    .selectAll('waits')
+    .where(isLooked('line.queue'))
+    .unionAll(tables(em).selectFrom('job').select(QUEUE_COLUMNS).where('status', '=', 'RUNNING'))
+    .unionAll(
+      tables(em)
+        .selectFrom('job')
+        .select(QUEUE_COLUMNS)
+        .where('status', '=', 'QUEUED')
+        .where('paused_at', 'is', null)
+        .where((where) => where.or([where('id', '=', anyOf('uuid', ids)), where('room_on', 'is not', null)]))
+        .where(isDue)
+        .where(isLooked('queue')),
     )
     .execute();
-  return rows.map((row) => ({
-    ...{ id: row.id, tenant: row.tenant, attempt: row.attempt, status: row.status, kind: row.kind, queue: row.queue },
+  // One may be in its line, and asked for.
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return [...found.values()].map((row) => ({
+    ...{ id: row.id, tenant: row.tenant, attempt: row.attempt, kind: row.kind, queue: row.queue },
     ...{ priority: row.priority, cores: row.cores, memoryBytes: row.memoryBytes, gpus: row.gpus },
+    status: row.status === 'RUNNING' ? 'RUNNING' : 'QUEUED',
     waitingSinceMs: row.waitingSince.getTime(),
-    begunMs: row.begunAt?.getTime() ?? null,
+    notBeforeMs: row.not_before?.getTime() ?? null,
+    begunMs: row.begun_at?.getTime() ?? null,
     isStopping: row.preempted_at !== null || row.paused_at !== null,
     isOutside: row.queue === OUTSIDE_QUEUE,
+    roomOn: row.room_on,
   }));
 }
 
@@ -154,26 +200,37 @@ export function saveShare({ em, tenant, principal }: Session, share: Omit<Stored
 const known = (amounts: Amounts): Partial<Resources> =>
   Object.fromEntries(Object.entries(amounts).filter(([, amount]) => amount !== null));
 
-/** The average resources that each tenant has used lately: what was used a half-life ago counts half. */
-export async function usedLately(em: EntityManager, halfLifeMs: number): Promise<Map<string, Resources>> {
-  const halfLives = (time: string) => sql`extract(epoch from now() - ${sql.raw(time)}) * 1000 / ${halfLifeMs}::float8`;
-  const since = sql`(${halfLives('begun_at')} + used_ms / ${halfLifeMs}::float8)`;
-  const weight = sql`(0.5::float8 ^ least(1000, greatest(0, ${halfLives('coalesce(ended_at, now())')}))
-    - 0.5::float8 ^ least(1000, greatest(0, ${since})))`;
+/**
+ * The average resources that each tenant has used since a time, or lately: what was used a half-life ago counts half.
+ * What is used twice at the edge of that time is as short as a transaction.
+ */
+export async function usedLately(
+  em: EntityManager,
+  halfLifeMs: number,
+  since: Date | null,
+): Promise<{ until: Date; used: Map<string, Resources> }> {
+  const first = sql<Date>`greatest(${since}::timestamptz, now() - ${HALF_LIVES * halfLifeMs} * interval '1 millisecond')`;
+  const counts = (time: RawBuilder<unknown>) =>
+    sql`0.5::float8 ^ least(1000, greatest(0, extract(epoch from now() - ${time}) * 1000 / ${halfLifeMs}::float8))`;
+  const between = (from: RawBuilder<unknown>, to: RawBuilder<unknown>) =>
+    sql<number>`coalesce(greatest(0, ${counts(to)} - ${counts(sql`greatest(${from}, ${first})`)}), 0)`;
+  const earlier = between(sql`used_until - used_ms * interval '1 millisecond'`, sql`used_until`);
+  const present = between(sql`begun_at`, sql`coalesce(ended_at, now())`);
+  const weight = sql`((case when used_until is null then 0 else ${earlier} end)
+    + (case when begun_at is null then 0 else ${present} end))`;
   const sum = (column: string) => sql<number>`sum(${sql.ref(column)}::float8 * workers * ${weight})::float8`;
+  const { until } = await tables(em)
+    .selectNoFrom(sql<Date>`now()`.as('until'))
+    .executeTakeFirstOrThrow();
   const rows = await tables(em)
     .selectFrom('job')
     .select(['tenant', sum('cores').as('cores'), sum('memory_bytes').as('memoryBytes'), sum('gpus').as('gpus')])
-    .where('begun_at', 'is not', null)
     .where((where) =>
-      where.or([
-        where('status', '=', 'RUNNING'),
-        where('ended_at', '>', sql<Date>`now() - ${HALF_LIVES * halfLifeMs} * interval '1 millisecond'`),
-      ]),
+      where.or([where('status', '=', 'RUNNING'), where('ended_at', '>', first), where('used_until', '>', first)]),
     )
     .groupBy('tenant')
     .execute();
-  return new Map(rows.map(({ tenant, ...amounts }) => [tenant, amounts]));
+  return { until, used: new Map(rows.map(({ tenant, ...amounts }) => [tenant, amounts])) };
 }
 
 export interface WorkerReport extends Capacity {

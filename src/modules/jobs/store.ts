@@ -34,12 +34,21 @@ export interface JobFailure {
   message: string;
 }
 
+interface NextAttempt {
+  message: string;
+  failures: number;
+  backoffMs?: number | null;
+  /** Whether a person resumes a job that had ended: it gets its maximum duration again. */
+  isResumed?: boolean;
+}
+
 /** Takes a queued attempt. */
 export function beginAttempt(em: EntityManager, id: string, attempt: number): Promise<boolean> {
   return changeStatus(em, { id, attempt, status: 'QUEUED' }, 'RUNNING', {
     message: attempt === 1 ? 'Started' : `Continued by attempt ${attempt}`,
     heartbeat_at: NOW,
     begun_at: NOW,
+    room_on: null,
     started_at: sql<Date>`coalesce(started_at, now())`,
   });
 }
@@ -48,12 +57,16 @@ export function beginAttempt(em: EntityManager, id: string, attempt: number): Pr
 export function queueNextAttempt(
   em: EntityManager,
   job: JobState,
-  { message, failures, backoffMs = null }: { message: string; failures: number; backoffMs?: number | null },
+  { message, failures, backoffMs = null, isResumed = false }: NextAttempt,
 ): Promise<boolean> {
+  const usedMs = sql<number>`used_ms
+    + coalesce(1000 * extract(epoch from coalesce(ended_at, now()) - begun_at), 0)::bigint`;
   return changeStatus(em, job, 'QUEUED', {
     ...{ message, failures, attempt: job.attempt + 1 },
     ...{ error_code: null, error_message: null, ended_at: null, begun_at: null, preempted_at: null },
-    used_ms: sql<number>`used_ms + coalesce(1000 * extract(epoch from coalesce(ended_at, now()) - begun_at), 0)::bigint`,
+    used_ms: usedMs,
+    used_until: sql<Date | null>`case when begun_at is null then used_until else coalesce(ended_at, now()) end`,
+    ...(isResumed && { used_before_ms: usedMs }),
     not_before: backoffMs === null ? null : laterBy(backoffMs),
     // After the end of the job, work that ran outside is over: it is not attached to again.
     ...(ENDED.includes(job.status) && {
@@ -160,8 +173,14 @@ export async function statusOf({ em, tenant }: Session, id: string): Promise<Job
   return job?.status ?? null;
 }
 
-/** Whether the attempt may go on, shall stop when its progress is stored, or was replaced by a later one. */
-export type Pulse = 'GO' | 'STOP' | 'OVERTAKEN';
+/** Why an attempt shall stop: a person has paused the job, or it makes room for another one. */
+export type StopReason = 'PAUSE' | 'ROOM';
+
+/**
+ * Whether the attempt may go on, was replaced by a later one, or shall stop when its progress is stored; `isStored`
+ * says that this has happened since it was asked to.
+ */
+export type Pulse = 'GO' | 'OVERTAKEN' | { stopFor: StopReason; isStored: boolean };
 
 /** Records that the attempt is alive. */
 export async function beat(em: EntityManager, id: string, attempt: number): Promise<Pulse> {
@@ -172,16 +191,19 @@ export async function beat(em: EntityManager, id: string, attempt: number): Prom
     .where('attempt', '=', attempt)
     .where('status', '=', 'RUNNING')
     .returning(['paused_at', 'preempted_at'])
+    .returning(sql<boolean>`coalesce(progress_at > least(paused_at, preempted_at), false)`.as('isStored'))
     .execute();
   if (!row) return 'OVERTAKEN';
-  return row.paused_at !== null || row.preempted_at !== null ? 'STOP' : 'GO';
+  const { paused_at: pausedAt, preempted_at: preemptedAt, isStored } = row;
+  if (pausedAt === null && preemptedAt === null) return 'GO';
+  return { stopFor: pausedAt === null ? 'ROOM' : 'PAUSE', isStored };
 }
 
 /** Pauses or continues a job that has not ended. */
 export async function setPaused({ em, tenant }: Session, id: string, isPaused: boolean): Promise<boolean> {
   const { numUpdatedRows } = await tables(em)
     .updateTable('job')
-    .set({ paused_at: isPaused ? NOW : null })
+    .set(isPaused ? { paused_at: NOW, room_on: null } : { paused_at: null })
     .where('id', '=', id)
     .where('tenant', '=', tenant)
     .where('status', 'in', ['QUEUED', 'RUNNING'])
@@ -201,6 +223,16 @@ export async function askToMakeRoom(em: EntityManager, ids: readonly string[]): 
     .execute();
 }
 
+/** The next free room in this worker process is for this job, while it waits. */
+export async function keepRoom(em: EntityManager, id: string, workerId: string): Promise<void> {
+  await tables(em)
+    .updateTable('job')
+    .set({ room_on: workerId })
+    .where('id', '=', id)
+    .where('status', '=', 'QUEUED')
+    .execute();
+}
+
 /** Locks the job; false when this attempt is not the running one. */
 export async function lockRunning({ em, tenant }: Session, id: string, attempt: number): Promise<boolean> {
   const rows = await tables(em)
@@ -215,11 +247,11 @@ export async function lockRunning({ em, tenant }: Session, id: string, attempt: 
   return rows.length > 0;
 }
 
-/** Earlier failures no longer count; `soFar` replaces the result. */
+/** Progress is stored, so earlier failures no longer count; `soFar` replaces the result. */
 export async function clearFailures({ em, tenant }: Session, id: string, soFar?: object): Promise<void> {
   await tables(em)
     .updateTable('job')
-    .set({ failures: 0, ...(soFar && { result: toJson(soFar) }) })
+    .set({ failures: 0, progress_at: NOW, ...(soFar && { result: toJson(soFar) }) })
     .where('id', '=', id)
     .where('tenant', '=', tenant)
     .execute();

@@ -63,7 +63,7 @@ export class CheckpointService {
     });
     await session.em.flush();
     await this.prune(session, job.id);
-    await this.jobs.forgiveFailures(session, job.id);
+    await this.jobs.forgiveFailuresOutside(session, job.id);
   }
 
   /** Copies the newest intact checkpoint of the job to `target`; null when there is none. Damaged ones are skipped. */

@@ -16,7 +16,7 @@ import type {
   TrainingBackend,
   TrainingOutcome,
 } from '../../training/port.js';
-import type { AttemptOf } from '../jobs/index.js';
+import { type AttemptOf, StoppedAttempt } from '../jobs/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
@@ -320,14 +320,26 @@ export class TrainingAttempt {
     });
   }
 
-  /** Writes the last line of an attempt that failed. An attempt that was replaced writes nothing more. */
+  /** Writes the last line of an attempt that ended early. An attempt that was replaced writes nothing more. */
   private async logFailure(error: unknown): Promise<void> {
-    const reason = error instanceof AppError ? error.message : 'an unexpected error';
-    this.note(`attempt ${this.attempt.number} failed: ${reason}`);
+    this.note(`attempt ${this.attempt.number} ${lastLine(error, this.attempt.signal)}`);
     try {
       await this.attempt.write((session) => this.showLog(session));
     } catch (refusal) {
       this.attempt.logger.debug({ err: refusal }, 'last log line not shown');
     }
   }
+}
+
+/** How an attempt ended early: it failed, or was stopped and another one continues it. */
+function lastLine(error: unknown, { aborted, reason }: AbortSignal): string {
+  if (reason instanceof StoppedAttempt)
+    return reason.why === 'PAUSE'
+      ? 'stopped: its job is paused. The run stays RUNNING; resumeJob continues it from its last checkpoint'
+      : 'stopped: it makes room for another job, and continues from its last checkpoint when there is room again';
+  if (aborted && reason instanceof DOMException)
+    return reason.name === 'TimeoutError'
+      ? 'failed: it ran for as long as it may'
+      : 'stopped: its worker process ends, and another one continues from its last checkpoint';
+  return `failed: ${error instanceof AppError ? error.message : 'an unexpected error'}`;
 }

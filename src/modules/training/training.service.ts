@@ -128,7 +128,7 @@ export class TrainingService {
     if (backend === 'LOCAL')
       return this.scheduler.requested(session, TRAINING, workers === undefined ? request : { ...request, workers });
     const kind = { ...TRAINING, resources: { ...NO_RESOURCES, cores: 1 } };
-    return this.scheduler.requested(session, kind, { ...request, workers }, () => 'input.workers');
+    return this.scheduler.requested(session, kind, { ...request, workers }, 'input.workers');
   }
 
   /** The cluster as it is now; null when none is configured, and nothing but a problem when it cannot be read. */

@@ -10,7 +10,7 @@ import { entriesOf, NAME, TAG_VALUE } from '../../modules/core/index.js';
 
 export const RunStatus = describeEnum('RunStatus', 'Whether a run is queued, is running or has ended.', {
   QUEUED: 'Waiting for a worker.',
-  RUNNING: 'The run has started and not ended.',
+  RUNNING: 'The run has started and not ended. It stays so while its training is paused, or makes room for another.',
   FINISHED: 'The run ended successfully.',
   FAILED: 'The run ended with an error.',
   KILLED: 'The run was cancelled.',

@@ -104,7 +104,8 @@ export class QueueExplanationType {
 
   @Field(() => ExpectedStartType, {
     nullable: true,
-    description: 'Expected start; null when no such job has ended yet, and for a job that does not wait.',
+    description:
+      'Expected start; null when no job has ended yet, and for a job that does not wait or cannot begin as things are.',
   })
   expectedStart?: ExpectedStartType | null;
 

@@ -34,6 +34,8 @@ export const Job = defineEntity({
     pausedAt: p.datetime().nullable(),
     /** Since when its running attempt shall make room for another job. */
     preemptedAt: p.datetime().nullable(),
+    /** The worker process in which running jobs make room for it; null when none do. */
+    roomOn: p.uuid().nullable(),
     /** Work on another machine: where it runs, its id there, and its state when it was last checked. */
     externalBackend: p.text().nullable(),
     externalId: p.text().nullable(),
@@ -64,6 +66,12 @@ export const Job = defineEntity({
     begunAt: p.datetime().nullable(),
     /** How long earlier attempts ran. */
     usedMs: p.bigint('number').default(0),
+    /** When the last of the earlier attempts ended. */
+    usedUntil: p.datetime().nullable(),
+    /** How long attempts ran before a person last resumed the job: the maximum duration does not count it. */
+    usedBeforeMs: p.bigint('number').default(0),
+    /** When progress was last stored from which a later attempt continues. */
+    progressAt: p.datetime().nullable(),
     endedAt: p.datetime().nullable(),
     createdBy: p.text(),
   },

@@ -7,11 +7,13 @@ import {
   EQUAL_SHARE,
   fitsOutside,
   InUse,
+  needsNothing,
   passesLimit,
   RESOURCES,
   type Resources,
   type Share,
   type Shares,
+  takesRoom,
   usedByTenant,
   type WaitingDemand,
 } from './schedule.js';
@@ -58,9 +60,13 @@ export function explainShare(tenant: string, running: readonly Demand[], waiting
 /** What is known of a waiting job when it is explained. `maxAtOnce` counts all workers together. */
 export interface Waits<Job extends WaitingDemand> {
   job: Job;
+  /** Null when it may begin at once. */
+  notBeforeMs: number | null;
   /** The workers that take jobs from its queue. */
   workers: readonly Capacity[];
   running: readonly Demand[];
+  /** Of these, the jobs from queues of these workers. */
+  beside: readonly Demand[];
   /** The jobs that could begin now, in the order in which they will. */
   order: readonly Job[];
   shares: Shares;
@@ -70,27 +76,33 @@ export interface Waits<Job extends WaitingDemand> {
 /** The first reason that holds. */
 export function whyWaiting<Job extends WaitingDemand>({
   job,
+  notBeforeMs,
   workers,
   running,
+  beside,
   order,
   shares,
   nowMs,
 }: Waits<Job>): WaitReason {
-  if (job.waitingSinceMs > nowMs) return 'NOT_BEFORE';
+  if ((notBeforeMs ?? 0) > nowMs) return 'NOT_BEFORE';
   if (workers.length === 0) return 'NO_WORKER';
   if (!job.isOutside && workers.every(({ gpus }) => gpus < job.gpus)) return 'NO_SUCH_GPUS';
   const share = shares.of.get(job.tenant) ?? EQUAL_SHARE;
   const used = usedByTenant(running).get(job.tenant) ?? new InUse();
   if (passesLimit(used, job, share)) return 'LIMIT';
   if (borrows(used, job, share) && order.some(({ tenant }) => tenant !== job.tenant)) return 'BORROWING';
-  if (running.filter(({ kind }) => kind === job.kind).length >= job.maxAtOnce) return 'KIND_LIMIT';
+  if (beside.filter(({ kind }) => kind === job.kind).length >= job.maxAtOnce) return 'KIND_LIMIT';
+  if (needsNothing(job)) return 'NEXT';
   if (order.indexOf(job) > 0) return 'BEHIND_OTHERS';
   if (job.isOutside) {
     const outside = running.reduce((sum, one) => sum + (one.isOutside ? one.cores : 0), 0);
     return fitsOutside(job, outside, shares.outsideCores ?? null) ? 'NEXT' : 'NO_ROOM';
   }
-  const isFree = (of: keyof Resources) =>
-    running.reduce((sum, one) => sum + one[of], job[of]) <= workers.reduce((sum, one) => sum + one[of], 0);
+  const atWork = beside.filter(takesRoom);
+  const isFree = (of: keyof Resources) => {
+    const all = workers.reduce((sum, one) => sum + one[of], 0);
+    return atWork.reduce((sum, one) => sum + one[of], Math.min(job[of], all)) <= all;
+  };
   const places = workers.reduce((sum, { slots }) => sum + slots, 0);
-  return running.length < places && RESOURCES.every(isFree) ? 'NEXT' : 'NO_ROOM';
+  return atWork.length < places && RESOURCES.every(isFree) ? 'NEXT' : 'NO_ROOM';
 }

@@ -47,7 +47,7 @@ export class History {
   ) {
     for (const { tenant, kind, durationMs } of past) {
       if (durationMs === null) continue;
-      for (const key of [keyOf(kind, tenant), keyOf(kind)]) {
+      for (const key of [keyOf(kind, tenant), keyOf(kind), ANY_KIND]) {
         const known = this.durations.get(key);
         if (known) known.push(durationMs);
         else this.durations.set(key, [durationMs]);
@@ -62,10 +62,11 @@ export class History {
     ];
   }
 
-  /** The durations of such jobs, ascending; empty when none has ended yet. */
+  /** The durations of such jobs, or of all jobs when none such has ended, ascending; empty when none has ended yet. */
   durationsOf({ kind, tenant }: Pick<PastJob, 'kind' | 'tenant'>): readonly number[] {
     const own = this.durations.get(keyOf(kind, tenant)) ?? [];
-    return own.length >= ENOUGH_PAST ? own : (this.durations.get(keyOf(kind)) ?? []);
+    if (own.length >= ENOUGH_PAST) return own;
+    return this.durations.get(keyOf(kind)) ?? this.durations.get(ANY_KIND) ?? [];
   }
 
   /** A random duration of such a job that has run for `elapsedMs` already; null without history. */
@@ -95,6 +96,7 @@ export class History {
   }
 }
 
+const ANY_KIND = '';
 const keyOf = (kind: string, tenant?: string) => (tenant === undefined ? kind : `${kind} ${tenant}`);
 
 function firstAbove(ascending: readonly number[], value: number): number {

@@ -26,6 +26,8 @@ export interface WaitingDemand extends Demand {
   maxAtOnce: number;
   /** The time since when it could have begun. */
   waitingSinceMs: number;
+  /** Where running jobs make room for it: in this process, or in another one; nowhere when absent. */
+  room?: 'HERE' | 'ELSEWHERE' | undefined;
 }
 
 /** A job that runs, in this process or in another one. */
@@ -224,9 +226,10 @@ function linesOf<Waiting extends WaitingDemand>(
 }
 
 /**
- * Which of the waiting jobs begin on this machine now, in this order. The tenant that has the least for its weight
- * comes first; of its jobs the one with the highest priority, then the one that has waited longest. Jobs for which
- * their tenant must borrow come last, and only while no other tenant waits for what is within its quota.
+ * Which of the waiting jobs begin on this machine now, in this order. Jobs for which others made room here come first,
+ * and until one fits, no other job takes the room that becomes free for it. Then the tenant that has the least for its
+ * weight comes first; of its jobs the one with the highest priority, then the one that has waited longest. Jobs for
+ * which their tenant must borrow come last, and only while no other tenant waits for what is within its quota.
  */
 export function schedule<Waiting extends WaitingDemand>(
   machine: Capacity,
@@ -241,6 +244,20 @@ export function schedule<Waiting extends WaitingDemand>(
   const hasIdle = waiting.some((one) => !takesRoom(one));
   if (!hasIdle && !waiting.some((one) => room.fits(one))) return begin;
   const lines = linesOf(waiting, usedByTenant(running), shares);
+  const expected = new Set<Waiting>();
+  const take = (one: Waiting, line: Line<Waiting>) => {
+    room.add(one);
+    line.used.add(one);
+    line.standing = standingOf(line.share, line.used, shares.cluster);
+  };
+  for (const line of lines)
+    for (const one of line.jobs) {
+      if (one.room !== 'HERE' || !room.takesKind(one)) continue;
+      if (borrows(line.used, one, line.share) || passesLimit(line.used, one, line.share)) continue;
+      expected.add(one);
+      if (room.fits(one)) begin.push(one);
+      take(one, line);
+    }
   const borrowing: Waiting[] = [];
   /** Tenants with a job within their quota that must wait for room. */
   const waitForTheirOwn = new Set<string>();
@@ -248,20 +265,18 @@ export function schedule<Waiting extends WaitingDemand>(
   const isPossible = (one: Waiting) => one.isOutside === true || one.gpus <= machine.gpus;
   const place = (one: Waiting, line: Line<Waiting>): boolean => {
     const where = one.isOutside ? 'outside' : 'here';
-    if (!needsNothing(one)) {
-      if (isBlocked[where] || !room.fits(one)) {
-        if (isPossible(one) && blocksOthers(nowMs - one.waitingSinceMs)) isBlocked[where] = true;
-        return false;
-      }
-      line.used.add(one);
-      line.standing = standingOf(line.share, line.used, shares.cluster);
+    if (needsNothing(one)) room.add(one);
+    else if (!isBlocked[where] && room.fits(one)) take(one, line);
+    else {
+      if (isPossible(one) && blocksOthers(nowMs - one.waitingSinceMs)) isBlocked[where] = true;
+      return false;
     }
-    room.add(one);
     begin.push(one);
     return true;
   };
   for (const [one, line] of inTurn(lines)) {
     if (isBlocked.here && !hasIdle) return begin;
+    if (expected.has(one)) continue;
     if (!room.takesKind(one) || passesLimit(line.used, one, line.share)) continue;
     if (borrows(line.used, one, line.share)) borrowing.push(one);
     else if (!place(one, line) && isPossible(one)) waitForTheirOwn.add(one.tenant);
@@ -295,17 +310,17 @@ export interface Replaceable extends RunningDemand {
  * Which running jobs make room for one that waits: for the first waiting job with which its tenant has no more than it
  * deserves, when it would not fit otherwise. Jobs of tenants that have more than they deserve make room, never so many
  * that such a tenant has less than that: those of the lowest priority first, then the newest. None does before it has
- * run for `minRunMs`, or while another one is stopping.
+ * run for `minRunMs`, or while another one is stopping. Null when none has to, or no job would fit then.
  */
-export function makeRoom<Running extends Replaceable>(
+export function makeRoom<Running extends Replaceable, Waiting extends WaitingDemand>(
   machine: Capacity,
   running: readonly Running[],
-  waiting: readonly WaitingDemand[],
+  waiting: readonly Waiting[],
   shares: Shares,
   nowMs: number,
   minRunMs: number,
-): Running[] {
-  if (running.some(({ isHere, isStopping }) => isHere && isStopping)) return [];
+): { replaced: Running[]; by: Waiting } | null {
+  if (running.some(({ isHere, isStopping }) => isHere && isStopping)) return null;
   const active = new Set([...running, ...waiting].map(({ tenant }) => tenant));
   const deserved = (tenant: string) => deservedShare(tenant, active, shares) + TOLERANCE;
   const shareOf = (tenant: string, without: readonly Running[], more?: Resources) => {
@@ -326,7 +341,8 @@ export function makeRoom<Running extends Replaceable>(
     .filter((one) => one.isHere && one.keepsProgress && takesRoom(one) && nowMs - one.begunMs >= minRunMs)
     .toSorted((a, b) => a.priority - b.priority || b.begunMs - a.begunMs);
   for (const [one, { used, share }] of inTurn(linesOf(waiting, usedByTenant(running), shares))) {
-    if (!takesRoom(one) || fits(one, []) || nowMs - one.waitingSinceMs < PASSED_FOR_MS) continue;
+    if (!takesRoom(one) || one.room === 'ELSEWHERE' || fits(one, []) || nowMs - one.waitingSinceMs < PASSED_FOR_MS)
+      continue;
     if (borrows(used, one, share) || passesLimit(used, one, share)) continue;
     if (shareOf(one.tenant, [], one) > deserved(one.tenant)) continue;
     const chosen: Running[] = [];
@@ -342,9 +358,9 @@ export function makeRoom<Running extends Replaceable>(
       const rest = needed.filter((kept) => kept !== other);
       if (fits(one, rest)) needed = rest;
     }
-    return needed;
+    return { replaced: needed, by: one };
   }
-  return [];
+  return null;
 }
 
 /** The jobs of all lines: each time the next one of the tenant that has the least by then. */
