@@ -17,8 +17,8 @@ const REFINEMENTS = 8;
 const MOST_DRAWS = 20 * CANDIDATES;
 /** Whole proposals before a random point is taken. */
 const ATTEMPTS = 5;
-/** A group with a condition has few trials, so that the narrowest kernels of the good ones would stay wide for long. */
-const NARROWER_IN_BRANCH = 2;
+/** The good trials are few, so that their kernels would stay wide for long: the narrowest are half as wide as Optuna's. */
+const NARROWER = 2;
 /** A category that others depend on is judged by trials of its branch that came before it had learnt anything. */
 const SMOOTHING_OF_PARENT = 2;
 
@@ -78,7 +78,7 @@ export class TpeSampler implements Sampler {
           ...{ group, axes, store: new KernelStore(axes, this.history.seed) },
           good: group.isConditional ? new GoodTrials(this.history.objectives) : null,
           shape: {
-            narrower: group.isConditional ? NARROWER_IN_BRANCH : 1,
+            narrower: NARROWER,
             smoothing: axes.map(({ name }) => (this.follower.space.parents.has(name) ? SMOOTHING_OF_PARENT : 1)),
           },
         };
