@@ -153,6 +153,35 @@ describe('a tuning', () => {
     for (const { values } of trials[0]!.reports) expect(values).toHaveLength(2);
   });
 
+  it('stops by Wilcoxon over the folds of a cross-validation, and tunes their mean', async () => {
+    const config = {
+      ...SHORT_CONFIG,
+      crossValidation: { by: 'K_FOLD' as const, folds: 12 },
+      hyperparameters: { epochs: 20, batchSize: 16, hiddenLayers: [4] },
+    };
+    const { studyId } = await start({
+      config,
+      space: { parameters: [{ name: 'learningRate', kind: 'CATEGORICAL', choices: [0.01, 1e-7] }] },
+      enqueuedTrials: [{ learningRate: 0.01 }, { learningRate: 1e-7 }],
+      stop: { maxTrials: 2 },
+      parallelTrials: 1,
+      pruner: { kind: 'WILCOXON' },
+    });
+    await studyEnd(tess, studyId);
+    const [best, worse] = await trialsOf(tess, studyId);
+    const { study } = await tess.ok(StudyDetailsDocument, { id: studyId });
+    expect(study.reported).toEqual({ metric: 'cross_validation.rmse', direction: 'MINIMIZE' });
+    expect(best!.reports.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, fold) => fold + 1));
+    const mean = best!.reports.reduce((sum, { value }) => sum + Number(value), 0) / 12;
+    expect(best!.values![0]).toBeCloseTo(mean, 10);
+    expect(worse).toMatchObject({
+      status: 'PRUNED',
+      // Four folds that are all worse are the fewest with a p-value below 0.1.
+      reason: "It is worse than trial 0 on 4 folds (Wilcoxon's signed-rank test, p = 0.0625).",
+    });
+    expect(worse!.reports.length).toBeLessThan(12);
+  });
+
   it('is cancelled with its trials, and resumed: finished trials are kept', async () => {
     const config = { ...SHORT_CONFIG, hyperparameters: { epochs: 40, batchSize: 32, hiddenLayers: [4] } };
     const { studyId } = await start({ config, stop: { maxTrials: 4 } });

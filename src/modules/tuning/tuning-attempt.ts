@@ -7,6 +7,7 @@ import type { RunService } from '../experiments/index.js';
 import { type AttemptOf, jobTopic, type JobService } from '../jobs/index.js';
 import { metricsTopic } from '../platform/index.js';
 import { TRAINING, type TrainingService } from '../training/index.js';
+import { metricsOfFolds } from './rules/defaults.js';
 import { meanOf } from './rules/objectives.js';
 import { ownValues, whyStop } from './rules/stop-rule.js';
 import type { CurvePoint, StudyHistory, TrialRecord } from './rules/study.js';
@@ -216,7 +217,7 @@ export class TuningAttempt {
   }
 
   /**
-   * The values of the objectives: final metrics of the model; for a metric that only the epochs have, its value at the
+   * The values of the objectives: final metrics of the model, or means over its folds; for a metric that only the epochs have, its value at the
    * epoch whose weights were kept.
    */
   private async measure(
@@ -224,9 +225,13 @@ export class TuningAttempt {
     { spec: { objectives } }: Study,
     { runId, jobId }: TrialRunRow,
   ): Promise<{ values: number[] } | { problem: string }> {
-    const { metrics, bestEpoch } = await this.parts.jobs.resultOf(session, TRAINING, jobId!);
+    const { metrics, bestEpoch, crossValidation } = await this.parts.jobs.resultOf(session, TRAINING, jobId!);
     const history = await this.parts.runs.stepHistory(session, runId);
-    const logged = { ...history.findLast(({ step }) => step <= bestEpoch)?.metrics, ...metrics };
+    const logged = {
+      ...history.findLast(({ step }) => step <= bestEpoch)?.metrics,
+      ...metrics,
+      ...(crossValidation && metricsOfFolds(crossValidation.folds)),
+    };
     const values: number[] = [];
     for (const { metric } of objectives) {
       const value = logged[metric];

@@ -8,7 +8,7 @@ import type { Backend, TrainingConfigInput } from '../algorithms/index.js';
 import { guessDirection } from '../experiments/index.js';
 import type { AttemptOf } from '../jobs/index.js';
 import type { ModelVersionService } from '../registry/index.js';
-import { defaultObjectives, defaultSpace } from './rules/defaults.js';
+import { defaultObjectives, defaultSpace, metricOfSteps } from './rules/defaults.js';
 import { toMinimise, type Objective } from './rules/objectives.js';
 import type { ParameterSpace, ParameterValue, Params, SearchSpace } from './rules/space.js';
 import { checkSpace } from './rules/space.js';
@@ -260,18 +260,16 @@ function checkHyperparameters(
 
 const VALIDATION_LOSS: Objective = { metric: 'validation.loss', direction: 'MINIMIZE' };
 
-const isOfEpochs = ({ metric }: Objective): boolean => /^(train|validation)\./.test(metric);
-
 /**
- * What pruners compare: the named metric, else the first objective if each epoch logs it, else the validation loss. With
- * several objectives all of them, which each epoch must log.
+ * What pruners compare: the named metric, else the first objective if each epoch or fold logs it, else the validation
+ * loss. With several objectives all of them, which each epoch must log.
  */
 function curveOf(objectives: readonly Objective[], { kind }: PrunerConfig, metric: string | null): Objective {
   const [first] = objectives;
   if (objectives.length > 1 && kind !== 'NONE') {
     if (metric !== null)
       throw badInput('input.pruner.metric', 'nothing with several objectives: all of them are compared', metric);
-    const other = objectives.findIndex((objective) => !isOfEpochs(objective));
+    const other = objectives.findIndex((objective) => metricOfSteps(objective) !== objective.metric);
     if (other >= 0)
       throw badInput(
         `input.objectives[${other}].metric`,
@@ -280,7 +278,8 @@ function curveOf(objectives: readonly Objective[], { kind }: PrunerConfig, metri
       );
   }
   if (metric !== null && metric !== first?.metric) return { metric, direction: guessDirection(metric) };
-  return first && isOfEpochs(first) ? first : VALIDATION_LOSS;
+  const own = first && metricOfSteps(first);
+  return own === undefined ? VALIDATION_LOSS : { ...first!, metric: own };
 }
 
 /** Each repeat has the next seed, so the last one must be a seed, too. */

@@ -132,7 +132,8 @@ export class PrunerInput {
     nullable: true,
     description:
       'For a tuning with one objective: the metric of each epoch that is compared. When absent: the objective if it ' +
-      'is a validation or training metric, otherwise `validation.loss`. Several objectives are compared themselves.',
+      'is a validation or training metric, the metric of each fold if the objective is the mean of folds, otherwise ' +
+      '`validation.loss`. Several objectives are compared themselves.',
   })
   metric?: string | null;
 
@@ -302,8 +303,9 @@ export class StartTuningInput extends StudyInput {
     nullable: true,
     description:
       'Metrics to improve: final metrics of the training, or metrics of its epochs, which are taken at the epoch ' +
-      'whose weights are kept. When absent: `validation.log_loss`, `validation.rmse` or `validation.silhouette`, so ' +
-      'that the holdout stays unseen. With a pruner and several objectives, metrics of its epochs only.',
+      'whose weights are kept, or means over folds, e.g. `cross_validation.rmse.mean`. When absent: ' +
+      '`validation.log_loss`, `validation.rmse` or `validation.silhouette`, so that the holdout stays unseen; with a ' +
+      'cross-validation the mean of its folds. With a pruner and several objectives, metrics of its epochs only.',
   })
   objectives?: ObjectiveInput[] | null;
 

@@ -1,4 +1,11 @@
-import { algorithmOf, searchSpaceOf, taskOf, type TrainingConfigInput } from '../../algorithms/index.js';
+import {
+  algorithmOf,
+  type FoldResult,
+  searchSpaceOf,
+  summarizeFolds,
+  taskOf,
+  type TrainingConfigInput,
+} from '../../algorithms/index.js';
 import type { Objective } from './objectives.js';
 import type { SearchSpace } from './space.js';
 
@@ -11,20 +18,39 @@ export function defaultSpace({ algorithm, hyperparameters }: TrainingConfigInput
   };
 }
 
-/** Measured on the validation rows, so that the holdout stays unseen. */
-export function defaultObjectives({ algorithm, hyperparameters }: TrainingConfigInput): Objective[] {
+/** Measured on the validation rows, or on the folds of a cross-validation, so that the holdout stays unseen. */
+export function defaultObjectives({ algorithm, hyperparameters, crossValidation }: TrainingConfigInput): Objective[] {
+  const loss = (name: string) => (crossValidation ? meanOfFolds(name) : `validation.${name}`);
   switch (taskOf(algorithm)) {
     case 'CLASSIFICATION':
-      return [{ metric: 'validation.log_loss', direction: 'MINIMIZE' }];
+      return [{ metric: loss('log_loss'), direction: 'MINIMIZE' }];
     case 'REGRESSION':
       // The loss of a quantile is another one than the squared error.
       return [
         {
-          metric: hyperparameters?.['quantile'] === undefined ? 'validation.rmse' : 'validation.loss',
+          metric: hyperparameters?.['quantile'] === undefined ? loss('rmse') : 'validation.loss',
           direction: 'MINIMIZE',
         },
       ];
     case 'CLUSTERING':
       return [{ metric: 'validation.silhouette', direction: 'MAXIMIZE' }];
   }
+}
+
+const OF_FOLDS = 'cross_validation.';
+const MEAN = '.mean';
+const meanOfFolds = (name: string): string => `${OF_FOLDS}${name}${MEAN}`;
+
+/**
+ * The metric that each epoch or each fold logs for an objective, while the training goes on; undefined when only the
+ * finished training has it.
+ */
+export function metricOfSteps({ metric }: Objective): string | undefined {
+  if (/^(train|validation)\./.test(metric)) return metric;
+  return metric.startsWith(OF_FOLDS) && metric.endsWith(MEAN) ? metric.slice(0, -MEAN.length) : undefined;
+}
+
+/** The metrics of a cross-validation that can be objectives: the means over the folds. */
+export function metricsOfFolds(folds: readonly FoldResult[]): Record<string, number> {
+  return Object.fromEntries(summarizeFolds(folds).map(({ name, mean }) => [meanOfFolds(name), mean]));
 }
