@@ -1,8 +1,10 @@
 // The TPE sampler beside Optuna's default one, on standard functions (100 trials, 50 seeds) and real trainings (30
 // trials, 10 seeds). Both begin with the same ten points, so that seeds are pairs. For each: the normalised area under
 // the best value so far, its mean difference to Optuna's, and the one-sided 95 % bound of that mean; ratio is the
-// greatest bound. Also the sampler's own CPU time per trial of 10 parameters after 1,000 and 50,000 trials. --quick
-// takes 5 seeds, and 3 for trainings; --only=<names> takes some of the problems.
+// greatest bound. Also the sampler's own CPU time per trial of 10 parameters after 1,000 and 50,000 trials, and the time
+// of askTrial and tellTrial in the whole service, of which the rest is the database's and the requests' share. --quick
+// takes 5 seeds, and 3 for trainings; --only=<names> takes some of the problems, and SEEDS=<number> sets the seeds of
+// functions.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +15,7 @@ import { fromDist } from './support/dist.ts';
 import { pythonWith } from './support/python.ts';
 import { type Figures, report } from './support/report.ts';
 import { FUNCTIONS, type Problem } from './tune/functions.ts';
+import { serviceMsPerTrial } from './tune/service.ts';
 import { trainings } from './tune/trainings.ts';
 import { areaUnder, bestSoFar, ours, Peer, typicalValue } from './tune/studies.ts';
 
@@ -24,16 +27,23 @@ const TRIALS = 100;
 const TRAININGS = 30;
 const TRAINING_SEEDS = isQuick ? 3 : 10;
 const TYPICAL_POINTS = 2_000;
+const NORMAL_95 = 1.644_854;
 
 const { createSampler } = await fromDist<typeof samplersModule>('modules/tuning/rules/samplers.js');
 const python = await pythonWith('tune', ['optuna==5.0.0']);
+
+/** The 95 % quantile of Student's t by its expansion in 1/degrees (Fisher and Cornish 1960). */
+function studentT95(degrees: number): number {
+  const z = NORMAL_95;
+  return z + (z ** 3 + z) / (4 * degrees) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2);
+}
 
 function compare(own: number[], other: number[]): Figures {
   const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const differences = own.map((value, i) => value - other[i]!);
   const center = mean(differences);
   const variance = differences.reduce((sum, value) => sum + (value - center) ** 2, 0) / (differences.length - 1);
-  const bound = center + 1.677 * Math.sqrt(variance / differences.length);
+  const bound = center + studentT95(differences.length - 1) * Math.sqrt(variance / differences.length);
   return { area: mean(own), areaOfOptuna: mean(other), difference: center, bound };
 }
 
@@ -88,7 +98,10 @@ try {
     );
   }
   const [few, many] = [cpuMsPerTrial(1_000), cpuMsPerTrial(50_000)];
-  report('tune', worst, GOAL, 'lower', { cpuMsAt1000: few, cpuMsAt50000: many, cpuGrowth: many / few, ...figures });
+  const [serviceFew, serviceMany] = await serviceMsPerTrial([1_000, 50_000]);
+  const perTrial = { cpuMsAt1000: few, cpuMsAt50000: many, cpuGrowth: many / few };
+  const ofService = { serviceMsAt1000: serviceFew!, serviceMsAt50000: serviceMany! };
+  report('tune', worst, GOAL, 'lower', { ...perTrial, ...ofService, ...figures });
 } finally {
   peer.end();
   await rm(folder, { recursive: true, force: true });
