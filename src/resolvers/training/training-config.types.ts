@@ -21,7 +21,7 @@ export const SplitBy = describeEnum('SplitBy', 'How rows are assigned to trainin
 const TrainingReadingEnum = describeEnum<Reading>('TrainingReading', 'How a training reads its rows.', {
   WHOLE: 'All rows are in memory.',
   BLOCKS:
-    'Memory does not grow with the rows, except that boosted trees hold the bins and scores of each (about 50 bytes a ' +
+    'Memory does not grow with the rows, except that boosted trees hold the bins and scores of each (about 60 bytes a ' +
     'row). At most 500,000 rows each of validation, holdout and a sample of the training rows are in memory; the ' +
     'encoding is fitted to the sample; all training rows are learnt from. Rows are divided one by one, with the seed, ' +
     'so that the parts have about the size that the split asks for.',
