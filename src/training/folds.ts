@@ -52,10 +52,10 @@ function shuffledFolds(rows: Int32Array, folds: number, seed: number): Fold[] {
   if (rows.length < folds) throw tooManyFolds(`${rows.length} rows outside the holdout`, folds);
   const shuffled = rows.slice();
   shuffle(shuffled, new SeededRandom(seed));
-  const foldOf = new Map<number, number>();
+  const foldOf = foldNumbers(rows);
   // The first folds have one row more, if the rows are no multiple of the folds.
-  shuffled.forEach((row, i) => foldOf.set(row, i % folds));
-  return foldsBy(rows, folds, (row) => foldOf.get(row)!);
+  shuffled.forEach((row, i) => (foldOf[row] = i % folds));
+  return foldsBy(rows, folds, foldOf);
 }
 
 /** Deals the rows of one class after another, so that the folds differ by one row at most, in each class and in all. */
@@ -69,29 +69,30 @@ function stratifiedFolds(rows: Int32Array, folds: number, target: Target | undef
     else members.set(label, [row]);
   }
   const random = new SeededRandom(seed);
-  const foldOf = new Map<number, number>();
+  const foldOf = foldNumbers(rows);
   let next = 0;
   for (const label of [...members.keys()].sort((a, b) => a - b)) {
     const dealt = Int32Array.from(members.get(label)!);
     if (dealt.length < folds)
       throw tooManyFolds(`${dealt.length} rows of the class ${target.classes[label]} outside the holdout`, folds);
     shuffle(dealt, random);
-    for (const row of dealt) foldOf.set(row, next++ % folds);
+    for (const row of dealt) foldOf[row] = next++ % folds;
   }
-  return foldsBy(rows, folds, (row) => foldOf.get(row)!);
+  return foldsBy(rows, folds, foldOf);
 }
 
 /** The largest groups first, each into the fold with the fewest rows; the seed decides between equal ones. */
 function groupedFolds(groups: ReadonlyMap<string, Int32Array>, folds: number, seed: number): Fold[] {
   if (groups.size < folds) throw tooManyFolds(`${groups.size} groups outside the holdout`, folds);
-  const foldOf = new Map<number, number>();
+  const used = rowsOf([...groups.values()]).sort();
+  const foldOf = foldNumbers(used);
   const sizes = new Array<number>(folds).fill(0);
   for (const group of shuffledGroups(groups, seed).sort((a, b) => b.length - a.length)) {
     const lightest = sizes.indexOf(Math.min(...sizes));
     sizes[lightest]! += group.length;
-    for (const row of group) foldOf.set(row, lightest);
+    for (const row of group) foldOf[row] = lightest;
   }
-  return foldsBy(Int32Array.from(foldOf.keys()).sort(), folds, (row) => foldOf.get(row)!);
+  return foldsBy(used, folds, foldOf);
 }
 
 /** Each fold learns from all rows before its own; rows of the same time keep the order of the file. */
@@ -118,8 +119,9 @@ export function watchedRows(
 ): { train: Int32Array; watched: Int32Array } {
   const wanted = Math.max(1, Math.round(train.length * share));
   const taken = takeWatched(by, train, column, wanted, seed);
-  const isTaken = new Set(taken);
-  return { train: train.filter((row) => !isTaken.has(row)), watched: Int32Array.from(taken).sort() };
+  const isTaken = new Uint8Array(lengthOver(train));
+  for (const row of taken) isTaken[row] = 1;
+  return { train: train.filter((row) => isTaken[row] === 0), watched: taken.sort() };
 }
 
 function takeWatched(
@@ -128,27 +130,50 @@ function takeWatched(
   column: Column | undefined,
   wanted: number,
   seed: number,
-): Int32Array | number[] {
+): Int32Array {
   if (by === 'TIME') return inOrder(train, timesOf(column)).slice(-wanted);
   if (by === 'GROUPED') {
-    const taken: number[] = [];
-    // The last group stays with the rows to learn from.
+    const taken: Int32Array[] = [];
+    let count = 0;
+    // One group stays with the rows to learn from.
     for (const group of shuffledGroups(groupsOf(train, column), seed).slice(1)) {
-      if (taken.length >= wanted) break;
-      taken.push(...group);
+      if (count >= wanted) break;
+      taken.push(group);
+      count += group.length;
     }
-    return taken;
+    return rowsOf(taken);
   }
   const shuffled = train.slice();
   shuffle(shuffled, new SeededRandom(seed));
   return shuffled.slice(0, wanted);
 }
 
-function foldsBy(rows: Int32Array, folds: number, foldOf: (row: number) => number): Fold[] {
+/** A number of a fold for each row. A Map would end at 2^24 rows. */
+function foldNumbers(rows: Int32Array): Uint8Array {
+  return new Uint8Array(lengthOver(rows));
+}
+
+function lengthOver(rows: Int32Array): number {
+  let length = 0;
+  for (const row of rows) length = Math.max(length, row + 1);
+  return length;
+}
+
+function foldsBy(rows: Int32Array, folds: number, foldOf: Uint8Array): Fold[] {
   return Array.from({ length: folds }, (_, fold) => ({
-    train: rows.filter((row) => foldOf(row) !== fold),
-    validation: rows.filter((row) => foldOf(row) === fold),
+    train: rows.filter((row) => foldOf[row] !== fold),
+    validation: rows.filter((row) => foldOf[row] === fold),
   }));
+}
+
+function rowsOf(groups: readonly Int32Array[]): Int32Array {
+  const rows = new Int32Array(sizeOf(groups));
+  let at = 0;
+  for (const group of groups) {
+    rows.set(group, at);
+    at += group.length;
+  }
+  return rows;
 }
 
 function groupsOf(rows: Int32Array, column: Column | undefined): Map<string, Int32Array> {

@@ -74,11 +74,27 @@ export function termCounts(text: string, { lowercase, ngrams }: Pick<TextOptions
   return counts;
 }
 
-/** Learns the most frequent terms; of equally frequent ones, the first by alphabet. */
-export function fitText(texts: Iterable<string>, options: TextOptions): TextEncoding {
+interface TermTotal {
+  count: number;
+  texts: number;
+}
+
+/** So many different terms are counted at once: some 100 MB. */
+const COUNTED_TERMS = 1_000_000;
+
+/**
+ * Learns the most frequent terms; of equally frequent ones, the first by alphabet. With more than `countedTerms`
+ * different terms, the rarest are forgotten on the way (lossy counting, Manku and Motwani 2002).
+ */
+export function fitText(
+  texts: Iterable<string>,
+  options: TextOptions,
+  countedTerms: number = COUNTED_TERMS,
+): TextEncoding {
   const { lowercase, ngrams, maxTerms } = options;
-  const totals = new Map<string, { count: number; texts: number }>();
+  const totals = new Map<string, TermTotal>();
   let textCount = 0;
+  let forgottenCount = 0;
   for (const text of texts) {
     textCount += 1;
     for (const [term, count] of termCounts(text, options)) {
@@ -88,6 +104,7 @@ export function fitText(texts: Iterable<string>, options: TextOptions): TextEnco
         known.texts += 1;
       } else totals.set(term, { count, texts: 1 });
     }
+    if (totals.size > countedTerms) forgottenCount = forgetRare(totals, countedTerms / 2, forgottenCount);
   }
   const terms = Array.from(totals.keys())
     .sort((a, b) => totals.get(b)!.count - totals.get(a)!.count || (a < b ? -1 : 1))
@@ -98,6 +115,16 @@ export function fitText(texts: Iterable<string>, options: TextOptions): TextEnco
     (term) => Math.log((1 + textCount) / (1 + totals.get(term)!.texts)) + 1,
   );
   return { lowercase, ngrams, terms, inverseFrequency };
+}
+
+/** Forgets the terms that occurred least until `wanted` are left at most; returns the largest count forgotten. */
+function forgetRare(totals: Map<string, TermTotal>, wanted: number, forgottenCount: number): number {
+  let least = forgottenCount;
+  while (totals.size > wanted) {
+    least += 1;
+    for (const [term, { count }] of totals) if (count <= least) totals.delete(term);
+  }
+  return least;
 }
 
 /** Writes the terms of texts as TF-IDF: counts times weights, scaled to length 1; zeros for a text without a term. */

@@ -185,6 +185,16 @@ describe('rows that watch the learning of a fold', () => {
   });
 });
 
+describe('folds of very many rows', () => {
+  it('are made though one group has more rows than a call has arguments', () => {
+    const rows = indexes(400_000);
+    const column = groupColumn(Array.from(rows, (row) => ['a', 'b', 'c'][row % 3]!));
+    const { folds } = makeFolds({ by: 'GROUPED', folds: 3 }, { rows, column, target: undefined }, 1);
+    const { train, watched } = watchedRows('GROUPED', folds[0]!.train, column, 0.1, 1);
+    expect([train.length, watched.length].sort()).toEqual([133_333, 133_333].sort());
+  });
+});
+
 describe('metrics of folds', () => {
   it('have mean and standard deviation of the folds that have the metric', () => {
     const results: Pick<FoldResult, 'metrics'>[] = [

@@ -198,6 +198,15 @@ describe('a model of boosted trees', () => {
 });
 
 describe('the trainer of boosted trees', () => {
+  it('refuses more leaves than it has memory for, whatever the number of rows', async () => {
+    const bins = Array.from({ length: 300 }, (_, i) => i % 250);
+    const wide = Array.from({ length: 200 }, () => bins);
+    await expect(boost(wide, bins, false, { maxLeaves: 4_096 })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      details: { field: 'config.hyperparameters.maxLeaves', got: '4096' },
+    });
+  });
+
   type Booster = boosterModule.Booster;
   const built = async <T>(file: string): Promise<T> =>
     (await import(new URL(`../../dist/training/trees/${file}.js`, import.meta.url).href)) as T;

@@ -64,6 +64,17 @@ describe('checkConfigAgainstSchema', () => {
       'expected nothing unless embeddingFrom is given',
     ],
     [
+      'a quantile that only rises',
+      {
+        algorithm: 'BOOSTED_TREES_REGRESSOR',
+        target: { column: 'Miles_per_Gallon' },
+        features: [{ column: 'Horsepower', kind: 'NUMERIC', monotone: 'INCREASING' }],
+        hyperparameters: { quantile: 0.5 },
+      },
+      'config.features[0].monotone',
+      'expected nothing with the hyperparameter quantile',
+    ],
+    [
       'text as a number',
       { features: [{ column: 'Name', kind: 'NUMERIC' }] },
       'config.features[0].kind',

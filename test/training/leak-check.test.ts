@@ -81,6 +81,16 @@ describe('repeated rows', () => {
       ),
     );
   });
+
+  it('are found among many rows that are all the same, without comparing each with each', () => {
+    const rows = 400_000;
+    const flag: Column = { name: 'flag', type: 'NUMBER', values: new Float64Array(rows) };
+    const other: Column = { name: 'other', type: 'NUMBER', values: new Float64Array(rows).fill(1) };
+    const { pairs, agreement } = repeatedRows([flag, other], range(0, rows / 2), range(rows / 2, rows));
+    expect(pairs).toHaveLength(rows / 2);
+    expect(pairs.every(({ trainingRow }) => trainingRow === 0)).toBe(true);
+    expect(agreement).toBe(1);
+  });
 });
 
 let slowestMs = 0;

@@ -106,6 +106,15 @@ describe('a text feature', () => {
     },
   );
 
+  it('keeps the frequent terms when it forgets rare ones on the way', () => {
+    const frequent = Array.from({ length: 20 }, (_, i) => `often${i}`);
+    const texts = Array.from({ length: 2_000 }, (_, i) => `${frequent[i % 20]!} once${i} ${frequent[(i * 7) % 20]!}`);
+    const options = { lowercase: true, ngrams: 1, maxTerms: 20 };
+    const { terms } = fitText(texts, options, 100);
+    expect(terms).toEqual([...frequent].sort());
+    expect(fitText(texts, options)).toMatchObject({ terms });
+  });
+
   it('has words of two letters, digits or underscores, lowered whatever the letters are', () => {
     expect(wordsOf("Don't STOP_it, a 42 naïve Über ÉTÉ-Straße 東京 x", true)).toEqual([
       ...['don', 'stop_it', '42', 'naïve', 'über', 'été', 'straße', '東京'],

@@ -53,7 +53,7 @@ export class FeatureInput {
     nullable: true,
     description:
       'Constraint on the effect of a NUMERIC feature of boosted trees; none when absent. For two classes it is about ' +
-      'the probability of the second class.',
+      'the probability of the second class. Not with the hyperparameter `quantile`.',
   })
   monotone?: keyof typeof MonotoneEnum | null;
 

@@ -1,3 +1,4 @@
+import { badInput } from '../../errors.js';
 import { SeededRandom, weightedQuantile } from '../../modules/statistics/index.js';
 import { binCountOf, type Binning } from './bins.js';
 import { chunksOf, growTree } from './grower.js';
@@ -158,12 +159,26 @@ function renewLeaves(memory: SharedMemory, leaves: number): void {
   }
 }
 
+const HISTOGRAM_BYTES = 2 * 2 ** 30;
+
+/** Each leaf has a histogram of all features, however many rows there are. */
+function checkHistograms(totalBins: number, maxLeaves: number): void {
+  const most = Math.floor(HISTOGRAM_BYTES / (totalBins * PER_BIN * Float64Array.BYTES_PER_ELEMENT)) - 1;
+  if (maxLeaves > most)
+    throw badInput(
+      'config.hyperparameters.maxLeaves',
+      `at most ${most} leaves with so many features: the histograms of all leaves take 2 GiB at most`,
+      maxLeaves,
+    );
+}
+
 function shareMemory(data: BoosterData, options: BoosterOptions): SharedMemory {
   const { rows } = data.train;
   const { outputs, arena } = data;
   const { features, columns, totalBins, setWords } = data.layout;
   const nodes = 2 * options.maxLeaves - 1;
   const slots = options.maxLeaves + 1;
+  checkHistograms(totalBins, options.maxLeaves);
   return {
     loopMemory: arena.memory,
     features,

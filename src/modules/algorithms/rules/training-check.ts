@@ -8,6 +8,7 @@ import {
   isNetwork,
   isTrees,
   type NetworkConfig,
+  quantileOf,
   type SplitConfig,
   type TrainingConfig,
 } from './training-config.js';
@@ -152,6 +153,9 @@ function checkFeatures(
         'nothing, except for a NUMERIC feature of boosted trees',
         monotone,
       );
+    // The leaves of quantiles are set after their tree has grown, so that no bounds hold them.
+    if (monotone !== undefined && quantileOf(config) !== undefined)
+      throw badInput(`config.features[${i}].monotone`, 'nothing with the hyperparameter quantile', monotone);
     const field = `config.features[${i}].column`;
     const column = columnAt(field, name);
     if (seen.has(name)) throw badInput(field, 'each column once', name);
