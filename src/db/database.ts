@@ -31,6 +31,7 @@ import { Migration0019Tuning } from './migrations/0019-tuning.js';
 import { Migration0020Scheduler } from './migrations/0020-scheduler.js';
 import { Migration0021OutsideReports } from './migrations/0021-outside-reports.js';
 import { Migration0029RoomAndUse } from './migrations/0029-room-and-use.js';
+import { Migration0030IdleStudies } from './migrations/0030-idle-studies.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
@@ -122,6 +123,7 @@ const MIGRATIONS = [
   { name: '0020-scheduler', class: Migration0020Scheduler },
   { name: '0021-outside-reports', class: Migration0021OutsideReports },
   { name: '0029-room-and-use', class: Migration0029RoomAndUse },
+  { name: '0030-idle-studies', class: Migration0030IdleStudies },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

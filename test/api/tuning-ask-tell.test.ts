@@ -3,9 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StartTuningDocument, type StartTuningInput } from '../../schema/generated/operations.js';
 import {
   AskTrialDocument,
+  CancelTuningDocument,
+  ChangeStopRuleDocument,
   CreateStudyDocument,
+  ExtendTuningDocument,
   RegisterBestTrialDocument,
   ReportTrialDocument,
+  ResumeTuningDocument,
   RetryFailedTrialsDocument,
   TellTrialDocument,
   type AskTrialMutation,
@@ -174,6 +178,39 @@ describe('a study that an outside trainer drives', () => {
     expect(await studyOf(tess, studyId)).toMatchObject({ status: 'COMPLETED', bestTrial: { number: 0 } });
   });
 
+  it('runs failed trials again though its time is over, and goes on with the time that was left', async () => {
+    const studyId = await createStudy({ stop: { maxTrials: 9, maxDurationMs: 1_500 } });
+    const failed = (await ask(studyId))!;
+    await tess.ok(TellTrialDocument, { input: { trialId: failed.id, outcome: 'FAILED', reason: 'It broke.' } });
+    await tess.ok(CancelTuningDocument, { studyId });
+    // Longer than the whole limit: the time in which the study had ended does not count.
+    await pause(2_000);
+    await tess.ok(ResumeTuningDocument, { studyId });
+    await tell((await ask(studyId))!.id, [1]);
+    await studyEnd(tess, studyId);
+    await tess.ok(RetryFailedTrialsDocument, { studyId });
+    const again = (await ask(studyId))!;
+    expect(again.id).toBe(failed.id);
+    await tell(again.id, [2]);
+    expect(await studyOf(tess, studyId)).toMatchObject({ status: 'COMPLETED', trialCounts: { complete: 2 } });
+    expect(await ask(studyId)).toBeNull();
+  });
+
+  it('forgets the curve of a lost trainer, and a repeated step is a sign of life', async () => {
+    const studyId = await createStudy({ trialTimeoutMs: 1_000 });
+    const report = (trialId: string, step: number) => tess.ok(ReportTrialDocument, { trialId, step, value: 1 });
+    const lost = (await ask(studyId))!;
+    await report(lost.id, 50);
+    await pause(1_100);
+    const found = (await ask(studyId))!;
+    expect(found).toMatchObject({ id: lost.id, reports: [] });
+    for (let i = 0; i < 4; i++) {
+      await report(found.id, 1);
+      await pause(400);
+    }
+    expect((await trialsOf(tess, studyId))[0]).toMatchObject({ status: 'RUNNING', reports: [{ step: 1, value: 1 }] });
+  });
+
   it('stops when no gain is expected, and says on which evidence', async () => {
     const noExpectedGain = { window: 3, minGain: 0.01 };
     const studyId = await createStudy({ stop: { maxTrials: 100, noExpectedGain } });
@@ -185,6 +222,12 @@ describe('a study that an outside trainer drives', () => {
     expect(reason).toMatch(
       /last 3 trials improved the best value by 0\.00333 each on average, which is less than 0\.01/,
     );
+    const more = await tess.fails(ExtendTuningDocument, { input: { studyId, moreTrials: 5 } });
+    expect(more.extensions.code).toBe('CONFLICT');
+    expect(more.message).toMatch(/nothing left to do: No gain is expected.*changeStopRule/);
+    await tess.ok(ChangeStopRuleDocument, { input: { studyId, stop: { maxTrials: 6 } } });
+    await tell((await ask(studyId))!.id, [1]);
+    expect(await studyOf(tess, studyId)).toMatchObject({ status: 'COMPLETED', bestTrial: { values: [1] } });
   });
 
   it('expects no gain from what infeasible trials have shown', async () => {

@@ -11,6 +11,7 @@ import {
   ExtendTuningDocument,
   RegisterBestTrialDocument,
   ResumeTuningDocument,
+  RunForTuningDocument,
   TrialsOfStudyDocument,
   StudiesDocument,
   StudyDetailsDocument,
@@ -109,6 +110,20 @@ describe('a tuning', () => {
       const variance = all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 2;
       expect(standardErrors![0]).toBeCloseTo(Math.sqrt(variance / 3), 12);
     }
+  });
+
+  it('is by the mean over the folds of a cross-validation, if that is the objective', async () => {
+    const { studyId } = await start({
+      stop: { maxTrials: 1 },
+      config: { ...SHORT_CONFIG, crossValidation: { by: 'K_FOLD', folds: 3 } },
+      objectives: [{ metric: 'cross_validation.rmse.mean', direction: 'MINIMIZE' }],
+    });
+    const { bestTrial } = await studyEnd(tess, studyId);
+    const [trial] = await trialsOf(tess, studyId);
+    const { run } = await tess.ok(RunForTuningDocument, { id: trial!.runs[0]!.run!.id });
+    expect(run.metrics).toContainEqual(
+      expect.objectContaining({ key: 'cross_validation.rmse.mean', value: bestTrial!.values![0] }),
+    );
   });
 
   it('stops hopeless trials early, and says so in their runs', async () => {

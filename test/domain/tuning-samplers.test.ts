@@ -99,6 +99,13 @@ describe('samplers', () => {
     const trials = run(createSampler(name), space, 25, ({ a, c = 0 }) => Number(a) + Number(c));
     expect(new Set(trials.map(({ params }) => JSON.stringify(params))).size).toBe(5 * 3 + 5 + 5);
     expect(gridOf(space)).toHaveLength(25);
+    // Trials that somebody enqueued are points of the grid that need no second look.
+    const [first, second] = gridOf(space);
+    const known = [trial(0, first!), trial(1, second!)];
+    const sampler = createSampler('GRID');
+    for (let number = 2; number < 25; number++)
+      known.push(trial(number, sampler.suggest(historyOf(space, known), number)));
+    expect(new Set(known.map(({ params }) => JSON.stringify(params))).size).toBe(25);
   });
 
   it('TPE is far better than random, and best with conditions where they decide', () => {

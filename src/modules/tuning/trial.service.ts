@@ -9,7 +9,7 @@ import { Role } from '../core/index.js';
 import { audit } from '../platform/index.js';
 import { type Objective, toMinimise } from './rules/objectives.js';
 import { checkSpace, type Params, type SearchSpace } from './rules/space.js';
-import { ownValues, whyStop, type StopRule } from './rules/stop-rule.js';
+import { type StopRule, whyStopNow } from './rules/stop-rule.js';
 import type { TrialRecord } from './rules/study.js';
 import { curveOfReports, reportedBy, reportsOf, type PrunerConfig, type SamplerKind } from './rules/study-spec.js';
 import { chosenSampler } from './strategy.js';
@@ -21,8 +21,9 @@ import {
   addTrials,
   changeTrialStatus,
   countTrials,
+  noteAlive,
+  retriedTrials,
   trialsWith,
-  type TrialCounts,
 } from './stores/trials.js';
 import { addTrialRun, runsOfTrials } from './stores/trial-runs.js';
 import type { TrialEnds } from './trial-ends.js';
@@ -123,9 +124,10 @@ export class TrialService {
     if (study.status !== 'RUNNING') return { study, trial: null };
     const { history, sampler } = await this.memory.read(session, study);
     await this.takeBackLost(session, study);
-    const [queued] = await trialsWith(session, study.id, ['QUEUED'], 1);
+    const [retried] = await retriedTrials(session, study.id, 1);
+    const queued = retried ?? (await trialsWith(session, study.id, ['QUEUED'], 1))[0];
     const counts = await countTrials(session, study.id);
-    const reason = whyStopNow(study, counts, history.trials);
+    const reason = retried ? null : whyStopNow(study, counts.QUEUED, history.trials);
     if (reason !== null) {
       if (counts.RUNNING === 0) await this.endStudy(session, study, reason);
       return { study, trial: null };
@@ -162,7 +164,7 @@ export class TrialService {
       const named = metrics.map(({ metric }, k) => [metric, values[k]!] as const);
       if (run) await this.runs.logStep(session, run.runId, step, Object.fromEntries(named));
       this.ends.wake(session, study.id);
-    }
+    } else await noteAlive(session, trial);
     audit(session, 'reportTrial', { type: 'study', id: study.id }, null, { trial: trial.number, step });
     const { number, params } = trial;
     const points = [...reportsOf(trial), ...(isNew ? [{ step, values }] : [])];
@@ -227,7 +229,8 @@ export class TrialService {
       if ((trial.aliveAt?.getTime() ?? 0) > before) continue;
       const failures = trial.failures + 1;
       if (failures < MAX_LOST) {
-        await changeTrialStatus(session, trial, 'RUNNING', 'QUEUED', { failures, reason: 'Its trainer was lost.' });
+        const change = { failures, reason: 'Its trainer was lost.', dropsReports: true };
+        await changeTrialStatus(session, trial, 'RUNNING', 'QUEUED', change);
         continue;
       }
       await this.ends.end(session, trial, 'FAILED', `Its trainer was lost ${failures} times.`);
@@ -271,7 +274,8 @@ export class TrialService {
   /** `trials` are those of the study's memory, with what was changed since. */
   private async endIfDone(session: Session, study: Study, trials: readonly TrialRecord[]): Promise<void> {
     const counts = await countTrials(session, study.id);
-    const reason = counts.RUNNING > 0 ? null : whyStopNow(study, counts, trials);
+    if (counts.QUEUED > 0 && (await retriedTrials(session, study.id, 1)).length > 0) return;
+    const reason = counts.RUNNING > 0 ? null : whyStopNow(study, counts.QUEUED, trials);
     if (reason !== null) await this.endStudy(session, study, reason);
   }
 
@@ -297,19 +301,6 @@ function withResult(
   const least = values.map((value, k) => toMinimise(value, spec.objectives[k]!));
   const told = { number, state: 'COMPLETE' as const, params, values: least, violations: violations ?? [], curve: [] };
   return [...trials.filter((other) => other.number !== number), told];
-}
-
-/** Why no further trial begins; null while the stop rule allows one. */
-function whyStopNow(
-  { stopRule, nextNumber, startedAt }: Study,
-  { QUEUED }: TrialCounts,
-  trials: readonly TrialRecord[],
-): string | null {
-  return whyStop(stopRule, {
-    trials: nextNumber - QUEUED,
-    elapsedMs: Date.now() - startedAt.getTime(),
-    values: ownValues(trials),
-  });
 }
 
 function tuningActor(tenant: string): Actor {

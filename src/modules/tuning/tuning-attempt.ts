@@ -9,12 +9,20 @@ import { metricsTopic } from '../platform/index.js';
 import { TRAINING, type TrainingService } from '../training/index.js';
 import { metricsOfFolds } from './rules/defaults.js';
 import { meanOf } from './rules/objectives.js';
-import { ownValues, whyStop } from './rules/stop-rule.js';
+import { elapsedMsOf, whyStopNow } from './rules/stop-rule.js';
 import type { CurvePoint, StudyHistory, TrialRecord } from './rules/study.js';
 import { curveOfReports, reportedBy, reportsOf } from './rules/study-spec.js';
 import type { TrialStatus } from './rules/study-status.js';
 import { configOfTrial } from './rules/trial-config.js';
-import { bestTrial, addReports, addTrials, changeTrialStatus, countTrials, trialsWith } from './stores/trials.js';
+import {
+  bestTrial,
+  addReports,
+  addTrials,
+  changeTrialStatus,
+  countTrials,
+  retriedTrials,
+  trialsWith,
+} from './stores/trials.js';
 import { lockStudy } from './stores/studies.js';
 import { addTrialRun, noteRead, runsOfTrials, type TrialRunRow } from './stores/trial-runs.js';
 import type { StudyMemories, StudyMemory } from './study-memory.js';
@@ -217,8 +225,8 @@ export class TuningAttempt {
   }
 
   /**
-   * The values of the objectives: final metrics of the model, or means over its folds; for a metric that only the epochs have, its value at the
-   * epoch whose weights were kept.
+   * The values of the objectives: final metrics of the model, or means over its folds; for a metric that only the
+   * epochs have, its value at the epoch whose weights were kept.
    */
   private async measure(
     session: Session,
@@ -252,7 +260,9 @@ export class TuningAttempt {
     const study = await this.locked(session);
     const { history, sampler } = await this.parts.memory.read(session, study);
     const running = await trialsWith(session, study.id, ['RUNNING']);
-    const queued = await trialsWith(session, study.id, ['QUEUED'], study.spec.parallelTrials);
+    const { parallelTrials } = study.spec;
+    const retried = await retriedTrials(session, study.id, parallelTrials);
+    const queued = await trialsWith(session, study.id, ['QUEUED'], parallelTrials);
     // Older trials that still run keep their chance.
     const hopeless = isHopeless(history);
     if (hopeless && running.length === 0)
@@ -261,17 +271,15 @@ export class TuningAttempt {
         { expected: 'a trial with a result', got: `${FAILURES_IN_A_ROW} failed trials` },
       );
     let queuedCount = (await countTrials(session, study.id)).QUEUED;
-    const elapsedMs = Date.now() - study.startedAt.getTime();
     const records = [...history.trials];
+    const begun = new Set<string>();
     let end: string | null = null;
     // A trial that fails at once makes room for another one, but not without end.
-    for (
-      let tries = hopeless ? 0 : 2 * study.spec.parallelTrials;
-      tries > 0 && running.length < study.spec.parallelTrials;
-      tries--
-    ) {
-      end = whyStop(study.stopRule, { trials: study.nextNumber - queuedCount, elapsedMs, values: ownValues(records) });
-      const waiting = queued.shift();
+    for (let tries = hopeless ? 0 : 2 * parallelTrials; tries > 0 && running.length < parallelTrials; tries--) {
+      const again = retried.shift();
+      end = again ? null : whyStopNow(study, queuedCount, records);
+      const waiting = again ?? queued.find(({ id }) => !begun.has(id));
+      if (waiting) begun.add(waiting.id);
       if (end !== null || (!waiting && queuedCount > 0)) break;
       if (waiting) queuedCount--;
       const params = waiting?.params ?? sampler.suggest({ ...history, trials: records }, study.nextNumber);
@@ -339,7 +347,7 @@ export class TuningAttempt {
     const done = counts.COMPLETE + counts.PRUNED + counts.FAILED;
     const { maxTrials, maxDurationMs } = study.stopRule;
     const ofTrials = maxTrials === null ? 0 : done / maxTrials;
-    const ofTime = maxDurationMs === null ? 0 : (Date.now() - study.startedAt.getTime()) / maxDurationMs;
+    const ofTime = maxDurationMs === null ? 0 : elapsedMsOf(study) / maxDurationMs;
     const [objective] = study.spec.objectives;
     const best = study.spec.objectives.length === 1 ? await bestTrial(session, study.id) : null;
     const bestText = best?.values

@@ -12,12 +12,12 @@ import { defaultObjectives, defaultSpace, metricOfSteps } from './rules/defaults
 import { toMinimise, type Objective } from './rules/objectives.js';
 import type { ParameterSpace, ParameterValue, Params, SearchSpace } from './rules/space.js';
 import { checkSpace } from './rules/space.js';
-import type { StopRule } from './rules/stop-rule.js';
+import { elapsedMsOf, type StopRule, whyStopNow } from './rules/stop-rule.js';
 import { STUDY_RANGES, type PrunerConfig, type SamplerKind } from './rules/study-spec.js';
 import { configOfTrial } from './rules/trial-config.js';
 import { chosenSampler } from './strategy.js';
 import type { StudyService } from './study.service.js';
-import { bestTrial, changeTrialStatus, trialsWith } from './stores/trials.js';
+import { bestTrial, changeTrialStatus, countTrials, retriedTrials, trialsWith } from './stores/trials.js';
 import { runsOfTrials } from './stores/trial-runs.js';
 import { TUNING } from './tuning.job-kind.js';
 import { TuningAttempt, type TuningParts } from './tuning-attempt.js';
@@ -106,9 +106,9 @@ export class TuningService {
     const after: StopRule = {
       ...before,
       ...(moreTrials != null && { maxTrials: maxTrials! + moreTrials }),
-      // A study that has ended before gets the time from now on.
+      // A study whose time is over gets the time from now on.
       ...(moreTimeMs != null && {
-        maxDurationMs: Math.max(maxDurationMs!, Date.now() - study.startedAt.getTime()) + moreTimeMs,
+        maxDurationMs: Math.max(maxDurationMs!, elapsedMsOf(study)) + moreTimeMs,
       }),
     };
     study.stopRule = after;
@@ -117,31 +117,27 @@ export class TuningService {
     return study;
   }
 
-  /** Another stop rule, for the trials from now on. An ended study stays ended: extendTuning lets it go on. */
+  /** Another stop rule, for the trials from now on. An ended study goes on by it. */
   async changeStopRule(session: Session, studyId: string, stopRule: StopRule): Promise<Study> {
     const study = await this.studies.locked(session, studyId);
-    if (study.status !== 'RUNNING')
-      throw conflict(`Study ${studyId} is ${study.status}: extendTuning or resumeTuning lets it go on.`, {
-        ...{ field: 'input.studyId', expected: 'a study that is RUNNING', got: study.status },
-      });
     const before = study.stopRule;
     this.studies.checkStopRule(study.spec, stopRule);
     study.stopRule = stopRule;
-    this.parts.ends.wake(session, study.id);
+    await this.goOn(session, study);
     this.studies.audit(session, 'changeStopRule', study, { stopRule: before }, { stopRule });
     return study;
   }
 
-  /** Runs the failed trials again, from their last checkpoints. */
+  /** Runs the failed trials again, and those whose training was cancelled, from their last checkpoints. */
   async retryFailed(session: Session, studyId: string): Promise<Study> {
     const study = await this.studies.locked(session, studyId);
-    const failed = await trialsWith(session, studyId, ['FAILED']);
+    const failed = await trialsWith(session, studyId, ['FAILED', 'CANCELLED']);
     if (failed.length === 0)
       throw conflict('The study has no failed trial.', {
         field: 'input.studyId',
         expected: 'a study with failed trials',
       });
-    await this.requeue(session, failed, 'FAILED');
+    await this.requeue(session, study, failed);
     await this.goOn(session, study);
     this.studies.audit(session, 'retryFailedTrials', study, null, { trials: failed.map(({ number }) => number) });
     return study;
@@ -170,7 +166,7 @@ export class TuningService {
     const before = study.status;
     if (before !== 'CANCELLED' && before !== 'FAILED')
       throw conflict(`Study ${studyId} is ${before}.`, { expected: 'a cancelled or failed study', got: before });
-    await this.requeue(session, await trialsWith(session, studyId, ['CANCELLED']), 'CANCELLED');
+    await this.requeue(session, study, await trialsWith(session, studyId, ['CANCELLED']));
     await this.goOn(session, study);
     this.studies.audit(session, 'resumeTuning', study, { status: before }, { status: study.status });
     return study;
@@ -211,15 +207,29 @@ export class TuningService {
     return best;
   }
 
-  private async requeue(session: Session, trials: readonly Trial[], from: 'FAILED' | 'CANCELLED'): Promise<void> {
-    for (const trial of trials) await changeTrialStatus(session, trial, from, 'QUEUED', { failures: 0 });
+  private async requeue(session: Session, { spec }: Study, trials: readonly Trial[]): Promise<void> {
+    // A training goes on from its checkpoint; an outside trainer begins anew.
+    const change = { failures: 0, dropsReports: spec.training === null };
+    for (const trial of trials) await changeTrialStatus(session, trial, trial.status, 'QUEUED', change);
   }
 
-  /** An ended study runs again; a study of trainings gets another job. */
+  /**
+   * An ended study runs again; a study of trainings gets another job. CONFLICT when nothing is left for it to do under
+   * its stop rule.
+   */
   private async goOn(session: Session, study: Study): Promise<void> {
     this.parts.ends.wake(session, study.id);
     if (study.status === 'RUNNING') return;
+    const { history } = await this.parts.memory.read(session, study);
     await this.parts.ends.reopenStudy(session, study);
+    if ((await retriedTrials(session, study.id, 1)).length === 0) {
+      const { QUEUED } = await countTrials(session, study.id);
+      const reason = whyStopNow(study, QUEUED, history.trials);
+      if (reason !== null)
+        throw conflict(`Study ${study.id} has nothing left to do: ${reason} changeStopRule gives it another limit.`, {
+          ...{ field: 'input.studyId', expected: 'a study whose stop rule allows another trial', got: reason },
+        });
+    }
     if (study.spec.training) await this.queue(session, study);
     this.studies.announce(session, study);
   }

@@ -13,7 +13,8 @@ export const TrialStatusEnum = describeEnum<TrialStatus>('TrialStatus', 'Whether
   COMPLETE: 'It has a value for each objective.',
   PRUNED: 'It was stopped early; the checkpoints of its training are kept, and resumeTraining continues it.',
   FAILED: 'It failed; `reason` says why. retryFailedTrials runs it again.',
-  CANCELLED: 'It was cancelled with its study, or by a person; resumeTuning continues it.',
+  CANCELLED:
+    'It was cancelled with its study, or its training was cancelled; resumeTuning or retryFailedTrials continues it.',
 });
 
 export const TrialOrderField = describeOrderFields<'number' | 'score'>(

@@ -66,7 +66,8 @@ export class TuningResolver {
 
   @Mutation(() => StudyPayload, {
     description:
-      'Gives a study more trials or more time. An ended study goes on. BAD_USER_INPUT when it has no such limit.',
+      'Gives a study more trials or more time. An ended study goes on; CONFLICT when another limit of its stop rule ' +
+      'still ends it. BAD_USER_INPUT when it has no such limit.',
   })
   async extendTuning(
     @Ctx() ctx: RequestContext,
@@ -75,7 +76,10 @@ export class TuningResolver {
     return { study: await ctx.run((session) => ctx.services.tunings.extend(session, input)) };
   }
 
-  @Mutation(() => StudyPayload, { description: 'Replaces the stop rule of a running study.' })
+  @Mutation(() => StudyPayload, {
+    description:
+      'Replaces the stop rule of a study. An ended study goes on; CONFLICT when the new rule allows no further trial.',
+  })
   async changeStopRule(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => ChangeStopRuleInput, { description: 'Study and new rule.' }) input: ChangeStopRuleInput,
@@ -88,8 +92,8 @@ export class TuningResolver {
 
   @Mutation(() => StudyPayload, {
     description:
-      'Runs the failed trials of a study again, trainings from their last checkpoints; other trials stay. An ended ' +
-      'study goes on.',
+      'Runs the failed and cancelled trials of a study again, trainings from their last checkpoints; other trials ' +
+      'stay. An ended study goes on for them, whatever its stop rule says about new trials.',
   })
   async retryFailedTrials(
     @Ctx() ctx: RequestContext,
@@ -111,8 +115,8 @@ export class TuningResolver {
 
   @Mutation(() => StudyPayload, {
     description:
-      'Lets a cancelled or failed study go on with its budget. Its finished trials are kept; cancelled ones continue ' +
-      'from their last checkpoints.',
+      'Lets a cancelled or failed study go on with the budget and the time that are left. Its finished trials are ' +
+      'kept; cancelled ones continue from their last checkpoints. CONFLICT when its stop rule leaves nothing to do.',
   })
   async resumeTuning(
     @Ctx() ctx: RequestContext,

@@ -23,10 +23,10 @@ export class ExtendTuningInput {
   moreTimeMs?: number | null;
 }
 
-@InputType({ description: 'Another stop rule for a running study.' })
+@InputType({ description: 'Another stop rule for a study.' })
 export class ChangeStopRuleInput {
   @Field(() => ID, {
-    description: 'A study that is RUNNING. NOT_FOUND when it does not exist, CONFLICT when it ended.',
+    description: 'The study, running or ended. NOT_FOUND when it does not exist.',
   })
   studyId!: string;
 
@@ -37,7 +37,8 @@ export class ChangeStopRuleInput {
 @InputType({ description: 'Study whose failed trials run again.' })
 export class RetryFailedTrialsInput {
   @Field(() => ID, {
-    description: 'The study, running or ended. NOT_FOUND when it does not exist, CONFLICT without a failed trial.',
+    description:
+      'The study, running or ended. NOT_FOUND when it does not exist, CONFLICT without a failed or cancelled trial.',
   })
   studyId!: string;
 }

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { badInput } from '../../errors.js';
 import { quantileOf, type TreesConfig } from '../../modules/algorithms/index.js';
 import { weightedQuantile } from '../../modules/statistics/index.js';
 import { classWeightsOf } from '../class-weights.js';
@@ -180,6 +181,9 @@ function baselineOf(
     weighted += weight * goal[row]!;
     if (loss === 'SOFTMAX') sums[goal[row]!]! += weight;
   }
+  if (!(total > 0)) throw badInput('config.sampleWeight.column', 'a weight above 0 for a training row', 'only 0');
+  if (loss === 'LOGISTIC' && (weighted === 0 || weighted === total))
+    throw badInput('config.sampleWeight.column', 'a weight above 0 for training rows of both classes', 'one class');
   if (loss === 'SQUARED') return Float64Array.of(weighted / total);
   if (loss === 'LOGISTIC') return Float64Array.of(Math.log(weighted / (total - weighted)));
   // A class that no training row has keeps a small probability.

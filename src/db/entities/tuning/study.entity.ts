@@ -31,6 +31,8 @@ export const Study = defineEntity({
     eventSeq: p.bigint('number').default(0),
     /** Why it ended, as a sentence; null while it runs. */
     reason: p.text().nullable(),
+    /** Milliseconds between its ends and the times when it went on: they do not count for its limit of time. */
+    idleMs: p.bigint('number').default(0),
     startedAt: p.datetime().onCreate(() => new Date()),
     endedAt: p.datetime().nullable(),
     createdBy: p.text(),

@@ -25,10 +25,16 @@ export function checkParams(space: SearchSpace, params: Params, field: string): 
 function allows(parameter: ParameterSpace, value: ParameterValue): boolean {
   if (parameter.kind === 'CATEGORICAL') return parameter.choices.includes(value);
   if (typeof value !== 'number' || value < parameter.low || value > parameter.high) return false;
+  if (parameter.step !== undefined) {
+    const steps = (value - parameter.low) / parameter.step;
+    if (Math.abs(steps - Math.round(steps)) > 1e-9 * Math.max(1, Math.abs(steps))) return false;
+  }
   return parameter.kind === 'FLOAT' || Number.isInteger(value);
 }
 
 function valuesOf(parameter: ParameterSpace): string {
   if (parameter.kind === 'CATEGORICAL') return `one of ${parameter.choices.map(String).join(', ')}`;
-  return `${parameter.kind === 'INTEGER' ? 'an integer' : 'a number'} from ${parameter.low} to ${parameter.high}`;
+  const { kind, low, high, step } = parameter;
+  const range = `${kind === 'INTEGER' ? 'an integer' : 'a number'} from ${low} to ${high}`;
+  return step === undefined ? range : `${range} in steps of ${step}`;
 }

@@ -77,19 +77,24 @@ export function sobolPoint(space: CompiledSpace, index: number, seed: number): P
 
 /**
  * Every feasible point of a grid, in a seeded random order: the whole space when it has at most 1,000 points; else all
- * values of a parameter that has at most five, and five of each other one, evenly spaced on its scale. After the last
- * point it begins again.
+ * values of a parameter that has at most five, and five of each other one, evenly spaced on its scale. Points that were
+ * tried, also as enqueued trials, are left out; after the last point it begins again.
  */
 export class GridSampler implements Sampler {
+  private readonly follower = new TrialFollower(undefined, undefined, true);
   private source: StudyHistory | undefined;
+  private next = 0;
   private points: Params[] = [];
 
   suggest(history: StudyHistory, number: number): Params {
+    this.follower.follow(history, number);
     if (this.source?.space !== history.space || this.source.seed !== history.seed) {
       this.points = shuffled(gridOf(history.space), history.seed);
       this.source = history;
+      this.next = 0;
     }
-    return this.points[number % this.points.length]!;
+    while (this.next < this.points.length && this.follower.hasTried(this.points[this.next]!)) this.next++;
+    return this.points[this.next] ?? this.points[number % this.points.length]!;
   }
 }
 

@@ -5,7 +5,7 @@ import type { TrialRecord } from './study.js';
 export const stopRuleSchema = z.object({
   /** Trials in all; null for no limit. */
   maxTrials: z.int().nullable(),
-  /** From the start of the study; null for no limit. */
+  /** From the start of the study, without the time in which it had ended; null for no limit. */
   maxDurationMs: z.number().nullable(),
   noExpectedGain: z
     .object({
@@ -17,6 +17,11 @@ export const stopRuleSchema = z.object({
     .nullable(),
 });
 export type StopRule = z.infer<typeof stopRuleSchema>;
+
+/** The time of a study that counts for its limit. */
+export function elapsedMsOf({ startedAt, idleMs }: { startedAt: Date; idleMs: number }): number {
+  return Date.now() - startedAt.getTime() - idleMs;
+}
 
 /** What a study has done so far. */
 export interface StudyProgress {
@@ -52,6 +57,19 @@ export function whyStop(rule: StopRule, progress: StudyProgress): string | null 
       `${Number(gain.toPrecision(3))} each on average, which is less than ${noExpectedGain.minGain}.`
     );
   return null;
+}
+
+/** Why a study begins no new trial now; null while its stop rule allows one. */
+export function whyStopNow(
+  study: { stopRule: StopRule; nextNumber: number; startedAt: Date; idleMs: number },
+  queuedTrials: number,
+  trials: readonly TrialRecord[],
+): string | null {
+  return whyStop(study.stopRule, {
+    trials: study.nextNumber - queuedTrials,
+    elapsedMs: elapsedMsOf(study),
+    values: ownValues(trials),
+  });
 }
 
 /**

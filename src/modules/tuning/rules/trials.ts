@@ -24,7 +24,7 @@ export class TrialFollower {
   private readonly done = new Set<number>();
   /** Trials that run now, by number. */
   running: TrialRecord[] = [];
-  /** The points that were tried of a space that is finite. */
+  /** The points that were tried, of a space that is finite or when all are wanted. */
   private tried = new Set<string>();
   space!: CompiledSpace;
 
@@ -32,6 +32,7 @@ export class TrialFollower {
   constructor(
     private readonly add: (trial: TrialRecord) => void = () => undefined,
     private readonly reset: () => void = () => undefined,
+    private readonly keepsAllTried = false,
   ) {}
 
   follow(history: StudyHistory, number: number): void {
@@ -54,7 +55,7 @@ export class TrialFollower {
   }
 
   private look(trial: TrialRecord, i: number): void {
-    if (this.space.size < Infinity) this.tried.add(this.space.keyOf(trial.params));
+    if (this.keepsAllTried || this.space.size < Infinity) this.tried.add(this.space.keyOf(trial.params));
     if (trial.state === 'RUNNING') this.running.push(trial);
     else if (trial.state === 'FAILED' || this.done.has(trial.number)) this.seen[i] = trial;
     else {

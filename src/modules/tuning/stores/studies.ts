@@ -35,17 +35,19 @@ export async function changeStudyStatus(
   status: StudyStatus,
   reason: string | null,
 ): Promise<void> {
-  const endedAt = status === 'RUNNING' ? null : new Date();
+  const now = new Date();
+  const endedAt = status === 'RUNNING' ? null : now;
+  const idleMs = study.idleMs + (study.endedAt ? Math.max(0, now.getTime() - study.endedAt.getTime()) : 0);
   const changed = await tables(em)
     .updateTable('study')
-    .set({ status, reason, ended_at: endedAt })
+    .set({ status, reason, ended_at: endedAt, idle_ms: idleMs })
     .where('tenant', '=', tenant)
     .where('id', '=', study.id)
     .where('status', 'in', STUDY_STATUS.before(status))
     .returning('id')
     .execute();
   if (changed.length === 0) throw STUDY_STATUS.refusal(study.status, status);
-  noteWritten(study, { status, reason, endedAt });
+  noteWritten(study, { status, reason, endedAt, idleMs });
 }
 
 /** Takes numbers for new trials: the first number, and the sequence number of its creation. */
@@ -100,7 +102,11 @@ export function neglectedStudies(
     .select(['s.tenant', 's.id'])
     .where('s.status', '=', 'RUNNING')
     .where('s.job_id', 'is', null)
-    .where('s.started_at', '<=', sql<Date>`${now}::timestamptz - ${milliseconds(sql`s.stop_rule ->> 'maxDurationMs'`)}`)
+    .where(
+      's.started_at',
+      '<=',
+      sql<Date>`${now}::timestamptz - ${milliseconds(sql`s.stop_rule ->> 'maxDurationMs'`)} - ${milliseconds(sql`s.idle_ms`)}`,
+    )
     .where((where) =>
       where.not(
         where.exists(

@@ -25,6 +25,8 @@ export interface TrialChange {
   reason?: string | null;
   failures?: number;
   aliveAt?: Date | null;
+  /** Another trainer begins anew: its intermediate values begin at the first step. */
+  dropsReports?: boolean;
 }
 
 /** Adds trials to a locked study, in this order. */
@@ -69,12 +71,13 @@ export async function changeTrialStatus(
     to === 'RUNNING'
       ? { started_at: now, alive_at: now, ended_at: null }
       : { ended_at: to === 'QUEUED' ? null : now, alive_at: null };
-  const { standardErrors, aliveAt, ...same } = change;
+  const { standardErrors, aliveAt, dropsReports, ...same } = change;
   const set: Columns = {
     ...times,
     ...same,
     ...(standardErrors !== undefined && { standard_errors: standardErrors }),
     ...(aliveAt !== undefined && { alive_at: aliveAt }),
+    ...(dropsReports && { report_steps: [], report_values: [] }),
   };
   const changed = await counted(em, tenant, studyId)
     .updateTable('trial')
@@ -107,6 +110,16 @@ export async function addReports(
     }))
     .where('trial.tenant', '=', tenant)
     .where('trial.id', '=', id)
+    .execute();
+}
+
+/** Notes a sign of life of a running trial that changes nothing else. */
+export async function noteAlive({ em, tenant }: Rows, { id }: TrialRef): Promise<void> {
+  await tables(em)
+    .updateTable('trial')
+    .set({ alive_at: new Date() })
+    .where('tenant', '=', tenant)
+    .where('id', '=', id)
     .execute();
 }
 
@@ -167,6 +180,18 @@ export function trialsWith(
     Trial,
     { tenant, studyId, status: { $in: [...statuses] } },
     { orderBy: { number: 'ASC' }, refresh: true, ...(limit !== undefined && { limit }) },
+  );
+}
+
+/**
+ * Trials that somebody let run again after they had failed or were cancelled, by number. Their study begins them
+ * though its stop rule allows no new one.
+ */
+export function retriedTrials({ em, tenant }: Rows, studyId: string, limit: number): Promise<Trial[]> {
+  return em.find(
+    Trial,
+    { tenant, studyId, status: 'QUEUED', startedAt: { $ne: null }, failures: 0 },
+    { orderBy: { number: 'ASC' }, refresh: true, limit },
   );
 }
 
