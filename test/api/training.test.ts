@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sql } from '../support/sql.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import {
   CARS_CONFIG,
@@ -256,6 +257,32 @@ describe('a training that is interrupted', () => {
         'CONFLICT',
       );
     console.log(`checkpoints of epochs ${newest} and ${second} damaged: continued from ${third}, same model`);
+  });
+
+  it('begins anew when an upgrade of the service has changed what its checkpoints mean', async () => {
+    const trained = (epochs: number, seed: number) =>
+      startTraining(tess, {
+        ...{ experimentId, datasetId: cars },
+        config: { ...CARS_CONFIG, seed, hyperparameters: { ...CARS_CONFIG.hyperparameters, epochs } },
+      });
+    const other = await trained(3, 7);
+    await trainingEnd(tess, other.jobId);
+    const { jobId, runId } = await trained(60, 1);
+    await trainingWhen(tess, jobId, ({ checkpoints }) => checkpoints.length > 0);
+    await cancel(jobId);
+    // An intact file of another training stands for one of another version.
+    await service.app.context.db.asSystem((em) =>
+      sql(
+        em,
+        `update checkpoint as mine set object_key = other.object_key, size_bytes = other.size_bytes, sha256 = other.sha256
+         from (select * from checkpoint where job_id = ? order by epoch desc limit 1) as other where mine.job_id = ?`,
+        [other.jobId, jobId],
+      ),
+    );
+    await tess.ok(ResumeTrainingStatusAttemptDocument, { input: { jobId } });
+    await trainingEnd(tess, jobId);
+    const log = String(await stored(`acme/runs/${runId}/logs/attempt-2.log`));
+    expect(log).toContain('of another version of the service: the training begins anew');
   });
 
   it('by repeated crashes fails after three attempts with a readable reason, while others continue', async () => {

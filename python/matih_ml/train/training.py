@@ -91,7 +91,8 @@ class Work:
         # The service returns only bytes that it has got from a training of this job, and checks their hash.
         found: dict[str, Any] = pickle.loads(path.read_bytes())
         if found["of"] != self.spec.fingerprint:
-            raise ValueError("The checkpoint belongs to another configuration or dataset.")
+            self.reporter.log("the checkpoint is of another version of the service: the training begins anew")
+            return Progress(), None
         progress: Progress = found["progress"]
         self.reporter.log(f"continued from the checkpoint of epoch {progress.epoch}")
         return progress, found["model"]

@@ -106,7 +106,19 @@ export class TrainingAttempt {
     const dataset = await attempt.read((session) => parts.datasets.get(session, attempt.job.datasetId!));
     using data = await parts.datasets.localTable(dataset);
     this.note(`attempt ${attempt.number} on ${dataset.name}, version ${dataset.version}, SHA-256 ${dataset.sha256}`);
-    const training = this.config.backend === 'RAY' ? this.startOnCluster(data.table) : await this.startHere(data.table);
+    if (this.config.backend === 'RAY') return this.outcomeOf(this.startOnCluster(data.table));
+    const checkpointPath = await this.restoreCheckpoint();
+    try {
+      return await this.outcomeOf(this.startHere(data.table, checkpointPath));
+    } catch (error) {
+      if (!isOfOtherVersion(error)) throw error;
+      this.note('the checkpoint is of another version of the service: the training begins anew');
+      return await this.outcomeOf(this.startHere(data.table, null));
+    }
+  }
+
+  private async outcomeOf(training: RunningTraining): Promise<TrainingOutcome> {
+    const { attempt } = this;
     const cancel = () => training.cancel();
     attempt.signal.addEventListener('abort', cancel, { once: true });
     // It may have been aborted while the training was prepared.
@@ -118,12 +130,17 @@ export class TrainingAttempt {
     }
   }
 
-  private async startHere(data: Table): Promise<RunningTraining> {
+  /** A copy of the newest intact checkpoint; null when there is none. */
+  private async restoreCheckpoint(): Promise<string | null> {
+    const path = join(this.workDir, 'resume.ckpt');
+    const checkpoint = await this.parts.checkpoints.restore(this.attempt, path);
+    if (!checkpoint) return null;
+    this.note(`continued from the checkpoint of epoch ${checkpoint.epoch}, SHA-256 ${checkpoint.sha256}`);
+    return path;
+  }
+
+  private startHere(data: Table, checkpointPath: string | null): RunningTraining {
     const { attempt, parts } = this;
-    const resumePath = join(this.workDir, 'resume.ckpt');
-    const checkpoint = await parts.checkpoints.restore(attempt, resumePath);
-    if (checkpoint)
-      this.note(`continued from the checkpoint of epoch ${checkpoint.epoch}, SHA-256 ${checkpoint.sha256}`);
     attempt.signal.throwIfAborted();
     return parts.backend.start(
       {
@@ -133,7 +150,7 @@ export class TrainingAttempt {
         environment: attempt.environment,
         threads: Math.max(1, Math.floor(attempt.job.cores)),
         team: this.team,
-        ...(checkpoint && { resumeFromPath: resumePath }),
+        ...(checkpointPath !== null && { resumeFromPath: checkpointPath }),
         ...(this.folds.length > 0 && { finishedFolds: [...this.folds] }),
       },
       {
@@ -342,4 +359,7 @@ function lastLine(error: unknown, { aborted, reason }: AbortSignal): string {
       ? 'failed: it ran for as long as it may'
       : 'stopped: its worker process ends, and another one continues from its last checkpoint';
   return `failed: ${error instanceof AppError ? error.message : 'an unexpected error'}`;
+/** An intact checkpoint that does not fit was written before an upgrade: datasets and configurations do not change. */
+function isOfOtherVersion(error: unknown): boolean {
+  return error instanceof AppError && error.details.field === 'checkpoint';
 }

@@ -18,7 +18,7 @@ import { isFeasible, toMinimise } from './rules/objectives.js';
 import { paretoFront } from './rules/pareto.js';
 import type { ParameterSpace } from './rules/space.js';
 import type { TrialRecord } from './rules/study.js';
-import { completeTrials, type CompleteTrial, trialsByNumber } from './stores/trials.js';
+import { ANALYSED_TRIALS, completeTrials, type CompleteTrial, resultsOf, trialsByNumber } from './stores/trials.js';
 
 /** A trial in the order of the study, and the best value until then. */
 export interface HistoryPoint {
@@ -63,20 +63,20 @@ export class StudyAnalysisService {
     const { direction } = objectiveOf(study, objective);
     let best: number | null = null;
     const points: HistoryPoint[] = [];
-    for (const { number, values, violations, endedAt } of await completeTrials(session, study.id)) {
+    for (const { number, values, violations, endedAt } of await resultsOf(session, study.id)) {
       const value = values[objective]!;
       const feasible = isFeasible(violations);
       if (feasible && (best === null || toMinimise(value, { direction }) < toMinimise(best, { direction })))
         best = value;
       points.push({ number, value, isFeasible: feasible, best, endedAt });
     }
-    return points;
+    return points.slice(-ANALYSED_TRIALS);
   }
 
   /** The feasible trials that no other one beats in every objective, by the first objective, the best first. */
   async paretoFront(session: Session, study: Shown): Promise<Trial[]> {
     const { objectives } = study.spec;
-    const points = (await completeTrials(session, study.id))
+    const points = (await resultsOf(session, study.id))
       .filter(({ violations }) => isFeasible(violations))
       .map(({ number, values }) => ({ number, values: values.map((value, k) => toMinimise(value, objectives[k]!)) }));
     const front = paretoFront(points).sort((a, b) => a.values[0]! - b.values[0]! || a.number - b.number);

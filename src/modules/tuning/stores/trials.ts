@@ -254,7 +254,7 @@ export interface CompleteTrial {
 }
 
 /** The trials that analyses look at, the newest when there are more. */
-const ANALYSED_TRIALS = 10_000;
+export const ANALYSED_TRIALS = 10_000;
 
 /** Trials with a result, by number. */
 export async function completeTrials({ em, tenant }: Rows, studyId: string): Promise<CompleteTrial[]> {
@@ -269,6 +269,22 @@ export async function completeTrials({ em, tenant }: Rows, studyId: string): Pro
     .limit(ANALYSED_TRIALS)
     .execute();
   return rows.reverse();
+}
+
+/** Numbers and results of all trials with a result, by number. */
+export function resultsOf(
+  { em, tenant }: Rows,
+  studyId: string,
+): Promise<Pick<CompleteTrial, 'number' | 'values' | 'violations' | 'endedAt'>[]> {
+  return tables(em)
+    .selectFrom('trial')
+    .select(['number', 'values', 'violations', 'ended_at as endedAt'])
+    .where('tenant', '=', tenant)
+    .where('study_id', '=', studyId)
+    .where('status', '=', 'COMPLETE')
+    .$narrowType<{ values: NotNull }>()
+    .orderBy('number')
+    .execute();
 }
 
 export async function trialsByNumber(
