@@ -70,9 +70,9 @@ export interface StreamedRows {
 }
 
 /**
- * Divides rows that are too many for the memory, or that shall not be there. A first pass reads the columns that decide about rows, a second one
- * takes the rows that stay in memory, and the stream reads the training rows as often as it is asked. Errors:
- * BAD_USER_INPUT, which names the field.
+ * Divides rows that are too many for the memory, or that shall not be there. A first pass reads the columns that decide
+ * about rows, a second one takes the rows that stay in memory, and the stream reads the training rows as often as it is
+ * asked. Errors: BAD_USER_INPUT, which names the field.
  */
 export async function streamRows(given: StreamRequest): Promise<StreamedRows> {
   const { config } = given;

@@ -359,6 +359,8 @@ function lastLine(error: unknown, { aborted, reason }: AbortSignal): string {
       ? 'failed: it ran for as long as it may'
       : 'stopped: its worker process ends, and another one continues from its last checkpoint';
   return `failed: ${error instanceof AppError ? error.message : 'an unexpected error'}`;
+}
+
 /** An intact checkpoint that does not fit was written before an upgrade: datasets and configurations do not change. */
 function isOfOtherVersion(error: unknown): boolean {
   return error instanceof AppError && error.details.field === 'checkpoint';
