@@ -228,8 +228,8 @@ export class LinearProblem {
   }
 
   /**
-   * Weighted class fractions of the training rows in memory; empty for a value. A class that only other rows have counts
-   * as half a row.
+   * Weighted class fractions of the training rows in memory; empty for a value. A class that only other rows have
+   * counts as half a row.
    */
   private classShares(): number[] {
     const { train, head, shape } = this.problem;
