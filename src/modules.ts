@@ -34,6 +34,7 @@ const MODULES: ListedModule[] = [
   { load: () => import('./modules/serving/module.js'), settings: SERVING_SETTINGS },
   { load: () => import('./modules/alerts/module.js') },
   { load: () => import('./modules/monitoring/module.js'), settings: MONITORING_SETTINGS },
+  { load: () => import('./modules/schedules/module.js') },
   { load: () => import('./modules/lineage/module.js') },
   { load: () => import('./modules/exchange/module.js'), settings: EXCHANGE_SETTINGS },
   { load: () => import('./modules/garbage/module.js') },

@@ -69,6 +69,7 @@ const PARENTS: Record<string, (things: World['things']) => string> = {
   LoggedModel: () => 'loggedModels { nodes',
   Model: ({ modelId }) => `model(id: "${modelId}")`,
   Run: ({ runId }) => `run(id: "${runId}")`,
+  Schedule: ({ scheduleId }) => `schedule(id: "${scheduleId}")`,
   Study: ({ studyId }) => `study(id: "${studyId}")`,
   RunComparison: ({ runId }) => `compareRuns(input: { runIds: ["${runId}", "OTHER"] })`,
   Webhook: ({ webhookId }) => `webhook(id: "${webhookId}")`,

@@ -14,7 +14,7 @@ import { VALIDATION } from '../../src/modules/evaluation/validation.job-kind.js'
 import type { Attempt } from '../../src/modules/jobs/attempt.js';
 import { TRAINING } from '../../src/modules/training/training.job-kind.js';
 import { startTestService, type TestService } from '../support/service.js';
-import { JobForJobsDocument, JobProgressSeqDocument } from '../generated/operations.js';
+import { JobForJobsDocument, JobLastFailureDocument, JobProgressSeqDocument } from '../generated/operations.js';
 
 let service: TestService;
 let actor: Actor;
@@ -139,6 +139,49 @@ describe('a job', () => {
       ]),
     );
     expect(event).toEqual({ type: 'MODEL_TRAINING_FAILED', modelId });
+  });
+
+  it('tells the class and the reason of its last failure, and is retried by the class', async () => {
+    const tess = await service.as({ subject: 'tess' });
+    const viewOf = async (id: string) => (await tess.ok(JobLastFailureDocument, { id })).job;
+    const failed = async (error: Error) => {
+      const id = await newJob();
+      await jobs().attemptFailed((await jobs().claim(id, 1))!, error);
+      return viewOf(id);
+    };
+    for (const [code, name] of [
+      [ErrorCode.NOT_FOUND, 'MISTAKE'],
+      [ErrorCode.RESOURCE_EXHAUSTED, 'LIMIT'],
+      [ErrorCode.DEADLINE_EXCEEDED, 'TIME'],
+    ] as const)
+      expect(await failed(new AppError(code, 'Why.'))).toEqual({
+        ...{ status: 'FAILED', attempt: 1, errorCode: code },
+        lastFailure: { class: name, message: 'Why.', isRetried: false, inARow: 1 },
+      });
+    expect(await failed(new AppError(ErrorCode.UNAVAILABLE, 'Away.'))).toEqual({
+      ...{ status: 'QUEUED', attempt: 2, errorCode: null },
+      lastFailure: { class: 'UNAVAILABLE', message: 'Away.', isRetried: true, inARow: 1 },
+    });
+    const unexpected = await failed(new Error('secret'));
+    expect(unexpected).toMatchObject({ status: 'QUEUED', lastFailure: { class: 'UNEXPECTED', isRetried: true } });
+    expect(JSON.stringify(unexpected)).not.toContain('secret');
+
+    // Each attempt is lost: the last one that the kind allows ends the job.
+    const id = await newJob();
+    for (let attempt = 1; attempt <= VALIDATION.retry.attempts; attempt++) {
+      await jobs().claim(id, attempt);
+      await db().asSystem((em) =>
+        sql(em, `update job set heartbeat_at = now() - interval '1 hour' where id = ? and status = 'RUNNING'`, [id]),
+      );
+      await jobs().reconcile(60_000);
+    }
+    expect(await viewOf(id)).toEqual({
+      ...{ status: 'FAILED', attempt: VALIDATION.retry.attempts, errorCode: 'UNAVAILABLE' },
+      lastFailure: {
+        ...{ class: 'WORKER_LOST', message: 'Its worker was lost', isRetried: true },
+        inARow: VALIDATION.retry.attempts,
+      },
+    });
   });
 
   it('that is lost and cannot be read any more ends, and the other lost jobs continue', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { afterEach, expect, it } from 'vitest';
 import type { Actor } from '../../src/db/database.js';
@@ -10,6 +11,7 @@ import type { NewJob } from '../../src/modules/jobs/job-rows.js';
 import { queueJobs, usedLately } from '../../src/modules/jobs/scheduling-store.js';
 import {
   ExplainQueueDocument,
+  JobLastFailureDocument,
   PauseJobDocument,
   ResumeJobDocument,
   SetJobPriorityDocument,
@@ -457,6 +459,35 @@ it('what no machine has for a job of a person is refused at once, with what the 
     input: { ...input, job: { cores: 2, workers: 2, memoryBytes: 4 * 1024 ** 3 } },
   });
 }, 60_000);
+
+it('a job of any kind that takes too long fails, wherever its work is done, and says so', async () => {
+  const service = await start();
+  const { context } = service.app;
+  const kinds = (await loadModules()).flatMap((module) => module.jobs);
+  await startWorker(service, { ...MACHINE, slots: 64, cores: 1_000 });
+  const ids = await context.db.asSystem(async (em) => {
+    const made: string[] = [];
+    for (const { kind, outsideAtOnce } of kinds)
+      for (const queue of outsideAtOnce === undefined ? ['default'] : ['default', 'outside']) {
+        const id = randomUUID();
+        made.push(id);
+        await sql(
+          em,
+          `insert into job (id, tenant, kind, config, created_by, queue, max_duration_ms)
+            values (?, 'acme', ?, '{}', 'tess', ?, 1000)`,
+          [id, kind, queue],
+        );
+      }
+    return made;
+  });
+  await context.services.jobs.dispatch();
+  const tess = await service.as();
+  for (const id of ids)
+    await expect
+      .poll(async () => (await tess.ok(JobLastFailureDocument, { id })).job, { timeout: 30_000 })
+      .toMatchObject({ status: 'FAILED', attempt: 1, errorCode: 'DEADLINE_EXCEEDED', lastFailure: { class: 'TIME' } });
+  console.log(`${ids.length} jobs of ${kinds.length} kinds ended at their longest duration`);
+}, 90_000);
 
 it('a training with a GPU is refused at once where there is none, and one above the limit of its tenant too', async () => {
   const service = await start();

@@ -48,7 +48,13 @@ export const FOREIGN_READS: readonly TableException[] = [
     ],
     why: 'What nobody names any more is found by asking all tables at once.',
   },
-  { module: 'jobs', tables: ['run'], why: 'A job is listed by the experiment of its run.' },
+  {
+    module: 'jobs',
+    tables: ['dataset', 'model_version', 'run'],
+    why:
+      'A job is listed by the experiment of its run; a clone takes the newest version of its dataset, or the version ' +
+      'of its model in production.',
+  },
   {
     module: 'lineage',
     tables: [
@@ -77,6 +83,11 @@ export const FOREIGN_READS: readonly TableException[] = [
     module: 'serving',
     tables: ['dataset', 'evaluation', 'job', 'model', 'model_alias', 'model_version', 'stage_transition'],
     why: 'Deployments are read with the versions that they serve, on the road of every prediction.',
+  },
+  {
+    module: 'schedules',
+    tables: ['dataset', 'job'],
+    why: 'Schedules with a new version of their dataset, and unfinished jobs of a schedule, are one statement each.',
   },
   { module: 'training', tables: ['dataset', 'job', 'model'], why: 'A training is read with its job.' },
   { module: 'uploads', tables: ['job'], why: 'An upload that an unfinished job names is not swept.' },

@@ -22,6 +22,8 @@ import {
   WorldCreateModelCommentDocument,
   WorldCreateModelDocument,
   WorldCreateRunDocument,
+  WorldCreateScheduleDocument,
+  WorldPauseScheduleDocument,
   WorldCreateWebhookDocument,
   WorldDeleteExperimentDocument,
   WorldDeleteRunDocument,
@@ -82,6 +84,7 @@ interface Things {
   /** A study of an outside trainer, with a complete, a failed and a running trial. */
   studyId: string;
   trialId: string;
+  scheduleId: string;
 }
 
 /**
@@ -132,11 +135,12 @@ export class World {
       batchJobId,
       alertId: '',
       ...(await world.newDeliveredWebhook()),
-      ...{ tuningId, studyId: '', trialId: '' },
+      ...{ tuningId, studyId: '', trialId: '', scheduleId: '' },
       eventId: events.nodes[0]!.id,
     };
     world.things.alertId = await world.newAlert(deploymentId);
     Object.assign(world.things, await world.newStudy());
+    world.things.scheduleId = await world.newSchedule();
     return world;
   }
 
@@ -423,6 +427,20 @@ export class World {
     return createModelComment.comment.id;
   }
 
+  /** A schedule that starts no job before the next year. */
+  async newSchedule(): Promise<string> {
+    const { createSchedule } = await this.caller.ok(WorldCreateScheduleDocument, {
+      input: { name: `s-${randomUUID()}`, jobId: this.things.jobId, cron: '0 0 1 1 *', timeZone: 'UTC' },
+    });
+    return createSchedule.schedule.id;
+  }
+
+  async pausedSchedule(): Promise<string> {
+    const id = await this.newSchedule();
+    await this.caller.ok(WorldPauseScheduleDocument, { input: { id } });
+    return id;
+  }
+
   private async reach(what: keyof typeof STATUS_OF, id: string, wanted: string): Promise<void> {
     const deadline = Date.now() + 60_000;
     for (;;) {
@@ -519,6 +537,8 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   webhook: [({ webhookId }) => ({ id: webhookId })],
   webhookDelivery: [({ webhookDeliveryId }) => ({ id: webhookDeliveryId })],
   webhooks: [({ modelId }) => ({ filter: { modelId } })],
+  schedule: [({ scheduleId }) => ({ id: scheduleId })],
+  scheduleStarts: [({ scheduleId }) => ({ scheduleId })],
   study: [({ studyId }) => ({ id: studyId })],
   studies: [({ experimentId }) => ({ filter: { experimentId } })],
   trial: [({ trialId }) => ({ id: trialId })],
@@ -549,6 +569,15 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   resumeJob: [async (_, world) => ({ input: { jobId: await world.pausedTraining() } })],
   setTenantShare: [() => ({ input: {} })],
   cancelJob: [async (_, world) => ({ input: { jobId: await world.newTraining() } })],
+  cloneJob: [({ jobId }) => ({ input: { jobId } })],
+  createSchedule: [
+    ({ jobId }) => ({ input: { name: `s-${randomUUID()}`, jobId, cron: '0 0 1 1 *', timeZone: 'UTC' } }),
+  ],
+  updateSchedule: [async ({ jobId }, world) => ({ input: { id: await world.newSchedule(), jobId } })],
+  pauseSchedule: [async (_, world) => ({ input: { id: await world.newSchedule() } })],
+  resumeSchedule: [async (_, world) => ({ input: { id: await world.pausedSchedule() } })],
+  startScheduleNow: [async (_, world) => ({ input: { id: await world.newSchedule() } })],
+  deleteSchedule: [async (_, world) => ({ input: { id: await world.newSchedule() } })],
   collectGarbage: [
     async (_, world) => ({
       input: { olderThanDays: 1, experimentIds: [await world.newExperiment()], runIds: [await world.newRun()] },

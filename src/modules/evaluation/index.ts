@@ -1,3 +1,4 @@
+export { cloneOfEvaluation } from './evaluation-clone.js';
 export { EvaluationService } from './evaluation.service.js';
 export { ReleaseService } from './release.service.js';
 export { ValidationService } from './validation.service.js';

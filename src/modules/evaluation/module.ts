@@ -8,7 +8,7 @@ import { validationOutcome } from '../../resolvers/evaluation/validation-outcome
 import { releaseOutcome } from '../../resolvers/evaluation/release-outcome.js';
 import { EvaluationResolver } from '../../resolvers/evaluation/evaluation.resolver.js';
 import { ReleaseResolver } from '../../resolvers/evaluation/release.resolver.js';
-import { EVALUATION_EVENTS, EvaluationService, ReleaseService, ValidationService } from './index.js';
+import { cloneOfEvaluation, EVALUATION_EVENTS, EvaluationService, ReleaseService, ValidationService } from './index.js';
 
 interface EvaluationServices {
   evaluations: EvaluationService;
@@ -37,6 +37,7 @@ export default defineModule({
       gates,
       evaluator,
     });
+    services.jobCloner.add(cloneOfEvaluation(evaluations, jobs));
     const validations = new ValidationService({ live, jobs, datasets, versions, evaluations, gates, evaluator });
     return {
       evaluations,

@@ -15,6 +15,7 @@ export {
   storedFile,
 } from './job-kind.js';
 export { JOBS_WAITING, JobService, queueOf, StaleAttempt, StoppedAttempt, jobTopic } from './job.service.js';
+export { type CloneChoice, type CloneRule, type JobTemplate, JobCloner, keptRequest, requestOf } from './job-cloner.js';
 export { OutsideCompletion } from './outside-completion.js';
 export { countJobs, deleteJobsOfRun, hasSucceededWith, JOBS_OF_RUN, keepSecret, secretOf } from './store.js';
 export { type Begun, type BegunDemand, limitOf, Scheduler } from './scheduler.service.js';
@@ -29,6 +30,7 @@ export {
   TENANT_NAME,
 } from './rules/ranges.js';
 export { type Gpu, GpuPool, readGpus, visibleGpus } from './rules/gpus.js';
+export { FAILURE_CLASSES, type FailureClass, isRetried } from './rules/failure-class.js';
 export { WAIT_REASONS } from './rules/explain.js';
 export { QueueExplainer } from './queue-explanation.service.js';
 export { ShareService } from './share.service.js';

@@ -16,12 +16,12 @@ import { publishRun, requireOwn, audit, EVENTS_WAITING, type Waiter, type Waitin
 import { AppError, conflict, ErrorCode, notFound } from '../../errors.js';
 import { type JobKind, readStored, type Stored } from './job-kind.js';
 import type { ExternalHandle, JobEventRow, JobFilter, JobSubjectRef, NewJob } from './job-rows.js';
+import { failureClassOf, isRetried } from './rules/failure-class.js';
 import { hasJobEnded } from './rules/job-status.js';
 import * as store from './store.js';
 
-/** Why an attempt ended. A final failure would happen again, so it is not retried. */
+/** Why an attempt ended. */
 interface Failure extends store.JobFailure {
-  final: boolean;
   /** Time before the next attempt. */
   backoffMs: number;
 }
@@ -305,12 +305,11 @@ export class JobService {
    */
   async attemptFailed(job: Job, error: unknown): Promise<void> {
     const known = error instanceof AppError;
-    const final = known && error.code !== ErrorCode.UNAVAILABLE && error.code !== ErrorCode.INTERNAL;
     const code = known ? error.code : ErrorCode.INTERNAL;
     const message = known ? error.message : 'The worker met an unexpected error; its log has the details.';
     const backoffMs = (this.kinds.get(job.kind)?.retry.backoffMs ?? 0) * (job.failures + 1);
     const ended = await this.db.asSystem((em) =>
-      this.retryOrEnd(em, job.id, job.attempt, { code, message, final, backoffMs }),
+      this.retryOrEnd(em, job.id, job.attempt, { class: failureClassOf(code), code, message, backoffMs }),
     );
     for (const one of [job, ...ended]) this.tell(one);
     this.live.publish(EVENTS_WAITING);
@@ -359,8 +358,8 @@ export class JobService {
     const { id, attempt } = job;
     const ended = await this.db.asSystem(async (em) => {
       if (!(await store.lockSilent(em, id, attempt, heartbeatTimeoutMs))) return null;
-      const failure = { code: ErrorCode.UNAVAILABLE, message: 'Its worker was lost', final: false, backoffMs: 0 };
-      return this.retryOrEnd(em, id, attempt, failure);
+      const lost = { class: 'WORKER_LOST', code: ErrorCode.UNAVAILABLE, message: 'Its worker was lost' } as const;
+      return this.retryOrEnd(em, id, attempt, { ...lost, backoffMs: 0 });
     });
     if (!ended) return;
     this.logger.warn({ jobId: id, attempt }, 'job lost its worker');
@@ -384,17 +383,18 @@ export class JobService {
     em: EntityManager,
     id: string,
     attempt: number,
-    { code, message, final, backoffMs }: Failure,
+    { backoffMs, ...failure }: Failure,
   ): Promise<Job[]> {
     const job = await this.lockRunning(em, id, attempt);
     if (!job) return [];
     const failures = job.failures + 1;
-    if (final || failures >= (this.kinds.get(job.kind)?.retry.attempts ?? 1)) {
-      await store.failJob(em, job, { failures, failure: { code, message } });
+    const { code, message } = failure;
+    if (!isRetried(failure.class) || failures >= (this.kinds.get(job.kind)?.retry.attempts ?? 1)) {
+      await store.failJob(em, job, { failures, failure });
       return this.notifyEnd(em, job, 'FAILED', { code, message });
     }
     const follows = `${message}; attempt ${attempt + 1} follows`;
-    await store.queueNextAttempt(em, job, { message: follows, failures, backoffMs });
+    await store.queueNextAttempt(em, job, { message: follows, failures, backoffMs, failure });
     return [];
   }
 

@@ -11,6 +11,7 @@ import { JobResolver } from '../../resolvers/jobs/job.resolver.js';
 import { QueueResolver } from '../../resolvers/jobs/queue.resolver.js';
 import {
   createJobLoaders,
+  JobCloner,
   JOBS_LINEAGE,
   JobService,
   OutsideCompletion,
@@ -22,6 +23,7 @@ import {
 
 interface JobsServices {
   jobs: JobService;
+  jobCloner: JobCloner;
   scheduler: Scheduler;
   queueExplainer: QueueExplainer;
   shares: ShareService;
@@ -53,7 +55,7 @@ export default defineModule({
       config.PREEMPT_AFTER_MS ?? null,
     );
     return {
-      ...{ jobs, scheduler },
+      ...{ jobs, scheduler, jobCloner: new JobCloner(jobs) },
       queueExplainer: new QueueExplainer(db, jobs, scheduler, jobKinds),
       shares: new ShareService(db, scheduler, config.OPERATOR_TENANT),
       outsideCompletion: new OutsideCompletion(db, jobs, services.signingKeys, jobKinds),

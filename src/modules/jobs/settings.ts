@@ -54,7 +54,7 @@ export const JOBS_SETTINGS = {
   ),
   RECONCILE_INTERVAL_MS: setting(
     whole(100).default(5_000),
-    'Interval between two searches for lost or stalled jobs and lost outside trainers, in milliseconds.',
+    'Interval between two searches for lost or stalled jobs, lost outside trainers and due schedules, in milliseconds.',
   ),
   JOB_HEARTBEAT_TIMEOUT_MS: setting(
     whole(1_000).default(20_000),

@@ -9,6 +9,7 @@ import { anyOf, type TablesOf, tablesOf, toJson } from '../../db/tables.js';
 import type { ErrorCode } from '../../errors.js';
 import type { JobKind } from './job-kind.js';
 import type { ExternalHandle, JobEventRow, StoredResult } from './job-rows.js';
+import type { FailureClass } from './rules/failure-class.js';
 import { ENDED, JOB_STATUS, type JobStatus } from './rules/job-status.js';
 
 const tables = tablesOf(Job, JobEvent, JobSecret, JobSubject);
@@ -28,8 +29,9 @@ export interface JobState {
   status: JobStatus;
 }
 
-/** Why a job failed. */
+/** Why an attempt failed. */
 export interface JobFailure {
+  class: FailureClass;
   code: ErrorCode;
   message: string;
 }
@@ -38,6 +40,8 @@ interface NextAttempt {
   message: string;
   failures: number;
   backoffMs?: number | null;
+  /** Why the last attempt failed, if it did. */
+  failure?: JobFailure;
   /** Whether a person resumes a job that had ended: it gets its maximum duration again. */
   isResumed?: boolean;
 }
@@ -57,7 +61,7 @@ export function beginAttempt(em: EntityManager, id: string, attempt: number): Pr
 export function queueNextAttempt(
   em: EntityManager,
   job: JobState,
-  { message, failures, backoffMs = null, isResumed = false }: NextAttempt,
+  { message, failures, backoffMs = null, failure, isResumed = false }: NextAttempt,
 ): Promise<boolean> {
   const usedMs = sql<number>`used_ms
     + coalesce(1000 * extract(epoch from coalesce(ended_at, now()) - begun_at), 0)::bigint`;
@@ -68,6 +72,7 @@ export function queueNextAttempt(
     used_until: sql<Date | null>`case when begun_at is null then used_until else coalesce(ended_at, now()) end`,
     ...(isResumed && { used_before_ms: usedMs }),
     not_before: backoffMs === null ? null : laterBy(backoffMs),
+    ...(failure && lastFailure(failure)),
     // After the end of the job, work that ran outside is over: it is not attached to again.
     ...(ENDED.includes(job.status) && {
       ...{ external_backend: null, external_id: null, external_state: null, external_attempt: null, report_seq: 0 },
@@ -84,11 +89,17 @@ export function succeedJob(em: EntityManager, id: string, attempt: number, resul
 export function failJob(
   em: EntityManager,
   job: JobState,
-  { failures, failure: { code, message } }: { failures: number; failure: JobFailure },
+  { failures, failure }: { failures: number; failure: JobFailure },
 ): Promise<boolean> {
+  const { code, message } = failure;
   return changeStatus(em, job, 'FAILED', {
-    ...{ message, failures, error_code: code, error_message: message, ended_at: NOW },
+    ...{ message, failures, error_code: code, error_message: message, ended_at: NOW, ...lastFailure(failure) },
   });
+}
+
+/** It stays while later attempts run. */
+function lastFailure({ class: failureClass, message }: JobFailure) {
+  return { failure_class: failureClass, failure_message: message };
 }
 
 export function cancelJob(em: EntityManager, job: JobState, message: string): Promise<boolean> {

@@ -12,7 +12,7 @@ import { audit, emitEvent } from '../platform/index.js';
 import { decideRetraining } from './rules/retraining.js';
 import type { TrainingConfig } from '../algorithms/index.js';
 import { AppError } from '../../errors.js';
-import { trainedModelOf } from '../training/index.js';
+import { trainedModelOf, withOpenEnd } from '../training/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { monitoringActor } from './monitoring.service.js';
 import { MONITORING_EVENTS } from './events.js';
@@ -170,11 +170,4 @@ export class RetrainingService {
     const run = await em.findOneOrFail(Run, { id: version.runId, tenant });
     return { experimentId: run.experimentId, config: withOpenEnd(training.config) };
   }
-}
-
-/** A training that ended at a date is repeated without that end; otherwise it would use no newer row. */
-function withOpenEnd(config: TrainingConfig): TrainingConfig {
-  if (!config.window) return config;
-  const { to: _end, ...window } = config.window;
-  return { ...config, window };
 }

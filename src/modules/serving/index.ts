@@ -1,3 +1,4 @@
+export { cloneOfBatchInference } from './batch-inference-clone.js';
 export { BatchInferenceService, MAX_KEY_COLUMNS } from './batch-inference.service.js';
 export { DeploymentRows } from './deployment-rows.js';
 export { DeploymentService } from './deployment.service.js';

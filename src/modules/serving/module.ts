@@ -23,6 +23,7 @@ import {
   Serving,
   ShadowService,
   VersionFollowing,
+  cloneOfBatchInference,
   createServingLoaders,
   type PredictService,
   type TrafficRecorder,
@@ -88,19 +89,21 @@ export default defineModule({
       observe: metrics,
     });
     const { backgroundModels: models, predictions, traffic } = serving;
+    const batchInference = new BatchInferenceService({
+      db,
+      live,
+      objects,
+      staged,
+      artifacts,
+      datasets,
+      jobs,
+      scheduler: services.scheduler,
+      files,
+      models,
+    });
+    services.jobCloner.add(cloneOfBatchInference(batchInference, jobs));
     return {
-      batchInference: new BatchInferenceService({
-        db,
-        live,
-        objects,
-        staged,
-        artifacts,
-        datasets,
-        jobs,
-        scheduler: services.scheduler,
-        files,
-        models,
-      }),
+      batchInference,
       deployments,
       endpoints,
       loggedPredictions: new LoggedPredictionService(db, traffic),

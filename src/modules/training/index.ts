@@ -2,6 +2,7 @@ export { CheckpointService } from './checkpoint.service.js';
 export { createTrainingLoaders } from './loaders.js';
 export { OutsideReports } from './outside-reports.service.js';
 export { outsideReportsSchema } from './rules/outside-report.js';
+export { cloneOfTraining, withOpenEnd } from './training-clone.js';
 export { TrainingService, WORKERS } from './training.service.js';
 export type { StoredTrainedModel } from './rules/trained-model.js';
 export { trainedModelOf } from './stores/trained-models.js';

@@ -14,6 +14,7 @@ import {
   TRAINING_EVENTS,
   CheckpointService,
   TrainingService,
+  cloneOfTraining,
   createTrainingLoaders,
 } from './index.js';
 
@@ -55,8 +56,10 @@ export default defineModule({
       registrar: modelVersions,
     };
     if (cluster) services.scheduler.runOutside(cluster);
+    const trainings = new TrainingService(db, jobs, services.scheduler, training, join(config.DATA_DIR, 'work'));
+    services.jobCloner.add(cloneOfTraining(trainings, jobs, runs));
     return {
-      trainings: new TrainingService(db, jobs, services.scheduler, training, join(config.DATA_DIR, 'work')),
+      trainings,
       outsideReports: new OutsideReports({
         ...{ objects, staged, jobs, outside: outsideCompletion, runs, runLogs, checkpoints },
         maxFileBytes: config.MAX_UPLOAD_BYTES,

@@ -1,3 +1,4 @@
+export { cloneOfTuning } from './tuning-clone.js';
 export { TUNING_EVENTS } from './events.js';
 export { createTuningLoaders } from './loaders.js';
 export { MAX_CHOICES, MAX_CONSTRAINTS, MAX_PARAMETERS, type ParameterValue } from './rules/space.js';

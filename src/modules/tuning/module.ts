@@ -9,6 +9,7 @@ import { TrialResolver, TrialRunResolver } from '../../resolvers/tuning/trial.re
 import { tuningOutcome } from '../../resolvers/tuning/tuning-outcome.js';
 import { TuningResolver } from '../../resolvers/tuning/tuning.resolver.js';
 import {
+  cloneOfTuning,
   createTuningLoaders,
   StudyAnalysisService,
   StudyMemories,
@@ -44,11 +45,13 @@ export default defineModule({
     const ends = new TrialEnds(live, runs);
     const memory = new StudyMemories();
     const studies = new StudyService(live, runs);
+    const tunings = new TuningService(studies, { live, jobs, runs, trainings, memory, ends }, modelVersions);
+    services.jobCloner.add(cloneOfTuning(tunings, studies, jobs));
     return {
       studies,
       studyAnalysis: new StudyAnalysisService(importance),
       trials: new TrialService(studies, runs, memory, ends, db, logger),
-      tunings: new TuningService(studies, { live, jobs, runs, trainings, memory, ends }, modelVersions),
+      tunings,
     };
   },
   createLoaders: createTuningLoaders,

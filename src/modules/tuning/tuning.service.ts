@@ -86,6 +86,23 @@ export class TuningService {
     return { study, job };
   }
 
+  /** Starts a study like an earlier one, with its stop rule as it is now, and without its trials. */
+  startLike(session: Session, { experimentId, name, spec, stopRule }: Study, datasetId: string) {
+    const { training, space, objectives, samplerReason, pruner, curve, repeats, parallelTrials, seed } = spec;
+    const sampler = samplerReason === null ? spec.sampler : 'AUTO';
+    if (!training)
+      throw conflict('An outside trainer drives the study, so that it has no training to start.', {
+        ...{ expected: 'a study of trainings', got: 'a study without a configuration' },
+      });
+    return this.start(session, {
+      ...{ experimentId, datasetId, name, stopRule, config: training, enqueued: [], warmStartFrom: [] },
+      // With several objectives, a pruner compares all of them.
+      prunerMetric: objectives.length > 1 ? null : curve.metric,
+      ...{ space, objectives, sampler, pruner, repeats, parallelTrials, seed },
+      ...{ backend: spec.backend, workers: spec.workers },
+    });
+  }
+
   execute(attempt: AttemptOf<typeof TUNING>): Promise<void> {
     return new TuningAttempt(this.parts, attempt).execute();
   }

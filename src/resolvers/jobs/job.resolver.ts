@@ -1,13 +1,15 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import { jobTopic } from '../../modules/jobs/index.js';
+import { isRetried, jobTopic } from '../../modules/jobs/index.js';
 import { abortable, withoutGap, MAX_WAIT_MS } from '../../modules/platform/index.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import {
   CancelJobInput,
+  CloneJobInput,
   ExternalJob,
   JobConnection,
+  JobFailure,
   JobEvent,
   JobFilterInput,
   JobOrderInput,
@@ -70,6 +72,19 @@ export class JobResolver {
     input: CancelJobInput,
   ): Promise<JobPayload> {
     return { job: await ctx.run((session) => ctx.services.jobs.cancel(session, input.jobId)) };
+  }
+
+  @Mutation(() => JobPayload, {
+    description:
+      'Starts another job with the settings of an earlier one: a training or a tuning with a new run, an evaluation or ' +
+      'a batch inference. It is checked like a first one, with the same errors.',
+  })
+  async cloneJob(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => CloneJobInput, { description: 'Job to start again, and what it uses anew.' })
+    { jobId, ...choice }: CloneJobInput,
+  ): Promise<JobPayload> {
+    return { job: await ctx.run((session) => ctx.services.jobCloner.clone(session, jobId, choice)) };
   }
 
   @Mutation(() => JobPayload, {
@@ -140,6 +155,16 @@ export class JobResolver {
   })
   parent(@Root() { parentId }: JobType, @Ctx() ctx: RequestContext): Promise<JobType | null> | null {
     return parentId ? ctx.loaders.job.load(parentId) : null;
+  }
+
+  @FieldResolver(() => JobFailure, {
+    nullable: true,
+    description: 'Why the last failed attempt failed, also while a later one runs; null when none has failed.',
+  })
+  lastFailure(@Root() { failures, failureClass, failureMessage }: JobType): JobFailure | null {
+    if (failureClass == null) return null;
+    const message = failureMessage ?? '';
+    return { class: failureClass, message, isRetried: isRetried(failureClass), inARow: failures };
   }
 
   @FieldResolver(() => JobResources, { description: 'Resources that the job requests.' })

@@ -1,4 +1,11 @@
-import { JOB_DURATION, JOB_PRIORITY, JOB_RESOURCES, JOB_WORKERS } from '../../modules/jobs/index.js';
+import {
+  FAILURE_CLASSES,
+  type FailureClass,
+  JOB_DURATION,
+  JOB_PRIORITY,
+  JOB_RESOURCES,
+  JOB_WORKERS,
+} from '../../modules/jobs/index.js';
 import { Range } from '../types/range.js';
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { contributedEnum, describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
@@ -18,6 +25,32 @@ export const JobStatusEnum = describeEnum('JobStatus', 'Whether a background job
 export const JobOrderField = describeOrderFields<'createdAt'>('JobOrderField', 'Fields by which jobs can be sorted.', {
   CREATED_AT: ['createdAt', 'Time of creation.'],
 });
+
+export const FailureClassEnum = describeEnum(
+  'JobFailureClass',
+  'Why an attempt of a job failed, and whether another one follows. An attempt that is paused, that makes room, or whose ' +
+    'process stops in order has not failed: the next one continues, and it is not counted.',
+  FAILURE_CLASSES,
+);
+
+@ObjectType({ description: 'Why the last failed attempt of a job failed.' })
+export class JobFailure {
+  @Field(() => FailureClassEnum, { description: 'Class of the failure.' })
+  class!: FailureClass;
+
+  @Field(() => String, { description: 'The reason, as a sentence.' })
+  message!: string;
+
+  @Field(() => Boolean, {
+    description:
+      'Whether failures of this class are retried. The job fails all the same after as many failures in a row, without ' +
+      'stored progress in between, as its kind allows.',
+  })
+  isRetried!: boolean;
+
+  @Field(() => Int, { description: 'Number of failures in a row; 0 when progress was stored since the last one.' })
+  inARow!: number;
+}
 
 @ObjectType({ description: 'Resources that each worker of a job may use while it runs.' })
 export class JobResources {
@@ -138,6 +171,9 @@ export class JobType {
   memoryBytes!: number;
   gpus!: number;
   workers!: number;
+  failures!: number;
+  failureClass?: FailureClass | null;
+  failureMessage?: string | null;
   externalBackend?: string | null;
   externalId?: string | null;
   externalState?: string | null;
@@ -267,6 +303,34 @@ export class ResumeJobInput {
 @InputType({ description: 'Background job to cancel: queued or running.' })
 export class CancelJobInput {
   @Field(() => ID, { description: 'The job. NOT_FOUND when it does not exist, CONFLICT when it has ended.' })
+  jobId!: string;
+}
+
+/** What a clone, or a job of a schedule, takes anew. */
+@InputType({ description: 'What a clone takes anew.' })
+export class CloneChoiceInput {
+  @Field(() => Boolean, {
+    defaultValue: false,
+    description: 'Whether the new job uses the newest version of the same dataset, in place of the same version.',
+  })
+  newestDataset!: boolean;
+
+  @Field(() => Boolean, {
+    defaultValue: false,
+    description:
+      'Whether an evaluation or batch inference uses the version of the same model that is in production then, in ' +
+      'place of the same version. BAD_USER_INPUT for a job without a model version.',
+  })
+  productionVersion!: boolean;
+}
+
+@InputType({ description: 'Background job of which another one is started.' })
+export class CloneJobInput extends CloneChoiceInput {
+  @Field(() => ID, {
+    description:
+      'The job, in any state. NOT_FOUND when it does not exist; BAD_USER_INPUT unless it is a training, a tuning, an ' +
+      'evaluation or a batch inference.',
+  })
   jobId!: string;
 }
 

@@ -56,6 +56,9 @@ export const Job = defineEntity({
     message: p.text().default(''),
     errorCode: p.text().nullable(),
     errorMessage: p.text().nullable(),
+    /** Of the last attempt that failed, also when later ones run or have succeeded. */
+    failureClass: p.enum(['MISTAKE', 'LIMIT', 'TIME', 'UNAVAILABLE', 'WORKER_LOST', 'UNEXPECTED']).nullable(),
+    failureMessage: p.text().nullable(),
     eventSeq: p.bigint('number').default(0),
     heartbeatAt: p.datetime().nullable(),
     enqueuedAt: p.datetime().nullable(),
