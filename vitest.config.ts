@@ -94,6 +94,18 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          // Batch inference on Ray: npm run test:engines -- batch.
+          name: 'batch',
+          include: ['test/engines/batch/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        ...shared,
+        test: {
           // The same tests of the API once more, on Redis and S3.
           name: 'on-engines',
           include: ON_ENGINES.map((name) => `test/api/${name}.test.ts`),

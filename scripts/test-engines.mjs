@@ -7,6 +7,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromiumPath } from './chromium.mjs';
+import { startBatchPython } from './python-batch.mjs';
 import { startFrameworks } from './python-frameworks.mjs';
 import { startRayPython, startTrainersPython } from './python-ray.mjs';
 import { startKubeRayDecoder } from './kuberay.mjs';
@@ -24,6 +25,7 @@ const FAMILIES = {
   },
   frameworks: { starts: [startFrameworks], projects: ['frameworks'] },
   ray: { starts: [startTrainersPython], projects: ['ray'] },
+  batch: { starts: [startBatchPython], projects: ['batch'] },
   kuberay: { starts: [startKubeRayDecoder], projects: ['kuberay'] },
 };
 

@@ -14,8 +14,8 @@ const CORE_SETTINGS = {
   HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address to listen on; 0.0.0.0 for all.'),
   PUBLIC_URL: setting(
     url('http:', 'https:').optional(),
-    'Address at which MLflow clients and trainings on a cluster reach this service; absent: signed upload addresses ' +
-      'have that of each request, and there are no trainings on a cluster.',
+    'Address at which MLflow clients and work on a cluster reach this service; absent: signed upload addresses have ' +
+      'that of each request, and there is no work on a cluster.',
   ),
   DATA_DIR: setting(
     z

@@ -33,6 +33,7 @@ import { LocalTrainingBackend } from './training/local-backend.js';
 import { PythonTrainingBackend } from './training/python/python-backend.js';
 import type { MirrorTarget } from './modules/exchange/index.js';
 import { SmallObjects } from './modules/uploads/index.js';
+import type { BatchPredictor } from './training/batch/port.js';
 import type { ClusterBackend, TrainingBackend } from './training/port.js';
 import type { RayWork } from './training/ray/ray-work.js';
 
@@ -50,6 +51,8 @@ export interface Implementations {
   backend: TrainingBackend;
   /** Null when no cluster is configured. */
   cluster: ClusterBackend | null;
+  /** Where batch inferences can run besides this machine; null when it is not configured. */
+  batchPredictors: Record<'RAY', BatchPredictor | null>;
   evaluator: ModelEvaluator;
   importance: ImportanceAnalyst;
   checkModel: ModelChecker;
@@ -105,6 +108,7 @@ export async function createImplementations(
   const limits = childLimits(config);
   const training = { limits, usageIntervalMs: config.SYSTEM_METRICS_INTERVAL_MS };
   const local = new LocalTrainingBackend(training);
+  const files = duckDbDatasets(limits);
   const ray = await createRay(config);
   return {
     db,
@@ -114,9 +118,10 @@ export async function createImplementations(
     tokens: await createTokenVerifier(config),
     tokenCodec: serviceTokens,
     metrics: new ServiceMetrics(),
-    files: duckDbDatasets(limits),
+    files,
     backend: new PythonTrainingBackend({ ...training, pythonPath: config.PYTHON_PATH }, local),
     cluster: await createCluster(ray, local, limits),
+    batchPredictors: { RAY: await createRayPredictor(ray, files) },
     evaluator: new LocalEvaluator(limits),
     importance: new LocalImportanceAnalyst(limits),
     checkModel,
@@ -179,6 +184,12 @@ async function createCluster(
   if (!ray) return null;
   const { RayTrainingBackend } = await import('./training/ray/ray-backend.js');
   return new RayTrainingBackend(ray, local, limits);
+}
+
+async function createRayPredictor(ray: RayWork | null, files: DatasetFiles): Promise<BatchPredictor | null> {
+  if (!ray) return null;
+  const { RayBatchPredictor } = await import('./training/batch/ray-batch-predictor.js');
+  return new RayBatchPredictor(ray, files);
 }
 
 /** The mirror itself retries later, because it knows what else waits. */

@@ -207,4 +207,30 @@ describe('batch inference', () => {
         ...expected,
       });
   });
+
+  it('refuses a place that is not there, or that cannot do what is asked', async () => {
+    const common = { modelVersionId: version, datasetId: flights };
+    const cases: [Partial<StartBatchInferenceInput>, Record<string, unknown>, string][] = [
+      [{ backend: 'RAY' }, { code: 'UNAVAILABLE', field: 'input.backend' }, 'RAY_ADDRESS'],
+      [{ workers: 2 }, { code: 'BAD_USER_INPUT', field: 'input.workers' }, 'only the backend RAY'],
+      [{ backend: 'RAY', workers: 0 }, { code: 'BAD_USER_INPUT', field: 'input.workers' }, '1 to 64'],
+    ];
+    for (const [input, extensions, says] of cases) {
+      const error = await tess.fails(StartBatchInferenceDocument, { input: { ...common, ...input } });
+      expect(error.extensions).toMatchObject(extensions);
+      expect(error.message).toContain(says);
+    }
+    const away = await startTestService({
+      RAY_ADDRESS: 'http://127.0.0.1:9',
+      ...{ PUBLIC_URL: 'http://127.0.0.1:9', ROLE: 'api' },
+    });
+    try {
+      const caller = await away.as();
+      const error = await caller.fails(StartBatchInferenceDocument, { input: { ...common, backend: 'RAY' } });
+      expect(error.extensions).toMatchObject({ code: 'UNAVAILABLE', field: 'input.backend' });
+      expect(error.message).toContain('does not answer');
+    } finally {
+      await away.close();
+    }
+  });
 });

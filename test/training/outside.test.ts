@@ -99,7 +99,7 @@ function denseRows(arrays: ReadonlyMap<string, NamedArray>, part: string, indica
   return Array.from({ length: rows }, (_, row) => {
     const dense = new Float32Array(width + indicatorCount);
     dense.set((numeric.data as Float32Array).subarray(row * width, (row + 1) * width));
-    for (let slot = 0; slot < slots; slot++) dense[width + indicators.data[row * slots + slot]!] = 1;
+    for (let slot = 0; slot < slots; slot++) dense[width + (indicators.data as Int32Array)[row * slots + slot]!] = 1;
     return dense;
   });
 }

@@ -13,7 +13,13 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I32": np.dtype("<i4")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+    "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
+    "U8": np.dtype("u1"),
+}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
@@ -35,7 +41,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Writes arrays of 32 or 64 bit floats, or of 32 bit integers."""
+    """Writes arrays of 32 or 64 bit floats, of 32 or 64 bit integers, or of bytes."""
     header: dict[str, object] = {}
     parts: list[bytes] = []
     offset = 0

@@ -35,6 +35,6 @@ export { WAIT_REASONS } from './rules/explain.js';
 export { QueueExplainer } from './queue-explanation.service.js';
 export { ShareService } from './share.service.js';
 export { createJobLoaders } from './loaders.js';
-export type { JobRequest, StoredResult } from './job-rows.js';
+export { type JobRequest, requireNoResources, type StoredResult } from './job-rows.js';
 export { retentionOfSteps } from './old-steps.js';
 export { JOBS_LINEAGE } from './lineage.js';

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { badInput } from '../../errors.js';
 import type { Sequenced } from '../platform/index.js';
 import type { JobKind, Resources } from './job-kind.js';
 import type { JobStatus } from './rules/job-status.js';
@@ -36,6 +37,13 @@ export interface JobRequest {
   workers?: number | null;
   maxDurationMs?: number | null;
   notBefore?: Date | null;
+}
+
+/** For work on a cluster: BAD_USER_INPUT when resources of this service's workers are asked for. */
+export function requireNoResources(request: JobRequest | null | undefined): void {
+  for (const of of ['cores', 'memoryBytes', 'gpus', 'workers'] as const)
+    if (request?.[of] != null)
+      throw badInput(`input.job.${of}`, 'nothing: the cluster has resources of its own', request[of]);
 }
 
 /** An object that a job is about, e.g. `run` and its id. */

@@ -19,23 +19,38 @@ import {
 } from '../model-contract/index.js';
 import { isReservedColumn, predictionColumns, ROW_NUMBER_COLUMN, unknownColumns } from './rules/batch-output.js';
 import { audit, emitEvent } from '../platform/index.js';
-import { Role } from '../core/index.js';
+import { type InputRange, Role } from '../core/index.js';
 import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import type { DatasetFiles, OutputColumn } from '../../adapters/dataset-files/port.js';
-import type { Attempt, AttemptOf, JobRequest, JobService, Scheduler } from '../jobs/index.js';
+import type { BatchPredictor, PreparedPart } from '../../training/batch/port.js';
+import {
+  type Attempt,
+  type AttemptOf,
+  type JobRequest,
+  type JobService,
+  NO_RESOURCES,
+  OUTSIDE_QUEUE,
+  requireNoResources,
+  type Scheduler,
+} from '../jobs/index.js';
+import { WorkFiles } from '../training/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import { requireOnnx, requireReady } from '../registry/index.js';
-import { BATCH_INFERENCE } from './batch-inference.job-kind.js';
+import { BATCH_INFERENCE, type BatchBackend } from './batch-inference.job-kind.js';
 import { addPart, endedWithParts, partsOf, removeParts, type BatchPart } from './stores/batch-parts.js';
-import type { LoadedModels } from './loaded-models.js';
+import { type LoadedModels, modelFile } from './loaded-models.js';
 import { SERVING_EVENTS } from './events.js';
 
 export interface BatchInferenceInput {
   modelVersionId: string;
   datasetId: string;
   keyColumns?: string[] | null;
+  /** LOCAL when absent. */
+  backend?: BatchBackend | null;
+  /** For RAY: processes that predict at the same time; 1 when absent. */
+  workers?: number | null;
   job?: JobRequest | null;
 }
 
@@ -52,33 +67,55 @@ interface Dependencies {
   scheduler: Scheduler;
   files: DatasetFiles;
   models: LoadedModels;
+  predictors: BatchPredictors;
 }
+
+/** For each place other than this machine; null when it is not configured. */
+export type BatchPredictors = Record<Exclude<BatchBackend, 'LOCAL'>, BatchPredictor | null>;
 
 /** About how many rows a part has: a crash loses at most one part, and one part is in memory. */
 const PART_ROWS = 16_384;
 const PART_DEADLINE_MS = 300_000;
 export const MAX_KEY_COLUMNS = 100;
+export const BATCH_WORKERS = { min: 1, max: 64, unit: 'processes' } satisfies InputRange;
 const RESULT_PATH = 'predictions.parquet';
 const SWEEP_JOBS = 20;
 
 /** Predicts all rows of a dataset in parts. Stored parts survive a crash. */
 export class BatchInferenceService {
+  /** The last preparation of this machine that was begun. */
+  private preparing: Promise<unknown> = Promise.resolve();
+
   constructor(private readonly deps: Dependencies) {}
 
-  async start(
-    session: Session,
-    { modelVersionId, datasetId, keyColumns, job: request }: BatchInferenceInput,
-  ): Promise<Job> {
+  /**
+   * Call before the transaction that starts a batch inference: BAD_USER_INPUT when it cannot run where it shall,
+   * UNAVAILABLE when the cluster cannot take it now.
+   */
+  async requireBackend(input: BatchInferenceInput): Promise<void> {
+    const { backend } = placeOf(input);
+    if (backend === 'LOCAL') return;
+    const predictor = this.deps.predictors[backend];
+    const problem = predictor ? await predictor.problem() : ABSENT[backend];
+    if (problem) throw new AppError(ErrorCode.UNAVAILABLE, problem, { field: 'input.backend' });
+  }
+
+  async start(session: Session, input: BatchInferenceInput): Promise<Job> {
+    const { modelVersionId, datasetId, keyColumns, job: request } = input;
+    const { backend, workers } = placeOf(input);
+    const isOutside = backend !== 'LOCAL';
     const found = await session.em.findOne(ModelVersion, { id: modelVersionId, tenant: session.tenant });
     if (!found) throw notFound('model version', modelVersionId);
     const version = requireReady(found);
     const dataset = await this.deps.datasets.get(session, datasetId);
     const keys = checkKeys(keyColumns ?? [], dataset);
     checkInputs(version, dataset);
-    const requested = await this.deps.scheduler.requested(session, BATCH_INFERENCE, request);
+    if (isOutside) requireNoResources(request);
+    const requested = await this.requested(session, { backend, workers }, request);
     const job = this.deps.jobs.create(session, BATCH_INFERENCE, {
       ...requested,
-      input: { keyColumns: keys },
+      input: { keyColumns: keys, ...(isOutside && { backend, workers }) },
+      ...(isOutside && { queue: OUTSIDE_QUEUE }),
       modelVersionId,
       datasetId,
     });
@@ -87,8 +124,18 @@ export class BatchInferenceService {
       modelVersionId,
       datasetId,
       keyColumns: keys,
+      ...(isOutside && { backend }),
     });
     return job;
+  }
+
+  /** The cluster counts for the shares of tenants, one core for each worker. */
+  private requested(session: Session, { backend, workers }: Place, request: JobRequest | null | undefined) {
+    const { scheduler } = this.deps;
+    if (backend === 'LOCAL') return scheduler.requested(session, BATCH_INFERENCE, request);
+    const resources = { ...NO_RESOURCES, cores: 1 };
+    const kind = { ...BATCH_INFERENCE, resources };
+    return scheduler.requested(session, kind, { ...request, workers }, 'input.workers');
   }
 
   async execute(attempt: BatchAttempt): Promise<void> {
@@ -102,8 +149,13 @@ export class BatchInferenceService {
     const rowsDone = await this.keepSoundParts(attempt);
     const workDir = await mkdtemp(join(tmpdir(), 'matih-batch-'));
     try {
-      await this.predictFrom(attempt, rowsDone, version, dataset, workDir);
+      const { backend = 'LOCAL' } = attempt.input;
+      const outside = backend === 'LOCAL' ? null : this.outsideOf(attempt, backend);
+      if (!outside) await this.predictFrom(attempt, rowsDone, version, dataset, workDir);
+      else if (rowsDone < dataset.rowCount)
+        await this.predictOutside(attempt, outside, rowsDone, version, dataset, workDir);
       await this.finish(attempt, version, dataset, workDir);
+      await outside?.files.tidy();
     } finally {
       await rm(workDir, { recursive: true, force: true });
     }
@@ -155,19 +207,81 @@ export class BatchInferenceService {
         attempt.signal,
         models.infer(version, inputs, { deadlineMs: PART_DEADLINE_MS }),
       );
-      const predicted = [
-        ...predictionColumns(outputs, batch.rowCount, version.signature),
-        ...unknownColumns(version.signature, inputs, batch.rowCount),
-      ];
-      const rowNumbers: OutputColumn = {
-        name: ROW_NUMBER_COLUMN,
-        type: 'INTEGER',
-        values: BigInt64Array.from(batch.rowNumbers, BigInt),
-      };
-      await files.writeParquet([rowNumbers, ...predicted], local);
+      const unknown = unknownColumns(version.signature, inputs, batch.rowCount);
+      const predicted = [...predictionColumns(outputs, batch.rowCount, version.signature), ...unknown];
+      await files.writeParquet([rowNumberColumn(rows, batch.rowCount), ...predicted], local);
       rows += batch.rowCount;
       await this.storePart(attempt, rows, local);
-      attempt.progress((rows / dataset.rowCount) * 0.98, `${rows} of ${dataset.rowCount} rows`);
+      attempt.progress(shareOf(rows, dataset), `${rows} of ${dataset.rowCount} rows`);
+    }
+  }
+
+  private outsideOf(attempt: BatchAttempt, backend: Exclude<BatchBackend, 'LOCAL'>): Outside {
+    const predictor = this.deps.predictors[backend];
+    if (!predictor) throw new AppError(ErrorCode.UNAVAILABLE, ABSENT[backend]);
+    const note = (line: string) => attempt.logger.info({ jobId: attempt.job.id }, line);
+    return { predictor, files: new WorkFiles(this.deps, attempt, predictor.name, { note }) };
+  }
+
+  /** The same on a cluster: this service reads and checks the rows, and writes what the outputs mean. */
+  private async predictOutside(
+    attempt: BatchAttempt,
+    { predictor, files: outside }: Outside,
+    rowsDone: number,
+    version: OnnxVersion,
+    dataset: Dataset,
+    workDir: string,
+  ): Promise<void> {
+    const { files, objects } = this.deps;
+    const { signature } = version;
+    const local = join(workDir, 'part.parquet');
+    using model = await modelFile(objects, version);
+    let rows = rowsDone;
+    await predictor.predict(
+      {
+        ...{ outside, workDir, signature, modelPath: model.path, workers: attempt.input.workers ?? 1 },
+        ...{ firstRow: rowsDone, keptColumns: unknownColumns(signature, [], 0).map(({ name }) => name) },
+        prepare: () => this.prepareInTurn(attempt, rowsDone, version, dataset),
+        store: async ({ startRow, endRow, outputs, kept }) => {
+          const count = endRow - startRow;
+          const predicted = [...predictionColumns(outputs, count, signature), ...kept];
+          await files.writeParquet([rowNumberColumn(startRow, count), ...predicted], local);
+          rows = endRow;
+          await this.storePart(attempt, rows, local);
+          attempt.progress(shareOf(rows, dataset), `${rows} of ${dataset.rowCount} rows`);
+        },
+        onWaiting: (message) => attempt.progress(shareOf(rows, dataset), message),
+      },
+      attempt.signal,
+    );
+  }
+
+  /** Jobs on a cluster take no resources of this machine, so it prepares them one after the other. */
+  private async *prepareInTurn(
+    attempt: BatchAttempt,
+    startRow: number,
+    { signature }: OnnxVersion,
+    dataset: Dataset,
+  ): AsyncGenerator<PreparedPart> {
+    const before = this.preparing;
+    const turn = Promise.withResolvers<void>();
+    this.preparing = before.then(() => turn.promise);
+    try {
+      await untilAborted(attempt.signal, before);
+      const { files, datasets } = this.deps;
+      using data = await datasets.localTable(dataset);
+      const options = { columns: inputRequests(signature), chunkRows: PART_ROWS, startRow };
+      let rows = startRow;
+      for await (const batch of files.readChunks(data.table, options)) {
+        const named = new Map(batch.columns.map((column) => [column.name, column]));
+        const inputs = toTensors(named, signature, batch.rowNumbers);
+        const kept = unknownColumns(signature, inputs, batch.rowCount);
+        yield { startRow: rows, endRow: rows + batch.rowCount, inputs, kept };
+        rows += batch.rowCount;
+        attempt.progress(shareOf(startRow, dataset), `Prepared ${rows} of ${dataset.rowCount} rows`);
+      }
+    } finally {
+      turn.resolve();
     }
   }
 
@@ -233,6 +347,37 @@ export class BatchInferenceService {
       parts.map(({ objectKey }) => objectKey),
     );
   }
+}
+
+interface Outside {
+  predictor: BatchPredictor;
+  files: WorkFiles;
+}
+
+const ABSENT: Record<Exclude<BatchBackend, 'LOCAL'>, string> = {
+  RAY: 'This service knows no Ray cluster: set RAY_ADDRESS, or leave out `backend`.',
+};
+
+interface Place {
+  backend: BatchBackend;
+  workers: number;
+}
+
+function placeOf({ backend, workers }: BatchInferenceInput): Place {
+  if (workers != null && backend !== 'RAY')
+    throw badInput('input.workers', 'nothing, because only the backend RAY has workers', workers);
+  return { backend: backend ?? 'LOCAL', workers: workers ?? 1 };
+}
+
+const PREDICTED_SHARE = 0.98;
+
+function shareOf(rows: number, { rowCount }: Dataset): number {
+  return (rows / rowCount) * PREDICTED_SHARE;
+}
+
+function rowNumberColumn(startRow: number, count: number): OutputColumn {
+  const values = BigInt64Array.from({ length: count }, (_, row) => BigInt(startRow + row));
+  return { name: ROW_NUMBER_COLUMN, type: 'INTEGER', values };
 }
 
 /** A cancelled job ends at once, even while the runtime computes. */

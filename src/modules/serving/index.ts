@@ -1,5 +1,5 @@
 export { cloneOfBatchInference } from './batch-inference-clone.js';
-export { BatchInferenceService, MAX_KEY_COLUMNS } from './batch-inference.service.js';
+export { BATCH_WORKERS, BatchInferenceService, MAX_KEY_COLUMNS } from './batch-inference.service.js';
 export { DeploymentRows } from './deployment-rows.js';
 export { DeploymentService } from './deployment.service.js';
 export { EndpointService, MAX_SLA_MS } from './endpoint.service.js';
@@ -30,7 +30,7 @@ export type { TrafficRecorder } from './traffic-recorder.js';
 export { readTraffic } from './traffic.service.js';
 export { VersionFollowing } from './version-following.js';
 export { FULL_WEIGHT_BPS } from './rules/traffic.js';
-export { BATCH_INFERENCE } from './batch-inference.job-kind.js';
+export { BATCH_INFERENCE, type BatchBackend } from './batch-inference.job-kind.js';
 export { SERVING_EVENTS } from './events.js';
 export { answeringDeployments } from './stores/deployments.js';
 export { deleteOldPredictions, loggedRowsOf, newestAnswered, type LogCursor } from './stores/prediction-log.js';

@@ -93,22 +93,29 @@ export class LoadedModels {
     });
   }
 
-  private async start({ id, objectKey, sha256 }: ServableVersion, entry: LoadedModel): Promise<void> {
-    try {
-      entry.file = await this.objects.localFile(objectKey);
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
-      throw new AppError(ErrorCode.UNAVAILABLE, 'The stored file of this model version is gone.', {}, { cause: error });
-    }
-    const { path } = entry.file;
-    if ((await sha256Of(path)) !== sha256) {
-      const message =
-        'The stored file of this model version is not what was registered: its SHA-256 differs. Register the ' +
-        'model again.';
-      throw new AppError(ErrorCode.INVALID_MODEL, message, { expected: sha256 });
-    }
-    await this.engine.load({ modelId: id, path });
+  private async start(version: ServableVersion, entry: LoadedModel): Promise<void> {
+    entry.file = await modelFile(this.objects, version);
+    await this.engine.load({ modelId: version.id, path: entry.file.path });
   }
+}
+
+/** The stored file of a version, as it was registered. UNAVAILABLE when it is missing, INVALID_MODEL when it differs. */
+export async function modelFile(
+  objects: ObjectStore,
+  { objectKey, sha256 }: Omit<ServableVersion, 'id'>,
+): Promise<LocalFile> {
+  let file: LocalFile;
+  try {
+    file = await objects.localFile(objectKey);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+    throw new AppError(ErrorCode.UNAVAILABLE, 'The stored file of this model version is gone.', {}, { cause: error });
+  }
+  if ((await sha256Of(file.path)) === sha256) return file;
+  file[Symbol.dispose]();
+  const message =
+    'The stored file of this model version is not what was registered: its SHA-256 differs. Register the model again.';
+  throw new AppError(ErrorCode.INVALID_MODEL, message, { expected: sha256 });
 }
 
 async function withinDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {

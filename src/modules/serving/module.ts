@@ -65,6 +65,7 @@ export default defineModule({
     files,
     engine,
     backgroundEngine,
+    batchPredictors: predictors,
     metrics,
     logger,
     config,
@@ -100,6 +101,7 @@ export default defineModule({
       scheduler: services.scheduler,
       files,
       models,
+      predictors,
     });
     services.jobCloner.add(cloneOfBatchInference(batchInference, jobs));
     return {

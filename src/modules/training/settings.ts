@@ -9,8 +9,8 @@ export const TRAINING_SETTINGS = {
   ),
   RAY_ADDRESS: setting(
     url('ray:', 'http:', 'https:').optional(),
-    'Your Ray cluster, for trainings with the backend RAY: `ray://host:10001`, or the address of its dashboard; ' +
-      'absent: there is no such backend.',
+    'Your Ray cluster, for trainings and batch inferences with the backend RAY: `ray://host:10001`, or the address of ' +
+      'its dashboard; absent: there is no such backend.',
   ),
   RAY_DASHBOARD_URL: setting(
     url('http:', 'https:').optional(),

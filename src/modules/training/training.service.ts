@@ -23,6 +23,7 @@ import { AppError, badInput, ErrorCode, notFound } from '../../errors.js';
 import {
   NO_RESOURCES,
   OUTSIDE_QUEUE,
+  requireNoResources,
   type AttemptOf,
   type JobRequest,
   type JobService,
@@ -88,11 +89,7 @@ export class TrainingService {
     const { training, warnings } = belowInput(() => completed(asked, dataset, place.backend));
     const modelId = input.registerModelId ?? null;
     if (modelId !== null) await this.checkModel(session, modelId, taskOf(training.algorithm));
-    if (place.backend !== 'LOCAL') {
-      for (const of of ['cores', 'memoryBytes', 'gpus', 'workers'] as const)
-        if (input.job?.[of] != null)
-          throw badInput(`input.job.${of}`, 'nothing: the cluster has resources of its own', input.job[of]);
-    }
+    if (place.backend !== 'LOCAL') requireNoResources(input.job);
     const requested = await this.requested(session, place, input.job);
     const { experimentId, runName: name, parentRunId, tags } = input;
     const run = await this.parts.runs.create(session, {

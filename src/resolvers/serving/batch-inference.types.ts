@@ -1,7 +1,13 @@
 import { JobRequestInput } from '../jobs/job.types.js';
-import { Field, ID, InputType } from 'type-graphql';
+import { Field, ID, InputType, Int } from 'type-graphql';
 import { Range } from '../types/range.js';
-import { MAX_KEY_COLUMNS } from '../../modules/serving/index.js';
+import { BATCH_WORKERS, type BatchBackend, MAX_KEY_COLUMNS } from '../../modules/serving/index.js';
+import { describeEnum } from '../types/common.types.js';
+
+const BatchBackendEnum = describeEnum<BatchBackend>('BatchBackend', 'Where a batch inference predicts.', {
+  LOCAL: 'A worker of this service.',
+  RAY: 'The Ray cluster of RAY_ADDRESS: Ray Data gives each of its processes one part of the rows after the other.',
+});
 
 @InputType({ description: 'Dataset to predict for, and the model version.' })
 export class StartBatchInferenceInput {
@@ -25,6 +31,23 @@ export class StartBatchInferenceInput {
       'Columns of the dataset to copy into the result. The column `row_number` (from 0) is always in the result.',
   })
   keyColumns?: string[] | null;
+
+  @Field(() => BatchBackendEnum, {
+    nullable: true,
+    description:
+      'Where the rows are predicted; LOCAL when absent. UNAVAILABLE when the cluster is not configured, does not answer, ' +
+      'or refuses the token.',
+  })
+  backend?: BatchBackend | null;
+
+  @Range(BATCH_WORKERS)
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Only with RAY: the most processes that predict at the same time, each with a CPU of the cluster; 1 when absent. ' +
+      'BAD_USER_INPUT with another backend.',
+  })
+  workers?: number | null;
 
   @Field(() => JobRequestInput, {
     nullable: true,

@@ -4,14 +4,20 @@ import { AppError, ErrorCode } from '../../errors.js';
 
 /** An array of numbers, row by row. */
 export interface NamedArray {
-  data: Float32Array | Float64Array | Int32Array;
+  data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
   shape: readonly number[];
 }
 
-const TYPES = { F32: Float32Array, F64: Float64Array, I32: Int32Array } as const;
+const TYPES = {
+  F32: Float32Array,
+  F64: Float64Array,
+  I32: Int32Array,
+  I64: BigInt64Array,
+  U8: Uint8Array,
+} as const;
 
 const entrySchema = z.object({
-  dtype: z.enum(['F32', 'F64', 'I32']),
+  dtype: z.enum(['F32', 'F64', 'I32', 'I64', 'U8']),
   shape: z.array(z.int().min(0)).max(4),
   data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
 });
@@ -22,7 +28,9 @@ const MAX_HEADER_BYTES = 1024 ** 2;
 
 function dtypeOf({ data }: NamedArray): keyof typeof TYPES {
   if (data instanceof Float32Array) return 'F32';
-  return data instanceof Float64Array ? 'F64' : 'I32';
+  if (data instanceof Float64Array) return 'F64';
+  if (data instanceof BigInt64Array) return 'I64';
+  return data instanceof Int32Array ? 'I32' : 'U8';
 }
 
 /** Writes a file of named arrays in the format of safetensors: a header in JSON, then the arrays in little endian. */
@@ -49,8 +57,8 @@ export async function writeArrays(path: string, arrays: ReadonlyMap<string, Name
 }
 
 const wrong = (what: string): AppError =>
-  new AppError(ErrorCode.INVALID_MODEL, `The training has stored arrays that cannot be read: ${what}.`, {
-    expected: 'a file of arrays as the training of this release writes it',
+  new AppError(ErrorCode.INVALID_MODEL, `The work outside has stored arrays that cannot be read: ${what}.`, {
+    expected: 'a file of arrays as this release writes it',
     got: what,
   });
 

@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib';
 
 const PYTHON_FOLDER = fileURLToPath(new URL('../../../python/', import.meta.url));
 
-const TRAININGS = 'matih_ml/train';
+const FOLDERS = ['matih_ml', 'matih_ml/train', 'matih_ml/batch'];
 
 export interface CodePackage {
   /** The same for the same content. */
@@ -14,14 +14,16 @@ export interface CodePackage {
   zip: Uint8Array;
 }
 
-/** The Python code of trainings, as Ray takes it. */
+/** The Python code of work outside, as Ray takes it. */
 export async function pythonPackage(): Promise<CodePackage> {
-  const modules = (await readdir(join(PYTHON_FOLDER, TRAININGS))).filter((name) => name.endsWith('.py')).sort();
+  const names = await Promise.all(
+    FOLDERS.map(async (folder) => {
+      const modules = (await readdir(join(PYTHON_FOLDER, folder))).filter((name) => name.endsWith('.py')).sort();
+      return modules.map((name) => `${folder}/${name}`);
+    }),
+  );
   const files = await Promise.all(
-    ['matih_ml/__init__.py', ...modules.map((name) => `${TRAININGS}/${name}`)].map(async (name) => ({
-      name,
-      content: await readFile(join(PYTHON_FOLDER, name)),
-    })),
+    names.flat().map(async (name) => ({ name, content: await readFile(join(PYTHON_FOLDER, name)) })),
   );
   const zip = storedZip(files);
   return { name: `_ray_pkg_${createHash('sha1').update(zip).digest('hex')}.zip`, zip };

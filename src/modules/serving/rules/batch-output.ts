@@ -62,7 +62,7 @@ export function predictionColumns(
  * `prediction_unknown_columns`: for each row, the columns whose category the model does not know, separated by ", ";
  * null when it knows all. Absent for a model without recorded categories.
  */
-export function unknownColumns(signature: Signature, inputs: readonly Tensor[], rows: number): PredictionColumn[] {
+export function unknownColumns(signature: Signature, inputs: readonly Tensor[], rows: number): Column[] {
   if (knownCategories(signature).size === 0) return [];
   const values = new Array<string | null>(rows).fill(null);
   unknownCategories(signature, inputs, ({ row, column }) => {

@@ -1,0 +1,1 @@
+"""Batch inference outside the service: on Ray."""
