@@ -36,6 +36,9 @@ import { SmallObjects } from './modules/uploads/index.js';
 import type { BatchPredictor } from './training/batch/port.js';
 import type { ClusterBackend, TrainingBackend } from './training/port.js';
 import type { RayWork } from './training/ray/ray-work.js';
+import { checkCodeArchive } from './training/scripts/code-archive.js';
+import { LocalScripts } from './training/scripts/local-scripts.js';
+import type { ScriptBackends } from './training/scripts/port.js';
 
 /** The adapters that services use, chosen by the settings. */
 export interface Implementations {
@@ -53,6 +56,7 @@ export interface Implementations {
   cluster: ClusterBackend | null;
   /** Where batch inferences can run besides this machine; null when it is not configured. */
   batchPredictors: Record<'RAY', BatchPredictor | null>;
+  scripts: ScriptBackends;
   evaluator: ModelEvaluator;
   importance: ImportanceAnalyst;
   checkModel: ModelChecker;
@@ -122,6 +126,7 @@ export async function createImplementations(
     backend: new PythonTrainingBackend({ ...training, pythonPath: config.PYTHON_PATH }, local),
     cluster: await createCluster(ray, local, limits),
     batchPredictors: { RAY: await createRayPredictor(ray, files) },
+    scripts: await createScripts(config, ray),
     evaluator: new LocalEvaluator(limits),
     importance: new LocalImportanceAnalyst(limits),
     checkModel,
@@ -190,6 +195,31 @@ async function createRayPredictor(ray: RayWork | null, files: DatasetFiles): Pro
   if (!ray) return null;
   const { RayBatchPredictor } = await import('./training/batch/ray-batch-predictor.js');
   return new RayBatchPredictor(ray, files);
+}
+
+async function createScripts(config: Config, ray: RayWork | null): Promise<ScriptBackends> {
+  const publicUrl = config.PUBLIC_URL?.replace(/\/+$/, '');
+  const maxLogBytes = config.SCRIPT_MAX_LOG_BYTES;
+  const own = config.ROLE === 'worker' || config.PORT === 0 ? null : `http://${ownHost(config.HOST)}:${config.PORT}`;
+  const local = config.ALLOW_LOCAL_SCRIPTS
+    ? new LocalScripts({
+        pythonPath: config.PYTHON_PATH,
+        apiUrl: publicUrl ?? own,
+        hasNetwork: config.SCRIPT_NETWORK === 'all',
+        maxProcesses: config.SCRIPT_MAX_PROCESSES,
+        maxDiskBytes: config.SCRIPT_MAX_DISK_BYTES,
+        maxLogBytes,
+      })
+    : null;
+  const cluster =
+    ray && new (await import('./training/ray/ray-scripts.js')).RayScripts(ray, { publicUrl, maxLogBytes });
+  return { checkArchive: checkCodeArchive, backend: (place) => (place === 'LOCAL' ? local : cluster) };
+}
+
+/** The address at which a process reaches itself. */
+function ownHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** The mirror itself retries later, because it knows what else waits. */

@@ -7,6 +7,7 @@ import { UPLOADS_SETTINGS } from './modules/uploads/settings.js';
 import { DATASETS_SETTINGS } from './modules/datasets/settings.js';
 import { REGISTRY_SETTINGS } from './modules/registry/settings.js';
 import { TRAINING_SETTINGS } from './modules/training/settings.js';
+import { SCRIPTS_SETTINGS } from './modules/scripts/settings.js';
 import { SERVING_SETTINGS } from './modules/serving/settings.js';
 import { MONITORING_SETTINGS } from './modules/monitoring/settings.js';
 import { EXCHANGE_SETTINGS } from './modules/exchange/settings.js';
@@ -30,6 +31,7 @@ const MODULES: ListedModule[] = [
   { load: () => import('./modules/registry/module.js'), settings: REGISTRY_SETTINGS },
   { load: () => import('./modules/training/module.js'), settings: TRAINING_SETTINGS },
   { load: () => import('./modules/tuning/module.js') },
+  { load: () => import('./modules/scripts/module.js'), settings: SCRIPTS_SETTINGS },
   { load: () => import('./modules/evaluation/module.js') },
   { load: () => import('./modules/serving/module.js'), settings: SERVING_SETTINGS },
   { load: () => import('./modules/alerts/module.js') },

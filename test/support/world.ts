@@ -812,6 +812,11 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   reportTrial: [async (_, world) => ({ input: { trialId: (await world.newStudy()).trialId, step: 1, value: 1 } })],
   resumeTuning: [async (_, world) => ({ input: { studyId: await world.cancelledStudy() } })],
   retryFailedTrials: [async (_, world) => ({ input: { studyId: (await world.newStudy()).studyId } })],
+  startScript: [
+    async ({ experimentId, datasetId }, world) => ({
+      input: { experimentId, datasetId, uploadId: await world.newUpload(), command: 'true' },
+    }),
+  ],
   startTuning: [
     ({ experimentId, datasetId, studyId }) => ({
       input: {

@@ -1,11 +1,10 @@
-import { execFile } from 'node:child_process';
 import { chmod, copyFile, cp, lstat, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { ChildLost, explainLoss } from '../../child-task/child-task.js';
 import { LimitedProcess, type ProcessEnd } from '../../child-task/limited-process.js';
+import { interpreterFolders, runs, sandboxed } from '../../child-task/sandbox.js';
 import { type ConversionOutcome, conversionOutcomeSchema } from '../../modules/model-contract/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { ConversionRequest, ModelConverter } from './port.js';
@@ -19,14 +18,9 @@ export interface PythonConverterOptions {
   maxMemoryBytes: number;
 }
 
-const runToEnd = promisify(execFile);
 const PACKAGE_DIR = fileURLToPath(new URL('../../../python/', import.meta.url));
 const MAX_RESULT_BYTES = 1024 ** 2;
 const MAX_FILE_BYTES = 4 * 1024 ** 3;
-/** A process that was stopped ignores any other signal. */
-const LOOK = { timeout: 10_000, killSignal: 'SIGKILL' } as const;
-/** Folders of the system with libraries that an interpreter loads; read-only. */
-const SYSTEM_FOLDERS = ['/usr', '/lib', '/lib64', '/bin', '/etc/ld.so.cache', '/etc/ssl/openssl.cnf'];
 
 /**
  * Converts in a Python child process. Reading a pickled model runs its code. So the process can access only the
@@ -115,16 +109,15 @@ export class PythonModelConverter implements ModelConverter {
   /** A command that runs what follows it without the network and other files. */
   private async sandbox(folder: string): Promise<string[]> {
     if (this.options.sandbox === 'process') return [];
-    const readable = [...SYSTEM_FOLDERS, ...(await this.interpreterFolders())];
-    return [
-      'bwrap',
-      '--unshare-all',
-      '--die-with-parent',
-      '--new-session',
-      ...readable.flatMap((path) => ['--ro-bind-try', path, path]),
-      ...['--dev', '/dev', '--proc', '/proc'],
-      ...['--ro-bind', PACKAGE_DIR, '/package', '--bind', folder, '/work', '--chdir', '/work'],
-    ];
+    this.prefixes ??= await interpreterFolders(this.options.pythonPath ?? '');
+    return sandboxed({
+      readable: this.prefixes,
+      mounts: [
+        { from: PACKAGE_DIR, to: '/package' },
+        { from: folder, to: '/work', isWritable: true },
+      ],
+      cwd: '/work',
+    });
   }
 
   private environment(inside: string): NodeJS.ProcessEnv {
@@ -138,25 +131,6 @@ export class PythonModelConverter implements ModelConverter {
       ...threads,
     };
   }
-
-  /** The folders of the interpreter and its packages. */
-  private async interpreterFolders(): Promise<string[]> {
-    const script =
-      'import json, os, sys; print(json.dumps([sys.prefix, sys.base_prefix, ' +
-      'os.path.dirname(os.path.realpath(sys.executable))]))';
-    if (!this.prefixes) {
-      const { stdout } = await runToEnd(this.options.pythonPath ?? '', ['-I', '-c', script], LOOK);
-      this.prefixes = JSON.parse(stdout) as string[];
-    }
-    return this.prefixes;
-  }
-}
-
-async function runs(command: string, args: string[]): Promise<boolean> {
-  return runToEnd(command, args, LOOK).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** A symbolic link in its folder could lead to another file. */

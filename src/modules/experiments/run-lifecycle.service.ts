@@ -169,7 +169,7 @@ export class RunLifecycleService {
       Job,
       {
         ...{ tenant: session.tenant, runId: { $in: runIds } },
-        ...{ kind: { $in: ['TRAINING', 'TUNING'] }, status: { $in: ['QUEUED', 'RUNNING'] } },
+        ...{ kind: { $in: ['TRAINING', 'TUNING', 'SCRIPT'] }, status: { $in: ['QUEUED', 'RUNNING'] } },
       },
       { fields: ['id', 'runId', 'kind'] },
     );

@@ -17,7 +17,7 @@ const tables = tablesOf(Job, JobEvent, JobSecret, JobSubject);
 type Columns = UpdateObject<TablesOf<typeof Job>, 'job'>;
 
 /** Kinds whose jobs are only about their run; they are deleted with it. */
-export const JOBS_OF_RUN = ['TRAINING', 'RUN_ARCHIVE'] as const;
+export const JOBS_OF_RUN = ['TRAINING', 'SCRIPT', 'RUN_ARCHIVE'] as const;
 
 const NOW = sql<Date>`now()`;
 const laterBy = (ms: number) => sql<Date>`now() + ${ms} * interval '1 millisecond'`;

@@ -144,6 +144,15 @@ export class AccessTokenService {
   }
 }
 
+/** Revokes the tokens of this name that are for one run: work that has ended. */
+export async function endTokensOfRun(
+  { em, tenant }: Pick<Session, 'em' | 'tenant'>,
+  runId: string,
+  name: string,
+): Promise<void> {
+  await em.nativeUpdate(AccessToken, { tenant, runId, name, revokedAt: null }, { revokedAt: new Date() });
+}
+
 function checkTokenName(name: string): string {
   checkRange(TOKEN_NAME, name, null, 'input.name');
   return name;

@@ -2,6 +2,7 @@ export {
   TOKEN_ENDPOINTS,
   TOKEN_NAME,
   AccessTokenService,
+  endTokensOfRun,
   MAX_LIFE_SECONDS,
   MIN_LIFE_SECONDS,
 } from './access-token.service.js';

@@ -160,12 +160,9 @@ export class RayClient {
   }
 
   /** The beginning of what the job has printed; '' when it is not known. */
-  async logs(id: string): Promise<string> {
+  async logs(id: string, maxBytes = MAX_LOG_BYTES): Promise<string> {
     const path = `/api/jobs/${id}/logs`;
-    const { status, text, isCut } = await this.ask(
-      { method: 'GET', path, timeoutMs: ANSWER_MS, maxBytes: MAX_LOG_BYTES },
-      [404],
-    );
+    const { status, text, isCut } = await this.ask({ method: 'GET', path, timeoutMs: ANSWER_MS, maxBytes }, [404]);
     if (status === 404) return '';
     // A cut answer is a JSON text without its end.
     return z.object({ logs: z.string() }).parse(JSON.parse(isCut ? `${text.replace(/\\+$/, '')}"}` : text)).logs;

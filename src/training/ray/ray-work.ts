@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { OutsideFiles } from '../port.js';
-import { pythonPackage } from './python-package.js';
+import { type CodePackage, pythonPackage } from './python-package.js';
 import { RayClient, type RayJob } from './ray-client.js';
 
 interface RayOptions {
@@ -17,9 +17,13 @@ interface RayOptions {
   maxCores: number | null;
 }
 
-/** A program of `python/` that runs as a Ray job. */
+/** A program that runs as a Ray job. */
 export interface RayProgram {
   entrypoint: string;
+  /** That of `python/` when absent. */
+  code?: CodePackage;
+  /** How it reports; when absent, as the programs of `python/` do. */
+  env?: Record<string, string>;
   /** CPUs of its first process. */
   cpus: number;
 }
@@ -110,11 +114,12 @@ export class RayWork {
   }
 
   /** Whether a submission has worked is never known from its answer: only the list of jobs says it. */
-  private async submit(outside: OutsideFiles, { entrypoint, cpus }: RayProgram, signal: AbortSignal): Promise<void> {
+  private async submit(outside: OutsideFiles, program: RayProgram, signal: AbortSignal): Promise<void> {
     const { id, jobId, tenant } = outside;
+    const { entrypoint, cpus } = program;
     // Whoever continues after a crash finds the id, and asks the cluster whether it has the job.
     await outside.attach(id, 'SUBMITTING');
-    const code = await pythonPackage();
+    const code = program.code ?? (await pythonPackage());
     const token = await outside.token();
     for (const deadline = Date.now() + SUBMIT_FOR_MS; ; await sleep(SUBMIT_AGAIN_MS, undefined, { signal })) {
       signal.throwIfAborted();
@@ -127,7 +132,7 @@ export class RayWork {
           id,
           entrypoint,
           packageName: code.name,
-          env: {
+          env: program.env ?? {
             ...{ MATIH_URL: this.options.publicUrl ?? '', MATIH_JOB_ID: jobId, MATIH_JOB_TOKEN: token },
             MATIH_START_TIMEOUT_S: String(this.options.pendingTimeoutMs / 1000),
           },

@@ -128,7 +128,7 @@ export async function unfinishedTrainingIn({ em, tenant }: Session, experimentId
     .select('j.id')
     .where('j.tenant', '=', tenant)
     .where('r.experiment_id', '=', experimentId)
-    .where('j.kind', 'in', ['TRAINING', 'TUNING'])
+    .where('j.kind', 'in', ['TRAINING', 'TUNING', 'SCRIPT'])
     .where('j.status', 'in', ['QUEUED', 'RUNNING'])
     .limit(1)
     .executeTakeFirst();

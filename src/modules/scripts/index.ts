@@ -1,0 +1,3 @@
+export { SCRIPTS_LINEAGE } from './lineage.js';
+export { SCRIPT } from './script.job-kind.js';
+export { COMMAND, ScriptService } from './script.service.js';
