@@ -1,10 +1,10 @@
 // The TPE sampler beside Optuna's default one, on standard functions (100 trials, 50 seeds) and real trainings (30
-// trials, 10 seeds). Both begin with the same ten points, so that seeds are pairs. For each: the normalised area under
-// the best value so far, its mean difference to Optuna's, and the one-sided 95 % bound of that mean; ratio is the
-// greatest bound. Also the sampler's own CPU time per trial of 10 parameters after 1,000 and 50,000 trials, and the time
-// of askTrial and tellTrial in the whole service, of which the rest is the database's and the requests' share. --quick
-// takes 5 seeds, and 3 for trainings; --only=<names> takes some of the problems, and SEEDS=<number> sets the seeds of
-// functions.
+// trials, 10 seeds). Both begin with the same ten points, so that seeds are pairs. For each: the normalised area
+// under the best value so far, its mean difference to Optuna's, and the one-sided 95 % bound of that mean; ratio is
+// the greatest bound. Also the sampler's own CPU time per trial of 10 parameters after 1,000 and 50,000 trials, and
+// the time of askTrial and tellTrial in the whole service, of which the rest is the database's and the requests'
+// share. --quick takes 5 seeds, and 3 for trainings; --only=<names> takes some of the problems, and SEEDS=<number>
+// sets the seeds of functions.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// A Python with Ray Data, installed once and kept outside the checkout. The tests start the clusters themselves, because
-// they also kill them.
+// A Python with Ray Data, installed once and kept outside the checkout. The tests start the clusters themselves,
+// because they also kill them.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

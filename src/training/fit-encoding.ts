@@ -139,8 +139,8 @@ function scaleOf(values: Float64Array): { mean: number; std: number; inverseStd:
 
 /**
  * The parts of a timestamp that vary in the training rows. A cycle must come twice, or (the year) once. If the holdout
- * has later rows (a split by time), less than a year gives no month, year and age: they would not repeat, and a trend of
- * some weeks is misleading when it is extrapolated.
+ * has later rows (a split by time), less than a year gives no month, year and age: they would not repeat, and a trend
+ * of some weeks is misleading when it is extrapolated.
  */
 function fitTime(
   column: Column,

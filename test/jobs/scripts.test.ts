@@ -14,7 +14,7 @@ import { hasBubblewrap, linesOf, scriptEnd, startScript, zipOf } from '../suppor
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { createExperiment, registerDataset, vegaPath } from '../support/training.js';
 
-/** Scripts in the sandbox of a worker. These need no Python: test/engines/scripts.test.ts has those of MLflow's client. */
+/** Scripts in the sandbox of a worker. They need no Python; test/engines/scripts.test.ts has one with MLflow. */
 
 let service: TestService;
 let tess: Caller;

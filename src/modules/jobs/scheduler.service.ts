@@ -166,7 +166,7 @@ export class Scheduler {
 
   /**
    * What a job shall have that a person requests; BAD_USER_INPUT when no worker process can give it, or the tenant may
-   * not use as much. `outsideField` is given for work in a cluster outside: the field that says how much it takes there.
+   * not use as much. `outsideField` is given for work in a cluster outside: the field that says how much it takes.
    */
   async requested(
     { tenant }: Session,

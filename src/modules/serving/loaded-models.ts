@@ -99,7 +99,7 @@ export class LoadedModels {
   }
 }
 
-/** The stored file of a version, as it was registered. UNAVAILABLE when it is missing, INVALID_MODEL when it differs. */
+/** The stored file of a version, as registered. UNAVAILABLE when it is missing, INVALID_MODEL when it differs. */
 export async function modelFile(
   objects: ObjectStore,
   { objectKey, sha256 }: Omit<ServableVersion, 'id'>,

@@ -8,7 +8,7 @@ import type { TrainingService } from './training.service.js';
 
 const template = z.object({ experimentId: z.guid(), input: TRAINING.input, request: keptRequest });
 
-/** Another training with the same configuration and a new run in the same experiment; a trial becomes one of its own. */
+/** Another training with the same configuration and a new run in the same experiment; a trial becomes its own. */
 export function cloneOfTraining(
   trainings: TrainingService,
   jobs: JobService,

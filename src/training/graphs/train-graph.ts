@@ -29,10 +29,10 @@ const CLIP_EPSILON = 1e-6;
 /**
  * Makes a graph with many steps: a Loop over minibatches that carries the flat weights and what the optimiser carries.
  * Inputs: numeric [rows, width], indicators [rows, slots] and embedded [rows, embeddings], as far as the shape has
- * them; targets (int32 [rows] of classes, or real [rows, 1]); row_weights, when rows have weights; order int32 [steps, batch], the row indexes of every
- * minibatch; schedule real [steps, numbers], see `numbersOfStep`; dropout bool [steps, batch, hidden units], the units
- * that stay; weights [parameters] and the optimiser's vectors [trained parameters]. Outputs: weights and the vectors,
- * named …_out, and losses [steps], each the mean of its minibatch.
+ * them; targets (int32 [rows] of classes, or real [rows, 1]); row_weights, when rows have weights; order int32
+ * [steps, batch], the row indexes of every minibatch; schedule real [steps, numbers], see `numbersOfStep`; dropout
+ * bool [steps, batch, hidden units], the units that stay; weights [parameters] and the optimiser's vectors [trained
+ * parameters]. Outputs: weights and the vectors, named …_out, and losses [steps], each the mean of its minibatch.
  */
 export function trainGraph(shape: NetworkShape, options: TrainGraphOptions): Uint8Array {
   const { loss, optimizer, keptFactor, precision = 'float' } = options;

@@ -17,8 +17,8 @@ export async function freeBytes(folder: string): Promise<number> {
 }
 
 /**
- * Calls `exceeded` once when the folder takes more than this, or the disk is almost full: a file that was deleted and is
- * still written takes space that no folder shows.
+ * Calls `exceeded` once when the folder takes more than this, or the disk is almost full: a file that was deleted and
+ * is still written takes space that no folder shows.
  */
 export async function watchDisk(
   folder: string,

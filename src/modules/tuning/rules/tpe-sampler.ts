@@ -17,7 +17,7 @@ const REFINEMENTS = 8;
 const MOST_DRAWS = 20 * CANDIDATES;
 /** Whole proposals before a random point is taken. */
 const ATTEMPTS = 5;
-/** The good trials are few, so that their kernels would stay wide for long: the narrowest are half as wide as Optuna's. */
+/** The good trials are few, so their kernels would stay wide for long: the narrowest are half as wide as Optuna's. */
 const NARROWER = 2;
 /** A category that others depend on is judged by trials of its branch that came before it had learnt anything. */
 const SMOOTHING_OF_PARENT = 2;
