@@ -35,7 +35,9 @@ export const FailureClassEnum = describeEnum(
 
 @ObjectType({ description: 'Why the last failed attempt of a job failed.' })
 export class JobFailure {
-  @Field(() => FailureClassEnum, { description: 'Class of the failure.' })
+  @Field(() => FailureClassEnum, {
+    description: 'What kind of failure it was, which decides whether another attempt follows.',
+  })
   class!: FailureClass;
 
   @Field(() => String, { description: 'The reason, as a sentence.' })

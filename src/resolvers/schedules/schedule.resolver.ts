@@ -109,7 +109,8 @@ export class ScheduleResolver {
   })
   async pauseSchedule(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => PauseScheduleInput, { description: 'Schedule to pause.' }) input: PauseScheduleInput,
+    @Arg('input', () => PauseScheduleInput, { description: 'Which schedule starts no jobs from now on.' })
+    input: PauseScheduleInput,
   ): Promise<SchedulePayload> {
     return { schedule: await ctx.run((session) => ctx.services.schedules.pause(session, input.id)) };
   }
@@ -142,7 +143,8 @@ export class ScheduleResolver {
   })
   async deleteSchedule(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => DeleteScheduleInput, { description: 'Schedule to delete.' }) input: DeleteScheduleInput,
+    @Arg('input', () => DeleteScheduleInput, { description: 'Which schedule ends; jobs that it started stay.' })
+    input: DeleteScheduleInput,
   ): Promise<DeleteSchedulePayload> {
     await ctx.run((session) => ctx.services.schedules.delete(session, input.id));
     return { id: input.id };

@@ -168,7 +168,7 @@ export class ScheduleOrderInput {
   direction!: OrderDirection;
 }
 
-@InputType({ description: 'Filter for starts of a schedule.' })
+@InputType({ description: 'Which starts to list; all given fields must match.' })
 export class ScheduleStartFilterInput {
   @Field(() => [ScheduleOutcomeEnum], { nullable: true, description: 'Starts of which this became; all when absent.' })
   outcome?: (keyof typeof ScheduleOutcomeEnum)[] | null;
@@ -277,7 +277,7 @@ export class UpdateScheduleInput {
   productionVersion?: boolean | null;
 }
 
-@InputType({ description: 'Schedule to pause.' })
+@InputType({ description: 'Which schedule starts no jobs from now on.' })
 export class PauseScheduleInput {
   @Field(() => ID, { description: 'The schedule. NOT_FOUND when it does not exist, CONFLICT when it is paused.' })
   id!: string;
@@ -295,7 +295,7 @@ export class StartScheduleNowInput {
   id!: string;
 }
 
-@InputType({ description: 'Schedule to delete.' })
+@InputType({ description: 'Which schedule ends; jobs that it started stay.' })
 export class DeleteScheduleInput {
   @Field(() => ID, { description: 'The schedule. NOT_FOUND when it does not exist.' })
   id!: string;
@@ -309,7 +309,7 @@ export class SchedulePayload {
 
 @ObjectType({ description: 'What became of the start.' })
 export class ScheduleStartPayload {
-  @Field(() => ScheduleType, { description: 'The schedule.' })
+  @Field(() => ScheduleType, { description: 'The schedule whose start this was, as it is now.' })
   schedule!: ScheduleType;
 
   @Field(() => ScheduleStartType, { description: 'STARTED with its job, or SKIPPED by the overlap rule.' })
