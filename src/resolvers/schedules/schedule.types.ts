@@ -35,7 +35,7 @@ export const ScheduleOrderField = describeOrderFields<'createdAt' | 'name' | 'du
   'Fields by which schedules can be sorted.',
   {
     CREATED_AT: ['createdAt', 'Time of creation.'],
-    NAME: ['name', 'Name.'],
+    NAME: ['name', 'Name of the schedule, in the order of its letters.'],
     NEXT_START_AT: ['dueAt', 'Time of the next start; those without a known one come after all others.'],
   },
 );
