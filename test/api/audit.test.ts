@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serviceSchema } from '../../src/composition.js';
 import { callOf } from '../support/id-sites.js';
+import { hasBubblewrap } from '../support/scripts.js';
 import { startTestService, type TestService } from '../support/service.js';
 import { TrafficWriter } from '../support/traffic.js';
 import { argumentsFrom, MUTATION_ARGUMENTS, World } from '../support/world.js';
@@ -18,7 +19,9 @@ const WITHOUT_AUDIT: Record<string, string> = {
 };
 
 beforeAll(async () => {
-  service = await startTestService({ MONITORING_INTERVAL_MS: '3600000' });
+  service = await startTestService({
+    ...{ MONITORING_INTERVAL_MS: '3600000', ALLOW_LOCAL_SCRIPTS: 'true', PUBLIC_URL: 'http://127.0.0.1:1' },
+  });
   traffic = await TrafficWriter.connect(service.database.url);
   world = await World.create(service, traffic, 'acme');
 });
@@ -34,6 +37,8 @@ describe('the audit log', () => {
     const wrong: string[] = [];
     let audited = 0;
     for (const mutation of mutations) {
+      // Without bubblewrap no script starts, and what was refused leaves no row.
+      if (mutation.name === 'startScript' && !hasBubblewrap) continue;
       const argumentsOf = MUTATION_ARGUMENTS[mutation.name]?.[0];
       if (!argumentsOf) {
         wrong.push(`${mutation.name}: no arguments for it in test/support/world.ts`);

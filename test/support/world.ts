@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { MlflowCaller } from './mlflow.js';
+import { zipOf } from './scripts.js';
 import type { Caller, TestService } from './service.js';
 import type { TrafficWriter } from './traffic.js';
 import { CARS_CONFIG, createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from './training.js';
@@ -179,6 +180,11 @@ export class World {
 
   async newUpload(): Promise<string> {
     return (await this.caller.upload('table.csv', 'a,b\n1,2\n')).uploadId;
+  }
+
+  /** The zip of a script. */
+  async newCode(): Promise<string> {
+    return (await this.caller.upload('code.zip', zipOf({ 'main.py': '' }))).uploadId;
   }
 
   /** A model as the MLflow client logs one; GraphQL cannot. */
@@ -814,7 +820,7 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   retryFailedTrials: [async (_, world) => ({ input: { studyId: (await world.newStudy()).studyId } })],
   startScript: [
     async ({ experimentId, datasetId }, world) => ({
-      input: { experimentId, datasetId, uploadId: await world.newUpload(), command: 'true' },
+      input: { experimentId, datasetId, uploadId: await world.newCode(), command: 'true' },
     }),
   ],
   startTuning: [
