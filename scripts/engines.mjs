@@ -1,20 +1,18 @@
 // The real engines of the tests: each is found or installed, started on a free port of this machine, and removed with
 // its data at the end.
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { findOrInstall, installPackage } from './debian.mjs';
+import { findOrInstall } from './debian.mjs';
+import { CACHE, pythonEnvironment, run } from './python-environment.mjs';
 
 const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 5_000;
-/** Built once and kept outside the checkout, so that other checkouts find it. */
-export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'matih-engines');
 
 async function freePort() {
   const probe = createServer().listen(0, '127.0.0.1');
@@ -191,18 +189,6 @@ function postgresUser() {
 
 const REQUIREMENTS = fileURLToPath(new URL('../test/engines/mlflow/requirements.txt', import.meta.url));
 
-export function pythonVersion(python) {
-  return spawnSync(python, ['--version'], { encoding: 'utf8' }).stdout;
-}
-
-/** Creates a virtual environment; on Debian this needs a separate package. */
-export function makeVenv(system, folder) {
-  const run = (args) => spawnSync(system, args, { encoding: 'utf8' });
-  if (run(['-m', 'ensurepip', '--version']).status !== 0) installPackage('python3-venv');
-  const { status, stderr, stdout } = run(['-m', 'venv', folder]);
-  if (status !== 0) throw new Error(`${system} -m venv ${folder} failed: ${(stderr || stdout).trim().slice(-2_000)}`);
-}
-
 /**
  * A Python with MLflow and the frameworks whose models it logs: that of MATIH_PYTHON, or a virtual environment that is
  * created once.
@@ -211,26 +197,10 @@ export function startPython() {
   // Models that must be unpickled are converted in this sandbox.
   findOrInstall(['bwrap'], 'bubblewrap');
   if (process.env.MATIH_PYTHON) return { env: {}, stop: () => undefined };
-  const system = findOrInstall(['python3'], 'python3');
-  const wanted = createHash('sha256')
-    .update(pythonVersion(system))
-    .update(readFileSync(REQUIREMENTS))
-    .digest('hex')
-    .slice(0, 12);
-  const folder = join(CACHE, `python-${wanted}`);
-  const python = join(folder, 'bin', 'python');
-  const complete = join(folder, 'complete');
-  if (!existsSync(complete)) {
-    console.error('Installing MLflow and its frameworks for Python (once; a few minutes) …');
-    rmSync(folder, { recursive: true, force: true });
-    makeVenv(system, folder);
-    const args = ['-m', 'pip', 'install', '--quiet', '--requirement', REQUIREMENTS];
-    const { status, stdout, stderr, error } = spawnSync(python, args, { encoding: 'utf8' });
-    if (status !== 0)
-      throw new Error(
-        `${python} ${args.join(' ')} failed: ${(stderr || stdout || error?.message || '').trim().slice(-2_000)}`,
-      );
-    writeFileSync(complete, '');
-  }
+  const python = pythonEnvironment('python', {
+    parts: [readFileSync(REQUIREMENTS)],
+    news: 'Installing MLflow and its frameworks for Python (once; a few minutes)',
+    install: (_, program) => run(program, ['-m', 'pip', 'install', '--quiet', '--requirement', REQUIREMENTS]),
+  });
   return { env: { MATIH_PYTHON: python }, stop: () => undefined };
 }

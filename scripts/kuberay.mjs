@@ -1,11 +1,10 @@
 // The program that decodes manifests into the types of KubeRay's Go module, built once and kept outside the checkout.
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findOrInstall } from './debian.mjs';
-import { CACHE } from './engines.mjs';
+import { CACHE, run } from './python-environment.mjs';
 
 const SOURCE = fileURLToPath(new URL('../test/engines/kuberay/decoder', import.meta.url));
 
@@ -18,12 +17,7 @@ export function startKubeRayDecoder() {
     const go = findOrInstall(['go'], 'golang-go', () => ['/usr/local/go/bin']);
     console.error('Building the decoder of KubeRay’s manifests (once; some minutes) …');
     mkdirSync(folder, { recursive: true });
-    const built = spawnSync(go, ['build', '-o', program, '.'], {
-      ...{ cwd: SOURCE, encoding: 'utf8' },
-      env: { ...process.env, GOFLAGS: '-buildvcs=false' },
-    });
-    if (built.status !== 0)
-      throw new Error(`The decoder could not be built: ${(built.stderr || built.error?.message || '').trim()}`);
+    run(go, ['build', '-o', program, '.'], { cwd: SOURCE, env: { ...process.env, GOFLAGS: '-buildvcs=false' } });
   }
   return { env: { MATIH_KUBERAY_DECODER: program }, stop: () => undefined };
 }

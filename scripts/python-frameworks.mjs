@@ -1,15 +1,11 @@
-// A Python with PyTorch and TensorFlow for CPUs, created once and kept outside the checkout. This is only for tests,
-// not a way to install them.
-import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// A Python with PyTorch and TensorFlow for CPUs. This is only for tests, not a way to install them.
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findOrInstall } from './debian.mjs';
-import { CACHE, makeVenv, pythonVersion } from './engines.mjs';
+import { installRequirements, pythonEnvironment, run, UV } from './python-environment.mjs';
 
 const FOLDER = fileURLToPath(new URL('../test/engines/frameworks/', import.meta.url));
-const UV = 'uv==0.13.9';
 /** Libraries to which PyTorch's CUDA build is linked, except libcudart, which is small and is really installed. */
 const EMPTY_LIBRARIES = [
   'libcublas.so.13',
@@ -27,15 +23,6 @@ const EMPTY_LIBRARIES = [
   'libnvshmem_host.so.3',
 ];
 
-function run(program, args, options = {}) {
-  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', ...options });
-  if (status !== 0)
-    throw new Error(
-      `${program} ${args.join(' ')} failed: ${(stderr || stdout || error?.message || '').trim().slice(-2_000)}`,
-    );
-  return stdout.trim();
-}
-
 /** What an environment with PyTorch depends on, besides its requirements. */
 export const TORCH_PARTS = [
   ...[UV, EMPTY_LIBRARIES.join()],
@@ -46,14 +33,10 @@ export const TORCH_PARTS = [
 export function installTorch(folder, requirements) {
   const python = join(folder, 'bin', 'python');
   const gcc = findOrInstall(['gcc'], 'gcc');
-  run(python, ['-m', 'pip', 'install', '--quiet', UV]);
-  const files = [
+  installRequirements(folder, [
     ...requirements.flatMap((path) => ['--requirement', path]),
-    '--override',
-    join(FOLDER, 'overrides.txt'),
-  ];
-  // Its cache would store everything a second time.
-  run(join(folder, 'bin', 'uv'), ['pip', 'install', '--quiet', '--no-cache', '--python', python, ...files]);
+    ...['--override', join(FOLDER, 'overrides.txt')],
+  ]);
   const packages = run(python, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']);
   const libraries = join(packages, 'torch', 'lib');
   copyFileSync(join(packages, 'nvidia', 'cu13', 'lib', 'libcudart.so.13'), join(libraries, 'libcudart.so.13'));
@@ -64,7 +47,6 @@ export function installTorch(folder, requirements) {
   run(python, ['-c', 'import torch; torch.ones(2) @ torch.ones(2)']);
 }
 
-/** Like startPython in engines.mjs, with other packages. */
 export function startFrameworks() {
   // Models that must be unpickled are converted in this sandbox.
   findOrInstall(['bwrap'], 'bubblewrap');
@@ -74,22 +56,13 @@ export function startFrameworks() {
 /** The program: that of MATIH_PYTHON, or of the environment that is created here once. */
 export function frameworksPython() {
   if (process.env.MATIH_PYTHON) return process.env.MATIH_PYTHON;
-  const system = findOrInstall(['python3'], 'python3');
   const parts = ['requirements.txt', 'overrides.txt', 'lazy_torch.py'].map((name) => readFileSync(join(FOLDER, name)));
-  const wanted = [pythonVersion(system), UV, EMPTY_LIBRARIES.join(), ...parts].reduce(
-    (hash, part) => hash.update(part),
-    createHash('sha256'),
-  );
-  const folder = join(CACHE, `frameworks-${wanted.digest('hex').slice(0, 12)}`);
-  const python = join(folder, 'bin', 'python');
-  const complete = join(folder, 'complete');
-  if (!existsSync(complete)) {
-    console.error('Installing PyTorch and TensorFlow for Python (once; some minutes, 4 GB) …');
-    rmSync(folder, { recursive: true, force: true });
-    makeVenv(system, folder);
-    installTorch(folder, [join(FOLDER, 'requirements.txt')]);
-    run(python, ['-c', 'import tensorflow']);
-    writeFileSync(complete, '');
-  }
-  return python;
+  return pythonEnvironment('frameworks', {
+    parts: [UV, EMPTY_LIBRARIES.join(), ...parts],
+    news: 'Installing PyTorch and TensorFlow for Python (once; some minutes, 4 GB)',
+    install: (folder, python) => {
+      installTorch(folder, [join(FOLDER, 'requirements.txt')]);
+      run(python, ['-c', 'import tensorflow']);
+    },
+  });
 }

@@ -19,7 +19,7 @@ import {
   vegaPath,
 } from '../support/training.js';
 import { engine } from './engines.js';
-import { carsOnRay } from './ray/config.js';
+import { carsOnRay, LATE_FLIGHTS } from './ray/config.js';
 
 /** The algorithms of Python on this machine, with the libraries that the ordinary environment has. */
 
@@ -112,22 +112,8 @@ it('ends its program when it is cancelled', async () => {
 
 it('two processes train one XGBoost model over all rows, as good as that of one', async () => {
   const datasetId = await registerDataset(tess, { name: 'flights', path: vegaPath('flights-20k.json') });
-  const config: TrainingConfigInput = {
-    algorithm: 'XGBOOST_CLASSIFIER',
-    target: { column: 'delay', greaterThan: 15 },
-    features: [
-      { column: 'distance', kind: 'NUMERIC' },
-      { column: 'origin', kind: 'CATEGORICAL' },
-      { column: 'destination', kind: 'CATEGORICAL' },
-      { column: 'date', kind: 'TIMESTAMP' },
-    ],
-    split: { by: 'RATIO', validation: 0.2, holdout: 0.3 },
-    hyperparameters: { epochs: 60, learningRate: 0.1, maxDepth: 4 },
-    checkpointEveryEpochs: 30,
-    seed: 3,
-  };
   const auc = async (more: Partial<StartTrainingInput>) => {
-    const { jobId } = await startTraining(tess, { ...ids, datasetId, config, ...more });
+    const { jobId } = await startTraining(tess, { ...ids, datasetId, config: LATE_FLIGHTS, ...more });
     return (await trainingEnd(tess, jobId, 'SUCCEEDED', 110_000)).result!.metrics['holdout.roc_auc']!;
   };
   const [one, two] = [await auc({}), await auc({ workers: 2, strategy: 'DATA_PARALLEL' })];

@@ -89,7 +89,6 @@ export const FOREIGN_READS: readonly TableException[] = [
     tables: ['dataset', 'job'],
     why: 'Schedules with a new version of their dataset, and unfinished jobs of a schedule, are one statement each.',
   },
-  { module: 'scripts', tables: ['job'], why: 'A graph of lineage shows which run a script has.' },
   { module: 'training', tables: ['dataset', 'job', 'model'], why: 'A training is read with its job.' },
   { module: 'uploads', tables: ['job'], why: 'An upload that an unfinished job names is not swept.' },
 ];

@@ -15,7 +15,7 @@ from .arrays import Array
 from .folder import service_of_environment
 from .forest import forest_of_xgboost
 from .group import own_address, run_together
-from .metrics import loss_of, measure
+from .metrics import loss_of
 from .service import Reporter
 from .spec import Part, Rows, Spec
 from .training import Progress, Trained, Work, as_answer, sample_of
@@ -128,18 +128,10 @@ class Watcher:
         self._validation_matrix = matrix(work.rows.validation)
 
     def __call__(self, booster: Any, epoch: int) -> bool:
-        spec, rows, reporter = self._work.spec, self._work.rows, self._work.reporter
+        spec, rows = self._work.spec, self._work.rows
         on_validation = predict(spec, booster, self._validation_matrix)
         stop = self.progress.see(spec, epoch, loss_of(rows.validation, on_validation))
-        reporter.epoch(
-            epoch,
-            spec.epochs,
-            {
-                **measure("train", self._sample, predict(spec, booster, self._sample_matrix), spec.target_std),
-                **measure("validation", rows.validation, on_validation, spec.target_std),
-            },
-        )
-        reporter.progress(0.9 * epoch / spec.epochs, f"Epoch {epoch} of {spec.epochs}")
+        self._work.report(epoch, self._sample, predict(spec, booster, self._sample_matrix), on_validation)
         if epoch % spec.checkpoint_every == 0 and epoch < spec.epochs and not stop:
             self._work.save(self.progress, bytes(booster.save_raw("ubj")))
         return stop

@@ -66,7 +66,7 @@ def _on_machine(function: Callable[..., Any], each: Sequence[tuple[Any, ...]], c
         for own in each[1:]:
             receiver, sender = context.Pipe(duplex=False)
             arguments = (sender, os.getpid(), function, (*own, *common))
-            process = context.Process(target=_member, args=arguments, daemon=True)
+            process: multiprocessing.process.BaseProcess = context.Process(target=_member, args=arguments, daemon=True)
             process.start()
             # With the only other end in that process, its end is seen here.
             sender.close()

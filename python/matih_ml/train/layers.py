@@ -76,7 +76,9 @@ class Layers(nn.Module):
             return {}
         masks: dict[int, Tensor] = {}
         for at in range(self._first, min(self._last, self._end - 1)):
-            width = int(self.layers[str(at)].weight.shape[0])
+            layer = self.layers[str(at)]
+            assert isinstance(layer, torch.nn.Linear)
+            width = layer.out_features
             drawn = np.random.default_rng([self._seed, step, at]).random((rows, width), dtype=np.float32)
             masks[at] = torch.from_numpy((drawn >= self._dropout).astype(np.float32) / (1 - self._dropout))
         return masks
@@ -96,7 +98,7 @@ class Layers(nn.Module):
 
 
 def in_pieces(values: Tensor) -> tuple[Tensor, ...]:
-    return values.split(_PREDICTED_ROWS)
+    return torch.split(values, _PREDICTED_ROWS)
 
 
 def widths_of(spec: Spec) -> list[int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .arrays import Array
 from .forest import forest_of_lightgbm
-from .metrics import loss_of, measure
+from .metrics import loss_of
 from .spec import Part, Spec
 from .training import Progress, Trained, Work, as_answer, sample_of
 
@@ -33,8 +33,8 @@ def train(work: Work) -> Trained:
         model=forest_of_lightgbm(booster.dump_model(num_iteration=best), spec.classes),
         progress=progress,
         stopped_early=watcher.stopped,
-        validation=_answer(spec, booster.predict(rows.validation.features, raw_score=True, num_iteration=best)),
-        holdout=_answer(spec, booster.predict(rows.holdout.features, raw_score=True, num_iteration=best)),
+        validation=_answer(spec, _scores(booster, rows.validation, num_iteration=best)),
+        holdout=_answer(spec, _scores(booster, rows.holdout, num_iteration=best)),
     )
 
 
@@ -68,6 +68,11 @@ def parameters(spec: Spec) -> dict[str, Any]:
     }
 
 
+def _scores(booster: Any, part: Part, **which: int) -> Array:
+    """The sums of the leaves of some or all trees."""
+    return np.asarray(booster.predict(part.features, raw_score=True, **which))
+
+
 def _answer(spec: Spec, scores: Array) -> Array:
     """Probabilities, or values, from the sums of the leaves."""
     if spec.classes is None:
@@ -84,13 +89,11 @@ class _Scores:
 
     def __init__(self, part: Part, before: Any | None) -> None:
         self.part = part
-        self._sums = 0.0 if before is None else before.predict(part.features, raw_score=True)
+        self._sums: Any = 0.0 if before is None else _scores(before, part)
 
     def add(self, booster: Any, round_number: int) -> Array:
-        self._sums = self._sums + booster.predict(
-            self.part.features, raw_score=True, start_iteration=round_number, num_iteration=1
-        )
-        sums: Array = np.asarray(self._sums)
+        self._sums = self._sums + _scores(booster, self.part, start_iteration=round_number, num_iteration=1)
+        sums: Array = self._sums
         return sums
 
 
@@ -109,22 +112,13 @@ class _Watcher:
     def __call__(self, state: Any) -> None:
         from lightgbm.callback import EarlyStopException
 
-        spec, reporter, booster = self._work.spec, self._work.reporter, state.model
+        spec, booster = self._work.spec, state.model
         epoch = self._progress.epoch + 1
         on_train, on_validation = (
             _answer(spec, scores.add(booster, epoch - 1)) for scores in (self._train, self._validation)
         )
-        validation = self._validation.part
-        self.stopped = self._progress.see(spec, epoch, loss_of(validation, on_validation))
-        reporter.epoch(
-            epoch,
-            spec.epochs,
-            {
-                **measure("train", self._train.part, on_train, spec.target_std),
-                **measure("validation", validation, on_validation, spec.target_std),
-            },
-        )
-        reporter.progress(0.9 * epoch / spec.epochs, f"Epoch {epoch} of {spec.epochs}")
+        self.stopped = self._progress.see(spec, epoch, loss_of(self._validation.part, on_validation))
+        self._work.report(epoch, self._train.part, on_train, on_validation)
         if self.stopped:
             raise EarlyStopException(epoch - 1, [])
         if epoch % spec.checkpoint_every == 0 and epoch < spec.epochs:

@@ -14,7 +14,7 @@ from .arrays import Array
 from .folder import service_of_environment
 from .group import own_address, run_together
 from .layers import FullState, Layers, answer_of, batch_size, seeded_order
-from .metrics import loss_of, measure
+from .metrics import loss_of
 from .service import RefusedError, Reporter
 from .spec import Part, Rows, Spec
 from .steps import Alone, DataParallel, Stages, Steps
@@ -55,7 +55,7 @@ def _use_threads(spec: Spec) -> None:
 
 def _fit(work: Work, steps: Steps, progress: Progress, saved: bytes | None) -> tuple[FullState, bool]:
     """Runs the epochs in the process that reports."""
-    spec, rows, reporter = work.spec, work.rows, work.reporter
+    spec, rows = work.spec, work.rows
     sample = sample_of(rows.train)
     stop = False
     _restore(steps, saved)
@@ -66,15 +66,7 @@ def _fit(work: Work, steps: Steps, progress: Progress, saved: bytes | None) -> t
         if not np.isfinite(loss):
             raise RefusedError(f"The loss is no number after epoch {epoch}: try a smaller learningRate.")
         stop = progress.see(spec, epoch, loss)
-        reporter.epoch(
-            epoch,
-            spec.epochs,
-            {
-                **measure("train", sample, on_sample, spec.target_std),
-                **measure("validation", rows.validation, on_validation, spec.target_std),
-            },
-        )
-        reporter.progress(0.9 * epoch / spec.epochs, f"Epoch {epoch} of {spec.epochs}")
+        work.report(epoch, sample, on_sample, on_validation)
         is_saved = epoch % spec.checkpoint_every == 0 and epoch < spec.epochs and not stop
         steps.agree(stop, progress.best_epoch == epoch, is_saved)
         if progress.best_epoch == epoch:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .arrays import Array
 from .forest import forest_of_sklearn
-from .metrics import loss_of, measure
+from .metrics import loss_of
 from .service import is_on_cluster
 from .spec import Part, Spec
 from .training import Trained, Work, sample_of
@@ -20,7 +20,7 @@ _STEPS = 20
 
 
 def train(work: Work) -> Trained:
-    spec, rows, reporter = work.spec, work.rows, work.reporter
+    spec, rows = work.spec, work.rows
     progress, saved = work.resumed()
     model = _new(spec) if saved is None else pickle.loads(saved)
     step = max(1, spec.epochs // _STEPS)
@@ -32,15 +32,7 @@ def train(work: Work) -> Trained:
             model.fit(rows.train.features, rows.train.target, sample_weight=rows.train.weights)
             on_validation = _predict(spec, model, rows.validation)
             progress.see(spec, trees, loss_of(rows.validation, on_validation))
-            reporter.epoch(
-                trees,
-                spec.epochs,
-                {
-                    **measure("train", sample, _predict(spec, model, sample), spec.target_std),
-                    **measure("validation", rows.validation, on_validation, spec.target_std),
-                },
-            )
-            reporter.progress(0.9 * trees / spec.epochs, f"Tree {trees} of {spec.epochs}")
+            work.report(trees, sample, _predict(spec, model, sample), on_validation, unit="Tree")
             if trees < spec.epochs and trees // spec.checkpoint_every > (trees - step) // spec.checkpoint_every:
                 work.save(progress, pickle.dumps(model))
     progress.best_epoch = progress.epoch

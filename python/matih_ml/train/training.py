@@ -12,6 +12,7 @@ import numpy as np
 
 from .arrays import Array
 from .forest import Forest
+from .metrics import measure
 from .service import Reporter, Service
 from .spec import Part, Rows, Spec
 
@@ -73,6 +74,19 @@ class Work:
     service: Service
     reporter: Reporter
     folder: Path
+
+    def report(self, epoch: int, sample: Part, on_sample: Array, on_validation: Array, unit: str = "Epoch") -> None:
+        """Reports an epoch: the metrics of a sample of the training rows and of the validation rows."""
+        spec = self.spec
+        self.reporter.epoch(
+            epoch,
+            spec.epochs,
+            {
+                **measure("train", sample, on_sample, spec.target_std),
+                **measure("validation", self.rows.validation, on_validation, spec.target_std),
+            },
+        )
+        self.reporter.progress(0.9 * epoch / spec.epochs, f"{unit} {epoch} of {spec.epochs}")
 
     def save(self, progress: Progress, model: bytes) -> None:
         """Stores a checkpoint. The service keeps the newest ones."""

@@ -37,4 +37,4 @@ export { ShareService } from './share.service.js';
 export { createJobLoaders } from './loaders.js';
 export { type JobRequest, requireNoResources, type StoredResult } from './job-rows.js';
 export { retentionOfSteps } from './old-steps.js';
-export { JOBS_LINEAGE } from './lineage.js';
+export { JOBS_LINEAGE, ranLink } from './lineage.js';

@@ -170,6 +170,17 @@ export class JobService {
     return job;
   }
 
+  /** Ends a job, for those to whom its own end is as good. False when it had ended already. */
+  async cancelUnlessEnded(session: Session, id: string): Promise<boolean> {
+    try {
+      await this.cancel(session, id);
+      return true;
+    } catch (error) {
+      if (error instanceof AppError && error.code === ErrorCode.CONFLICT) return false;
+      throw error;
+    }
+  }
+
   /**
    * A queued job does not begin any more; a running one stops when its progress is stored, and waits. CONFLICT when it
    * has ended or is paused already.

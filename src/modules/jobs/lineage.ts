@@ -1,9 +1,21 @@
 import { sql } from 'kysely';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { tablesOf } from '../../db/tables.js';
-import { defineLineage, properties } from '../lineage/index.js';
+import { defineLineage, type LineageLinkType, properties } from '../lineage/index.js';
+import type { JobKind } from './job-kind.js';
 
 const tables = tablesOf(Job);
+
+/** The link from the jobs of a kind to the runs that they executed. */
+export function ranLink({ kind }: JobKind): LineageLinkType {
+  return {
+    from: 'JOB',
+    to: 'RUN',
+    kind: 'RAN',
+    rows: ({ em }) =>
+      tables(em).selectFrom('job').select(['tenant', 'id as fromId', 'run_id as toId']).where('kind', '=', kind),
+  };
+}
 
 export const JOBS_LINEAGE = defineLineage({
   nodes: {
@@ -23,6 +35,7 @@ export const JOBS_LINEAGE = defineLineage({
     },
   },
   edgeKinds: {
+    RAN: 'The job executed the run.',
     TRIGGERED: 'The alert started a retraining.',
   },
   links: [

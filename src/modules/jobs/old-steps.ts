@@ -1,5 +1,5 @@
 import type { Retention } from '../platform/index.js';
-import { endedJobs, FIRST_ENDED, deleteOldSteps } from './store.js';
+import { endedJobs, FIRST_ENDED, deleteOldSteps } from './old-steps-store.js';
 
 const JOBS_AT_ONCE = 100;
 

@@ -117,20 +117,11 @@ export class ScheduleStarter {
       const message = `Job ${earlier.id} of an earlier start is still ${earlier.status}.`;
       return this.note(session, schedule, dueAt, { outcome: 'SKIPPED', message });
     }
-    for (const { id: jobId } of unfinished) await this.cancel(session, jobId);
+    for (const { id: jobId } of unfinished) await this.jobs.cancelUnlessEnded(session, jobId);
     const job = await this.cloner.start(session, template, schedule);
     const about = { scheduleId: id, name, jobId: job.id, kind: job.kind, dueAt: dueAt.toISOString() };
     emitEvent(session, this.live, SCHEDULE_EVENTS.SCHEDULED_JOB_STARTED, subjectOf(schedule), about);
     return this.note(session, schedule, dueAt, { outcome: 'STARTED', jobId: job.id, message: `${cause}.` });
-  }
-
-  /** A job that has ended by itself meanwhile is no obstacle. */
-  private async cancel(session: Session, jobId: string): Promise<void> {
-    try {
-      await this.jobs.cancel(session, jobId);
-    } catch (error) {
-      if (!(error instanceof AppError && error.code === ErrorCode.CONFLICT)) throw error;
-    }
   }
 
   private note(

@@ -184,21 +184,10 @@ export class TuningAttempt {
     for (const run of runs) {
       const state = states.get(run.jobId ?? '');
       if (state?.status !== 'QUEUED' && state?.status !== 'RUNNING') continue;
-      if (await this.cancelTraining(session, state.id)) cancelled.push(run);
+      if (await this.parts.jobs.cancelUnlessEnded(session, state.id)) cancelled.push(run);
     }
     if (status !== 'PRUNED' || cancelled.length > 0) await this.parts.ends.end(session, trial, status, reason);
     return cancelled;
-  }
-
-  /** False when it has ended meanwhile. */
-  private async cancelTraining(session: Session, jobId: string): Promise<boolean> {
-    try {
-      await this.parts.jobs.cancel(session, jobId);
-      return true;
-    } catch (error) {
-      if (error instanceof AppError && error.code === ErrorCode.CONFLICT) return false;
-      throw error;
-    }
   }
 
   private async complete(session: Session, study: Study, trial: Trial, runs: readonly TrialRunRow[]): Promise<void> {

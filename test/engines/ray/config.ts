@@ -20,3 +20,19 @@ export function carsOnRay(changes: Partial<TrainingConfigInput> & { epochs?: num
     ...rest,
   };
 }
+
+/** Which of flights-20k.json come more than 15 minutes late, by XGBoost. */
+export const LATE_FLIGHTS: TrainingConfigInput = {
+  algorithm: 'XGBOOST_CLASSIFIER',
+  target: { column: 'delay', greaterThan: 15 },
+  features: [
+    { column: 'distance', kind: 'NUMERIC' },
+    { column: 'origin', kind: 'CATEGORICAL' },
+    { column: 'destination', kind: 'CATEGORICAL' },
+    { column: 'date', kind: 'TIMESTAMP' },
+  ],
+  split: { by: 'RATIO', validation: 0.2, holdout: 0.3 },
+  hyperparameters: { epochs: 60, learningRate: 0.1, maxDepth: 4 },
+  checkpointEveryEpochs: 30,
+  seed: 3,
+};

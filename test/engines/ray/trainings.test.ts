@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestService, type Caller, type TestService } from '../../support/service.js';
 import { createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../../support/training.js';
-import type { StartTrainingInput, TrainingConfigInput } from '../../generated/operations.js';
+import type { StartTrainingInput } from '../../generated/operations.js';
+import { LATE_FLIGHTS } from './config.js';
 import { freePort, RayHead } from './head.js';
 
 let head: RayHead;
@@ -26,22 +27,8 @@ async function trained(input: Omit<StartTrainingInput, 'experimentId' | 'backend
 
 it('XGBoost trains one model over the rows of two workers, as good as that of one', async () => {
   const datasetId = await registerDataset(tess, { name: 'flights', path: vegaPath('flights-20k.json') });
-  const config: TrainingConfigInput = {
-    algorithm: 'XGBOOST_CLASSIFIER',
-    target: { column: 'delay', greaterThan: 15 },
-    features: [
-      { column: 'distance', kind: 'NUMERIC' },
-      { column: 'origin', kind: 'CATEGORICAL' },
-      { column: 'destination', kind: 'CATEGORICAL' },
-      { column: 'date', kind: 'TIMESTAMP' },
-    ],
-    split: { by: 'RATIO', validation: 0.2, holdout: 0.3 },
-    hyperparameters: { epochs: 60, learningRate: 0.1, maxDepth: 4 },
-    checkpointEveryEpochs: 30,
-    seed: 3,
-  };
-  const one = await trained({ datasetId, config });
-  const two = await trained({ datasetId, config, workers: 2 });
+  const one = await trained({ datasetId, config: LATE_FLIGHTS });
+  const two = await trained({ datasetId, config: LATE_FLIGHTS, workers: 2 });
   const [alone, together] = [one, two].map(({ metrics }) => metrics['holdout.roc_auc']!);
   console.log(`XGBoost, holdout AUC: one worker ${alone!.toFixed(4)}, two workers ${together!.toFixed(4)}`);
   expect(alone).toBeGreaterThan(0.6);

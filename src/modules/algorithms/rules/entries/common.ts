@@ -42,6 +42,21 @@ export const ROW_SHARE = float({
   search: { kind: 'FLOAT', low: 0.5, high: 1 },
 });
 
+/** For boosted trees of Python libraries: they count rounds, and see encoded columns. */
+export const ROUNDS = integer({
+  about: 'Number of rounds; each adds a tree, for more than two classes one per class.',
+  range: { ...EPOCHS, unit: 'rounds' },
+  default: 1000,
+  whenAbsent: '1,000, with early stopping after 20 rounds without improvement.',
+});
+
+export const COLUMN_SHARE = float({
+  about: 'Fraction of the encoded columns, drawn at random, that each tree uses.',
+  range: SHARE,
+  default: 1,
+  search: { kind: 'FLOAT', low: 0.4, high: 1 },
+});
+
 /** What the algorithms of the Python trainers have in common. They see the same encoded columns as a network. */
 export const PYTHON = {
   family: 'PYTHON',

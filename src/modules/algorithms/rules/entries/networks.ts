@@ -3,7 +3,7 @@ import { categorical, flag, float, integer, integers } from '../parameters.js';
 import { EPOCHS, maxCategories, OWN, PENALTY } from './common.js';
 import { GRADIENT_METHODS, learningRate, stepParameters } from './gradients.js';
 
-export const hiddenLayers = integers({
+const hiddenLayers = integers({
   about: 'Sizes of the hidden layers, from the inputs to the outputs; none makes a linear model. As text: "64,32".',
   range: { max: 8, unit: 'layers', each: { min: 1, max: 4_096, unit: 'units' } },
   default: [64, 32],
@@ -16,7 +16,8 @@ export const dropout = float({
   whenAbsent: '0',
 });
 
-const parameters = {
+/** What networks of every library have. */
+export const networkParameters = {
   optimizer: categorical({
     about: 'Method that fits the weights.',
     choices: GRADIENT_METHODS,
@@ -30,6 +31,10 @@ const parameters = {
     whenAbsent: '500, with early stopping after 20 epochs without improvement.',
   }),
   learningRate,
+} as const;
+
+const parameters = {
+  ...networkParameters,
   ...stepParameters,
   l2: float({
     about: 'L2 penalty on the weights (not on the biases), added to the mean loss per row.',

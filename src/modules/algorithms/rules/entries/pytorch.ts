@@ -1,25 +1,12 @@
 import { defineAlgorithm, FEATURE_KINDS, type FeatureKind, type Strategy } from '../algorithm.js';
-import { categorical, integer } from '../parameters.js';
-import { EPOCHS, maxCategories, PYTHON } from './common.js';
-import { GRADIENT_METHODS, learningRate, stepParameters } from './gradients.js';
-import { dropout, hiddenLayers } from './networks.js';
+import { maxCategories, PYTHON } from './common.js';
+import { stepParameters } from './gradients.js';
+import { dropout, networkParameters } from './networks.js';
 
 const { batchSize, momentum, nesterov, weightDecay } = stepParameters;
 
 const parameters = {
-  optimizer: categorical({
-    about: 'Method that fits the weights.',
-    choices: GRADIENT_METHODS,
-    default: 'ADAM',
-  }),
-  hiddenLayers,
-  epochs: integer({
-    about: 'Number of passes over the training rows.',
-    range: EPOCHS,
-    default: 500,
-    whenAbsent: '500, with early stopping after 20 epochs without improvement.',
-  }),
-  learningRate,
+  ...networkParameters,
   ...{ batchSize, momentum, nesterov, weightDecay, dropout },
   maxCategories: maxCategories(100),
 } as const;

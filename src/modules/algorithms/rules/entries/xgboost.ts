@@ -1,18 +1,13 @@
 import { defineAlgorithm, type Strategy } from '../algorithm.js';
 import { float, integer } from '../parameters.js';
-import { EPOCHS, leafPenalty, leafShare, maxCategories, PYTHON, ROW_SHARE, SHARE } from './common.js';
+import { COLUMN_SHARE, leafPenalty, leafShare, maxCategories, PYTHON, ROUNDS, ROW_SHARE } from './common.js';
 
 /** Each process has a share of the rows. */
 const SHARDS = { teamsOn: PYTHON.backends, strategies: ['DATA_PARALLEL'] as readonly Strategy[] } as const;
 
 /** The defaults are those of XGBoost, except for the number of rounds. */
 const parameters = {
-  epochs: integer({
-    about: 'Number of rounds; each adds a tree, for more than two classes one per class.',
-    range: { ...EPOCHS, unit: 'rounds' },
-    default: 1000,
-    whenAbsent: '1,000, with early stopping after 20 rounds without improvement.',
-  }),
+  epochs: ROUNDS,
   learningRate: leafShare(0.3),
   maxDepth: integer({
     about: 'Maximum depth of a tree.',
@@ -28,12 +23,7 @@ const parameters = {
   }),
   l2: leafPenalty(1),
   rowShare: ROW_SHARE,
-  featureShare: float({
-    about: 'Fraction of the encoded columns, drawn at random, that each tree uses.',
-    range: SHARE,
-    default: 1,
-    search: { kind: 'FLOAT', low: 0.4, high: 1 },
-  }),
+  featureShare: COLUMN_SHARE,
   maxCategories: maxCategories(100),
 } as const;
 
