@@ -72,9 +72,13 @@ async function opened(path: string, field: string): Promise<ZipFile> {
   }
 }
 
-/** An answer of the reader about a file that is no zip, or a damaged one. */
+/** An answer of the reader about a file that is no zip, a damaged one, or a path that leads out of its folder. */
 function refused(field: string, error: unknown): AppError {
-  return badInput(field, 'a zip', error instanceof Error ? error.message : String(error));
+  return badInput(
+    field,
+    'a zip that is whole, and whose paths are relative and without ..',
+    error instanceof Error ? error.message : String(error),
+  );
 }
 
 async function* members(zip: ZipFile, field: string): AsyncGenerator<Member> {
