@@ -180,6 +180,22 @@ export default {
       },
     },
     {
+      name: 'onnx-runtime-stays-at-home',
+      severity: 'error',
+      comment:
+        'Everybody else knows a runtime by its port. Exceptions: the composition root, the evaluator, which measures in a ' +
+        'process of its own, and the ONNX format, which trainings write.',
+      from: {
+        path: '^src/',
+        pathNot: [
+          '^src/inference/onnx/',
+          '^src/implementations\\.ts$',
+          '^src/adapters/evaluator/evaluation-child\\.ts$',
+        ],
+      },
+      to: { path: '^src/inference/onnx/', pathNot: '^src/inference/onnx/format/' },
+    },
+    {
       name: 'db-knows-pure-modules',
       severity: 'error',
       comment:

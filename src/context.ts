@@ -47,7 +47,7 @@ export async function createContext(
 ): Promise<AppContext> {
   const entities = modules.flatMap((module) => module.entities);
   const implementations = await createImplementations(config, logger, { ...options, entities });
-  const { db, live, queue, objects, metrics, engine, backgroundEngine } = implementations;
+  const { db, live, queue, objects, metrics, engines } = implementations;
   const jobKinds = modules.flatMap(({ jobs }) => jobs);
   const lineage = modules.map((module) => module.lineage);
   const services = createServices(modules, { ...implementations, config, logger, jobKinds, lineage });
@@ -71,7 +71,7 @@ export async function createContext(
       metrics.register(registry, {
         figures: () =>
           db.asSystem(async (em) => ({ jobs: await countJobs(em), openAlerts: await countOpenAlerts(em) })),
-        engines: { online: () => engine.stats(), background: () => backgroundEngine.stats() },
+        engines: { online: () => engines.ONNX.live.stats(), background: () => engines.ONNX.background.stats() },
         pool: () => db.poolUse(),
         dropped: () => services.serving.dropped(),
         sockets: () => websockets.sockets(),

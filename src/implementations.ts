@@ -26,9 +26,9 @@ import type { ImportanceAnalyst, ModelEvaluator } from './adapters/evaluator/por
 import { duckDbDatasets } from './adapters/dataset-files/duckdb-datasets.js';
 import type { DatasetFiles } from './adapters/dataset-files/port.js';
 import { LazyEngine } from './inference/lazy-engine.js';
-import { checkModel } from './inference/model-check.js';
+import { checkModel } from './inference/onnx/model-check.js';
 import { OnnxEngine } from './inference/onnx/onnx-engine.js';
-import type { InferenceEngine, ModelChecker } from './inference/port.js';
+import type { InferenceEngine, InferenceEngines, ModelChecker } from './inference/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
 import { PythonTrainingBackend } from './training/python/python-backend.js';
 import type { MirrorTarget } from './modules/exchange/index.js';
@@ -67,10 +67,8 @@ export interface Implementations {
   connectMlflow: ConnectMlflow;
   /** Null when no mirror is configured. */
   mirrorTarget: MirrorTarget | null;
-  /** The runtime that answers requests. */
-  engine: InferenceEngine;
-  /** The runtime for work that nobody waits for. */
-  backgroundEngine: InferenceEngine;
+  /** The runtimes of deployments. */
+  engines: InferenceEngines;
 }
 
 export interface ContextOptions {
@@ -142,8 +140,9 @@ export async function createImplementations(
     connectMlflow: (trackingUri, credentials, signal) =>
       new HttpMlflowServer({ trackingUri, credentials, signal, policy: importPolicy }),
     mirrorTarget: createMirrorTarget(config),
-    engine: createEngine(config, config.INFERENCE_HOSTS),
-    backgroundEngine: createEngine(config, BACKGROUND_HOSTS),
+    engines: {
+      ONNX: { live: createOnnx(config, config.INFERENCE_HOSTS), background: createOnnx(config, BACKGROUND_HOSTS) },
+    },
   };
 }
 
@@ -236,7 +235,7 @@ function createMirrorTarget(config: Config): MirrorTarget | null {
   };
 }
 
-function createEngine(config: Config, hosts: number): InferenceEngine {
+function createOnnx(config: Config, hosts: number): InferenceEngine {
   return new LazyEngine('onnx', () => new OnnxEngine({ hosts, maxResidentBytes: config.INFERENCE_MEMORY_BYTES }));
 }
 

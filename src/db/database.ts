@@ -32,6 +32,7 @@ import { Migration0020Scheduler } from './migrations/0020-scheduler.js';
 import { Migration0021OutsideReports } from './migrations/0021-outside-reports.js';
 import { Migration0029RoomAndUse } from './migrations/0029-room-and-use.js';
 import { Migration0030IdleStudies } from './migrations/0030-idle-studies.js';
+import { Migration0033Runtimes } from './migrations/0033-runtimes.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
@@ -125,6 +126,7 @@ const MIGRATIONS = [
   { name: '0021-outside-reports', class: Migration0021OutsideReports },
   { name: '0029-room-and-use', class: Migration0029RoomAndUse },
   { name: '0030-idle-studies', class: Migration0030IdleStudies },
+  { name: '0033-runtimes', class: Migration0033Runtimes },
   { name: '0027-schedules', class: Migration0027Schedules },
 ];
 /**

@@ -1,5 +1,77 @@
 import type { Signature, Tensor } from '../modules/model-contract/index.js';
 
+/** Where deployed models run: the values of the column `deployment.runtime`. */
+export type RuntimeName = 'ONNX' | 'TRITON' | 'RAY_SERVE' | 'VLLM' | 'V2';
+
+/**
+ * What the files of a version are. ONNX: a model.onnx with tensors in and out. HUGGING_FACE: the folder of a language
+ * model, as the library transformers writes it.
+ */
+export type ModelFormat = 'ONNX' | 'HUGGING_FACE';
+
+/** What a runtime can do, known also where it is not configured. */
+export interface RuntimeKind {
+  /** Formats that it serves. */
+  formats: readonly ModelFormat[];
+  /** Whether it answers tensors with tensors, or a text with a stream of text. */
+  answers: 'TENSORS' | 'TEXT_STREAM';
+  /** Whether models run on a server of its own, and not in processes of this service. */
+  isRemote: boolean;
+  /** The setting that makes it available; null for the runtime that is always there. */
+  setting: string | null;
+  /** What a deployment promises unless it says otherwise. For TEXT_STREAM: the latency until the first token. */
+  defaultSla: { latencyP95Ms: number; errorRate: number };
+}
+
+export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
+  ONNX: {
+    formats: ['ONNX'],
+    answers: 'TENSORS',
+    isRemote: false,
+    setting: null,
+    defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
+  },
+  TRITON: {
+    formats: ['ONNX'],
+    answers: 'TENSORS',
+    isRemote: true,
+    setting: 'TRITON_URL',
+    defaultSla: { latencyP95Ms: 20, errorRate: 0.01 },
+  },
+  RAY_SERVE: {
+    formats: ['ONNX'],
+    answers: 'TENSORS',
+    isRemote: true,
+    setting: 'RAY_SERVE_URL',
+    defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
+  },
+  VLLM: {
+    formats: ['HUGGING_FACE'],
+    answers: 'TEXT_STREAM',
+    isRemote: true,
+    setting: 'VLLM_URL',
+    defaultSla: { latencyP95Ms: 100, errorRate: 0.01 },
+  },
+  V2: {
+    formats: ['ONNX'],
+    answers: 'TENSORS',
+    isRemote: true,
+    setting: 'V2_URL',
+    defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
+  },
+};
+
+/** A runtime twice, so that work for which nobody waits cannot delay requests; `background` may be the same one. */
+export interface RuntimeEngines {
+  /** Answers requests. */
+  live: InferenceEngine;
+  /** Answers shadows and batch inferences. */
+  background: InferenceEngine;
+}
+
+/** The runtimes for tensors that are configured; ONNX always is. */
+export type InferenceEngines = { ONNX: RuntimeEngines } & Partial<Record<RuntimeName, RuntimeEngines>>;
+
 export interface ModelSource {
   /** A stable id of the model's bytes: the id of the version. */
   modelId: string;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readAnswers, rowPredictions } from '../../src/modules/serving/rules/answers.js';
 import { predictionColumns } from '../../src/modules/serving/rules/batch-output.js';
 import type { Signature, Tensor } from '../../src/modules/model-contract/rules/tensor.js';
-import { checkModel } from '../../src/inference/model-check.js';
+import { checkModel } from '../../src/inference/onnx/model-check.js';
 import { OnnxEngine } from '../../src/inference/onnx/onnx-engine.js';
 
 /** Written by scripts/fixtures/models.py: what skl2onnx and onnxmltools export, and what scikit-learn answers. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { checkModel } from '../../src/inference/model-check.js';
+import { checkModel } from '../../src/inference/onnx/model-check.js';
 import { MICROSOFT_RULES } from '../../src/inference/onnx/format/rows/model-rules.js';
 import * as build from '../fixtures/models/build.js';
 

@@ -5,8 +5,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError, ErrorCode } from '../../src/errors.js';
-import { checkModel, type ModelCheckLimits } from '../../src/inference/model-check.js';
-import { InvalidFile, inspectOnnxFile } from '../../src/inference/onnx-file.js';
+import { checkModel, type ModelCheckLimits } from '../../src/inference/onnx/model-check.js';
+import { InvalidFile, inspectOnnxFile } from '../../src/inference/onnx/onnx-file.js';
 import * as build from '../fixtures/models/build.js';
 
 let folder: string;

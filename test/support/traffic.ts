@@ -124,8 +124,8 @@ export class TrafficWriter {
       [endpointId, tenant, name, modelId, slaMs],
     );
     await this.query(
-      `insert into deployment (id, tenant, endpoint_id, model_version_id, mode, weight_bps, engine, status, created_by)
-       values ($1, $2, $3, $4, 'LIVE', 10000, 'onnx', 'READY', 'tess')`,
+      `insert into deployment (id, tenant, endpoint_id, model_version_id, mode, weight_bps, runtime, status, created_by)
+       values ($1, $2, $3, $4, 'LIVE', 10000, 'ONNX', 'READY', 'tess')`,
       [deploymentId, tenant, endpointId, versionId],
     );
     return { tenant, modelId, versionId, endpointId, deploymentId };

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { serveParent } from '../../child-task/serve-parent.js';
-import { InvalidFile, inspectOnnxFile, type OnnxFileLimits } from '../onnx-file.js';
+import { InvalidFile, inspectOnnxFile, type OnnxFileLimits } from './onnx-file.js';
 import { readClassLabels } from './format/class-labels.js';
 import type { HostSettings } from './host-limits.js';
 import { HostModel, UnusableModel } from './host-model.js';

@@ -6,7 +6,7 @@
 import type { MessageReader, Wire } from '../../child-task/frames.js';
 import type { FromChild, ToChild } from '../../child-task/messages.js';
 import type { Datatype, Signature, Tensor, TensorData } from '../../modules/model-contract/index.js';
-import type { OnnxFileFacts, OnnxFileLimits } from '../onnx-file.js';
+import type { OnnxFileFacts, OnnxFileLimits } from './onnx-file.js';
 import type { HostSettings } from './host-limits.js';
 
 /** A request of the service to a host. */

@@ -6,7 +6,7 @@ export { GateService, type MissingGate } from './gate.service.js';
 export { createRegistryLoaders } from './loaders.js';
 export { ModelVersionService } from './model-version.service.js';
 export { ModelService } from './model.service.js';
-export { requireOnnx, requireReady } from './onnx-version.js';
+export { requireOnnx, requireReady, requireStored } from './onnx-version.js';
 export {
   aliasesOf,
   findModelByName,

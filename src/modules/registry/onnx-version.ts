@@ -12,12 +12,17 @@ export function requireOnnx(version: ModelVersion): OnnxVersion {
   return version as OnnxVersion;
 }
 
-/** A version that can be deployed and evaluated: its files are stored, including model.onnx. Otherwise CONFLICT. */
-export function requireReady(version: ModelVersion): OnnxVersion {
+/** CONFLICT for a version whose files are not stored. */
+export function requireStored(version: ModelVersion): void {
   if (version.status !== 'READY')
     throw conflict(`Version ${version.version} is ${version.status}.`, {
       expected: 'a READY version',
       got: version.status,
     });
+}
+
+/** A version that can be evaluated: its files are stored, including model.onnx. Otherwise CONFLICT. */
+export function requireReady(version: ModelVersion): OnnxVersion {
+  requireStored(version);
   return requireOnnx(version);
 }

@@ -9,7 +9,7 @@ import { LeasedConsumer } from '../platform/index.js';
 import { requireOnnx } from '../registry/index.js';
 import { DEPLOYMENTS_WAITING } from './deployment-rows.js';
 import type { DeploymentService } from './deployment.service.js';
-import type { LoadedModels } from './loaded-models.js';
+import type { Runtimes } from './runtimes.js';
 
 const POLL_MS = 1_000;
 const MAX_LOADING = 100;
@@ -24,7 +24,7 @@ export class DeploymentActivator {
     private readonly db: Database,
     live: LiveEvents,
     private readonly deployments: DeploymentService,
-    private readonly models: Record<Deployment['mode'], LoadedModels>,
+    private readonly runtimes: Runtimes,
     private readonly logger: Logger,
   ) {
     // Without a lease: each process loads the model itself.
@@ -52,7 +52,8 @@ export class DeploymentActivator {
     return this.consumer.stop();
   }
 
-  private async activate({ id, tenant, mode, modelVersionId, createdBy, createdAt }: Deployment): Promise<void> {
+  private async activate(deployment: Deployment): Promise<void> {
+    const { id, tenant, mode, runtime, modelVersionId, createdBy, createdAt } = deployment;
     const actor: Actor = {
       principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + PATIENCE_MS) },
       requestId: id,
@@ -61,9 +62,9 @@ export class DeploymentActivator {
       const version = await this.db.transact(actor, (session) =>
         session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }),
       );
-      await this.models[mode].load(requireOnnx(version));
+      await this.runtimes.models(deployment).load(requireOnnx(version));
       const won = await this.db.transact(actor, (session) => this.deployments.markReady(session, id));
-      if (won) this.logger.info({ deploymentId: id, modelVersionId, mode }, 'deployment ready');
+      if (won) this.logger.info({ deploymentId: id, modelVersionId, mode, runtime }, 'deployment ready');
     } catch (error) {
       const isPassing = !(error instanceof AppError) || error.code === ErrorCode.UNAVAILABLE;
       this.logger.warn({ err: error, deploymentId: id }, 'deployment not loaded');

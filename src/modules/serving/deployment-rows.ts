@@ -22,10 +22,7 @@ export const ACTIVE: Deployment['status'][] = ['PENDING', 'READY'];
  * endpoint.
  */
 export class DeploymentRows {
-  constructor(
-    private readonly live: LiveEvents,
-    private readonly engineName: string,
-  ) {}
+  constructor(private readonly live: LiveEvents) {}
 
   /** Locks the endpoint: others who want to change it or its deployments wait. */
   async lock(session: Session, endpointId: string): Promise<Endpoint> {
@@ -57,7 +54,6 @@ export class DeploymentRows {
       modelVersionId: version.id,
       mode,
       weightBps,
-      engine: this.engineName,
       createdBy: session.principal.subject,
     });
   }

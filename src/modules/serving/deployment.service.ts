@@ -7,8 +7,10 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { requireOwn, audit } from '../platform/index.js';
 import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
-import { keepVersion, requireReady } from '../registry/index.js';
+import type { RuntimeName } from '../../inference/port.js';
+import { keepVersion, requireStored } from '../registry/index.js';
 import type { DeploymentRows } from './deployment-rows.js';
+import type { Runtimes } from './runtimes.js';
 import { DEPLOYMENT_STATUS } from './rules/deployment-status.js';
 import { changeDeploymentStatus } from './stores/deployments.js';
 import { SERVING_EVENTS } from './events.js';
@@ -17,6 +19,8 @@ export interface DeployInput {
   endpointId: string;
   modelVersionId: string;
   mode: Deployment['mode'];
+  /** ONNX when absent. */
+  runtime?: RuntimeName | null;
   weightBps?: number | null;
   batching?: Deployment['batching'] | null;
 }
@@ -26,6 +30,7 @@ export interface DeploymentFilter {
   modelVersionId?: string | null;
   status?: Deployment['status'][] | null;
   mode?: Deployment['mode'] | null;
+  runtime?: RuntimeName | null;
 }
 
 export interface DeploymentWeight {
@@ -35,7 +40,10 @@ export interface DeploymentWeight {
 
 /** Which versions serve an endpoint, and with which fraction of its traffic. Every change locks the endpoint first. */
 export class DeploymentService {
-  constructor(private readonly rows: DeploymentRows) {}
+  constructor(
+    private readonly rows: DeploymentRows,
+    private readonly runtimes: Runtimes,
+  ) {}
 
   /** Takes effect when the model is loaded; until then the deployment is PENDING. */
   async deploy(session: Session, input: DeployInput): Promise<Deployment> {
@@ -51,28 +59,34 @@ export class DeploymentService {
         `a version of model ${version.modelId}`,
       );
     }
-    requireReady(version);
+    requireStored(version);
+    const runtime = input.runtime ?? 'ONNX';
+    this.runtimes.require(runtime, version);
     if (input.mode === 'LIVE') this.requireManual(endpoint);
     const weightBps = checkWeight(input);
     const active = await this.rows.active(session, endpoint);
-    const same = active.find((deployment) => deployment.modelVersionId === version.id);
+    const same = active.find(
+      (deployment) => deployment.modelVersionId === version.id && deployment.runtime === runtime,
+    );
     if (same) {
       throw conflict(
-        `Version ${version.version} is deployed at this endpoint already (${same.mode}, ${same.status}).`,
+        `Version ${version.version} is deployed at this endpoint already (${same.mode}, ${same.status}, ${runtime}).`,
         {
           field: 'input.modelVersionId',
-          expected: 'a version that is not deployed here',
+          expected: 'a version that is not deployed here on this runtime',
           got: same.id,
         },
       );
     }
     const deployment = this.rows.create(session, endpoint, version, input.mode, weightBps);
+    deployment.runtime = runtime;
     if (input.batching) deployment.batching = input.batching;
     await session.em.flush();
     audit(session, 'deployModelVersion', { type: 'deployment', id: deployment.id }, null, {
       endpointId: endpoint.id,
       modelVersionId: version.id,
       mode: input.mode,
+      runtime,
       weightBps,
       batching: deployment.batching,
     });
@@ -157,7 +171,7 @@ export class DeploymentService {
     await requireOwn(session, Endpoint, 'endpoint', [filter.endpointId]);
     await requireOwn(session, ModelVersion, 'model version', [filter.modelVersionId]);
     const where: FilterQuery<Deployment> = { tenant: session.tenant };
-    for (const field of ['endpointId', 'modelVersionId', 'mode'] as const)
+    for (const field of ['endpointId', 'modelVersionId', 'mode', 'runtime'] as const)
       if (filter[field] != null) Object.assign(where, { [field]: filter[field] });
     if (filter.status?.length) Object.assign(where, { status: { $in: filter.status } });
     return paginate(session, Deployment, where, page, order);

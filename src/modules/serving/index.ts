@@ -22,6 +22,7 @@ export {
 } from './predict.service.js';
 export { jsonElements, predictedRows } from './prediction-view.js';
 export { RolloutService } from './rollout.service.js';
+export { Runtimes } from './runtimes.js';
 export type { RowPrediction } from './rules/answers.js';
 export { deploymentReadiness, type Readiness } from './rules/readiness.js';
 export { Serving } from './serving.js';

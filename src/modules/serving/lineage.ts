@@ -31,7 +31,7 @@ export const SERVING_LINEAGE = defineLineage({
             properties({
               mode: select.ref('a.mode'),
               weightBps: select.ref('a.weight_bps'),
-              engine: select.ref('a.engine'),
+              runtime: select.ref('a.runtime'),
               endpointId: select.ref('a.endpoint_id'),
             }),
           ]),

@@ -11,6 +11,7 @@ import { BatchInferenceResolver } from '../../resolvers/serving/batch-inference.
 import { DeploymentResolver } from '../../resolvers/serving/deployment.resolver.js';
 import { EndpointResolver } from '../../resolvers/serving/endpoint.resolver.js';
 import { PredictResolver } from '../../resolvers/serving/predict.resolver.js';
+import { RuntimeResolver } from '../../resolvers/serving/runtime.resolver.js';
 import {
   SERVING_LINEAGE,
   SERVING_EVENTS,
@@ -20,6 +21,7 @@ import {
   EndpointService,
   LoggedPredictionService,
   RolloutService,
+  Runtimes,
   Serving,
   ShadowService,
   VersionFollowing,
@@ -37,6 +39,7 @@ interface ServingServices {
   loggedPredictions: LoggedPredictionService;
   predictions: PredictService;
   rollouts: RolloutService;
+  runtimes: Runtimes;
   serving: Serving;
   shadows: ShadowService;
   traffic: TrafficRecorder;
@@ -63,8 +66,7 @@ export default defineModule({
     live,
     objects,
     files,
-    engine,
-    backgroundEngine,
+    engines,
     batchPredictors: predictors,
     metrics,
     logger,
@@ -73,23 +75,22 @@ export default defineModule({
   }): ServingServices => {
     const { jobs, staged, artifacts, datasets, gates, retention, waiting, versionFollowers } = services;
     retention.add(retentionOfTraffic(config.TRAFFIC_LOG_DAYS));
-    const rows = new DeploymentRows(live, engine.name);
+    const runtimes = new Runtimes(engines, objects, logger);
+    const rows = new DeploymentRows(live);
     const following = new VersionFollowing(rows);
     versionFollowers.add(following);
-    const deployments = new DeploymentService(rows);
+    const deployments = new DeploymentService(rows, runtimes);
     const endpoints = new EndpointService(rows, following);
     const serving = new Serving({
       db,
       live,
-      objects,
       logger,
       deployments,
-      engine,
-      backgroundEngine,
+      runtimes,
       predictDeadlineMs: config.PREDICT_DEADLINE_MS,
       observe: metrics,
     });
-    const { backgroundModels: models, predictions, traffic } = serving;
+    const { predictions, traffic } = serving;
     const batchInference = new BatchInferenceService({
       db,
       live,
@@ -100,7 +101,7 @@ export default defineModule({
       jobs,
       scheduler: services.scheduler,
       files,
-      models,
+      models: runtimes.background,
       predictors,
     });
     services.jobCloner.add(cloneOfBatchInference(batchInference, jobs));
@@ -111,13 +112,14 @@ export default defineModule({
       loggedPredictions: new LoggedPredictionService(db, traffic),
       predictions,
       rollouts: new RolloutService(db, waiting, endpoints, deployments),
+      runtimes,
       serving,
       shadows: new ShadowService(live, deployments, gates),
       traffic,
     };
   },
   createLoaders: createServingLoaders,
-  resolvers: [BatchInferenceResolver, DeploymentResolver, EndpointResolver, PredictResolver],
+  resolvers: [BatchInferenceResolver, DeploymentResolver, EndpointResolver, PredictResolver, RuntimeResolver],
   jobs: [batchInferenceJob],
   jobOutcomes: [batchInferenceOutcome],
   createTicks: ({ services: { batchInference } }) => [

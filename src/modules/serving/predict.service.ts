@@ -22,7 +22,7 @@ import {
 } from '../model-contract/index.js';
 import { pickDeployment } from './rules/traffic.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
-import type { LoadedModels } from './loaded-models.js';
+import type { Runtimes } from './runtimes.js';
 import { type EndpointRef, type Route, type Routes, runsAlone, type Target } from './routes.js';
 import { UsedRequestIds } from './used-request-ids.js';
 import type { ShadowMirror } from './shadow-mirror.js';
@@ -67,7 +67,7 @@ export interface Prediction {
 
 export interface PredictServiceOptions {
   routes: Routes;
-  models: LoadedModels;
+  runtimes: Runtimes;
   recorder: TrafficRecorder;
   mirror: ShadowMirror;
   /** The longest time that a prediction may take. */
@@ -107,12 +107,12 @@ export class PredictService {
     const target = pick(route, principal, routingKey);
     const { tensors, rows } = readInputs(target.version.signature, input);
     const unknown = findUnknown(target.version.signature, tensors, route.endpoint.unknownCategories === 'REFUSE');
-    const { recorder, mirror } = this.options;
+    const { recorder, mirror, runtimes } = this.options;
     const isGiven = input.requestId != null;
     if (isGiven) this.usedIds.take(route.endpoint, requestId);
     const served = { target, requestId, rows, inputs: tensors, logSampleRate: route.endpoint.logSampleRate };
     try {
-      const { outputs, batchRows } = await this.options.models.infer(target.version, tensors, {
+      const { outputs, batchRows } = await runtimes.models(target.deployment).infer(target.version, tensors, {
         deadlineMs: Math.max(1, deadlineMs - (performance.now() - startedAt)),
         alone: runsAlone(route, target),
       });

@@ -10,7 +10,7 @@ import { predictionSpreads } from '../registry/index.js';
 import { VALUE_TOLERANCE_STDS } from './rules/shadow.js';
 import { AppError, ErrorCode, notFound, notFoundByName } from '../../errors.js';
 import { routeTopic } from './deployment-rows.js';
-import type { LoadedModels } from './loaded-models.js';
+import type { Runtimes } from './runtimes.js';
 
 /** A deployment that is READY, with everything that a call of it needs. */
 export interface Target {
@@ -57,7 +57,7 @@ interface Entry {
   reading: Promise<Route> | null;
   /** New versions that are being loaded while the old ones still serve. */
   warming: Promise<unknown> | null;
-  /** Versions that this process has tried to load; it does not wait for them again. */
+  /** Deployments whose models this process has tried to load; it does not wait for them again. */
   warmed: Set<string>;
   unsubscribe: () => void;
 }
@@ -82,7 +82,7 @@ export class Routes {
   constructor(
     private readonly db: Database,
     private readonly live: LiveEvents,
-    private readonly models: LoadedModels,
+    private readonly runtimes: Runtimes,
     private readonly logger: Logger,
   ) {}
 
@@ -153,7 +153,10 @@ export class Routes {
       entry.seenChanges = changes;
       const cold =
         entry.route.live.length > 0
-          ? next.live.filter(({ version }) => !this.models.isLoaded(version.id) && !entry.warmed.has(version.id))
+          ? next.live.filter(
+              ({ id, deployment, version }) =>
+                !this.runtimes.models(deployment).isLoaded(version.id) && !entry.warmed.has(id),
+            )
           : [];
       if (cold.length === 0) entry.route = next;
       else {
@@ -177,8 +180,8 @@ export class Routes {
   }
 
   private async warm(key: string, entry: Entry, cold: Target[]): Promise<void> {
-    await Promise.allSettled(cold.map(({ version }) => this.models.load(version)));
-    for (const { version } of cold) entry.warmed.add(version.id);
+    await Promise.allSettled(cold.map(({ deployment, version }) => this.runtimes.models(deployment).load(version)));
+    for (const { id } of cold) entry.warmed.add(id);
     entry.warming = null;
     this.invalidate(key, entry);
   }

@@ -1,14 +1,12 @@
 import type { Logger } from 'pino';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
-import type { ObjectStore } from '../../adapters/object-store/port.js';
 import type { Database } from '../../db/database.js';
-import type { InferenceEngine } from '../../inference/port.js';
 import { DeploymentActivator } from './deployment-activator.js';
 import type { DeploymentService } from './deployment.service.js';
-import { LoadedModels } from './loaded-models.js';
 import { PredictService } from './predict.service.js';
 import { PredictionLogBuffer } from './prediction-log.js';
 import { Routes } from './routes.js';
+import type { Runtimes } from './runtimes.js';
 import { ShadowMirror } from './shadow-mirror.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { type PredictionObserver, TrafficRecorder } from './traffic-recorder.js';
@@ -16,13 +14,9 @@ import { type PredictionObserver, TrafficRecorder } from './traffic-recorder.js'
 export interface ServingOptions {
   db: Database;
   live: LiveEvents;
-  objects: ObjectStore;
   logger: Logger;
   deployments: DeploymentService;
-  /** The runtime that answers requests. */
-  engine: InferenceEngine;
-  /** The runtime for work that nobody waits for: shadows and batch inferences. */
-  backgroundEngine: InferenceEngine;
+  runtimes: Runtimes;
   predictDeadlineMs: number;
   observe: PredictionObserver;
 }
@@ -31,45 +25,27 @@ const UNLOAD_INTERVAL_MS = 60_000;
 
 /** The parts of a process that answers predictions, and its background work. */
 export class Serving {
-  readonly models: LoadedModels;
-  readonly backgroundModels: LoadedModels;
   readonly traffic: TrafficRecorder;
   readonly mirror: ShadowMirror;
   readonly predictions: PredictService;
+  private readonly runtimes: Runtimes;
   private readonly routes: Routes;
   private readonly activator: DeploymentActivator;
   private unloading: NodeJS.Timeout | null = null;
 
-  constructor({
-    db,
-    live,
-    objects,
-    logger,
-    deployments,
-    engine,
-    backgroundEngine,
-    predictDeadlineMs: deadlineMs,
-    observe,
-  }: ServingOptions) {
-    this.models = new LoadedModels(engine, objects, logger);
-    this.backgroundModels = new LoadedModels(backgroundEngine, objects, logger);
+  constructor({ db, live, logger, deployments, runtimes, predictDeadlineMs: deadlineMs, observe }: ServingOptions) {
+    this.runtimes = runtimes;
     this.traffic = new TrafficRecorder(new TrafficCounters(db), new PredictionLogBuffer(db), observe, logger);
-    this.mirror = new ShadowMirror(this.backgroundModels, this.traffic, deadlineMs);
-    this.routes = new Routes(db, live, this.models, logger);
+    this.mirror = new ShadowMirror(runtimes, this.traffic, deadlineMs);
+    this.routes = new Routes(db, live, runtimes, logger);
     this.predictions = new PredictService({
       routes: this.routes,
-      models: this.models,
+      runtimes,
       recorder: this.traffic,
       mirror: this.mirror,
       deadlineMs,
     });
-    this.activator = new DeploymentActivator(
-      db,
-      live,
-      deployments,
-      { LIVE: this.models, SHADOW: this.backgroundModels },
-      logger,
-    );
+    this.activator = new DeploymentActivator(db, live, deployments, runtimes, logger);
   }
 
   /** What was lost because of full buffers since the start of this process. */
@@ -85,10 +61,7 @@ export class Serving {
   start(): void {
     this.activator.start();
     this.traffic.start();
-    this.unloading = setInterval(() => {
-      void this.models.unloadIdle();
-      void this.backgroundModels.unloadIdle();
-    }, UNLOAD_INTERVAL_MS);
+    this.unloading = setInterval(() => void this.runtimes.unloadIdle(), UNLOAD_INTERVAL_MS);
   }
 
   /** Call after the last request: writes what was counted and logged. */
@@ -98,7 +71,6 @@ export class Serving {
     await this.mirror.stop();
     await this.traffic.stop();
     this.routes.close();
-    await this.models.close();
-    await this.backgroundModels.close();
+    await this.runtimes.close();
   }
 }

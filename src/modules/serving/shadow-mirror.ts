@@ -1,6 +1,6 @@
 import { compareAnswers } from './rules/answers.js';
 import { type Tensor, checkTensors } from '../model-contract/index.js';
-import type { LoadedModels } from './loaded-models.js';
+import type { Runtimes } from './runtimes.js';
 import { type Route, runsAlone, type Target } from './routes.js';
 import type { TrafficRecorder } from './traffic-recorder.js';
 
@@ -43,7 +43,7 @@ export class ShadowMirror {
   dropped = 0;
 
   constructor(
-    private readonly models: LoadedModels,
+    private readonly runtimes: Runtimes,
     private readonly recorder: TrafficRecorder,
     private readonly deadlineMs: number,
   ) {}
@@ -108,7 +108,7 @@ export class ShadowMirror {
     try {
       // The candidate may take other inputs than production: this counts as a failure for the gate.
       checkTensors(shadow.version.signature, inputs, { maxRows: rows });
-      const answer = await this.models.infer(shadow.version, inputs, {
+      const answer = await this.runtimes.models(shadow.deployment).infer(shadow.version, inputs, {
         deadlineMs: this.deadlineMs,
         alone: runsAlone(route, shadow),
       });

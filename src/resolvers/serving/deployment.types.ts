@@ -4,6 +4,7 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { DateTime, SafeInt } from '../types/scalars.js';
 import { GateResultType } from '../registry/gate.types.js';
 import { BatchingPolicy, EndpointType } from './endpoint.types.js';
+import { Runtime } from './runtime.types.js';
 import { Range } from '../types/range.js';
 import { MAX_WAIT_MS } from '../../modules/platform/index.js';
 import { FULL_WEIGHT_BPS } from '../../modules/serving/index.js';
@@ -60,8 +61,8 @@ export class DeploymentType {
   })
   batching!: keyof typeof BatchingPolicy;
 
-  @Field(() => String, { description: 'Inference engine that runs the model: `onnx`.' })
-  engine!: string;
+  @Field(() => Runtime, { description: 'Where the model runs.' })
+  runtime!: keyof typeof Runtime;
 
   @Field(() => String, { nullable: true, description: 'Why the deployment FAILED, as a sentence; null otherwise.' })
   error?: string | null;
@@ -177,6 +178,9 @@ export class DeploymentFilterInput {
 
   @Field(() => DeploymentMode, { nullable: true, description: 'Only live or only shadow deployments.' })
   mode?: keyof typeof DeploymentMode | null;
+
+  @Field(() => Runtime, { nullable: true, description: 'Only deployments on this runtime.' })
+  runtime?: keyof typeof Runtime | null;
 }
 
 @InputType({
@@ -202,7 +206,8 @@ export class DeployModelVersionInput {
   @Field(() => ID, {
     description:
       'A READY version of the endpoint’s model, in any stage: gates are for promotions, not for ' +
-      'deployments. NOT_FOUND when it does not exist, CONFLICT when it is already deployed there.',
+      'deployments. NOT_FOUND when it does not exist, CONFLICT when it is already deployed there on ' +
+      'the same runtime.',
   })
   modelVersionId!: string;
 
@@ -210,6 +215,15 @@ export class DeployModelVersionInput {
     description: 'Whether the deployment answers requests (LIVE) or receives copies of them (SHADOW).',
   })
   mode!: keyof typeof DeploymentMode;
+
+  @Field(() => Runtime, {
+    nullable: true,
+    description:
+      'Where the model runs; ONNX when absent. CONFLICT when the runtime does not serve the format of ' +
+      'the version, UNAVAILABLE, with the name of the setting, when it is not configured. The query ' +
+      '`runtimes` lists them.',
+  })
+  runtime?: keyof typeof Runtime | null;
 
   @Range({ min: 0, max: FULL_WEIGHT_BPS, unit: 'basis points' })
   @Field(() => Int, {

@@ -21,7 +21,8 @@ export const Deployment = defineEntity({
     followedStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
     /** The same for an alias. */
     followedAlias: p.text().nullable(),
-    engine: p.text(),
+    /** Where its model runs. */
+    runtime: p.enum(['ONNX', 'TRITON', 'RAY_SERVE', 'VLLM', 'V2']).default('ONNX'),
     status: p.enum(['PENDING', 'READY', 'FAILED', 'STOPPED']).default('PENDING'),
     error: p.text().nullable(),
     endedAt: p.datetime().nullable(),

@@ -1,7 +1,7 @@
 /** Reads what an ONNX file says about itself, and whether the runtime may load it. Only reads bytes; nothing is run. */
-import { quote } from '../errors.js';
-import { type Field, MalformedMessage, ProtobufWalk } from './onnx/format/protobuf-walk.js';
-import { MICROSOFT_RULES } from './onnx/format/rows/model-rules.js';
+import { quote } from '../../errors.js';
+import { type Field, MalformedMessage, ProtobufWalk } from './format/protobuf-walk.js';
+import { MICROSOFT_RULES } from './format/rows/model-rules.js';
 
 export interface OnnxFileFacts {
   irVersion: number;

@@ -1,4 +1,4 @@
-import { allocate, type Signature, type Tensor, type TensorSpec } from '../modules/model-contract/index.js';
+import { allocate, type Signature, type Tensor, type TensorSpec } from '../../modules/model-contract/index.js';
 
 /** With more inputs than this, all are tried together and not one by one. */
 const MAX_TRIED_ALONE = 32;

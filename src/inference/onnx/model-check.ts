@@ -1,11 +1,11 @@
 import { constants, copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { withOwnClasses, type Signature } from '../modules/model-contract/index.js';
-import { ChildLost, explainLoss } from '../child-task/child-task.js';
-import { AppError, ErrorCode } from '../errors.js';
-import { HostProcess } from './onnx/host-process.js';
-import type { HostReply } from './onnx/wire.js';
+import { withOwnClasses, type Signature } from '../../modules/model-contract/index.js';
+import { ChildLost, explainLoss } from '../../child-task/child-task.js';
+import { AppError, ErrorCode } from '../../errors.js';
+import { HostProcess } from './host-process.js';
+import type { HostReply } from './wire.js';
 import { type TrialRun, withMissingTried } from './missing-trial.js';
 import type { OnnxFileFacts, OnnxFileLimits } from './onnx-file.js';
 

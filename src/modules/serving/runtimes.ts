@@ -1,0 +1,105 @@
+import type { Logger } from 'pino';
+import type { ObjectStore } from '../../adapters/object-store/port.js';
+import type { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import type { Deployment } from '../../db/entities/serving/deployment.entity.js';
+import { AppError, conflict, ErrorCode } from '../../errors.js';
+import {
+  type InferenceEngines,
+  type ModelFormat,
+  RUNTIME_KINDS,
+  type RuntimeKind,
+  type RuntimeName,
+} from '../../inference/port.js';
+import { requireOnnx } from '../registry/index.js';
+import { LoadedModels } from './loaded-models.js';
+
+/** A runtime as the API lists it. */
+export interface RuntimeFacts extends RuntimeKind {
+  name: RuntimeName;
+  isConfigured: boolean;
+}
+
+/** What decides which models run a deployment. */
+interface Placed {
+  runtime: RuntimeName;
+  mode: Deployment['mode'];
+}
+
+type ModelsByMode = Record<Deployment['mode'], LoadedModels>;
+
+const NAMES = Object.keys(RUNTIME_KINDS) as RuntimeName[];
+const FIELD = 'input.runtime';
+
+/** The runtimes of this process: which there are, what each can serve, and the models that each has loaded. */
+export class Runtimes {
+  private readonly byName = new Map<RuntimeName, ModelsByMode>();
+
+  constructor(engines: InferenceEngines, objects: ObjectStore, logger: Logger) {
+    for (const name of NAMES) {
+      const found = engines[name];
+      if (!found) continue;
+      const live = new LoadedModels(found.live, objects, logger);
+      const background = found.background === found.live ? live : new LoadedModels(found.background, objects, logger);
+      this.byName.set(name, { LIVE: live, SHADOW: background });
+    }
+  }
+
+  /** Of every runtime that the service knows, configured or not. */
+  list(): RuntimeFacts[] {
+    return NAMES.map((name) => ({ name, isConfigured: this.byName.has(name), ...RUNTIME_KINDS[name] }));
+  }
+
+  /** CONFLICT for a version whose format the runtime does not serve, UNAVAILABLE for one that is not configured. */
+  require(runtime: RuntimeName, version: ModelVersion): void {
+    const { formats, setting } = RUNTIME_KINDS[runtime];
+    const format = formatOf(version);
+    if (!format || !formats.includes(format)) {
+      if (formats.includes('ONNX')) requireOnnx(version);
+      throw conflict(
+        `The runtime ${runtime} serves ${formats.join(' and ')}, and version ${version.version} is ` +
+          `${format ?? 'of another format'}: deploy it to another runtime (the query runtimes lists them).`,
+        { field: FIELD, expected: `a version in the format ${formats.join(' or ')}`, got: format ?? 'other files' },
+      );
+    }
+    if (!this.byName.has(runtime)) throw notConfigured(runtime, setting);
+  }
+
+  /** The models of a deployment's runtime. UNAVAILABLE when this process has no such runtime. */
+  models({ runtime, mode }: Placed): LoadedModels {
+    const models = this.byName.get(runtime);
+    if (!models) throw notConfigured(runtime, RUNTIME_KINDS[runtime].setting);
+    return models[mode];
+  }
+
+  /** The models of this machine, for work that is no deployment. */
+  get background(): LoadedModels {
+    return this.models({ runtime: 'ONNX', mode: 'SHADOW' });
+  }
+
+  async unloadIdle(): Promise<void> {
+    await Promise.all(this.all().map((models) => models.unloadIdle()));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.all().map((models) => models.close()));
+  }
+
+  private all(): LoadedModels[] {
+    return [...new Set([...this.byName.values()].flatMap(({ LIVE, SHADOW }) => [LIVE, SHADOW]))];
+  }
+}
+
+/** Null for files that no runtime serves as they are. */
+function formatOf({ objectKey, framework }: ModelVersion): ModelFormat | null {
+  if (objectKey != null) return 'ONNX';
+  return framework === 'transformers' ? 'HUGGING_FACE' : null;
+}
+
+function notConfigured(runtime: RuntimeName, setting: string | null): AppError {
+  return new AppError(
+    ErrorCode.UNAVAILABLE,
+    `The runtime ${runtime} is not configured: whoever runs the service must set ${setting}. The query runtimes lists ` +
+      'what there is.',
+    { field: FIELD, expected: `the setting ${setting}`, got: 'no such setting' },
+  );
+}

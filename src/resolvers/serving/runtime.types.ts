@@ -1,0 +1,59 @@
+import { Field, Float, Int, ObjectType } from 'type-graphql';
+import { describeEnum } from '../types/common.types.js';
+
+export const Runtime = describeEnum('Runtime', 'Where a deployed model runs.', {
+  ONNX: 'ONNX Runtime in processes of this service.',
+  TRITON: 'A Triton Inference Server, whose model repository this service writes.',
+  RAY_SERVE: 'Ray Serve on a Ray cluster, whose applications this service declares.',
+  VLLM: 'A vLLM server, for language models.',
+  V2: 'Any other server of the Open Inference Protocol that has the model already.',
+});
+
+const ModelFormat = describeEnum('ModelFormat', 'What the files of a model version are.', {
+  ONNX: 'A model.onnx: tensors in, tensors out.',
+  HUGGING_FACE: 'The folder of a language model, as the library transformers writes it.',
+});
+
+const RuntimeAnswers = describeEnum('RuntimeAnswers', 'What a runtime answers with.', {
+  TENSORS: 'Tensors, for `predict` and the other ways of calling an endpoint with rows or tensors.',
+  TEXT_STREAM: 'A stream of text.',
+});
+
+@ObjectType({ description: 'What a deployment promises to those who call it.' })
+export class RuntimeSlaType {
+  @Field(() => Int, {
+    description:
+      '95th percentile of the latency in milliseconds; for a stream of text, of the latency until its first token.',
+  })
+  latencyP95Ms!: number;
+
+  @Field(() => Float, { description: 'Greatest fraction of requests that may fail, 0 to 1.' })
+  errorRate!: number;
+}
+
+@ObjectType('RuntimeInfo', { description: 'A runtime: what it serves, and whether this service has one.' })
+export class RuntimeInfoType {
+  @Field(() => Runtime, { description: 'The value for `deployModelVersion`.' })
+  name!: keyof typeof Runtime;
+
+  @Field(() => Boolean, { description: 'Whether versions can be deployed to it.' })
+  isConfigured!: boolean;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Setting of the service that configures it; null for the runtime that is always there.',
+  })
+  setting!: string | null;
+
+  @Field(() => [ModelFormat], { description: 'Formats of the versions that it serves.' })
+  formats!: readonly (keyof typeof ModelFormat)[];
+
+  @Field(() => RuntimeAnswers, { description: 'What it answers with.' })
+  answers!: keyof typeof RuntimeAnswers;
+
+  @Field(() => Boolean, { description: 'Whether it is a server of its own, and not a part of this service.' })
+  isRemote!: boolean;
+
+  @Field(() => RuntimeSlaType, { description: 'What a deployment promises that does not say otherwise.' })
+  defaultSla!: RuntimeSlaType;
+}
