@@ -10,10 +10,21 @@ export function childPids(program: string, parentPid = process.pid): number[] {
     .filter((pid) => parentOf(pid) === parentPid && commandLine(pid).includes(program));
 }
 
-/** Stops (SIGSTOP) the first such process as soon as it exists; returns its id. */
-export async function stopChild(program: string, parentPid = process.pid, timeoutMs = 15_000): Promise<number> {
+/**
+ * Stops (SIGSTOP) the first such process as soon as it exists; returns its id. `except`: processes that were there
+ * before and may go on for a while, which are not meant.
+ */
+export async function stopChild(
+  program: string,
+  { parentPid, except = [] }: { parentPid?: number; except?: readonly number[] } = {},
+): Promise<number> {
   let pid: number | undefined;
-  await expect.poll(() => (pid = childPids(program, parentPid)[0]), { timeout: timeoutMs, interval: 5 }).toBeDefined();
+  await expect
+    .poll(() => (pid = childPids(program, parentPid).find((one) => !except.includes(one))), {
+      timeout: 15_000,
+      interval: 5,
+    })
+    .toBeDefined();
   process.kill(pid!, 'SIGSTOP');
   return pid!;
 }

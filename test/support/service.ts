@@ -1,3 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe } from 'node:diagnostics_channel';
+import type { ServerResponse } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -136,11 +139,19 @@ export class Caller {
   }
 }
 
+/** The request over HTTP that the present work belongs to. A request may wake background work, which outlives it. */
+const requests = new AsyncLocalStorage<{ isOpen: boolean }>();
+subscribe('http.server.request.start', (message) => {
+  const request = { isOpen: true };
+  (message as { response: ServerResponse }).response.once('close', () => (request.isOpen = false));
+  requests.enterWith(request);
+});
+
 export interface TestService {
   url: string;
   app: RunningApp;
   database: TestDatabase;
-  /** SQL statements since the last `statements.length = 0`. */
+  /** SQL statements that requests sent since the last `statements.length = 0`; those of background work are not here. */
   statements: string[];
   /** The same statements with their parameters, if they had any. */
   queries: { text: string; params: readonly unknown[] }[];
@@ -174,6 +185,7 @@ export async function startTestService(
   const record = statementRecorder(inject('MATIH_TEST_STATEMENTS'));
   const onStatement = (text: string, params: readonly unknown[]) => {
     record(text);
+    if (!requests.getStore()?.isOpen) return;
     statements.push(text);
     if (params.length > 0) queries.push({ text, params });
   };
