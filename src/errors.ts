@@ -51,7 +51,8 @@ export function quote(value: unknown): string {
   try {
     text = typeof value === 'bigint' ? value.toString() : JSON.stringify(value);
   } catch {
-    text = String(value);
+    // Nested too deep even for String.
+    text = typeof value === 'object' ? 'an object' : String(value);
   }
   text = text ?? String(value);
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text;

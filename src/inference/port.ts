@@ -84,7 +84,12 @@ export interface InferOptions {
   deadlineMs: number;
   /** True: never in a batch with another request, even when the model's rows are proven independent. */
   alone?: boolean;
+  /** Waiting requests of a model with a lower number run first; DEFAULT_PRIORITY when absent. */
+  priority?: number;
 }
+
+/** 1 comes before it, 3 and more after it. */
+export const DEFAULT_PRIORITY = 2;
 
 export interface InferResult {
   /** The first dimension is the rows of the request. */

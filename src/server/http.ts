@@ -15,6 +15,7 @@ import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
 import { noEndpoint, registerMlflow } from '../protocols/mlflow/register.js';
 import { registerOps } from '../protocols/ops.js';
+import { registerOpenInference } from '../protocols/open-inference/register.js';
 import { registerRest } from '../protocols/rest/register.js';
 import { registerSignedObjects } from '../protocols/signed-objects.js';
 import { registerUploads } from '../protocols/uploads.js';
@@ -26,6 +27,7 @@ import type { Services } from '../services.js';
 import { AnswerBudget, type AnswerBytes } from './answer-bytes.js';
 import { BodyGate } from './body-budget.js';
 import { drain } from './drain.js';
+import { FairBudget } from './fair-budget.js';
 import { attachSubscriptions, registerGraphQL, type Connection, type GraphQLOptions } from './graphql.js';
 import { toHttpError } from './http-error.js';
 
@@ -40,6 +42,10 @@ export interface HttpServer {
 const IDLE_CONNECTION_MS = 10 * 60_000;
 /** MLflow's clients put tag names into paths: 250 characters, each of up to four escaped bytes. */
 const MAX_PATH_PARAMETER_LENGTH = 3_000;
+/** Limit of all bodies that are unpacked at the same time. */
+const UNPACKING_BYTES = 128 * 1024 ** 2;
+const UNPACKING_WAIT_MS = 10_000;
+const MAX_UNPACKING = 256;
 const GRAPHIQL_DIR = fileURLToPath(new URL('../../dist/graphiql/', import.meta.url));
 
 /** The API of the service on one port. */
@@ -94,11 +100,9 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   ];
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  registerOps(fastify, {
-    registry,
-    notReady: async () =>
-      draining ? ['draining'] : (await Promise.all([app.db, ...folders].map((part) => part.problems()))).flat(),
-  });
+  const notReady = async () =>
+    draining ? ['draining'] : (await Promise.all([app.db, ...folders].map((part) => part.problems()))).flat();
+  registerOps(fastify, { registry, notReady });
   const answers = new AnswerBudget({
     maxAnswerBytes: config.MAX_ANSWER_BYTES,
     connections: config.DATABASE_POOL_SIZE,
@@ -115,6 +119,8 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     operations: app.modules.flatMap((module) => module.restOperations),
     toHttpError,
   });
+  const unpacking = new FairBudget({ amount: UNPACKING_BYTES, waitMs: UNPACKING_WAIT_MS, waiting: MAX_UNPACKING });
+  registerOpenInference(fastify, { ...app, unpacking, notReady, toHttpError });
   await registerGraphiql(fastify);
 
   const graphql: GraphQLOptions = {

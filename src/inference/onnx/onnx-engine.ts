@@ -4,7 +4,13 @@ import { join as joinPath } from 'node:path';
 import { ChildLost } from '../../child-task/child-task.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Signature, Tensor } from '../../modules/model-contract/index.js';
-import type { InferenceEngine, InferOptions, InferResult, ModelSource } from '../port.js';
+import {
+  DEFAULT_PRIORITY,
+  type InferenceEngine,
+  type InferOptions,
+  type InferResult,
+  type ModelSource,
+} from '../port.js';
 import { concatRows, innerShapeKey, inSignatureOrder, sliceRows, wireBytes } from './batch.js';
 import { deadlineExceeded, engineClosed, noHost, notLoaded, queueFull, requestTooLarge } from './engine-errors.js';
 import { DEFAULT_ENGINE_OPTIONS, type OnnxEngineOptions, type OnnxEngineStats } from './engine-options.js';
@@ -25,6 +31,7 @@ interface LoadWaiter {
 
 interface Terms {
   alone: boolean;
+  priority: number;
   deadlineMs: number;
   /** By the clock of performance.now(). */
   deadlineAt: number;
@@ -109,7 +116,8 @@ export class OnnxEngine implements InferenceEngine {
     await Promise.all(this.slots.filter((slot) => slot.idle).map((slot) => this.hold(slot, () => Promise.resolve())));
   }
 
-  async infer(modelId: string, inputs: Tensor[], { deadlineMs, alone = false }: InferOptions): Promise<InferResult> {
+  async infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
+    const { deadlineMs, alone = false, priority = DEFAULT_PRIORITY } = options;
     const startedAt = performance.now();
     const model = this.models.get(modelId);
     if (!model?.signature) throw notLoaded(modelId);
@@ -117,7 +125,7 @@ export class OnnxEngine implements InferenceEngine {
     if (!ordered?.[0])
       throw new AppError(ErrorCode.INVALID_TENSOR, 'An input of the model is missing.', { field: 'inputs' });
     const rows = ordered[0].shape[0] ?? 1;
-    const terms = { deadlineMs, deadlineAt: startedAt + deadlineMs, alone };
+    const terms = { deadlineMs, deadlineAt: startedAt + deadlineMs, alone, priority };
     const maxRows = Math.max(
       1,
       Math.min(this.options.maxBatchRows, Math.floor((this.options.maxBatchBytes * rows) / (wireBytes(ordered) + 1))),

@@ -29,6 +29,8 @@ export interface Pending {
   attempt: Attempt;
   /** True for a request that is never joined with another. */
   alone: boolean;
+  /** Lower numbers run first. */
+  priority: number;
   /** Already answered, even if a host still works on it. */
   settled: boolean;
   resolve(answer: PendingAnswer): void;
@@ -72,8 +74,12 @@ export class ServedModel {
   }
 
   enqueue(pending: Pending): void {
-    if (pending.attempt === 'JOINED') this.queue.push(pending);
-    else this.suspects.push(pending);
+    if (pending.attempt !== 'JOINED') this.suspects.push(pending);
+    else if (pending.priority >= (this.queue.at(-1)?.priority ?? 0)) this.queue.push(pending);
+    else {
+      const behind = this.queue.findIndex(({ priority }) => priority > pending.priority);
+      this.queue.splice(behind, 0, pending);
+    }
   }
 
   /**

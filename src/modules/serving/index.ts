@@ -16,11 +16,14 @@ export {
   DEADLINE_MS,
   REQUEST_KEY,
   ROWS_PER_REQUEST,
+  deployedVersion,
   type NamedEndpoint,
+  type PlainTensor,
   type PredictService,
   type Prediction,
 } from './predict.service.js';
 export { jsonElements, predictedRows } from './prediction-view.js';
+export type { Route, Target } from './routes.js';
 export { RolloutService } from './rollout.service.js';
 export { Runtimes } from './runtimes.js';
 export type { RowPrediction } from './rules/answers.js';

@@ -11,6 +11,7 @@ import {
   type Datatype,
   type Signature,
   type Tensor,
+  type TensorData,
   categoriesOf,
   type UnknownCategory,
   unknownCategories,
@@ -21,19 +22,19 @@ import {
   tensorFromValues,
 } from '../model-contract/index.js';
 import { pickDeployment } from './rules/traffic.js';
-import { AppError, badInput, ErrorCode } from '../../errors.js';
+import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
 import type { Runtimes } from './runtimes.js';
 import { type EndpointRef, type Route, type Routes, runsAlone, type Target } from './routes.js';
 import { UsedRequestIds } from './used-request-ids.js';
 import type { ShadowMirror } from './shadow-mirror.js';
 import { isFault, type TrafficRecorder } from './traffic-recorder.js';
 
-/** A tensor in JSON: the elements in row-major order. */
+/** A tensor of a request, its elements in row-major order: plain values as in JSON, or stored as in a `Tensor`. */
 export interface PlainTensor {
   name: string;
   datatype: Datatype;
   shape: number[];
-  data: readonly unknown[];
+  data: readonly unknown[] | TensorData;
 }
 
 /** Exactly one of the two is given. */
@@ -49,6 +50,14 @@ export interface PredictInput extends NamedEndpoint {
   routingKey?: string | null;
   deadlineMs?: number | null;
   requestId?: string | null;
+  /** True: the request id may have been used before, because clients of the protocol number their requests. */
+  mayRepeatId?: boolean;
+  /** The number of the version that must answer; when absent, the endpoint's traffic policy chooses. */
+  version?: number | null;
+  /** The outputs to return, in this order; all when absent. */
+  outputs?: readonly string[] | null;
+  /** Requests with a lower number run first; when absent, DEFAULT_PRIORITY. */
+  priority?: number | null;
 }
 
 export interface Prediction {
@@ -104,26 +113,29 @@ export class PredictService {
     const route = found instanceof Promise ? await found : found;
     // The name may belong to another endpoint by now.
     requireEndpoint(principal.scope, route.endpoint);
-    const target = pick(route, principal, routingKey);
+    const target =
+      input.version == null ? pick(route, principal, routingKey) : targetOf(route, principal, input.version);
     const { tensors, rows } = readInputs(target.version.signature, input);
+    const select = input.outputs ? selectionOf(target.version.signature, input.outputs) : null;
     const unknown = findUnknown(target.version.signature, tensors, route.endpoint.unknownCategories === 'REFUSE');
     const { recorder, mirror, runtimes } = this.options;
-    const isGiven = input.requestId != null;
-    if (isGiven) this.usedIds.take(route.endpoint, requestId);
+    const isUnique = input.requestId != null && input.mayRepeatId !== true;
+    if (isUnique) this.usedIds.take(route.endpoint, requestId);
     const served = { target, requestId, rows, inputs: tensors, logSampleRate: route.endpoint.logSampleRate };
     try {
       const { outputs, batchRows } = await runtimes.models(target.deployment).infer(target.version, tensors, {
         deadlineMs: Math.max(1, deadlineMs - (performance.now() - startedAt)),
         alone: runsAlone(route, target),
+        priority: input.priority ?? undefined,
       });
       const latencyMs = performance.now() - startedAt;
       recorder.answered({ ...served, latencyMs }, outputs);
       if (route.shadows.length > 0)
         mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
-      return { requestId, target, outputs, rows, latencyMs, batchRows, ...unknown };
+      return { requestId, target, outputs: select ? select(outputs) : outputs, rows, latencyMs, batchRows, ...unknown };
     } catch (error) {
       // The id of a failed request can be used again.
-      if (isGiven) this.usedIds.giveBack(route.endpoint, requestId);
+      if (isUnique) this.usedIds.giveBack(route.endpoint, requestId);
       // If the deadline is shorter than the endpoint's latency limit, a timeout is the caller's choice and not a
       // failure of the model.
       const isCallersTimeout =
@@ -134,6 +146,14 @@ export class PredictService {
         recorder.failed({ ...served, latencyMs: performance.now() - startedAt }, error);
       throw error;
     }
+  }
+
+  /** The endpoint as this process serves it. Errors: NOT_FOUND, FORBIDDEN for a token of other endpoints. */
+  async describe(principal: Principal, name: string): Promise<Route> {
+    requireEndpoint(principal.scope, { name });
+    const route = await this.options.routes.find(principal.tenant, { name });
+    requireEndpoint(principal.scope, route.endpoint);
+    return route;
   }
 
   private deadlineOf({ deadlineMs }: PredictInput): number {
@@ -165,22 +185,56 @@ function checkKey(field: string, key: string | null | undefined): string | null 
 function pick(route: Route, principal: Principal, routingKey: string): Target {
   const { endpoint, live } = route;
   const target = live.length === 1 ? live[0] : pickDeployment(live, routingKey);
-  if (!route.viewersMayCall && !includesRole(principal.role, Role.ENGINEER)) {
-    throw new AppError(
-      ErrorCode.FORBIDDEN,
-      `Endpoint "${endpoint.name}" serves a version that is not in PRODUCTION; it needs the role ${Role.ENGINEER}.`,
-      {
-        expected: Role.ENGINEER,
-        got: principal.role,
-      },
-    );
-  }
+  if (!route.viewersMayCall) requireEngineer(principal, endpoint.name);
   if (!target)
     throw new AppError(ErrorCode.UNAVAILABLE, `Endpoint "${endpoint.name}" has no live deployment that is ready.`, {
       expected: 'a LIVE deployment that is READY',
     });
   return target;
 }
+
+function requireEngineer(principal: Principal, endpoint: string): void {
+  if (includesRole(principal.role, Role.ENGINEER)) return;
+  throw new AppError(
+    ErrorCode.FORBIDDEN,
+    `Endpoint "${endpoint}" serves a version that is not in PRODUCTION; it needs the role ${Role.ENGINEER}.`,
+    {
+      expected: Role.ENGINEER,
+      got: principal.role,
+    },
+  );
+}
+
+/** The deployment of a version, whatever its weight. NOT_FOUND where it is not deployed, or not ready. */
+export function deployedVersion({ endpoint, ready }: Route, version: number): Target {
+  const target = ready.find((one) => one.version.version === version);
+  if (target) return target;
+  const there = ready.map((one) => one.version.version).sort((a, b) => a - b);
+  throw new AppError(
+    ErrorCode.NOT_FOUND,
+    `Version ${version} is not deployed at endpoint "${endpoint.name}"; ` +
+      (there.length > 0 ? `there is ${there.join(', ')}.` : 'no version is.'),
+    { expected: there.join(', ') || 'a version that is deployed', got: String(version) },
+  );
+}
+
+function targetOf(route: Route, principal: Principal, version: number): Target {
+  const target = deployedVersion(route, version);
+  if (!target.isProduction) requireEngineer(principal, route.endpoint.name);
+  return target;
+}
+
+/** Picks the named outputs. INVALID_TENSOR for a name that the model does not have, or that comes twice. */
+function selectionOf({ outputs }: Signature, names: readonly string[]): (all: Tensor[]) => Tensor[] {
+  names.forEach((name, i) => {
+    if (!outputs.some((output) => output.name === name))
+      throw invalidValue(`outputs[${i}].name`, `one of the model's outputs ${namesOf(outputs)}`, name);
+    if (names.indexOf(name) !== i) throw invalidValue(`outputs[${i}].name`, 'each output once', name);
+  });
+  return (all) => names.map((name) => all.find((output) => output.name === name)!);
+}
+
+const namesOf = (outputs: Signature['outputs']) => quote(outputs.map(({ name }) => name));
 
 /** Throws INVALID_TENSOR, which names the first one, when the endpoint refuses unknown categories. */
 function findUnknown(
@@ -220,10 +274,13 @@ function readInputs(signature: Signature, { rows, tensors }: PredictInput): { te
 }
 
 function readTensor(signature: Signature, { name, datatype, shape, data }: PlainTensor, field: string): Tensor {
+  // Stored elements need no reading; whether they fit is checked with the others.
+  if (ArrayBuffer.isView(data)) return { name, datatype, shape, data };
+  const given: readonly unknown[] = data;
   const spec = signature.inputs.find((input) => input.name === name);
   // JSON has no NaN: null is a missing value, for a model that accepts missing values.
   const missing = spec?.datatype === datatype ? missingElement(spec) : null;
-  const values = missing !== null && data.includes(null) ? data.map((value) => value ?? missing) : data;
+  const values = missing !== null && given.includes(null) ? given.map((value) => value ?? missing) : given;
   if (datatype === 'BYTES') {
     const odd = values.findIndex(
       (value) => typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()),

@@ -24,6 +24,8 @@ export interface Target {
    * profile.
    */
   valueTolerance: number;
+  /** Whether its version is in PRODUCTION, so that viewers may call it. */
+  isProduction: boolean;
 }
 
 /** The current deployments of an endpoint, for predictions. */
@@ -32,6 +34,8 @@ export interface Route {
   endpoint: Endpoint;
   /** Deployments that get traffic. */
   live: Target[];
+  /** The same and those without traffic, which only a request that names their version reaches. */
+  ready: Target[];
   shadows: Target[];
   /** Whether every live version is in PRODUCTION. */
   viewersMayCall: boolean;
@@ -192,14 +196,16 @@ export class Routes {
       const endpoint = await session.em.findOne(Endpoint, { tenant, ...ref });
       if (!endpoint) throw 'id' in ref ? notFound('endpoint', ref.id) : notFoundByName('endpoint', ref.name);
       const targets = await readTargets(session, endpoint);
-      const live = targets.filter(({ deployment, weightBps }) => deployment.mode === 'LIVE' && weightBps > 0);
+      const ready = targets.filter(({ deployment }) => deployment.mode === 'LIVE');
+      const live = ready.filter(({ weightBps }) => weightBps > 0);
       const shadows = targets.filter(({ deployment }) => deployment.mode === 'SHADOW');
       return {
         tenant,
         endpoint,
         live,
+        ready,
         shadows,
-        viewersMayCall: live.every((target) => isProduction(endpoint, target)),
+        viewersMayCall: live.every((target) => target.isProduction),
       };
     });
   }
@@ -228,20 +234,24 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
   // Only shadows are compared, so the reference profile is not read without one.
   const hasShadow = deployments.some(({ mode }) => mode === 'SHADOW');
   const spreads = hasShadow ? await predictionSpreads(session, ids) : new Map<string, number>();
-  return deployments.map((deployment) => ({
-    id: deployment.id,
-    weightBps: deployment.weightBps,
-    deployment,
-    version: versions.find(({ id }) => id === deployment.modelVersionId) as OnnxVersion,
-    valueTolerance: VALUE_TOLERANCE_STDS * (spreads.get(deployment.modelVersionId) ?? 0),
-  }));
+  return deployments.map((deployment) => {
+    const version = versions.find(({ id }) => id === deployment.modelVersionId) as OnnxVersion;
+    return {
+      id: deployment.id,
+      weightBps: deployment.weightBps,
+      deployment,
+      version,
+      valueTolerance: VALUE_TOLERANCE_STDS * (spreads.get(deployment.modelVersionId) ?? 0),
+      isProduction: isProduction(endpoint, deployment, version),
+    };
+  });
 }
 
 /**
  * For an endpoint that follows PRODUCTION: while a promotion moves its traffic, the leaving version is no longer in
  * that stage but still serves, until the new one is loaded.
  */
-function isProduction(endpoint: Endpoint, { deployment, version }: Target): boolean {
+function isProduction(endpoint: Endpoint, deployment: Deployment, version: OnnxVersion): boolean {
   return (
     version.stage === 'PRODUCTION' ||
     (endpoint.followStage === 'PRODUCTION' && deployment.followedStage === 'PRODUCTION')

@@ -10,6 +10,11 @@ export const SERVING_SETTINGS = {
     whole(1, 600_000).default(5_000),
     'Maximum duration of one prediction, in milliseconds.',
   ),
+  MAX_INFERENCE_BYTES: setting(
+    whole(1024, 2 ** 31 - 1).default(64 * 1024 ** 2),
+    'Maximum size of one request or answer of the Open Inference Protocol, also unpacked, and of any gRPC message, in ' +
+      'bytes.',
+  ),
 } as const satisfies Settings;
 
 type ServingSettings = SettingValues<typeof SERVING_SETTINGS>;

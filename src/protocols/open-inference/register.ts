@@ -1,0 +1,165 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { TokenVerifier } from '../../adapters/auth/port.js';
+import type { Database } from '../../db/database.js';
+import { AppError, badInput, ErrorCode, unauthenticated } from '../../errors.js';
+import { bearerOf, type Principal, requireScope, Role } from '../../modules/core/index.js';
+import type { Services } from '../../services.js';
+import { callerOf, type Need } from '../caller.js';
+import { answerCoding, codingOf, mostBytes, packed, unpacked } from './compression.js';
+import { fromBody } from './elements.js';
+import { toHttpAnswer } from './http-answer.js';
+import { JSON_LENGTH_HEADER, jsonLength, readInferBody, type InferBody } from './http-request.js';
+import { infer, sentenceOf } from './infer-call.js';
+import { describedTarget, modelConfig, modelMetadata, SERVER, versionNumber } from './metadata.js';
+import { readParameters } from './parameters.js';
+
+export interface OpenInferenceParts {
+  tokens: TokenVerifier;
+  db: Database;
+  services: Services;
+  logger: Logger;
+  config: { MAX_INFERENCE_BYTES: number };
+  /** Gives room for bodies while they are unpacked. */
+  unpacking: { take(tenant: string, bytes: number): Promise<(() => void) | null> };
+  /** The names of the parts of this process that are not ready. */
+  notReady(): Promise<string[]>;
+  /** The parts of an error that a client may see. */
+  toHttpError(
+    error: unknown,
+    requestId: string,
+  ): { status: number; retryAfterSeconds: number | null; body: { message: string } };
+}
+
+export const INFER: Need = { what: 'Predicting', role: Role.VIEWER, scopes: ['PREDICT'] };
+export const READ_MODEL: Need = { what: 'Reading a model', role: Role.VIEWER, scopes: ['PREDICT', 'READ'] };
+
+interface ModelParams {
+  model: string;
+  version?: string;
+}
+
+/** The Open Inference Protocol (V2) over HTTP, at /v2. */
+export function registerOpenInference(fastify: FastifyInstance, parts: OpenInferenceParts): void {
+  const { services, tokens, logger, config, toHttpError } = parts;
+  void fastify.register(
+    async (scope) => {
+      scope.setErrorHandler((error, request, reply) => {
+        const { status, body, retryAfterSeconds } = toHttpError(error, request.id);
+        if (status === 500) logger.error({ err: error, requestId: request.id }, 'request failed');
+        if (retryAfterSeconds !== null && !reply.hasHeader('retry-after'))
+          reply.header('retry-after', retryAfterSeconds);
+        return reply.code(status).send({ error: sentenceOf(body) });
+      });
+      scope.setNotFoundHandler(({ method, url }) => {
+        const path = url.split('?')[0];
+        throw new AppError(ErrorCode.NOT_FOUND, `There is no ${method} ${path}; /v1/openapi.json lists what there is.`);
+      });
+      scope.removeAllContentTypeParsers();
+      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+      scope.get('', async () => SERVER);
+      scope.get('/health/live', async () => ({ live: true }));
+      scope.get('/health/ready', async (_request, reply) => {
+        const missing = await parts.notReady();
+        if (missing.length === 0) return { ready: true };
+        return reply.code(503).send({ error: `This service is not ready: ${missing.join(', ')}.` });
+      });
+
+      const routeOf = async ({ headers, params }: FastifyRequest) => {
+        const principal = await callerOf(tokens, headers.authorization, READ_MODEL);
+        const { model, version } = params as ModelParams;
+        return { route: await services.predictions.describe(principal, model), version: versionNumber(version) };
+      };
+      for (const path of ['/models/:model', '/models/:model/versions/:version']) {
+        scope.get(path, async (request) => {
+          const { route, version } = await routeOf(request);
+          return modelMetadata(route, version);
+        });
+        scope.get(`${path}/config`, async (request) => {
+          const { route, version } = await routeOf(request);
+          return modelConfig(route, version);
+        });
+        scope.get(`${path}/ready`, async (request) => {
+          const { route, version } = await routeOf(request);
+          describedTarget(route, version);
+          return { name: route.endpoint.name, ready: true };
+        });
+        scope.post(`${path}/infer`, { bodyLimit: config.MAX_INFERENCE_BYTES }, (request, reply) =>
+          answerInfer(parts, request, reply),
+        );
+      }
+    },
+    { prefix: '/v2' },
+  );
+}
+
+async function answerInfer(
+  parts: OpenInferenceParts,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { headers, params } = request;
+  const token = bearerOf(headers.authorization);
+  if (!token) throw unauthenticated();
+  const verified = parts.tokens.verify(token);
+  const principal = verified instanceof Promise ? await verified : verified;
+  requireScope(principal.scope, INFER.what, INFER.scopes);
+  const { model: endpointName, version: versionText } = params as ModelParams;
+  const version = versionNumber(versionText);
+  const sent = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+  const coding = codingOf(headers['content-encoding']);
+  let release: (() => void) | null = null;
+  let read: InferBody;
+  try {
+    let body = sent;
+    if (coding) {
+      const maxBytes = parts.config.MAX_INFERENCE_BYTES;
+      release = await parts.unpacking.take(principal.tenant, mostBytes(sent.length, maxBytes));
+      if (!release) throw crowded();
+      body = await unpacked(sent, coding, maxBytes);
+    }
+    const jsonBytes = jsonLength(headers[JSON_LENGTH_HEADER], body.length);
+    read =
+      jsonBytes === 0 ? await rawBody(parts, principal, endpointName, version, body) : readInferBody(body, jsonBytes);
+  } finally {
+    release?.();
+  }
+  const call = { ...read, endpointName, version };
+  const answer = await infer(parts.services.predictions, principal, call, request.id);
+  const { body, jsonBytes } = toHttpAnswer(call, answer);
+  if (jsonBytes === null) reply.type('application/json');
+  else reply.type('application/octet-stream').header(JSON_LENGTH_HEADER, jsonBytes);
+  const packing = answerCoding(headers['accept-encoding'], body.length);
+  if (!packing) return reply.send(body);
+  return reply
+    .header('content-encoding', packing)
+    .header('vary', 'accept-encoding')
+    .send(await packed(body, packing));
+}
+
+/** A body that is the one input of the model and nothing else. */
+async function rawBody(
+  { services }: OpenInferenceParts,
+  principal: Principal,
+  endpointName: string,
+  version: number | null,
+  body: Buffer,
+): Promise<InferBody> {
+  const route = await services.predictions.describe(principal, endpointName);
+  const { inputs } = describedTarget(route, version).version.signature;
+  const [input] = inputs;
+  if (!input || inputs.length > 1)
+    throw badInput(JSON_LENGTH_HEADER, `JSON that names the ${inputs.length} inputs of the model`, 'raw bytes alone');
+  return { ...readParameters({}), id: null, inputs: [fromBody(input, body)], outputs: null, allBinary: true };
+}
+
+const RETRY_AFTER_MS = 5_000;
+
+function crowded(): AppError {
+  return new AppError(
+    ErrorCode.RESOURCE_EXHAUSTED,
+    'Other large bodies are being unpacked: try again later, or send the request without compression.',
+    { retryAfterMs: RETRY_AFTER_MS },
+  );
+}
