@@ -68,6 +68,28 @@ export function chiSquareTwoSample(a: readonly number[], b: readonly number[]): 
   return { statistic, dof, pValue: dof === 0 ? 1 : chiSquareTail(statistic, dof) };
 }
 
+/**
+ * Pearson's chi-square test that a table of counts, one list for each group, has the same distribution in each group:
+ * scipy's chi2_contingency(correction=False). Cells and groups that are empty are left out.
+ */
+export function chiSquareTable(groups: readonly (readonly number[])[]): TestResult & { dof: number } {
+  const filled = groups.filter((group) => sum(group) > 0);
+  const total = sum(filled.map(sum));
+  let statistic = 0;
+  let cells = 0;
+  for (let cell = 0; cell < (filled[0]?.length ?? 0); cell++) {
+    const share = sum(filled.map((group) => group[cell]!)) / total;
+    if (share === 0) continue;
+    cells++;
+    for (const group of filled) {
+      const expected = share * sum(group);
+      statistic += (group[cell]! - expected) ** 2 / expected;
+    }
+  }
+  const dof = Math.max(0, (cells - 1) * (filled.length - 1));
+  return { statistic, dof, pValue: dof === 0 ? 1 : chiSquareTail(statistic, dof) };
+}
+
 /** Cochran's rule for the chi-square approximation. */
 const MIN_EXPECTED_COUNT = 5;
 
@@ -103,6 +125,21 @@ export function holmAdjusted(pValues: readonly number[]): number[] {
   for (const [rank, index] of order.entries()) {
     highest = Math.max(highest, Math.min(1, pValues[index]! * (pValues.length - rank)));
     adjusted[index] = highest;
+  }
+  return adjusted;
+}
+
+/**
+ * Benjamini and Hochberg's (1995) adjusted p-values: those at most α have an expected share of false alarms of at most
+ * α.
+ */
+export function benjaminiHochbergAdjusted(pValues: readonly number[]): number[] {
+  const order = pValues.map((_, index) => index).sort((x, y) => pValues[y]! - pValues[x]!);
+  const adjusted = new Array<number>(pValues.length);
+  let lowest = 1;
+  for (const [rank, index] of order.entries()) {
+    lowest = Math.min(lowest, (pValues[index]! * pValues.length) / (pValues.length - rank));
+    adjusted[index] = lowest;
   }
   return adjusted;
 }

@@ -1,3 +1,4 @@
+import { normalCdf, normalDensity } from './normal.js';
 import { chiSquareTail, logGamma } from './special-functions.js';
 
 /**
@@ -41,12 +42,6 @@ export function studentTQuantile(tail: number, dof: number): number {
   return fallingRoot(0, high, (t) => studentTTwoSided(t, dof) - tail);
 }
 
-/** P(Z ≤ z) of the standard normal distribution. */
-function normalCdf(z: number): number {
-  const tail = 0.5 * chiSquareTail(z * z, 1);
-  return z < 0 ? tail : 1 - tail;
-}
-
 /** Beyond this many standard deviations, a normal variable has no weight in double precision. */
 const NORMAL_REACH = 9;
 /** χ values beyond this are ignored, for any degrees of freedom used here. */
@@ -62,19 +57,18 @@ export function noncentralTCdf(t: number, dof: number, delta: number): number {
   if (t < 0) return 1 - noncentralTCdf(-t, dof, -delta);
   const below = normalCdf(-delta);
   if (t === 0) return below;
-  const density = (z: number): number => Math.exp(-0.5 * z * z) / Math.sqrt(2 * Math.PI);
   const tail = (u: number): number => chiSquareTail(dof * u * u, dof);
   const integral =
     t >= 1
       ? simpson(
           Math.max(-delta, -NORMAL_REACH),
           Math.max(-delta, NORMAL_REACH),
-          (z) => density(z) * tail((z + delta) / t),
+          (z) => normalDensity(z) * tail((z + delta) / t),
         )
       : simpson(
           0,
           Math.min(CHI_REACH / Math.sqrt(dof), (delta + NORMAL_REACH) / t),
-          (u) => density(u * t - delta) * t * tail(u),
+          (u) => normalDensity(u * t - delta) * t * tail(u),
         );
   return Math.min(1, below + Math.max(0, integral));
 }
