@@ -94,7 +94,7 @@ export default defineConfig({
       {
         ...shared,
         test: {
-          // Batch inference on Ray: npm run test:engines -- batch.
+          // Batch inference on Ray and on Spark: npm run test:engines -- batch.
           name: 'batch',
           include: ['test/engines/batch/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],

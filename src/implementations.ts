@@ -55,7 +55,7 @@ export interface Implementations {
   /** Null when no cluster is configured. */
   cluster: ClusterBackend | null;
   /** Where batch inferences can run besides this machine; null when it is not configured. */
-  batchPredictors: Record<'RAY', BatchPredictor | null>;
+  batchPredictors: Record<'RAY' | 'SPARK', BatchPredictor | null>;
   scripts: ScriptBackends;
   evaluator: ModelEvaluator;
   importance: ImportanceAnalyst;
@@ -123,7 +123,7 @@ export async function createImplementations(
     files,
     backend: new PythonTrainingBackend({ ...training, pythonPath: config.PYTHON_PATH }, local),
     cluster: await createCluster(ray, local, limits),
-    batchPredictors: { RAY: await createRayPredictor(ray, files) },
+    batchPredictors: { RAY: await createRayPredictor(ray, files), SPARK: await createSparkPredictor(config, files) },
     scripts: await createScripts(config, ray),
     evaluator: new LocalEvaluator(limits),
     importance: new LocalImportanceAnalyst(limits),
@@ -194,6 +194,16 @@ async function createRayPredictor(ray: RayWork | null, files: DatasetFiles): Pro
   if (!ray) return null;
   const { RayBatchPredictor } = await import('./training/batch/ray-batch-predictor.js');
   return new RayBatchPredictor(ray, files);
+}
+
+async function createSparkPredictor(config: Config, files: DatasetFiles): Promise<BatchPredictor | null> {
+  const { SPARK_SUBMIT: submitPath, SPARK_MASTER: master } = config;
+  if (submitPath === undefined) return null;
+  const { SparkBatchPredictor } = await import('./training/batch/spark-batch-predictor.js');
+  return new SparkBatchPredictor(
+    { submitPath, master, publicUrl: config.PUBLIC_URL?.replace(/\/+$/, ''), environment: process.env },
+    files,
+  );
 }
 
 async function createScripts(config: Config, ray: RayWork | null): Promise<ScriptBackends> {

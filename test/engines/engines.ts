@@ -10,6 +10,7 @@ export function engine(
     | 'MATIH_POSTGRES_ADMIN_URL'
     | 'MATIH_PYTHON'
     | 'MATIH_RAY_PYTHON'
+    | 'MATIH_SPARK_SUBMIT'
     | 'MATIH_KUBERAY_DECODER'
     | 'MATIH_CHROMIUM',
 ): string {

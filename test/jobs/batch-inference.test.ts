@@ -212,7 +212,9 @@ describe('batch inference', () => {
     const common = { modelVersionId: version, datasetId: flights };
     const cases: [Partial<StartBatchInferenceInput>, Record<string, unknown>, string][] = [
       [{ backend: 'RAY' }, { code: 'UNAVAILABLE', field: 'input.backend' }, 'RAY_ADDRESS'],
+      [{ backend: 'SPARK' }, { code: 'UNAVAILABLE', field: 'input.backend' }, 'SPARK_SUBMIT'],
       [{ workers: 2 }, { code: 'BAD_USER_INPUT', field: 'input.workers' }, 'only the backend RAY'],
+      [{ backend: 'SPARK', workers: 2 }, { code: 'BAD_USER_INPUT', field: 'input.workers' }, 'only the backend RAY'],
       [{ backend: 'RAY', workers: 0 }, { code: 'BAD_USER_INPUT', field: 'input.workers' }, '1 to 64'],
     ];
     for (const [input, extensions, says] of cases) {
@@ -221,14 +223,19 @@ describe('batch inference', () => {
       expect(error.message).toContain(says);
     }
     const away = await startTestService({
-      RAY_ADDRESS: 'http://127.0.0.1:9',
+      ...{ SPARK_SUBMIT: join(group.dataDir, 'spark-submit'), RAY_ADDRESS: 'http://127.0.0.1:9' },
       ...{ PUBLIC_URL: 'http://127.0.0.1:9', ROLE: 'api' },
     });
     try {
       const caller = await away.as();
-      const error = await caller.fails(StartBatchInferenceDocument, { input: { ...common, backend: 'RAY' } });
-      expect(error.extensions).toMatchObject({ code: 'UNAVAILABLE', field: 'input.backend' });
-      expect(error.message).toContain('does not answer');
+      for (const [backend, says] of [
+        ['RAY', 'does not answer'],
+        ['SPARK', 'SPARK_SUBMIT names no program'],
+      ] as const) {
+        const error = await caller.fails(StartBatchInferenceDocument, { input: { ...common, backend } });
+        expect(error.extensions).toMatchObject({ code: 'UNAVAILABLE', field: 'input.backend' });
+        expect(error.message).toContain(says);
+      }
     } finally {
       await away.close();
     }

@@ -1,1 +1,1 @@
-"""Batch inference outside the service: on Ray."""
+"""Batch inference outside the service: on Ray and on Spark."""

@@ -1,9 +1,10 @@
-"""Predicts one part after the other: the code of the processes of Ray."""
+"""Predicts one part after the other: the same code in the processes of Ray and of Spark."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
@@ -54,6 +55,12 @@ class Predictor:
         path = folder / "outputs"
         write_arrays(path, dict(stored(name, values) for name, values in zip(self._spec.outputs, outputs, strict=True)))
         self._service.upload(f"outputs-{part.end}", path)
+
+
+@lru_cache(maxsize=1)
+def predictor_of(service: Service, spec: Spec) -> Predictor:
+    """The predictor of this process: it loads a model once for all parts."""
+    return Predictor(service, spec)
 
 
 def read_inputs(path: Path, inputs: tuple[Input, ...]) -> dict[str, Array]:

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defineJobKind, GIB, HOUR_MS, SECOND_MS, storedFile } from '../jobs/index.js';
 
 /** Where the rows are predicted. */
-export const BATCH_BACKENDS = ['LOCAL', 'RAY'] as const;
+export const BATCH_BACKENDS = ['LOCAL', 'RAY', 'SPARK'] as const;
 export type BatchBackend = (typeof BATCH_BACKENDS)[number];
 
 /** The job refers to the version and to the dataset. */

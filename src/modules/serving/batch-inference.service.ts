@@ -129,11 +129,11 @@ export class BatchInferenceService {
     return job;
   }
 
-  /** The cluster counts for the shares of tenants, one core for each worker. */
+  /** The Ray cluster counts for the shares of tenants, one core for each worker; Spark has a scheduler of its own. */
   private requested(session: Session, { backend, workers }: Place, request: JobRequest | null | undefined) {
     const { scheduler } = this.deps;
     if (backend === 'LOCAL') return scheduler.requested(session, BATCH_INFERENCE, request);
-    const resources = { ...NO_RESOURCES, cores: 1 };
+    const resources = { ...NO_RESOURCES, cores: backend === 'RAY' ? 1 : 0 };
     const kind = { ...BATCH_INFERENCE, resources };
     return scheduler.requested(session, kind, { ...request, workers }, 'input.workers');
   }
@@ -356,6 +356,7 @@ interface Outside {
 
 const ABSENT: Record<Exclude<BatchBackend, 'LOCAL'>, string> = {
   RAY: 'This service knows no Ray cluster: set RAY_ADDRESS, or leave out `backend`.',
+  SPARK: 'This service knows no Spark: set SPARK_SUBMIT, or leave out `backend`.',
 };
 
 interface Place {

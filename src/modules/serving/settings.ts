@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { setting, whole, type Settings, type SettingValues } from '../../settings.js';
 
 export const SERVING_SETTINGS = {
@@ -14,6 +15,16 @@ export const SERVING_SETTINGS = {
     whole(1024, 2 ** 31 - 1).default(64 * 1024 ** 2),
     'Maximum size of one request or answer of the Open Inference Protocol, also unpacked, and of any gRPC message, in ' +
       'bytes.',
+  ),
+  SPARK_SUBMIT: setting(
+    z.string().min(1).optional(),
+    'Path of the program `spark-submit` of your Spark, for batch inferences with the backend SPARK; absent: there is no ' +
+      'such backend.',
+  ),
+  SPARK_MASTER: setting(
+    z.string().min(1).optional(),
+    'Where Spark runs its programs, as `--master` of spark-submit, e.g. `spark://host:7077` or `local[4]`; absent: as ' +
+      'the configuration of Spark says.',
   ),
 } as const satisfies Settings;
 

@@ -49,8 +49,8 @@ export class BatchInferenceResolver {
       '`prediction_unknown_columns` names the columns whose category the training data did not ' +
       'contain, separated by commas; null when all are known. A value that `predict` would refuse ' +
       'ends the job with an error that names column and row. `jobProgress` follows the job, ' +
-      '`cancelJob` cancels it. When a worker is lost, only one part is computed again. With the backend RAY a cluster ' +
-      'predicts, with the same checks and the same result.',
+      '`cancelJob` cancels it. When a worker is lost, only one part is computed again. With the backend RAY ' +
+      'or SPARK a cluster predicts, with the same checks and the same result.',
   })
   async startBatchInference(
     @Ctx() ctx: RequestContext,

@@ -7,6 +7,7 @@ import { describeEnum } from '../types/common.types.js';
 const BatchBackendEnum = describeEnum<BatchBackend>('BatchBackend', 'Where a batch inference predicts.', {
   LOCAL: 'A worker of this service.',
   RAY: 'The Ray cluster of RAY_ADDRESS: Ray Data gives each of its processes one part of the rows after the other.',
+  SPARK: 'The Spark of SPARK_SUBMIT: each of its tasks takes one part of the rows (mapInPandas).',
 });
 
 @InputType({ description: 'Dataset to predict for, and the model version.' })
