@@ -22,25 +22,30 @@ const POLL_MS = 1_000;
 /** Spark prints much, and its driver may only wait for its executors. */
 const LIMITS = { silenceMs: 24 * 60 * 60_000, outputBytes: 1024 ** 3 };
 const SHOWN_LOG_LINES = 20;
-/** What Spark prints last when its own settings are wrong, or its cluster is away. */
+const NO_HOME =
+  'SPARK_HOME names no Spark: set it to the folder of the Spark to which SPARK_SUBMIT belongs, or remove it.';
+/** What Spark prints before it gives up because of its settings or its cluster, in words of this service. */
 const CAUSES: readonly { sign: RegExp; says: string }[] = [
   {
-    sign: /All masters are unresponsive|Failed to connect to master|Connection refused.*master/i,
+    sign: /All masters are unresponsive/,
     says: 'Spark does not answer at SPARK_MASTER: check that it runs there, and that this service reaches it.',
   },
   {
-    sign: /Could not parse Master URL|Master must either be|Invalid master URL/i,
-    says: 'Spark does not know the value of SPARK_MASTER: set it to an address such as spark://host:7077, or to local[4].',
+    sign: /Could not parse Master URL|Master must either be|Invalid master URL/,
+    says: 'Spark does not know the value of SPARK_MASTER: set it to an address like spark://host:7077, or to local[4].',
   },
+  { sign: /bin\/spark-class: No such file/, says: NO_HOME },
   {
-    sign: /JAVA_HOME is not set|java: (command )?not found|UnsupportedClassVersionError|\/java: No such file/i,
+    sign: /JAVA_HOME is not set|\/bin\/java: No such file|UnsupportedClassVersionError/,
     says: 'Spark finds no Java that it can use: install Java 17 or newer, and set JAVA_HOME of this service to it.',
   },
   {
-    sign: /No module named|Cannot run program "[^"]*python/i,
-    says: 'Python of Spark lacks a program or a package: set PYSPARK_PYTHON to one with PySpark, ONNX Runtime and PyArrow.',
+    sign: /PySpark was not found|No module named|Cannot run program "[^"]*python/,
+    says: 'The Python of Spark lacks a package: set PYSPARK_PYTHON to one with PySpark, pandas, PyArrow and ONNX Runtime.',
   },
 ];
+/** No sign is longer. */
+const SIGN_CHARACTERS = 500;
 /** What Spark and Java read; secrets of this service are not among them. */
 const OF_SPARK = /^(PATH|HOME|LANG|LC_ALL|TZ|JAVA_HOME|KUBECONFIG|(SPARK|PYSPARK|HADOOP|YARN)_.*)$/;
 
@@ -63,8 +68,7 @@ export class SparkBatchPredictor implements BatchPredictor {
     if (!(await canRun(submitPath)))
       return 'SPARK_SUBMIT names no program that this service can run: set it to the path of spark-submit.';
     const home = environment['SPARK_HOME'];
-    if (home && !(await canRun(join(home, 'bin', 'spark-class'))))
-      return 'SPARK_HOME names no Spark: set it to the folder of the Spark to which SPARK_SUBMIT belongs, or remove it.';
+    if (home && !(await canRun(join(home, 'bin', 'spark-class')))) return NO_HOME;
     return null;
   }
 
@@ -76,7 +80,8 @@ export class SparkBatchPredictor implements BatchPredictor {
     request.onWaiting('Waiting for Spark');
     const token = await outside.token();
     const redacted = (text: string) => text.replaceAll(token, '(hidden)');
-    const driver = await this.start(request, token);
+    const causes = new Causes();
+    const driver = await this.start(request, token, causes);
     try {
       await outside.attach(outside.id, 'RUNNING');
       const end = await this.watch(driver, () => batch.take(outside.id), signal);
@@ -87,7 +92,7 @@ export class SparkBatchPredictor implements BatchPredictor {
         throw error;
       });
       await outside.attach(outside.id, result ? 'SUCCEEDED' : 'FAILED');
-      if (!result) throw this.lost(outside, end, redacted);
+      if (!result) throw lost(outside, end, causes, redacted);
       if (!batch.isComplete)
         throw new AppError(ErrorCode.UNAVAILABLE, 'Predictions that the work has stored are gone.');
     } catch (error) {
@@ -99,7 +104,7 @@ export class SparkBatchPredictor implements BatchPredictor {
     }
   }
 
-  private async start({ outside, workDir }: BatchRequest, token: string): Promise<LimitedProcess> {
+  private async start({ outside, workDir }: BatchRequest, token: string, causes: Causes): Promise<LimitedProcess> {
     const { submitPath, master, publicUrl, environment } = this.options;
     const code = join(workDir, 'matih_ml.zip');
     await writeFile(code, (await pythonPackage()).zip);
@@ -117,6 +122,7 @@ export class SparkBatchPredictor implements BatchPredictor {
         ...{ MATIH_URL: publicUrl, MATIH_JOB_ID: outside.jobId, MATIH_JOB_TOKEN: token },
       },
       limits: LIMITS,
+      onText: (_stream, text) => causes.read(text),
     });
   }
 
@@ -128,17 +134,29 @@ export class SparkBatchPredictor implements BatchPredictor {
       await poll();
     }
   }
+}
 
-  private lost(
-    outside: BatchRequest['outside'],
-    { how, complaint }: ProcessEnd,
-    redacted: (text: string) => string,
-  ): AppError {
-    const lines = redacted(complaint).trimEnd().split('\n').slice(-SHOWN_LOG_LINES);
-    for (const line of lines) outside.note(`Spark: ${line}`);
-    const told = CAUSES.find(({ sign }) => sign.test(complaint))?.says;
-    return new AppError(ErrorCode.UNAVAILABLE, told ?? `The program of Spark ended without a result (${how}).`);
+/** Finds the first known cause in what Spark prints. */
+class Causes {
+  first: string | undefined;
+  private last = '';
+
+  read(text: string): void {
+    const known = this.last + text;
+    this.first ??= CAUSES.find(({ sign }) => sign.test(known))?.says;
+    this.last = known.slice(-SIGN_CHARACTERS);
   }
+}
+
+function lost(
+  outside: BatchRequest['outside'],
+  { how, complaint }: ProcessEnd,
+  { first }: Causes,
+  redacted: (text: string) => string,
+): AppError {
+  const lines = redacted(complaint).trimEnd().split('\n').slice(-SHOWN_LOG_LINES);
+  for (const line of lines) outside.note(`Spark: ${line}`);
+  return new AppError(ErrorCode.UNAVAILABLE, first ?? `The program of Spark ended without a result (${how}).`);
 }
 
 async function canRun(path: string): Promise<boolean> {

@@ -60,9 +60,10 @@ export class BatchWorld {
     await this.group.close();
   }
 
-  async replaceWorker(): Promise<void> {
+  /** Kills the worker; the next one has these settings too. */
+  async replaceWorker(settings: Record<string, string> = {}): Promise<void> {
     await this.worker.end('SIGKILL');
-    this.worker = await this.group.start('worker', this.settings);
+    this.worker = await this.group.start('worker', { ...this.settings, ...settings });
   }
 
   async start(input: StartBatchInferenceInput): Promise<string> {
