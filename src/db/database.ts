@@ -33,6 +33,7 @@ import { Migration0021OutsideReports } from './migrations/0021-outside-reports.j
 import { Migration0029RoomAndUse } from './migrations/0029-room-and-use.js';
 import { Migration0030IdleStudies } from './migrations/0030-idle-studies.js';
 import { Migration0033Runtimes } from './migrations/0033-runtimes.js';
+import { Migration0034TrafficPolicy } from './migrations/0034-traffic-policy.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
@@ -128,6 +129,7 @@ const MIGRATIONS = [
   { name: '0030-idle-studies', class: Migration0030IdleStudies },
   { name: '0033-runtimes', class: Migration0033Runtimes },
   { name: '0027-schedules', class: Migration0027Schedules },
+  { name: '0034-traffic-policy', class: Migration0034TrafficPolicy },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

@@ -1,6 +1,7 @@
 import type { OperationTypeNode } from 'graphql';
 import type { Session } from '../db/database.js';
 import type { Principal } from '../modules/core/index.js';
+import type { RequestHeaders } from '../modules/serving/index.js';
 import type { Services } from '../services.js';
 import type { Loaders } from '../loaders.js';
 import type { AppError } from '../errors.js';
@@ -21,6 +22,8 @@ export interface AnswerCount {
 export interface RequestContext {
   principal: Principal;
   requestId: string;
+  /** Headers of the HTTP request, with names in lower case; none for an event of a subscription. */
+  readonly headers: RequestHeaders;
   services: Services;
   loaders: Loaders;
   /** Counts the answer to one operation, or to one event of a subscription; null for a subscription itself. */

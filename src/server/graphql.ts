@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server';
 import { unwrapResolverError } from '@apollo/server/errors';
@@ -32,19 +32,19 @@ import { SocketWriter, TurnBudget } from './socket-writer.js';
 import { SubscriptionHub, type SubscriptionArgs } from './subscription-hub.js';
 import { carryProtocol, type SocketExtra } from './subscription-socket.js';
 
-export type Connection = Pick<Socket, 'destroyed'>;
+/** The request of a client that waits for one answer. */
+export type ClientRequest = Pick<IncomingMessage, 'headers'> & { socket: Pick<Socket, 'destroyed'> };
 
 export interface GraphQLOptions extends OperationOptions {
   tokens: KnownTokens;
   allowedOrigins: string[];
   maxBodyBytes: number;
   bodies: BodyGate;
-  /** `connection` is the connection of a client that waits for one answer. */
   newContext(
     principal: Principal,
     requestId: string,
     bytes: AnswerBytes | null,
-    connection?: Connection,
+    request?: ClientRequest,
   ): RequestContext;
   answers: AnswerBudget;
   newRequestId(): string;
@@ -66,7 +66,7 @@ export async function registerGraphQL(app: FastifyInstance, options: GraphQLOpti
         if (reply.raw.closed) large.end();
         else reply.raw.once('close', () => large.end());
       });
-      return options.newContext(principal, request.id, bytes, request.raw.socket);
+      return options.newContext(principal, request.id, bytes, request.raw);
     };
     const principal = authenticate(options.tokens, request.headers.authorization);
     return principal instanceof Promise ? principal.then(newContext) : newContext(principal);
@@ -250,7 +250,7 @@ export function attachSubscriptions(
           document,
           operationName: payload.operationName,
           variableValues,
-          contextValue: options.newContext(principal, requestId, bytes, extra.request.socket),
+          contextValue: options.newContext(principal, requestId, bytes, extra.request),
           query: payload.query,
           id,
           writer: writers.get(extra.socket),

@@ -21,6 +21,7 @@ import { registerSignedObjects } from '../protocols/signed-objects.js';
 import { registerUploads } from '../protocols/uploads.js';
 import { registerWorkFiles } from '../protocols/work-files.js';
 import type { Loaders } from '../loaders.js';
+import type { RequestHeaders } from '../modules/serving/index.js';
 import type { RequestContext } from '../resolvers/request-context.js';
 import { createSchema } from '../resolvers/schema.js';
 import type { Services } from '../services.js';
@@ -28,7 +29,7 @@ import { AnswerBudget, type AnswerBytes } from './answer-bytes.js';
 import { BodyGate } from './body-budget.js';
 import { drain } from './drain.js';
 import { FairBudget } from './fair-budget.js';
-import { attachSubscriptions, registerGraphQL, type Connection, type GraphQLOptions } from './graphql.js';
+import { attachSubscriptions, registerGraphQL, type ClientRequest, type GraphQLOptions } from './graphql.js';
 import { toHttpError } from './http-error.js';
 
 export interface HttpServer {
@@ -171,7 +172,7 @@ class OperationContext implements RequestContext {
     readonly principal: Principal,
     readonly requestId: string,
     readonly bytes: AnswerBytes | null,
-    private readonly connection: Connection | undefined,
+    private readonly request: ClientRequest | undefined,
   ) {
     this.services = app.services;
   }
@@ -181,7 +182,11 @@ class OperationContext implements RequestContext {
   }
 
   isGone(): boolean {
-    return this.connection?.destroyed ?? false;
+    return this.request?.socket.destroyed ?? false;
+  }
+
+  get headers(): RequestHeaders {
+    return this.request?.headers ?? {};
   }
 
   watchToken(onEnd: () => void): () => void {

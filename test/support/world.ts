@@ -529,6 +529,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   predictions: [({ endpointId, deploymentId }) => ({ endpointId, filter: { deploymentId } })],
   productionVersionAt: [({ modelId }) => ({ modelId, at: new Date().toISOString() })],
   retrainingPolicy: [({ modelId }) => ({ modelId })],
+  routePreview: [({ endpointId }) => ({ endpointId, routingKey: 'ada' })],
   run: [({ runId }) => ({ id: runId })],
   runLogs: [({ runId }) => ({ runId })],
   runMetrics: [({ runId }) => ({ runId })],
@@ -783,7 +784,13 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   ],
   setRunTags: [async (_, world) => ({ input: { runId: await world.newRun(), tags: [{ key: 't', value: 'v' }] } })],
   setTrafficWeights: [
-    ({ endpointId, deploymentId }) => ({ input: { endpointId, weights: [{ deploymentId, weightBps: 10_000 }] } }),
+    ({ endpointId, deploymentId }) => ({
+      input: {
+        endpointId,
+        weights: [{ deploymentId, weightBps: 10_000 }],
+        rules: [{ attribute: 'country', values: ['DE'], deploymentId }],
+      },
+    }),
   ],
   startBatchInference: [({ versionId, datasetId }) => ({ input: { modelVersionId: versionId, datasetId } })],
   startTraining: [

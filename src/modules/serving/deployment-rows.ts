@@ -61,6 +61,8 @@ export class DeploymentRows {
   /** CONFLICT for a deployment that has ended. */
   async stop(session: Session, endpoint: Endpoint, deployment: Deployment): Promise<void> {
     await changeDeploymentStatus(session, deployment, 'STOPPED');
+    const rules = endpoint.trafficRules.filter(({ deploymentId }) => deploymentId !== deployment.id);
+    if (rules.length < endpoint.trafficRules.length) endpoint.trafficRules = rules;
     const payload = { deploymentId: deployment.id, modelVersionId: deployment.modelVersionId, mode: deployment.mode };
     this.emit(session, SERVING_EVENTS.MODEL_UNDEPLOYED, endpoint, { type: 'deployment', id: deployment.id }, payload);
     this.routeChanged(session, endpoint.id);

@@ -1,10 +1,11 @@
 import type { FilterQuery } from '@mikro-orm/core';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
-import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
+import { Endpoint, type TrafficRule } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { requireOwn, audit } from '../platform/index.js';
+import { requireRules } from './rules/traffic-policy.js';
 import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import type { RuntimeName } from '../../inference/port.js';
@@ -38,6 +39,16 @@ export interface DeploymentWeight {
   weightBps: number;
 }
 
+/** Null and absent rules stay as they are. */
+export interface TrafficWeights {
+  endpointId: string;
+  weights: DeploymentWeight[];
+  rules?: TrafficRule[] | null;
+}
+
+/** What sets the weights of an endpoint instead of people, e.g. `canary 0193…`. */
+export type TrafficHolder = `${string} ${string}`;
+
 /** Which versions serve an endpoint, and with which fraction of its traffic. Every change locks the endpoint first. */
 export class DeploymentService {
   constructor(
@@ -45,8 +56,11 @@ export class DeploymentService {
     private readonly runtimes: Runtimes,
   ) {}
 
-  /** Takes effect when the model is loaded; until then the deployment is PENDING. */
-  async deploy(session: Session, input: DeployInput): Promise<Deployment> {
+  /**
+   * Takes effect when the model is loaded; until then the deployment is PENDING. `by`: the holder of the endpoint's
+   * traffic, for its own deployments.
+   */
+  async deploy(session: Session, input: DeployInput, by: TrafficHolder | null = null): Promise<Deployment> {
     const endpoint = await this.rows.lock(session, input.endpointId);
     // A version cannot be deleted while it is being deployed, but its stage may change.
     await keepVersion(session, input.modelVersionId);
@@ -62,7 +76,7 @@ export class DeploymentService {
     requireStored(version);
     const runtime = input.runtime ?? 'ONNX';
     this.runtimes.require(runtime, version);
-    if (input.mode === 'LIVE') this.requireManual(endpoint);
+    if (input.mode === 'LIVE') this.requireFree(endpoint, by);
     const weightBps = checkWeight(input);
     const active = await this.rows.active(session, endpoint);
     const same = active.find(
@@ -93,10 +107,10 @@ export class DeploymentService {
     return deployment;
   }
 
-  /** Divides the traffic among all live deployments. */
-  async setWeights(session: Session, input: { endpointId: string; weights: DeploymentWeight[] }): Promise<Endpoint> {
+  /** Divides the traffic among all live deployments: the only way in which weights and rules change. */
+  async setWeights(session: Session, input: TrafficWeights, by: TrafficHolder | null = null): Promise<Endpoint> {
     const endpoint = await this.rows.lock(session, input.endpointId);
-    this.requireManual(endpoint);
+    this.requireFree(endpoint, by);
     await requireOwn(
       session,
       Deployment,
@@ -125,27 +139,45 @@ export class DeploymentService {
         field: 'input.weights',
         expected: live.map(({ id }) => id).join(', '),
       });
-    const before = weightsOf(live);
+    const before = policyOf(endpoint, live);
+    if (input.rules) endpoint.trafficRules = await this.checkedRules(session, input.rules, live);
     for (const deployment of live) deployment.weightBps = wanted.get(deployment.id)!;
-    audit(session, 'setTrafficWeights', { type: 'endpoint', id: endpoint.id }, before, weightsOf(live));
+    audit(session, 'setTrafficWeights', { type: 'endpoint', id: endpoint.id }, before, policyOf(endpoint, live));
     this.rows.emit(
       session,
       SERVING_EVENTS.TRAFFIC_CHANGED,
       endpoint,
       { type: 'endpoint', id: endpoint.id },
-      { weightsBps: weightsOf(live) },
+      { weightsBps: weightsOf(live), rules: endpoint.trafficRules },
     );
     this.rows.routeChanged(session, endpoint.id);
     return endpoint;
   }
 
+  /**
+   * From now on, only `holder` changes weights, rules and live deployments. CONFLICT when another one does already, or
+   * when the endpoint follows something.
+   */
+  async holdTraffic(session: Session, endpointId: string, holder: TrafficHolder): Promise<Endpoint> {
+    const endpoint = await this.rows.lock(session, endpointId);
+    this.requireFree(endpoint, null);
+    endpoint.trafficHeldBy = holder;
+    return endpoint;
+  }
+
+  /** People set the weights again. */
+  async releaseTraffic(session: Session, endpointId: string, holder: TrafficHolder): Promise<void> {
+    const endpoint = await this.rows.lock(session, endpointId);
+    if (endpoint.trafficHeldBy === holder) endpoint.trafficHeldBy = null;
+  }
+
   /** Stops a deployment. Its traffic goes to the other live ones, in proportion to their weights. */
-  async undeploy(session: Session, id: string): Promise<Deployment> {
+  async undeploy(session: Session, id: string, by: TrafficHolder | null = null): Promise<Deployment> {
     const { endpointId } = await this.get(session, id);
     const endpoint = await this.rows.lock(session, endpointId);
     const deployment = await session.em.findOneOrFail(Deployment, { id, tenant: session.tenant }, { refresh: true });
     DEPLOYMENT_STATUS.require(deployment.status, 'STOPPED');
-    if (deployment.mode === 'LIVE') this.requireManual(endpoint);
+    if (deployment.mode === 'LIVE') this.requireFree(endpoint, by);
     const before = { status: deployment.status, weightBps: deployment.weightBps };
     await this.rows.stop(session, endpoint, deployment);
     const others = (await this.rows.active(session, endpoint)).filter(
@@ -215,8 +247,28 @@ export class DeploymentService {
     return deployment.status === 'PENDING' ? { deployment, endpoint } : null;
   }
 
-  private requireManual(endpoint: Endpoint): void {
-    const { name, followStage, followAlias } = endpoint;
+  private async checkedRules(session: Session, rules: TrafficRule[], live: Deployment[]): Promise<TrafficRule[]> {
+    requireRules(rules, 'input.rules');
+    const ids = rules.map(({ deploymentId }) => deploymentId);
+    await requireOwn(session, Deployment, 'deployment', ids);
+    const ready = live.map(({ id }) => id);
+    const index = ids.findIndex((id) => !ready.includes(id));
+    if (index >= 0)
+      throw conflict('A rule sends requests only to a live, ready deployment of this endpoint.', {
+        field: `input.rules[${index}].deploymentId`,
+        expected: ready.join(', '),
+        got: ids[index]!,
+      });
+    return rules.map(({ attribute, values, deploymentId }) => ({ attribute, values, deploymentId }));
+  }
+
+  private requireFree(endpoint: Endpoint, by: TrafficHolder | null): void {
+    const { name, followStage, followAlias, trafficHeldBy } = endpoint;
+    if (trafficHeldBy && trafficHeldBy !== by)
+      throw conflict(`The live traffic of "${name}" is set by ${trafficHeldBy}: end it first.`, {
+        expected: 'an endpoint whose traffic nothing else sets',
+        got: trafficHeldBy,
+      });
     if (!followStage && !followAlias) return;
     const instead = followStage
       ? `follows ${followStage}: promote a version, or set followStage to null first.`
@@ -249,6 +301,10 @@ function spread(deployments: Deployment[], totalBps: number): void {
   deployments.forEach((deployment, i) => {
     deployment.weightBps = scaled[i]!;
   });
+}
+
+function policyOf({ trafficRules }: Endpoint, live: readonly Deployment[]): object {
+  return trafficRules.length === 0 ? weightsOf(live) : { weightsBps: weightsOf(live), rules: trafficRules };
 }
 
 function weightsOf(deployments: readonly Deployment[]): Record<string, number> {

@@ -124,6 +124,12 @@ export class EndpointService {
     await this.lockModel(session, modelId);
     const endpoint = await this.rows.lock(session, input.id);
     const before = settingsOf(endpoint);
+    if ((input.followStage || input.followAlias) && endpoint.trafficHeldBy)
+      throw conflict(`The live traffic of "${endpoint.name}" is set by ${endpoint.trafficHeldBy}: end it first.`, {
+        field: input.followStage ? 'input.followStage' : 'input.followAlias',
+        expected: 'an endpoint whose traffic nothing else sets',
+        got: endpoint.trafficHeldBy,
+      });
     if (input.followStage !== undefined) endpoint.followStage = input.followStage;
     if (input.followAlias !== undefined) endpoint.followAlias = input.followAlias;
     if (input.followStage) endpoint.followAlias = null;

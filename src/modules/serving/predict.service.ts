@@ -21,7 +21,15 @@ import {
   rowsToTensors,
   tensorFromValues,
 } from '../model-contract/index.js';
-import { pickDeployment } from './rules/traffic.js';
+import {
+  CALLER_ATTRIBUTES,
+  type Caller,
+  type CallerAttribute,
+  explainRoute,
+  type RequestHeaders,
+  requireOwnAttributes,
+  routeRequest,
+} from './rules/traffic-policy.js';
 import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
 import type { Runtimes } from './runtimes.js';
 import { type EndpointRef, type Route, type Routes, runsAlone, type Target } from './routes.js';
@@ -48,6 +56,8 @@ export interface PredictInput extends NamedEndpoint {
   rows?: Record<string, unknown>[] | null;
   tensors?: PlainTensor[] | null;
   routingKey?: string | null;
+  /** For the rules of the endpoint's traffic policy. */
+  attributes?: CallerAttribute[] | null;
   deadlineMs?: number | null;
   requestId?: string | null;
   /** True: the request id may have been used before, because clients of the protocol number their requests. */
@@ -74,6 +84,14 @@ export interface Prediction {
   unknownCategoryCount: number;
 }
 
+export interface RoutePreview {
+  /** The deployment that would answer; null when none would. */
+  target: Target | null;
+  /** The position of the rule that chooses it; null when the weights do. */
+  rule: number | null;
+  reason: string;
+}
+
 export interface PredictServiceOptions {
   routes: Routes;
   runtimes: Runtimes;
@@ -90,6 +108,8 @@ export const DEADLINE_MS = { min: 1, unit: 'milliseconds' } satisfies InputRange
 const MAX_UNKNOWN_SHOWN = 100;
 const MAX_UNKNOWN_CHARACTERS = 200;
 const NONE_UNKNOWN: UnknownCategory[] = [];
+const NO_ATTRIBUTES: CallerAttribute[] = [];
+const NO_HEADERS: RequestHeaders = {};
 
 /** Online predictions. They read from memory only; the database is written in the background. */
 export class PredictService {
@@ -100,21 +120,27 @@ export class PredictService {
   /**
    * Errors: NOT_FOUND, CONFLICT (a request id that was used at this endpoint), FORBIDDEN (viewers, unless every live
    * version is in PRODUCTION), UNAVAILABLE (nothing is live, or the model is out of service for a while),
-   * INVALID_TENSOR, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED.
+   * INVALID_TENSOR, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED. `headers` are those of the request, for rules.
    */
-  async predict(principal: Principal, input: PredictInput, ownRequestId: string): Promise<Prediction> {
+  async predict(
+    principal: Principal,
+    input: PredictInput,
+    ownRequestId: string,
+    headers: RequestHeaders = NO_HEADERS,
+  ): Promise<Prediction> {
     const startedAt = performance.now();
     const deadlineMs = this.deadlineOf(input);
     const requestId = checkKey('input.requestId', input.requestId) ?? ownRequestId;
     const routingKey = checkKey('input.routingKey', input.routingKey) ?? requestId;
-    const ref = refOf(input);
-    requireEndpoint(principal.scope, ref);
-    const found = this.options.routes.find(principal.tenant, ref);
+    const attributes = checkAttributes(input.attributes);
+    const found = this.routeOf(principal, refOf(input));
     const route = found instanceof Promise ? await found : found;
     // The name may belong to another endpoint by now.
     requireEndpoint(principal.scope, route.endpoint);
     const target =
-      input.version == null ? pick(route, principal, routingKey) : targetOf(route, principal, input.version);
+      input.version == null
+        ? pick(route, principal, routingKey, { attributes, headers, principal })
+        : targetOf(route, principal, input.version);
     const { tensors, rows } = readInputs(target.version.signature, input);
     const select = input.outputs ? selectionOf(target.version.signature, input.outputs) : null;
     const unknown = findUnknown(target.version.signature, tensors, route.endpoint.unknownCategories === 'REFUSE');
@@ -156,6 +182,26 @@ export class PredictService {
     return route;
   }
 
+  /** Where a request would go, and why. Attributes may also stand for headers and for the caller's token. */
+  async preview(
+    principal: Principal,
+    endpointId: string,
+    routingKey: string,
+    attributes: CallerAttribute[],
+  ): Promise<RoutePreview> {
+    checkRange(REQUEST_KEY, routingKey, null, 'routingKey');
+    const { policy } = await this.routeOf(principal, { id: endpointId });
+    const routed = explainRoute(policy, routingKey, { attributes, headers: NO_HEADERS, principal });
+    return (
+      routed ?? { target: null, rule: null, reason: 'No rule matches, and no deployment that is ready has weight.' }
+    );
+  }
+
+  private routeOf(principal: Principal, ref: EndpointRef): Route | Promise<Route> {
+    requireEndpoint(principal.scope, ref);
+    return this.options.routes.find(principal.tenant, ref);
+  }
+
   private deadlineOf({ deadlineMs }: PredictInput): number {
     const longest = this.options.deadlineMs;
     if (deadlineMs == null) return longest;
@@ -182,9 +228,16 @@ function checkKey(field: string, key: string | null | undefined): string | null 
   return key;
 }
 
-function pick(route: Route, principal: Principal, routingKey: string): Target {
-  const { endpoint, live } = route;
-  const target = live.length === 1 ? live[0] : pickDeployment(live, routingKey);
+function checkAttributes(attributes: CallerAttribute[] | null | undefined): readonly CallerAttribute[] {
+  if (attributes == null) return NO_ATTRIBUTES;
+  checkRange(CALLER_ATTRIBUTES, attributes, null, 'input.attributes');
+  requireOwnAttributes(attributes, 'input.attributes');
+  return attributes;
+}
+
+function pick(route: Route, principal: Principal, routingKey: string, caller: Caller): Target {
+  const { endpoint, policy } = route;
+  const target = routeRequest(policy, routingKey, caller);
   if (!route.viewersMayCall) requireEngineer(principal, endpoint.name);
   if (!target)
     throw new AppError(ErrorCode.UNAVAILABLE, `Endpoint "${endpoint.name}" has no live deployment that is ready.`, {

@@ -8,6 +8,7 @@ import type { Database, Session } from '../../db/database.js';
 import { Role } from '../core/index.js';
 import { predictionSpreads } from '../registry/index.js';
 import { VALUE_TOLERANCE_STDS } from './rules/shadow.js';
+import { trafficPolicy, type TrafficPolicy } from './rules/traffic-policy.js';
 import { AppError, ErrorCode, notFound, notFoundByName } from '../../errors.js';
 import { routeTopic } from './deployment-rows.js';
 import type { Runtimes } from './runtimes.js';
@@ -32,10 +33,12 @@ export interface Target {
 export interface Route {
   tenant: string;
   endpoint: Endpoint;
-  /** Deployments that get traffic. */
+  /** Deployments that may get traffic. */
   live: Target[];
   /** The same and those without traffic, which only a request that names their version reaches. */
   ready: Target[];
+  /** Which of them answers a request. */
+  policy: TrafficPolicy<Target>;
   shadows: Target[];
   /** Whether every live version is in PRODUCTION. */
   viewersMayCall: boolean;
@@ -197,13 +200,15 @@ export class Routes {
       if (!endpoint) throw 'id' in ref ? notFound('endpoint', ref.id) : notFoundByName('endpoint', ref.name);
       const targets = await readTargets(session, endpoint);
       const ready = targets.filter(({ deployment }) => deployment.mode === 'LIVE');
-      const live = ready.filter(({ weightBps }) => weightBps > 0);
+      const ruled = new Set(endpoint.trafficRules.map(({ deploymentId }) => deploymentId));
+      const live = ready.filter(({ weightBps, id }) => weightBps > 0 || ruled.has(id));
       const shadows = targets.filter(({ deployment }) => deployment.mode === 'SHADOW');
       return {
         tenant,
         endpoint,
         live,
         ready,
+        policy: trafficPolicy(live, endpoint.trafficRules),
         shadows,
         viewersMayCall: live.every((target) => target.isProduction),
       };

@@ -1,6 +1,6 @@
 import type { AppError } from '../../errors.js';
 import type { Principal } from '../../modules/core/index.js';
-import type { PlainTensor, Prediction, PredictService } from '../../modules/serving/index.js';
+import type { PlainTensor, Prediction, PredictService, RequestHeaders } from '../../modules/serving/index.js';
 import type { CallParameters } from './parameters.js';
 import { classesOf } from './classification.js';
 import type { Tensor } from '../../modules/model-contract/index.js';
@@ -32,12 +32,13 @@ export interface InferAnswer extends Prediction {
   outputs: Tensor[];
 }
 
-/** Answers a request. Errors: those of `PredictService.predict`. */
+/** Answers a request. `headers`: for the rules of the traffic policy. Errors: those of `PredictService.predict`. */
 export async function infer(
   predictions: PredictService,
   principal: Principal,
   call: InferCall,
   ownRequestId: string,
+  headers: RequestHeaders = {},
 ): Promise<InferAnswer> {
   const { endpointName, version, id, inputs, outputs, deadlineMs, priority, routingKey } = call;
   const prediction = await predictions.predict(
@@ -55,6 +56,7 @@ export async function infer(
       mayRepeatId: true,
     },
     ownRequestId,
+    headers,
   );
   if (!outputs?.some(({ classes }) => classes > 0)) return prediction;
   const { classes: names } = prediction.target.version.signature;

@@ -126,7 +126,7 @@ async function answerInfer(
     release?.();
   }
   const call = { ...read, endpointName, version };
-  const answer = await infer(parts.services.predictions, principal, call, request.id);
+  const answer = await infer(parts.services.predictions, principal, call, request.id, request.headers);
   const { body, jsonBytes } = toHttpAnswer(call, answer);
   if (jsonBytes === null) reply.type('application/json');
   else reply.type('application/octet-stream').header(JSON_LENGTH_HEADER, jsonBytes);

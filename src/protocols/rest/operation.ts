@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Principal } from '../../modules/core/index.js';
+import type { RequestHeaders } from '../../modules/serving/index.js';
 import type { Services } from '../../services.js';
 import type { Need } from '../caller.js';
 import type { MeteredCall } from '../metered-call.js';
@@ -10,6 +11,8 @@ export interface RestCall extends MeteredCall {
   /** The bearer token as it was sent. */
   token: string | null;
   requestId: string;
+  /** With names in lower case. */
+  headers: RequestHeaders;
   services: Services;
 }
 

@@ -75,7 +75,8 @@ export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
             for (const [name, text] of Object.entries(params)) checkText(text, null, name);
             const body = operation.body && readBody(operation.body, request);
             const metered = meteredCall(parts, actor, reply, { isChange: false, howToAskForLess: FEWER_ROWS });
-            const call = { ...actor, ...metered, token: bearerOf(authorization), services };
+            const { headers } = request;
+            const call = { ...actor, ...metered, headers, token: bearerOf(authorization), services };
             const answer = await operation.handle(call, params, body);
             reply.type('application/json; charset=utf-8');
             return metered.toJson(answer);

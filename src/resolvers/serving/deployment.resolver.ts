@@ -18,6 +18,8 @@ import {
   DeploymentPayload,
   DeploymentTraffic,
   DeploymentType,
+  RoutePreview,
+  RoutePreviewArgs,
   SetTrafficWeightsInput,
   SetTrafficWeightsPayload,
   TrafficArgs,
@@ -86,10 +88,24 @@ export class DeploymentResolver {
     return { deployment, serves: readiness.serves, servingProblem: readiness.problem };
   }
 
+  @Query(() => RoutePreview, {
+    description:
+      'Which deployment would answer a request with this routing key and these attributes, and why. Nothing is ' +
+      'predicted or counted.',
+  })
+  async routePreview(
+    @Ctx() ctx: RequestContext,
+    @ArgsWithRanges(() => RoutePreviewArgs) { endpointId, routingKey, attributes }: RoutePreviewArgs,
+  ): Promise<RoutePreview> {
+    const { predictions } = ctx.services;
+    const { target, ...why } = await predictions.preview(ctx.principal, endpointId, routingKey, attributes ?? []);
+    return { ...why, deployment: target?.deployment ?? null };
+  }
+
   @Mutation(() => SetTrafficWeightsPayload, {
     description:
-      'Sets the traffic weights of an endpoint’s live deployments. Routing keys move only to ' +
-      'deployments whose weight grew.',
+      'Sets the traffic policy of an endpoint: the weights of its live deployments and, when given, rules for ' +
+      'certain callers. Routing keys move only to deployments whose weight grew.',
   })
   async setTrafficWeights(
     @Ctx() ctx: RequestContext,

@@ -5,9 +5,11 @@ import { DateTime, SafeInt } from '../types/scalars.js';
 import { GateResultType } from '../registry/gate.types.js';
 import { BatchingPolicy, EndpointType } from './endpoint.types.js';
 import { Runtime } from './runtime.types.js';
-import { Range } from '../types/range.js';
+import { Range, RangeOfModule } from '../types/range.js';
+import { characters } from '../../modules/core/index.js';
+import { CallerAttributeInput } from './predict.types.js';
 import { MAX_WAIT_MS } from '../../modules/platform/index.js';
-import { FULL_WEIGHT_BPS } from '../../modules/serving/index.js';
+import { CALLER_ATTRIBUTES, FULL_WEIGHT_BPS, REQUEST_KEY } from '../../modules/serving/index.js';
 
 export const DeploymentMode = describeEnum('DeploymentMode', 'How a deployment uses the traffic.', {
   LIVE: 'Answers its fraction of the requests.',
@@ -261,7 +263,70 @@ export class DeploymentWeightInput {
   weightBps!: number;
 }
 
-@InputType({ description: 'Weights that split the traffic of an endpoint among its deployments.' })
+@InputType({
+  description:
+    'A rule of a traffic policy: requests whose attribute has one of the values go to one deployment, whatever ' +
+    'its weight. The first rule that matches counts.',
+})
+export class TrafficRuleInput {
+  @Range(characters(1, 120))
+  @Field(() => String, {
+    description:
+      'Name of the attribute: one that callers give in `attributes`, `header.<name>` with the name of an HTTP ' +
+      'header in lower case, or `caller.subject`, `caller.role` or `caller.tenant` of the token.',
+  })
+  attribute!: string;
+
+  @Range({ min: 1, max: 1_000, unit: 'values', each: characters(0, 250) })
+  @Field(() => [String], { description: 'Values that match, compared exactly.' })
+  values!: string[];
+
+  @Field(() => ID, {
+    description:
+      'A LIVE, READY deployment of the endpoint; its weight may be 0. NOT_FOUND when it does not exist, CONFLICT ' +
+      'for another one.',
+  })
+  deploymentId!: string;
+}
+
+@ArgsType()
+export class RoutePreviewArgs {
+  @Field(() => ID, { description: 'The endpoint. NOT_FOUND when it does not exist.' })
+  endpointId!: string;
+
+  @RangeOfModule(REQUEST_KEY)
+  @Field(() => String, { description: 'Routing key, as in `predict`.' })
+  routingKey!: string;
+
+  @Range(CALLER_ATTRIBUTES)
+  @Field(() => [CallerAttributeInput], {
+    nullable: true,
+    description:
+      'Attributes as in `predict`; also `header.<name>` for a header and e.g. `caller.subject` for another ' +
+      'caller than you. None when absent.',
+  })
+  attributes?: CallerAttributeInput[] | null;
+}
+
+@ObjectType({ description: 'Where a request would go, and why.', simpleResolvers: true })
+export class RoutePreview {
+  @Field(() => DeploymentType, {
+    nullable: true,
+    description: 'Deployment that would answer; null when no rule matches and no deployment has weight.',
+  })
+  deployment!: DeploymentType | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Position in `trafficRules`, from 0, of the rule that chooses it; null when the weights do.',
+  })
+  rule!: number | null;
+
+  @Field(() => String, { description: 'Why the request goes there, as a sentence.' })
+  reason!: string;
+}
+
+@InputType({ description: 'Weights and rules that split the traffic of an endpoint among its deployments.' })
 export class SetTrafficWeightsInput {
   @Field(() => ID, { description: 'The endpoint. NOT_FOUND when it does not exist, CONFLICT when it follows a stage.' })
   endpointId!: string;
@@ -271,6 +336,15 @@ export class SetTrafficWeightsInput {
     description: 'All live, READY deployments of the endpoint with their weights; the sum must be 10,000.',
   })
   weights!: DeploymentWeightInput[];
+
+  @Range({ min: 0, max: 100, unit: 'rules' })
+  @Field(() => [TrafficRuleInput], {
+    nullable: true,
+    description:
+      'Rules that come before the weights, in order; they replace the present ones. Empty: no rules. Absent: the ' +
+      'present ones stay.',
+  })
+  rules?: TrafficRuleInput[] | null;
 }
 
 @InputType({ description: 'Deployment to stop.' })

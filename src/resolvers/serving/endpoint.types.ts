@@ -45,6 +45,26 @@ export const EndpointOrderField = describeOrderFields<EndpointOrderBy>(
   },
 );
 
+@ObjectType({
+  description:
+    'A rule of a traffic policy: requests whose attribute has one of the values go to one deployment, whatever ' +
+    'its weight. The first rule that matches counts.',
+})
+export class TrafficRule {
+  @Field(() => String, {
+    description:
+      'Name of the attribute: one that callers give in `attributes`, `header.<name>` with the name of an HTTP ' +
+      'header in lower case, or `caller.subject`, `caller.role` or `caller.tenant` of the token.',
+  })
+  attribute!: string;
+
+  @Field(() => [String], { description: 'Values that match, compared exactly.' })
+  values!: string[];
+
+  @Field(() => ID, { description: 'Id of the deployment that answers. The rule is removed when it is stopped.' })
+  deploymentId!: string;
+}
+
 @ObjectType('Endpoint', {
   description: 'A stable name under which clients call a model, independent of the deployed versions.',
 })
@@ -95,6 +115,21 @@ export class EndpointType {
     description: 'Whether requests may run in one batch; a deployment can set NEVER for itself.',
   })
   batching!: keyof typeof BatchingPolicy;
+
+  @Field(() => [TrafficRule], {
+    description:
+      'Rules of the traffic policy, in order; requests that none matches are divided by the weights of the ' +
+      'deployments. Empty when there are only weights.',
+  })
+  trafficRules!: TrafficRule[];
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'What sets the weights now, with its id, e.g. `canary 0193…`: until it ends, other changes of the live ' +
+      'traffic are a CONFLICT. Null when people set them.',
+  })
+  trafficHeldBy?: string | null;
 
   @Field(() => String, { description: 'Subject of the token that made the creation request.' })
   createdBy!: string;

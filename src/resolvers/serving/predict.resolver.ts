@@ -43,7 +43,7 @@ export class PredictResolver {
 }
 
 async function predict(ctx: RequestContext, input: PredictInput): Promise<PredictPayload> {
-  const prediction = await ctx.services.predictions.predict(ctx.principal, input, ctx.requestId);
+  const prediction = await ctx.services.predictions.predict(ctx.principal, input, ctx.requestId, ctx.headers);
   const { requestId, rows, latencyMs, batchRows, unknownCategories, unknownCategoryCount, outputs } = prediction;
   return {
     requestId,

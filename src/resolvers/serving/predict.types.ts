@@ -4,7 +4,24 @@ import type { Prediction } from '../../modules/serving/index.js';
 import { OutputTensor, TensorInput } from './tensor.types.js';
 import { Range, RangeOfModule } from '../types/range.js';
 import { ANY_ITEMS } from '../../modules/core/index.js';
-import { DEADLINE_MS, REQUEST_KEY, ROWS_PER_REQUEST } from '../../modules/serving/index.js';
+import { CALLER_ATTRIBUTES, DEADLINE_MS, REQUEST_KEY, ROWS_PER_REQUEST } from '../../modules/serving/index.js';
+
+@InputType({
+  description: 'A fact about the caller or the request, which the rules of a traffic policy look at.',
+})
+export class CallerAttributeInput {
+  @RangeOfModule(CALLER_ATTRIBUTES.fields.name)
+  @Field(() => String, {
+    description:
+      'Name, e.g. `country`. BAD_USER_INPUT for names that begin with `header.` or `caller.`, which the ' +
+      'service sets itself; only `routePreview` takes them.',
+  })
+  name!: string;
+
+  @RangeOfModule(CALLER_ATTRIBUTES.fields.value)
+  @Field(() => String, { description: 'Value as text, e.g. `DE`; rules compare it exactly.' })
+  value!: string;
+}
 
 @InputType({
   description:
@@ -46,6 +63,16 @@ export class PredictInput {
       'version as long as the weights do not change. The request id when absent.',
   })
   routingKey?: string | null;
+
+  @RangeOfModule(CALLER_ATTRIBUTES)
+  @Field(() => [CallerAttributeInput], {
+    nullable: true,
+    description:
+      'Attributes for the rules of the endpoint’s traffic policy, e.g. the country or the customer for ' +
+      'whom you ask. Headers of the request are known as `header.<name>`, the token as ' +
+      '`caller.subject`, `caller.role` and `caller.tenant`.',
+  })
+  attributes?: CallerAttributeInput[] | null;
 
   @RangeOfModule(DEADLINE_MS)
   @Field(() => Float, {

@@ -2,6 +2,14 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 import { double } from '../../columns.js';
 
+/** Sends the requests of certain callers to one deployment; the weights divide the others. */
+export interface TrafficRule {
+  /** The name of an attribute; `header.<name>` and `caller.<name>` are known without the caller's word. */
+  attribute: string;
+  values: string[];
+  deploymentId: string;
+}
+
 export const Endpoint = defineEntity({
   name: 'Endpoint',
   tableName: 'endpoint',
@@ -23,6 +31,9 @@ export const Endpoint = defineEntity({
     unknownCategories: p.enum(['ACCEPT', 'REFUSE']).default('ACCEPT'),
     /** Whether its requests may run in one batch. */
     batching: p.enum(['AUTO', 'NEVER']).default('AUTO'),
+    trafficRules: p.json<TrafficRule[]>().onCreate(() => []),
+    /** What sets its weights instead of people, such as a canary. */
+    trafficHeldBy: p.text().nullable(),
     createdBy: p.text(),
     updatedAt: p
       .datetime()

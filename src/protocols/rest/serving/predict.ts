@@ -52,6 +52,13 @@ const predictBody = z
         'Requests of one key are answered by the same version as long as the traffic weights stay; 1 to 250 ' +
           'characters.',
       ),
+    attributes: z
+      .array(z.strictObject({ name: z.string(), value: z.string() }))
+      .nullish()
+      .describe(
+        'What the rules of the endpoint’s traffic policy look at, e.g. {"name": "country", "value": "DE"}: at ' +
+          'most 50. Headers of the request are known as `header.<name>`.',
+      ),
     deadlineMs: z.number().nullish().describe('Longest that it may take, in milliseconds, from 1.'),
     requestId: z
       .string()
@@ -137,8 +144,13 @@ export const predictOperation = operation({
   body: predictBody,
   example: { rows: [{ distance: 400, origin: 'LAX' }] },
   answer: predictAnswer,
-  handle: async ({ principal, requestId, services }, { name }, body) => {
-    const prediction = await services.predictions.predict(principal, { ...body, endpointName: name }, requestId);
+  handle: async ({ principal, requestId, headers, services }, { name }, body) => {
+    const prediction = await services.predictions.predict(
+      principal,
+      { ...body, endpointName: name },
+      requestId,
+      headers,
+    );
     const { target, outputs, ...plain } = prediction;
     return {
       ...plain,
