@@ -1,11 +1,11 @@
 import type { FilterQuery } from '@mikro-orm/core';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
-import { Endpoint, type TrafficRule } from '../../db/entities/serving/endpoint.entity.js';
+import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { requireOwn, audit } from '../platform/index.js';
-import { requireRules } from './rules/traffic-policy.js';
+import { requireRules, type TrafficRule } from './rules/traffic-policy.js';
 import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import type { RuntimeName } from '../../inference/port.js';

@@ -34,7 +34,12 @@ export type { TrafficRecorder } from './traffic-recorder.js';
 export { readTraffic } from './traffic.service.js';
 export { VersionFollowing } from './version-following.js';
 export { FULL_WEIGHT_BPS } from './rules/traffic.js';
-export { CALLER_ATTRIBUTES, type CallerAttribute, type RequestHeaders } from './rules/traffic-policy.js';
+export {
+  CALLER_ATTRIBUTES,
+  type CallerAttribute,
+  type RequestHeaders,
+  type TrafficRule,
+} from './rules/traffic-policy.js';
 export { BATCH_INFERENCE, type BatchBackend } from './batch-inference.job-kind.js';
 export { SERVING_EVENTS } from './events.js';
 export { answeringDeployments } from './stores/deployments.js';

@@ -1,14 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import type { TrafficRule } from '../../../modules/serving/index.js';
 import { double } from '../../columns.js';
-
-/** Sends the requests of certain callers to one deployment; the weights divide the others. */
-export interface TrafficRule {
-  /** The name of an attribute; `header.<name>` and `caller.<name>` are known without the caller's word. */
-  attribute: string;
-  values: string[];
-  deploymentId: string;
-}
 
 export const Endpoint = defineEntity({
   name: 'Endpoint',

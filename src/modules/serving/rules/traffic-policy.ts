@@ -1,7 +1,14 @@
-import type { TrafficRule } from '../../../db/entities/serving/endpoint.entity.js';
 import { characters, type InputRange, type Principal } from '../../core/index.js';
 import { badInput } from '../../../errors.js';
 import { FULL_WEIGHT_BPS, pickDeployment, type WeightedDeployment } from './traffic.js';
+
+/** Sends the requests of certain callers to one deployment; the weights divide the others. */
+export interface TrafficRule {
+  /** The name of an attribute; `header.<name>` and `caller.<name>` are known without the caller's word. */
+  attribute: string;
+  values: string[];
+  deploymentId: string;
+}
 
 /** What a caller says about a request, e.g. its country or the customer for whom it asks. */
 export interface CallerAttribute {
