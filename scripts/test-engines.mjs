@@ -9,13 +9,14 @@ import { join } from 'node:path';
 import { chromiumPath } from './chromium.mjs';
 import { startBatchPython } from './python-batch.mjs';
 import { startFrameworks } from './python-frameworks.mjs';
+import { startTritonPython } from './python-triton.mjs';
 import { startRayPython, startTrainersPython } from './python-ray.mjs';
 import { startKubeRayDecoder } from './kuberay.mjs';
 import { startMinio, startPostgres, startPython, startRedis, startVersitygw } from './engines.mjs';
 
 const FAMILIES = {
   ordinary: {
-    starts: [startRedis, startVersitygw, startPostgres, startPython, startRayPython, startBrowser],
+    starts: [startRedis, startVersitygw, startPostgres, startPython, startRayPython, startTritonPython, startBrowser],
     projects: ['engines', 'on-engines'],
   },
   minio: {

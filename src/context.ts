@@ -71,7 +71,13 @@ export async function createContext(
       metrics.register(registry, {
         figures: () =>
           db.asSystem(async (em) => ({ jobs: await countJobs(em), openAlerts: await countOpenAlerts(em) })),
-        engines: { online: () => engines.ONNX.live.stats(), background: () => engines.ONNX.background.stats() },
+        engines: {
+          online: () => engines.live.stats(),
+          background: () => engines.background.stats(),
+          ...Object.fromEntries(
+            Object.entries(engines.remote).map(([name, engine]) => [name.toLowerCase(), () => engine.stats()]),
+          ),
+        },
         pool: () => db.poolUse(),
         dropped: () => services.serving.dropped(),
         sockets: () => websockets.sockets(),

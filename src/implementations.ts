@@ -28,7 +28,7 @@ import type { DatasetFiles } from './adapters/dataset-files/port.js';
 import { LazyEngine } from './inference/lazy-engine.js';
 import { checkModel } from './inference/onnx/model-check.js';
 import { OnnxEngine } from './inference/onnx/onnx-engine.js';
-import type { InferenceEngine, InferenceEngines, ModelChecker } from './inference/port.js';
+import type { InferenceEngines, ModelChecker } from './inference/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
 import { PythonTrainingBackend } from './training/python/python-backend.js';
 import type { MirrorTarget } from './modules/exchange/index.js';
@@ -141,7 +141,9 @@ export async function createImplementations(
       new HttpMlflowServer({ trackingUri, credentials, signal, policy: importPolicy }),
     mirrorTarget: createMirrorTarget(config),
     engines: {
-      ONNX: { live: createOnnx(config, config.INFERENCE_HOSTS), background: createOnnx(config, BACKGROUND_HOSTS) },
+      live: createOnnx(config, config.INFERENCE_HOSTS),
+      background: createOnnx(config, BACKGROUND_HOSTS),
+      remote: await createRemoteRuntimes(config),
     },
   };
 }
@@ -245,8 +247,18 @@ function createMirrorTarget(config: Config): MirrorTarget | null {
   };
 }
 
-function createOnnx(config: Config, hosts: number): InferenceEngine {
+function createOnnx(config: Config, hosts: number): LazyEngine {
   return new LazyEngine('onnx', () => new OnnxEngine({ hosts, maxResidentBytes: config.INFERENCE_MEMORY_BYTES }));
+}
+
+/** The servers that run models, of those that are configured. */
+async function createRemoteRuntimes(config: Config): Promise<InferenceEngines['remote']> {
+  const { TRITON_URL, TRITON_REPOSITORY, TRITON_INSTANCES: instances, TRITON_THREADS: threads } = config;
+  if (!TRITON_URL) return {};
+  const { RemoteRuntime } = await import('./inference/remote/remote-runtime.js');
+  const { TritonServer } = await import('./inference/triton/triton-server.js');
+  const triton = new TritonServer({ url: TRITON_URL, repository: TRITON_REPOSITORY ?? null, instances, threads });
+  return { TRITON: new RemoteRuntime('TRITON', triton) };
 }
 
 export async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {

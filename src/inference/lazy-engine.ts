@@ -3,17 +3,17 @@ import type { Signature, Tensor } from '../modules/model-contract/index.js';
 import type { EngineStats, InferenceEngine, InferOptions, InferResult, ModelSource } from './port.js';
 
 /** A runtime that starts when the first model is loaded: a process that serves no model pays nothing. */
-export class LazyEngine implements InferenceEngine {
-  private engine: InferenceEngine | null = null;
+export class LazyEngine implements InferenceEngine<ModelSource> {
+  private engine: InferenceEngine<ModelSource> | null = null;
   private closed = false;
 
   constructor(
     readonly name: string,
-    private readonly create: () => InferenceEngine,
+    private readonly create: () => InferenceEngine<ModelSource>,
   ) {}
 
   /** Null before the first model. */
-  get started(): InferenceEngine | null {
+  get started(): InferenceEngine<ModelSource> | null {
     return this.engine;
   }
 

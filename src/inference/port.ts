@@ -61,22 +61,27 @@ export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
   },
 };
 
-/** A runtime twice, so that work for which nobody waits cannot delay requests; `background` may be the same one. */
-export interface RuntimeEngines {
-  /** Answers requests. */
+/** The runtimes for tensors that are configured. */
+export interface InferenceEngines {
+  /** Answers requests on this machine. */
   live: InferenceEngine;
-  /** Answers shadows and batch inferences. */
+  /** The same for shadows and batch inferences: work for which nobody waits cannot delay requests. */
   background: InferenceEngine;
+  /** Servers by their runtime. */
+  remote: Partial<Record<RuntimeName, RemoteEngine>>;
 }
-
-/** The runtimes for tensors that are configured; ONNX always is. */
-export type InferenceEngines = { ONNX: RuntimeEngines } & Partial<Record<RuntimeName, RuntimeEngines>>;
 
 export interface ModelSource {
   /** A stable id of the model's bytes: the id of the version. */
   modelId: string;
   /** Local path of the .onnx file. */
   path: string;
+}
+
+/** A model version, with what a server elsewhere needs to know of it. */
+export interface RegisteredModel extends ModelSource {
+  signature: Signature;
+  sha256: string;
 }
 
 export interface InferOptions {
@@ -113,14 +118,24 @@ export interface EngineStats {
  * (not loaded), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (memory or queue), UNAVAILABLE (in quarantine, or host lost),
  * INVALID_TENSOR (the runtime refused the values).
  */
-export interface InferenceEngine {
+export interface InferenceEngine<Source extends ModelSource = RegisteredModel> {
   readonly name: string;
   /** Loads the model and warms it up; idempotent. */
-  load(model: ModelSource): Promise<Signature>;
+  load(model: Source): Promise<Signature>;
   unload(modelId: string): Promise<void>;
   infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult>;
   stats(): EngineStats;
   close(): Promise<void>;
+}
+
+/**
+ * Runs models on a server of its own, which may be away, restart without its models, or answer something else than it
+ * should. Further errors: UNAVAILABLE (the server is away, set aside, or answered wrongly), INVALID_MODEL (it cannot
+ * load the model). `infer` gives NOT_FOUND when the server has lost the model: load it again.
+ */
+export interface RemoteEngine extends InferenceEngine {
+  /** Ids of the models of this service that the server has ready now. UNAVAILABLE when it does not answer. */
+  heldModels(): Promise<string[]>;
 }
 
 /** What the check of an uploaded file finds. */

@@ -11,6 +11,7 @@ export function engine(
     | 'MATIH_PYTHON'
     | 'MATIH_RAY_PYTHON'
     | 'MATIH_SPARK_SUBMIT'
+    | 'MATIH_TRITON_PYTHON'
     | 'MATIH_KUBERAY_DECODER'
     | 'MATIH_CHROMIUM',
 ): string {

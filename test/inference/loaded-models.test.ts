@@ -7,6 +7,7 @@ import { FolderObjectStore } from '../../src/adapters/object-store/folder-object
 import { OnnxEngine } from '../../src/inference/onnx/onnx-engine.js';
 import { LoadedModels } from '../../src/modules/serving/loaded-models.js';
 import { linear } from '../fixtures/models/build.js';
+import { xToY } from '../support/serving.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -28,7 +29,7 @@ it('releases the files of all idle models, also of one that the runtime fails to
     };
     for (const id of ['first', 'second']) {
       const { sha256 } = await objects.put(id, Buffer.from(linear([id.length], 0)));
-      await models.load({ id, objectKey: id, sha256 });
+      await models.load({ id, objectKey: id, sha256, signature: xToY(1) });
     }
     expect(held).toBe(2);
     const unload = engine.unload.bind(engine);

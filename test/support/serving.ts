@@ -12,6 +12,7 @@ import {
   DeploymentDetailsDocument,
   PredictDetailsDocument,
   type PredictDetailsMutation,
+  type Runtime,
 } from '../generated/operations.js';
 
 export interface NewVersion {
@@ -100,6 +101,7 @@ export async function deploy(
     endpointId: string;
     modelVersionId: string;
     mode?: 'LIVE' | 'SHADOW';
+    runtime?: Runtime;
     weightBps?: number;
     batching?: 'AUTO' | 'NEVER';
   },

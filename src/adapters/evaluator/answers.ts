@@ -1,7 +1,7 @@
 import { bothProbabilities, toTensors, type Tensor, type TensorSpec } from '../../modules/model-contract/index.js';
 import type { Task } from '../../modules/algorithms/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import type { InferenceEngine } from '../../inference/port.js';
+import type { InferenceEngine, ModelSource } from '../../inference/port.js';
 import type { EvaluatedRows } from './evaluated-rows.js';
 import type { ModelFile } from './port.js';
 
@@ -30,7 +30,7 @@ const DEADLINE_MS = 30 * 60_000;
  * not match.
  */
 export async function answersOf(
-  engine: InferenceEngine,
+  engine: InferenceEngine<ModelSource>,
   modelId: string,
   model: ModelFile,
   rows: EvaluatedRows,

@@ -7,7 +7,7 @@ import {
   type SliceColumns,
 } from '../../modules/model-quality/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
-import type { InferenceEngine } from '../../inference/port.js';
+import type { InferenceEngine, ModelSource } from '../../inference/port.js';
 import { type Answers, answersOf, type ClassAnswers } from './answers.js';
 import { classesToEvaluate, inOrder } from './classes.js';
 import { type EvaluatedRows, loadEvaluatedRows } from './evaluated-rows.js';
@@ -18,7 +18,10 @@ const MAX_SLICE_COLUMNS = 10;
 /** A column with more different values gives too many slices for a reader. */
 const MAX_SLICE_VALUES = 500;
 
-export async function evaluate(request: EvaluationRequest, engine: InferenceEngine): Promise<EvaluationOutcome> {
+export async function evaluate(
+  request: EvaluationRequest,
+  engine: InferenceEngine<ModelSource>,
+): Promise<EvaluationOutcome> {
   const { candidate, baseline, data } = request;
   const inputs = [candidate, ...(baseline ? [baseline] : [])].flatMap(({ signature }) => inputRequests(signature));
   let rows: EvaluatedRows;

@@ -14,7 +14,7 @@ import {
 import { AppError } from '../../errors.js';
 import { readColumns } from '../dataset-files/dataset-reader.js';
 import type { Table } from '../dataset-files/port.js';
-import type { InferenceEngine } from '../../inference/port.js';
+import type { InferenceEngine, ModelSource } from '../../inference/port.js';
 import type { ModelFile, ProbeOutcome, ProbeRequest } from './port.js';
 
 const SAMPLE_ROWS = 200;
@@ -25,7 +25,10 @@ const DEADLINE_MS = 30_000;
 const MAX_FAILURES = 5;
 const MODEL_ID = 'probed';
 
-export async function probe({ model, data }: ProbeRequest, engine: InferenceEngine): Promise<ProbeOutcome> {
+export async function probe(
+  { model, data }: ProbeRequest,
+  engine: InferenceEngine<ModelSource>,
+): Promise<ProbeOutcome> {
   const signatureProblems = await contentProblems(model);
   const found = await engine.load({ modelId: MODEL_ID, path: model.path });
   signatureProblems.push(...differences(model.signature, found));

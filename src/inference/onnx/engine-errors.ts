@@ -55,10 +55,10 @@ export function deadlineExceeded(deadlineMs: number): AppError {
 export function fromReply(header: HostReply): AppError {
   if (header.kind !== 'error')
     return new AppError(ErrorCode.INTERNAL, `An inference host answered with "${header.kind}".`);
+  // The runtime names the file, which is a place of this machine.
+  const said = header.message.replace(/^Load model from .+? failed:\s*/, 'The model cannot be loaded: ');
   const message =
-    header.code === 'RESOURCE_EXHAUSTED'
-      ? `The model needs more memory than a host may hold: ${header.message}`
-      : header.message;
+    header.code === 'RESOURCE_EXHAUSTED' ? `The model needs more memory than a host may hold: ${said}` : said;
   return new AppError(ErrorCode[header.code], message);
 }
 

@@ -40,7 +40,7 @@ interface Terms {
 /**
  * ONNX Runtime in a few processes that can be killed, with micro-batches of the requests of one turn of the event loop.
  */
-export class OnnxEngine implements InferenceEngine {
+export class OnnxEngine implements InferenceEngine<ModelSource> {
   readonly name = 'onnx';
   private readonly options: OnnxEngineOptions;
   private readonly folder = mkdtempSync(joinPath(tmpdir(), 'matih-hosts-'));

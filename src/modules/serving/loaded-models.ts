@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { LocalFile, ObjectStore } from '../../adapters/object-store/port.js';
-import type { Tensor } from '../model-contract/index.js';
+import type { Signature, Tensor } from '../model-contract/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { InferenceEngine, InferOptions, InferResult } from '../../inference/port.js';
 import { sha256Of } from '../uploads/index.js';
@@ -10,9 +10,10 @@ export interface ServableVersion {
   id: string;
   objectKey: string;
   sha256: string;
+  signature: Signature;
 }
 
-/** A model that is not called for this time is unloaded; the next call loads it again. */
+/** A model on this machine that is not called for this time is unloaded; the next call loads it again. */
 const IDLE_UNLOAD_MS = 10 * 60_000;
 
 interface LoadedModel {
@@ -63,7 +64,26 @@ export class LoadedModels {
     const entry = this.loaded.get(version.id);
     if (!entry?.isLoaded) return this.loadAndInfer(version, inputs, options);
     entry.lastUsedAt = Date.now();
-    return this.engine.infer(version.id, inputs, options);
+    return this.engine.infer(version.id, inputs, options).catch((error: unknown) => {
+      if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+      // The runtime has lost the model, for example because its server was restarted.
+      if (this.loaded.get(version.id) === entry) this.forget(version.id);
+      return this.loadAndInfer(version, inputs, options);
+    });
+  }
+
+  /** The next call loads the model again: its server has lost it. */
+  forget(versionId: string): void {
+    const entry = this.loaded.get(versionId);
+    if (!entry?.isLoaded) return;
+    this.loaded.delete(versionId);
+    entry.file?.[Symbol.dispose]();
+  }
+
+  /** Unloads the model, also when another process has loaded it on the server. */
+  async unload(versionId: string): Promise<void> {
+    this.forget(versionId);
+    await this.engine.unload(versionId);
   }
 
   async unloadIdle(): Promise<void> {
@@ -95,14 +115,15 @@ export class LoadedModels {
 
   private async start(version: ServableVersion, entry: LoadedModel): Promise<void> {
     entry.file = await modelFile(this.objects, version);
-    await this.engine.load({ modelId: version.id, path: entry.file.path });
+    const { id: modelId, signature, sha256 } = version;
+    await this.engine.load({ modelId, path: entry.file.path, signature, sha256 });
   }
 }
 
 /** The stored file of a version, as registered. UNAVAILABLE when it is missing, INVALID_MODEL when it differs. */
 export async function modelFile(
   objects: ObjectStore,
-  { objectKey, sha256 }: Omit<ServableVersion, 'id'>,
+  { objectKey, sha256 }: Pick<ServableVersion, 'objectKey' | 'sha256'>,
 ): Promise<LocalFile> {
   let file: LocalFile;
   try {

@@ -6,6 +6,7 @@ import { AppError, conflict, ErrorCode } from '../../errors.js';
 import {
   type InferenceEngines,
   type ModelFormat,
+  type RemoteEngine,
   RUNTIME_KINDS,
   type RuntimeKind,
   type RuntimeName,
@@ -32,15 +33,21 @@ const FIELD = 'input.runtime';
 
 /** The runtimes of this process: which there are, what each can serve, and the models that each has loaded. */
 export class Runtimes {
+  /** Those on servers of their own, with the models that this process has loaded there. */
+  readonly remote: { name: RuntimeName; engine: RemoteEngine; models: LoadedModels }[] = [];
   private readonly byName = new Map<RuntimeName, ModelsByMode>();
 
   constructor(engines: InferenceEngines, objects: ObjectStore, logger: Logger) {
+    this.byName.set('ONNX', {
+      LIVE: new LoadedModels(engines.live, objects, logger),
+      SHADOW: new LoadedModels(engines.background, objects, logger),
+    });
     for (const name of NAMES) {
-      const found = engines[name];
-      if (!found) continue;
-      const live = new LoadedModels(found.live, objects, logger);
-      const background = found.background === found.live ? live : new LoadedModels(found.background, objects, logger);
-      this.byName.set(name, { LIVE: live, SHADOW: background });
+      const engine = engines.remote[name];
+      if (!engine) continue;
+      const models = new LoadedModels(engine, objects, logger);
+      this.byName.set(name, { LIVE: models, SHADOW: models });
+      this.remote.push({ name, engine, models });
     }
   }
 
@@ -76,16 +83,15 @@ export class Runtimes {
     return this.models({ runtime: 'ONNX', mode: 'SHADOW' });
   }
 
+  /** Frees memory of this machine; a server keeps what is deployed. */
   async unloadIdle(): Promise<void> {
-    await Promise.all(this.all().map((models) => models.unloadIdle()));
+    const { LIVE, SHADOW } = this.byName.get('ONNX')!;
+    await Promise.all([LIVE.unloadIdle(), SHADOW.unloadIdle()]);
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.all().map((models) => models.close()));
-  }
-
-  private all(): LoadedModels[] {
-    return [...new Set([...this.byName.values()].flatMap(({ LIVE, SHADOW }) => [LIVE, SHADOW]))];
+    const all = new Set([...this.byName.values()].flatMap(({ LIVE, SHADOW }) => [LIVE, SHADOW]));
+    await Promise.all([...all].map((models) => models.close()));
   }
 }
 

@@ -5,6 +5,7 @@ import { DeploymentActivator } from './deployment-activator.js';
 import type { DeploymentService } from './deployment.service.js';
 import { PredictService } from './predict.service.js';
 import { PredictionLogBuffer } from './prediction-log.js';
+import { RemoteModels } from './remote-models.js';
 import { Routes } from './routes.js';
 import type { Runtimes } from './runtimes.js';
 import { ShadowMirror } from './shadow-mirror.js';
@@ -31,6 +32,7 @@ export class Serving {
   private readonly runtimes: Runtimes;
   private readonly routes: Routes;
   private readonly activator: DeploymentActivator;
+  private readonly remote: RemoteModels;
   private unloading: NodeJS.Timeout | null = null;
 
   constructor({ db, live, logger, deployments, runtimes, predictDeadlineMs: deadlineMs, observe }: ServingOptions) {
@@ -45,6 +47,7 @@ export class Serving {
       mirror: this.mirror,
       deadlineMs,
     });
+    this.remote = new RemoteModels(db, runtimes, logger);
     this.activator = new DeploymentActivator(db, live, deployments, runtimes, logger);
   }
 
@@ -60,6 +63,7 @@ export class Serving {
   /** Call in processes that serve the API. */
   start(): void {
     this.activator.start();
+    this.remote.start();
     this.traffic.start();
     this.unloading = setInterval(() => void this.runtimes.unloadIdle(), UNLOAD_INTERVAL_MS);
   }
@@ -68,6 +72,7 @@ export class Serving {
   async stop(): Promise<void> {
     if (this.unloading) clearInterval(this.unloading);
     await this.activator.stop();
+    await this.remote.stop();
     await this.mirror.stop();
     await this.traffic.stop();
     this.routes.close();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { setting, whole, type Settings, type SettingValues } from '../../settings.js';
+import { setting, url, whole, type Settings, type SettingValues } from '../../settings.js';
 
 export const SERVING_SETTINGS = {
   INFERENCE_HOSTS: setting(whole(1, 64).default(2), 'Number of processes that run models for online predictions.'),
@@ -26,6 +26,18 @@ export const SERVING_SETTINGS = {
     'Where Spark runs its programs, as `--master` of spark-submit, e.g. `spark://host:7077` or `local[4]`; absent: as ' +
       'the configuration of Spark says.',
   ),
+  TRITON_URL: setting(
+    url('http:', 'https:').optional(),
+    'Address of the HTTP port of your Triton Inference Server, for deployments on the runtime TRITON; absent: there is ' +
+      'no such runtime. Start it with `--model-control-mode=explicit`.',
+  ),
+  TRITON_REPOSITORY: setting(
+    z.string().min(1).optional(),
+    'Folder of the model repository of TRITON_URL, as this service sees it; absent: the files of a model travel with ' +
+      'the request to load it, up to 256 MiB.',
+  ),
+  TRITON_INSTANCES: setting(whole(1, 64).default(1), 'Processes of Triton that run one model.'),
+  TRITON_THREADS: setting(whole(1, 256).default(1), 'Threads of each of these processes for one run.'),
 } as const satisfies Settings;
 
 type ServingSettings = SettingValues<typeof SERVING_SETTINGS>;

@@ -3,6 +3,7 @@ import { Deployment } from '../../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../../db/database.js';
 import { tablesOf } from '../../../db/tables.js';
 import { noteWritten } from '../../../db/written.js';
+import type { RuntimeName } from '../../../inference/port.js';
 import { DEPLOYMENT_STATUS } from '../rules/deployment-status.js';
 
 const tables = tablesOf(Deployment);
@@ -52,4 +53,18 @@ export function answeringDeployments(em: EntityManager): Promise<{ tenant: strin
     .orderBy('tenant')
     .orderBy('id')
     .execute();
+}
+
+/** What runs, or shall run, on a runtime, for all tenants. */
+export async function deployedOn(
+  em: EntityManager,
+  runtime: RuntimeName,
+): Promise<{ versionId: string; status: string }[]> {
+  const rows = await tables(em)
+    .selectFrom('deployment')
+    .select(['model_version_id', 'status'])
+    .where('runtime', '=', runtime)
+    .where('status', 'in', ['PENDING', 'READY'])
+    .execute();
+  return rows.map(({ model_version_id: versionId, status }) => ({ versionId, status }));
 }
