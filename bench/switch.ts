@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startTritonPython } from '../scripts/python-triton.mjs';
 import { Triton } from '../test/engines/triton-server.ts';
 import {
   BenchCreateEndpointDocument,
@@ -151,8 +150,11 @@ async function loads(folder: string): Promise<{ grownMiB: number; residentMiB: n
 }
 
 await withDataDir(async (dataDir) => {
-  const { MATIH_TRITON_PYTHON: installed = '' } = startTritonPython().env;
-  const triton = await Triton.start(process.env.MATIH_TRITON_PYTHON ?? installed);
+  const { startTritonPython } = (await import(new URL('../scripts/python-triton.mjs', import.meta.url).href)) as {
+    startTritonPython(): { env: { MATIH_TRITON_PYTHON?: string } };
+  };
+  const { MATIH_TRITON_PYTHON: python = process.env.MATIH_TRITON_PYTHON ?? '' } = startTritonPython().env;
+  const triton = await Triton.start(python);
   onInterruption(() => triton.close());
   const settings = { TRITON_URL: triton.url, TRITON_REPOSITORY: triton.repository };
   const service = await startService(join(dataDir, 'service'), { settings });
