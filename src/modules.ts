@@ -32,6 +32,7 @@ const MODULES: ListedModule[] = [
   { load: () => import('./modules/training/module.js'), settings: TRAINING_SETTINGS },
   { load: () => import('./modules/tuning/module.js') },
   { load: () => import('./modules/scripts/module.js'), settings: SCRIPTS_SETTINGS },
+  { load: () => import('./modules/ensembles/module.js') },
   { load: () => import('./modules/evaluation/module.js') },
   { load: () => import('./modules/serving/module.js'), settings: SERVING_SETTINGS },
   { load: () => import('./modules/alerts/module.js') },

@@ -35,6 +35,7 @@ import { Migration0030IdleStudies } from './migrations/0030-idle-studies.js';
 import { Migration0033Runtimes } from './migrations/0033-runtimes.js';
 import { Migration0034TrafficPolicy } from './migrations/0034-traffic-policy.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
+import { Migration0036Ensembles } from './migrations/0036-ensembles.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
@@ -130,6 +131,7 @@ const MIGRATIONS = [
   { name: '0033-runtimes', class: Migration0033Runtimes },
   { name: '0027-schedules', class: Migration0027Schedules },
   { name: '0034-traffic-policy', class: Migration0034TrafficPolicy },
+  { name: '0036-ensembles', class: Migration0036Ensembles },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

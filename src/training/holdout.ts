@@ -35,7 +35,8 @@ export function baseRateOf(target: Target, rows: Int32Array, weights?: Float64Ar
   return { kind: 'SHARES', shares: counts.map((count) => count / total) };
 }
 
-function targetAt(target: Target, rows: Int32Array): Target {
+/** The target of these rows. */
+export function targetAt(target: Target, rows: Int32Array): Target {
   if (target.kind === 'CLASSES') return { ...target, labels: rows.map((row) => target.labels[row]!) };
   return { ...target, values: Float64Array.from(rows, (row) => target.values[row]!) };
 }

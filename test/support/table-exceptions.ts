@@ -58,8 +58,17 @@ export const FOREIGN_READS: readonly TableException[] = [
   {
     module: 'lineage',
     tables: [
-      ...['alert', 'artifact', 'dataset', 'deployment', 'deployment_minute', 'endpoint', 'job', 'logged_dataset'],
-      ...['logged_model', 'model', 'model_version', 'prediction_log', 'run', 'run_dataset', 'run_model'],
+      ...['alert', 'artifact', 'dataset', 'deployment', 'deployment_minute', 'endpoint', 'ensemble_member', 'job'],
+      ...[
+        'logged_dataset',
+        'logged_model',
+        'model',
+        'model_version',
+        'prediction_log',
+        'run',
+        'run_dataset',
+        'run_model',
+      ],
     ],
     why: 'Each level of a graph is one statement of the queries that the owners contribute.',
   },

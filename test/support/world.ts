@@ -595,6 +595,14 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       input: { modelVersionId: await world.newUnconverted(), sampleDatasetId: datasetId },
     }),
   ],
+  createEnsemble: [
+    async ({ modelId, versionId, datasetId }, world) => ({
+      input: {
+        ...{ modelId, datasetId, method: 'SOFT_VOTING' },
+        members: [{ modelVersionId: versionId }, { modelVersionId: await world.newVersion() }],
+      },
+    }),
+  ],
   createEndpoint: [({ modelId }) => ({ input: { name: `e-${randomUUID()}`, modelId } })],
   releaseModelVersion: [
     async ({ datasetId, versionId }, world) => ({

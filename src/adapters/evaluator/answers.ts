@@ -1,5 +1,4 @@
-import { bothProbabilities, toTensors, type Tensor, type TensorSpec } from '../../modules/model-contract/index.js';
-import type { Task } from '../../modules/algorithms/index.js';
+import { bothProbabilities, judgedOutput, toTensors, type Tensor } from '../../modules/model-contract/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { InferenceEngine, ModelSource } from '../../inference/port.js';
 import type { EvaluatedRows } from './evaluated-rows.js';
@@ -39,7 +38,7 @@ export async function answersOf(
   const { outputs } = await engine.infer(modelId, toTensors(rows.columns, model.signature, rows.rowNumbers), {
     deadlineMs: DEADLINE_MS,
   });
-  const output = outputs.find(({ name }) => name === outputFor(rows.task, model.signature.outputs).name)!;
+  const output = outputs.find(({ name }) => name === judgedOutput(rows.task, model.signature.outputs).name)!;
   const perRow = output.data.length / rows.rowCount;
   const values = numbersOf(output, rows.rowCount);
   switch (rows.task) {
@@ -58,46 +57,9 @@ export async function answersOf(
   }
 }
 
-const OUTPUT_NAMES: Record<Task, string> = {
-  CLASSIFICATION: 'probabilities',
-  REGRESSION: 'prediction',
-  CLUSTERING: 'distances',
-};
-
-/** The output with the conventional name, or the only one with the right shape. */
-function outputFor(task: Task, outputs: readonly TensorSpec[]): TensorSpec {
-  const wide = task !== 'REGRESSION';
-  const unfit = { CLASSIFICATION: 'DISTANCES', CLUSTERING: 'PROBABILITIES', REGRESSION: 'LABEL' }[task];
-  const floats = outputs.filter(
-    ({ datatype, shape, meaning }) =>
-      (datatype === 'FP32' || datatype === 'FP64') && shape.length <= 2 && meaning !== unfit,
-  );
-  const several = floats.filter(({ shape }) => shape.length === 2 && shape[1] !== 1);
-  const single = floats.filter(({ shape }) => shape.slice(1).every((size) => size === 1));
-  // When it is the only output, it is the probability of the second of two classes.
-  const isBinary = task === 'CLASSIFICATION' && several.length === 0 && outputs.length === 1;
-  const fitting = wide && !isBinary ? several : single;
-  const found =
-    fitting.find(({ name }) => name === OUTPUT_NAMES[task]) ?? (fitting.length === 1 ? fitting[0] : undefined);
-  if (found) return found;
-  const values =
-    task === 'CLASSIFICATION' ? 'a probability for each class' : wide ? 'more than one value' : 'one value';
-  const expected = `an output ${OUTPUT_NAMES[task]} of FP32, ${values} per row`;
-  const got = outputs.map(({ name, datatype, shape }) => `${name} ${datatype} [${shape.join(', ')}]`).join('; ');
-  throw new AppError(
-    ErrorCode.INVALID_TENSOR,
-    `The model cannot be judged as ${task}: expected ${expected}, got ${got}.`,
-    {
-      field: 'outputs',
-      expected,
-      got,
-    },
-  );
-}
-
 function numbersOf({ name, data }: Tensor, rowCount: number): Float32Array | Float64Array {
   if (!(data instanceof Float32Array) && !(data instanceof Float64Array))
-    throw new Error('outputFor takes floating point only');
+    throw new Error('judgedOutput takes floating point only');
   const odd = data.findIndex((value) => !Number.isFinite(value));
   if (data.length % rowCount === 0 && odd < 0) return data;
   const got =

@@ -1,13 +1,22 @@
-import { type Column, readAs, type ColumnRequest, mergeRequests } from '../../modules/model-contract/index.js';
+import {
+  type Column,
+  readAs,
+  type ColumnRequest,
+  mergeRequests,
+  takeRows,
+} from '../../modules/model-contract/index.js';
+import { sampleIndices } from '../../modules/statistics/index.js';
 import { taskOf, type Task } from '../../modules/algorithms/index.js';
 import { badInput } from '../../errors.js';
 import { readColumns } from '../dataset-files/dataset-reader.js';
-import { baseRateOf, loadHoldout } from '../../training/holdout.js';
-import type { BaseRate, Target } from '../../training/port.js';
+import { baseRateOf, loadHoldout, targetAt } from '../../training/holdout.js';
+import type { BaseRate, Holdout, Target } from '../../training/port.js';
 import type { Table } from '../dataset-files/port.js';
 import { featureRequests, targetRequests } from '../../training/rows.js';
 import { targetOf } from '../../training/target.js';
 import type { EvaluationData, TargetColumn } from './port.js';
+
+const HALF_SEED = 1;
 
 export interface EvaluatedRows {
   task: Task;
@@ -41,6 +50,10 @@ export async function loadEvaluatedRows(
   const task = taskOf(config.algorithm);
   const holdout = await loadHoldout(training, config, other ? [] : inputs);
   const { baseRate } = holdout;
+  if (!other && data.learntFromHalf) {
+    const judged = rowsAt(holdout, learntHalf(holdout.rowCount).left);
+    return { task, ...judged, baseRate, silhouetteOf: () => null };
+  }
   if (!other) return { task, ...holdout, silhouetteOf: (clusters) => holdout.silhouetteOf(holdout.columns, clusters) };
   const features = task === 'CLUSTERING' ? featureRequests(config) : [];
   // The columns of another file are read as those of the training's file were.
@@ -48,6 +61,22 @@ export async function loadEvaluatedRows(
   const rows = await readAll(alike, [...inputs, ...features], task, config.target);
   const target = rows.target && holdout.target && inTermsOf(holdout.target, rows.target);
   return { task, ...rows, target, baseRate, silhouetteOf: (clusters) => holdout.silhouetteOf(rows.columns, clusters) };
+}
+
+/** The rows from which an ensemble learns weights or a meta-learner, and those that are left to judge it. */
+export function learntHalf(rowCount: number): { learnt: Int32Array; left: Int32Array } {
+  const learnt = sampleIndices(rowCount, Math.floor(rowCount / 2), HALF_SEED);
+  const isLearnt = new Set(learnt);
+  return { learnt, left: Int32Array.from({ length: rowCount }, (_, row) => row).filter((row) => !isLearnt.has(row)) };
+}
+
+function rowsAt({ rowNumbers, columns, target }: Holdout, rows: Int32Array) {
+  return {
+    rowCount: rows.length,
+    rowNumbers: Float64Array.from(rows, (row) => rowNumbers[row]!),
+    columns: new Map(Array.from(columns, ([name, column]) => [name, takeRows(column, rows)])),
+    target: target && targetAt(target, rows),
+  };
 }
 
 async function readAll(table: Table, inputs: readonly ColumnRequest[], task: Task, target: TargetColumn | undefined) {

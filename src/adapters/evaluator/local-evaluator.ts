@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { askOnce, type ChildProgram, explainLoss } from '../../child-task/child-task.js';
 import type { ProcessLimits } from '../../child-task/limited-process.js';
-import { EVALUATION_PROGRAM, PROBE_PROGRAM, type Work } from './programs.js';
+import type { EnsembleOutcome, EnsembleRequest } from './ensemble/port.js';
+import { ENSEMBLE_PROGRAM, EVALUATION_PROGRAM, PROBE_PROGRAM, type Work } from './programs.js';
 import type { EvaluationOutcome, EvaluationRequest, ModelEvaluator, ProbeOutcome, ProbeRequest } from './port.js';
 
 /** Evaluates on this machine, each time in a new child process. */
@@ -16,6 +17,10 @@ export class LocalEvaluator implements ModelEvaluator {
 
   probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbeOutcome> {
     return this.perform(PROBE_PROGRAM, { kind: 'PROBE', request }, signal);
+  }
+
+  combine(request: EnsembleRequest, signal: AbortSignal): Promise<EnsembleOutcome> {
+    return this.perform(ENSEMBLE_PROGRAM, { kind: 'ENSEMBLE', request }, signal);
   }
 
   private async perform<Outcome>(

@@ -1,3 +1,4 @@
+import type { EnsembleOutcome, EnsembleRequest } from './ensemble/port.js';
 import type { Table } from '../dataset-files/port.js';
 import type { ReferenceProfile, Signature } from '../../modules/model-contract/index.js';
 import type { EvaluationReport } from '../../modules/model-quality/index.js';
@@ -20,7 +21,14 @@ export interface TargetColumn {
 /** The rows to evaluate on. Base rates come from the training rows when there are any, otherwise from these rows. */
 export type EvaluationData =
   /** The holdout rows of the training, or all rows of `other`, which must have the same columns. */
-  | { kind: 'HOLDOUT'; config: TrainingConfig; training: Table; other: Table | null }
+  | {
+      kind: 'HOLDOUT';
+      config: TrainingConfig;
+      training: Table;
+      other: Table | null;
+      /** Of the holdout, only the half from which an ensemble has not learnt (`learntHalf`). */
+      learntFromHalf: boolean;
+    }
   | { kind: 'ALL'; task: Task; target: TargetColumn; file: Table };
 
 export interface EvaluationRequest {
@@ -60,6 +68,8 @@ export interface ProbeOutcome {
 export interface ModelEvaluator {
   evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<EvaluationOutcome>;
   probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbeOutcome>;
+  /** Makes one model of several: compiles it, compares it with its members, and measures it. */
+  combine(request: EnsembleRequest, signal: AbortSignal): Promise<EnsembleOutcome>;
 }
 
 /**

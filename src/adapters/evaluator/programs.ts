@@ -1,11 +1,16 @@
 import { z } from 'zod';
 import type { ChildProgram } from '../../child-task/child-task.js';
 import { anyNumber } from '../../child-task/messages.js';
+import { signatureSchema } from '../../modules/model-contract/index.js';
 import type { ImportanceRequest, ParameterImportance } from '../../modules/statistics/index.js';
+import type { EnsembleOutcome, EnsembleRequest } from './ensemble/port.js';
 import type { EvaluationOutcome, EvaluationRequest, ProbeOutcome, ProbeRequest } from './port.js';
 
 /** The only request to an evaluation process. */
-export type Work = { kind: 'EVALUATE'; request: EvaluationRequest } | { kind: 'PROBE'; request: ProbeRequest };
+export type Work =
+  | { kind: 'EVALUATE'; request: EvaluationRequest }
+  | { kind: 'PROBE'; request: ProbeRequest }
+  | { kind: 'ENSEMBLE'; request: EnsembleRequest };
 
 const evaluation = z.looseObject({
   report: z.looseObject({}),
@@ -35,6 +40,18 @@ export const PROBE_PROGRAM: ChildProgram<Work, never, ProbeOutcome> = {
     sample: z.strictObject({ rows: z.int().min(0), failures: z.int().min(0) }),
     latencyP95Ms: anyNumber,
   }),
+};
+
+const ensemble = z.looseObject({
+  signature: signatureSchema,
+  report: z.looseObject({ members: z.array(z.looseObject({})) }),
+  agreementMaxAbsDiff: anyNumber,
+  reference: z.looseObject({}),
+});
+
+export const ENSEMBLE_PROGRAM: ChildProgram<Work, never, EnsembleOutcome> = {
+  ...evaluator,
+  result: z.custom<EnsembleOutcome>((value) => ensemble.safeParse(value).success),
 };
 
 export const IMPORTANCE_PROGRAM: ChildProgram<ImportanceRequest, never, ParameterImportance> = {

@@ -6,10 +6,11 @@ import { Model } from '../../db/entities/registry/model.entity.js';
 import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Job } from '../../db/entities/jobs/job.entity.js';
 import type { Session } from '../../db/database.js';
-import { neededColumns, requireMapped } from '../model-contract/index.js';
+import { neededColumns, requireMapped, type Signature } from '../model-contract/index.js';
 import { type EvaluationReport, gatePolicyOf, renderEvaluationMarkdown } from '../model-quality/index.js';
 import { audit, emitEvent } from '../platform/index.js';
 import { decideGate, type GateService, type ModelVersionService, siblingKey } from '../registry/index.js';
+import { ensembleHoldoutOf } from '../ensembles/index.js';
 import { trainedModelOf } from '../training/index.js';
 import type { Task } from '../algorithms/index.js';
 import { type AppError, badInput, conflict, notFound } from '../../errors.js';
@@ -64,8 +65,16 @@ interface Plan {
   /** The dataset whose rows test the model. */
   dataset: Dataset;
   trainingDataset: Dataset | null;
-  training: Awaited<ReturnType<typeof trainedModelOf>>;
+  training: Held | null;
 }
+
+/** The training whose holdout judges a version: its own, or that of an ensemble's members. */
+type Held = Pick<NonNullable<Awaited<ReturnType<typeof trainedModelOf>>>, 'datasetId' | 'config'> & {
+  /** The model before it was trained again on all rows. */
+  judged?: { key: string; sha256: string; signature: Signature } | undefined;
+  /** An ensemble has learnt from one half of the holdout; the other judges it. */
+  learntFromHalf?: boolean;
+};
 
 /**
  * Measures a version on rows that it was not trained on, and compares it with the version in production. The result is
@@ -102,7 +111,7 @@ export class EvaluationService {
   private async prepare(session: Session, input: EvaluationInput): Promise<Prepared> {
     const { versions, datasets } = this.deps;
     const version = await versions.getReady(session, input.modelVersionId);
-    const training = await trainedModelOf(session, version.runId);
+    const training = await heldOf(session, version);
     const target = await this.checkedTarget(session, version, input, training !== null);
     const datasetId = input.datasetId ?? training?.datasetId;
     if (!datasetId) throw badInput('input.datasetId', 'a dataset, as the version was uploaded', input.datasetId);
@@ -243,7 +252,7 @@ export class EvaluationService {
   private async plan(session: Session, job: Job, { baselineVersionId }: EvaluationConfig): Promise<Plan> {
     const { versions, datasets } = this.deps;
     const version = await versions.getReady(session, job.modelVersionId ?? '');
-    const training = await trainedModelOf(session, version.runId);
+    const training = await heldOf(session, version);
     return {
       version,
       training,
@@ -267,6 +276,7 @@ export class EvaluationService {
     return {
       kind: 'HOLDOUT',
       config: training.config,
+      learntFromHalf: training.learntFromHalf ?? false,
       training: await fileOf(trainingDataset),
       other: dataset.id === trainingDataset.id ? null : await fileOf(dataset),
     };
@@ -309,8 +319,15 @@ export class EvaluationService {
   }
 }
 
+async function heldOf(session: Session, { id, runId }: ModelVersion): Promise<Held | null> {
+  const training = await trainedModelOf(session, runId);
+  if (!training) return ensembleHoldoutOf(session, id);
+  const { datasetId, config, files } = training;
+  return { datasetId, config, judged: files.judged };
+}
+
 function modelBeforeRefit(training: Plan['training'], dataset: Dataset) {
-  return training?.datasetId === dataset.id ? training.files.judged : undefined;
+  return training?.datasetId === dataset.id ? training.judged : undefined;
 }
 
 /** The error for a model that cannot be measured against a target. It says what to do instead. */

@@ -6,6 +6,7 @@ import type { Session } from '../../db/database.js';
 import { audit, emitEvent } from '../platform/index.js';
 import { gatePolicyOf } from '../model-quality/index.js';
 import { decideGate, type GateService, type ModelVersionService } from '../registry/index.js';
+import { ensembleHoldoutOf } from '../ensembles/index.js';
 import { trainedModelOf } from '../training/index.js';
 import type { ModelEvaluator } from '../../adapters/evaluator/port.js';
 import type { AttemptOf, JobService } from '../jobs/index.js';
@@ -39,6 +40,7 @@ export class ValidationService {
     const { runId } = version;
     const datasetId =
       (await trainedModelOf(session, runId))?.datasetId ??
+      (await ensembleHoldoutOf(session, version.id))?.datasetId ??
       (await this.deps.evaluations.latest(session, version.id))?.datasetId ??
       null;
     const job = this.deps.jobs.create(session, VALIDATION, {

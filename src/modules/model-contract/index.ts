@@ -62,6 +62,8 @@ export {
   withKnownColumns,
   type GivenColumns,
 } from './rules/input-columns.js';
+export { joinInputs, type NamedSignature } from './rules/joined-inputs.js';
+export { judgedOutput } from './rules/judged-output.js';
 export { LATENCY_BUCKETS, latencyBucket, latencyPercentileMs } from './rules/latency-histogram.js';
 export { loggedText } from './rules/logged-text.js';
 export {

@@ -4,6 +4,8 @@ export {
   evaluateRegression,
   type EvaluationReport,
   type LossComparison,
+  type MetricEstimate,
+  type Verdict,
 } from './rules/evaluation.js';
 export {
   DEFAULT_GATE_POLICY,

@@ -57,7 +57,15 @@ export interface ModelVersionFilter {
 export type VersionSource = Partial<
   Pick<
     ModelVersion,
-    'sourceKey' | 'sizeBytes' | 'sha256' | 'signature' | 'runId' | 'metrics' | 'reference' | 'agreementMaxAbsDiff'
+    | 'id'
+    | 'sourceKey'
+    | 'sizeBytes'
+    | 'sha256'
+    | 'signature'
+    | 'runId'
+    | 'metrics'
+    | 'reference'
+    | 'agreementMaxAbsDiff'
   > &
     Pick<ModelVersion, 'sourceUri' | 'sourceFolder' | 'runLink' | 'loggedModelId' | 'error'>
 >;

@@ -1,6 +1,7 @@
 import {
   type AttributeProto,
   encodeModel,
+  type FunctionProto,
   type GraphProto,
   type NodeProto,
   onnx,
@@ -15,6 +16,11 @@ const ML_OPSET = 3;
 const TREES_ML_OPSET = 5;
 const IR_VERSION = 8;
 const ML_DOMAIN = 'ai.onnx.ml';
+/** The operator sets that every graph here imports. */
+export const LEAST_OPSETS: ReadonlyMap<string, number> = new Map([
+  ['', DEFAULT_OPSET],
+  [ML_DOMAIN, ML_OPSET],
+]);
 /** Operators of ONNX Runtime itself. */
 export const MICROSOFT_DOMAIN = 'com.microsoft';
 
@@ -76,6 +82,16 @@ function valueInfo(name: string, type: ElementType, dims?: readonly Dimension[])
   return { name, type: { tensorType: { elemType: ELEMENT_TYPES[type], shape } } };
 }
 
+/** Parts of another model, whose names are already different from all others. */
+export interface ForeignParts {
+  nodes: readonly NodeProto[];
+  initializers: readonly TensorProto[];
+  functions: readonly FunctionProto[];
+  irVersion: number;
+  /** The version of each operator set that the nodes need. */
+  opsets: ReadonlyMap<string, number>;
+}
+
 /** Writes an ONNX graph node by node; every method returns the name of the value it made. */
 export class GraphBuilder {
   private readonly nodes: NodeProto[] = [];
@@ -83,6 +99,9 @@ export class GraphBuilder {
   private readonly inputs: ValueInfoProto[] = [];
   private readonly outputs: ValueInfoProto[] = [];
   private readonly scalars = new Map<string, string>();
+  private readonly functions: FunctionProto[] = [];
+  private readonly opsets = new Map<string, number>();
+  private irVersion = IR_VERSION;
   private made = 0;
 
   /** Names within a subgraph must differ from those of the graph around it; the prefix makes them different. */
@@ -159,6 +178,19 @@ export class GraphBuilder {
     return output;
   }
 
+  /** Adds what another model consists of. */
+  append({ nodes, initializers, functions, irVersion, opsets }: ForeignParts): void {
+    for (const node of nodes) this.nodes.push(node);
+    for (const initializer of initializers) this.initializers.push(initializer);
+    this.functions.push(...functions);
+    this.irVersion = Math.max(this.irVersion, irVersion);
+    for (const [domain, version] of opsets) this.needOpset(domain, version);
+  }
+
+  private needOpset(domain: string, version: number): void {
+    this.opsets.set(domain, Math.max(version, this.opsets.get(domain) ?? 0));
+  }
+
   graph(name: string): GraphProto {
     return { name, node: this.nodes, initializer: this.initializers, input: this.inputs, output: this.outputs };
   }
@@ -166,17 +198,15 @@ export class GraphBuilder {
   /** The finished file. `metadata` becomes its `metadata_props`. */
   model(name: string, metadata: Record<string, string> = {}): Uint8Array {
     const hasTrees = this.nodes.some(({ opType }) => opType === 'TreeEnsemble');
+    for (const [domain, version] of LEAST_OPSETS) this.needOpset(domain, version);
+    if (hasTrees) this.needOpset(ML_DOMAIN, TREES_ML_OPSET);
+    if (this.nodes.some(({ domain }) => domain === MICROSOFT_DOMAIN)) this.needOpset(MICROSOFT_DOMAIN, 1);
     return encodeModel({
-      irVersion: IR_VERSION,
+      irVersion: this.irVersion,
       producerName: 'matih-ml-service',
-      opsetImport: [
-        { domain: '', version: DEFAULT_OPSET },
-        { domain: ML_DOMAIN, version: hasTrees ? TREES_ML_OPSET : ML_OPSET },
-        ...(this.nodes.some(({ domain }) => domain === MICROSOFT_DOMAIN)
-          ? [{ domain: MICROSOFT_DOMAIN, version: 1 }]
-          : []),
-      ],
+      opsetImport: [...this.opsets].map(([domain, version]) => ({ domain, version })),
       graph: this.graph(name),
+      ...(this.functions.length > 0 && { functions: this.functions }),
       metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     });
   }

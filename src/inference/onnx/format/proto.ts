@@ -8,6 +8,7 @@ export type GraphProto = onnxProto.onnx.IGraphProto;
 export type NodeProto = onnxProto.onnx.INodeProto;
 export type TensorProto = onnxProto.onnx.ITensorProto;
 export type ValueInfoProto = onnxProto.onnx.IValueInfoProto;
+export type FunctionProto = onnxProto.onnx.IFunctionProto;
 export type AttributeProto = onnxProto.onnx.IAttributeProto;
 
 /** Throws the errors of protobufjs for bytes that are not a model. */

@@ -1,0 +1,53 @@
+import { Ensemble } from '../../../db/entities/ensembles/ensemble.entity.js';
+import { EnsembleMember } from '../../../db/entities/ensembles/ensemble-member.entity.js';
+import type { Session } from '../../../db/database.js';
+import { ensembleReportSchema, holdoutSchema, type StoredHoldout } from '../rules/report.js';
+
+export type EnsembleWithMembers = Ensemble & { members: EnsembleMember[] };
+
+/** The ensembles that these versions are; null for a version that combines no others. */
+export async function ensemblesOfVersions(
+  session: Session,
+  versionIds: readonly string[],
+): Promise<(EnsembleWithMembers | null)[]> {
+  const where = { tenant: session.tenant, modelVersionId: { $in: [...versionIds] } };
+  const found = await session.em.find(Ensemble, where);
+  if (found.length === 0) return versionIds.map(() => null);
+  const members = await session.em.find(EnsembleMember, where, { orderBy: { position: 'ASC' } });
+  const membersOf = Map.groupBy(members, ({ modelVersionId }) => modelVersionId);
+  const byVersion = new Map(
+    found.map((one) => [
+      one.modelVersionId,
+      Object.assign(one, {
+        report: ensembleReportSchema.parse(one.report),
+        members: membersOf.get(one.modelVersionId) ?? [],
+      }),
+    ]),
+  );
+  return versionIds.map((id) => byVersion.get(id) ?? null);
+}
+
+/** The rows on which an ensemble can be judged. */
+export interface EnsembleHoldout extends StoredHoldout {
+  /** True: it has learnt from one half of the holdout. */
+  learntFromHalf: boolean;
+}
+
+/** The holdout from which no member of the ensemble has learnt; null for any other version. */
+export async function ensembleHoldoutOf(session: Session, versionId: string): Promise<EnsembleHoldout | null> {
+  const found = await session.em.findOne(Ensemble, { tenant: session.tenant, modelVersionId: versionId });
+  const holdout = holdoutSchema.nullable().safeParse(found?.holdout ?? null);
+  if (!found || !holdout.success || !holdout.data) return null;
+  return { ...holdout.data, learntFromHalf: found.report.learntRows > 0 };
+}
+
+/** The ids of the version and of all versions that it combines, also through other ensembles. */
+export async function withMembers(session: Session, versionId: string): Promise<string[]> {
+  const found = new Set([versionId]);
+  for (let ids = [versionId]; ids.length > 0;) {
+    const members = await session.em.find(EnsembleMember, { tenant: session.tenant, modelVersionId: { $in: ids } });
+    ids = members.flatMap(({ memberVersionId: id }) => (id != null && !found.has(id) ? [id] : []));
+    for (const id of ids) found.add(id);
+  }
+  return [...found];
+}
