@@ -36,6 +36,7 @@ import { Migration0033Runtimes } from './migrations/0033-runtimes.js';
 import { Migration0034TrafficPolicy } from './migrations/0034-traffic-policy.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
 import { Migration0036Ensembles } from './migrations/0036-ensembles.js';
+import { Migration0031HeardJobs } from './migrations/0031-heard-jobs.js';
 import { DatabaseProbe } from './database-probe.js';
 import { asOutage } from './outage.js';
 import {
@@ -132,6 +133,7 @@ const MIGRATIONS = [
   { name: '0027-schedules', class: Migration0027Schedules },
   { name: '0034-traffic-policy', class: Migration0034TrafficPolicy },
   { name: '0036-ensembles', class: Migration0036Ensembles },
+  { name: '0031-heard-jobs', class: Migration0031HeardJobs },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

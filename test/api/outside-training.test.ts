@@ -10,6 +10,7 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { defineJobKind } from '../../src/modules/jobs/job-kind.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
 import { CARS_CONFIG, createExperiment, registerDataset, vegaPath } from '../support/training.js';
+import { query } from '../support/tracking.js';
 import {
   CancelJobForOutsideCompletionDocument,
   CheckpointsOfJobDocument,
@@ -120,7 +121,15 @@ describe('reports', () => {
       expect(await report(id, token, first)).toMatchObject({ status: 200, body: { acknowledged: 3 } });
     const more = [...first, { seq: 4, at, type: 'progress', fraction: 0.5, message: 'Half' }];
     expect(await report(id, token, more)).toMatchObject({ body: { acknowledged: 4 } });
-    expect(await report(id, token, [])).toMatchObject({ body: { acknowledged: 4 } });
+    const heardAt = async () =>
+      (await query<{ at: string }>(service, 'select heard_at::text as at from job where id = $1', [id]))[0]!.at;
+    const heard = await heardAt();
+    // A call without reports is a sign of life.
+    const afterReport = async () => {
+      expect(await report(id, token, [])).toMatchObject({ body: { acknowledged: 4 } });
+      return heardAt();
+    };
+    await expect.poll(afterReport, { timeout: 10_000, interval: 200 }).not.toBe(heard);
     expect(await linesOf(runId)).toEqual([
       'epoch 1 of 9: validation.loss=0.5',
       'my token is (hidden)',

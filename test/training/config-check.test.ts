@@ -47,6 +47,14 @@ describe('checkConfigAgainstSchema', () => {
         'Horsepower, Weight_in_lbs, ' +
         'Acceleration, Year, Origin, got "Horsepowr".',
     ],
+    ...(['RANDOM_FOREST_CLASSIFIER', 'KMEANS'] as const).map(
+      (algorithm): [string, Partial<ConfigInput>, string, string] => [
+        `early stopping of ${algorithm}`,
+        { algorithm, earlyStopping: { patience: 3 }, ...(algorithm === 'KMEANS' && { target: undefined }) },
+        'config.earlyStopping',
+        `config.earlyStopping: expected nothing for ${algorithm}`,
+      ],
+    ),
     [
       'batch normalisation of a single row',
       {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
@@ -119,12 +120,15 @@ function answerOf(scores: number[], link: Link, classes: number | null): number[
 const floats = (values: number[], ...shape: number[]): NamedArray => ({ data: Float64Array.from(values), shape });
 const integers = (values: number[]): NamedArray => ({ data: Int32Array.from(values), shape: [values.length] });
 
+const sha256Of = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
+
 /** Trains outside by drawing a forest at random, and lets the service finish. */
 async function finished(
   input: ConfigInput,
   link: Link,
   comparison: 'LESS' | 'LESS_OR_EQUAL',
   change: (forest: Forest) => void = () => undefined,
+  reported = sha256Of,
 ) {
   const config = trainingConfigSchema.parse(input);
   const workDir = temporaryFolder();
@@ -155,7 +159,15 @@ async function finished(
     ]),
   );
   const result = {
-    ...{ state: 'TRAINED' as const, sha256: '', comparison, link, epochsRun: 10, bestEpoch: 10, stoppedEarly: false },
+    ...{
+      state: 'TRAINED' as const,
+      sha256: reported(arraysPath),
+      comparison,
+      link,
+      epochsRun: 10,
+      bestEpoch: 10,
+      stoppedEarly: false,
+    },
     losses: [{ epoch: 10, loss: 0.5 }],
   };
   return train({ config, data: cars, workDir, finished: { arraysPath, result } }, NO_HOOKS);
@@ -195,6 +207,20 @@ describe('a forest from outside becomes a checked model', () => {
       },
     );
     await expect(other).rejects.toMatchObject({ code: 'INVALID_MODEL' });
+  });
+
+  it('unless its file is not the one that it reported', async () => {
+    const reported = (file: string) => {
+      const sha256 = sha256Of(file);
+      writeFileSync(file, Buffer.concat([readFileSync(file).subarray(0, -8), Buffer.alloc(8)]));
+      return sha256;
+    };
+    const config = carsBy('XGBOOST_REGRESSOR', { column: 'Miles_per_Gallon' });
+    await expect(finished(config, 'NONE', 'LESS', () => undefined, reported)).rejects.toMatchObject({
+      code: 'INVALID_MODEL',
+      message: expect.stringContaining('is not the one that the training reported'),
+      details: { field: 'sha256' },
+    });
   });
 
   it.each([
@@ -260,7 +286,7 @@ describe('a network from outside becomes a checked model', () => {
     const arraysPath = path.join(workDir, 'trained.safetensors');
     await writeArrays(arraysPath, arrays);
     const result = {
-      ...{ state: 'TRAINED' as const, sha256: '', epochsRun: 10, bestEpoch: 10, stoppedEarly: false },
+      ...{ state: 'TRAINED' as const, sha256: sha256Of(arraysPath), epochsRun: 10, bestEpoch: 10, stoppedEarly: false },
       losses: [{ epoch: 10, loss: 0.5 }],
     };
     return train({ config, data: cars, workDir, finished: { arraysPath, result } }, NO_HOOKS);

@@ -26,6 +26,8 @@ const claims = z.strictObject({
 type Claims = z.infer<typeof claims>;
 
 const PREFIX = 'matih-job';
+/** Signs of life are kept at most this often. */
+const HEARD_EVERY_MS = 1_000;
 
 /**
  * Lets work outside this service report on its job. It shows a token that is valid for one attempt only. The service
@@ -91,6 +93,7 @@ export class OutsideCompletion {
         throw conflict(`A job of the kind ${job.kind} takes no reports from outside.`, { got: job.kind });
       requireNotEnded(job);
       if ((job.externalAttempt ?? job.attempt) !== attempt) throw isOver(job, attempt);
+      if (Date.now() - (job.heardAt?.getTime() ?? 0) >= HEARD_EVERY_MS) job.heardAt = new Date();
       return work(session, job);
     });
   }

@@ -32,8 +32,8 @@ export const TRAINING_SETTINGS = {
   ),
   RAY_LOST_AFTER_MS: setting(
     whole(1_000, 3_600_000).default(60_000),
-    'Time without an answer of the Ray cluster after which its training is lost, in milliseconds; the next attempt ' +
-      'continues from the last checkpoint.',
+    'Time without an answer of the Ray cluster and without a call of its training after which the training is lost, ' +
+      'in milliseconds; the next attempt continues from the last checkpoint.',
   ),
 } as const satisfies Settings;
 

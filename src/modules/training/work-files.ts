@@ -76,6 +76,12 @@ export class WorkFiles implements OutsideFiles {
     }
   }
 
+  async lastCall(): Promise<number | null> {
+    const { job } = this.attempt;
+    const { heardAt } = await this.attempt.read(({ em, tenant }) => em.findOneOrFail(Job, { id: job.id, tenant }));
+    return heardAt?.getTime() ?? null;
+  }
+
   async mustEnd(): Promise<boolean> {
     const { signal, job } = this.attempt;
     const reason: unknown = signal.reason;

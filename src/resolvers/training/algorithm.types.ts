@@ -161,6 +161,9 @@ export class AlgorithmDescription {
   })
   stopsEarly!: boolean;
 
+  @Field(() => Boolean, { description: 'Whether a training can have `earlyStopping`.' })
+  canStopEarly!: boolean;
+
   @Field(() => Boolean, { description: 'Whether rows can have weights (`sampleWeight`).' })
   sampleWeights!: boolean;
 

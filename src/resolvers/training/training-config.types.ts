@@ -321,7 +321,7 @@ export class TrainingConfigInput {
   @Field(() => EarlyStoppingInput, {
     nullable: true,
     description:
-      'Early stopping. When both this and `epochs` are absent, algorithms with `stopsEarly` stop ' +
+      'Early stopping, for algorithms with `canStopEarly`. When both this and `epochs` are absent, algorithms with `stopsEarly` stop ' +
       'after 20 epochs without improvement; other trainings do not stop early. To switch it off, ' +
       'give `epochs`.',
   })

@@ -1,3 +1,7 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { AppError, ErrorCode } from '../../errors.js';
 import type { Encoding } from '../encoding.js';
 import { trackLoss, type LossCurve, type TrainingConfig } from '../../modules/algorithms/index.js';
 import type { TrainingState } from '../checkpoint.js';
@@ -16,7 +20,7 @@ import { weightsOf } from './weights.js';
 /**
  * A training that has ended outside, as the trainers of this service see it: nothing is left to fit. Its predictions
  * are those of the library that trained it, so that the check of the exported model compares with them. Errors:
- * INVALID_MODEL.
+ * INVALID_MODEL, also when the file is not the one that its result names.
  */
 export async function prepareFinished(
   config: TrainingConfig,
@@ -25,6 +29,7 @@ export async function prepareFinished(
 ): Promise<Fitting> {
   const { encoding, head, classWeights, labelled, fingerprint } = encodedProblem(config, rows);
   const { numericWidth, indicatorCount, slots } = encoding;
+  await requireSame(arraysPath, result.sha256);
   const arrays = await readArrays(arraysPath);
   const classCount = head.kind === 'CLASSES' ? head.classes.length : 1;
   const shape = { numericWidth, indicatorCount, indicatorSlots: slots.length, outputs: classCount };
@@ -70,6 +75,19 @@ export async function prepareFinished(
     }),
     close: async () => undefined,
   };
+}
+
+async function requireSame(path: string, expected: string): Promise<void> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  const got = hash.digest('hex');
+  if (got === expected) return;
+  throw new AppError(
+    ErrorCode.INVALID_MODEL,
+    'The model that was stored is not the one that the training reported: it was cut or changed on its way. Start the ' +
+      'training again.',
+    { field: 'sha256', expected, got },
+  );
 }
 
 /** What writes the model that these arrays have: trees, or a network. */

@@ -11,7 +11,7 @@ interface RayOptions {
   publicUrl: string | undefined;
   /** Work that has not begun after this time is given up. */
   pendingTimeoutMs: number;
-  /** Work of which nothing was heard for this time is lost. */
+  /** Work of which neither the cluster nor its own calls have told anything for this time is lost. */
   lostAfterMs: number;
   /** The cores that work may use together; null is no limit. */
   maxCores: number | null;
@@ -161,8 +161,10 @@ export class RayWork {
     let pendingSince = Date.now();
     let heardAt = Date.now();
     let isDoubtful = false;
+    let lastCall: number | null = null;
     for (let polls = 0; ; polls++) {
       signal.throwIfAborted();
+      if (!isDoubtful && polls % POLLS_PER_LOOK === 0) lastCall = await outside.lastCall();
       let job: RayJob | null;
       try {
         job = await this.client.job(id);
@@ -170,7 +172,10 @@ export class RayWork {
         isDoubtful = false;
         heardAt = Date.now();
       } catch (error) {
-        isDoubtful = true;
+        // The cluster may be away while its work goes on, which calls this service itself.
+        const call = await outside.lastCall();
+        if (call !== lastCall) heardAt = Date.now();
+        [isDoubtful, lastCall] = [true, call];
         if (Date.now() - heardAt > this.options.lostAfterMs)
           return lost(watch, id, error instanceof Error ? error.message : 'The Ray cluster does not answer.');
         await sleep(POLL_MS, undefined, { signal });

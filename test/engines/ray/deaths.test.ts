@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SearchRunLogsDocument } from '../../../schema/generated/operations.js';
 import { ServiceGroup, type ServiceProcess } from '../../support/processes.js';
@@ -18,6 +19,7 @@ import { freePort, RayHead } from './head.js';
 /** Whatever dies in the middle of a training, it continues, and its run shows one training. */
 
 const EPOCHS = 250;
+const LOST_AFTER_MS = 5_000;
 const PROGRAM = 'matih_ml.train';
 
 let head: RayHead;
@@ -29,7 +31,7 @@ let ids: { experimentId: string; datasetId: string };
 beforeAll(async () => {
   head = await RayHead.start();
   group = await ServiceGroup.create();
-  settings = { ...head.settings(await freePort()), RAY_LOST_AFTER_MS: '5000' };
+  settings = { ...head.settings(await freePort()), RAY_LOST_AFTER_MS: String(LOST_AFTER_MS) };
   const api = await group.start('api', settings);
   worker = await group.start('worker', settings);
   tess = await group.as(api);
@@ -101,6 +103,17 @@ it('our worker: the next one finds the training, and nothing is submitted again'
   expect(lines.filter((line) => /^epoch \d+ of/.test(line))).toHaveLength(EPOCHS);
   const jobs = (await head.client.jobs()).filter(({ metadata }) => metadata?.['job'] === training.jobId);
   expect(jobs).toHaveLength(1);
+}, 600_000);
+
+it('the dashboard, which stands still: the training calls us itself, and goes on', async () => {
+  const training = await begun();
+  const dashboards = await head.pids('dashboard/dashboard.py');
+  expect(dashboards.length).toBeGreaterThan(0);
+  for (const pid of dashboards) process.kill(pid, 'SIGSTOP');
+  await sleep(8 * LOST_AFTER_MS);
+  for (const pid of dashboards) process.kill(pid, 'SIGCONT');
+  const { attempt, work } = await ended(training);
+  expect([attempt, work]).toEqual([1, 1]);
 }, 600_000);
 
 it('the raylet: its head ends, and the training continues on the next one', async () => {

@@ -44,6 +44,8 @@ export const Job = defineEntity({
     externalAttempt: p.integer().nullable(),
     /** The number of the last report of this work. */
     reportSeq: p.bigint('number').default(0),
+    /** When this work has called the service last; it may be some seconds later. */
+    heardAt: p.datetime().nullable(),
     runId: p.uuid().nullable(),
     modelVersionId: p.uuid().nullable(),
     datasetId: p.uuid().nullable(),

@@ -37,6 +37,8 @@ export interface Algorithm {
   parameters: Readonly<Record<string, Parameter>>;
   /** Whether the training stops early by itself when neither `epochs` nor `earlyStopping` is given. */
   stopsEarly: boolean;
+  /** Whether `earlyStopping` can stop it: it fits in epochs whose validation loss counts. */
+  canStopEarly: boolean;
   /** Whether rows can have weights. */
   sampleWeights: boolean;
   backends: readonly Backend[];

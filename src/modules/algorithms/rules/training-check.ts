@@ -63,6 +63,8 @@ export function checkConfigAgainstSchema(config: TrainingConfig, profile: Datase
   }
   if (config.split.by === 'TIME') usableRows -= timestampAt('config.split.column', config.split.column).missingCount;
   checkDecisions(config);
+  if (config.earlyStopping && !algorithmOf(config.algorithm).canStopEarly)
+    throw badInput('config.earlyStopping', `nothing for ${config.algorithm}`, 'a rule');
   if (isNetwork(config)) checkNetwork(config);
   checkSampleWeight(config, columnAt);
   if (config.crossValidation)

@@ -61,6 +61,7 @@ export const COLUMN_SHARE = float({
 export const PYTHON = {
   family: 'PYTHON',
   sampleWeights: false,
+  canStopEarly: true,
   backends: ['LOCAL', 'RAY'] as readonly Backend[],
   teamsOn: [] as readonly Backend[],
   strategies: [] as readonly Strategy[],
@@ -70,6 +71,7 @@ export const PYTHON = {
 
 /** What all algorithms of this service's own trainers have in common. */
 export const OWN = {
+  canStopEarly: true,
   backends: ['LOCAL'] as readonly Backend[],
   teamsOn: [] as readonly Backend[],
   strategies: [] as readonly Strategy[],

@@ -24,4 +24,5 @@ export const kmeans = defineAlgorithm({
     maxCategories: maxCategories(100),
   },
   ...OWN,
+  canStopEarly: false,
 });

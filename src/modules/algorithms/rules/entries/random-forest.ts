@@ -37,6 +37,7 @@ export const randomForestClassifier = defineAlgorithm({
   about: 'Classification by a random forest of scikit-learn.',
   parameters,
   ...PYTHON,
+  canStopEarly: false,
   teamsOn: ['RAY'],
 });
 
@@ -47,5 +48,6 @@ export const randomForestRegressor = defineAlgorithm({
   about: 'Regression by a random forest of scikit-learn.',
   parameters,
   ...PYTHON,
+  canStopEarly: false,
   teamsOn: ['RAY'],
 });
