@@ -69,7 +69,7 @@ it('other kinds are refused with those that can be', async () => {
   expect(refused).toMatchObject({
     extensions: { code: 'BAD_USER_INPUT', field: 'input.jobId', got: '"GARBAGE_COLLECTION"' },
   });
-  expect(refused.message).toContain('TRAINING, TUNING, EVALUATION, BATCH_INFERENCE');
+  expect(refused.message).toContain('TRAINING, TUNING, SCRIPT, EVALUATION, BATCH_INFERENCE');
   const jobId = world.things.jobId;
   expect(await world.caller.fails(CloneJobDocument, { input: { jobId, productionVersion: true } })).toMatchObject({
     extensions: { code: 'BAD_USER_INPUT', field: 'input.productionVersion' },

@@ -9,15 +9,18 @@ import { loadModules } from '../../src/modules.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { defineJobKind } from '../../src/modules/jobs/job-kind.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
-import { CARS_CONFIG, createExperiment, registerDataset, vegaPath } from '../support/training.js';
+import { CARS_CONFIG, createExperiment, registerDataset, startTraining, vegaPath } from '../support/training.js';
 import { query } from '../support/tracking.js';
 import {
   CancelJobForOutsideCompletionDocument,
   CheckpointsOfJobDocument,
+  CloneJobDocument,
   ClusterDetailsDocument,
   CreateRunForOutsideTrainingDocument,
+  CreateScheduleDetailsDocument,
   MetricsOfRunDocument,
   PauseJobDocument,
+  StartScheduleNowDocument,
 } from '../generated/operations.js';
 
 /** The door of trainings that run elsewhere: reports and files. The work itself is this test. */
@@ -264,6 +267,16 @@ describe('the backend RAY', () => {
       expect((await caller.fails(StartTrainingDocument, { input: wide })).extensions).toMatchObject({
         ...{ code: 'BAD_USER_INPUT', field: 'input.workers', expected: expect.stringContaining('at most 4'), got: '5' },
       });
+      // A training that was there before the cluster went away is not started again there.
+      const { jobId } = await startTraining(caller, { ...ids, config: CARS_CONFIG });
+      const there = `config || '{"backend": "RAY"}' || jsonb_build_object('training', config -> 'training' ||
+        '{"algorithm": "XGBOOST_REGRESSOR", "hyperparameters": {}}')`;
+      await query(away, `update job set config = ${there} where id = $1`, [jobId]);
+      const isAway = { extensions: { code: 'UNAVAILABLE', field: 'input.backend' } };
+      expect(await caller.fails(CloneJobDocument, { input: { jobId } })).toMatchObject(isAway);
+      const nightly = { name: 'nightly', jobId, cron: '0 3 * * *', timeZone: 'UTC' };
+      const { id } = (await caller.ok(CreateScheduleDetailsDocument, { input: nightly })).createSchedule.schedule;
+      expect(await caller.fails(StartScheduleNowDocument, { input: { id } })).toMatchObject(isAway);
       const network = { ...ids, config: CARS_CONFIG, backend: 'RAY' };
       expect((await caller.fails(StartTrainingDocument, { input: network })).extensions).toMatchObject({
         ...{ code: 'BAD_USER_INPUT', field: 'input.backend', expected: 'LOCAL, where MLP_REGRESSOR can run' },

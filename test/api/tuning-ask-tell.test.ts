@@ -8,6 +8,7 @@ import {
   CreateStudyDocument,
   ExtendTuningDocument,
   RegisterBestTrialDocument,
+  ReportsOfTrialDocument,
   ReportTrialDocument,
   ResumeTuningDocument,
   RetryFailedTrialsDocument,
@@ -21,6 +22,7 @@ import {
 } from '../generated/operations.js';
 import { createModel } from '../support/registry.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { query } from '../support/tracking.js';
 import { createExperiment, registerDataset, vegaPath } from '../support/training.js';
 import { RATES, SHORT_CONFIG, startTuning, studyEnd, studyOf, trialsOf } from '../support/tuning.js';
 
@@ -209,6 +211,29 @@ describe('a study that an outside trainer drives', () => {
       await pause(1_000);
     }
     expect((await trialsOf(tess, studyId))[0]).toMatchObject({ status: 'RUNNING', reports: [{ step: 1, value: 1 }] });
+  });
+
+  it('takes a bounded number of values of a trial, and shows the newest', async () => {
+    const studyId = await createStudy({ stop: { maxTrials: 1 } });
+    const { id: trialId } = (await ask(studyId))!;
+    await query(
+      service,
+      `update trial set report_steps = array(select generate_series(0, 9998)),
+         report_values = array(select generate_series(0, 9998)::float8) where id = $1`,
+      [trialId],
+    );
+    await tess.ok(ReportTrialDocument, { trialId, step: 9_999, value: 1 });
+    expect(await tess.fails(ReportTrialDocument, { trialId, step: 10_000, value: 1 })).toMatchObject({
+      message: expect.stringContaining('at most 10000 steps of one trial: report fewer') as string,
+      extensions: { code: 'BAD_USER_INPUT', field: 'input.step' },
+    });
+    await tess.ok(ReportTrialDocument, { trialId, step: 9_999, value: 1 });
+    const stepsOf = async (last?: number) =>
+      (await tess.ok(ReportsOfTrialDocument, { id: trialId, last })).trial.reports.map(({ step }) => step);
+    expect(await stepsOf(2)).toEqual([9_998, 9_999]);
+    const usual = await stepsOf();
+    expect([usual.length, usual[0]]).toEqual([1_000, 9_000]);
+    expect(await stepsOf(10_000)).toHaveLength(10_000);
   });
 
   it('stops when no gain is expected, and says on which evidence', async () => {

@@ -6,12 +6,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FollowRunMetricsDocument } from '../../schema/generated/operations.js';
 import {
   CancelJobDetailsDocument,
+  CloneJobDocument,
+  CreateScheduleDetailsDocument,
   RunLogsSeqLineDocument,
   ScriptJobDocument,
+  StartScheduleNowDocument,
   StartScriptDetailsDocument,
 } from '../generated/operations.js';
 import { hasBubblewrap, linesOf, scriptEnd, startScript, zipOf } from '../support/scripts.js';
 import { startTestService, type Caller, type TestService } from '../support/service.js';
+import { query } from '../support/tracking.js';
 import { createExperiment, registerDataset, vegaPath } from '../support/training.js';
 
 /** Scripts in the sandbox of a worker. They need no Python; test/engines/scripts.test.ts has one with MLflow. */
@@ -247,6 +251,42 @@ describe.skipIf(!hasBubblewrap)('a script', () => {
     };
     expect((await ended('SUCCEEDED', '/matih/node end.mjs KILLED 0', files)).job.run!.status).toBe('KILLED');
     expect((await ended('FAILED', '/matih/node end.mjs FINISHED 4', files)).job.run!.status).toBe('FAILED');
+  });
+});
+
+describe.skipIf(!hasBubblewrap)('a script is started again', () => {
+  const clone = async (jobId: string) => (await tess.ok(CloneJobDocument, { input: { jobId } })).cloneJob.job;
+
+  it('with the same code, command and dataset, also by a job that has not begun, and has a run of its own', async () => {
+    const datasetId = await registerDataset(tess, { name: 'again', path: vegaPath('cars.json') });
+    const first = await begin('cat a.txt', { 'a.txt': 'the same code' }, { datasetId, job: { priority: 3 } });
+    const second = await clone(first.jobId);
+    const third = await clone(second.id);
+    expect(third).toMatchObject({ kind: 'SCRIPT', priority: 3, dataset: { id: datasetId } });
+    await scriptEnd(tess, first.jobId, 'SUCCEEDED');
+    for (const { id, run } of [second, third]) {
+      const { run: ofJob } = await scriptEnd(tess, id, 'SUCCEEDED');
+      expect(ofJob!.artifacts.map(({ path }) => path)).toContain('code/script.zip');
+      expect(await linesOf(tess, run!.id)).toEqual(['attempt 1: cat a.txt', 'the same code']);
+    }
+    expect(new Set([first.runId, second.run!.id, third.run!.id]).size).toBe(3);
+  });
+
+  it('by a schedule, until its code is gone', async () => {
+    const { jobId, runId } = await begin('cat a.txt');
+    await scriptEnd(tess, jobId, 'SUCCEEDED');
+    const input = { name: 'nightly script', jobId, cron: '30 2 * * *', timeZone: 'Europe/Berlin' };
+    const { schedule } = (await tess.ok(CreateScheduleDetailsDocument, { input })).createSchedule;
+    expect(schedule.kind).toBe('SCRIPT');
+    const startNow = { input: { id: schedule.id } };
+    const { start } = (await tess.ok(StartScheduleNowDocument, startNow)).startScheduleNow;
+    await scriptEnd(tess, start.job!.id, 'SUCCEEDED');
+    // As garbage collection does with a deleted run.
+    await query(service, 'delete from artifact where run_id = $1', [runId]);
+    expect(await tess.fails(StartScheduleNowDocument, startNow)).toMatchObject({
+      message: 'The code of the script is gone, as its run was deleted: start a script anew.',
+      extensions: { code: 'CONFLICT' },
+    });
   });
 });
 

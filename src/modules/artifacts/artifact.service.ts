@@ -89,6 +89,11 @@ export class ArtifactService {
     return artifact;
   }
 
+  /** The artifact whose content is stored here; null when there is none. */
+  at(session: Session, objectKey: string): Promise<Artifact | null> {
+    return session.em.findOne(Artifact, { tenant: session.tenant, objectKey });
+  }
+
   /** Reads all or a part of the content. UNAVAILABLE when the stored file is missing. */
   async read(artifact: Artifact, range?: ByteRange): Promise<Readable> {
     try {

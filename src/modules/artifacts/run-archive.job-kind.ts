@@ -13,6 +13,7 @@ export const RUN_ARCHIVE = defineJobKind({
   }),
   resources: { cores: 0.25, memoryBytes: 0.25 * GIB, gpus: 0 },
   maxAtOnce: 1,
+  isOfRun: true,
   retry: { attempts: 3, backoffMs: 5 * SECOND_MS },
   timeoutMs: HOUR_MS,
 });

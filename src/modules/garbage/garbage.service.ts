@@ -156,7 +156,7 @@ class Collection {
       const versions = await versionsFromRun(session, id);
       if (versions.length > 0) return this.keep({ ...candidate, type: 'run', reason: cameFrom(versions) });
       const uploads = await openUploads(session, id);
-      const keys = await deleteRunRow(session, id);
+      const keys = await deleteRunRow(session, id, this.deps.jobs.kindsOfRun());
       audit(session, 'collectRun', { type: 'run', id }, { name: candidate.name, files: keys.length }, null);
       return { keys, uploads, counted: 'runs' };
     });

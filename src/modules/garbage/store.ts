@@ -13,7 +13,7 @@ import { anyOf, tablesOf, type TablesOf } from '../../db/tables.js';
 import { toHexId } from '../core/index.js';
 import { deleteExperiment, deleteRun } from '../experiments/index.js';
 import { deleteExternalRefs, deleteMirrorTasks } from '../exchange/index.js';
-import { deleteJobsOfRun, JOBS_OF_RUN } from '../jobs/index.js';
+import { deleteJobsOfRun } from '../jobs/index.js';
 import { deleteLoggedModel } from '../logged-models/index.js';
 
 const ENTITIES = [
@@ -265,16 +265,17 @@ export function openUploads({ em, tenant }: Session, ownerId: string): Promise<O
 }
 
 /**
- * Deletes the row of a run and everything that belongs to it. Returns the keys of the files that no row names any more.
+ * Deletes the row of a run and everything that belongs to it, with its jobs of these kinds. Returns the keys of the files
+ * that no row names any more.
  */
-export async function deleteRunRow(session: Session, runId: string): Promise<string[]> {
+export async function deleteRunRow(session: Session, runId: string, kindsOfRun: readonly string[]): Promise<string[]> {
   const { em, tenant } = session;
   const jobs = tables(em)
     .selectFrom('job')
     .select('id')
     .where('tenant', '=', tenant)
     .where('run_id', '=', runId)
-    .where('kind', 'in', JOBS_OF_RUN);
+    .where('kind', '=', anyOf('text', kindsOfRun));
   const keys = await tables(em)
     .selectFrom('artifact')
     .select('object_key as key')
@@ -288,7 +289,7 @@ export async function deleteRunRow(session: Session, runId: string): Promise<str
         .where('job_id', 'in', jobs),
     )
     .execute();
-  await deleteJobsOfRun(session, runId);
+  await deleteJobsOfRun(session, runId, kindsOfRun);
   await deleteRemoteRefs(session, runId);
   await deleteRun(session, runId);
   return keys.map(({ key }) => key);

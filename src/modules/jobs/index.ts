@@ -17,7 +17,7 @@ export {
 export { JOBS_WAITING, JobService, queueOf, StaleAttempt, StoppedAttempt, jobTopic } from './job.service.js';
 export { type CloneChoice, type CloneRule, type JobTemplate, JobCloner, keptRequest, requestOf } from './job-cloner.js';
 export { OutsideCompletion } from './outside-completion.js';
-export { countJobs, deleteJobsOfRun, hasSucceededWith, JOBS_OF_RUN, keepSecret, secretOf } from './store.js';
+export { countJobs, deleteJobsOfRun, hasSucceededWith, keepSecret, secretOf } from './store.js';
 export { type Begun, type BegunDemand, limitOf, Scheduler } from './scheduler.service.js';
 export { type Capacity, needsNothing, NO_AMOUNTS, takesRoom } from './rules/schedule.js';
 export {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
-import type { Session } from '../../db/database.js';
+import type { Actor, Database, Session } from '../../db/database.js';
 import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
 import { audit } from '../platform/index.js';
 import { type JobKind, OUTSIDE_QUEUE, type Stored } from './job-kind.js';
@@ -24,6 +24,8 @@ export interface CloneRule<Template extends Stored = Stored> {
   /** What is kept of a job: ids and settings, never rows that may be deleted. */
   template: Template;
   templateOf(session: Session, job: Job): Promise<z.input<Template>>;
+  /** Called before the transaction of a start by a person: UNAVAILABLE when the place where it shall run is away. */
+  check?(actor: Actor, template: z.output<Template>): Promise<void>;
   start(session: Session, template: z.output<Template>, refs: JobRefs, choice: CloneChoice): Promise<Job>;
 }
 
@@ -49,6 +51,7 @@ export interface JobTemplate extends JobRefs {
 
 interface KnownRule {
   templateOf(session: Session, job: Job): Promise<object>;
+  check(actor: Actor, settings: unknown): Promise<void>;
   start(session: Session, settings: unknown, refs: JobRefs, choice: CloneChoice): Promise<Job>;
 }
 
@@ -56,29 +59,42 @@ interface KnownRule {
 export class JobCloner {
   private readonly rules = new Map<string, KnownRule>();
 
-  constructor(private readonly jobs: JobService) {}
+  constructor(
+    private readonly db: Database,
+    private readonly jobs: JobService,
+  ) {}
 
-  add<Template extends Stored>({ kind, template, templateOf, start }: CloneRule<Template>): void {
+  add<Template extends Stored>({ kind, template, templateOf, check, start }: CloneRule<Template>): void {
+    const read = (settings: unknown): z.output<Template> => {
+      const { data, success } = template.safeParse(settings);
+      if (success) return data;
+      throw conflict(
+        `The settings of this ${kind.kind} cannot be read, as another version of the service stored them: ` +
+          'start such a job anew.',
+        { expected: 'settings of this version of the service', got: 'others' },
+      );
+    };
     this.rules.set(kind.kind, {
       templateOf: async (session, job) => template.parse(await templateOf(session, job)),
-      start: async (session, settings, refs, choice) => {
-        const { data, success } = template.safeParse(settings);
-        if (!success)
-          throw conflict(
-            `The settings of this ${kind.kind} cannot be read, as another version of the service stored them: ` +
-              'start such a job anew.',
-            { expected: 'settings of this version of the service', got: 'others' },
-          );
-        return start(session, data, refs, choice);
-      },
+      check: async (actor, settings) => check?.(actor, read(settings)),
+      start: async (session, settings, refs, choice) => start(session, read(settings), refs, choice),
     });
   }
 
   /** Another job like this one, in any state. NOT_FOUND, and the errors of a first job. */
-  async clone(session: Session, jobId: string, choice: CloneChoice): Promise<Job> {
-    const job = await this.start(session, await this.templateOf(session, jobId, choice), choice);
-    audit(session, 'cloneJob', { type: 'job', id: job.id }, null, { clonedFromJobId: jobId, ...choice });
-    return job;
+  async clone(actor: Actor, jobId: string, choice: CloneChoice): Promise<Job> {
+    const template = await this.db.transact(actor, (session) => this.templateOf(session, jobId, choice));
+    await this.check(actor, template);
+    return this.db.transact(actor, async (session) => {
+      const job = await this.start(session, template, choice);
+      audit(session, 'cloneJob', { type: 'job', id: job.id }, null, { clonedFromJobId: jobId, ...choice });
+      return job;
+    });
+  }
+
+  /** Call before the transaction that starts a job for a person: the errors of a place that is away. */
+  async check(actor: Actor, { kind, settings }: JobTemplate): Promise<void> {
+    await this.rules.get(kind)?.check(actor, settings);
   }
 
   /** BAD_USER_INPUT for a kind that cannot be started again, and for a choice that the job does not have. */

@@ -62,6 +62,8 @@ export interface JobKind<Input extends Stored = Stored, Result extends Stored = 
   completesOutside?: boolean;
   /** Whether work outside may report on the job with the token of its attempt, while an attempt of a worker ends it. */
   reportsOutside?: boolean;
+  /** Whether such a job is only about its run: it is deleted with the run, and its files too. */
+  isOfRun?: boolean;
   /** Called in the transaction that fails or cancels the job. Returns what it has changed. */
   ended?(end: JobEnd<z.output<Input>>): Promise<Touched[]>;
 }

@@ -73,6 +73,11 @@ export class JobService {
     this.kinds = new Map(kinds.map((kind) => [kind.kind, kind]));
   }
 
+  /** The kinds whose jobs are deleted with their run. */
+  kindsOfRun(): string[] {
+    return [...this.kinds.values()].filter(({ isOfRun }) => isOfRun).map(({ kind }) => kind);
+  }
+
   create<Kind extends JobKind>(
     session: Session,
     kind: Kind,

@@ -55,7 +55,7 @@ export default defineModule({
       config.PREEMPT_AFTER_MS ?? null,
     );
     return {
-      ...{ jobs, scheduler, jobCloner: new JobCloner(jobs) },
+      ...{ jobs, scheduler, jobCloner: new JobCloner(db, jobs) },
       queueExplainer: new QueueExplainer(db, jobs, scheduler, jobKinds),
       shares: new ShareService(db, scheduler, config.OPERATOR_TENANT),
       outsideCompletion: new OutsideCompletion(db, jobs, services.signingKeys, jobKinds),

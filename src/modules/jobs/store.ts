@@ -16,9 +16,6 @@ const tables = tablesOf(Job, JobEvent, JobSecret, JobSubject);
 
 type Columns = UpdateObject<TablesOf<typeof Job>, 'job'>;
 
-/** Kinds whose jobs are only about their run; they are deleted with it. */
-export const JOBS_OF_RUN = ['TRAINING', 'SCRIPT', 'RUN_ARCHIVE'] as const;
-
 const NOW = sql<Date>`now()`;
 const laterBy = (ms: number) => sql<Date>`now() + ${ms} * interval '1 millisecond'`;
 
@@ -426,13 +423,13 @@ export function subjectsOfJobs({ em, tenant }: Session, jobIds: readonly string[
     .execute();
 }
 
-/** Deletes the jobs that are only about the run, and clears the run in other jobs that name it. */
-export async function deleteJobsOfRun({ em, tenant }: Session, runId: string): Promise<void> {
+/** Deletes the jobs of these kinds that are about the run, and clears the run in other jobs that name it. */
+export async function deleteJobsOfRun({ em, tenant }: Session, runId: string, kinds: readonly string[]): Promise<void> {
   await tables(em)
     .deleteFrom('job')
     .where('tenant', '=', tenant)
     .where('run_id', '=', runId)
-    .where('kind', 'in', JOBS_OF_RUN)
+    .where('kind', '=', anyOf('text', kinds))
     .execute();
   await tables(em)
     .updateTable('job')

@@ -38,11 +38,16 @@ export class ScheduleStarter {
   }
 
   /** Starts a job at once, by the overlap rule, also of a paused schedule. */
-  async startNow(session: Session, id: string): Promise<{ schedule: Schedule; start: ScheduleStart }> {
-    const schedule = await this.schedules.locked(session, id);
-    const start = await this.start(session, schedule, new Date(), 'Started by hand');
-    audit(session, 'startScheduleNow', { type: 'schedule', id }, null, { outcome: start.outcome, jobId: start.jobId });
-    return { schedule, start };
+  async startNow(actor: Actor, id: string): Promise<{ schedule: Schedule; start: ScheduleStart }> {
+    const { template } = await this.db.transact(actor, (session) => this.schedules.get(session, id));
+    await this.cloner.check(actor, template);
+    return this.db.transact(actor, async (session) => {
+      const schedule = await this.schedules.locked(session, id);
+      const start = await this.start(session, schedule, new Date(), 'Started by hand');
+      const { outcome, jobId } = start;
+      audit(session, 'startScheduleNow', { type: 'schedule', id }, null, { outcome, jobId });
+      return { schedule, start };
+    });
   }
 
   /** A refusal undoes the transaction of the start; another one keeps the reason, and goes on to the next start. */

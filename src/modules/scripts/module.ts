@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { defineModule } from '../../define-module.js';
 import { scriptJob } from '../../jobs/scripts/script.job.js';
 import { ScriptResolver } from '../../resolvers/scripts/script.resolver.js';
-import { ScriptService, SCRIPTS_LINEAGE } from './index.js';
+import { cloneOfScript, ScriptService, SCRIPTS_LINEAGE } from './index.js';
 
 interface ScriptsServices {
   scripts: ScriptService;
@@ -18,7 +18,9 @@ export default defineModule({
   createServices: ({ db, objects, scripts, config, services }): ScriptsServices => {
     const { uploads, scheduler } = services;
     const parts = { ...services, objects, scripts, workRoot: join(config.DATA_DIR, 'work') };
-    return { scripts: new ScriptService(db, uploads, scheduler, parts, config.ROLE !== 'api') };
+    const service = new ScriptService(db, uploads, scheduler, parts, config.ROLE !== 'api');
+    services.jobCloner.add(cloneOfScript(service, services.jobs, services.runs, services.artifacts));
+    return { scripts: service };
   },
   resolvers: [ScriptResolver],
   jobs: [scriptJob],

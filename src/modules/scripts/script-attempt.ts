@@ -1,8 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ObjectStore } from '../../adapters/object-store/port.js';
-import { AppError, ErrorCode } from '../../errors.js';
+import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { ScriptBackends } from '../../training/scripts/port.js';
 import type { Actor, Session } from '../../db/database.js';
 import type { ArtifactService } from '../artifacts/index.js';
@@ -122,6 +123,7 @@ export class ScriptAttempt {
     const backend = parts.scripts.backend(input.backend);
     if (!backend)
       throw new AppError(ErrorCode.UNAVAILABLE, 'This worker runs no such scripts: its settings differ from the API.');
+    if (input.copiedFrom !== undefined) await this.copyCode(input.copiedFrom);
     using held = new DisposableStack();
     const code = held.use(await parts.objects.localFile(input.codeKey));
     const dataset =
@@ -138,6 +140,23 @@ export class ScriptAttempt {
       onProgress: (message) => attempt.progress(0, message),
       onLines: (lines, shownLines) => this.show(lines, shownLines),
     });
+  }
+
+  /** The code of a job like this one becomes a file of this run. Another attempt may have done so. */
+  private async copyCode(from: string): Promise<void> {
+    const { attempt, parts, runId } = this;
+    const { codeKey, codePath } = attempt.input;
+    if (await attempt.read((session) => parts.artifacts.at(session, codeKey))) return;
+    await attempt.write((session) => parts.staged.stage(session, codeKey));
+    let content: Readable;
+    try {
+      content = await parts.objects.get(from);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== ErrorCode.NOT_FOUND) throw error;
+      throw conflict('The code of the script is gone, as its run was deleted: start a script anew.');
+    }
+    const stored = await parts.objects.put(codeKey, content);
+    await attempt.write((session) => parts.artifacts.record(session, { runId }, codePath, codeKey, stored));
   }
 
   /** It may write this run until the attempt ends, and at most as long as the job may run. */

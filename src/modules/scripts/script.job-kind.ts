@@ -14,12 +14,15 @@ export const SCRIPT = defineJobKind({
     /** The file of the run with the code. */
     codePath: z.string(),
     codeKey: z.string(),
+    /** Of a job like another one: the code of that one, which the first attempt copies to `codeKey`. */
+    copiedFrom: z.string().optional(),
     backend: z.enum(SCRIPT_PLACES),
   }),
   result: z.object({ printedLines: z.int().min(0) }),
   resources: { cores: 1, memoryBytes: 2 * GIB, gpus: 0 },
   maxAtOnce: 8,
   outsideAtOnce: 20,
+  isOfRun: true,
   retry: { attempts: 3, backoffMs: 5 * SECOND_MS },
   timeoutMs: 24 * HOUR_MS,
   async ended({ em, job, status }) {

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { AppError, badInput, ErrorCode } from '../../errors.js';
+import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { Job } from '../../db/entities/jobs/job.entity.js';
 import type { ScriptPlace } from '../../training/scripts/port.js';
@@ -20,6 +20,12 @@ export interface StartScriptInput {
   /** LOCAL when absent. */
   backend?: ScriptPlace | null;
   job?: JobRequest | null;
+}
+
+interface StartAgainInput extends Pick<StartScriptInput, 'experimentId' | 'command' | 'datasetId' | 'job'> {
+  backend: ScriptPlace;
+  /** Where the code is stored. */
+  codeKey: string;
 }
 
 export const COMMAND: InputRange = characters(1, 4_000);
@@ -69,15 +75,34 @@ export class ScriptService {
     using file = await objects.localFile(upload.objectKey);
     await scripts.checkArchive(file.path, 'input.uploadId');
     const runId = uuidv7();
-    const codeKey = `${actor.principal.tenant}/runs/${runId}/artifacts/${uuidv7()}/${CODE_PATH}`;
+    const codeKey = codeKeyOf(actor.principal.tenant, runId);
     await this.db.transact(actor, (session) => staged.stage(session, codeKey));
     try {
       const stored = await objects.put(codeKey, await objects.get(upload.objectKey));
-      return await this.db.transact(actor, (session) => this.create(session, input, { runId, codeKey, stored, place }));
+      return await this.db.transact(actor, async (session) => {
+        const job = await this.create(session, input, { runId, codeKey, place, sha256: stored.sha256 });
+        await this.parts.artifacts.record(session, { runId }, CODE_PATH, codeKey, stored);
+        return job;
+      });
     } catch (error) {
       await staged.discard(codeKey);
       throw error;
     }
+  }
+
+  /** Another run of stored code. CONFLICT when the code is gone; otherwise as `start`, without a look at the place. */
+  async startAgain(session: Session, { codeKey, ...input }: StartAgainInput): Promise<Job> {
+    checkRequest(input.backend, input);
+    const code = await this.parts.artifacts.at(session, codeKey);
+    if (!code)
+      throw conflict('The code of the script is gone, as its run was deleted: start a script anew.', {
+        ...{ field: 'input.jobId', expected: 'a script whose run exists', got: 'one without its code' },
+      });
+    const runId = uuidv7();
+    return this.create(session, input, {
+      ...{ runId, codeKey: codeKeyOf(session.tenant, runId), place: input.backend },
+      ...{ sha256: code.sha256, copiedFrom: codeKey },
+    });
   }
 
   /** Runs one attempt. */
@@ -87,11 +112,11 @@ export class ScriptService {
 
   private async create(
     session: Session,
-    input: StartScriptInput,
-    code: { runId: string; codeKey: string; stored: { sizeBytes: number; sha256: string }; place: ScriptPlace },
+    input: Omit<StartScriptInput, 'uploadId'>,
+    code: { runId: string; codeKey: string; copiedFrom?: string; sha256: string; place: ScriptPlace },
   ): Promise<Job> {
-    const { runs, jobs, artifacts, datasets } = this.parts;
-    const { runId, codeKey, stored, place } = code;
+    const { runs, jobs, datasets } = this.parts;
+    const { runId, codeKey, copiedFrom, sha256, place } = code;
     const { experimentId, command } = input;
     const isLocal = place === 'LOCAL';
     const dataset = input.datasetId == null ? null : await datasets.get(session, input.datasetId);
@@ -102,29 +127,33 @@ export class ScriptService {
       source: { entryPoint: command.slice(0, 500) },
     });
     if (dataset) addUsedDataset(session, runId, dataset.id, 'TRAINING');
-    await artifacts.record(session, { runId }, CODE_PATH, codeKey, stored);
     const job = jobs.create(session, SCRIPT, {
       ...requested,
-      input: { command, codePath: CODE_PATH, codeKey, backend: place },
+      input: { command, codePath: CODE_PATH, codeKey, backend: place, copiedFrom },
       ...(!isLocal && { resources: ON_CLUSTER, workers: 1, queue: OUTSIDE_QUEUE }),
       ...{ runId, datasetId: dataset?.id },
     });
     await session.em.flush();
     audit(session, 'startScript', { type: 'job', id: job.id }, null, {
-      ...{ runId, command, sha256: stored.sha256, backend: place, datasetId: dataset?.id ?? null },
+      ...{ runId, command, sha256, backend: place, datasetId: dataset?.id ?? null },
     });
     return job;
   }
 
-  private async requirePlace(place: ScriptPlace): Promise<void> {
+  /** UNAVAILABLE when no script can run at this place now. */
+  async requirePlace(place: ScriptPlace): Promise<void> {
     const backend = this.parts.scripts.backend(place);
     const problem = backend ? (place === 'LOCAL' && !this.isWorker ? null : await backend.problem()) : OFF[place];
     if (problem) throw new AppError(ErrorCode.UNAVAILABLE, problem, { field: 'input.backend' });
   }
 }
 
+function codeKeyOf(tenant: string, runId: string): string {
+  return `${tenant}/runs/${runId}/artifacts/${uuidv7()}/${CODE_PATH}`;
+}
+
 /** What a place does not have. */
-function checkRequest(place: ScriptPlace, { job, datasetId }: StartScriptInput): void {
+function checkRequest(place: ScriptPlace, { job, datasetId }: Pick<StartScriptInput, 'job' | 'datasetId'>): void {
   if (place === 'LOCAL') {
     if ((job?.gpus ?? 0) > 0) throw badInput('input.job.gpus', '0: the sandbox of a script has no GPU', job?.gpus);
     if ((job?.workers ?? 1) > 1) throw badInput('input.job.workers', '1: a script is one program', job?.workers);

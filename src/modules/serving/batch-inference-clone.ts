@@ -9,6 +9,7 @@ export function cloneOfBatchInference(batches: BatchInferenceService, jobs: JobS
   return {
     ...{ kind: BATCH_INFERENCE, template },
     templateOf: async (_session, job) => ({ input: jobs.inputOf(BATCH_INFERENCE, job), request: requestOf(job) }),
+    check: (_actor, { input }) => batches.requireBackend({ ...input, modelVersionId: '', datasetId: '' }),
     start: (session, { input, request }, { modelVersionId, datasetId }) =>
       batches.start(session, {
         ...{ ...input, modelVersionId: modelVersionId ?? '', datasetId: datasetId ?? '', job: request },

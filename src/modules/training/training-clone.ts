@@ -24,13 +24,15 @@ export function cloneOfTraining(
       const run = await runs.get(session, job.runId);
       return { experimentId: run.experimentId, input: jobs.inputOf(TRAINING, job), request: requestOf(job) };
     },
+    check: (_actor, { experimentId, input: { training: config, backend, workers, strategy } }) =>
+      trainings.requireBackend({ experimentId, datasetId: '', config, backend, workers, strategy }),
     start: (session, { experimentId, input, request }, { datasetId }, { newestDataset }) =>
       trainings.start(session, {
-        ...{ experimentId, datasetId: datasetId ?? '', registerModelId: input.registerModelId, job: request },
+        ...{ experimentId, datasetId: datasetId ?? '', registerModelId: input.registerModelId },
         config: newestDataset ? withOpenEnd(input.training) : input.training,
-        backend: input.backend,
-        // A local training has no workers of a cluster.
-        workers: input.backend === 'RAY' ? input.workers : null,
+        ...{ backend: input.backend, workers: input.workers, strategy: input.strategy },
+        // Processes that train one model together are named once.
+        job: input.workers === undefined ? request : { ...request, workers: undefined },
       }),
   };
 }

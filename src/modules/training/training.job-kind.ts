@@ -38,6 +38,7 @@ export const TRAINING = defineJobKind({
   outsideAtOnce: 20,
   reportsOutside: true,
   keepsProgress: true,
+  isOfRun: true,
   retry: { attempts: 3, backoffMs: 5 * SECOND_MS },
   timeoutMs: 24 * HOUR_MS,
   async ended({ em, job, input, status, failure }) {

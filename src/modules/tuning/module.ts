@@ -46,7 +46,7 @@ export default defineModule({
     const memory = new StudyMemories();
     const studies = new StudyService(live, runs);
     const tunings = new TuningService(studies, { live, jobs, runs, trainings, memory, ends }, modelVersions);
-    services.jobCloner.add(cloneOfTuning(tunings, studies, jobs));
+    services.jobCloner.add(cloneOfTuning(db, tunings, studies, jobs));
     return {
       studies,
       studyAnalysis: new StudyAnalysisService(importance),

@@ -11,7 +11,14 @@ import { type Objective, toMinimise } from './rules/objectives.js';
 import { checkSpace, type Params, type SearchSpace } from './rules/space.js';
 import { type StopRule, whyStopNow } from './rules/stop-rule.js';
 import type { TrialRecord } from './rules/study.js';
-import { curveOfReports, reportedBy, reportsOf, type PrunerConfig, type SamplerKind } from './rules/study-spec.js';
+import {
+  curveOfReports,
+  reportedBy,
+  reportsOf,
+  STUDY_RANGES,
+  type PrunerConfig,
+  type SamplerKind,
+} from './rules/study-spec.js';
 import { chosenSampler } from './strategy.js';
 import type { StudyMemories } from './study-memory.js';
 import type { StudyService } from './study.service.js';
@@ -158,6 +165,13 @@ export class TrialService {
         : badInput('input.value', 'one value, and no values', value ?? several);
     if (!isNew && !trial.reportSteps.includes(step))
       throw badInput('input.step', `a step after the last one, ${last}`, step);
+    const { max } = STUDY_RANGES.reports;
+    if (isNew && trial.reportSteps.length >= max)
+      throw badInput(
+        'input.step',
+        `at most ${max} steps of one trial: report fewer, e.g. every tenth one`,
+        `step ${step} after ${trial.reportSteps.length} others`,
+      );
     if (isNew) {
       await addReports(session, trial, [{ step, values }]);
       const [run] = await runsOfTrials(session, [trial.id]);

@@ -58,6 +58,12 @@ export class TuningService {
     return this.parts.trainings.requireBackend({ experimentId, datasetId, config, backend, workers });
   }
 
+  /** The same for another tuning like that of this study. */
+  async requireBackendOf({ experimentId, spec }: Study): Promise<void> {
+    const { training: config, backend, workers } = spec;
+    if (config) await this.parts.trainings.requireBackend({ experimentId, datasetId: '', config, backend, workers });
+  }
+
   /** Checks everything that can be known before a trial and queues the tuning. BAD_USER_INPUT names the field. */
   async start(session: Session, input: StartTuningInput): Promise<{ study: Study; job: Job }> {
     const { experimentId, datasetId, name, config, stopRule, enqueued, warmStartFrom } = input;

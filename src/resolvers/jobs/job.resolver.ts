@@ -76,15 +76,15 @@ export class JobResolver {
 
   @Mutation(() => JobPayload, {
     description:
-      'Starts another job with the settings of an earlier one: a training or a tuning with a new run, an evaluation or ' +
-      'a batch inference. It is checked like a first one, with the same errors.',
+      'Starts another job with the settings of an earlier one: a training, a script or a tuning with a new run, an ' +
+      'evaluation or a batch inference. It is checked like a first one, with the same errors.',
   })
   async cloneJob(
     @Ctx() ctx: RequestContext,
     @Arg('input', () => CloneJobInput, { description: 'Job to start again, and what it uses anew.' })
     { jobId, ...choice }: CloneJobInput,
   ): Promise<JobPayload> {
-    return { job: await ctx.run((session) => ctx.services.jobCloner.clone(session, jobId, choice)) };
+    return { job: await ctx.services.jobCloner.clone(ctx, jobId, choice) };
   }
 
   @Mutation(() => JobPayload, {

@@ -135,7 +135,7 @@ export class ScheduleResolver {
     @Arg('input', () => StartScheduleNowInput, { description: 'Schedule that starts a job.' })
     input: StartScheduleNowInput,
   ): Promise<ScheduleStartPayload> {
-    return ctx.run((session) => ctx.services.scheduleStarter.startNow(session, input.id));
+    return ctx.services.scheduleStarter.startNow(ctx, input.id);
   }
 
   @Mutation(() => DeleteSchedulePayload, {

@@ -1,7 +1,7 @@
-import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import { SEQUENCE } from '../../modules/core/index.js';
 import { abortable } from '../../modules/platform/index.js';
-import { reportsOf, studyTopic } from '../../modules/tuning/index.js';
+import { reportsOf, STUDY_RANGES, studyTopic } from '../../modules/tuning/index.js';
 import { RunType } from '../experiments/run.types.js';
 import { JobType } from '../jobs/job.types.js';
 import type { RequestContext } from '../request-context.js';
@@ -25,6 +25,9 @@ import {
   TrialType,
   TrialUpdate,
 } from './trial.types.js';
+
+/** Intermediate values of a trial, unless a client asks for more or fewer. */
+const SHOWN_REPORTS = 1_000;
 
 @Resolver(() => TrialType)
 export class TrialResolver {
@@ -69,7 +72,7 @@ export class TrialResolver {
   @Mutation(() => ReportTrialPayload, {
     description:
       'Reports an intermediate value of a trial, and says whether the pruner would stop it. The call is also a sign ' +
-      'of life of the trainer.',
+      'of life of the trainer. A trial takes 10,000 steps; BAD_USER_INPUT for a further one.',
   })
   async reportTrial(
     @Ctx() ctx: RequestContext,
@@ -117,9 +120,14 @@ export class TrialResolver {
     return ctx.loaders.study.load(studyId);
   }
 
-  @FieldResolver(() => [TrialReport], { description: 'Intermediate values, by step.' })
-  reports(@Root() trial: TrialType): TrialReport[] {
-    return reportsOf(trial).map(reportOf);
+  @ArgumentRange('last', STUDY_RANGES.reports)
+  @FieldResolver(() => [TrialReport], { description: 'Intermediate values, by step; the newest when there are more.' })
+  reports(
+    @Root() trial: TrialType,
+    @Arg('last', () => Int, { defaultValue: SHOWN_REPORTS, description: 'How many of the newest are returned.' })
+    last: number,
+  ): TrialReport[] {
+    return reportsOf(trial, last).map(reportOf);
   }
 
   @FieldResolver(() => [TrialRunType], { description: 'Its runs: one, or one for each repeated seed.' })
@@ -165,6 +173,6 @@ async function followStudy(
 
 function updateOf(trial: TrialType): TrialUpdate {
   const { seq, id, number, status, params, values = null, reason = null } = trial;
-  const lastReport = reportsOf(trial).map(reportOf).at(-1) ?? null;
+  const lastReport = reportsOf(trial, 1).map(reportOf)[0] ?? null;
   return { seq, trialId: id, number, status, params, values, reason, lastReport };
 }

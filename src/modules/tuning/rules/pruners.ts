@@ -63,7 +63,10 @@ export class MedianPruner implements Pruner {
     if (complete.length < Math.max(1, startupTrials)) return undefined;
     const best = leastOf(curve);
     if (best.every((value) => value === Infinity)) return `No value until step ${newest.step} is a number.`;
-    const others = complete.flatMap((trial) => trial.curve.find(({ step }) => step === newest.step) ?? []);
+    const others = complete.flatMap((trial) => {
+      const point = firstAt(trial.curve, newest.step);
+      return point?.step === newest.step ? point : [];
+    });
     const medians = best.map((_, k) => medianOf(others.map(({ values }) => values[k]!)));
     if (!medians.every((median, k) => median !== undefined && best[k]! > median)) return undefined;
     if (best.length > 1)

@@ -26,6 +26,8 @@ export const STUDY_RANGES = {
   seed: { min: 0, max: 2 ** 31 - 1 },
   aliveMs: { min: 1_000, max: 7 * 24 * 3_600_000, unit: 'milliseconds' },
   step: { min: 0 },
+  /** As many as a training has epochs at most. */
+  reports: { min: 1, max: 10_000, unit: 'intermediate values' },
   violations: { max: 20, unit: 'numbers' },
   startupTrials: { min: 0, max: 1_000, unit: 'trials' },
   steps: { min: 1, max: 1_000_000, unit: 'steps' },
@@ -79,16 +81,20 @@ export function reportedBy({ objectives, pruner, curve }: Pick<StudySpec, 'objec
   return objectives.length > 1 && pruner.kind !== 'NONE' ? objectives : [curve];
 }
 
-/** The intermediate values of a trial as its row has them: all of the first step, then all of the next one. */
-export function reportsOf({
-  reportSteps,
-  reportValues,
-}: {
-  reportSteps: readonly number[];
-  reportValues: readonly number[];
-}): CurvePoint[] {
+/**
+ * The intermediate values of a trial as its row has them: all of the first step, then all of the next one. The `last`
+ * ones, or all.
+ */
+export function reportsOf(
+  { reportSteps, reportValues }: { reportSteps: readonly number[]; reportValues: readonly number[] },
+  last = reportSteps.length,
+): CurvePoint[] {
   const width = reportValues.length / reportSteps.length;
-  return reportSteps.map((step, i) => ({ step, values: reportValues.slice(i * width, (i + 1) * width) }));
+  const from = Math.max(0, reportSteps.length - last);
+  return reportSteps.slice(from).map((step, i) => ({
+    step,
+    values: reportValues.slice((from + i) * width, (from + i + 1) * width),
+  }));
 }
 
 /** Reports as pruners see them. */
