@@ -71,6 +71,7 @@ const PARENTS: Record<string, (things: World['things']) => string> = {
   Run: ({ runId }) => `run(id: "${runId}")`,
   Schedule: ({ scheduleId }) => `schedule(id: "${scheduleId}")`,
   Study: ({ studyId }) => `study(id: "${studyId}")`,
+  Trial: ({ trialId }) => `trial(id: "${trialId}")`,
   RunComparison: ({ runId }) => `compareRuns(input: { runIds: ["${runId}", "OTHER"] })`,
   Webhook: ({ webhookId }) => `webhook(id: "${webhookId}")`,
 };

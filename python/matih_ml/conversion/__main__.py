@@ -2,12 +2,13 @@
 
 Usage: python -m matih_ml.conversion REQUEST RESULT, both JSON files.
 
-Request: {"modelDir": folder with an MLmodel file, "output": path for model.onnx, "sample": {"columns": [...], "rows": [[...]]} or null,
-"tolerance": largest |a - b| / max(1, |a|) between the answers of the two}.
+Request: {"modelDir": folder with an MLmodel file, "output": path for model.onnx,
+"sample": {"columns": [...], "rows": [[...]]} or null, "tolerance": largest |a - b| / max(1, |a|) between the answers of the two}.
 
 Result: {"state": ...} with
-  CONVERTED          framework, frameworkVersion, converter, opsets, precision, sampleRows, sampleSource, maxAbsDiff, maxScaledDiff,
-                     columns ([{"name", "type"}] in the order of the input, or null), classes (in the order of the probabilities, or null)
+  CONVERTED          framework, frameworkVersion, converter, opsets, precision, sampleRows, sampleSource,
+                     maxAbsDiff, maxScaledDiff, columns ([{"name", "type"}] in the order of the input, or null),
+                     classes (in the order of the probabilities, or null)
   DISAGREES          the same: the converted model answers otherwise than the original
   MISSING_CONVERTER  framework, missing (modules), install (the command)
   NEEDS_SAMPLE       reason: the model takes no random rows, and came with no input example

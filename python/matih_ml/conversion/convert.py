@@ -3,6 +3,7 @@
 import os
 from importlib import import_module, metadata
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +19,14 @@ NEEDED = {
     "pytorch": ["torch", "onnxscript"],
     "tensorflow": ["tensorflow", "tf2onnx"],
 }
-FLAVORS = {"sklearn": "sklearn", "xgboost": "xgboost", "lightgbm": "lightgbm", "pytorch": "pytorch", "tensorflow": "tensorflow", "keras": "tensorflow"}
+FLAVORS = {
+    "sklearn": "sklearn",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+    "pytorch": "pytorch",
+    "tensorflow": "tensorflow",
+    "keras": "tensorflow",
+}
 
 MAX_REASON_CHARACTERS = 2000
 MAX_CLASSES = 1000
@@ -28,7 +36,7 @@ MAX_CLASS_CHARACTERS = 250
 class ConversionFailed(Exception):
     """Ends a conversion with a result that says why."""
 
-    def __init__(self, state: str, **facts):
+    def __init__(self, state: str, **facts: Any) -> None:
         super().__init__(state)
         self.result = {"state": state, **facts}
 
@@ -40,7 +48,9 @@ def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: fl
     flavor = next((name for name in FLAVORS if name in flavors), None)
     if flavor is None:
         known = ", ".join(FLAVORS)
-        raise ConversionFailed("UNSUPPORTED", reason=f"The model has the flavors {', '.join(flavors) or 'none'}; one of {known} is needed.")
+        raise ConversionFailed(
+            "UNSUPPORTED", reason=f"The model has the flavors {', '.join(flavors) or 'none'}; one of {known} is needed."
+        )
     framework = FLAVORS[flavor]
     missing = [name for name in NEEDED[framework] if find_spec(name) is None]
     if missing:
@@ -52,7 +62,9 @@ def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: fl
     try:
         sample = read_sample(model_dir, mlmodel, sample_rows, model, lambda: converter.feature_count(model))
     except KeyError as error:
-        raise ConversionFailed("NEEDS_SAMPLE", reason=f"The sample has no column {error}, which the model takes.") from error
+        raise ConversionFailed(
+            "NEEDS_SAMPLE", reason=f"The sample has no column {error}, which the model takes."
+        ) from error
     try:
         expected = converter.predict(model, sample)
     except Exception as error:
@@ -93,38 +105,50 @@ def convert(model_dir: str, output: str, sample_rows: dict | None, tolerance: fl
     }
 
 
-def columns_of(converter, model, sample: Sample) -> list[dict] | None:
-    """The columns that fill the model's input, in order: the names of the sample, or those that the model has stored."""
+def columns_of(converter: Any, model: Any, sample: Sample) -> list[dict] | None:
+    """The columns that fill the model's input, in order: names of the sample, or those that the model has stored."""
     if sample.columns is not None:
         kinds = {"b": "BOOLEAN", "O": "STRING", "U": "STRING"}
-        return [{"name": str(name), "type": kinds.get(column.dtype.kind, "NUMBER")} for name, column in sample.columns.items()]
+        return [
+            {"name": str(name), "type": kinds.get(column.dtype.kind, "NUMBER")}
+            for name, column in sample.columns.items()
+        ]
     names = converter.feature_names(model)
     if not names or len(names) != sample.matrix().shape[-1]:
         return None
     return [{"name": str(name), "type": "NUMBER"} for name in names]
 
 
-def classes_of(model) -> list[str] | None:
-    """The class of each probability, in order, as the training data spells it; None for a model that does not predict one of several classes."""
+def classes_of(model: Any) -> list[str] | None:
+    """The class of each probability, in order, as the training data spells it; None when it predicts no classes."""
     classes = getattr(model, "classes_", None) if hasattr(model, "predict_proba") else None
     try:
         names = [str(name) for name in np.asarray(classes)] if classes is not None and np.ndim(classes) == 1 else []
     except Exception:
         return None
-    return names if 2 <= len(names) <= MAX_CLASSES and all(0 < len(name) <= MAX_CLASS_CHARACTERS for name in names) else None
+    return (
+        names
+        if 2 <= len(names) <= MAX_CLASSES and all(0 < len(name) <= MAX_CLASS_CHARACTERS for name in names)
+        else None
+    )
 
 
-def attempt(converter, model, sample: Sample, expected: list[np.ndarray], path: str, precision: str) -> dict:
-    """One attempt with one precision: most runtimes prefer single; double also agrees when single precision rounds across a threshold."""
+def attempt(converter: Any, model: Any, sample: Sample, expected: list[np.ndarray], path: str, precision: str) -> dict:
+    """One attempt with one precision.
+
+    Most runtimes prefer single; double also agrees when single precision rounds across a threshold.
+    """
     converter.export(model, sample, path, precision)
     name_default_opset(path)
     absolute, scaled = differences(expected, run_onnx(path, sample, precision))
-    opsets = {entry.domain or "ai.onnx": entry.version for entry in onnx.load(path, load_external_data=False).opset_import}
+    opsets = {
+        entry.domain or "ai.onnx": entry.version for entry in onnx.load(path, load_external_data=False).opset_import
+    }
     return {"precision": precision, "opsets": opsets, "maxAbsDiff": absolute, "maxScaledDiff": scaled}
 
 
 def name_default_opset(path: str) -> None:
-    """A graph that has only trees does not state the version of the standard operator set, but the format requires it."""
+    """A graph of trees only does not state the version of the standard operator set, but the format requires it."""
     model = onnx.load(path, load_external_data=False)
     if not any(entry.domain in ("", "ai.onnx") for entry in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid("", 15))
@@ -143,7 +167,7 @@ def differences(expected: list[np.ndarray], got: list[np.ndarray]) -> tuple[floa
     if len(expected) != len(got):
         raise ValueError(f"the original gives {len(expected)} outputs, the converted model {len(got)}")
     absolute = scaled = 0.0
-    for ours, theirs in zip(expected, got):
+    for ours, theirs in zip(expected, got, strict=True):
         ours = np.asarray(ours)
         if ours.size != theirs.size:
             raise ValueError(f"an output has the shape {ours.shape}, that of the converted model {theirs.shape}")
@@ -158,7 +182,9 @@ def differences(expected: list[np.ndarray], got: list[np.ndarray]) -> tuple[floa
             distance = np.where(same, 0.0, np.abs(a - b))
         distance = np.where(np.isnan(distance), np.inf, distance)
         absolute = max(absolute, float(distance.max(initial=0.0)))
-        scaled = max(scaled, float((distance / np.maximum(1.0, np.where(np.isfinite(a), np.abs(a), 1.0))).max(initial=0.0)))
+        scaled = max(
+            scaled, float((distance / np.maximum(1.0, np.where(np.isfinite(a), np.abs(a), 1.0))).max(initial=0.0))
+        )
     return absolute, scaled
 
 

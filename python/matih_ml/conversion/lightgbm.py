@@ -1,6 +1,7 @@
 """LightGBM by onnxmltools: https://github.com/onnx/onnxmltools."""
 
 import os
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -15,22 +16,22 @@ CONVERTER = "onnxmltools"
 PRECISIONS = ("single",)
 
 
-def load(model_dir: str, flavor: dict):
+def load(model_dir: str, flavor: dict) -> Any:
     path = os.path.join(model_dir, flavor["data"])
     return load_pickled(path) if path.endswith((".pkl", ".skops")) else lightgbm.Booster(model_file=path)
 
 
-def feature_count(model) -> int:
+def feature_count(model: Any) -> int:
     return model.num_feature() if isinstance(model, lightgbm.Booster) else int(model.n_features_in_)
 
 
-def feature_names(model) -> list[str] | None:
+def feature_names(model: Any) -> list[str] | None:
     names = model.feature_name() if isinstance(model, lightgbm.Booster) else list(model.feature_name_)
     # LightGBM's names for columns without names.
     return None if names == [f"Column_{i}" for i in range(len(names))] else names
 
 
-def predict(model, sample: Sample) -> list[np.ndarray]:
+def predict(model: Any, sample: Sample) -> list[np.ndarray]:
     frame = sample.frame()
     if not isinstance(model, lightgbm.Booster):
         return answers(model, frame)
@@ -44,7 +45,9 @@ def predict(model, sample: Sample) -> list[np.ndarray]:
     return [predicted]
 
 
-def export(model, sample: Sample, path: str, precision: str) -> None:
-    exported = convert_lightgbm(model, initial_types=[("input", FloatTensorType([None, feature_count(model)]))], zipmap=False)
+def export(model: Any, sample: Sample, path: str, precision: str) -> None:
+    exported = convert_lightgbm(
+        model, initial_types=[("input", FloatTensorType([None, feature_count(model)]))], zipmap=False
+    )
     with open(path, "wb") as file:
         file.write(exported.SerializeToString())

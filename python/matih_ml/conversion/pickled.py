@@ -2,9 +2,10 @@
 
 import os
 import pickle
+from typing import Any
 
 
-def load_pickled(path: str):
+def load_pickled(path: str) -> Any:
     kind = os.path.splitext(path)[1]
     if kind == ".skops":
         from skops import io

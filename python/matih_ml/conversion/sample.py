@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +26,16 @@ class Sample:
     def complete(self) -> "Sample":
         """The rows without missing values."""
         if self.columns is None:
-            return Sample(self.source, array=self.array[~np.isnan(self.array.astype(np.float64)).any(axis=tuple(range(1, self.array.ndim)))])
+            return Sample(
+                self.source,
+                array=self.array[~np.isnan(self.array.astype(np.float64)).any(axis=tuple(range(1, self.array.ndim)))],
+            )
         missing = np.zeros(len(self), dtype=bool)
         for column in self.columns.values():
             missing |= (column == "") if column.dtype == object else np.isnan(column.astype(np.float64))
         return Sample(self.source, columns={name: column[~missing] for name, column in self.columns.items()})
 
-    def frame(self):
+    def frame(self) -> Any:
         """The rows in the form that the framework's own Python code takes."""
         if self.columns is None:
             return self.array
@@ -44,7 +48,7 @@ class Sample:
             return self.array
         return np.stack([column.astype(np.float64) for column in self.columns.values()], axis=1)
 
-    def feed(self, inputs, precision: str) -> dict[str, np.ndarray]:
+    def feed(self, inputs: Any, precision: str) -> dict[str, np.ndarray]:
         """The inputs of the converted model: one tensor for all columns, or one per column."""
         real = np.float32 if precision == "single" else np.float64
         if len(inputs) == 1 and (self.columns is None or len(self.columns) > 1 or inputs[0].name not in self.columns):
@@ -52,14 +56,22 @@ class Sample:
         return {entry.name: typed(self.columns[entry.name].reshape(-1, 1), entry.type, real) for entry in inputs}
 
 
-def typed(values: np.ndarray, onnx_type: str, real) -> np.ndarray:
-    types = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_}
+def typed(values: np.ndarray, onnx_type: str, real: Any) -> np.ndarray:
+    types = {
+        "tensor(float)": np.float32,
+        "tensor(double)": np.float64,
+        "tensor(int64)": np.int64,
+        "tensor(int32)": np.int32,
+        "tensor(bool)": np.bool_,
+    }
     if onnx_type == "tensor(string)":
         return values.astype(str).astype(object)
     return values.astype(types.get(onnx_type, real))
 
 
-def read_sample(model_dir: str, mlmodel: dict, rows: dict | None, model, feature_count: Callable[[], int]) -> Sample:
+def read_sample(
+    model_dir: str, mlmodel: dict, rows: dict | None, model: Any, feature_count: Callable[[], int]
+) -> Sample:
     """The given rows; otherwise the input example that was logged with the model; otherwise random rows."""
     columns = signature_columns(mlmodel)
     if rows is not None:

@@ -2,6 +2,7 @@
 
 import os
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 from onnxmltools import convert_xgboost
@@ -16,7 +17,7 @@ CONVERTER = "onnxmltools"
 PRECISIONS = ("single",)
 
 
-def load(model_dir: str, flavor: dict):
+def load(model_dir: str, flavor: dict) -> Any:
     path = os.path.join(model_dir, flavor["data"])
     if path.endswith((".pkl", ".skops")):
         return load_pickled(path)
@@ -26,19 +27,19 @@ def load(model_dir: str, flavor: dict):
     return model
 
 
-def booster_of(model):
+def booster_of(model: Any) -> Any:
     return model.get_booster() if hasattr(model, "get_booster") else model
 
 
-def feature_count(model) -> int:
+def feature_count(model: Any) -> int:
     return booster_of(model).num_features()
 
 
-def feature_names(model) -> list[str] | None:
+def feature_names(model: Any) -> list[str] | None:
     return booster_of(model).feature_names
 
 
-def predict(model, sample: Sample) -> list[np.ndarray]:
+def predict(model: Any, sample: Sample) -> list[np.ndarray]:
     import xgboost
 
     frame = sample.frame()
@@ -47,7 +48,7 @@ def predict(model, sample: Sample) -> list[np.ndarray]:
     return answers(model, frame)
 
 
-def export(model, sample: Sample, path: str, precision: str) -> None:
+def export(model: Any, sample: Sample, path: str, precision: str) -> None:
     booster = booster_of(model)
     # The converter knows features only by their numbers.
     names, booster.feature_names = booster.feature_names, None

@@ -90,8 +90,9 @@ export class ArtifactService {
   }
 
   /** The artifact whose content is stored here; null when there is none. */
-  at(session: Session, objectKey: string): Promise<Artifact | null> {
-    return session.em.findOne(Artifact, { tenant: session.tenant, objectKey });
+  async at({ em, tenant }: Session, objectKey: string): Promise<Artifact | null> {
+    const artifact = await em.findOne(Artifact, { tenant, objectKey });
+    return artifact;
   }
 
   /** Reads all or a part of the content. UNAVAILABLE when the stored file is missing. */
