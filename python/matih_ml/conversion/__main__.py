@@ -3,7 +3,8 @@
 Usage: python -m matih_ml.conversion REQUEST RESULT, both JSON files.
 
 Request: {"modelDir": folder with an MLmodel file, "output": path for model.onnx,
-"sample": {"columns": [...], "rows": [[...]]} or null, "tolerance": largest |a - b| / max(1, |a|) between the answers of the two}.
+"sample": {"columns": [...], "rows": [[...]]} or null,
+"tolerance": largest |a - b| / max(1, |a|) between the answers of the two}.
 
 Result: {"state": ...} with
   CONVERTED          framework, frameworkVersion, converter, opsets, precision, sampleRows, sampleSource,
