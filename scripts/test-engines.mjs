@@ -11,12 +11,22 @@ import { startBatchPython } from './python-batch.mjs';
 import { startFrameworks } from './python-frameworks.mjs';
 import { startTritonPython } from './python-triton.mjs';
 import { startRayPython, startTrainersPython } from './python-ray.mjs';
+import { startTritonClient } from './python-tritonclient.mjs';
 import { startKubeRayDecoder } from './kuberay.mjs';
 import { startMinio, startPostgres, startPython, startRedis, startVersitygw } from './engines.mjs';
 
 const FAMILIES = {
   ordinary: {
-    starts: [startRedis, startVersitygw, startPostgres, startPython, startRayPython, startTritonPython, startBrowser],
+    starts: [
+      startRedis,
+      startVersitygw,
+      startPostgres,
+      startPython,
+      startRayPython,
+      startTritonPython,
+      startTritonClient,
+      startBrowser,
+    ],
     projects: ['engines', 'on-engines'],
   },
   minio: {

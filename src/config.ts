@@ -11,6 +11,11 @@ const CORE_SETTINGS = {
     'Work of this process: everything, only the API, or only background jobs.',
   ),
   PORT: setting(whole(0, 65_535).default(8000), 'TCP port of the API; 0 takes any free one.'),
+  GRPC_PORT: setting(
+    whole(0, 65_535).optional(),
+    'TCP port of all gRPC protocols, in processes that serve the API; 0 takes any free one, as PORT=0 does for both.',
+    '8001',
+  ),
   HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address to listen on; 0.0.0.0 for all.'),
   PUBLIC_URL: setting(
     url('http:', 'https:').optional(),

@@ -83,6 +83,7 @@ async function announce(
       url,
       graphqlUrl: url && `${url}/graphql`,
       wsUrl: url && `${url.replace('http', 'ws')}/graphql`,
+      grpcAddress: http?.grpcAddress,
       token,
     };
     process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -94,6 +95,7 @@ async function announce(
       `  GraphQL    ${url}/graphql`,
       `  GraphiQL   ${url}/graphiql/${token ? `#token=${token}` : ''}`,
       `  Metrics    ${url}/metrics`,
+      `  Inference  ${url}/v2, gRPC ${http?.grpcAddress}`,
     );
   if (embedded)
     lines.push(`  Database   ${embedded.url.replace(/:[^:@/]+@/, ':***@')} (embedded in ${config.DATA_DIR})`);

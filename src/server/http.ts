@@ -15,6 +15,7 @@ import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
 import { noEndpoint, registerMlflow } from '../protocols/mlflow/register.js';
 import { registerOps } from '../protocols/ops.js';
+import { openInferenceServices } from '../protocols/open-inference/grpc.js';
 import { registerOpenInference } from '../protocols/open-inference/register.js';
 import { registerRest } from '../protocols/rest/register.js';
 import { registerSignedObjects } from '../protocols/signed-objects.js';
@@ -29,12 +30,15 @@ import { AnswerBudget, type AnswerBytes } from './answer-bytes.js';
 import { BodyGate } from './body-budget.js';
 import { drain } from './drain.js';
 import { FairBudget } from './fair-budget.js';
+import { startGrpc, type GrpcServer } from './grpc.js';
 import { attachSubscriptions, registerGraphQL, type ClientRequest, type GraphQLOptions } from './graphql.js';
 import { toHttpError } from './http-error.js';
 
 export interface HttpServer {
   url: string;
   port: number;
+  /** Address of all gRPC protocols, e.g. `127.0.0.1:8001`. */
+  grpcAddress: string;
   /** Takes no new requests, lets running ones finish, and closes WebSockets with 1001. */
   close(): Promise<void>;
 }
@@ -49,7 +53,9 @@ const UNPACKING_WAIT_MS = 10_000;
 const MAX_UNPACKING = 256;
 const GRAPHIQL_DIR = fileURLToPath(new URL('../../dist/graphiql/', import.meta.url));
 
-/** The API of the service on one port. */
+const DEFAULT_GRPC_PORT = 8001;
+
+/** The API of the service: everything over HTTP on one port, and gRPC on another. */
 export async function startHttp(app: AppContext): Promise<HttpServer> {
   const { config, logger } = app;
   let draining = false;
@@ -147,17 +153,31 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     await fastify.close();
     throw cannotListen(error as NodeJS.ErrnoException, config.HOST, config.PORT);
   }
+  let grpc: GrpcServer;
+  try {
+    const services = openInferenceServices({ ...app, newRequestId: randomUUID, notReady, toHttpError });
+    grpc = await startGrpc(services, {
+      host: config.HOST,
+      port: config.GRPC_PORT ?? (config.PORT === 0 ? 0 : DEFAULT_GRPC_PORT),
+      maxMessageBytes: config.MAX_INFERENCE_BYTES,
+      graceMs: config.SHUTDOWN_GRACE_MS,
+    });
+  } catch (error) {
+    await fastify.close();
+    throw error;
+  }
   const address = fastify.server.address();
   const port = typeof address === 'object' && address ? address.port : config.PORT;
   const host = config.HOST === '0.0.0.0' || config.HOST === '::' ? '127.0.0.1' : config.HOST;
   return {
     port,
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    grpcAddress: grpc.address,
     close: async () => {
       draining = true;
       app.services.waiting.stop();
       await subscriptions.close();
-      await drain(fastify, config.SHUTDOWN_GRACE_MS);
+      await Promise.all([grpc.close(), drain(fastify, config.SHUTDOWN_GRACE_MS)]);
     },
   };
 }
@@ -211,7 +231,7 @@ async function registerGraphiql(fastify: FastifyInstance): Promise<void> {
 function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): AppError {
   const reason =
     error.code === 'EADDRINUSE'
-      ? `Port ${port} on ${host} is in use. Stop what uses it, or choose another: PORT=8001 npm start ` +
+      ? `Port ${port} on ${host} is in use. Stop what uses it, or choose another: PORT=8010 npm start ` +
         '(PORT=0 takes any free one).'
       : error.code === 'EACCES'
         ? `Port ${port} on ${host} needs more rights. Choose one above 1023: PORT=8000 npm start.`

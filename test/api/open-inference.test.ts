@@ -262,6 +262,24 @@ describe('endpoints, versions and rights', () => {
     expect(parse(await send('GET', '/v2/models/doubled/ready'))).toEqual({ name: 'doubled', ready: true });
   });
 
+  it('serves its OpenAPI description, whose paths all exist and whose references are resolved', async () => {
+    const description = await send('GET', '/v2/openapi.json', undefined, { authorization: '' });
+    const { paths, components } = parse(description) as {
+      paths: Record<string, Record<string, object>>;
+      components: { schemas: Record<string, object> };
+    };
+    const references = [...description.bytes.toString().matchAll(/"#\/components\/schemas\/(\w+)"/g)];
+    for (const [, name] of references) expect(components.schemas, name).toHaveProperty(name!);
+    expect(Object.keys(paths)).toHaveLength(17);
+    for (const [path, operations] of Object.entries(paths)) {
+      const real = path.replace('{model}', 'doubled').replace('{version}', '1');
+      for (const method of Object.keys(operations)) {
+        const answer = await send(method.toUpperCase(), real, undefined, { authorization: '' });
+        expect(String(answer.bytes), real).not.toContain('There is no');
+      }
+    }
+  });
+
   it('answers by the traffic policy, or by the version in the path wherever it is deployed', async () => {
     const first = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1) }, { name: 'two' });
     const second = await makeVersion(service, {
@@ -325,6 +343,76 @@ describe('endpoints, versions and rights', () => {
 });
 
 const linearVersion = () => ({ bytes: linear([1], 0), signature: xToY(1) });
+
+describe('the model repository', () => {
+  const load = (name: string, body?: object, token?: string) =>
+    send('POST', `/v2/repository/models/${name}/load`, body && JSON.stringify(body), {}, token);
+
+  it('lists, loads, unloads and counts', async () => {
+    const first = await makeVersion(service, linearVersion());
+    const second = await makeVersion(service, { bytes: linear([1], 7), signature: xToY(1), modelId: first.modelId });
+    await createEndpoint(tess, { modelId: first.modelId, name: 'loaded' });
+    const index = async (body?: string) =>
+      (
+        parse(await send('POST', '/v2/repository/index', body)) as unknown as { name: string; version?: string }[]
+      ).filter(({ name }) => name === 'loaded');
+    expect(await index()).toEqual([{ name: 'loaded' }]);
+    const loaded = await load('loaded');
+    expect([loaded.status, loaded.bytes.length]).toEqual([200, 0]);
+    // The newest one, and the next request finds it.
+    const outputs = async () => (await infer({ inputs: [x([1])] }, '/v2/models/loaded/infer')).body['outputs'];
+    expect(await outputs()).toMatchObject([{ data: [8] }]);
+    const [{ version } = {}] = await index();
+    expect(version).toBeDefined();
+    const older = Number(version) - 1;
+    expect((await load('loaded', { parameters: { version: String(older) } })).status).toBe(200);
+    const config = JSON.stringify({ version_policy: { specific: { versions: [older] } } });
+    expect((await load('loaded', { parameters: { config } })).status).toBe(200);
+    expect(await index('{"ready": true}')).toEqual([
+      { name: 'loaded', version: String(older), state: 'READY', reason: '' },
+      { name: 'loaded', version, state: 'READY', reason: '' },
+    ]);
+    // The traffic stays where it was.
+    expect(await outputs()).toMatchObject([{ data: [8] }]);
+    await service.app.context.services.traffic.flush();
+    const stats = parse(await send('GET', `/v2/models/loaded/versions/${version}/stats`))['model_stats'];
+    expect(stats).toMatchObject([{ name: 'loaded', version, inference_stats: { success: { count: 2 } } }]);
+    const all = parse(await send('GET', '/v2/models/stats'))['model_stats'] as { name: string }[];
+    expect(all.filter(({ name }) => name === 'loaded')).toHaveLength(2);
+    const unloaded = await send('POST', '/v2/repository/models/loaded/unload');
+    expect([unloaded.status, unloaded.bytes.length]).toEqual([200, 0]);
+    expect(await index()).toEqual([{ name: 'loaded' }]);
+    expect(second.modelId).toBe(first.modelId);
+  });
+
+  it('refuses who may not, and what it cannot load', async () => {
+    const viewer = await service.as({ role: Role.VIEWER });
+    expect((await load('loaded', undefined, viewer.token)).status).toBe(403);
+    const stranger = await service.as({ tenant: 'other' });
+    expect((await load('loaded', undefined, stranger.token)).status).toBe(404);
+    const foreign = parse(await send('POST', '/v2/repository/index', undefined, {}, stranger.token));
+    expect(foreign).toEqual([]);
+    const cases: [object, number, string][] = [
+      [{ parameters: { version: '999' } }, 404, 'has no version 999'],
+      [{ parameters: { version: 'x' } }, 400, 'parameters.version'],
+      [{ parameters: { config: '{' } }, 400, 'parameters.config'],
+      [{ parameters: { config: '{}', 'file:1/model.onnx': 'AA==' } }, 400, 'upload and register'],
+      [{ parameters: 5 }, 400, 'parameters'],
+    ];
+    for (const [body, code, sentence] of cases) {
+      const answer = await load('loaded', body);
+      expect(answer.status, sentence).toBe(code);
+      expect(parse(answer)['error'], sentence).toContain(sentence);
+    }
+    const broken = await makeVersion(service, { bytes: Buffer.from('no model'), signature: xToY(1) });
+    await createEndpoint(tess, { modelId: broken.modelId, name: 'broken' });
+    const answer = await load('broken');
+    expect(answer.status).toBe(400);
+    expect(parse(answer)['error']).toMatch(/^Version \d+ was not loaded at endpoint "broken": /);
+    const empty = await send('GET', '/v2/models/broken/versions/1/stats');
+    expect(empty.status).toBe(404);
+  });
+});
 
 describe('hostile requests', () => {
   it('refuses wrong JSON with one sentence that names the part', async () => {

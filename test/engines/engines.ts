@@ -12,6 +12,7 @@ export function engine(
     | 'MATIH_RAY_PYTHON'
     | 'MATIH_SPARK_SUBMIT'
     | 'MATIH_TRITON_PYTHON'
+    | 'MATIH_TRITONCLIENT_PYTHON'
     | 'MATIH_KUBERAY_DECODER'
     | 'MATIH_CHROMIUM',
 ): string {

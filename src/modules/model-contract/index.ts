@@ -64,7 +64,7 @@ export {
 } from './rules/input-columns.js';
 export { joinInputs, type NamedSignature } from './rules/joined-inputs.js';
 export { judgedOutput } from './rules/judged-output.js';
-export { LATENCY_BUCKETS, latencyBucket, latencyPercentileMs } from './rules/latency-histogram.js';
+export { LATENCY_BUCKETS, latencyBucket, latencyPercentileMs, latencyTotalMs } from './rules/latency-histogram.js';
 export { loggedText } from './rules/logged-text.js';
 export {
   allocate,

@@ -24,6 +24,7 @@ export {
 } from './predict.service.js';
 export { jsonElements, predictedRows } from './prediction-view.js';
 export type { Route, Target } from './routes.js';
+export { ModelRepositoryService, type DeploymentStatistics, type RepositoryEntry } from './model-repository.service.js';
 export { RolloutService } from './rollout.service.js';
 export { Runtimes } from './runtimes.js';
 export type { RowPrediction } from './rules/answers.js';

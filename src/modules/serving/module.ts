@@ -20,6 +20,7 @@ import {
   DeploymentService,
   EndpointService,
   LoggedPredictionService,
+  ModelRepositoryService,
   RolloutService,
   Runtimes,
   Serving,
@@ -37,6 +38,7 @@ interface ServingServices {
   deployments: DeploymentService;
   endpoints: EndpointService;
   loggedPredictions: LoggedPredictionService;
+  modelRepository: ModelRepositoryService;
   predictions: PredictService;
   rollouts: RolloutService;
   runtimes: Runtimes;
@@ -91,6 +93,7 @@ export default defineModule({
       observe: metrics,
     });
     const { predictions, traffic } = serving;
+    const rollouts = new RolloutService(db, waiting, endpoints, deployments);
     const batchInference = new BatchInferenceService({
       db,
       live,
@@ -111,7 +114,8 @@ export default defineModule({
       endpoints,
       loggedPredictions: new LoggedPredictionService(db, traffic),
       predictions,
-      rollouts: new RolloutService(db, waiting, endpoints, deployments),
+      modelRepository: new ModelRepositoryService(db, endpoints, deployments, rollouts, predictions),
+      rollouts,
       runtimes,
       serving,
       shadows: new ShadowService(live, deployments, gates),

@@ -262,12 +262,19 @@ function requireEngineer(principal: Principal, endpoint: string): void {
 export function deployedVersion({ endpoint, ready }: Route, version: number): Target {
   const target = ready.find((one) => one.version.version === version);
   if (target) return target;
-  const there = ready.map((one) => one.version.version).sort((a, b) => a - b);
-  throw new AppError(
+  throw noVersion(
+    endpoint.name,
+    version,
+    ready.map((one) => one.version.version),
+  );
+}
+
+export function noVersion(endpoint: string, version: number, deployed: readonly number[]): AppError {
+  const there = deployed.toSorted((a, b) => a - b).join(', ');
+  return new AppError(
     ErrorCode.NOT_FOUND,
-    `Version ${version} is not deployed at endpoint "${endpoint.name}"; ` +
-      (there.length > 0 ? `there is ${there.join(', ')}.` : 'no version is.'),
-    { expected: there.join(', ') || 'a version that is deployed', got: String(version) },
+    `Version ${version} is not deployed at endpoint "${endpoint}"; ${there ? `there is ${there}.` : 'no version is.'}`,
+    { expected: there || 'a version that is deployed', got: String(version) },
   );
 }
 

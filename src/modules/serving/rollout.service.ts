@@ -40,7 +40,16 @@ export class RolloutService {
     waitMs: number,
     input: DeployInput,
   ): Promise<{ deployment: Deployment; readiness: Readiness }> {
-    const { id, endpointId } = await this.db.transact(who, (session) => this.deployments.deploy(session, input));
+    const deployment = await this.db.transact(who, (session) => this.deployments.deploy(session, input));
+    return this.settled(who, waitMs, deployment);
+  }
+
+  /** A deployment when it is loaded, when it has failed or ended, or after `waitMs`. */
+  async settled(
+    who: Waiter,
+    waitMs: number,
+    { id, endpointId }: Pick<Deployment, 'id' | 'endpointId'>,
+  ): Promise<{ deployment: Deployment; readiness: Readiness }> {
     const get = (session: Session) => this.deployments.get(session, id);
     const readiness = await this.until(who, endpointId, waitMs, async (session) =>
       deploymentReadiness(await get(session)),

@@ -125,15 +125,19 @@ function readTexts(field: string, count: number, bytes: Buffer): string[] {
         `${length} bytes where ${Math.max(left, 0)} are left`,
       );
     at += LENGTH_BYTES;
-    try {
-      texts[i] = utf8.decode(bytes.subarray(at, at + length));
-    } catch {
-      throw wrong(`${field}[${i}]`, 'UTF-8 text', 'other bytes');
-    }
+    texts[i] = readText(`${field}[${i}]`, bytes.subarray(at, at + length));
     at += length;
   }
   if (at !== bytes.length) throw wrong(field, `${count} texts that fill ${bytes.length} bytes`, `${at} bytes of text`);
   return texts;
+}
+
+export function readText(field: string, bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw wrong(field, 'UTF-8 text', 'other bytes');
+  }
 }
 
 /** The bytes of a tensor's elements, as `fromRaw` reads them; numbers are not copied. */

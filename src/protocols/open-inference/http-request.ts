@@ -75,7 +75,7 @@ export function readInferBody(body: Buffer, jsonBytes: number | null): InferBody
   };
 }
 
-function parseJson(bytes: Buffer): unknown {
+export function parseJson(bytes: Buffer): unknown {
   try {
     if (isUtf8(bytes)) return JSON.parse(bytes.toString());
   } catch (error) {

@@ -3,16 +3,19 @@ import type { Logger } from 'pino';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../../errors.js';
-import { bearerOf, type Principal, requireScope, Role } from '../../modules/core/index.js';
+import { bearerOf, type Principal, requireScope } from '../../modules/core/index.js';
 import type { Services } from '../../services.js';
 import { callerOf, type Need } from '../caller.js';
 import { answerCoding, codingOf, mostBytes, packed, unpacked } from './compression.js';
 import { fromBody } from './elements.js';
 import { toHttpAnswer } from './http-answer.js';
-import { JSON_LENGTH_HEADER, jsonLength, readInferBody, type InferBody } from './http-request.js';
+import { JSON_LENGTH_HEADER, jsonLength, parseJson, readInferBody, type InferBody } from './http-request.js';
 import { infer, sentenceOf } from './infer-call.js';
 import { describedTarget, modelConfig, modelMetadata, SERVER, versionNumber } from './metadata.js';
-import { readParameters } from './parameters.js';
+import { CHANGE_MODELS, INFER, LIST_MODELS, READ_MODEL } from './needs.js';
+import { objectAt, readParameters } from './parameters.js';
+import { openInferenceApi } from './openapi.js';
+import { toIndexEntry, toStatistics, wantedVersions } from './repository.js';
 
 export interface OpenInferenceParts {
   tokens: TokenVerifier;
@@ -31,9 +34,6 @@ export interface OpenInferenceParts {
   ): { status: number; retryAfterSeconds: number | null; body: { message: string } };
 }
 
-export const INFER: Need = { what: 'Predicting', role: Role.VIEWER, scopes: ['PREDICT'] };
-export const READ_MODEL: Need = { what: 'Reading a model', role: Role.VIEWER, scopes: ['PREDICT', 'READ'] };
-
 interface ModelParams {
   model: string;
   version?: string;
@@ -41,7 +41,8 @@ interface ModelParams {
 
 /** The Open Inference Protocol (V2) over HTTP, at /v2. */
 export function registerOpenInference(fastify: FastifyInstance, parts: OpenInferenceParts): void {
-  const { services, tokens, logger, config, toHttpError } = parts;
+  const { db, services, tokens, logger, config, toHttpError } = parts;
+  const { modelRepository } = services;
   void fastify.register(
     async (scope) => {
       scope.setErrorHandler((error, request, reply) => {
@@ -53,17 +54,49 @@ export function registerOpenInference(fastify: FastifyInstance, parts: OpenInfer
       });
       scope.setNotFoundHandler(({ method, url }) => {
         const path = url.split('?')[0];
-        throw new AppError(ErrorCode.NOT_FOUND, `There is no ${method} ${path}; /v1/openapi.json lists what there is.`);
+        throw new AppError(ErrorCode.NOT_FOUND, `There is no ${method} ${path}; /v2/openapi.json lists what there is.`);
       });
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
       scope.get('', async () => SERVER);
+      const description = openInferenceApi();
+      scope.get('/openapi.json', async () => description);
       scope.get('/health/live', async () => ({ live: true }));
       scope.get('/health/ready', async (_request, reply) => {
         const missing = await parts.notReady();
         if (missing.length === 0) return { ready: true };
         return reply.code(503).send({ error: `This service is not ready: ${missing.join(', ')}.` });
+      });
+
+      const actorOf = async ({ headers, id: requestId, raw }: FastifyRequest, need: Need) => ({
+        principal: await callerOf(tokens, headers.authorization, need),
+        requestId,
+        isGone: () => raw.socket.destroyed,
+      });
+      scope.get('/models/stats', async (request) => {
+        const actor = await actorOf(request, LIST_MODELS);
+        const found = await db.transact(actor, (session) => modelRepository.statistics(session, null, null));
+        return { model_stats: found.map(toStatistics) };
+      });
+      scope.post('/repository/index', async (request) => {
+        const actor = await actorOf(request, LIST_MODELS);
+        const { ready } = readObject(request.body);
+        const entries = await db.transact(actor, (session) => modelRepository.index(session));
+        return entries.filter(({ state }) => ready !== true || state === 'READY').map(toIndexEntry);
+      });
+      scope.post('/repository/models/:model/load', async (request, reply) => {
+        const actor = await actorOf(request, CHANGE_MODELS);
+        const parameters = objectAt('parameters', readObject(request.body)['parameters']);
+        await modelRepository.load(actor, (request.params as ModelParams).model, wantedVersions(parameters));
+        return reply.send();
+      });
+      scope.post('/repository/models/:model/unload', async (request, reply) => {
+        const actor = await actorOf(request, CHANGE_MODELS);
+        const versions = wantedVersions(objectAt('parameters', readObject(request.body)['parameters']));
+        const { model } = request.params as ModelParams;
+        await db.transact(actor, (session) => modelRepository.unload(session, model, versions));
+        return reply.send();
       });
 
       const routeOf = async ({ headers, params }: FastifyRequest) => {
@@ -84,6 +117,14 @@ export function registerOpenInference(fastify: FastifyInstance, parts: OpenInfer
           const { route, version } = await routeOf(request);
           describedTarget(route, version);
           return { name: route.endpoint.name, ready: true };
+        });
+        scope.get(`${path}/stats`, async (request) => {
+          const { model, version } = request.params as ModelParams;
+          const actor = await actorOf(request, READ_MODEL);
+          const found = await db.transact(actor, (session) =>
+            modelRepository.statistics(session, model, versionNumber(version)),
+          );
+          return { model_stats: found.map(toStatistics) };
         });
         scope.post(`${path}/infer`, { bodyLimit: config.MAX_INFERENCE_BYTES }, (request, reply) =>
           answerInfer(parts, request, reply),
@@ -152,6 +193,11 @@ async function rawBody(
   if (!input || inputs.length > 1)
     throw badInput(JSON_LENGTH_HEADER, `JSON that names the ${inputs.length} inputs of the model`, 'raw bytes alone');
   return { ...readParameters({}), id: null, inputs: [fromBody(input, body)], outputs: null, allBinary: true };
+}
+
+/** The JSON of a request that may come without a body. */
+function readObject(body: unknown): Readonly<Record<string, unknown>> {
+  return Buffer.isBuffer(body) && body.length > 0 ? objectAt('body', parseJson(body)) : {};
 }
 
 const RETRY_AFTER_MS = 5_000;

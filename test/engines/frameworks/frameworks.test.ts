@@ -42,7 +42,9 @@ beforeAll(async () => {
   service = await startTestService({ PYTHON_PATH: engine('MATIH_PYTHON') });
   tess = await service.as();
   const settings = { MLFLOW_TRACKING_URI: service.url, MLFLOW_TRACKING_TOKEN: tess.token };
-  script = await runPython<Script>(new URL('frameworks_script.py', import.meta.url), settings, SCRIPT_MS);
+  script = await runPython<Script>(new URL('frameworks_script.py', import.meta.url), settings, {
+    timeoutMs: SCRIPT_MS,
+  });
   const lines = script.rows.map(({ weight, size, width, length }) => [weight, size, width, length].join(','));
   const { uploadId } = await tess.upload('things.csv', Buffer.from(['weight,size,width,length', ...lines].join('\n')));
   datasetId = await registerDataset(tess, { name: 'things', uploadId });

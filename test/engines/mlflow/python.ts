@@ -8,15 +8,18 @@ import { engine } from '../engines.js';
 
 const TIMEOUT_MS = 100_000;
 
-/** Runs one of the scripts beside this file, in its own folder, and returns the JSON of its last line. */
+/**
+ * Runs one of the scripts beside this file, in its own folder, and returns the JSON of its last line. `program` is
+ * another Python than that of MLflow.
+ */
 export async function runPython<T>(
   script: string | URL,
   settings: Record<string, string>,
-  timeoutMs = TIMEOUT_MS,
+  { timeoutMs = TIMEOUT_MS, program }: { timeoutMs?: number; program?: string } = {},
 ): Promise<T> {
   const cwd = await mkdtemp(join(tmpdir(), 'matih-mlflow-'));
   try {
-    const child = spawn(engine('MATIH_PYTHON'), [fileURLToPath(new URL(script, import.meta.url))], {
+    const child = spawn(program ?? engine('MATIH_PYTHON'), [fileURLToPath(new URL(script, import.meta.url))], {
       cwd,
       timeout: timeoutMs,
       env: {
