@@ -3,14 +3,8 @@
 // loop, and how long the event loop was blocked.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  BenchCreateEndpointDocument,
-  BenchCreateModelDocument,
-  BenchDeployModelVersionDocument,
-  BenchDeploymentStatusDocument,
-  BenchPredictDocument,
-  BenchRegisterModelVersionDocument,
-} from './generated/operations.ts';
+import { BenchPredictDocument } from './generated/operations.ts';
+import { deployModel } from './support/endpoint.ts';
 import { load, postRequest } from './support/http-load.ts';
 import { multilayer } from './support/network.ts';
 import { median, percentile, report, type Figures } from './support/report.ts';
@@ -30,38 +24,6 @@ const EVENT_LOOP_GOAL_MS = 10;
 const EVENT_LOOP_SAMPLING_MS = 10;
 
 const PREDICT = BenchPredictDocument.toString();
-
-/** Creates an endpoint that serves the model; returns its id. */
-async function deploy(service: Service, model: Uint8Array): Promise<string> {
-  const uploaded = await fetch(`${service.url}/uploads?fileName=model.onnx`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/octet-stream', authorization: `Bearer ${service.token}` },
-    body: Buffer.from(model),
-  });
-  const { uploadId } = (await uploaded.json()) as { uploadId: string };
-  const { createModel } = await service.send(BenchCreateModelDocument, {
-    input: { name: 'bench', modelType: 'MLP', task: 'OTHER' },
-  });
-  const modelId = createModel.model.id;
-  const { registerModelVersion } = await service.send(BenchRegisterModelVersionDocument, {
-    input: { modelId, uploadId },
-  });
-  const { createEndpoint } = await service.send(BenchCreateEndpointDocument, {
-    input: { modelId, name: 'bench', logSampleRate: LOG_SAMPLE_RATE },
-  });
-  const endpointId = createEndpoint.endpoint.id;
-  const { deployModelVersion } = await service.send(BenchDeployModelVersionDocument, {
-    input: { endpointId, modelVersionId: registerModelVersion.modelVersion.id, mode: 'LIVE', weightBps: 10_000 },
-  });
-  for (;;) {
-    const { deployment } = await service.send(BenchDeploymentStatusDocument, {
-      id: deployModelVersion.deployment.id,
-    });
-    if (deployment.status === 'READY') return endpointId;
-    if (deployment.status !== 'PENDING') throw new Error(`the deployment is ${deployment.status}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 
 function values(rows: number, seed: number): number[] {
   return Array.from({ length: rows * INPUTS }, (_, i) => Number(Math.sin(i + seed).toFixed(5)));
@@ -141,7 +103,7 @@ await withDataDir(async (dataDir) => {
     String(HOSTS),
   ]);
   try {
-    const endpointId = await deploy(service, model);
+    const endpointId = await deployModel(service, path, { logSampleRate: LOG_SAMPLE_RATE });
     const bySize: Record<string, Figures & { ratio: number }> = {};
     for (const rows of ROWS_PER_REQUEST)
       bySize[`rows${rows}`] = await compare(service, endpointId, peer.ready.port, rows);

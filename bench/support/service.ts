@@ -14,6 +14,8 @@ export interface Service {
   url: string;
   graphqlUrl: string;
   wsUrl: string;
+  /** Of all gRPC protocols, e.g. `127.0.0.1:8001`. */
+  grpcAddress: string;
   token: string;
   pid: number;
   /** Milliseconds from the start of the process to its line that says it is ready. */
@@ -60,7 +62,7 @@ export async function startService(
   onInterruption(() => stopChild(child));
   const line = await firstLine(child);
   const readyMs = performance.now() - started;
-  const ready = JSON.parse(line) as Pick<Service, 'url' | 'graphqlUrl' | 'wsUrl' | 'token'>;
+  const ready = JSON.parse(line) as Pick<Service, 'url' | 'graphqlUrl' | 'wsUrl' | 'grpcAddress' | 'token'>;
   return {
     ...ready,
     pid: child.pid ?? 0,

@@ -1,6 +1,12 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import {
+  type Metadata,
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+} from '@grpc/grpc-js';
 import { AppError, ErrorCode } from '../errors.js';
-import type { GrpcService } from '../protocols/open-inference/grpc.js';
+import type { GrpcService, Refusal } from '../protocols/open-inference/grpc.js';
 
 export interface GrpcServer {
   /** For example `127.0.0.1:8001`. */
@@ -15,6 +21,8 @@ export interface GrpcOptions {
   port: number;
   /** Limit of one message. */
   maxMessageBytes: number;
+  /** Decides by the metadata of a call whether its messages are read; returns why not, or null. */
+  admit(path: string, metadata: Metadata): Refusal | null | Promise<Refusal | null>;
   graceMs: number;
 }
 
@@ -27,6 +35,7 @@ const MAX_CALLS = 1_024;
 export async function startGrpc(services: readonly GrpcService[], options: GrpcOptions): Promise<GrpcServer> {
   const { host, port: wanted, maxMessageBytes, graceMs } = options;
   const server = new Server({
+    interceptors: [gate(options.admit)],
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,
     'grpc.max_concurrent_streams': MAX_CALLS,
@@ -56,6 +65,25 @@ export async function startGrpc(services: readonly GrpcService[], options: GrpcO
         });
       }),
   };
+}
+
+/** Messages may be large, so those of a refused caller are not read. */
+function gate(admit: GrpcOptions['admit']): ServerInterceptor {
+  return ({ path }, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, pass) => {
+            const decide = (refusal: Refusal | null) => {
+              if (refusal) call.sendStatus(refusal);
+              else pass(metadata);
+            };
+            const decided = admit(path, metadata);
+            if (decided instanceof Promise) void decided.then(decide);
+            else decide(decided);
+          },
+        }),
+    });
 }
 
 function cannotListen(error: Error, host: string, port: number): AppError {

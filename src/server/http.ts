@@ -15,7 +15,7 @@ import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
 import { noEndpoint, registerMlflow } from '../protocols/mlflow/register.js';
 import { registerOps } from '../protocols/ops.js';
-import { openInferenceServices } from '../protocols/open-inference/grpc.js';
+import { admission, openInferenceServices } from '../protocols/open-inference/grpc.js';
 import { registerOpenInference } from '../protocols/open-inference/register.js';
 import { registerRest } from '../protocols/rest/register.js';
 import { registerSignedObjects } from '../protocols/signed-objects.js';
@@ -157,6 +157,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   try {
     const services = openInferenceServices({ ...app, newRequestId: randomUUID, notReady, toHttpError });
     grpc = await startGrpc(services, {
+      admit: admission({ ...app, toHttpError }),
       host: config.HOST,
       port: config.GRPC_PORT ?? (config.PORT === 0 ? 0 : DEFAULT_GRPC_PORT),
       maxMessageBytes: config.MAX_INFERENCE_BYTES,

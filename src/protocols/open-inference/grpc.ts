@@ -11,8 +11,9 @@ import {
 import type { Logger } from 'pino';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
-import { ErrorCode } from '../../errors.js';
-import { type Principal } from '../../modules/core/index.js';
+import { ErrorCode, unauthenticated } from '../../errors.js';
+import { bearerOf, type Principal } from '../../modules/core/index.js';
+import type { RequestHeaders } from '../../modules/serving/index.js';
 import type { Services } from '../../services.js';
 import { callerOf, type Need } from '../caller.js';
 import { plainParameters, readInferRequest, toInferResponse } from './grpc-messages.js';
@@ -73,11 +74,40 @@ interface ModelToChange {
 
 type Call = Pick<ServerUnaryCall<object, object>, 'metadata' | 'cancelled' | 'getDeadline'>;
 
+/** The end of a call that is refused. */
+export type Refusal = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
+type Refuse = (error: unknown) => Refusal;
+
+/** An error as a client sees it. */
+function refusalOf({ toHttpError, logger }: Pick<GrpcParts, 'toHttpError' | 'logger'>): Refuse {
+  return (error) => {
+    const { body } = toHttpError(error, '');
+    if (body.code === ErrorCode.INTERNAL) logger.error({ err: error }, 'gRPC call failed');
+    return { code: CODES[body.code], details: sentenceOf(body), metadata: new Metadata() };
+  };
+}
+
+/** Calls that need no token. */
+const OPEN = /\/Server(Live|Ready|Metadata)$/;
+
+/** Whether the messages of a call are read: only those of a caller with a valid token, except for small, open calls. */
+export function admission(parts: Pick<GrpcParts, 'tokens' | 'toHttpError' | 'logger'>) {
+  const refusal = refusalOf(parts);
+  return (path: string, metadata: Metadata): Refusal | null | Promise<Refusal | null> => {
+    if (OPEN.test(path)) return null;
+    const token = bearerOf(metadata.get('authorization')[0]);
+    if (!token) return refusal(unauthenticated());
+    const verified = parts.tokens.verify(token);
+    return verified instanceof Promise ? verified.then(() => null, refusal) : null;
+  };
+}
+
 /** The Open Inference Protocol over gRPC, and the model repository under both of its names. */
 export function openInferenceServices(parts: GrpcParts): GrpcService[] {
   const { db, services, tokens } = parts;
   const { predictions, modelRepository } = services;
 
+  const refusal = refusalOf(parts);
   const callerFor = (call: Call, need: Need): Promise<Principal> =>
     callerOf(tokens, call.metadata.get('authorization')[0], need);
   const actorFor = async (call: Call, need: Need) => ({
@@ -89,11 +119,6 @@ export function openInferenceServices(parts: GrpcParts): GrpcService[] {
     route: await predictions.describe(await callerFor(call, READ_MODEL), name),
     version: versionNumber(version),
   });
-  const refusal = (error: unknown): Partial<ServiceError> => {
-    const { body } = parts.toHttpError(error, '');
-    if (body.code === ErrorCode.INTERNAL) parts.logger.error({ err: error }, 'gRPC call failed');
-    return { code: CODES[body.code], details: sentenceOf(body), metadata: new Metadata() };
-  };
   const unary =
     <Request, Answer>(handle: (call: ServerUnaryCall<Request, Answer>) => Promise<Answer> | Answer) =>
     async (call: ServerUnaryCall<Request, Answer>, answer: sendUnaryData<Answer>): Promise<void> => {
@@ -106,7 +131,8 @@ export function openInferenceServices(parts: GrpcParts): GrpcService[] {
   const modelInfer = async (call: Call, principal: Principal, request: InferRequest): Promise<InferResponse> => {
     const read = readInferRequest(request);
     const deadlineMs = earliest(read.deadlineMs, call.getDeadline());
-    const answer = await infer(predictions, principal, { ...read, deadlineMs }, parts.newRequestId());
+    const headers = call.metadata.getMap() as RequestHeaders;
+    const answer = await infer(predictions, principal, { ...read, deadlineMs }, parts.newRequestId(), headers);
     return toInferResponse(read, answer);
   };
 
@@ -181,7 +207,7 @@ export function openInferenceServices(parts: GrpcParts): GrpcService[] {
 interface StreamParts {
   open(): Promise<Principal>;
   answer(principal: Principal, request: InferRequest): Promise<InferResponse>;
-  refusal(error: unknown): Partial<ServiceError>;
+  refusal: Refuse;
 }
 
 /**
@@ -191,7 +217,10 @@ interface StreamParts {
 function answerStream(stream: ServerDuplexStream<InferRequest, object>, { open, answer, refusal }: StreamParts): void {
   const opened = open();
   // A refused caller gets the error once, as the end of the stream.
-  opened.catch((error: unknown) => stream.destroy(refusal(error) as Error));
+  opened.catch((error: unknown) => {
+    const refused = refusal(error);
+    stream.destroy(Object.assign(new Error(refused.details), refused));
+  });
   let waiting = 0;
   let last: Promise<void> = Promise.resolve();
   stream.on('data', (request: InferRequest) => {

@@ -38,9 +38,9 @@ export async function infer(
   principal: Principal,
   call: InferCall,
   ownRequestId: string,
-  headers: RequestHeaders = {},
+  headers: RequestHeaders,
 ): Promise<InferAnswer> {
-  const { endpointName, version, id, inputs, outputs, deadlineMs, priority, routingKey } = call;
+  const { endpointName, version, id, inputs, outputs, deadlineMs, priority, routingKey, attributes } = call;
   const prediction = await predictions.predict(
     principal,
     {
@@ -51,6 +51,7 @@ export async function infer(
       deadlineMs,
       priority,
       routingKey,
+      attributes,
       requestId: id,
       // Clients of this protocol number their requests from 1 in each process.
       mayRepeatId: true,

@@ -5,8 +5,11 @@ export interface CallParameters {
   deadlineMs: number | null;
   priority: number | null;
   routingKey: string | null;
+  /** For the rules of the endpoint's traffic policy; null for none. */
+  attributes: { name: string; value: string }[] | null;
 }
 
+const RESERVED: ReadonlySet<string> = new Set(['timeout', 'priority', 'routing_key', 'sequence_id']);
 const MICROSECONDS_PER_MS = 1_000;
 const LOWEST_DEADLINE_MS = 1;
 
@@ -22,7 +25,18 @@ export function readParameters(given: Readonly<Record<string, unknown>>): CallPa
     priority: priority || null,
     // The requests of a sequence are answered by one version.
     routingKey: key ?? (isSequence(sequence) ? `sequence ${sequence}` : null),
+    attributes: attributesOf(given),
   };
+}
+
+/** Texts that clients add under names of their own. */
+function attributesOf(given: Readonly<Record<string, unknown>>): CallParameters['attributes'] {
+  let attributes: CallParameters['attributes'] = null;
+  for (const name in given) {
+    const value = given[name];
+    if (typeof value === 'string' && !RESERVED.has(name)) (attributes ??= []).push({ name, value });
+  }
+  return attributes;
 }
 
 const isSequence = (value: unknown): value is string | number =>
