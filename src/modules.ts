@@ -35,6 +35,7 @@ const MODULES: ListedModule[] = [
   { load: () => import('./modules/ensembles/module.js') },
   { load: () => import('./modules/evaluation/module.js') },
   { load: () => import('./modules/serving/module.js'), settings: SERVING_SETTINGS },
+  { load: () => import('./modules/rollouts/module.js') },
   { load: () => import('./modules/alerts/module.js') },
   { load: () => import('./modules/monitoring/module.js'), settings: MONITORING_SETTINGS },
   { load: () => import('./modules/schedules/module.js') },

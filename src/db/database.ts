@@ -33,6 +33,7 @@ import { Migration0021OutsideReports } from './migrations/0021-outside-reports.j
 import { Migration0029RoomAndUse } from './migrations/0029-room-and-use.js';
 import { Migration0030IdleStudies } from './migrations/0030-idle-studies.js';
 import { Migration0033Runtimes } from './migrations/0033-runtimes.js';
+import { Migration0034Canaries } from './migrations/0034-canaries.js';
 import { Migration0034TrafficPolicy } from './migrations/0034-traffic-policy.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
 import { Migration0036Ensembles } from './migrations/0036-ensembles.js';
@@ -134,6 +135,7 @@ const MIGRATIONS = [
   { name: '0034-traffic-policy', class: Migration0034TrafficPolicy },
   { name: '0036-ensembles', class: Migration0036Ensembles },
   { name: '0031-heard-jobs', class: Migration0031HeardJobs },
+  { name: '0034-canaries', class: Migration0034Canaries },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

@@ -171,6 +171,8 @@ describe('GET /v1/openapi.json', () => {
     const { PredictAnswer: answer, PredictRequest: request } = description.components.schemas;
     expect(Object.keys(body).sort()).toEqual(Object.keys(answer!.properties).sort());
     expect(request!.additionalProperties).toBe(false);
-    expect(Object.keys(request!.properties)).toEqual(['rows', 'tensors', 'routingKey', 'deadlineMs', 'requestId']);
+    expect(Object.keys(request!.properties)).toEqual([
+      ...['rows', 'tensors', 'routingKey', 'attributes', 'deadlineMs', 'requestId'],
+    ]);
   });
 });

@@ -10,6 +10,7 @@ export const ORM = 'the ORM';
  */
 export const STATE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
   'alert.status': ['alerts/store.ts#resolveAlert'],
+  'canary.status': ['rollouts/stores/canaries.ts#changeCanaryStatus'],
   'deployment.status': ['serving/stores/deployments.ts#changeDeploymentStatus'],
   'experiment.import_job_id': ['experiments/stores/experiment-states.ts#changeExperimentState'],
   'experiment.state': ['experiments/stores/experiment-states.ts#changeExperimentState'],

@@ -49,6 +49,7 @@ import {
   WorldStartBatchInferenceDocument,
   WorldTestWebhookDocument,
   WorldWebhookDeliveryStatusDocument,
+  StartCanaryDetailsDocument,
 } from '../generated/operations.js';
 
 const QUICK_CONFIG = {
@@ -61,6 +62,11 @@ const RATES = {
 };
 const OVERRIDE = { override: true, reason: 'needed by a test' };
 const CAR = { Horsepower: 130, Weight_in_lbs: 3504, Origin: 'USA', Year: '1970-01-01T00:00:00.000Z' };
+
+const CANARY = {
+  steps: [{ weightBps: 1_000, bakeSeconds: 3_600 }],
+  guards: [{ kind: 'ERROR_RATE' as const }],
+};
 
 /** The objects of every type that a tenant has from the start. */
 interface Things {
@@ -86,6 +92,8 @@ interface Things {
   studyId: string;
   trialId: string;
   scheduleId: string;
+  /** A canary whose model is being loaded, or is loaded. */
+  canaryId: string;
 }
 
 /**
@@ -136,12 +144,13 @@ export class World {
       batchJobId,
       alertId: '',
       ...(await world.newDeliveredWebhook()),
-      ...{ tuningId, studyId: '', trialId: '', scheduleId: '' },
+      ...{ tuningId, studyId: '', trialId: '', scheduleId: '', canaryId: '' },
       eventId: events.nodes[0]!.id,
     };
     world.things.alertId = await world.newAlert(deploymentId);
     Object.assign(world.things, await world.newStudy());
     world.things.scheduleId = await world.newSchedule();
+    world.things.canaryId = await world.newCanary();
     return world;
   }
 
@@ -434,6 +443,15 @@ export class World {
   }
 
   /** A schedule that starts no job before the next year. */
+  async newCanary(): Promise<string> {
+    const endpointId = await this.newEndpoint();
+    await this.newDeployment(endpointId);
+    const { startCanary } = await this.caller.ok(StartCanaryDetailsDocument, {
+      input: { endpointId, modelVersionId: await this.newVersion(), ...CANARY },
+    });
+    return startCanary.canary.id;
+  }
+
   async newSchedule(): Promise<string> {
     const { createSchedule } = await this.caller.ok(WorldCreateScheduleDocument, {
       input: { name: `s-${randomUUID()}`, jobId: this.things.jobId, cron: '0 0 1 1 *', timeZone: 'UTC' },
@@ -491,6 +509,9 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   batchInferenceJobs: [
     ({ runId, versionId, datasetId }) => ({ filter: { runId, modelVersionId: versionId, datasetId } }),
   ],
+  canary: [({ canaryId }) => ({ id: canaryId })],
+  canaries: [({ endpointId, versionId }) => ({ filter: { endpointId, modelVersionId: versionId } })],
+  canaryProgress: [({ canaryId }) => ({ id: canaryId })],
   compareRuns: [
     async ({ runId }, world) => ({ input: { runIds: [runId, await world.newRun()], baselineRunId: runId } }),
   ],
@@ -584,6 +605,20 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   pauseSchedule: [async (_, world) => ({ input: { id: await world.newSchedule() } })],
   resumeSchedule: [async (_, world) => ({ input: { id: await world.pausedSchedule() } })],
   startScheduleNow: [async (_, world) => ({ input: { id: await world.newSchedule() } })],
+  startCanary: [
+    async ({ webhookId }, world) => {
+      const endpointId = await world.newEndpoint();
+      await world.newDeployment(endpointId);
+      const steps = [{ ...CANARY.steps[0]!, approval: 'WEBHOOK' }];
+      const modelVersionId = await world.newVersion();
+      return { input: { endpointId, modelVersionId, approvalWebhookId: webhookId, ...CANARY, steps } };
+    },
+  ],
+  pauseCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
+  resumeCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
+  approveCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
+  promoteCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
+  abortCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
   deleteSchedule: [async (_, world) => ({ input: { id: await world.newSchedule() } })],
   collectGarbage: [
     async (_, world) => ({

@@ -1,4 +1,5 @@
 export { categoriesOf, knownCategories, unknownCategories, type UnknownCategory } from './rules/categories.js';
+export { signatureDifference } from './rules/signature-difference.js';
 export {
   CLASSES,
   bothProbabilities,
@@ -64,7 +65,13 @@ export {
 } from './rules/input-columns.js';
 export { joinInputs, type NamedSignature } from './rules/joined-inputs.js';
 export { judgedOutput } from './rules/judged-output.js';
-export { LATENCY_BUCKETS, latencyBucket, latencyPercentileMs, latencyTotalMs } from './rules/latency-histogram.js';
+export {
+  LATENCY_BUCKETS,
+  LATENCY_EDGES_MS,
+  latencyBucket,
+  latencyPercentileMs,
+  latencyTotalMs,
+} from './rules/latency-histogram.js';
 export { loggedText } from './rules/logged-text.js';
 export {
   allocate,

@@ -26,13 +26,15 @@ export class DeploymentRows {
 
   /** Locks the endpoint: others who want to change it or its deployments wait. */
   async lock(session: Session, endpointId: string): Promise<Endpoint> {
-    const endpoint = await session.em.findOne(
-      Endpoint,
-      { id: endpointId, tenant: session.tenant },
-      { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
-    );
+    const endpoint = await this.find(session, endpointId);
     if (!endpoint) throw notFound('endpoint', endpointId);
     return endpoint;
+  }
+
+  /** The same; null when it does not exist. */
+  find({ em, tenant }: Session, endpointId: string): Promise<Endpoint | null> {
+    const lock = { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true };
+    return em.findOne(Endpoint, { id: endpointId, tenant }, lock);
   }
 
   active(session: Session, endpoint: Endpoint): Promise<Deployment[]> {

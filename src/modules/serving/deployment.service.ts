@@ -10,7 +10,7 @@ import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/tra
 import { badInput, conflict, notFound } from '../../errors.js';
 import type { RuntimeName } from '../../inference/port.js';
 import { keepVersion, requireStored } from '../registry/index.js';
-import type { DeploymentRows } from './deployment-rows.js';
+import { ACTIVE, type DeploymentRows } from './deployment-rows.js';
 import type { Runtimes } from './runtimes.js';
 import { DEPLOYMENT_STATUS } from './rules/deployment-status.js';
 import { changeDeploymentStatus } from './stores/deployments.js';
@@ -24,6 +24,8 @@ export interface DeployInput {
   runtime?: RuntimeName | null;
   weightBps?: number | null;
   batching?: Deployment['batching'] | null;
+  /** See the entity. */
+  forViewers?: boolean;
 }
 
 export interface DeploymentFilter {
@@ -39,7 +41,7 @@ export interface DeploymentWeight {
   weightBps: number;
 }
 
-/** Null and absent rules stay as they are. */
+/** Absent rules stay as they are; null removes them. */
 export interface TrafficWeights {
   endpointId: string;
   weights: DeploymentWeight[];
@@ -80,7 +82,8 @@ export class DeploymentService {
     const weightBps = checkWeight(input);
     const active = await this.rows.active(session, endpoint);
     const same = active.find(
-      (deployment) => deployment.modelVersionId === version.id && deployment.runtime === runtime,
+      (deployment) =>
+        deployment.modelVersionId === version.id && deployment.runtime === runtime && !deployment.isControl,
     );
     if (same) {
       throw conflict(
@@ -95,6 +98,7 @@ export class DeploymentService {
     const deployment = this.rows.create(session, endpoint, version, input.mode, weightBps);
     deployment.runtime = runtime;
     if (input.batching) deployment.batching = input.batching;
+    if (input.forViewers) deployment.forViewers = true;
     await session.em.flush();
     audit(session, 'deployModelVersion', { type: 'deployment', id: deployment.id }, null, {
       endpointId: endpoint.id,
@@ -105,6 +109,42 @@ export class DeploymentService {
       batching: deployment.batching,
     });
     return deployment;
+  }
+
+  /** A second deployment of the version that `stable` runs, without traffic, so that a test counts it apart. */
+  async deployControl(session: Session, stable: Deployment, by: TrafficHolder): Promise<Deployment> {
+    const endpoint = await this.rows.lock(session, stable.endpointId);
+    this.requireFree(endpoint, by);
+    const version = await session.em.findOneOrFail(ModelVersion, { id: stable.modelVersionId, tenant: session.tenant });
+    const control = this.rows.create(session, endpoint, version, 'LIVE', 0);
+    const { batching, runtime, forViewers } = stable;
+    Object.assign(control, { batching, runtime, forViewers, isControl: true });
+    await session.em.flush();
+    audit(session, 'deployModelVersion', { type: 'deployment', id: control.id }, null, {
+      ...{ endpointId: endpoint.id, modelVersionId: version.id, mode: 'LIVE', weightBps: 0, isControl: true },
+    });
+    return control;
+  }
+
+  /** Locks the endpoint: others who want to change it or its deployments wait. */
+  lockEndpoint(session: Session, endpointId: string): Promise<Endpoint> {
+    return this.rows.lock(session, endpointId);
+  }
+
+  /** False when the endpoint does not exist any more. */
+  async tryLockEndpoint(session: Session, endpointId: string): Promise<boolean> {
+    return (await this.rows.find(session, endpointId)) !== null;
+  }
+
+  activeShadow({ em, tenant }: Session, endpointId: string, modelVersionId: string): Promise<Deployment | null> {
+    const where = { tenant, endpointId, modelVersionId, mode: 'SHADOW' as const, status: { $in: ACTIVE } };
+    return em.findOne(Deployment, where);
+  }
+
+  /** The live deployments of an endpoint that are loaded, also those without weight. */
+  async liveOf(session: Session, endpointId: string): Promise<Deployment[]> {
+    const where = { tenant: session.tenant, endpointId, mode: 'LIVE' as const, status: 'READY' as const };
+    return session.em.find(Deployment, where, { orderBy: { createdAt: 'ASC', id: 'ASC' }, refresh: true });
   }
 
   /** Divides the traffic among all live deployments: the only way in which weights and rules change. */
@@ -140,7 +180,8 @@ export class DeploymentService {
         expected: live.map(({ id }) => id).join(', '),
       });
     const before = policyOf(endpoint, live);
-    if (input.rules) endpoint.trafficRules = await this.checkedRules(session, input.rules, live);
+    if (input.rules !== undefined)
+      endpoint.trafficRules = input.rules === null ? [] : await this.checkedRules(session, input.rules, live);
     for (const deployment of live) deployment.weightBps = wanted.get(deployment.id)!;
     audit(session, 'setTrafficWeights', { type: 'endpoint', id: endpoint.id }, before, policyOf(endpoint, live));
     this.rows.emit(

@@ -1,7 +1,7 @@
 export { cloneOfBatchInference } from './batch-inference-clone.js';
 export { BATCH_WORKERS, BatchInferenceService, MAX_KEY_COLUMNS } from './batch-inference.service.js';
 export { DeploymentRows } from './deployment-rows.js';
-export { DeploymentService } from './deployment.service.js';
+export { DeploymentService, type TrafficHolder } from './deployment.service.js';
 export { EndpointService, MAX_SLA_MS } from './endpoint.service.js';
 export { createServingLoaders } from './loaders.js';
 export {
@@ -32,7 +32,7 @@ export { deploymentReadiness, type Readiness } from './rules/readiness.js';
 export { Serving } from './serving.js';
 export { ShadowService } from './shadow.service.js';
 export type { TrafficRecorder } from './traffic-recorder.js';
-export { readTraffic } from './traffic.service.js';
+export { readCounts, readTraffic, type DeploymentCounts } from './traffic.service.js';
 export { VersionFollowing } from './version-following.js';
 export { FULL_WEIGHT_BPS } from './rules/traffic.js';
 export {

@@ -168,7 +168,9 @@ export class PredictService {
         error instanceof AppError &&
         error.code === ErrorCode.DEADLINE_EXCEEDED &&
         deadlineMs < Math.min(route.endpoint.slaLatencyP95Ms, this.options.deadlineMs);
-      if (isFault(error) && !isCallersTimeout)
+      // The inputs fit the signature: a model that cannot run them is at fault, not the caller.
+      const isModels = error instanceof AppError && error.code === ErrorCode.INVALID_TENSOR;
+      if ((isModels || isFault(error)) && !isCallersTimeout)
         recorder.failed({ ...served, latencyMs: performance.now() - startedAt }, error);
       throw error;
     }

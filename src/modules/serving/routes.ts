@@ -253,12 +253,13 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
 }
 
 /**
- * For an endpoint that follows PRODUCTION: while a promotion moves its traffic, the leaving version is no longer in
+ * Whether viewers may call it. For an endpoint that follows PRODUCTION: while a promotion moves its traffic, the leaving version is no longer in
  * that stage but still serves, until the new one is loaded.
  */
 function isProduction(endpoint: Endpoint, deployment: Deployment, version: OnnxVersion): boolean {
   return (
     version.stage === 'PRODUCTION' ||
+    deployment.forViewers ||
     (endpoint.followStage === 'PRODUCTION' && deployment.followedStage === 'PRODUCTION')
   );
 }

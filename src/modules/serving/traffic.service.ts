@@ -22,6 +22,23 @@ export interface Traffic {
   disagreementRate: number | null;
 }
 
+/** The exact counters of a deployment since its start. */
+export interface DeploymentCounts {
+  requests: number;
+  errors: number;
+  /** Requests in each bucket of the latency histogram. */
+  latencyCounts: number[];
+}
+
+/** The counters of several deployments in one statement, in their order. */
+export async function readCounts(session: Session, deploymentIds: readonly string[]): Promise<DeploymentCounts[]> {
+  const sums = await trafficSums(session, deploymentIds, { from: null, to: null });
+  return deploymentIds.map((id) => {
+    const { requests, errors, latencyCounts } = sums.find(({ deploymentId }) => deploymentId === id) ?? NOTHING;
+    return { requests, errors, latencyCounts: latencyCounts ?? [] };
+  });
+}
+
 type Sums = Omit<Awaited<ReturnType<typeof trafficSums>>[number], 'deploymentId'>;
 
 /** The traffic of several deployments in one statement, in their order. */

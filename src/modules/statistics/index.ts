@@ -1,3 +1,4 @@
+export { binomialSequence, percentileSequence } from './rules/binomial-sequence.js';
 export { bootstrapMeanDifference, bootstrapRootMeanDifference, type MeanInterval } from './rules/bootstrap.js';
 export { ascendingOrder, calibrate, type Calibration } from './rules/calibration.js';
 export {

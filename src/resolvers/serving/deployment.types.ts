@@ -66,6 +66,13 @@ export class DeploymentType {
   @Field(() => Runtime, { description: 'Where the model runs.' })
   runtime!: keyof typeof Runtime;
 
+  @Field(() => Boolean, {
+    description:
+      'Whether it is the control of a canary or a test: a second deployment of the version that serves, which is ' +
+      'counted apart.',
+  })
+  isControl!: boolean;
+
   @Field(() => String, { nullable: true, description: 'Why the deployment FAILED, as a sentence; null otherwise.' })
   error?: string | null;
 
@@ -337,11 +344,11 @@ export class SetTrafficWeightsInput {
   })
   weights!: DeploymentWeightInput[];
 
-  @Range({ min: 0, max: 100, unit: 'rules' })
+  @Range({ min: 1, max: 100, unit: 'rules' })
   @Field(() => [TrafficRuleInput], {
     nullable: true,
     description:
-      'Rules that come before the weights, in order; they replace the present ones. Empty: no rules. Absent: the ' +
+      'Rules that come before the weights, in order; they replace the present ones. Null: no rules. Absent: the ' +
       'present ones stay.',
   })
   rules?: TrafficRuleInput[] | null;

@@ -17,6 +17,10 @@ export const Deployment = defineEntity({
     weightBps: p.integer().default(0),
     /** Whether its requests may run in one batch; its endpoint may forbid it as well. */
     batching: p.enum(['AUTO', 'NEVER']).default('AUTO'),
+    /** Whether it is the control of a canary: a second deployment of the version that serves, counted apart. */
+    isControl: p.boolean().default(false),
+    /** Whether viewers may call it outside of PRODUCTION, because it replaces one that they may call. */
+    forViewers: p.boolean().default(false),
     /** The stage whose version it was made for, when its endpoint follows one. */
     followedStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
     /** The same for an alias. */

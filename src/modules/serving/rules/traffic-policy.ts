@@ -48,7 +48,7 @@ export interface Routed<D> {
 }
 
 export const CALLER_ATTRIBUTES = {
-  min: 0,
+  min: 1,
   max: 50,
   unit: 'attributes',
   fields: { name: characters(1, 100), value: characters(0, 250) },

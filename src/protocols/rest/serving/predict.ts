@@ -56,8 +56,8 @@ const predictBody = z
       .array(z.strictObject({ name: z.string(), value: z.string() }))
       .nullish()
       .describe(
-        'What the rules of the endpoint’s traffic policy look at, e.g. {"name": "country", "value": "DE"}: at ' +
-          'most 50. Headers of the request are known as `header.<name>`.',
+        'What the rules of the endpoint’s traffic policy look at, e.g. {"name": "country", "value": "DE"}: 1 to ' +
+          '50. Headers of the request are known as `header.<name>`.',
       ),
     deadlineMs: z.number().nullish().describe('Longest that it may take, in milliseconds, from 1.'),
     requestId: z
