@@ -46,6 +46,32 @@ export class Flights {
     return { path, rows: Number(rows.getRows()[0]?.[0]) };
   }
 
+  /** Writes the flights of [from, to), each with the delay of another one, to a Parquet file. */
+  async exportShuffled(folder: string, name: string, from: string, to: string): Promise<string> {
+    const path = join(folder, `${name}.parquet`);
+    const period = `from flights where date >= '${from}' and date < '${to}'`;
+    await this.connection.run(
+      `copy (select f.date, d.delay, f.distance, f.origin, f.destination
+        from (select *, row_number() over (order by date, origin, destination) as n ${period}) f
+        join (select delay, row_number() over (order by hash(date::varchar || origin || destination)) as n ${period}) d
+          using (n))
+       to '${path.replaceAll("'", "''")}' (format parquet)`,
+    );
+    return path;
+  }
+
+  /** The same with the truth: whether each flight was more than 15 minutes late. */
+  async labelled(from: string, to: string, rows: number): Promise<(Flight & { late: boolean })[]> {
+    const airports = `origin not in (${quoted(OTHER_AIRPORTS)})`;
+    const result = await this.connection.runAndReadAll(
+      `select strftime(date, '%Y-%m-%dT%H:%M:%SZ') as date, distance::double as distance, origin, destination,
+         delay > 15 as late
+       from flights where date >= '${from}' and date < '${to}' and delay is not null and ${airports}
+       order by hash(date::varchar || destination || origin) limit ${rows}`,
+    );
+    return result.getRowObjectsJson() as unknown as (Flight & { late: boolean })[];
+  }
+
   /** Real flights of a period, in a random order that is always the same. */
   async traffic(options: { from: string; to: string; others: boolean; rows: number; seed: number }): Promise<Flight[]> {
     const airports = `origin ${options.others ? '' : 'not '}in (${quoted(OTHER_AIRPORTS)})`;

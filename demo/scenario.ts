@@ -1,4 +1,5 @@
 import { RollbackModelDocument, SetRetrainingPolicyDocument } from '../schema/generated/operations.ts';
+import { CanaryPart } from './canary-part.ts';
 import { MonitoringPart } from './monitoring-part.ts';
 import type { ScenarioOptions, State } from './part.ts';
 import { RegistryPart } from './registry-part.ts';
@@ -18,6 +19,7 @@ export class Scenario {
   private readonly registry: RegistryPart;
   private readonly serving: ServingPart;
   private readonly monitoring: MonitoringPart;
+  private readonly canary: CanaryPart;
 
   constructor(options: ScenarioOptions) {
     this.options = options;
@@ -36,6 +38,7 @@ export class Scenario {
     this.registry = new RegistryPart(options, this.state);
     this.serving = new ServingPart(options, this.state);
     this.monitoring = new MonitoringPart(options, this.state);
+    this.canary = new CanaryPart(options, this.state);
   }
 
   async run(): Promise<void> {
@@ -128,6 +131,9 @@ export class Scenario {
     );
     await walk.step('Promote version 2 to production: traffic follows', () => this.promoteToProduction(v2(), v1()));
     await walk.step('Roll back, and forward again', () => this.rollBackAndForward(v1(), v2()));
+    await walk.step('A worse version as a canary: it is rolled back by itself', () =>
+      this.canary.rollBackByItself(v2()),
+    );
     await walk.step('Predict for a whole week in the background', async () => {
       const { dataset } = await this.training.registerDataset(
         `${this.state.datasetName}-week`,

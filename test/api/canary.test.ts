@@ -224,7 +224,9 @@ describe('a canary', () => {
     await db.connect();
     try {
       await db.query('revoke select on deployment_minute from matih_app');
-      await reached(id, 'PAUSED');
+      const paused = async () =>
+        (await tess.ok(CanariesDetailsDocument, { filter: { endpointId, status: ['PAUSED'] } })).canaries.totalCount;
+      await expect.poll(paused, { timeout: 20_000, interval: 50 }).toBe(1);
     } finally {
       await db.query('grant select on deployment_minute to matih_app');
       await db.end();

@@ -84,7 +84,7 @@ describe('sequences of intervals', () => {
 const counts = (requests: number, errors: number, latencyMs = 4) => {
   const latencyCounts = new Array<number>(LATENCY_BUCKETS).fill(0);
   latencyCounts[latencyBucket(latencyMs)] = requests;
-  return { requests, errors, latencyCounts };
+  return { requests, errors, latencyCounts, labelled: requests, wrong: errors };
 };
 const errorRate = { guards: [{ kind: 'ERROR_RATE' as const, maxIncrease: 0.01 }], alpha: 0.05, minRequests: 100 };
 const latency = { guards: [{ kind: 'LATENCY_P95' as const, maxIncrease: 0.5 }], alpha: 0.05, minRequests: 100 };
@@ -100,6 +100,9 @@ describe('guards', () => {
     expect(verdictOf(latency, counts(1_000, 0, 40), counts(1_000, 0, 4))).toBe('FAIL');
     expect(verdictOf(latency, counts(1_000, 0, 4), counts(1_000, 0, 4))).toBe('PASS');
     expect(verdictOf(latency, counts(1_000, 0, 4.5), counts(1_000, 0, 4))).toBe('PASS');
+    const wrong = { ...errorRate, guards: [{ kind: 'WRONG_ANSWERS' as const, maxIncrease: 0.05 }] };
+    expect(verdictOf(wrong, counts(2_000, 1_000), counts(2_000, 600))).toBe('FAIL');
+    expect(verdictOf(wrong, counts(20_000, 3_000), counts(20_000, 3_000))).toBe('PASS');
     const both = { ...errorRate, guards: [...errorRate.guards, ...latency.guards] };
     expect(verdictOf(both, counts(3_000, 0, 40), counts(3_000, 0, 4))).toBe('FAIL');
     expect(verdictOf(both, counts(3_000, 0, 4), counts(3_000, 0, 4))).toBe('PASS');

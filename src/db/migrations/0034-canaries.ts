@@ -1,6 +1,9 @@
 import { Migration } from '@mikro-orm/migrations';
 import { createTables, dropTables } from './tables.js';
 
+const ONE_PER_VERSION = 'create unique index deployment_one_per_version on deployment';
+const WHERE_ACTIVE = `where status in ('PENDING', 'READY')`;
+
 const TABLES = {
   canary: `
     updated_at timestamptz not null,
@@ -50,9 +53,14 @@ export class Migration0034Canaries extends Migration {
     this.addSql(`alter table deployment
       add column is_control boolean not null default false,
       add column for_viewers boolean not null default false`);
+    this.addSql('drop index deployment_one_per_version');
+    this.addSql(`${ONE_PER_VERSION} (tenant, endpoint_id, model_version_id, runtime, is_control) ${WHERE_ACTIVE}`);
   }
 
   override async down(): Promise<void> {
+    this.addSql('drop index deployment_one_per_version');
+    this.addSql(`update deployment set status = 'STOPPED' where is_control and status in ('PENDING', 'READY')`);
+    this.addSql(`${ONE_PER_VERSION} (tenant, endpoint_id, model_version_id, runtime) ${WHERE_ACTIVE}`);
     this.addSql('alter table deployment drop column is_control, drop column for_viewers');
     for (const statement of dropTables(TABLES, {})) this.addSql(statement);
   }

@@ -5,5 +5,6 @@ export { MonitoringService } from './monitoring.service.js';
 export { MAX_BUDGET, MAX_COOLDOWN_MS, RetrainingPolicyService } from './retraining-policy.service.js';
 export { RetrainingService } from './retraining.service.js';
 export { DEFAULT_RETRAINING_POLICY } from './rules/retraining.js';
+export { answeredWrongly } from './stores/ground-truth.js';
 export { MONITORING_EVENTS } from './events.js';
 export type { TrafficCounts, WindowReport } from './rules/traffic-window.js';

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { WebhookSender } from '../../adapters/webhook-sender/port.js';
-import { Webhook } from '../../db/entities/platform/webhook.entity.js';
 import type { Canary } from '../../db/entities/rollouts/canary.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { AppError } from '../../errors.js';
 import { describeStatus, Role, signedHeaders, verdictOfStatus } from '../core/index.js';
-import { audit } from '../platform/index.js';
+import { answeredWrongly } from '../monitoring/index.js';
+import { audit, type WebhookService } from '../platform/index.js';
 import { readCounts, type DeploymentService } from '../serving/index.js';
 import type { CanaryMoves } from './canary-moves.js';
 import type { CanaryService } from './canary.service.js';
@@ -21,23 +21,26 @@ const LOOKS_AT_ONCE = 100;
 const ASK_EVERY_MS = 10_000;
 const PATIENCE_MS = 60_000;
 
+export interface CanaryTickParts {
+  db: Database;
+  deployments: DeploymentService;
+  canaries: CanaryService;
+  moves: CanaryMoves;
+  webhooks: WebhookService;
+  sender: WebhookSender;
+  logger: Logger;
+}
+
 /** Moves canaries on. Any number of processes may do this; each look is made by one of them. */
 export class CanaryTick {
-  constructor(
-    private readonly db: Database,
-    private readonly deployments: DeploymentService,
-    private readonly canaries: CanaryService,
-    private readonly moves: CanaryMoves,
-    private readonly sender: WebhookSender,
-    private readonly logger: Logger,
-  ) {}
+  constructor(private readonly parts: CanaryTickParts) {}
 
   async tick(): Promise<void> {
-    const due = await this.db.asSystem((em) => takeDueCanaries(em, LOOKS_AT_ONCE, LOOK_EVERY_MS));
+    const due = await this.parts.db.asSystem((em) => takeDueCanaries(em, LOOKS_AT_ONCE, LOOK_EVERY_MS));
     await Promise.all(
       due.map((one) =>
         this.look(one).catch((error: unknown) =>
-          this.logger.error({ err: error, canaryId: one.id }, 'canary not looked at'),
+          this.parts.logger.error({ err: error, canaryId: one.id }, 'canary not looked at'),
         ),
       ),
     );
@@ -46,7 +49,7 @@ export class CanaryTick {
   private async look(due: DueCanary): Promise<void> {
     const actor = actorFor(due);
     const judgement = await this.judge(actor, due);
-    const seen = await this.db.transact(actor, async (session) => {
+    const seen = await this.parts.db.transact(actor, async (session) => {
       const canary = await this.locked(session, due);
       if (!canary || canary.endedAt) return null;
       if (canary.status === 'LOADING') await this.lookAtLoading(session, canary);
@@ -60,18 +63,18 @@ export class CanaryTick {
   private async lookAtLoading(session: Session, canary: Canary): Promise<void> {
     const { canaryDeploymentId, controlDeploymentId } = canary;
     const deployments = await Promise.all(
-      [canaryDeploymentId, controlDeploymentId].map((id) => this.deployments.get(session, id)),
+      [canaryDeploymentId, controlDeploymentId].map((id) => this.parts.deployments.get(session, id)),
     );
     const lost = deployments.find(({ status }) => status === 'FAILED' || status === 'STOPPED');
     if (lost) {
       const why = lost.error ?? 'its deployment was stopped.';
-      await this.moves.end(session, canary, 'LOAD_FAILED', `The version could not be loaded: ${why}`);
+      await this.parts.moves.end(session, canary, 'LOAD_FAILED', `The version could not be loaded: ${why}`);
     } else if (deployments.every(({ status }) => status === 'READY')) {
       if (canary.skipsSteps) {
         const reason = 'This version has served here a short time ago, so it got all traffic without steps.';
-        await this.moves.end(session, canary, 'PROMOTED', reason);
+        await this.parts.moves.end(session, canary, 'PROMOTED', reason);
       } else {
-        await this.moves.begin(session, canary, 0, `Step 1 of ${canary.steps.length} has begun.`);
+        await this.parts.moves.begin(session, canary, 0, `Step 1 of ${canary.steps.length} has begun.`);
       }
     }
   }
@@ -79,14 +82,21 @@ export class CanaryTick {
   /** Null when the counters cannot be read: this says nothing about the canary. */
   private async judge(actor: Actor, { id }: DueCanary): Promise<GuardJudgement[] | null> {
     try {
-      return await this.db.transact(actor, async (session) => {
-        const canary = await this.canaries.get(session, id);
+      return await this.parts.db.transact(actor, async (session) => {
+        const canary = await this.parts.canaries.get(session, id);
         const ids = [canary.canaryDeploymentId, canary.controlDeploymentId];
-        const [counts, ofControl] = await readCounts(session, ids);
-        return judgeGuards(canary, counts!, ofControl!);
+        const counts = await readCounts(session, ids);
+        const isLabelled = canary.guards.some(({ kind }) => kind === 'WRONG_ANSWERS');
+        const labels = isLabelled ? await answeredWrongly(session, ids) : [];
+        const [ofCanary, ofControl] = ids.map((deploymentId, i) => ({
+          ...counts[i]!,
+          ...{ labelled: 0, wrong: 0 },
+          ...labels.find((one) => one.deploymentId === deploymentId),
+        }));
+        return judgeGuards(canary, ofCanary!, ofControl!);
       });
     } catch (error) {
-      this.logger.warn({ err: error, canaryId: id }, 'counters of a canary not read');
+      this.parts.logger.warn({ err: error, canaryId: id }, 'counters of a canary not read');
       return null;
     }
   }
@@ -95,14 +105,14 @@ export class CanaryTick {
     canary.sourceErrors++;
     if (canary.status === 'RUNNING' && canary.sourceErrors >= canary.sourceErrorLimit) {
       const reason = `The counters could not be read ${canary.sourceErrors} times in a row, so nothing can be decided.`;
-      await this.moves.pause(session, canary, reason);
+      await this.parts.moves.pause(session, canary, reason);
     }
   }
 
   private async lookAtGuards(session: Session, canary: Canary, judgement: GuardJudgement[]): Promise<void> {
     const verdict = overallVerdict(judgement);
     const failures = verdict === 'FAIL' ? canary.failures + 1 : 0;
-    if (JSON.stringify(canary.judgement) !== JSON.stringify(judgement)) this.moves.changed(session, canary);
+    if (JSON.stringify(canary.judgement) !== JSON.stringify(judgement)) this.parts.moves.changed(session, canary);
     Object.assign(canary, { judgement, failures, sourceErrors: 0 });
     const { status, step, steps, failureLimit } = canary;
     const stepStartedAt = canary.stepStartedAt?.getTime() ?? Date.now();
@@ -111,18 +121,22 @@ export class CanaryTick {
       case 'STAY':
         break;
       case 'ROLL_BACK':
-        await this.moves.end(session, canary, 'ROLLED_BACK', reasonOf(judgement, 'FAIL'));
+        await this.parts.moves.end(session, canary, 'ROLLED_BACK', reasonOf(judgement, 'FAIL'));
         audit(session, 'rollBackCanary', { type: 'canary', id: canary.id }, null, { step, judgement });
         break;
       case 'PAUSE':
-        await this.moves.pause(session, canary, `The time of the step is over. ${reasonOf(judgement, 'INCONCLUSIVE')}`);
+        await this.parts.moves.pause(
+          session,
+          canary,
+          `The time of the step is over. ${reasonOf(judgement, 'INCONCLUSIVE')}`,
+        );
         break;
       case 'ASK':
-        await this.moves.askForApproval(session, canary);
+        await this.parts.moves.askForApproval(session, canary);
         break;
       case 'ADVANCE':
       case 'PROMOTE':
-        await this.canaries.goOn(session, canary, 'passed');
+        await this.parts.canaries.goOn(session, canary, 'passed');
         break;
     }
   }
@@ -131,31 +145,34 @@ export class CanaryTick {
   private async askWebhook(actor: Actor, canary: Canary): Promise<void> {
     const { id, step } = canary;
     if (canary.steps[step]?.approval !== 'WEBHOOK') return;
-    const isMine = await this.db.transact(actor, (session) => takeTurnToAsk(session, id, ASK_EVERY_MS));
+    const isMine = await this.parts.db.transact(actor, (session) => takeTurnToAsk(session, id, ASK_EVERY_MS));
     if (!isMine) return;
     const answer = await this.ask(actor, canary);
-    await this.db.transact(actor, async (session) => {
+    await this.parts.db.transact(actor, async (session) => {
       const present = await this.locked(session, { id, endpointId: canary.endpointId });
       if (present?.status !== 'WAITING_FOR_APPROVAL' || present.step !== step) return;
-      if (answer === null) await this.canaries.goOn(session, present, 'approved by its webhook');
+      if (answer === null) await this.parts.canaries.goOn(session, present, 'approved by its webhook');
       else present.reason = `Step ${step + 1} waits for its webhook: ${answer}`;
       if (answer === null) audit(session, 'approveCanary', { type: 'canary', id }, null, { step, by: 'webhook' });
-      this.moves.changed(session, present);
+      this.parts.moves.changed(session, present);
     });
   }
 
   /** Null when the webhook agrees; otherwise why not. */
   private async ask(actor: Actor, canary: Canary): Promise<string | null> {
     const { id, endpointId, modelVersionId, step, steps, judgement, approvalWebhookId } = canary;
-    const webhook = await this.db.transact(actor, ({ em, tenant }) =>
-      em.findOne(Webhook, { id: approvalWebhookId!, tenant }),
-    );
-    if (!webhook) return 'it was deleted: approve the step yourself (approveCanary).';
     const canaryPart = { id, endpointId, modelVersionId, step, steps, judgement };
     const body = JSON.stringify({ type: 'CANARY_APPROVAL', canary: canaryPart });
-    const headers = signedHeaders(randomUUID(), new Date(), body, [webhook.secret]);
     try {
-      const { status } = await this.sender.send(webhook.url, { 'content-type': 'application/json', ...headers }, body);
+      const webhook = await this.parts.db.transact(actor, (session) =>
+        this.parts.webhooks.get(session, approvalWebhookId!),
+      );
+      const headers = signedHeaders(randomUUID(), new Date(), body, [webhook.secret]);
+      const { status } = await this.parts.sender.send(
+        webhook.url,
+        { 'content-type': 'application/json', ...headers },
+        body,
+      );
       return verdictOfStatus(status) === 'DELIVERED' ? null : describeStatus(status);
     } catch (error) {
       if (error instanceof AppError) return error.message;
@@ -165,7 +182,7 @@ export class CanaryTick {
 
   private async locked(session: Session, { id, endpointId }: Pick<DueCanary, 'id' | 'endpointId'>) {
     // The endpoint first, as in every change of its traffic; both may be deleted by now.
-    if (!(await this.deployments.tryLockEndpoint(session, endpointId))) return null;
+    if (!(await this.parts.deployments.tryLockEndpoint(session, endpointId))) return null;
     return lockCanary(session, id);
   }
 }

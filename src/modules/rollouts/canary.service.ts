@@ -11,6 +11,7 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { badInput, conflict, notFound } from '../../errors.js';
 import { signatureDifference } from '../model-contract/index.js';
 import { audit, lookUntil, requireOwn } from '../platform/index.js';
+import type { ModelVersionService } from '../registry/index.js';
 import { FULL_WEIGHT_BPS, type DeploymentService } from '../serving/index.js';
 import { type CanaryMoves, canaryTopic } from './canary-moves.js';
 import { ROLLOUT_EVENTS } from './events.js';
@@ -44,6 +45,7 @@ export class CanaryService {
   constructor(
     private readonly live: LiveEvents,
     private readonly deployments: DeploymentService,
+    private readonly versions: ModelVersionService,
     private readonly moves: CanaryMoves,
   ) {}
 
@@ -64,7 +66,7 @@ export class CanaryService {
     const holder = this.moves.holderOf({ id });
     await this.deployments.holdTraffic(session, endpointId, holder);
     const stable = await this.onlyServing(session, endpointId);
-    const stableVersion = await session.em.findOneOrFail(ModelVersion, { id: stable.modelVersionId });
+    const stableVersion = await this.versions.get(session, stable.modelVersionId);
     await this.stopShadow(session, endpointId, modelVersionId);
     const canary = await this.deployments.deploy(
       session,
@@ -234,7 +236,7 @@ export class CanaryService {
   }
 
   private async requireSameSignature(session: Session, stable: ModelVersion, modelVersionId: string): Promise<void> {
-    const version = await session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant: session.tenant });
+    const version = await this.versions.get(session, modelVersionId);
     if (!stable.signature || !version.signature) return;
     const difference = signatureDifference(stable.signature, version.signature);
     if (difference)

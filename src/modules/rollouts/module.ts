@@ -16,10 +16,14 @@ export default defineModule({
   name: 'rollouts',
   events: ROLLOUT_EVENTS,
   entities: [Canary],
-  createServices: ({ db, live, webhookSender, logger, services: { deployments } }): RolloutServices => {
+  createServices: ({ db, live, webhookSender, logger, services }): RolloutServices => {
+    const { deployments, modelVersions, webhooks } = services;
     const moves = new CanaryMoves(live, deployments);
-    const canaries = new CanaryService(live, deployments, moves);
-    return { canaries, canaryTick: new CanaryTick(db, deployments, canaries, moves, webhookSender, logger) };
+    const canaries = new CanaryService(live, deployments, modelVersions, moves);
+    return {
+      canaries,
+      canaryTick: new CanaryTick({ db, deployments, canaries, moves, webhooks, sender: webhookSender, logger }),
+    };
   },
   resolvers: [CanaryResolver],
   createTicks: ({ services: { canaryTick } }) => [

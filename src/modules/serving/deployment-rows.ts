@@ -32,9 +32,9 @@ export class DeploymentRows {
   }
 
   /** The same; null when it does not exist. */
-  find({ em, tenant }: Session, endpointId: string): Promise<Endpoint | null> {
+  async find({ em, tenant }: Session, endpointId: string): Promise<Endpoint | null> {
     const lock = { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true };
-    return em.findOne(Endpoint, { id: endpointId, tenant }, lock);
+    return await em.findOne(Endpoint, { id: endpointId, tenant }, lock);
   }
 
   active(session: Session, endpoint: Endpoint): Promise<Deployment[]> {

@@ -127,8 +127,8 @@ export class DeploymentService {
   }
 
   /** Locks the endpoint: others who want to change it or its deployments wait. */
-  lockEndpoint(session: Session, endpointId: string): Promise<Endpoint> {
-    return this.rows.lock(session, endpointId);
+  async lockEndpoint(session: Session, endpointId: string): Promise<Endpoint> {
+    return await this.rows.lock(session, endpointId);
   }
 
   /** False when the endpoint does not exist any more. */
@@ -136,15 +136,15 @@ export class DeploymentService {
     return (await this.rows.find(session, endpointId)) !== null;
   }
 
-  activeShadow({ em, tenant }: Session, endpointId: string, modelVersionId: string): Promise<Deployment | null> {
+  async activeShadow({ em, tenant }: Session, endpointId: string, modelVersionId: string): Promise<Deployment | null> {
     const where = { tenant, endpointId, modelVersionId, mode: 'SHADOW' as const, status: { $in: ACTIVE } };
-    return em.findOne(Deployment, where);
+    return await em.findOne(Deployment, where);
   }
 
   /** The live deployments of an endpoint that are loaded, also those without weight. */
   async liveOf(session: Session, endpointId: string): Promise<Deployment[]> {
     const where = { tenant: session.tenant, endpointId, mode: 'LIVE' as const, status: 'READY' as const };
-    return session.em.find(Deployment, where, { orderBy: { createdAt: 'ASC', id: 'ASC' }, refresh: true });
+    return await session.em.find(Deployment, where, { orderBy: { createdAt: 'ASC', id: 'ASC' }, refresh: true });
   }
 
   /** Divides the traffic among all live deployments: the only way in which weights and rules change. */
@@ -203,6 +203,7 @@ export class DeploymentService {
     const endpoint = await this.rows.lock(session, endpointId);
     this.requireFree(endpoint, null);
     endpoint.trafficHeldBy = holder;
+    await session.em.flush();
     return endpoint;
   }
 
@@ -210,6 +211,7 @@ export class DeploymentService {
   async releaseTraffic(session: Session, endpointId: string, holder: TrafficHolder): Promise<void> {
     const endpoint = await this.rows.lock(session, endpointId);
     if (endpoint.trafficHeldBy === holder) endpoint.trafficHeldBy = null;
+    await session.em.flush();
   }
 
   /** Stops a deployment. Its traffic goes to the other live ones, in proportion to their weights. */

@@ -162,7 +162,7 @@ export class CanaryResolver {
   }
 }
 
-const MAX_INCREASE = { ERROR_RATE: 0.01, LATENCY_P95: 0.5 };
+const MAX_INCREASE = { ERROR_RATE: 0.01, LATENCY_P95: 0.5, WRONG_ANSWERS: 0.01 };
 
 async function followCanary(ctx: RequestContext, canaryId: string): Promise<AsyncIterableIterator<Canary>> {
   const { canaries } = ctx.services;

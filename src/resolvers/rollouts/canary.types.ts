@@ -19,6 +19,9 @@ export const CanaryStatus = describeEnum('CanaryStatus', 'How far a canary is.',
 export const CanaryGuardKind = describeEnum('CanaryGuardKind', 'A metric that a canary is judged by.', {
   ERROR_RATE: 'Share of requests that failed because of the model or this service.',
   LATENCY_P95: '95th percentile of the latency.',
+  WRONG_ANSWERS:
+    'Share of rows of a classification that were answered with another class than the true one, of those with ground ' +
+    'truth (recordGroundTruth).',
 });
 
 export const CanaryVerdict = describeEnum('CanaryVerdict', 'What is proven about a canary.', {
@@ -83,8 +86,7 @@ export class CanaryJudgement {
 
   @Field(() => Float, {
     description:
-      'How much worse the canary may be: for ERROR_RATE the difference of the shares, for LATENCY_P95 a fraction of ' +
-      'the control’s.',
+      'How much worse the canary may be: the difference of the shares; for LATENCY_P95 a fraction of the control’s.',
   })
   maxIncrease!: number;
 
@@ -136,7 +138,9 @@ export class CanaryType {
   })
   alpha!: number;
 
-  @Field(() => SafeInt, { description: 'Number of requests per variant before which nothing is decided.' })
+  @Field(() => SafeInt, {
+    description: 'Number of requests, or rows with a true class, per variant before which nothing is decided.',
+  })
   minRequests!: number;
 
   @Field(() => Int, { description: 'Number of looks in a row with FAIL at which it is rolled back.' })
@@ -202,8 +206,8 @@ export class CanaryGuardInput {
   @Field(() => Float, {
     nullable: true,
     description:
-      'How much worse it may be: for ERROR_RATE the difference of the shares, 0.01 (one percentage point) when ' +
-      'absent; for LATENCY_P95 a fraction of the control’s, 0.5 (half as long again) when absent.',
+      'How much worse it may be: the difference of the shares, 0.01 (one percentage point) when absent; for ' +
+      'LATENCY_P95 a fraction of the control’s, 0.5 (half as long again) when absent.',
   })
   maxIncrease?: number | null;
 }
@@ -243,7 +247,7 @@ export class StartCanaryInput {
   @Range(CANARY_RANGES.minRequests)
   @Field(() => SafeInt, {
     nullable: true,
-    description: 'Requests per variant before which nothing is decided; 100 when absent.',
+    description: 'Requests, or rows with a true class, per variant before which nothing is decided; 100 when absent.',
   })
   minRequests?: number | null;
 

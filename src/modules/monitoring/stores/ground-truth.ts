@@ -59,6 +59,20 @@ export async function writeGroundTruths(
   return { added, replaced: rows.length - added };
 }
 
+/** For each deployment with labels: the rows whose true class is known, and those that were answered wrongly. */
+export async function answeredWrongly({ em, tenant }: Session, deploymentIds: readonly string[]) {
+  return await tables(em)
+    .selectFrom('ground_truth')
+    .select(['deployment_id as deploymentId', (select) => select.fn.countAll<number>().as('labelled')])
+    .select(sql<number>`count(*) filter (where label <> predicted_label)`.as('wrong'))
+    .where('tenant', '=', tenant)
+    .where('deployment_id', '=', anyOf('uuid', deploymentIds))
+    .where('label', 'is not', null)
+    .where('predicted_label', 'is not', null)
+    .groupBy('deployment_id')
+    .execute();
+}
+
 /** Rows with ground truth, counted by window, true class and predicted class. Windows are numbered from 0. */
 export function labelledCounts(
   { em, tenant }: Session,

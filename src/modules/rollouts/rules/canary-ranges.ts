@@ -5,7 +5,7 @@ export const CANARY_RANGES = {
   /** The promotion after the last step gives the rest. */
   weightBps: { min: 1, max: 9_900, unit: 'basis points' },
   bakeSeconds: { min: 1, max: 30 * 86_400, unit: 'seconds' },
-  guards: { min: 1, max: 2, unit: 'guards' },
+  guards: { min: 1, max: 3, unit: 'guards' },
   maxIncrease: { min: 0, max: 100 },
   errorProbability: { min: 0.0001, max: 0.5 },
   minRequests: { min: 1, max: 1_000_000_000, unit: 'requests' },

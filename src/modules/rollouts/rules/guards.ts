@@ -4,8 +4,8 @@ import { binomialSequence, percentileSequence } from '../../statistics/index.js'
 
 /** A metric of the canary that may not be worse than that of the control by more than `maxIncrease`. */
 export interface CanaryGuard {
-  kind: 'ERROR_RATE' | 'LATENCY_P95';
-  /** ERROR_RATE: how much larger the share of errors may be, 0 to 1. LATENCY_P95: how much longer, as a fraction. */
+  kind: 'ERROR_RATE' | 'LATENCY_P95' | 'WRONG_ANSWERS';
+  /** How much larger the share may be, 0 to 1; for LATENCY_P95 how much longer, as a fraction. */
   maxIncrease: number;
 }
 
@@ -25,6 +25,14 @@ export interface GuardJudgement extends CanaryGuard {
   control: CanaryEstimate;
 }
 
+/** The exact counters of a variant since the start of its canary. */
+export interface VariantCounts extends DeploymentCounts {
+  /** Rows whose true class was recorded. */
+  labelled: number;
+  /** Those of them that were answered with another class. */
+  wrong: number;
+}
+
 type GuardKind = CanaryGuard['kind'];
 export type Verdict = GuardJudgement['verdict'];
 
@@ -32,7 +40,7 @@ export interface GuardPolicy {
   guards: readonly CanaryGuard[];
   /** The probability that a canary that is as good as its control is rolled back, whenever and however often one looks. */
   alpha: number;
-  /** Nothing is decided before both variants have had as many requests. */
+  /** Nothing is decided before both variants have had as many requests, or rows with a true class. */
   minRequests: number;
 }
 
@@ -45,8 +53,8 @@ const P95 = 0.95;
  */
 export function judgeGuards(
   { guards, alpha, minRequests }: GuardPolicy,
-  canary: DeploymentCounts,
-  control: DeploymentCounts,
+  canary: VariantCounts,
+  control: VariantCounts,
 ): GuardJudgement[] {
   const alphaPerVariant = alpha / guards.length / 2;
   return guards.map((guard) => {
@@ -54,10 +62,11 @@ export function judgeGuards(
       canary: estimate(guard.kind, canary, alphaPerVariant),
       control: estimate(guard.kind, control, alphaPerVariant),
     };
-    const fewest = Math.min(canary.requests, control.requests);
+    const [sizeOf, unit] = SIZES[guard.kind];
+    const fewest = Math.min(sizeOf(canary), sizeOf(control));
     const decided =
       fewest < minRequests
-        ? { verdict: 'INCONCLUSIVE' as const, reason: `${fewest} of at least ${minRequests} requests per variant.` }
+        ? { verdict: 'INCONCLUSIVE' as const, reason: `${fewest} of at least ${minRequests} ${unit} per variant.` }
         : compare(guard, estimates.canary, estimates.control);
     return { ...guard, ...decided, ...estimates };
   });
@@ -69,14 +78,13 @@ export function overallVerdict(judgements: readonly Pick<GuardJudgement, 'verdic
   return judgements.every(({ verdict }) => verdict === 'PASS') && judgements.length > 0 ? 'PASS' : 'INCONCLUSIVE';
 }
 
-function estimate(
-  kind: GuardKind,
-  { requests, errors, latencyCounts }: DeploymentCounts,
-  alpha: number,
-): CanaryEstimate {
+function estimate(kind: GuardKind, counts: VariantCounts, alpha: number): CanaryEstimate {
+  const { requests, errors, latencyCounts, labelled, wrong } = counts;
   switch (kind) {
     case 'ERROR_RATE':
       return { value: requests > 0 ? errors / requests : null, ...binomialSequence(errors, requests, alpha) };
+    case 'WRONG_ANSWERS':
+      return { value: labelled > 0 ? wrong / labelled : null, ...binomialSequence(wrong, labelled, alpha) };
     case 'LATENCY_P95': {
       const { low, high } = percentileSequence(latencyCounts, LATENCY_EDGES_MS, P95, alpha);
       const value = requests > 0 ? latencyPercentileMs(latencyCounts, P95) : null;
@@ -90,7 +98,7 @@ function compare(
   canary: CanaryEstimate,
   control: CanaryEstimate,
 ): { verdict: Verdict; reason: string } {
-  const limitOf = (value: number) => (kind === 'ERROR_RATE' ? value + maxIncrease : value * (1 + maxIncrease));
+  const limitOf = (value: number) => (kind === 'LATENCY_P95' ? value * (1 + maxIncrease) : value + maxIncrease);
   const [shown, about] = FORMS[kind];
   if (control.high !== null && canary.low > limitOf(control.high))
     return {
@@ -119,4 +127,12 @@ const milliseconds = (ms: number) => `${Number(ms.toPrecision(3))} ms`;
 const FORMS: Record<GuardKind, [shown: (value: number) => string, about: string]> = {
   ERROR_RATE: [percent, 'The error rate'],
   LATENCY_P95: [milliseconds, 'The latency p95'],
+  WRONG_ANSWERS: [percent, 'The share of wrong answers'],
+};
+
+/** What a guard counts. */
+const SIZES: Record<GuardKind, [sizeOf: (counts: VariantCounts) => number, unit: string]> = {
+  ERROR_RATE: [({ requests }) => requests, 'requests'],
+  LATENCY_P95: [({ requests }) => requests, 'requests'],
+  WRONG_ANSWERS: [({ labelled }) => labelled, 'rows with a true class'],
 };
