@@ -199,6 +199,33 @@ it('an ADMIN gives a tenant a quota, which holds while the machine is idle, and 
   });
 }, 60_000);
 
+it('a quota of 0 lets nothing begin but what is borrowed, and a share that changes counts for jobs that wait', async () => {
+  const service = await start();
+  const { jobs } = service.app.context.services;
+  const admin = await service.as({ role: Role.ADMIN });
+  const setShare = (input: object) => admin.ok(SetTenantShareDocument, { input: { weight: 1, ...input } });
+  const reasonOf = async (jobId: string) => (await admin.ok(ExplainQueueDocument, { jobId })).explainQueue.reason;
+  await setShare({ quota: { cores: 0 }, borrowingLimit: { cores: 0 } });
+  const own = await newJob(service, 'acme');
+  const theirs = await newJob(service, 'globex', { resources: { cores: 3, memoryBytes: 1, gpus: 0 } });
+  const { began } = await startWorker(service, { ...MACHINE, slots: 4 });
+  await jobs.dispatch();
+  await expect.poll(() => began, { timeout: 10_000 }).toEqual([theirs]);
+  await jobs.dispatch();
+  expect(await reasonOf(own)).toBe('LIMIT');
+
+  // What another tenant waits for comes before what must be borrowed.
+  const waits = await newJob(service, 'globex', { resources: { cores: 2, memoryBytes: 1, gpus: 0 } });
+  await setShare({ quota: { cores: 0 } });
+  await jobs.dispatch();
+  expect(await reasonOf(own)).toBe('BORROWING');
+  expect(began).toEqual([theirs]);
+  await setShare({ quota: { cores: 1 } });
+  await jobs.dispatch();
+  await expect.poll(() => began, { timeout: 10_000 }).toEqual([theirs, own]);
+  expect(await stateOf(service, 'globex', waits)).toMatchObject({ status: 'QUEUED' });
+}, 60_000);
+
 it('the operator sets the shares of all tenants, and no other ADMIN sets any', async () => {
   const service = await start({ OPERATOR_TENANT: 'ops' });
   const ops = await service.as({ tenant: 'ops', role: Role.ADMIN });
