@@ -30,12 +30,12 @@ export const TORCH_PARTS = [
 ];
 
 /** Installs these requirements, PyTorch among them, into a virtual environment. */
-export function installTorch(folder, requirements) {
+export function installTorch(folder, requirements, overrides = []) {
   const python = join(folder, 'bin', 'python');
   const gcc = findOrInstall(['gcc'], 'gcc');
   installRequirements(folder, [
     ...requirements.flatMap((path) => ['--requirement', path]),
-    ...['--override', join(FOLDER, 'overrides.txt')],
+    ...[join(FOLDER, 'overrides.txt'), ...overrides].flatMap((path) => ['--override', path]),
   ]);
   const packages = run(python, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']);
   const libraries = join(packages, 'torch', 'lib');

@@ -29,6 +29,7 @@ import { LazyEngine } from './inference/lazy-engine.js';
 import { checkModel } from './inference/onnx/model-check.js';
 import { OnnxEngine } from './inference/onnx/onnx-engine.js';
 import type { InferenceEngines, ModelChecker } from './inference/port.js';
+import type { TextEngine } from './inference/text/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
 import { PythonTrainingBackend } from './training/python/python-backend.js';
 import type { MirrorTarget } from './modules/exchange/index.js';
@@ -69,6 +70,8 @@ export interface Implementations {
   mirrorTarget: MirrorTarget | null;
   /** The runtimes of deployments. */
   engines: InferenceEngines;
+  /** The server of language models; null when none is configured. */
+  textEngine: TextEngine | null;
 }
 
 export interface ContextOptions {
@@ -145,7 +148,14 @@ export async function createImplementations(
       background: createOnnx(config, BACKGROUND_HOSTS),
       remote: await createRemoteRuntimes(config),
     },
+    textEngine: await createTextEngine(config),
   };
+}
+
+async function createTextEngine({ VLLM_URL: url, VLLM_API_KEY: key }: Config): Promise<TextEngine | null> {
+  if (!url) return null;
+  const { VllmEngine } = await import('./inference/vllm/vllm-engine.js');
+  return new VllmEngine({ url, key });
 }
 
 /** Private memory that Node.js maps at its start and hardly uses: space for compiled JavaScript. */

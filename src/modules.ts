@@ -9,6 +9,7 @@ import { REGISTRY_SETTINGS } from './modules/registry/settings.js';
 import { TRAINING_SETTINGS } from './modules/training/settings.js';
 import { SCRIPTS_SETTINGS } from './modules/scripts/settings.js';
 import { SERVING_SETTINGS } from './modules/serving/settings.js';
+import { LANGUAGE_MODELS_SETTINGS } from './modules/language-models/settings.js';
 import { MONITORING_SETTINGS } from './modules/monitoring/settings.js';
 import { EXCHANGE_SETTINGS } from './modules/exchange/settings.js';
 import type { Settings } from './settings.js';
@@ -35,6 +36,7 @@ const MODULES: ListedModule[] = [
   { load: () => import('./modules/ensembles/module.js') },
   { load: () => import('./modules/evaluation/module.js') },
   { load: () => import('./modules/serving/module.js'), settings: SERVING_SETTINGS },
+  { load: () => import('./modules/language-models/module.js'), settings: LANGUAGE_MODELS_SETTINGS },
   { load: () => import('./modules/alerts/module.js') },
   { load: () => import('./modules/monitoring/module.js'), settings: MONITORING_SETTINGS },
   { load: () => import('./modules/rollouts/module.js') },

@@ -35,6 +35,7 @@ import { Migration0030IdleStudies } from './migrations/0030-idle-studies.js';
 import { Migration0033Runtimes } from './migrations/0033-runtimes.js';
 import { Migration0034Canaries } from './migrations/0034-canaries.js';
 import { Migration0034TrafficPolicy } from './migrations/0034-traffic-policy.js';
+import { Migration0037LanguageModels } from './migrations/0037-language-models.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
 import { Migration0036Ensembles } from './migrations/0036-ensembles.js';
 import { Migration0031HeardJobs } from './migrations/0031-heard-jobs.js';
@@ -136,6 +137,7 @@ const MIGRATIONS = [
   { name: '0036-ensembles', class: Migration0036Ensembles },
   { name: '0031-heard-jobs', class: Migration0031HeardJobs },
   { name: '0034-canaries', class: Migration0034Canaries },
+  { name: '0037-language-models', class: Migration0037LanguageModels },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

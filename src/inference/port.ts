@@ -4,10 +4,10 @@ import type { Signature, Tensor } from '../modules/model-contract/index.js';
 export type RuntimeName = 'ONNX' | 'TRITON' | 'RAY_SERVE' | 'VLLM' | 'V2';
 
 /**
- * What the files of a version are. ONNX: a model.onnx with tensors in and out. HUGGING_FACE: the folder of a language
- * model, as the library transformers writes it.
+ * What the files of a version are. ONNX: a model.onnx with tensors in and out. LANGUAGE_MODEL: none here, because a
+ * server has the model under a name.
  */
-export type ModelFormat = 'ONNX' | 'HUGGING_FACE';
+export type ModelFormat = 'ONNX' | 'LANGUAGE_MODEL';
 
 /** What a runtime can do, known also where it is not configured. */
 export interface RuntimeKind {
@@ -46,7 +46,7 @@ export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
     defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
   },
   VLLM: {
-    formats: ['HUGGING_FACE'],
+    formats: ['LANGUAGE_MODEL'],
     answers: 'TEXT_STREAM',
     isRemote: true,
     setting: 'VLLM_URL',
@@ -60,6 +60,9 @@ export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
     defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
   },
 };
+
+/** Whether a runtime continues texts, and does not answer tensors. */
+export const answersTexts = (runtime: RuntimeName): boolean => RUNTIME_KINDS[runtime].answers === 'TEXT_STREAM';
 
 /** The runtimes for tensors that are configured. */
 export interface InferenceEngines {

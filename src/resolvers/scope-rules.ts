@@ -26,8 +26,15 @@ interface NarrowRules {
 const RULES: Record<Narrow, NarrowRules> = {
   PREDICT: {
     // The service itself checks the endpoint, because it knows the endpoint by name and by id.
-    fields: { predict: null },
-    selectable: { PredictPayload: '*', ModelVersion: ['id', 'version', 'semanticVersion'], Deployment: ['id'] },
+    fields: { predict: null, chat: null, complete: null, chatStream: null, completeStream: null },
+    selectable: {
+      PredictPayload: '*',
+      TextPayload: '*',
+      TextChunk: '*',
+      TokenUsage: '*',
+      ModelVersion: ['id', 'version', 'semanticVersion'],
+      Deployment: ['id'],
+    },
   },
   WRITE_RUN: {
     fields: {

@@ -14,6 +14,7 @@ import type { Principal } from '../modules/core/index.js';
 import { AppError, ErrorCode } from '../errors.js';
 import { registerArtifacts } from '../protocols/artifacts.js';
 import { noEndpoint, registerMlflow } from '../protocols/mlflow/register.js';
+import { registerOpenAi } from '../protocols/openai/register.js';
 import { registerOps } from '../protocols/ops.js';
 import { admission, openInferenceServices } from '../protocols/open-inference/grpc.js';
 import { registerOpenInference } from '../protocols/open-inference/register.js';
@@ -128,6 +129,7 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   });
   const unpacking = new FairBudget({ amount: UNPACKING_BYTES, waitMs: UNPACKING_WAIT_MS, waiting: MAX_UNPACKING });
   registerOpenInference(fastify, { ...app, unpacking, notReady, toHttpError });
+  registerOpenAi(fastify, { ...app, toHttpError });
   await registerGraphiql(fastify);
 
   const graphql: GraphQLOptions = {

@@ -34,9 +34,13 @@ const { hyperparameters: _network, ...CARS } = CARS_CONFIG;
 
 /** A configuration of the algorithm on the cars, as a form would make it. */
 function configOf({ name, task }: Pick<Description, 'name' | 'task'>, hyperparameters: Record<string, unknown>) {
-  const target = { CLASSIFICATION: { column: 'Cylinders' }, REGRESSION: CARS.target, CLUSTERING: null, OTHER: null }[
-    task
-  ];
+  const target = {
+    CLASSIFICATION: { column: 'Cylinders' },
+    REGRESSION: CARS.target,
+    CLUSTERING: null,
+    TEXT_GENERATION: null,
+    OTHER: null,
+  }[task];
   return { ...CARS, algorithm: name, target, hyperparameters };
 }
 

@@ -72,6 +72,11 @@ export const FOREIGN_READS: readonly TableException[] = [
     ],
     why: 'Each level of a graph is one statement of the queries that the owners contribute.',
   },
+  {
+    module: 'language-models',
+    tables: ['deployment'],
+    why: 'Minutes of deployments that are gone are skipped in the statement that adds them.',
+  },
   { module: 'logged-models', tables: ['experiment', 'run'], why: 'The owner of a logged model is locked.' },
   {
     module: 'monitoring',

@@ -512,6 +512,8 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   canary: [({ canaryId }) => ({ id: canaryId })],
   canaries: [({ endpointId, versionId }) => ({ filter: { endpointId, modelVersionId: versionId } })],
   canaryProgress: [({ canaryId }) => ({ id: canaryId })],
+  chatStream: [({ endpointId }) => ({ input: { endpointId, messages: [{ role: 'user', content: 'x' }] } })],
+  completeStream: [({ endpointId }) => ({ input: { endpointId, prompt: 'x' } })],
   compareRuns: [
     async ({ runId }, world) => ({ input: { runIds: [runId, await world.newRun()], baselineRunId: runId } }),
   ],
@@ -533,6 +535,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   lifecycleEvents: [({ modelId, endpointId, alertId }) => ({ filter: { modelId, endpointId, subjectId: alertId } })],
   liveQuality: [({ endpointId, deploymentId }) => ({ endpointId, deploymentId })],
   lineage: [({ versionId }) => ({ input: { id: versionId, type: 'MODEL_VERSION' } })],
+  loggedPrompts: [({ endpointId }) => ({ endpointId })],
   loggedModel: [async (_, world) => ({ id: await world.newLoggedModel() })],
   loggedModels: [({ experimentId, runId }) => ({ filter: { experimentIds: [experimentId], runId } })],
   model: [({ modelId }) => ({ id: modelId })],
@@ -577,6 +580,10 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
 /** The same for every mutation that must succeed: what a call uses up is created for it. */
 
 export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
+  chat: [({ endpointId }) => ({ input: { endpointId, messages: [{ role: 'user', content: 'x' }] } })],
+  complete: [({ endpointId }) => ({ input: { endpointId, prompt: 'x' } })],
+  setPromptLogging: [({ endpointId }) => ({ input: { endpointId, sampleRate: 1 } })],
+  setTokenBudget: [() => ({ input: { tokensPerDay: 1_000_000 } })],
   createModelComment: [
     ({ modelId }) => ({ input: { modelId, body: 'seen' } }),
     ({ versionId }) => ({ input: { modelVersionId: versionId, body: 'seen' } }),

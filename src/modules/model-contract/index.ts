@@ -93,3 +93,4 @@ export {
   type TensorData,
   type TensorSpec,
 } from './rules/tensor.js';
+export type { ChatMessage, FinishReason, Prompt, Sampling, TokenUsage } from './rules/text.js';

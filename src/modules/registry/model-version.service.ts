@@ -8,6 +8,7 @@ import { Run } from '../../db/entities/experiments/run.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { checkName, checkTags, registryTags, tagChanges } from '../core/index.js';
+import { checkLanguageModel, type NamedLanguageModel } from './rules/language-model.js';
 import { signaturesDiffer, type VersionChange } from './rules/semver.js';
 import { requireRenumberable, type Stage } from './rules/stages.js';
 import { taskOf } from '../algorithms/index.js';
@@ -67,7 +68,7 @@ export type VersionSource = Partial<
     | 'reference'
     | 'agreementMaxAbsDiff'
   > &
-    Pick<ModelVersion, 'sourceUri' | 'sourceFolder' | 'runLink' | 'loggedModelId' | 'error'>
+    Pick<ModelVersion, 'sourceUri' | 'sourceFolder' | 'runLink' | 'loggedModelId' | 'languageModel' | 'error'>
 >;
 
 interface Dependencies {
@@ -159,6 +160,24 @@ export class ModelVersionService {
         input,
       ),
     );
+  }
+
+  /** Registers a READY version that has no files here: the server of language models knows it by its name. */
+  async registerLanguageModel(
+    session: Session,
+    input: { modelId: string; languageModel: NamedLanguageModel } & NewVersionAttributes,
+  ): Promise<ModelVersion> {
+    const languageModel = checkLanguageModel(input.languageModel);
+    const model = await this.deps.models.lock(session, input.modelId);
+    if (model.taskGuessed) Object.assign(model, { task: 'TEXT_GENERATION', taskGuessed: false });
+    if (model.task !== 'TEXT_GENERATION') {
+      throw conflict(`Model "${model.name}" is for ${model.task}: create another one for language models.`, {
+        field: 'input.modelId',
+        expected: 'a model for TEXT_GENERATION',
+        got: model.task,
+      });
+    }
+    return this.register(session, model, { languageModel }, input);
   }
 
   /**
@@ -361,6 +380,7 @@ export class ModelVersionService {
       runId: source.runId ?? null,
       sha256: source.sha256 ?? null,
       sourceUri: source.sourceUri ?? null,
+      ...(source.languageModel && { languageModel: source.languageModel }),
     });
     const actor = { principal: session.principal, requestId: session.requestId };
     if (hasOnnx) session.afterCommit(() => void storage.begin(version.id, actor));

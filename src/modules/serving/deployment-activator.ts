@@ -6,7 +6,6 @@ import type { Actor, Database } from '../../db/database.js';
 import { Role } from '../core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
 import { LeasedConsumer } from '../platform/index.js';
-import { requireOnnx } from '../registry/index.js';
 import { DEPLOYMENTS_WAITING } from './deployment-rows.js';
 import type { DeploymentService } from './deployment.service.js';
 import type { Runtimes } from './runtimes.js';
@@ -62,7 +61,7 @@ export class DeploymentActivator {
       const version = await this.db.transact(actor, (session) =>
         session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }),
       );
-      await this.runtimes.models(deployment).load(requireOnnx(version));
+      await this.runtimes.load({ deployment, version });
       const won = await this.db.transact(actor, (session) => this.deployments.markReady(session, id));
       if (won) this.logger.info({ deploymentId: id, modelVersionId, mode, runtime }, 'deployment ready');
     } catch (error) {

@@ -7,6 +7,7 @@ import type { Session } from '../../db/database.js';
 import { type EventType, emitEvent } from '../platform/index.js';
 import { notFound } from '../../errors.js';
 import { SERVING_EVENTS } from './events.js';
+import { usualRuntime } from './runtimes.js';
 import { changeDeploymentStatus } from './stores/deployments.js';
 
 /** The topic on which every process that serves learns that a deployment waits to be loaded. */
@@ -56,6 +57,7 @@ export class DeploymentRows {
       modelVersionId: version.id,
       mode,
       weightBps,
+      runtime: usualRuntime(version),
       createdBy: session.principal.subject,
     });
   }

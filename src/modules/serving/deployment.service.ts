@@ -8,10 +8,10 @@ import { requireOwn, audit } from '../platform/index.js';
 import { requireRules, type TrafficRule } from './rules/traffic-policy.js';
 import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
-import type { RuntimeName } from '../../inference/port.js';
+import { answersTexts, type RuntimeName } from '../../inference/port.js';
 import { keepVersion, requireStored } from '../registry/index.js';
 import { ACTIVE, type DeploymentRows } from './deployment-rows.js';
-import type { Runtimes } from './runtimes.js';
+import { type Runtimes, usualRuntime } from './runtimes.js';
 import { DEPLOYMENT_STATUS } from './rules/deployment-status.js';
 import { changeDeploymentStatus } from './stores/deployments.js';
 import { SERVING_EVENTS } from './events.js';
@@ -20,7 +20,7 @@ export interface DeployInput {
   endpointId: string;
   modelVersionId: string;
   mode: Deployment['mode'];
-  /** ONNX when absent. */
+  /** When absent: VLLM for a language model, ONNX for any other version. */
   runtime?: RuntimeName | null;
   weightBps?: number | null;
   batching?: Deployment['batching'] | null;
@@ -76,8 +76,9 @@ export class DeploymentService {
       );
     }
     requireStored(version);
-    const runtime = input.runtime ?? 'ONNX';
+    const runtime = input.runtime ?? usualRuntime(version);
     this.runtimes.require(runtime, version);
+    if (input.mode === 'SHADOW') requireShadowable(runtime);
     if (input.mode === 'LIVE') this.requireFree(endpoint, by);
     const weightBps = checkWeight(input);
     const active = await this.rows.active(session, endpoint);
@@ -326,6 +327,12 @@ export class DeploymentService {
 /** True for a deployment that was made for what its endpoint still follows. */
 function isFollowing({ followedStage, followedAlias }: Deployment, { followStage, followAlias }: Endpoint): boolean {
   return Boolean((followedStage && followStage) || (followedAlias && followAlias));
+}
+
+/** Two texts are hardly ever equal, and each costs seconds of a GPU. */
+function requireShadowable(runtime: RuntimeName): void {
+  if (answersTexts(runtime))
+    throw badInput('input.mode', 'LIVE for a language model, whose answers no shadow is compared with', 'SHADOW');
 }
 
 /** A shadow has no weight. A live deployment without a given weight gets all traffic only when nothing serves yet. */

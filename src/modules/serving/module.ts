@@ -25,6 +25,7 @@ import {
   Runtimes,
   Serving,
   ShadowService,
+  TextModels,
   VersionFollowing,
   cloneOfBatchInference,
   createServingLoaders,
@@ -69,6 +70,7 @@ export default defineModule({
     objects,
     files,
     engines,
+    textEngine,
     batchPredictors: predictors,
     metrics,
     logger,
@@ -77,7 +79,8 @@ export default defineModule({
   }): ServingServices => {
     const { jobs, staged, artifacts, datasets, gates, retention, waiting, versionFollowers } = services;
     retention.add(retentionOfTraffic(config.TRAFFIC_LOG_DAYS));
-    const runtimes = new Runtimes(engines, objects, logger);
+    const texts = textEngine && new TextModels(textEngine, config.VLLM_ADAPTER_DIR);
+    const runtimes = new Runtimes(engines, objects, logger, texts);
     const rows = new DeploymentRows(live);
     const following = new VersionFollowing(rows);
     versionFollowers.add(following);

@@ -30,7 +30,8 @@ import {
   requireOwnAttributes,
   routeRequest,
 } from './rules/traffic-policy.js';
-import { AppError, badInput, ErrorCode, quote } from '../../errors.js';
+import { AppError, badInput, conflict, ErrorCode, quote } from '../../errors.js';
+import { answersTexts } from '../../inference/port.js';
 import type { Runtimes } from './runtimes.js';
 import { type EndpointRef, type Route, type Routes, runsAlone, type Target } from './routes.js';
 import { UsedRequestIds } from './used-request-ids.js';
@@ -141,6 +142,7 @@ export class PredictService {
       input.version == null
         ? pick(route, principal, routingKey, { attributes, headers, principal })
         : targetOf(route, principal, input.version);
+    if (answersTexts(target.deployment.runtime)) throw needsText();
     const { tensors, rows } = readInputs(target.version.signature, input);
     const select = input.outputs ? selectionOf(target.version.signature, input.outputs) : null;
     const unknown = findUnknown(target.version.signature, tensors, route.endpoint.unknownCategories === 'REFUSE');
@@ -176,11 +178,12 @@ export class PredictService {
     }
   }
 
-  /** The endpoint as this process serves it. Errors: NOT_FOUND, FORBIDDEN for a token of other endpoints. */
+  /** The endpoint as this process serves it. Errors: NOT_FOUND, FORBIDDEN (a token of others), CONFLICT (texts). */
   async describe(principal: Principal, name: string): Promise<Route> {
     requireEndpoint(principal.scope, { name });
     const route = await this.options.routes.find(principal.tenant, { name });
     requireEndpoint(principal.scope, route.endpoint);
+    if (route.live.some(({ deployment }) => answersTexts(deployment.runtime))) throw needsText();
     return route;
   }
 
@@ -199,6 +202,19 @@ export class PredictService {
     );
   }
 
+  /** The deployment that answers a request for a text. Errors as `predict`. */
+  async choose(
+    principal: Principal,
+    input: Pick<PredictInput, 'endpointId' | 'endpointName' | 'attributes'>,
+    routingKey: string,
+    headers: RequestHeaders,
+  ): Promise<Target> {
+    const attributes = checkAttributes(input.attributes);
+    const route = await this.routeOf(principal, refOf(input));
+    requireEndpoint(principal.scope, route.endpoint);
+    return pick(route, principal, routingKey, { attributes, headers, principal });
+  }
+
   private routeOf(principal: Principal, ref: EndpointRef): Route | Promise<Route> {
     requireEndpoint(principal.scope, ref);
     return this.options.routes.find(principal.tenant, ref);
@@ -215,6 +231,12 @@ export class PredictService {
       );
     return Math.min(deadlineMs, longest);
   }
+}
+
+function needsText(): AppError {
+  return conflict('This endpoint answers texts and not tensors: call chat or complete.', {
+    expected: 'an endpoint whose deployments answer tensors',
+  });
 }
 
 /** `field`: the input that contains both. */

@@ -160,10 +160,7 @@ export class Routes {
       entry.seenChanges = changes;
       const cold =
         entry.route.live.length > 0
-          ? next.live.filter(
-              ({ id, deployment, version }) =>
-                !this.runtimes.models(deployment).isLoaded(version.id) && !entry.warmed.has(id),
-            )
+          ? next.live.filter((target) => !this.runtimes.isLoaded(target) && !entry.warmed.has(target.id))
           : [];
       if (cold.length === 0) entry.route = next;
       else {
@@ -187,7 +184,7 @@ export class Routes {
   }
 
   private async warm(key: string, entry: Entry, cold: Target[]): Promise<void> {
-    await Promise.allSettled(cold.map(({ deployment, version }) => this.runtimes.models(deployment).load(version)));
+    await Promise.allSettled(cold.map((target) => this.runtimes.load(target)));
     for (const { id } of cold) entry.warmed.add(id);
     entry.warming = null;
     this.invalidate(key, entry);

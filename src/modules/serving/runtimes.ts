@@ -4,6 +4,7 @@ import type { ModelVersion } from '../../db/entities/registry/model-version.enti
 import type { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import {
+  answersTexts,
   type InferenceEngines,
   type ModelFormat,
   type RemoteEngine,
@@ -12,6 +13,7 @@ import {
   type RuntimeName,
 } from '../../inference/port.js';
 import { requireOnnx } from '../registry/index.js';
+import type { TextModels } from './text-models.js';
 import { LoadedModels } from './loaded-models.js';
 
 /** A runtime as the API lists it. */
@@ -26,6 +28,11 @@ interface Placed {
   mode: Deployment['mode'];
 }
 
+interface Loadable {
+  deployment: Placed & Pick<Deployment, 'id' | 'tenant'>;
+  version: ModelVersion;
+}
+
 type ModelsByMode = Record<Deployment['mode'], LoadedModels>;
 
 const NAMES = Object.keys(RUNTIME_KINDS) as RuntimeName[];
@@ -37,7 +44,13 @@ export class Runtimes {
   readonly remote: { name: RuntimeName; engine: RemoteEngine; models: LoadedModels }[] = [];
   private readonly byName = new Map<RuntimeName, ModelsByMode>();
 
-  constructor(engines: InferenceEngines, objects: ObjectStore, logger: Logger) {
+  constructor(
+    engines: InferenceEngines,
+    objects: ObjectStore,
+    logger: Logger,
+    /** The language models; null without a server of them. */
+    readonly texts: TextModels | null,
+  ) {
     this.byName.set('ONNX', {
       LIVE: new LoadedModels(engines.live, objects, logger),
       SHADOW: new LoadedModels(engines.background, objects, logger),
@@ -53,7 +66,7 @@ export class Runtimes {
 
   /** Of every runtime that the service knows, configured or not. */
   list(): RuntimeFacts[] {
-    return NAMES.map((name) => ({ name, isConfigured: this.byName.has(name), ...RUNTIME_KINDS[name] }));
+    return NAMES.map((name) => ({ name, isConfigured: this.has(name), ...RUNTIME_KINDS[name] }));
   }
 
   /** CONFLICT for a version whose format the runtime does not serve, UNAVAILABLE for one that is not configured. */
@@ -68,7 +81,21 @@ export class Runtimes {
         { field: FIELD, expected: `a version in the format ${formats.join(' or ')}`, got: format ?? 'other files' },
       );
     }
-    if (!this.byName.has(runtime)) throw notConfigured(runtime, setting);
+    if (!this.has(runtime)) throw notConfigured(runtime, setting);
+  }
+
+  /** Loads the model of a deployment, or makes sure that its server has it. The errors are those of the runtime. */
+  async load({ deployment, version }: Loadable): Promise<void> {
+    const { runtime } = deployment;
+    if (!answersTexts(runtime)) return this.models(deployment).load(requireOnnx(version));
+    if (!this.texts) throw notConfigured(runtime, RUNTIME_KINDS[runtime].setting);
+    return this.texts.load({ deployment, version });
+  }
+
+  /** Whether this process can answer at once. */
+  isLoaded({ deployment, version }: Loadable): boolean {
+    if (answersTexts(deployment.runtime)) return true;
+    return this.models(deployment).isLoaded(version.id);
   }
 
   /** The models of a deployment's runtime. UNAVAILABLE when this process has no such runtime. */
@@ -93,13 +120,21 @@ export class Runtimes {
     const all = new Set([...this.byName.values()].flatMap(({ LIVE, SHADOW }) => [LIVE, SHADOW]));
     await Promise.all([...all].map((models) => models.close()));
   }
+
+  private has(name: RuntimeName): boolean {
+    return answersTexts(name) ? this.texts !== null : this.byName.has(name);
+  }
 }
 
 /** Null for files that no runtime serves as they are. */
-function formatOf({ objectKey, framework }: ModelVersion): ModelFormat | null {
+function formatOf({ objectKey, languageModel }: ModelVersion): ModelFormat | null {
   if (objectKey != null) return 'ONNX';
-  return framework === 'transformers' ? 'HUGGING_FACE' : null;
+  return languageModel != null ? 'LANGUAGE_MODEL' : null;
 }
+
+/** Where a version is deployed unless somebody says otherwise. */
+export const usualRuntime = ({ languageModel }: Pick<ModelVersion, 'languageModel'>): RuntimeName =>
+  languageModel != null ? 'VLLM' : 'ONNX';
 
 function notConfigured(runtime: RuntimeName, setting: string | null): AppError {
   return new AppError(

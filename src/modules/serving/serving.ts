@@ -9,6 +9,7 @@ import { RemoteModels } from './remote-models.js';
 import { Routes } from './routes.js';
 import type { Runtimes } from './runtimes.js';
 import { ShadowMirror } from './shadow-mirror.js';
+import type { TextModels } from './text-models.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { type PredictionObserver, TrafficRecorder } from './traffic-recorder.js';
 
@@ -49,6 +50,11 @@ export class Serving {
     });
     this.remote = new RemoteModels(db, runtimes, logger);
     this.activator = new DeploymentActivator(db, live, deployments, runtimes, logger);
+  }
+
+  /** The language models; null without a server of them. */
+  get texts(): TextModels | null {
+    return this.runtimes.texts;
   }
 
   /** What was lost because of full buffers since the start of this process. */

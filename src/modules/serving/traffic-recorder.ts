@@ -84,6 +84,17 @@ export class TrafficRecorder {
     this.record(served, error instanceof AppError ? error.code : ErrorCode.INTERNAL, new Float64Array(0), 0, null);
   }
 
+  /** A text that was answered or failed; `firstTokenMs` is its latency, which limits are about. */
+  counted(
+    { tenant, id, mode }: Served['target']['deployment'],
+    errorCode: ErrorCode | null,
+    firstTokenMs: number,
+  ): void {
+    this.observer.observePrediction(mode, errorCode, 1, firstTokenMs);
+    const failed = errorCode !== null;
+    this.counters.count({ tenant, deploymentId: id, rows: 1, latencyMs: firstTokenMs, failed, scoreSum: 0 });
+  }
+
   private record(
     served: Served,
     errorCode: ErrorCode | null,

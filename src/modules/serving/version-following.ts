@@ -83,7 +83,7 @@ export class VersionFollowing implements VersionFollower {
     return session.em.findOne(ModelVersion, where, { orderBy: { version: 'DESC' } });
   }
 
-  /** Null while the alias, or the model.onnx of its version, does not exist. */
+  /** Null while the alias, or what its version needs to be served, does not exist. */
   private async versionOfAlias(
     session: Session,
     { modelId, followAlias: alias }: Endpoint,
@@ -95,7 +95,7 @@ export class VersionFollowing implements VersionFollower {
       id: present.modelVersionId,
       tenant: session.tenant,
       status: 'READY' as const,
-      objectKey: { $ne: null },
+      $or: [{ objectKey: { $ne: null } }, { languageModel: { $ne: null } }],
     };
     return session.em.findOne(ModelVersion, where, { refresh: true });
   }

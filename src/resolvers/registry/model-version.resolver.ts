@@ -101,7 +101,7 @@ export class ModelVersionResolver {
 
   @Mutation(() => ModelVersionPayload, {
     description:
-      'Registers the model of a run, an uploaded ONNX file or a logged model as the next version. A ' +
+      'Registers the model of a run, an uploaded ONNX file, a logged model or a language model as the next version. A ' +
       'version with a model.onnx gets model.onnx, requirements.txt and model_card.md as its ' +
       'artifacts. Files of another framework stay where they were logged, for a conversion.',
   })
@@ -144,12 +144,14 @@ export class ModelVersionResolver {
 
   private registered(ctx: RequestContext, input: RegisterModelVersionInput): Promise<{ id: string }> {
     const { modelVersions, sourcedVersions } = ctx.services;
-    const { runId, uploadId, loggedModelId, artifactPath, ...rest } = input;
-    const sources = [runId, uploadId, loggedModelId].filter((id) => id != null);
-    if (sources.length !== 1)
-      throw badInput('input', 'exactly one of runId, uploadId and loggedModelId', { runId, uploadId, loggedModelId });
+    const { runId, uploadId, loggedModelId, languageModel, artifactPath, ...rest } = input;
+    const sources = { runId, uploadId, loggedModelId, languageModel };
+    if (Object.values(sources).filter((source) => source != null).length !== 1)
+      throw badInput('input', 'exactly one of runId, uploadId, loggedModelId and languageModel', sources);
     if (artifactPath != null && runId == null)
       throw badInput('input.artifactPath', 'a path together with runId', artifactPath);
+    if (languageModel != null)
+      return ctx.run((session) => modelVersions.registerLanguageModel(session, { ...rest, languageModel }));
     if (uploadId != null) return modelVersions.registerFromUpload(ctx, { ...rest, uploadId });
     if (loggedModelId != null) return sourcedVersions.registerLogged(ctx, { ...rest, logged: { loggedModelId } });
     const ofRun = { runId: runId as string };

@@ -8,7 +8,7 @@ import { ColumnTypeEnum } from '../datasets/dataset.types.js';
 import { StageEnum, type StageName } from './model.types.js';
 import { Range, RangeOfModule } from '../types/range.js';
 import { ANY_ITEMS, ANY_TEXT, entriesOf, FREE_PATH, NAME, SEARCH_TEXT, TAG_VALUE } from '../../modules/core/index.js';
-import { SEMANTIC_VERSION } from '../../modules/registry/index.js';
+import { ADAPTER_PATH, SEMANTIC_VERSION, SERVED_NAME } from '../../modules/registry/index.js';
 import { CLASSES, COLUMN_NAMES } from '../../modules/model-contract/index.js';
 
 export const VersionStatusEnum = describeEnum('ModelVersionStatus', 'Whether the files of a version are stored.', {
@@ -228,6 +228,12 @@ export class ModelVersionType {
   })
   signature?: Signature | null;
 
+  @Field(() => LanguageModelType, {
+    nullable: true,
+    description: 'The model at the server of language models; null for a version with files.',
+  })
+  languageModel?: LanguageModelType | null;
+
   /** The API shows this as an object. */
   conversion?: Conversion | null;
 
@@ -355,8 +361,44 @@ const ABOUT_CLASSES =
   'For a classifier: class names in the order of the probabilities in the model’s output. For ' +
   'files that do not contain them; two names for a model with one probability per row.';
 
+@InputType({ description: 'A language model as its server knows it: the model, or a LoRA adapter of it.' })
+export class LanguageModelInput {
+  @RangeOfModule(SERVED_NAME)
+  @Field(() => String, {
+    description:
+      'Name by which the server serves the model, as GET /v1/models of vLLM lists it. Only a deployment looks whether ' +
+      'the server has it.',
+  })
+  name!: string;
+
+  @RangeOfModule(ADAPTER_PATH)
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Folder of a LoRA adapter of this model, e.g. `support/v3`, below the folder VLLM_ADAPTER_DIR/<your tenant> on ' +
+      'the server’s disk; the model itself when absent. INVALID_PATH when it leads elsewhere.',
+  })
+  adapter?: string | null;
+}
+
+@ObjectType('LanguageModel', {
+  description: 'A language model as its server knows it: the model, or a LoRA adapter of it.',
+  simpleResolvers: true,
+})
+export class LanguageModelType {
+  @Field(() => String, { description: 'Name by which the server serves the model.' })
+  name!: string;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Folder of a LoRA adapter of the model, below the tenant’s folder; null for the model itself.',
+  })
+  adapter!: string | null;
+}
+
 @InputType({
-  description: 'Version to register: from a run, a logged model or an upload; give exactly one of the three.',
+  description:
+    'Version to register: from a run, a logged model, an upload, or as a language model; give exactly one of the four.',
 })
 export class RegisterModelVersionInput {
   @Field(() => ID, { description: 'The model. NOT_FOUND when it does not exist.' })
@@ -394,6 +436,14 @@ export class RegisterModelVersionInput {
       'separate process: INVALID_MODEL says what is wrong with it.',
   })
   uploadId?: string | null;
+
+  @Field(() => LanguageModelInput, {
+    nullable: true,
+    description:
+      'A language model that a server of the service has (vLLM). CONFLICT when the model is for another task than ' +
+      'TEXT_GENERATION.',
+  })
+  languageModel?: LanguageModelInput | null;
 
   @RangeOfModule(SEMANTIC_VERSION)
   @Field(() => String, {

@@ -17,6 +17,7 @@ export const ModelTaskEnum = describeEnum('ModelTask', 'Task of a model: the kin
   CLASSIFICATION: 'One of several classes, with probabilities.',
   REGRESSION: 'A number per row.',
   CLUSTERING: 'The cluster of each row.',
+  TEXT_GENERATION: 'A text that continues a chat or another text: a language model. The service does not evaluate it.',
   OTHER: 'Any other task; the service cannot evaluate such versions.',
 });
 

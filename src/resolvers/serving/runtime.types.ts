@@ -11,7 +11,7 @@ export const Runtime = describeEnum('Runtime', 'Where a deployed model runs.', {
 
 const ModelFormat = describeEnum('ModelFormat', 'What the files of a model version are.', {
   ONNX: 'A model.onnx: tensors in, tensors out.',
-  HUGGING_FACE: 'The folder of a language model, as the library transformers writes it.',
+  LANGUAGE_MODEL: 'No files here: a server has the language model under a name.',
 });
 
 const RuntimeAnswers = describeEnum('RuntimeAnswers', 'What a runtime answers with.', {

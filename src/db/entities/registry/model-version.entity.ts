@@ -2,7 +2,7 @@ import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 import { double } from '../../columns.js';
 import type { ReferenceProfile, Conversion, Signature } from '../../../modules/model-contract/index.js';
-import type { SourceFolder } from '../../../modules/registry/index.js';
+import type { LanguageModel, SourceFolder } from '../../../modules/registry/index.js';
 
 export const ModelVersion = defineEntity({
   name: 'ModelVersion',
@@ -36,6 +36,8 @@ export const ModelVersion = defineEntity({
     loggedModelId: p.uuid().nullable(),
     /** The folder with the MLmodel file, when it is stored here. */
     sourceFolder: p.json<SourceFolder>().nullable(),
+    /** The name of a language model at its server; null for a version with files. */
+    languageModel: p.json<LanguageModel>().nullable(),
     /** The outcome of the last conversion of those files. */
     conversion: p.json<Conversion>().nullable(),
     /** The framework of its files; null for that of its model. */

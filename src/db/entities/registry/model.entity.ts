@@ -17,7 +17,7 @@ export const Model = defineEntity({
     description: p.text().default(''),
     modelType: p.text(),
     framework: p.text(),
-    task: p.enum(['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'OTHER']),
+    task: p.enum(['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'TEXT_GENERATION', 'OTHER']),
     /** True while no user has set the task: it is OTHER, or guessed from its versions' outputs. */
     taskGuessed: p.boolean().default(false),
     /** Earlier gate results do not count, because the task was different. */

@@ -235,6 +235,6 @@ function familyOf({ algorithm }: { algorithm: AlgorithmName }): Algorithm['famil
 }
 
 /** Whether the predictions of this task have a loss on labelled rows. */
-export function hasLoss(task: Task | 'OTHER'): boolean {
+export function hasLoss(task: Task | 'TEXT_GENERATION' | 'OTHER'): boolean {
   return task === 'CLASSIFICATION' || task === 'REGRESSION';
 }

@@ -1,7 +1,7 @@
 import { badInput } from '../../../errors.js';
 import type { Signature } from '../../model-contract/index.js';
 
-export const MODEL_TASKS = ['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'OTHER'] as const;
+export const MODEL_TASKS = ['CLASSIFICATION', 'REGRESSION', 'CLUSTERING', 'TEXT_GENERATION', 'OTHER'] as const;
 export type ModelTask = (typeof MODEL_TASKS)[number];
 
 /** The tag with which clients of other protocols set the task of a model. */

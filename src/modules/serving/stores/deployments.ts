@@ -1,12 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Deployment } from '../../../db/entities/serving/deployment.entity.js';
+import { Endpoint } from '../../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../../db/database.js';
-import { tablesOf } from '../../../db/tables.js';
+import { anyOf, tablesOf } from '../../../db/tables.js';
 import { noteWritten } from '../../../db/written.js';
 import type { RuntimeName } from '../../../inference/port.js';
 import { DEPLOYMENT_STATUS } from '../rules/deployment-status.js';
 
-const tables = tablesOf(Deployment);
+const tables = tablesOf(Deployment, Endpoint);
+/** Clients of OpenAI's API know no pages of models. */
+const MAX_LISTED = 10_000;
 
 /**
  * The only function that changes the status of a deployment. CONFLICT when its current status does not allow it,
@@ -67,4 +70,37 @@ export async function deployedOn(
     .where('status', 'in', ['PENDING', 'READY'])
     .execute();
   return rows.map(({ model_version_id: versionId, status }) => ({ versionId, status }));
+}
+
+/** Those of these deployments, of any tenant, that ended before a time. */
+export async function endedDeployments(em: EntityManager, ids: readonly string[], before: Date): Promise<string[]> {
+  const found = await tables(em)
+    .selectFrom('deployment')
+    .select('id')
+    .where('id', '=', anyOf('uuid', ids))
+    .where('ended_at', '<', before)
+    .execute();
+  return found.map(({ id }) => id);
+}
+
+/** The endpoints at which a language model answers, by name. */
+export function textEndpoints({ em, tenant }: Session): Promise<{ name: string; createdAt: Date }[]> {
+  return tables(em)
+    .selectFrom('endpoint as e')
+    .select(['e.name', 'e.created_at as createdAt'])
+    .where('e.tenant', '=', tenant)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('deployment as d')
+          .select('d.id')
+          .where('d.tenant', '=', tenant)
+          .whereRef('d.endpoint_id', '=', 'e.id')
+          .where('d.mode', '=', 'LIVE')
+          .where('d.status', '=', 'READY')
+          .where('d.runtime', '=', 'VLLM'),
+      ),
+    )
+    .orderBy('e.name')
+    .limit(MAX_LISTED)
+    .execute();
 }

@@ -97,6 +97,19 @@ export function trafficSums(
     .execute();
 }
 
+/** The counters of the minutes that begin at or after `from` and before `to`, oldest first. */
+export function minuteCounters({ em, tenant }: Session, deploymentId: string, from: Date, to: Date) {
+  return tables(em)
+    .selectFrom('deployment_minute')
+    .select(['minute', 'requests', 'errors', 'latency_counts as latencyCounts'])
+    .where('tenant', '=', tenant)
+    .where('deployment_id', '=', deploymentId)
+    .where('minute', '>=', from)
+    .where('minute', '<', to)
+    .orderBy('minute')
+    .execute();
+}
+
 /**
  * The counters of the minutes since a time. Minutes that may still grow, because they are younger than `settleMinutes`,
  * are `isYoung`; `settledFrom` is the first of them. Without traffic there is one row, without counters.
