@@ -10,6 +10,7 @@ import onnxruntime as ort
 import ray
 from ray import serve
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 PATH, PORT = sys.argv[1], int(sys.argv[2])
 
@@ -26,7 +27,7 @@ class OnnxModel:
         x = np.asarray(given["data"], np.float32).reshape(given["shape"])
         y = self.session.run(["y"], {"x": x})[0]
         output = {"name": "y", "datatype": "FP32", "shape": list(y.shape), "data": y.flatten().tolist()}
-        return {"model_name": "bench", "outputs": [output]}
+        return JSONResponse({"model_name": "bench", "outputs": [output]})
 
 
 ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
