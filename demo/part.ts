@@ -26,6 +26,8 @@ export interface State {
   modelName: string;
   endpointName: string;
   datasetName: string;
+  /** The study whose best trials become an ensemble. */
+  studyId: string;
 }
 
 /** What the parts of the demo share. */

@@ -1,5 +1,6 @@
 import { RollbackModelDocument, SetRetrainingPolicyDocument } from '../schema/generated/operations.ts';
 import { CanaryPart } from './canary-part.ts';
+import { EnsemblePart } from './ensemble-part.ts';
 import { MonitoringPart } from './monitoring-part.ts';
 import type { ScenarioOptions, State } from './part.ts';
 import { RegistryPart } from './registry-part.ts';
@@ -16,6 +17,7 @@ export class Scenario {
   private readonly state: State;
   private readonly training: TrainingPart;
   private readonly tuning: TuningPart;
+  private readonly ensemble: EnsemblePart;
   private readonly registry: RegistryPart;
   private readonly serving: ServingPart;
   private readonly monitoring: MonitoringPart;
@@ -32,9 +34,11 @@ export class Scenario {
       modelName: name,
       endpointName: name,
       datasetName: `flights${options.suffix}`,
+      studyId: '',
     };
     this.training = new TrainingPart(options, this.state);
     this.tuning = new TuningPart(options, this.state);
+    this.ensemble = new EnsemblePart(options, this.state);
     this.registry = new RegistryPart(options, this.state);
     this.serving = new ServingPart(options, this.state);
     this.monitoring = new MonitoringPart(options, this.state);
@@ -73,6 +77,9 @@ export class Scenario {
       return compared.figures;
     });
     await walk.step('Tune twelve trials of boosted trees live, and see which model won', () => this.tuning.tune());
+    await walk.step('Make one model of the best tuned ones: an ensemble, measured with its members', () =>
+      this.ensemble.combine(),
+    );
     await walk.step('Register the best one as version 1', async () => {
       first = await this.registry.registerModel(bestRunId);
       return { version: first.version, semanticVersion: first.semanticVersion, stage: first.stage };

@@ -51,6 +51,7 @@ export class TuningPart extends Part {
       },
     });
     const studyId = startTuning.study.id;
+    this.state.studyId = studyId;
     const trials = new Map<number, Update>();
     await api.follow(FollowStudyDocument, { studyId, after: 0 }, (update) => {
       trials.set(update.number, update);

@@ -1,12 +1,14 @@
 // One file because its tests share one running service and trained members.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LineageDocument } from '../../schema/generated/operations.js';
 import {
-  ArchiveModelVersionDetailsDocument,
   CreateEnsembleDocument,
   type CreateEnsembleInput,
-  EnsembleDetailsDocument,
   EnsembleDocument,
+  LineageDocument,
+} from '../../schema/generated/operations.js';
+import {
+  ArchiveModelVersionDetailsDocument,
+  EnsembleDetailsDocument,
   type TrainingConfigInput,
 } from '../generated/operations.js';
 import { linearClassifier } from '../fixtures/models/build.js';
