@@ -1,5 +1,5 @@
-// A Python with Ray Data and Spark, and a Java for Spark. The tests start the clusters themselves, because they also kill
-// them.
+// A Python with Ray Data and Spark, and a Java for Spark. The tests start the clusters themselves, because they also
+// kill them.
 import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

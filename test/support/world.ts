@@ -768,6 +768,11 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   redeliverWebhookDelivery: [
     async (_, world) => ({ input: { deliveryId: (await world.newDeliveredWebhook()).webhookDeliveryId } }),
   ],
+  importGroundTruth: [
+    ({ endpointId, datasetId }) => ({
+      input: { endpointId, datasetId, requestIdColumn: 'Name', labelColumn: 'Origin' },
+    }),
+  ],
   recordGroundTruth: [
     async ({ endpointId }, world) => ({
       input: { endpointId, records: [{ requestId: await world.newPrediction(endpointId), value: 1 }] },
@@ -842,7 +847,12 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       },
     }),
   ],
-  startBatchInference: [({ versionId, datasetId }) => ({ input: { modelVersionId: versionId, datasetId } })],
+  startBatchInference: [
+    ({ versionId, datasetId }) => ({ input: { modelVersionId: versionId, datasetId } }),
+    async ({ modelId, versionId, datasetId }, world) => ({
+      input: { modelId, alias: await world.newAlias(modelId, versionId), datasetId },
+    }),
+  ],
   startTraining: [
     ({ experimentId, datasetId, modelId }) => ({
       input: { experimentId, datasetId, registerModelId: modelId, config: QUICK_CONFIG },

@@ -34,7 +34,7 @@ export async function importDataset(request: ImportRequest): Promise<ImportOutco
     return await withDuckDb({ paths: [path, rowsPath, tablePath], memoryLimit: '2GB' }, async (connection) => {
       const raw =
         format === 'PARQUET' ? await readParquet(connection, request) : await makeTable(connection, request, rowsPath);
-      const { relation, rows, columns } = await openParquet(connection, raw.path);
+      const { columns, ...relations } = await openParquet(connection, raw.path);
       const imported = raw.names.map((name, i) => ({
         name,
         physical: columns[i]!,
@@ -42,12 +42,12 @@ export async function importDataset(request: ImportRequest): Promise<ImportOutco
         isTyped: format === 'PARQUET',
       }));
       const { corrections = [], earlier = [], nullValues } = request;
-      const { readings, notes } = await decideReadings(connection, relation, imported, {
+      const { readings, notes } = await decideReadings(connection, relations.relation, imported, {
         corrections,
         earlier,
         nullValues,
       });
-      const source = { relation, rows, columns: readings.map((reading, i) => ({ reading, physical: columns[i]! })) };
+      const source = { ...relations, columns: readings.map((reading, i) => ({ reading, physical: columns[i]! })) };
       const profile = await profileSource(connection, source);
       return {
         profile,

@@ -11,6 +11,8 @@ interface DatasetRelation {
   relation: string;
   /** The relation without row numbers, for reads whose order does not matter, which can use several threads. */
   rows: string;
+  /** The file itself, named `t`, for a positional join. */
+  file: string;
 }
 
 /**
@@ -58,7 +60,7 @@ export async function openParquet(
   // reader.
   const file = `read_parquet(${literal(path)}) AS t(${names})`;
   const numbered = (number: string): string => `(SELECT *, ${number} AS ${ROW} FROM ${file})`;
-  return { relation: numbered('row_number() OVER () - 1'), rows: numbered('CAST(NULL AS BIGINT)'), columns };
+  return { relation: numbered('row_number() OVER () - 1'), rows: numbered('CAST(NULL AS BIGINT)'), file, columns };
 }
 
 export async function openSource(connection: DuckDBConnection, { path, columns }: Table): Promise<DatasetSource> {

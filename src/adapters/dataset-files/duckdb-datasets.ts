@@ -1,6 +1,6 @@
 import type { ProcessLimits } from '../../child-task/limited-process.js';
 import { countRows, firstRows, readChunks, readColumns } from './dataset-reader.js';
-import { concatParquet, writeParquet } from './dataset-writer.js';
+import { concatParquet, partitionParquet, writeParquet } from './dataset-writer.js';
 import type { DatasetFiles } from './port.js';
 import { ReaderProcesses } from './reader-process.js';
 
@@ -19,5 +19,6 @@ export function duckDbDatasets(limits: ProcessLimits): DatasetFiles {
     readChunks,
     writeParquet,
     concatParquet,
+    partitionParquet,
   };
 }

@@ -4,6 +4,8 @@ import { AppError, ErrorCode, quote } from '../../errors.js';
 /** The files that a query may access; nothing else on this machine or in the network is reachable. */
 export interface FileAccess {
   paths: readonly string[];
+  /** A folder to which it may write, with this many open files. */
+  writtenFolder?: { path: string; openFiles: number };
   /** For example 2GB; most of this machine's memory when absent. */
   memoryLimit?: string;
 }
@@ -25,6 +27,7 @@ export function identifier(name: string): string {
 export async function openDuckDb({
   paths,
   memoryLimit,
+  writtenFolder,
 }: FileAccess): Promise<{ connection: DuckDBConnection; close: () => void }> {
   const instance = await DuckDBInstance.create(':memory:', {
     autoinstall_known_extensions: 'false',
@@ -41,6 +44,10 @@ export async function openDuckDb({
   try {
     await connection.run("SET TimeZone = 'UTC'");
     await connection.run(`SET allowed_paths = [${paths.map(literal).join(', ')}]`);
+    if (writtenFolder) {
+      await connection.run(`SET allowed_directories = [${literal(writtenFolder.path)}]`);
+      await connection.run(`SET partitioned_write_max_open_files = ${writtenFolder.openFiles}`);
+    }
     await connection.run('SET enable_external_access = false');
     await connection.run('SET lock_configuration = true');
   } catch (error) {

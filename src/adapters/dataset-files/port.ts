@@ -129,4 +129,14 @@ export interface DatasetFiles {
    * booleans when this changes no character. Returns the number of rows.
    */
   concatParquet(parts: readonly string[], path: string, keys?: KeyColumns): Promise<number>;
+  /**
+   * Writes the rows of a Parquet file to one file for each combination of values of the columns, which it leaves out:
+   * `<column>=<value>/…/<name>.parquet` in the folder, as Hive names them. Returns these paths.
+   * BAD_USER_INPUT about `field` when there are more than `most`, or their values too long for a path.
+   */
+  partitionParquet(
+    path: string,
+    folder: string,
+    by: { columns: readonly string[]; field: string; most: number },
+  ): Promise<string[]>;
 }

@@ -24,6 +24,9 @@ export interface NewGroundTruthRecord extends GroundTruthValue {
   observedAt?: Date | null;
 }
 
+/** Runs a transaction of a call or of a job. */
+type Transact = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
+
 type RowRecord = NewGroundTruthRecord & { row: number };
 
 /** A record that was refused, and the reason. */
@@ -41,7 +44,7 @@ export interface RecordedGroundTruths {
   added: number;
   /** Number of rows that had another ground truth, which is kept in their history. */
   replaced: number;
-  /** Number of rows that had the same ground truth. */
+  /** Number of rows that had the same ground truth, or one that became known later. */
   unchanged: number;
   rejected: RejectedRecord[];
 }
@@ -76,10 +79,26 @@ export class GroundTruthService {
     actor: Actor,
     input: NamedEndpoint & { records: readonly NewGroundTruthRecord[] },
   ): Promise<RecordedGroundTruths> {
+    checkRange(GROUND_TRUTHS_PER_CALL, input.records, null, 'input.records');
+    const transact: Transact = (work) => this.db.transact(actor, work);
+    return this.recordBy(transact, input, async (session, { endpoint, rejected, ...counts }) => {
+      if (rejected.length === input.records.length) throw nothingRecorded(rejected);
+      audit(session, 'recordGroundTruth', { type: 'endpoint', id: endpoint.id }, null, {
+        ...counts,
+        rejected: rejected.length,
+      });
+    });
+  }
+
+  /** The same for any transactions; `settle` runs in the one that writes, which it may refuse. */
+  async recordBy(
+    transact: Transact,
+    input: NamedEndpoint & { records: readonly NewGroundTruthRecord[] },
+    settle: (session: Session, recorded: RecordedGroundTruths) => Promise<void>,
+  ): Promise<RecordedGroundTruths> {
     const records = input.records.map((record) => ({ ...record, row: record.row ?? 0 }));
-    checkRange(GROUND_TRUTHS_PER_CALL, records, null, 'input.records');
     const find = () =>
-      this.db.transact(actor, async (session) => {
+      transact(async (session) => {
         const endpoint = await findEndpoint(session, input, 'input');
         return { endpoint, logged: await findRows(session, endpoint, records) };
       });
@@ -89,19 +108,13 @@ export class GroundTruthService {
       await this.traffic.flush();
       ({ endpoint, logged } = await find());
     }
-    return this.db.transact(actor, async (session) => {
+    return transact(async (session) => {
       const { compared, rejected } = await compareAll(session, endpoint, records, logged);
-      if (compared.length === 0) throw nothingRecorded(rejected);
       const truths = compared.map(toGroundTruth);
       const { added, replaced } = await writeGroundTruths(session, endpoint.id, truths, MAX_HISTORY);
-      const unchanged = compared.length - added - replaced;
-      audit(session, 'recordGroundTruth', { type: 'endpoint', id: endpoint.id }, null, {
-        added,
-        replaced,
-        unchanged,
-        rejected: rejected.length,
-      });
-      return { endpoint, added, replaced, unchanged, rejected };
+      const recorded = { endpoint, added, replaced, unchanged: compared.length - added - replaced, rejected };
+      await settle(session, recorded);
+      return recorded;
     });
   }
 }

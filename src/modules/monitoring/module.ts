@@ -3,12 +3,15 @@ import { MonitoringWindow } from '../../db/entities/monitoring/monitoring-window
 import { GroundTruth } from '../../db/entities/monitoring/ground-truth.entity.js';
 import { RetrainingPolicy } from '../../db/entities/monitoring/retraining-policy.entity.js';
 import { defineModule } from '../../define-module.js';
+import { groundTruthImportJob } from '../../jobs/monitoring/ground-truth-import.job.js';
 import { groundTruthOperation, readPredictionOperation } from '../../protocols/rest/monitoring/ground-truth.js';
+import { groundTruthImportOutcome } from '../../resolvers/monitoring/ground-truth-import-outcome.js';
 import { GroundTruthResolver } from '../../resolvers/monitoring/ground-truth.resolver.js';
 import { MonitoringResolver } from '../../resolvers/monitoring/monitoring.resolver.js';
 import { ModelRetrainingResolver, RetrainingResolver } from '../../resolvers/monitoring/retraining.resolver.js';
 import {
   MONITORING_EVENTS,
+  GroundTruthImportService,
   GroundTruthService,
   MonitoringService,
   RetrainingPolicyService,
@@ -18,6 +21,7 @@ import {
 
 interface MonitoringServices {
   groundTruth: GroundTruthService;
+  groundTruthImports: GroundTruthImportService;
   monitoring: MonitoringService;
   retraining: RetrainingService;
   retrainingPolicies: RetrainingPolicyService;
@@ -38,10 +42,12 @@ export default defineModule({
   name: 'monitoring',
   events: MONITORING_EVENTS,
   entities: [MonitoringWindow, GroundTruth, RetrainingPolicy, MonitoringCursor],
-  createServices: ({ db, live, logger, config, services }): MonitoringServices => {
-    const { alerts, traffic, trainings, datasets } = services;
+  createServices: ({ db, live, files, logger, config, services }): MonitoringServices => {
+    const { alerts, traffic, trainings, datasets, jobs } = services;
+    const groundTruth = new GroundTruthService(db, traffic);
     return {
-      groundTruth: new GroundTruthService(db, traffic),
+      groundTruth,
+      groundTruthImports: new GroundTruthImportService({ groundTruth, jobs, datasets, files }),
       monitoring: new MonitoringService(db, alerts, logger, config.MONITORING_MIN_ROWS),
       retraining: new RetrainingService(db, live, trainings, datasets, logger),
       retrainingPolicies: new RetrainingPolicyService(),
@@ -49,6 +55,8 @@ export default defineModule({
   },
   createLoaders: createMonitoringLoaders,
   resolvers: [GroundTruthResolver, MonitoringResolver, ModelRetrainingResolver, RetrainingResolver],
+  jobs: [groundTruthImportJob],
+  jobOutcomes: [groundTruthImportOutcome],
   createTicks: ({ services: { monitoring, retraining }, config: { MONITORING_INTERVAL_MS: intervalMs } }) => [
     { name: 'monitoring', intervalMs, run: () => monitoring.tick() },
     { name: 'prune-monitoring', intervalMs: MINUTE_MS, run: () => monitoring.prune() },

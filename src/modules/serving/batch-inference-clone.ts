@@ -9,10 +9,11 @@ export function cloneOfBatchInference(batches: BatchInferenceService, jobs: JobS
   return {
     ...{ kind: BATCH_INFERENCE, template },
     templateOf: async (_session, job) => ({ input: jobs.inputOf(BATCH_INFERENCE, job), request: requestOf(job) }),
-    check: (_actor, { input }) => batches.requireBackend({ ...input, modelVersionId: '', datasetId: '' }),
-    start: (session, { input, request }, { modelVersionId, datasetId }) =>
+    check: (_actor, { input }) => batches.requireBackend({ ...input, datasetId: '' }),
+    start: (session, { input: { follows, ...input }, request }, { modelVersionId, datasetId }, { productionVersion }) =>
       batches.start(session, {
-        ...{ ...input, modelVersionId: modelVersionId ?? '', datasetId: datasetId ?? '', job: request },
+        ...{ ...input, datasetId: datasetId ?? '', job: request },
+        ...(follows && !productionVersion ? follows : { modelVersionId: modelVersionId ?? '' }),
       }),
   };
 }

@@ -11,6 +11,10 @@ export const BATCH_INFERENCE = defineJobKind({
   about: 'Predicts for every row of a dataset.',
   input: z.object({
     keyColumns: z.array(z.string()),
+    /** Columns of the dataset by whose values the rows are stored a second time, in a folder of files. */
+    partitionBy: z.array(z.string()).optional(),
+    /** The alias that named the version; a clone takes its version anew. */
+    follows: z.object({ modelId: z.uuid(), alias: z.string() }).optional(),
     /** LOCAL when absent. */
     backend: z.enum(BATCH_BACKENDS).optional(),
     /** For RAY: processes that predict at the same time. */
@@ -22,6 +26,8 @@ export const BATCH_INFERENCE = defineJobKind({
     /** The number of parts of the result. */
     parts: z.int(),
     downloadUrl: z.string(),
+    /** The files of the folder; absent without `partitionBy`. */
+    partitions: z.array(storedFile.extend({ path: z.string(), downloadUrl: z.string() })).optional(),
   }),
   resources: { cores: 1, memoryBytes: GIB, gpus: 0 },
   maxAtOnce: 2,

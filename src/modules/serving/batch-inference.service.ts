@@ -37,16 +37,21 @@ import { WorkFiles } from '../training/index.js';
 import type { StagedObjects } from '../uploads/index.js';
 import type { ArtifactService } from '../artifacts/index.js';
 import type { DatasetService } from '../datasets/index.js';
-import { requireOnnx, requireReady } from '../registry/index.js';
+import { type AliasService, checkAlias, requireOnnx, requireReady } from '../registry/index.js';
 import { BATCH_INFERENCE, type BatchBackend } from './batch-inference.job-kind.js';
 import { addPart, endedWithParts, partsOf, removeParts, type BatchPart } from './stores/batch-parts.js';
 import { type LoadedModels, modelFile } from './loaded-models.js';
 import { SERVING_EVENTS } from './events.js';
 
 export interface BatchInferenceInput {
-  modelVersionId: string;
+  /** Absent when an alias of a model names the version. */
+  modelVersionId?: string | null;
+  modelId?: string | null;
+  alias?: string | null;
   datasetId: string;
   keyColumns?: string[] | null;
+  /** Columns of the dataset by whose values the rows are also stored in a folder of files. */
+  partitionBy?: string[] | null;
   /** LOCAL when absent. */
   backend?: BatchBackend | null;
   /** For RAY: processes that predict at the same time; 1 when absent. */
@@ -61,6 +66,7 @@ interface Dependencies {
   live: LiveEvents;
   objects: ObjectStore;
   staged: StagedObjects;
+  aliases: AliasService;
   artifacts: ArtifactService;
   datasets: DatasetService;
   jobs: JobService;
@@ -77,8 +83,13 @@ export type BatchPredictors = Record<Exclude<BatchBackend, 'LOCAL'>, BatchPredic
 const PART_ROWS = 16_384;
 const PART_DEADLINE_MS = 300_000;
 export const MAX_KEY_COLUMNS = 100;
+export const MAX_PARTITION_COLUMNS = 5;
+/** More would be many small files, which every reader of a folder opens one by one. */
+export const MAX_PARTITIONS = 500;
+const PARTITIONS_FIELD = 'input.partitionBy';
 export const BATCH_WORKERS = { min: 1, max: 64, unit: 'processes' } satisfies InputRange;
 const RESULT_PATH = 'predictions.parquet';
+const PARTITIONS_PATH = 'predictions';
 const SWEEP_JOBS = 20;
 
 /** Predicts all rows of a dataset in parts. Stored parts survive a crash. */
@@ -101,32 +112,51 @@ export class BatchInferenceService {
   }
 
   async start(session: Session, input: BatchInferenceInput): Promise<Job> {
-    const { modelVersionId, datasetId, keyColumns, job: request } = input;
+    const { datasetId, keyColumns, job: request } = input;
     const { backend, workers } = placeOf(input);
     const isOutside = backend !== 'LOCAL';
-    const found = await session.em.findOne(ModelVersion, { id: modelVersionId, tenant: session.tenant });
-    if (!found) throw notFound('model version', modelVersionId);
+    const { found, follows } = await this.versionOf(session, input);
     const version = requireReady(found);
     const dataset = await this.deps.datasets.get(session, datasetId);
-    const keys = checkKeys(keyColumns ?? [], dataset);
+    const keys = checkColumns('input.keyColumns', keyColumns ?? [], dataset);
+    const partitionBy = checkPartitions(input.partitionBy ?? [], dataset);
     checkInputs(version, dataset);
     if (isOutside) requireNoResources(request);
     const requested = await this.requested(session, { backend, workers }, request);
+    const settings = {
+      keyColumns: keys,
+      ...(partitionBy.length > 0 && { partitionBy }),
+      ...(follows && { follows }),
+    };
     const job = this.deps.jobs.create(session, BATCH_INFERENCE, {
       ...requested,
-      input: { keyColumns: keys, ...(isOutside && { backend, workers }) },
+      input: { ...settings, ...(isOutside && { backend, workers }) },
       ...(isOutside && { queue: OUTSIDE_QUEUE }),
-      modelVersionId,
+      modelVersionId: version.id,
       datasetId,
     });
     await session.em.flush();
     audit(session, 'startBatchInference', { type: 'job', id: job.id }, null, {
-      modelVersionId,
-      datasetId,
-      keyColumns: keys,
+      ...{ modelVersionId: version.id, datasetId, ...settings },
       ...(isOutside && { backend }),
     });
     return job;
+  }
+
+  /** The version that is named by its id or by an alias. */
+  private async versionOf(session: Session, { modelVersionId, modelId, alias }: BatchInferenceInput) {
+    if (modelId == null && alias == null) {
+      if (modelVersionId == null) throw badInput('input.modelVersionId', 'a version, or `modelId` and `alias`', null);
+      const found = await session.em.findOne(ModelVersion, { id: modelVersionId, tenant: session.tenant });
+      if (!found) throw notFound('model version', modelVersionId);
+      return { found };
+    }
+    if (modelVersionId != null)
+      throw badInput('input.modelVersionId', 'nothing beside `modelId` and `alias`', modelVersionId);
+    if (modelId == null) throw badInput('input.modelId', 'the model that has the alias', null);
+    if (alias == null) throw badInput('input.alias', 'an alias of the model', null);
+    const follows = { modelId, alias: checkAlias('input.alias', alias) };
+    return { found: await this.deps.aliases.resolve(session, { modelId }, alias), follows };
   }
 
   /** The Ray cluster counts for the shares of tenants, one core for each worker; Spark has a scheduler of its own. */
@@ -311,29 +341,43 @@ export class BatchInferenceService {
     const local: string[] = [];
     for (const { objectKey } of parts) local.push(held.use(await objects.localFile(objectKey)).path);
     const { table } = held.use(await datasets.localTable(dataset));
+    const { keyColumns, partitionBy = [] } = attempt.input;
     const rows = await files.concatParquet(local, whole, {
       table,
-      names: attempt.input.keyColumns,
+      names: [...new Set([...keyColumns, ...partitionBy])],
       rowNumberColumn: ROW_NUMBER_COLUMN,
     });
     if (rows !== dataset.rowCount)
       throw new AppError(ErrorCode.INTERNAL, `The result has ${rows} rows where the dataset has ${dataset.rowCount}.`);
-    const objectKey = `${folderOf(job)}/${attempt.number}/${RESULT_PATH}`;
-    await attempt.write((session) => staged.stage(session, objectKey));
-    const stored = await objects.put(objectKey, createReadStream(whole));
-    const artifactId = uuidv7();
-    const result = {
-      artifactId,
-      objectKey,
-      rows,
-      ...stored,
-      parts: parts.length,
-      downloadUrl: `/artifacts/${artifactId}`,
+    const folder = join(workDir, PARTITIONS_PATH);
+    const paths =
+      partitionBy.length === 0
+        ? []
+        : await files.partitionParquet(whole, folder, {
+            columns: partitionBy,
+            field: PARTITIONS_FIELD,
+            most: MAX_PARTITIONS,
+          });
+    // Keys have no percent signs. No value has an `@` in a path, so that different paths have different keys.
+    const keyOf = (path: string) => `${folderOf(job)}/${attempt.number}/${path.replaceAll('%', '@')}`;
+    const partitionPaths = paths.map((path) => `${PARTITIONS_PATH}/${path}`);
+    await attempt.write((session) => staged.stageAll(session, [RESULT_PATH, ...partitionPaths].map(keyOf)));
+    const store = async (path: string): Promise<StoredFile> => {
+      const content = await objects.put(keyOf(path), createReadStream(join(workDir, path)));
+      const artifactId = uuidv7();
+      return { path, artifactId, ...content, downloadUrl: `/artifacts/${artifactId}` };
     };
-    await attempt.succeed(result, async (session) => {
-      await artifacts.record(session, { jobId: job.id }, RESULT_PATH, objectKey, stored, artifactId);
+    const { path: _, ...one } = await store(RESULT_PATH);
+    const partitions: StoredFile[] = [];
+    for (const path of partitionPaths) partitions.push(await store(path));
+    const told = { ...one, objectKey: keyOf(RESULT_PATH), rows, parts: parts.length };
+    await attempt.succeed({ ...told, ...(partitions.length > 0 && { partitions }) }, async (session) => {
+      for (const { path, artifactId, ...content } of [{ path: RESULT_PATH, ...one }, ...partitions]) {
+        const stored = { sizeBytes: content.sizeBytes, sha256: content.sha256 };
+        await artifacts.record(session, { jobId: job.id }, path, keyOf(path), stored, artifactId);
+      }
       await this.release(session, job.id, parts);
-      const payload = { modelVersionId: version.id, datasetId: dataset.id, ...result };
+      const payload = { modelVersionId: version.id, datasetId: dataset.id, ...told };
       emitEvent(session, live, SERVING_EVENTS.BATCH_INFERENCE_COMPLETED, { type: 'job', id: job.id }, payload, {
         modelId: version.modelId,
       });
@@ -347,6 +391,14 @@ export class BatchInferenceService {
       parts.map(({ objectKey }) => objectKey),
     );
   }
+}
+
+interface StoredFile {
+  path: string;
+  artifactId: string;
+  sizeBytes: number;
+  sha256: string;
+  downloadUrl: string;
 }
 
 interface Outside {
@@ -398,15 +450,28 @@ function folderOf({ tenant, id }: Job): string {
   return `${tenant}/batch-inference/${id}`;
 }
 
-function checkKeys(keyColumns: string[], dataset: Dataset): string[] {
-  keyColumns.forEach((name, i) => {
-    const field = `input.keyColumns[${i}]`;
+function checkColumns(of: string, names: string[], dataset: Dataset): string[] {
+  names.forEach((name, i) => {
+    const field = `${of}[${i}]`;
     if (!dataset.columns.some((column) => column.name === name))
       throw badInput(field, `one of ${dataset.columns.map((column) => column.name).join(', ')}`, name);
     if (isReservedColumn(name)) throw badInput(field, 'a column that the result does not add itself', name);
-    if (keyColumns.indexOf(name) < i) throw badInput(field, 'each column once', name);
+    if (names.indexOf(name) < i) throw badInput(field, 'each column once', name);
   });
-  return keyColumns;
+  return names;
+}
+
+function checkPartitions(names: string[], dataset: Dataset): string[] {
+  checkColumns(PARTITIONS_FIELD, names, dataset).forEach((name, i) => {
+    const { distinctCount } = dataset.columns.find((column) => column.name === name)!;
+    if (distinctCount > MAX_PARTITIONS)
+      throw badInput(
+        `${PARTITIONS_FIELD}[${i}]`,
+        `a column with at most ${MAX_PARTITIONS} different values`,
+        `${name} with ${distinctCount}`,
+      );
+  });
+  return names;
 }
 
 /** Each input needs its columns; where the model takes numbers, these must be numbers. */

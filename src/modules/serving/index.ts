@@ -1,5 +1,11 @@
 export { cloneOfBatchInference } from './batch-inference-clone.js';
-export { BATCH_WORKERS, BatchInferenceService, MAX_KEY_COLUMNS } from './batch-inference.service.js';
+export {
+  BATCH_WORKERS,
+  BatchInferenceService,
+  MAX_KEY_COLUMNS,
+  MAX_PARTITION_COLUMNS,
+  MAX_PARTITIONS,
+} from './batch-inference.service.js';
 export { DeploymentRows } from './deployment-rows.js';
 export { DeploymentService, type TrafficHolder } from './deployment.service.js';
 export { EndpointService, MAX_SLA_MS } from './endpoint.service.js';

@@ -77,7 +77,7 @@ export default defineModule({
     config,
     services,
   }): ServingServices => {
-    const { jobs, staged, artifacts, datasets, gates, retention, waiting, versionFollowers } = services;
+    const { jobs, staged, aliases, artifacts, datasets, gates, retention, waiting, versionFollowers } = services;
     retention.add(retentionOfTraffic(config.TRAFFIC_LOG_DAYS));
     const texts = textEngine && new TextModels(textEngine, config.VLLM_ADAPTER_DIR);
     const runtimes = new Runtimes(engines, objects, logger, texts);
@@ -102,6 +102,7 @@ export default defineModule({
       live,
       objects,
       staged,
+      aliases,
       artifacts,
       datasets,
       jobs,

@@ -6,7 +6,9 @@ import { ModelVersionType } from '../registry/model-version.types.js';
 import { DeploymentType } from '../serving/deployment.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
 import { DateTime } from '../types/scalars.js';
+import { JobPayload } from '../jobs/job.types.js';
 import {
+  ImportGroundTruthInput,
   LiveQualityReport,
   LoggedPredictionConnection,
   LoggedPredictionFilterInput,
@@ -32,8 +34,8 @@ export class GroundTruthResolver {
   @Mutation(() => RecordGroundTruthPayload, {
     description:
       'Records the ground truth of rows that an endpoint answered, by request id and row. The same ' +
-      'truth again changes nothing; another truth replaces the former one, which stays in the ' +
-      'history. Valid records are stored and the others are listed under `rejected`. When no record ' +
+      'truth again changes nothing, nor does one that became known before the recorded one; another ' +
+      'truth replaces the former one, which stays in the history. Valid records are stored and the others are listed under `rejected`. When no record ' +
       'is valid, the call fails with the first reason, and `problems` has all of them.',
   })
   recordGroundTruth(
@@ -42,6 +44,22 @@ export class GroundTruthResolver {
     input: RecordGroundTruthInput,
   ): Promise<object> {
     return ctx.services.groundTruth.record(ctx, input);
+  }
+
+  @Mutation(() => JobPayload, {
+    description:
+      'Records the ground truth of rows that an endpoint answered from a dataset, in a background job that ' +
+      '`jobProgress` follows. Rows may come late, in any order and several times: a row that names the same prediction ' +
+      'as an earlier one revises it, unless it became known before. A row without a label or value is counted as ' +
+      'missing. The outcome counts the rest as `recordGroundTruth` does, and lists the first rejected rows. A worker ' +
+      'that dies loses nothing: the next one continues after the last rows that were recorded.',
+  })
+  async importGroundTruth(
+    @Ctx() ctx: RequestContext,
+    @Arg('input', () => ImportGroundTruthInput, { description: 'Endpoint, dataset, and the meaning of its columns.' })
+    input: ImportGroundTruthInput,
+  ): Promise<JobPayload> {
+    return { job: await ctx.run((session) => ctx.services.groundTruthImports.start(session, input)) };
   }
 
   @Extensions(ENGINEER)

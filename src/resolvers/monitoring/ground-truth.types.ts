@@ -48,6 +48,46 @@ export class RecordGroundTruthInput {
   records!: GroundTruthInput[];
 }
 
+@InputType({ description: `Ground truths in a dataset, one a row. ${ONE_OF_TWO}` })
+export class ImportGroundTruthInput {
+  @Field(() => ID, { nullable: true, description: 'Id of the endpoint. NOT_FOUND when it does not exist.' })
+  endpointId?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Name of the endpoint. NOT_FOUND when it does not exist.' })
+  endpointName?: string | null;
+
+  @Field(() => ID, { description: 'The dataset. NOT_FOUND when it does not exist.' })
+  datasetId!: string;
+
+  @Field(() => String, { description: 'Column with the id of the request, as in the answer of `predict`.' })
+  requestIdColumn!: string;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Column of the type NUMBER with the position of the row in the request, from 0; all are 0 when absent.',
+  })
+  rowColumn?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Column with the true class of a classification. Exactly one of labelColumn and valueColumn.',
+  })
+  labelColumn?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Column of the type NUMBER with the true value of a regression.',
+  })
+  valueColumn?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Column of the type TIMESTAMP with the time when the truth became known.',
+  })
+  observedAtColumn?: string | null;
+}
+
 export const RejectionCode = describeEnum('RejectionCode', 'Reason why a record was rejected.', {
   NOT_FOUND:
     'The prediction log has no such request: it was not logged because of the sample rate, is too ' +
@@ -88,7 +128,9 @@ export class RecordGroundTruthPayload {
   @Field(() => Int, { description: 'Number of rows that had another ground truth, which is now in their history.' })
   replaced!: number;
 
-  @Field(() => Int, { description: 'Number of rows that already had the same ground truth.' })
+  @Field(() => Int, {
+    description: 'Number of rows that already had the same ground truth, or one that became known later.',
+  })
   unchanged!: number;
 
   @Field(() => [RejectedGroundTruth], { description: 'Records that were rejected, in the order of the input.' })

@@ -41,7 +41,7 @@ const CAUSES: readonly { sign: RegExp; says: string }[] = [
   },
   {
     sign: /PySpark was not found|No module named|Cannot run program "[^"]*python/,
-    says: 'The Python of Spark lacks a package: set PYSPARK_PYTHON to one with PySpark, pandas, PyArrow and ONNX Runtime.',
+    says: 'The Python of Spark lacks a package: set PYSPARK_PYTHON to one with PySpark, pandas, PyArrow, ONNX Runtime.',
   },
 ];
 /** No sign is longer. */

@@ -15,6 +15,7 @@ import { multilayer } from '../../fixtures/models/build.js';
 import { ServiceGroup, type ServiceProcess } from '../../support/processes.js';
 import { createModel, register, trainOn } from '../../support/registry.js';
 import { type Caller, startTestService, type TestService } from '../../support/service.js';
+import { differingRows, keyedRows } from '../../support/batch-keys.js';
 import { floats, makeVersion } from '../../support/serving.js';
 import { parquetTable } from '../../support/tables.js';
 import { registerDataset, vegaPath } from '../../support/training.js';
@@ -101,13 +102,26 @@ export class BatchWorld {
     return job;
   }
 
-  /** All columns of the result, in their order. */
-  async columnsOf({ result }: { result: BatchResult | null }): Promise<Column[]> {
+  /** Keys and 64-bit integers that this backend changes; the number of rows and the types first. */
+  async differingRows(): Promise<unknown[]> {
+    const { path, datasetId, modelVersionId } = await keyedRows(this.service, this.tess, this.group.dataDir);
+    const keyColumns = ['id', 'code', 'region', 'shop'];
+    const job = await this.ended(await this.start({ modelVersionId, datasetId, keyColumns, backend: this.backend }));
+    return differingRows(await this.download(job), path);
+  }
+
+  private async download({ result }: { result: BatchResult | null }): Promise<string> {
     const response = await fetch(`${this.service.url}${result!.downloadUrl}`, {
       headers: { authorization: `Bearer ${this.tess.token}` },
     });
     const path = join(this.group.dataDir, `${randomUUID()}.parquet`);
     await writeFile(path, Buffer.from(await response.arrayBuffer()));
+    return path;
+  }
+
+  /** All columns of the result, in their order. */
+  async columnsOf(job: { result: BatchResult | null }): Promise<Column[]> {
+    const path = await this.download(job);
     try {
       const table = await parquetTable(path);
       return (await readColumns(table, { columns: table.columns.map(({ name }) => name) })).columns;

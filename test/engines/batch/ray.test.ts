@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CancelJobDetailsDocument } from '../../generated/operations.js';
+import { NONE_DIFFERS } from '../../support/batch-keys.js';
 import { registerDataset } from '../../support/training.js';
 import { freePort, RayHead } from '../ray/head.js';
 import { BatchWorld } from './backend.js';
@@ -33,6 +34,10 @@ it('gives the same rows, columns and unknown categories as a local one', async (
   expect(names.slice(0, 3)).toEqual(['row_number', 'origin', 'delay']);
   expect(unknown).toBeGreaterThan(0);
   expect(difference).toBeLessThanOrEqual(1e-6);
+}, 400_000);
+
+it('brings keys and 64-bit integers back as they were', async () => {
+  expect(await world.differingRows()).toEqual(NONE_DIFFERS);
 }, 400_000);
 
 it('refuses a value as a local one does', async () => {

@@ -36,12 +36,16 @@ const writeRows = statement({
       history = (case when jsonb_array_length(t.history) >= $16 then t.history - 0 else t.history end)
         || jsonb_build_array(jsonb_build_object('label', t.label, 'value', t.value, 'observedAt', t.observed_at,
           'recordedAt', t.updated_at, 'recordedBy', t.created_by))
-    where t.label is distinct from excluded.label or t.value is distinct from excluded.value
+    where (t.label is distinct from excluded.label or t.value is distinct from excluded.value)
+      and (excluded.observed_at < t.observed_at) is not true
     returning xmax = 0 as "isNew"`,
   row: { isNew: 'boolean?' },
 });
 
-/** Rows that had another ground truth keep it in their history, which has at most `maxHistory` entries. */
+/**
+ * Rows that had another ground truth keep it in their history, which has at most `maxHistory` entries. One that became
+ * known before the recorded one changes nothing.
+ */
 export async function writeGroundTruths(
   { em, tenant, principal }: Session,
   endpointId: string,

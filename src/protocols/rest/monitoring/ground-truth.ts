@@ -25,7 +25,9 @@ const groundTruthAnswer = z
   .object({
     added: z.int().describe('Number of rows that had no ground truth before.'),
     replaced: z.int().describe('Number of rows that had another ground truth, which is now in their history.'),
-    unchanged: z.int().describe('Number of rows that already had the same ground truth.'),
+    unchanged: z
+      .int()
+      .describe('Number of rows that already had the same ground truth, or one that became known later.'),
     rejected: z
       .array(
         z.object({ index: z.int(), requestId: z.string(), row: z.int(), code: z.enum(ErrorCode), message: z.string() }),
