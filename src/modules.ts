@@ -37,6 +37,7 @@ const MODULES: ListedModule[] = [
   { load: () => import('./modules/evaluation/module.js') },
   { load: () => import('./modules/serving/module.js'), settings: SERVING_SETTINGS },
   { load: () => import('./modules/language-models/module.js'), settings: LANGUAGE_MODELS_SETTINGS },
+  { load: () => import('./modules/ab-tests/module.js') },
   { load: () => import('./modules/alerts/module.js') },
   { load: () => import('./modules/monitoring/module.js'), settings: MONITORING_SETTINGS },
   { load: () => import('./modules/rollouts/module.js') },

@@ -35,6 +35,7 @@ import { Migration0030IdleStudies } from './migrations/0030-idle-studies.js';
 import { Migration0033Runtimes } from './migrations/0033-runtimes.js';
 import { Migration0034Canaries } from './migrations/0034-canaries.js';
 import { Migration0034TrafficPolicy } from './migrations/0034-traffic-policy.js';
+import { Migration0035AbTests } from './migrations/0035-ab-tests.js';
 import { Migration0037LanguageModels } from './migrations/0037-language-models.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
 import { Migration0036Ensembles } from './migrations/0036-ensembles.js';
@@ -134,6 +135,7 @@ const MIGRATIONS = [
   { name: '0033-runtimes', class: Migration0033Runtimes },
   { name: '0027-schedules', class: Migration0027Schedules },
   { name: '0034-traffic-policy', class: Migration0034TrafficPolicy },
+  { name: '0035-ab-tests', class: Migration0035AbTests },
   { name: '0036-ensembles', class: Migration0036Ensembles },
   { name: '0031-heard-jobs', class: Migration0031HeardJobs },
   { name: '0034-canaries', class: Migration0034Canaries },

@@ -9,6 +9,7 @@ export const ORM = 'the ORM';
  * The function must be `async` and await its statement, otherwise the call stack does not name it.
  */
 export const STATE_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  'ab_test.status': ['ab-tests/stores/ab-tests.ts#changeAbTestStatus'],
   'alert.status': ['alerts/store.ts#resolveAlert'],
   'canary.status': ['rollouts/stores/canaries.ts#changeCanaryStatus'],
   'deployment.status': ['serving/stores/deployments.ts#changeDeploymentStatus'],

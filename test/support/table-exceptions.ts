@@ -20,6 +20,11 @@ export const FOREIGN_WRITES: readonly TableException[] = [
 
 export const FOREIGN_READS: readonly TableException[] = [
   {
+    module: 'ab-tests',
+    tables: ['deployment', 'model_version'],
+    why: 'The variants of a test are live deployments, compared by the signatures of their versions.',
+  },
+  {
     module: 'artifacts',
     tables: ['experiment', 'job', 'logged_model', 'run', 'run_counter'],
     why: 'The folder of an owner is found, and the archive of a run is read, in one statement each.',

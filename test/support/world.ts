@@ -25,6 +25,7 @@ import {
   WorldCreateRunDocument,
   WorldCreateScheduleDocument,
   WorldPauseScheduleDocument,
+  WorldPlanAbTestDocument,
   WorldCreateWebhookDocument,
   WorldDeleteExperimentDocument,
   WorldDeleteRunDocument,
@@ -459,6 +460,26 @@ export class World {
     return createSchedule.schedule.id;
   }
 
+  /** An endpoint with a version of the first model, and what an A/B test of it needs. */
+  async abTestInput() {
+    const { modelId, versionId } = this.things;
+    const endpointId = await this.newEndpoint(modelId);
+    const other = await this.newVersion(modelId, this.things.runId);
+    const variants = [];
+    for (const [i, version] of [versionId, other].entries()) {
+      const deploymentId = await this.newDeployment(endpointId, version);
+      await this.reach('deployment', deploymentId, 'READY');
+      variants.push({ name: `v${i}`, deploymentId, weightBps: 5_000 });
+    }
+    const metrics = [{ name: 'm', role: 'PRIMARY' as const, source: 'OUTPUT' as const, wanted: 'INCREASE' as const }];
+    return { name: `t-${randomUUID()}`, endpointId, variants, metrics, minimumEffect: 1 };
+  }
+
+  async newAbTest(): Promise<string> {
+    const { planAbTest } = await this.caller.ok(WorldPlanAbTestDocument, { input: await this.abTestInput() });
+    return planAbTest.abTest.id;
+  }
+
   async pausedSchedule(): Promise<string> {
     const id = await this.newSchedule();
     await this.caller.ok(WorldPauseScheduleDocument, { input: { id } });
@@ -568,6 +589,9 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   webhook: [({ webhookId }) => ({ id: webhookId })],
   webhookDelivery: [({ webhookDeliveryId }) => ({ id: webhookDeliveryId })],
   webhooks: [({ modelId }) => ({ filter: { modelId } })],
+  abTest: [async (_, world) => ({ id: await world.newAbTest() })],
+  abTests: [({ endpointId }) => ({ filter: { endpointId } })],
+  abTestLooks: [async (_, world) => ({ abTestId: await world.newAbTest() })],
   schedule: [({ scheduleId }) => ({ id: scheduleId })],
   scheduleStarts: [({ scheduleId }) => ({ scheduleId })],
   study: [({ studyId }) => ({ id: studyId })],
@@ -605,6 +629,12 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   setTenantShare: [() => ({ input: {} })],
   cancelJob: [async (_, world) => ({ input: { jobId: await world.newTraining() } })],
   cloneJob: [({ jobId }) => ({ input: { jobId } })],
+  planAbTest: [async (_, world) => ({ input: await world.abTestInput() })],
+  startAbTest: [async (_, world) => ({ input: { abTestId: await world.newAbTest(), plannedKeys: 100 } })],
+  stopAbTest: [async (_, world) => ({ input: { abTestId: await world.newAbTest(), reason: 'not needed' } })],
+  recordOutcomes: [
+    ({ endpointId }) => ({ input: { endpointId, outcomes: [{ routingKey: 'ada', metric: 'clicks', value: 1 }] } }),
+  ],
   createSchedule: [
     ({ jobId }) => ({ input: { name: `s-${randomUUID()}`, jobId, cron: '0 0 1 1 *', timeZone: 'UTC' } }),
   ],

@@ -24,7 +24,7 @@ export const RELEASE = defineJobKind({
     /** The first gate that stops the version; null when the version has reached its target stage. */
     firstMissing: z
       .object({
-        gate: z.enum(['EVALUATION', 'VALIDATION', 'SHADOW', 'APPROVALS']),
+        gate: z.enum(['EVALUATION', 'VALIDATION', 'SHADOW', 'AB_TEST', 'APPROVALS']),
         problem: z.string(),
         next: z.string(),
       })

@@ -186,6 +186,7 @@ function sameInstant(a: Date | null | undefined, b: Date | null | undefined): bo
 function comparesWithProduction(gate: Gate, { task }: Model): boolean {
   switch (gate) {
     case 'SHADOW':
+    case 'AB_TEST':
       return true;
     case 'EVALUATION':
       return hasLoss(task);

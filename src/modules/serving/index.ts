@@ -42,7 +42,7 @@ export { isFault } from './traffic-recorder.js';
 export { inSample } from './rules/traffic.js';
 export { endedDeployments, textEndpoints } from './stores/deployments.js';
 export { minuteCounters } from './stores/traffic.js';
-export type { TrafficRecorder } from './traffic-recorder.js';
+export type { KeyedAnswer, TrafficRecorder } from './traffic-recorder.js';
 export { readCounts, readTraffic, type DeploymentCounts } from './traffic.service.js';
 export { VersionFollowing } from './version-following.js';
 export { FULL_WEIGHT_BPS } from './rules/traffic.js';

@@ -149,7 +149,8 @@ export class PredictService {
     const { recorder, mirror, runtimes } = this.options;
     const isUnique = input.requestId != null && input.mayRepeatId !== true;
     if (isUnique) this.usedIds.take(route.endpoint, requestId);
-    const served = { target, requestId, rows, inputs: tensors, logSampleRate: route.endpoint.logSampleRate };
+    const { logSampleRate } = route.endpoint;
+    const served = { target, requestId, routingKey, rows, inputs: tensors, logSampleRate };
     try {
       const { outputs, batchRows } = await runtimes.models(target.deployment).infer(target.version, tensors, {
         deadlineMs: Math.max(1, deadlineMs - (performance.now() - startedAt)),

@@ -104,7 +104,8 @@ export class ShadowMirror {
 
   private async run({ route, production, shadow, requestId, rows, inputs, outputs }: Waiting): Promise<void> {
     const startedAt = performance.now();
-    const served = { target: shadow, requestId, rows, inputs, logSampleRate: route.endpoint.logSampleRate };
+    const { logSampleRate } = route.endpoint;
+    const served = { target: shadow, requestId, routingKey: null, rows, inputs, logSampleRate };
     try {
       // The candidate may take other inputs than production: this counts as a failure for the gate.
       checkTensors(shadow.version.signature, inputs, { maxRows: rows });

@@ -15,6 +15,8 @@ export interface Served {
   rows: number;
   latencyMs: number;
   inputs: readonly Tensor[];
+  /** What chose the deployment; null for a shadow. */
+  routingKey: string | null;
   /** Fraction of requests to log. */
   logSampleRate: number;
   comparison?: Counted['comparison'];
@@ -23,6 +25,19 @@ export interface Served {
 /** Gets every request, for the metrics of the process. */
 export interface PredictionObserver {
   observePrediction(mode: string, errorCode: string | null, rows: number, latencyMs: number): void;
+}
+
+/** A live request as those who count by routing key see it. */
+export interface KeyedAnswer {
+  tenant: string;
+  endpointId: string;
+  deploymentId: string;
+  routingKey: string;
+  rows: number;
+  latencyMs: number;
+  failed: boolean;
+  /** Sum of the values, or of the probabilities of the second class. */
+  outputSum: number;
 }
 
 const FLUSH_MS = 1_000;
@@ -47,6 +62,7 @@ export function isFault(error: unknown): boolean {
  */
 export class TrafficRecorder {
   private readonly writing: Ticker;
+  private readonly keyListeners: ((answer: KeyedAnswer) => void)[] = [];
 
   constructor(
     readonly counters: TrafficCounters,
@@ -55,6 +71,11 @@ export class TrafficRecorder {
     logger: Logger,
   ) {
     this.writing = new Ticker({ name: 'traffic', intervalMs: FLUSH_MS, logger, run: () => this.write() });
+  }
+
+  /** The listener gets every live request, at once; it must be fast, and must not throw. */
+  onKeyed(listener: (answer: KeyedAnswer) => void): void {
+    this.keyListeners.push(listener);
   }
 
   start(): void {
@@ -105,7 +126,13 @@ export class TrafficRecorder {
     const { tenant, id: deploymentId, endpointId, modelVersionId, mode } = served.target.deployment;
     const { rows, latencyMs, requestId, inputs, comparison } = served;
     this.observer.observePrediction(mode, errorCode, rows, latencyMs);
-    this.counters.count({ tenant, deploymentId, rows, latencyMs, failed: errorCode !== null, scoreSum, comparison });
+    const failed = errorCode !== null;
+    this.counters.count({ tenant, deploymentId, rows, latencyMs, failed, scoreSum, comparison });
+    const { routingKey } = served;
+    if (routingKey !== null) {
+      const answer = { tenant, endpointId, deploymentId, routingKey, rows, latencyMs, failed, outputSum: scoreSum };
+      for (const listener of this.keyListeners) listener(answer);
+    }
     if (!inSample(served.logSampleRate, requestId)) return;
     const specs = served.target.version.signature.inputs;
     this.log.offer({

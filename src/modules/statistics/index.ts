@@ -64,7 +64,7 @@ export {
   type ParameterImportance,
 } from './rules/parameter-importance.js';
 export { normalCdf, normalQuantile } from './rules/normal.js';
-export { betaPosterior, probabilityOfBest, type BestProbability, type Posterior } from './rules/probability-of-best.js';
+export { betaPosterior, PosteriorDraws, probabilityOfBest } from './rules/probability-of-best.js';
 export { SeededRandom, sampleIndices } from './rules/random.js';
 export { SAMPLE_RATIO_ALPHA, sampleRatioTest, sequentialSampleRatio } from './rules/sample-ratio.js';
 export { keysForMeans, planDesign, type DesignPlan, type TestDesign } from './rules/sample-size.js';

@@ -13,6 +13,7 @@ export const HurdleEnum = describeEnum(
       'The gate VALIDATION: signature, sample predictions, holdout metrics, latency, and whether ' +
       'the trainer and the inference engine give the same outputs.',
     SHADOW: 'The gate SHADOW: comparison with the version in PRODUCTION on its traffic.',
+    AB_TEST: 'The gate AB_TEST: a won A/B test against the version in PRODUCTION.',
     APPROVALS: 'Approvals are missing, or a person has rejected the version.',
   },
 );

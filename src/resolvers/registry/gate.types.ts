@@ -13,6 +13,9 @@ export const GateEnum = describeEnum('Gate', 'A gate: a set of checks that a ver
   SHADOW:
     'The version gave good answers to a copy of the production traffic. Required for PRODUCTION ' +
     'when another version is there.',
+  AB_TEST:
+    'The version won an A/B test against the version in PRODUCTION, its first variant, on live traffic. ' +
+    'Required only where a gate policy says so.',
 });
 
 @ObjectType('GateCheck', { description: 'One condition of a gate, with its measured value.' })
@@ -38,7 +41,7 @@ export class GateResultType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => GateEnum, { description: 'Which gate: evaluation, validation or shadow.' })
+  @Field(() => GateEnum, { description: 'Which gate: evaluation, validation, shadow or A/B test.' })
   gate!: keyof typeof GateEnum;
 
   @Field(() => Boolean, { description: 'True when every check passed.' })

@@ -13,7 +13,7 @@ export const GateResult = defineEntity({
     tenant: p.text(),
     createdAt: p.datetime().onCreate(() => new Date()),
     modelVersionId: p.uuid(),
-    gate: p.enum(['EVALUATION', 'VALIDATION', 'SHADOW']),
+    gate: p.enum(['EVALUATION', 'VALIDATION', 'SHADOW', 'AB_TEST']),
     passed: p.boolean(),
     checks: p.json<GateCheck[]>(),
     /** The conditions of the gate when it was decided; null for results from the time before gate policies. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { badInput } from '../../../errors.js';
 import { checkName, checkRange, numberIn, parseInput, type InputRange } from '../../core/index.js';
 
-export const GATES = ['EVALUATION', 'VALIDATION', 'SHADOW'] as const;
+export const GATES = ['EVALUATION', 'VALIDATION', 'SHADOW', 'AB_TEST'] as const;
 export type Gate = (typeof GATES)[number];
 
 const thresholdSchema = z
@@ -27,7 +27,7 @@ export const GATE_RANGES = {
 } satisfies Record<string, InputRange>;
 const approvalsSchema = numberIn(GATE_RANGES.approvals, z.int()).default(0);
 const once = <T>(items: readonly T[]): boolean => new Set(items).size === items.length;
-/** SHADOW is not possible here, because it needs a version in production to run beside. */
+/** SHADOW and AB_TEST are not possible here, because they need a version in production to run beside. */
 const soloGatesSchema = z.array(z.enum(['EVALUATION', 'VALIDATION'])).refine(once, { error: 'each gate once' });
 
 /**
@@ -109,6 +109,9 @@ export function demandsOf(gate: Gate, policy: GatePolicy): Record<string, unknow
       return policy.validation;
     case 'SHADOW':
       return policy.shadow;
+    case 'AB_TEST':
+      // Each test has its own conditions, fixed at its start.
+      return {};
   }
 }
 

@@ -47,7 +47,15 @@ export interface ShadowEvidence {
   comparison: LossComparison | null;
 }
 
-export type GateEvidence = EvaluationEvidence | ValidationEvidence | ShadowEvidence;
+/** How an A/B test against the version in production ended. */
+export interface AbTestEvidence {
+  gate: 'AB_TEST';
+  test: string;
+  won: boolean;
+  reason: string;
+}
+
+export type GateEvidence = EvaluationEvidence | ValidationEvidence | ShadowEvidence | AbTestEvidence;
 
 export function decideGate(evidence: GateEvidence, policy: GatePolicy): GateDecision {
   const checks = checksOf(evidence, policy);
@@ -62,6 +70,10 @@ function checksOf(evidence: GateEvidence, policy: GatePolicy): GateCheck[] {
       return validationChecks(evidence, policy.validation);
     case 'SHADOW':
       return shadowChecks(evidence, policy.shadow);
+    case 'AB_TEST': {
+      const { test, won, reason } = evidence;
+      return [check('winner', won, `the winner of A/B test "${test}"`, won ? 'the winner' : 'no winner', reason)];
+    }
   }
 }
 

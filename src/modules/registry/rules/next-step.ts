@@ -30,6 +30,11 @@ export function nextStep(gate: Gate, situation: GateSituation): string {
       return afterEvaluation(situation);
     case 'SHADOW':
       return afterShadow(situation);
+    case 'AB_TEST':
+      return (
+        'planAbTest with the version in PRODUCTION as the first variant and version ' +
+        `${situation.modelVersionId} as another one, then startAbTest, until it is decided`
+      );
   }
 }
 

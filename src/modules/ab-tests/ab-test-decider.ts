@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import { AbTest } from '../../db/entities/ab-tests/ab-test.entity.js';
+import type { Actor, Database, Session } from '../../db/database.js';
+import { Role } from '../core/index.js';
+import { DEFAULT_GATE_POLICY } from '../model-quality/index.js';
+import { decideGate, type GateService } from '../registry/index.js';
+import type { KeyMoments } from '../statistics/index.js';
+import { liveOf } from './live-deployments.js';
+import { FIRST_LOOK_MS, type AbTestService } from './ab-test.service.js';
+import {
+  analyse,
+  bestProbabilities,
+  type Analysis,
+  type Decision,
+  type Look,
+  type TestData,
+} from './rules/analysis.js';
+import { nextLook } from './rules/design.js';
+import { dueTests, spentLooks } from './stores/ab-tests.js';
+import { countKeys, momentsOf } from './stores/key-counts.js';
+
+const TESTS_PER_TICK = 20;
+/** Looks come at growing intervals: this share of the time that the test has run, so that long tests keep few of them. */
+const INTERVAL_SHARE = 0.01;
+const HOUR_MS = 3_600_000;
+
+/** Looks at running tests and decides them by their rules. A look and what follows from it are one transaction. */
+export class AbTestDecider {
+  constructor(
+    private readonly db: Database,
+    private readonly tests: AbTestService,
+    private readonly gates: GateService,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Makes the looks that are due. Several processes may do this at the same time. */
+  async tick(): Promise<void> {
+    const due = await this.db.asSystem((em) => dueTests(em, TESTS_PER_TICK));
+    for (const { id, tenant, createdBy } of due) {
+      const actor: Actor = {
+        principal: { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) },
+        requestId: randomUUID(),
+        isBackground: true,
+      };
+      try {
+        await this.db.transact(actor, (session) => this.look(session, id));
+      } catch (error) {
+        // The next tick tries again.
+        this.logger.error({ err: error, abTestId: id }, 'no look at an A/B test');
+      }
+    }
+  }
+
+  private async look(session: Session, id: string): Promise<void> {
+    const test = await this.tests.locked(session, id);
+    // Another process was faster.
+    if (test.status !== 'RUNNING' || !test.nextLookAt || test.nextLookAt > new Date()) return;
+    const moved = await this.movedWeights(session, test);
+    if (moved) return this.tests.end(session, test, 'DECIDED', { kind: 'INVALID', variant: null, reason: moved });
+    const data = await readData(session, test);
+    const { look, spends } = await this.lookNow(session, test, data);
+    const analysis = { ...analyse(test.rules, data, look), probabilityOfBest: bestProbabilities(test.rules, data) };
+    const newest = await this.tests.newestLook(session, id);
+    const isNew = newest === null || !sameCounts(newest.analysis, analysis);
+    if (isNew || analysis.decision || spends)
+      await this.tests.keep(session, id, spends ? look.information.at(-1)! : null, analysis);
+    if (analysis.decision) await this.decide(session, test, analysis.decision);
+    else {
+      const ranMs = Date.now() - test.startedAt!.getTime();
+      test.nextLookAt = new Date(Date.now() + Math.max(FIRST_LOOK_MS, INTERVAL_SHARE * ranMs));
+    }
+  }
+
+  /** Whether this look may decide, and spends α. */
+  private async lookNow(session: Session, test: AbTest, data: TestData): Promise<{ look: Look; spends: boolean }> {
+    const { rules, startedAt, minHours, maxHours } = test;
+    const taken = await spentLooks(session, test.id);
+    const keys = data.keys.reduce((sum, n) => sum + n, 0);
+    const reached = keys / rules.plannedKeys;
+    const ranHours = (Date.now() - startedAt!.getTime()) / HOUR_MS;
+    const isLast = (reached >= 1 && ranHours >= minHours) || ranHours >= maxHours;
+    const isDecisive =
+      isLast ||
+      (ranHours >= minHours &&
+        (rules.design === 'CONFIDENCE_SEQUENCE' ||
+          (rules.design === 'GROUP_SEQUENTIAL' && reached >= nextLook(rules, taken) - 1e-9)));
+    const spends = isDecisive && keys > 0 && reached > (taken.at(-1) ?? 0);
+    const information = spends ? [...taken, reached] : taken;
+    return { look: { information, isDecisive, isLast }, spends };
+  }
+
+  private async decide(session: Session, test: AbTest, decision: Decision): Promise<void> {
+    const { rules, whenDecided } = test;
+    const control = rules.variants[0]!;
+    if (decision.kind === 'HARM') await this.tests.routeTo(session, test, control.name);
+    if (decision.kind === 'WINNER' && whenDecided === 'ROUTE_TO_WINNER')
+      await this.tests.routeTo(session, test, decision.variant!);
+    await this.tests.end(session, test, 'DECIDED', decision);
+    if (decision.kind === 'INVALID') return;
+    const policy = DEFAULT_GATE_POLICY;
+    for (const { name, modelVersionId } of rules.variants.slice(1)) {
+      const won = decision.kind === 'WINNER' && decision.variant === name;
+      const evidence = { gate: 'AB_TEST', won, test: test.name, reason: decision.reason } as const;
+      const comparedWithId = control.modelVersionId;
+      this.gates.record(session, {
+        ...{ modelVersionId, gate: 'AB_TEST', ...decideGate(evidence, policy), policy, comparedWithId },
+      });
+    }
+  }
+
+  /** Why the traffic is not divided as planned any more; null when it is. */
+  private async movedWeights(session: Session, { rules, endpointId }: AbTest): Promise<string | null> {
+    const live = await liveOf(session, endpointId);
+    for (const { name, deploymentId, weightBps } of rules.variants) {
+      const found = live.find(({ id }) => id === deploymentId);
+      if (!found) return `The deployment of variant "${name}" is not live any more.`;
+      if (found.weightBps !== weightBps)
+        return `The weight of variant "${name}" is ${found.weightBps} basis points instead of ${weightBps}.`;
+    }
+    return null;
+  }
+}
+
+async function readData(session: Session, { id, rules }: AbTest): Promise<TestData> {
+  const { byDeployment, mixed } = await countKeys(session, id);
+  const moments: KeyMoments[][] = [];
+  for (const metric of rules.metrics) {
+    const found = await momentsOf(session, id, metric);
+    moments.push(rules.variants.map(({ deploymentId }) => found.get(deploymentId) ?? NOTHING));
+  }
+  return {
+    keys: rules.variants.map(({ deploymentId }) => byDeployment.get(deploymentId) ?? 0),
+    mixedKeys: mixed,
+    moments,
+  };
+}
+
+const NOTHING: KeyMoments = { keys: 0, means: [0, 0, 0, 0], covariances: new Array<number>(16).fill(0) };
+
+function sameCounts(a: Analysis, b: Analysis): boolean {
+  return (
+    a.mixedKeys === b.mixedKeys &&
+    a.keys.every((n, i) => n === b.keys[i]) &&
+    a.metrics.every(({ estimates }, i) => estimates.every(({ mean }, j) => mean === b.metrics[i]!.estimates[j]!.mean))
+  );
+}

@@ -1,0 +1,10 @@
+export { AbTestDecider } from './ab-test-decider.js';
+export { AbTestService, abTestTopic } from './ab-test.service.js';
+export { AB_TEST_EVENTS } from './events.js';
+export { KeyCounter } from './key-counter.js';
+export { AB_TEST_RANGES } from './new-test.js';
+export { OutcomeService } from './outcome.service.js';
+export type { Decision, ShownAnalysis } from './rules/analysis.js';
+export type { TestRules } from './rules/design.js';
+export type { TestPlan } from './rules/plan.js';
+export type { LookRow } from './stores/ab-tests.js';

@@ -1,0 +1,53 @@
+import type { TestDesign } from '../../statistics/index.js';
+
+/** Where the values of a metric come from. */
+export type MetricSource = 'OUTPUT' | 'LATENCY' | 'ERRORS' | 'OUTCOME';
+
+/**
+ * How the values of a key become one: MEAN is Σ value / Σ count over the keys (delta method), SUM the sum of each key,
+ * ANY whether the sum of a key is above 0.
+ */
+export type MetricAggregation = 'MEAN' | 'SUM' | 'ANY';
+
+export type MetricRole = 'PRIMARY' | 'SECONDARY' | 'GUARD';
+
+export interface TestMetric {
+  name: string;
+  role: MetricRole;
+  source: MetricSource;
+  aggregation: MetricAggregation;
+  /** Which change is an improvement. */
+  wanted: 'INCREASE' | 'DECREASE';
+  /** Of a guard: harm up to this, in units of the metric, is accepted. */
+  margin: number;
+}
+
+export interface TestVariant {
+  name: string;
+  deploymentId: string;
+  modelVersionId: string;
+  weightBps: number;
+}
+
+/** What decides a test. Fixed when it starts. */
+export interface TestRules {
+  design: TestDesign;
+  alpha: number;
+  /** Of all variants together. */
+  plannedKeys: number;
+  /** Equally spaced looks of a group sequential test. */
+  looks: number;
+  correction: 'HOLM' | 'BENJAMINI_HOCHBERG';
+  /** Whether values are corrected by the past of their keys. */
+  cuped: boolean;
+  /** The first one is the control. */
+  variants: readonly TestVariant[];
+  metrics: readonly TestMetric[];
+}
+
+/** The information of the next look of a group sequential test; the last one is 1. */
+export function nextLook({ looks }: Pick<TestRules, 'looks'>, taken: readonly number[]): number {
+  const last = taken.at(-1) ?? 0;
+  // Rounding must not repeat a look.
+  return Math.min(1, (Math.floor(last * looks + 1e-9) + 1) / looks);
+}

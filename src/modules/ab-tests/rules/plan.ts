@@ -1,0 +1,54 @@
+import { keysForMeans, planDesign, ratioOf, type KeyMoments } from '../../statistics/index.js';
+import type { TestRules } from './design.js';
+
+export interface PlanQuestion {
+  minimumEffect: number;
+  power: number;
+  /** Of the value of a key; null when it is not known yet. */
+  standardDeviation: number | null;
+  keysPerDay: number | null;
+}
+
+/** How long a test takes, before it starts. */
+export interface TestPlan {
+  standardDeviation: number;
+  /** Of all variants together, at most. */
+  plannedKeys: number;
+  /** On average, if the minimum effect is there. */
+  expectedKeys: number;
+  /** Planned keys as a multiple of those of a test with one look. */
+  inflation: number;
+  keysPerDay: number | null;
+  days: number | null;
+}
+
+/** Power and duration. With several variants, each is planned at its share of α. */
+export function planTest(
+  rules: Pick<TestRules, 'design' | 'alpha' | 'looks' | 'variants'>,
+  { minimumEffect, power, standardDeviation, keysPerDay }: PlanQuestion,
+): TestPlan | null {
+  if (standardDeviation === null || !(standardDeviation > 0)) return null;
+  const [control, ...others] = rules.variants.map(({ weightBps }) => weightBps / 10_000);
+  const treatmentShare = Math.min(...others);
+  const alpha = rules.alpha / others.length;
+  const deviations = { controlDeviation: standardDeviation, treatmentDeviation: standardDeviation };
+  const effect = { difference: minimumEffect, ...deviations, controlShare: control!, treatmentShare };
+  const { inflation, expectedWithEffect } = planDesign(rules.design, { alpha, power, looks: rules.looks });
+  const keys = (keysForMeans(effect, alpha, power) * inflation) / (control! + treatmentShare);
+  const plannedKeys = Math.ceil(keys);
+  return {
+    ...{ standardDeviation, plannedKeys, inflation, keysPerDay },
+    expectedKeys: Math.ceil(keys * expectedWithEffect),
+    days: keysPerDay === null ? null : plannedKeys / keysPerDay,
+  };
+}
+
+/** Fewer keys than this say too little about the spread of all. */
+export const MIN_PAST_KEYS = 100;
+
+/** The standard deviation of a key's value; of a ratio, that of its linearised values. Null with too few keys. */
+export function measuredDeviation(past: KeyMoments | undefined): number | null {
+  if (!past || past.keys < MIN_PAST_KEYS) return null;
+  const deviation = Math.sqrt(ratioOf(past).errorVariance * past.keys);
+  return deviation > 0 ? deviation : null;
+}

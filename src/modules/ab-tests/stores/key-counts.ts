@@ -1,0 +1,241 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { sql, type RawBuilder } from 'kysely';
+import { AbTest } from '../../../db/entities/ab-tests/ab-test.entity.js';
+import { AbTestKey, AbTestOutcome } from '../../../db/entities/ab-tests/ab-test-counts.entity.js';
+import type { Session } from '../../../db/database.js';
+import { tablesOf, unnested } from '../../../db/tables.js';
+import type { KeyMoments } from '../../statistics/index.js';
+import type { TestMetric } from '../rules/design.js';
+
+const tables = tablesOf(AbTest, AbTestKey, AbTestOutcome);
+
+/** What one key did in a test since the last time, during it or before its start. */
+export interface KeyCounts {
+  tenant: string;
+  testId: string;
+  key: string;
+  /** Null before the start. */
+  deploymentId: string | null;
+  isMixed: boolean;
+  requests: number;
+  errors: number;
+  latencyMs: number;
+  rows: number;
+  output: number;
+}
+
+const SUMS = ['requests', 'errors', 'latency_ms', 'rows', 'output'] as const;
+type Sum = (typeof SUMS)[number];
+
+/**
+ * Adds counts, each key of a test at most once. In a fixed order, so that two processes cannot deadlock. `period`: before
+ * the start or since then.
+ */
+export async function addKeyCounts(
+  em: EntityManager,
+  period: 'PAST' | 'TEST',
+  counts: readonly KeyCounts[],
+): Promise<void> {
+  const given = counts
+    .toSorted((a, b) => (a.testId + a.key < b.testId + b.key ? -1 : 1))
+    .map((one) => ({
+      ...{ tenant: one.tenant, test_id: one.testId, key: one.key, deployment_id: one.deploymentId ?? '' },
+      ...{ mixed: one.isMixed ? 1 : 0, requests: one.requests, errors: one.errors, latency_ms: one.latencyMs },
+      ...{ rows: one.rows, output: one.output },
+    }));
+  const types = { tenant: 'text', test_id: 'uuid', key: 'text', deployment_id: 'text', mixed: 'float8' } as const;
+  const sums = {
+    requests: 'float8',
+    errors: 'float8',
+    latency_ms: 'float8',
+    rows: 'float8',
+    output: 'float8',
+  } as const;
+  const value = (sum: Sum, own: 'PAST' | 'TEST') =>
+    sql<number>`case when ${own === period} then ${sql.ref(`g.${sum}`)} else 0 end`;
+  await tables(em)
+    .insertInto('ab_test_key')
+    .columns([
+      'tenant',
+      'test_id',
+      'key',
+      'deployment_id',
+      'is_mixed',
+      ...SUMS,
+      ...SUMS.map((sum) => `past_${sum}` as const),
+    ])
+    .expression((from) =>
+      from
+        .selectFrom(unnested('g', { ...types, ...sums }, given))
+        // A test may have been deleted with its endpoint meanwhile.
+        .innerJoin('ab_test as t', (on) => on.onRef('t.tenant', '=', 'g.tenant').onRef('t.id', '=', 'g.test_id'))
+        .select([
+          'g.tenant',
+          'g.test_id',
+          'g.key',
+          sql<string | null>`nullif(g.deployment_id, '')::uuid`.as('deployment_id'),
+        ])
+        .select(sql<boolean>`g.mixed > 0`.as('is_mixed'))
+        .select(SUMS.map((sum) => value(sum, 'TEST').as(sum)))
+        .select(SUMS.map((sum) => value(sum, 'PAST').as(`past_${sum}`))),
+    )
+    .onConflict((conflict) =>
+      conflict.columns(['test_id', 'key']).doUpdateSet({
+        deployment_id: sql<string | null>`coalesce(ab_test_key.deployment_id, excluded.deployment_id)`,
+        is_mixed: sql<boolean>`ab_test_key.is_mixed or excluded.is_mixed or
+          coalesce(ab_test_key.deployment_id <> excluded.deployment_id, false)`,
+        ...Object.fromEntries(
+          [...SUMS, ...SUMS.map((sum) => `past_${sum}` as const)].map((sum) => [
+            sum,
+            sql<number>`${sql.ref(`ab_test_key.${sum}`)} + ${sql.ref(`excluded.${sum}`)}`,
+          ]),
+        ),
+      }),
+    )
+    .execute();
+}
+
+export interface OutcomeSums {
+  metric: string;
+  key: string;
+  count: number;
+  total: number;
+  pastCount: number;
+  pastTotal: number;
+}
+
+/** Adds outcomes of a test, each key of a metric at most once. */
+export async function addOutcomes(
+  { em, tenant }: Session,
+  testId: string,
+  sums: readonly OutcomeSums[],
+): Promise<void> {
+  if (sums.length === 0) return;
+  const rows = sums
+    .toSorted((a, b) => (a.metric + a.key < b.metric + b.key ? -1 : 1))
+    .map(({ metric, key, count, total, pastCount, pastTotal }) => ({
+      ...{ tenant, test_id: testId, metric, key, count, total, past_count: pastCount, past_total: pastTotal },
+    }));
+  const added = (column: 'count' | 'total' | 'past_count' | 'past_total') =>
+    sql<number>`${sql.ref(`ab_test_outcome.${column}`)} + ${sql.ref(`excluded.${column}`)}`;
+  const types = { tenant: 'text', test_id: 'uuid', metric: 'text', key: 'text' } as const;
+  const numbers = { count: 'float8', total: 'float8', past_count: 'float8', past_total: 'float8' } as const;
+  await tables(em)
+    .insertInto('ab_test_outcome')
+    .columns(['tenant', 'test_id', 'metric', 'key', 'count', 'total', 'past_count', 'past_total'])
+    .expression((from) =>
+      from
+        .selectFrom(unnested('g', { ...types, ...numbers }, rows))
+        .select(['g.tenant', 'g.test_id', 'g.metric', 'g.key', 'g.count', 'g.total', 'g.past_count', 'g.past_total']),
+    )
+    .onConflict((conflict) =>
+      conflict.columns(['test_id', 'metric', 'key']).doUpdateSet({
+        ...{ count: added('count'), total: added('total') },
+        ...{ past_count: added('past_count'), past_total: added('past_total') },
+      }),
+    )
+    .execute();
+}
+
+/** The names of the metrics for which outcomes were recorded. */
+export async function recordedMetrics({ em, tenant }: Session, testId: string): Promise<string[]> {
+  const rows = await tables(em)
+    .selectFrom('ab_test_outcome')
+    .select('metric')
+    .distinct()
+    .where('tenant', '=', tenant)
+    .where('test_id', '=', testId)
+    .execute();
+  return rows.map(({ metric }) => metric);
+}
+
+/** How many keys each variant has, those of several variants apart. */
+export async function countKeys(
+  { em, tenant }: Session,
+  testId: string,
+): Promise<{ byDeployment: Map<string, number>; mixed: number }> {
+  const rows = await tables(em)
+    .selectFrom('ab_test_key')
+    .select(['deployment_id as deploymentId', 'is_mixed as isMixed', sql<number>`count(*)::float8`.as('keys')])
+    .where('tenant', '=', tenant)
+    .where('test_id', '=', testId)
+    .where('deployment_id', 'is not', null)
+    .groupBy(['deployment_id', 'is_mixed'])
+    .execute();
+  const byDeployment = new Map<string, number>();
+  let mixed = 0;
+  for (const { deploymentId, isMixed, keys } of rows) {
+    if (isMixed) mixed += keys;
+    else byDeployment.set(deploymentId!, keys);
+  }
+  return { byDeployment, mixed };
+}
+
+const PARTS = ['y', 'x', 'py', 'px'] as const;
+
+/**
+ * Means and covariances of a metric by deployment, computed by the database over one row per key. With `past`, those of
+ * the time before the start over all keys that were seen then, under the name ''.
+ */
+export async function momentsOf(
+  { em, tenant }: Session,
+  testId: string,
+  metric: TestMetric,
+  { past }: { past: boolean } = { past: false },
+): Promise<Map<string, KeyMoments>> {
+  const { y, x, py, px } = columnsOf(metric);
+  const group = past ? sql<string>`''` : sql<string>`k.deployment_id::text`;
+  const pairs = PARTS.flatMap((a) => PARTS.map((b) => [a, b] as const));
+  const rows = await tables(em)
+    .with('keys', (cte) =>
+      cte
+        .selectFrom('ab_test_key as k')
+        .leftJoin('ab_test_outcome as o', (on) =>
+          on.onRef('o.test_id', '=', 'k.test_id').onRef('o.key', '=', 'k.key').on('o.metric', '=', metric.name),
+        )
+        .select([group.as('variant'), (past ? py : y).as('y'), (past ? px : x).as('x')])
+        .select([(past ? sql<number>`0::float8` : py).as('py'), (past ? sql<number>`0::float8` : px).as('px')])
+        .where('k.tenant', '=', tenant)
+        .where('k.test_id', '=', testId)
+        .where('k.is_mixed', '=', false)
+        .$if(past, (query) => query.where('k.past_requests', '>', 0))
+        .$if(!past, (query) => query.where('k.deployment_id', 'is not', null)),
+    )
+    .selectFrom('keys')
+    .select(['variant', sql<number>`count(*)::float8`.as('keys')])
+    .select(sql<number[]>`array[${sql.join(PARTS.map((part) => sql`avg(${sql.ref(part)})`))}]`.as('means'))
+    .select(
+      sql<number[]>`array[${sql.join(
+        pairs.map(([a, b]) => sql`coalesce(covar_samp(${sql.ref(a)}, ${sql.ref(b)}), 0)`),
+      )}]`.as('covariances'),
+    )
+    .groupBy('variant')
+    .execute();
+  return new Map(rows.map(({ variant, keys, means, covariances }) => [variant, { keys, means, covariances }]));
+}
+
+/** Numerator and denominator of a key, now and before the start. */
+function columnsOf({ source, aggregation }: TestMetric): Record<(typeof PARTS)[number], RawBuilder<number>> {
+  const [value, count] = (
+    {
+      OUTPUT: ['output', 'rows'],
+      LATENCY: ['latency_ms', 'requests'],
+      ERRORS: ['errors', 'requests'],
+      OUTCOME: ['total', 'count'],
+    } as const
+  )[source];
+  const table = source === 'OUTCOME' ? 'o' : 'k';
+  const column = (name: string) => sql<number>`coalesce(${sql.ref(`${table}.${name}`)}, 0)`;
+  const one = sql<number>`1::float8`;
+  const hadPast = sql<number>`(k.past_requests > 0)::int::float8`;
+  switch (aggregation) {
+    case 'MEAN':
+      return { y: column(value), x: column(count), py: column(`past_${value}`), px: column(`past_${count}`) };
+    case 'SUM':
+      return { y: column(value), x: one, py: column(`past_${value}`), px: hadPast };
+    case 'ANY': {
+      const any = (name: string) => sql<number>`(${column(name)} > 0)::int::float8`;
+      return { y: any(value), x: one, py: any(`past_${value}`), px: hadPast };
+    }
+  }
+}

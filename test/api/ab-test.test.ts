@@ -1,0 +1,265 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  AbTestDocument,
+  type AbTestMetricInput,
+  FollowAbTestDocument,
+  PlanAbTestDocument,
+  type PlanAbTestInput,
+  RecordOutcomesDocument,
+  StartAbTestDocument,
+  type FollowAbTestSubscription,
+} from '../../schema/generated/operations.js';
+import { linear } from '../fixtures/models/build.js';
+import {
+  AbTestGateDocument,
+  AbTestsDetailsDocument,
+  RoutePreviewDetailsDocument,
+  SetTrafficWeightsDetailsDocument,
+  StopAbTestDetailsDocument,
+} from '../generated/operations.js';
+import { RawSocket } from '../support/raw-socket.js';
+import { type Caller, startTestService, type TestService } from '../support/service.js';
+import { deploy, makeVersion, predict, serve, x, xToY } from '../support/serving.js';
+
+let service: TestService;
+let tess: Caller;
+
+beforeAll(async () => {
+  service = await startTestService({ INFERENCE_HOSTS: '1' });
+  tess = await service.as();
+});
+afterAll(() => service?.close());
+
+interface Pair {
+  endpointId: string;
+  control: string;
+  treatment: string;
+  treatmentVersion: string;
+}
+
+/** An endpoint with y = x, and y = x + shift beside it. */
+async function twoVersions(shift: number, outputs?: { signature: ReturnType<typeof xToY> }): Promise<Pair> {
+  const first = await serve(service, tess, { bytes: linear([1], 0), signature: xToY(1), stage: 'PRODUCTION' });
+  const { modelId, endpointId, deploymentId: control } = first;
+  const signature = outputs?.signature ?? xToY(1);
+  const second = await makeVersion(service, { bytes: linear([1], shift), signature, modelId });
+  const treatment = await deploy(tess, { endpointId, modelVersionId: second.versionId, weightBps: 0 });
+  return { endpointId, control, treatment, treatmentVersion: second.versionId };
+}
+
+const OUTPUT: AbTestMetricInput = {
+  name: 'answer',
+  role: 'PRIMARY',
+  source: 'OUTPUT',
+  aggregation: 'MEAN',
+  wanted: 'INCREASE',
+};
+let named = 0;
+
+const inputOf = ({ endpointId, control, treatment }: Pair, more: Partial<PlanAbTestInput> = {}): PlanAbTestInput => ({
+  name: `test ${++named}`,
+  endpointId,
+  variants: [
+    { name: 'old', deploymentId: control, weightBps: 5_000 },
+    { name: 'new', deploymentId: treatment, weightBps: 5_000 },
+  ],
+  metrics: [OUTPUT],
+  minimumEffect: 1,
+  minHours: 0,
+  looks: 5,
+  alpha: 0.05,
+  power: 0.8,
+  ...{ design: 'GROUP_SEQUENTIAL', correction: 'HOLM', cuped: true, maxHours: 672, whenDecided: 'KEEP_WEIGHTS' },
+  ...more,
+});
+
+/** Each key asks twice; its level stays from round to round, and the rest does not. */
+async function ask(endpointId: string, keys: number, round: number): Promise<void> {
+  const levels = Array.from({ length: keys }, (_, i) => ({
+    key: `k${i}`,
+    level: ((i * 37) % 11) + ((i * i * round) % 7) / 3,
+  }));
+  for (let at = 0; at < levels.length; at += 20) {
+    await Promise.all(
+      levels
+        .slice(at, at + 20)
+        .flatMap(({ key, level }) =>
+          [0, 1].map((more) => predict(tess, { endpointId, routingKey: key, tensors: [x([level + more])] })),
+        ),
+    );
+  }
+  await service.app.context.services.keyCounter.flush();
+}
+
+async function plan(input: PlanAbTestInput): Promise<string> {
+  return (await tess.ok(PlanAbTestDocument, { input })).planAbTest.abTest.id;
+}
+
+async function start(abTestId: string, plannedKeys?: number): Promise<void> {
+  const { startAbTest } = await tess.ok(StartAbTestDocument, { input: { abTestId, plannedKeys } });
+  expect(startAbTest.abTest.status).toBe('RUNNING');
+  const startsIn = new Date(startAbTest.abTest.startedAt!).getTime() - Date.now();
+  await new Promise((resolve) => setTimeout(resolve, startsIn + 50));
+}
+
+const show = async (id: string) => (await tess.ok(AbTestDocument, { id })).abTest;
+
+async function decided(id: string) {
+  await expect.poll(async () => (await show(id)).status, { timeout: 40_000, interval: 250 }).toBe('DECIDED');
+  return show(id);
+}
+
+describe('an A/B test', () => {
+  it('counts every key, uses its past, finds the winner, and passes the gate', { timeout: 90_000 }, async () => {
+    const pair = await twoVersions(2);
+    const { endpointId } = pair;
+    const id = await plan(inputOf(pair));
+    expect((await show(id)).plan).toBeNull();
+    // Until the process knows that the endpoint has a test.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await ask(endpointId, 300, 1);
+    const { plan: measured } = await show(id);
+    // Levels 0 to 10, equally frequent, have a spread of 3.16, and the rest of 0.6.
+    expect(Math.abs(measured!.standardDeviation - 3.2)).toBeLessThan(0.2);
+    expect(measured!.plannedKeys).toBeGreaterThan(300);
+
+    const socket = await RawSocket.open(tess);
+    const looks: FollowAbTestSubscription['abTestLooks'][] = [];
+    const ended = Promise.withResolvers<void>();
+    socket.subscribe(FollowAbTestDocument, { abTestId: id }, ({ type, payload }) => {
+      if (type === 'next') looks.push(payload.data!.abTestLooks);
+      else ended.resolve();
+    });
+    await start(id, 290);
+    const change = {
+      endpointId,
+      weights: [pair.control, pair.treatment].map((one, i) => ({ deploymentId: one, weightBps: i * 10_000 })),
+    };
+    const refused = await tess.fails(SetTrafficWeightsDetailsDocument, { input: change });
+    expect(refused).toMatchObject({ extensions: { code: 'CONFLICT' } });
+    expect(refused.message).toContain(`A/B-test ${id}`);
+
+    await ask(endpointId, 300, 2);
+    const test = await decided(id);
+    await ended.promise;
+    expect(test.decision).toMatchObject({ kind: 'WINNER', variant: 'new' });
+    const look = test.newestLook!;
+    const [old, candidate] = look.keys;
+    expect(old! + candidate!).toBe(300);
+    expect(look.mixedKeys).toBe(0);
+    const [comparison] = look.metrics[0]!.comparisons;
+    expect(comparison!.low!).toBeLessThan(2);
+    expect(comparison!.high!).toBeGreaterThan(2);
+    // The level of a key is the same before and after the start: its past explains most of it.
+    expect(comparison!.varianceReduction).toBeGreaterThan(0.9);
+    expect(look.probabilityOfBest![1]).toBeGreaterThan(0.99);
+    expect(looks.at(-1)!.decision).toEqual(test.decision);
+    expect(looks.map(({ seq }) => seq)).toEqual(looks.map((_, i) => i + 1));
+    const { modelVersion } = await tess.ok(AbTestGateDocument, { id: pair.treatmentVersion });
+    expect(modelVersion.gates).toMatchObject([{ gate: 'AB_TEST', passed: true, checks: [{ name: 'winner' }] }]);
+    // People set the weights again.
+    await tess.ok(SetTrafficWeightsDetailsDocument, { input: change });
+    const listed = await tess.ok(AbTestsDetailsDocument, { first: 5, filter: { endpointId, status: ['DECIDED'] } });
+    expect(listed.abTests).toMatchObject({
+      totalCount: 1,
+      nodes: [{ id, variants: [{ name: 'old' }, { name: 'new' }] }],
+    });
+  });
+
+  it(
+    'ends by harm of a guard that clients record, and gives the control all traffic',
+    { timeout: 90_000 },
+    async () => {
+      const pair = await twoVersions(0);
+      const { endpointId, control } = pair;
+      const complaints: AbTestMetricInput = {
+        name: 'complaints',
+        role: 'GUARD',
+        source: 'OUTCOME',
+        aggregation: 'ANY',
+        wanted: 'DECREASE',
+      };
+      const id = await plan(inputOf(pair, { metrics: [OUTPUT, complaints], cuped: false }));
+      const silent = await tess.fails(StartAbTestDocument, { input: { abTestId: id, plannedKeys: 10_000 } });
+      expect(silent.message).toContain('Nothing records the metric "complaints"');
+      const outcome = (routingKey: string, value: number, metric = 'complaints') => ({ routingKey, metric, value });
+      const first = await tess.ok(RecordOutcomesDocument, {
+        input: { endpointId, outcomes: [outcome('k1', 0), outcome('k2', 1, 'clicks')] },
+      });
+      expect(first.recordOutcomes).toEqual({ recorded: 1, unused: 1 });
+      await start(id, 10_000);
+      const served = new Map<string, string>();
+      for (let i = 0; i < 200; i++) {
+        const answer = await predict(tess, { endpointId, routingKey: `g${i}`, tensors: [x([i % 7])] });
+        served.set(`g${i}`, answer.deployment.id);
+      }
+      await service.app.context.services.keyCounter.flush();
+      const unhappy = [...served].filter(([, deploymentId], i) =>
+        deploymentId === control ? i % 20 === 0 : i % 2 === 0,
+      );
+      await tess.ok(RecordOutcomesDocument, {
+        input: { endpointId, outcomes: unhappy.map(([key]) => outcome(key, 1)) },
+      });
+      const test = await decided(id);
+      expect(test.decision).toMatchObject({ kind: 'HARM', variant: 'new' });
+      expect(test.decision!.reason).toContain('"complaints"');
+      const after = await predict(tess, { endpointId, routingKey: 'later', tensors: [x([1])] });
+      expect(after.deployment.id).toBe(control);
+    },
+  );
+
+  it('stops when the keys are not divided as planned', { timeout: 90_000 }, async () => {
+    const pair = await twoVersions(1);
+    const id = await plan(inputOf(pair, { design: 'CONFIDENCE_SEQUENCE' }));
+    await start(id, 100_000);
+    // As when most clients of the new version lose its answers.
+    const wanted = { [pair.control]: 60, [pair.treatment]: 5 };
+    for (let i = 0; Object.values(wanted).some((left) => left > 0); i++) {
+      const routingKey = `s${i}`;
+      const { routePreview } = await tess.ok(RoutePreviewDetailsDocument, { endpointId: pair.endpointId, routingKey });
+      if (wanted[routePreview.deployment!.id]!-- > 0)
+        await predict(tess, { endpointId: pair.endpointId, routingKey, tensors: [x([i % 5])] });
+    }
+    const test = await decided(id);
+    expect(test.decision!.kind).toBe('INVALID');
+    expect(test.decision!.reason).toContain('Sample-ratio mismatch: 60 and 5 keys');
+  });
+
+  it('is stopped by a person, with a reason', async () => {
+    const id = await plan(inputOf(await twoVersions(0)));
+    const { stopAbTest } = await tess.ok(StopAbTestDetailsDocument, { input: { abTestId: id, reason: 'not needed' } });
+    expect(stopAbTest.abTest).toMatchObject({ status: 'STOPPED', decision: { kind: 'STOPPED', reason: 'not needed' } });
+    const again = await tess.fails(StopAbTestDetailsDocument, { input: { abTestId: id, reason: 'not needed' } });
+    expect(again.extensions.code).toBe('CONFLICT');
+    expect((await tess.fails(StartAbTestDocument, { input: { abTestId: id } })).extensions.code).toBe('CONFLICT');
+  });
+
+  it('is refused with one clear error', async () => {
+    const pair = await twoVersions(0);
+    const [old, other] = inputOf(pair).variants as [PlanAbTestInput['variants'][0], PlanAbTestInput['variants'][0]];
+    const refusals: [Partial<PlanAbTestInput>, string, RegExp][] = [
+      [{ variants: [old] }, 'input.variants', /2 to 10 variants/],
+      [{ variants: [old, { ...other, weightBps: 4_000 }] }, 'input.variants', /sum to 10000/],
+      [
+        { variants: [old, { ...other, deploymentId: pair.control }] },
+        'input.variants[1].deploymentId',
+        /each deployment once/,
+      ],
+      [{ minimumEffect: 0 }, 'input.minimumEffect', /not 0/],
+      [{ alpha: 0.5 }, 'input.alpha', /below 0.5/],
+      [{ alpha: 0 }, 'input.alpha', /above 0/],
+      [{ metrics: [{ ...OUTPUT, role: 'SECONDARY' }] }, 'input.metrics', /PRIMARY/],
+      [{ minHours: 700 }, 'input.minHours', /at most maxHours/],
+    ];
+    for (const [change, field, message] of refusals) {
+      const error = await tess.fails(PlanAbTestDocument, { input: inputOf(pair, change) });
+      expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field });
+      expect(error.message).toMatch(message);
+    }
+    const wide = await twoVersions(0, { signature: xToY(1, 2) });
+    const differs = await tess.fails(PlanAbTestDocument, { input: inputOf(wide) });
+    expect(differs).toMatchObject({ extensions: { code: 'CONFLICT', field: 'input.variants[1].deploymentId' } });
+    await plan(inputOf(pair));
+    expect((await tess.fails(PlanAbTestDocument, { input: inputOf(pair) })).message).toContain('stop it first');
+  });
+});
