@@ -50,7 +50,11 @@ import {
   WorldStartBatchInferenceDocument,
   WorldTestWebhookDocument,
   WorldWebhookDeliveryStatusDocument,
+  CanaryDetailsDocument,
+  PauseCanaryDetailsDocument,
   StartCanaryDetailsDocument,
+  type StartCanaryDetailsMutation,
+  type StartCanaryInput,
 } from '../generated/operations.js';
 
 const QUICK_CONFIG = {
@@ -443,16 +447,51 @@ export class World {
     return createModelComment.comment.id;
   }
 
-  /** A schedule that starts no job before the next year. */
   async newCanary(): Promise<string> {
+    return (await this.startCanary(CANARY)).id;
+  }
+
+  async runningCanary(): Promise<string> {
+    const id = await this.newCanary();
+    await this.reach('canary', id, 'RUNNING');
+    return id;
+  }
+
+  async pausedCanary(): Promise<string> {
+    const id = await this.runningCanary();
+    await this.caller.ok(PauseCanaryDetailsDocument, { id });
+    return id;
+  }
+
+  /** A canary whose step was passed by a guard that allows everything. */
+  async waitingCanary(): Promise<string> {
+    const { id, canaryDeployment, controlDeployment } = await this.startCanary({
+      steps: [{ weightBps: 1_000, bakeSeconds: 1, approval: 'PERSON' }],
+      guards: [{ kind: 'ERROR_RATE', maxIncrease: 1 }],
+      minRequests: 1,
+    });
+    for (const { id: deploymentId } of [canaryDeployment!, controlDeployment!]) {
+      const [row] = await this.traffic.query<{ tenant: string }>('select tenant from deployment where id = $1', [
+        deploymentId,
+      ]);
+      await this.traffic.count({ tenant: row!.tenant, deploymentId }, { requests: 1 });
+    }
+    await this.reach('canary', id, 'WAITING_FOR_APPROVAL');
+    return id;
+  }
+
+  private async startCanary(
+    plan: Pick<StartCanaryInput, 'steps' | 'guards' | 'minRequests'>,
+  ): Promise<StartCanaryDetailsMutation['startCanary']['canary']> {
     const endpointId = await this.newEndpoint();
     await this.newDeployment(endpointId);
     const { startCanary } = await this.caller.ok(StartCanaryDetailsDocument, {
-      input: { endpointId, modelVersionId: await this.newVersion(), ...CANARY },
+      input: { endpointId, modelVersionId: await this.newVersion(), ...plan },
     });
-    return startCanary.canary.id;
+    return startCanary.canary;
   }
 
+  /** A schedule that starts no job before the next year. */
   async newSchedule(): Promise<string> {
     const { createSchedule } = await this.caller.ok(WorldCreateScheduleDocument, {
       input: { name: `s-${randomUUID()}`, jobId: this.things.jobId, cron: '0 0 1 1 *', timeZone: 'UTC' },
@@ -504,6 +543,7 @@ const STATUS_OF = {
     (await caller.ok(WorldModelVersionStatusDocument, { id })).modelVersion.status,
   deployment: async (caller: Caller, id: string) =>
     (await caller.ok(WorldDeploymentStatusDocument, { id })).deployment.status,
+  canary: async (caller: Caller, id: string) => (await caller.ok(CanaryDetailsDocument, { id })).canary.status,
   webhookDelivery: async (caller: Caller, id: string) =>
     (await caller.ok(WorldWebhookDeliveryStatusDocument, { id })).webhookDelivery.status,
 };
@@ -651,11 +691,11 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       return { input: { endpointId, modelVersionId, approvalWebhookId: webhookId, ...CANARY, steps } };
     },
   ],
-  pauseCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
-  resumeCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
-  approveCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
-  promoteCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
-  abortCanary: [({ canaryId }) => ({ input: { id: canaryId } })],
+  pauseCanary: [async (_, world) => ({ input: { id: await world.runningCanary() } })],
+  resumeCanary: [async (_, world) => ({ input: { id: await world.pausedCanary() } })],
+  approveCanary: [async (_, world) => ({ input: { id: await world.waitingCanary() } })],
+  promoteCanary: [async (_, world) => ({ input: { id: await world.runningCanary() } })],
+  abortCanary: [async (_, world) => ({ input: { id: await world.newCanary() } })],
   deleteSchedule: [async (_, world) => ({ input: { id: await world.newSchedule() } })],
   collectGarbage: [
     async (_, world) => ({

@@ -134,7 +134,7 @@ export class CanaryResolver {
     return ctx.loaders.endpoint.load(endpointId);
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'The new version.' })
+  @FieldResolver(() => ModelVersionType, { description: 'Version that gets the traffic of the endpoint step by step.' })
   modelVersion(@Root() { modelVersionId }: CanaryType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(modelVersionId);
   }

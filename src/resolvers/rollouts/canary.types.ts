@@ -81,7 +81,7 @@ export class CanaryEstimate {
 
 @ObjectType({ description: 'A guard with its verdict at the last look.' })
 export class CanaryJudgement {
-  @Field(() => CanaryGuardKind, { description: 'The metric.' })
+  @Field(() => CanaryGuardKind, { description: 'Which figure of the two variants is compared.' })
   kind!: keyof typeof CanaryGuardKind;
 
   @Field(() => Float, {
@@ -96,7 +96,9 @@ export class CanaryJudgement {
   @Field(() => String, { description: 'Why, as a sentence.' })
   reason!: string;
 
-  @Field(() => CanaryEstimate, { description: 'The metric of the canary.' })
+  @Field(() => CanaryEstimate, {
+    description: 'What is known about it from the requests that the new version has answered.',
+  })
   canary!: CanaryEstimate;
 
   @Field(() => CanaryEstimate, { description: 'The metric of the control, at the same time.' })
@@ -284,13 +286,13 @@ export class StartCanaryInput {
   rollbackWindowSeconds?: number | null;
 }
 
-@InputType({ description: 'Canary to pause.' })
+@InputType({ description: 'Which traffic stays at its step until somebody decides.' })
 export class PauseCanaryInput {
   @Field(() => ID, { description: 'The canary. NOT_FOUND when it does not exist, CONFLICT unless it is running.' })
   id!: string;
 }
 
-@InputType({ description: 'Canary to resume.' })
+@InputType({ description: 'Which step begins again after a pause.' })
 export class ResumeCanaryInput {
   @Field(() => ID, { description: 'The canary. NOT_FOUND when it does not exist, CONFLICT unless it is paused.' })
   id!: string;
@@ -304,7 +306,7 @@ export class ApproveCanaryInput {
   id!: string;
 }
 
-@InputType({ description: 'Canary to abort.' })
+@InputType({ description: 'Which new version gives its traffic back to the old one.' })
 export class AbortCanaryInput {
   @Field(() => ID, { description: 'The canary. NOT_FOUND when it does not exist, CONFLICT when it has ended.' })
   id!: string;
