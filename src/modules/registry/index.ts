@@ -23,7 +23,7 @@ export { RegistryTagService } from './registry-tag.service.js';
 export { ALIAS, checkAlias } from './rules/alias.js';
 export { countApprovals, nextApprovalStage } from './rules/approvals.js';
 export { decideGate, type GateCheck } from './rules/gates.js';
-export { ADAPTER_PATH, SERVED_NAME, type LanguageModel } from './rules/language-model.js';
+export { ADAPTER_PATH, checkLanguageModel, SERVED_NAME, type LanguageModel } from './rules/language-model.js';
 export type { SourceFolder } from './rules/mlmodel.js';
 export { SEMANTIC_VERSION } from './rules/semver.js';
 export { nextAction, RELEASE_STAGES, type ReleaseStage } from './rules/release.js';

@@ -23,6 +23,7 @@ import {
 import { DeletedPayload, ModelType, StageEnum, type StageName, StageTransitionType } from './model.types.js';
 import { ArgsWithRanges, ArgumentRange } from '../types/range.js';
 import { VERSION } from '../../modules/core/index.js';
+import { checkLanguageModel } from '../../modules/registry/index.js';
 
 @Resolver(() => ModelVersionType)
 export class ModelVersionResolver {
@@ -145,6 +146,8 @@ export class ModelVersionResolver {
   private registered(ctx: RequestContext, input: RegisterModelVersionInput): Promise<{ id: string }> {
     const { modelVersions, sourcedVersions } = ctx.services;
     const { runId, uploadId, loggedModelId, languageModel, artifactPath, ...rest } = input;
+    // First, so that a wrong name is told whatever else is wrong.
+    if (languageModel != null) checkLanguageModel(languageModel);
     const sources = { runId, uploadId, loggedModelId, languageModel };
     if (Object.values(sources).filter((source) => source != null).length !== 1)
       throw badInput('input', 'exactly one of runId, uploadId, loggedModelId and languageModel', sources);
