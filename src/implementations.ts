@@ -263,12 +263,20 @@ function createOnnx(config: Config, hosts: number): LazyEngine {
 
 /** The servers that run models, of those that are configured. */
 async function createRemoteRuntimes(config: Config): Promise<InferenceEngines['remote']> {
-  const { TRITON_URL, TRITON_REPOSITORY, TRITON_INSTANCES: instances, TRITON_THREADS: threads } = config;
-  if (!TRITON_URL) return {};
+  const { V2_URL, TRITON_URL, TRITON_REPOSITORY, TRITON_INSTANCES: instances, TRITON_THREADS: threads } = config;
+  if (!TRITON_URL && !V2_URL) return {};
   const { RemoteRuntime } = await import('./inference/remote/remote-runtime.js');
-  const { TritonServer } = await import('./inference/triton/triton-server.js');
-  const triton = new TritonServer({ url: TRITON_URL, repository: TRITON_REPOSITORY ?? null, instances, threads });
-  return { TRITON: new RemoteRuntime('TRITON', triton) };
+  const remote: InferenceEngines['remote'] = {};
+  if (TRITON_URL) {
+    const { TritonServer } = await import('./inference/triton/triton-server.js');
+    const triton = new TritonServer({ url: TRITON_URL, repository: TRITON_REPOSITORY ?? null, instances, threads });
+    remote.TRITON = new RemoteRuntime('TRITON', triton);
+  }
+  if (V2_URL) {
+    const { V2Server } = await import('./inference/v2/v2-server.js');
+    remote.V2 = new RemoteRuntime('V2', new V2Server(V2_URL));
+  }
+  return remote;
 }
 
 export async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {

@@ -32,6 +32,7 @@ import { Migration0020Scheduler } from './migrations/0020-scheduler.js';
 import { Migration0021OutsideReports } from './migrations/0021-outside-reports.js';
 import { Migration0029RoomAndUse } from './migrations/0029-room-and-use.js';
 import { Migration0030IdleStudies } from './migrations/0030-idle-studies.js';
+import { Migration0033DeploymentLimits } from './migrations/0033-deployment-limits.js';
 import { Migration0033Runtimes } from './migrations/0033-runtimes.js';
 import { Migration0034Canaries } from './migrations/0034-canaries.js';
 import { Migration0034TrafficPolicy } from './migrations/0034-traffic-policy.js';
@@ -133,6 +134,7 @@ const MIGRATIONS = [
   { name: '0029-room-and-use', class: Migration0029RoomAndUse },
   { name: '0030-idle-studies', class: Migration0030IdleStudies },
   { name: '0033-runtimes', class: Migration0033Runtimes },
+  { name: '0033-deployment-limits', class: Migration0033DeploymentLimits },
   { name: '0027-schedules', class: Migration0027Schedules },
   { name: '0034-traffic-policy', class: Migration0034TrafficPolicy },
   { name: '0035-ab-tests', class: Migration0035AbTests },

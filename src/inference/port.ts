@@ -17,7 +17,7 @@ export interface RuntimeKind {
   answers: 'TENSORS' | 'TEXT_STREAM';
   /** Whether models run on a server of its own, and not in processes of this service. */
   isRemote: boolean;
-  /** The setting that makes it available; null for the runtime that is always there. */
+  /** The setting that makes it available; null for a runtime that needs none, or that this release cannot use. */
   setting: string | null;
   /** What a deployment promises unless it says otherwise. For TEXT_STREAM: the latency until the first token. */
   defaultSla: { latencyP95Ms: number; errorRate: number };
@@ -42,7 +42,7 @@ export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
     formats: ['ONNX'],
     answers: 'TENSORS',
     isRemote: true,
-    setting: 'RAY_SERVE_URL',
+    setting: null,
     defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
   },
   VLLM: {
@@ -85,6 +85,14 @@ export interface ModelSource {
 export interface RegisteredModel extends ModelSource {
   signature: Signature;
   sha256: string;
+  /** For a server that has its models from somebody else. */
+  address(): Promise<ModelAddress>;
+}
+
+/** A version by the name of its model and its number. */
+export interface ModelAddress {
+  name: string;
+  version: string;
 }
 
 export interface InferOptions {

@@ -1,3 +1,5 @@
+import { cp, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   DeployModelVersionDetailsDocument,
@@ -10,6 +12,7 @@ import {
 import { CreateModelDocument } from '../../schema/generated/operations.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { type Answer, createEndpoint, deploy, makeVersion, predict, serve, x, xToY } from '../support/serving.js';
+import { createModel as newModel, registerUpload } from '../support/registry.js';
 import { createExperiment, fixtureBytes, registerDataset, startTraining, trainingEnd } from '../support/training.js';
 import { linear } from '../fixtures/models/build.js';
 import { engine } from './engines.js';
@@ -21,7 +24,11 @@ let tess: Caller;
 
 beforeAll(async () => {
   triton = await Triton.start(engine('MATIH_TRITON_PYTHON'));
-  service = await startTestService({ TRITON_URL: triton.url, TRITON_REPOSITORY: triton.repository });
+  service = await startTestService({
+    TRITON_URL: triton.url,
+    TRITON_REPOSITORY: triton.repository,
+    V2_URL: triton.url,
+  });
   tess = await service.as();
 });
 afterAll(async () => {
@@ -138,6 +145,28 @@ describe('Triton', () => {
       expect(error).not.toMatch(/\/tmp|Traceback/);
     }
     expect((await predict(tess, { endpointId, tensors: [x([21])] })).outputs[0]!.data).toEqual([42]);
+  });
+
+  it('as any server of its protocol: a model that somebody else has put there is served under its name', async () => {
+    const modelId = await newModel(tess, { name: 'theirs' });
+    const { id: modelVersionId } = await registerUpload(tess, modelId, linear([7], 0));
+    const { id: endpointId } = await createEndpoint(tess, { modelId });
+    const input = { endpointId, modelVersionId, mode: 'LIVE' as const, runtime: 'V2' as const, waitMs: 60_000 };
+    const missing = await tess.ok(DeployModelVersionDetailsDocument, { input });
+    const { id, status } = missing.deployModelVersion.deployment;
+    expect(status).toBe('FAILED');
+    expect((await tess.ok(DeploymentStatusErrorDocument, { id })).deployment.error).toContain('"theirs" in version 1');
+
+    // Somebody else puts it there: here from the folder that a deployment to TRITON has made.
+    await deploy(tess, { endpointId, modelVersionId, runtime: 'TRITON' });
+    const [from, to] = [`matih-${modelVersionId}`, 'theirs'].map((name) => join(triton.repository, name));
+    await cp(from!, to!, { recursive: true });
+    const config = await readFile(join(to!, 'config.pbtxt'), 'utf8');
+    await writeFile(join(to!, 'config.pbtxt'), config.replace(`matih-${modelVersionId}`, 'theirs'));
+    expect((await fetch(`${triton.url}/v2/repository/models/theirs/load`, { method: 'POST' })).status).toBe(200);
+    const { id: other } = await createEndpoint(tess, { modelId });
+    await deploy(tess, { endpointId: other, modelVersionId, runtime: 'V2' });
+    expect((await predict(tess, { endpointId: other, tensors: [x([3])] })).outputs[0]!.data).toEqual([21]);
   });
 
   it('is UNAVAILABLE after kill -9, other deployments answer, and what is deployed is there again', async () => {

@@ -17,7 +17,7 @@ it('releases the files of all idle models, also of one that the runtime fails to
   const folder = await mkdtemp(join(tmpdir(), 'matih-models-'));
   const objects = new FolderObjectStore(folder);
   const engine = new OnnxEngine();
-  const models = new LoadedModels(engine, objects, pino({ level: 'silent' }));
+  const models = new LoadedModels(engine, objects, pino({ level: 'silent' }), (id) => Promise.resolve(id));
   try {
     await objects.prepare();
     let held = 0;
@@ -29,7 +29,7 @@ it('releases the files of all idle models, also of one that the runtime fails to
     };
     for (const id of ['first', 'second']) {
       const { sha256 } = await objects.put(id, Buffer.from(linear([id.length], 0)));
-      await models.load({ id, objectKey: id, sha256, signature: xToY(1) });
+      await models.load({ id, objectKey: id, sha256, signature: xToY(1), modelId: id, version: 1 });
     }
     expect(held).toBe(2);
     const unload = engine.unload.bind(engine);

@@ -24,6 +24,7 @@ afterAll(() => {
   hostile.close();
 });
 
+const address = () => Promise.resolve({ name: 'model', version: '1' });
 const two: Tensor[] = [{ name: 'x', datatype: 'FP32', shape: [2, 1], data: Float32Array.of(1, 2) }];
 
 /** The answer of a correct server to `rows` rows of zeros. */
@@ -41,7 +42,7 @@ async function runtime(): Promise<RemoteRuntime> {
   const found = new RemoteRuntime('TRITON', new TritonServer({ url, repository: null, instances: 1, threads: 1 }));
   answer = json(correct(1));
   for (const modelId of ['a', 'b'])
-    await found.load({ modelId, path: '', sha256: '', signature: xToY(1) } satisfies RegisteredModel);
+    await found.load({ modelId, path: '', sha256: '', signature: xToY(1), address } satisfies RegisteredModel);
   return found;
 }
 

@@ -33,12 +33,14 @@ export function runtimeContract(name: string, start: () => Promise<InferenceEngi
     });
 
     /** The model with the signature that its registration would find. */
+    const address = () => Promise.resolve({ name: 'contract', version: '1' });
+
     async function registered(bytes: Uint8Array): Promise<RegisteredModel> {
       const modelId = randomUUID();
       const path = join(folder, `${modelId}.onnx`);
       writeFileSync(path, bytes);
       const signature: Signature = await onnx.load({ modelId, path });
-      return { modelId, path, signature, sha256: createHash('sha256').update(bytes).digest('hex') };
+      return { modelId, path, signature, sha256: createHash('sha256').update(bytes).digest('hex'), address };
     }
 
     async function serve(bytes: Uint8Array): Promise<string> {

@@ -1,19 +1,14 @@
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Tensor } from '../../modules/model-contract/index.js';
+import type { ModelAddress } from '../port.js';
 import type { HttpAnswer, HttpServer } from '../remote/http-server.js';
 import { reasonOf, ServerFault } from '../remote/server-fault.js';
-import { decodeAnswer, encodeRequest } from './wire.js';
+import { decodeAnswer, encodeJsonRequest, encodeRequest } from './wire.js';
 
 const HEADER_LENGTH = 'inference-header-content-length';
 /** Begins the errors of our own model.py that the values of a request have caused. */
 const REFUSED = 'INVALID_TENSOR: ';
 const RETRY_MS = 1_000;
-
-/** How a model is addressed on the server. */
-export interface V2Address {
-  name: string;
-  version: string;
-}
 
 /** A server of the Open Inference Protocol, by HTTP. */
 export class V2Client {
@@ -21,15 +16,18 @@ export class V2Client {
 
   /** Errors: those of `ModelServer`; INVALID_TENSOR when the model refused the values. */
   async infer(
-    { name, version }: V2Address,
+    { name, version }: ModelAddress,
     inputs: readonly Tensor[],
-    { parameters = {}, signal }: { parameters?: object; signal: AbortSignal },
+    { parameters = {}, isBinary = true, signal }: { parameters?: object; isBinary?: boolean; signal: AbortSignal },
   ): Promise<Tensor[]> {
-    const { body, jsonBytes } = encodeRequest(inputs, parameters);
+    const { body, jsonBytes } = isBinary ? encodeRequest(inputs, parameters) : encodeJsonRequest(inputs);
     const answer = await this.server.call({
       method: 'POST',
       path: `/v2/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/infer`,
-      headers: { 'content-type': 'application/octet-stream', [HEADER_LENGTH]: String(jsonBytes) },
+      headers:
+        jsonBytes === null
+          ? { 'content-type': 'application/json' }
+          : { 'content-type': 'application/octet-stream', [HEADER_LENGTH]: String(jsonBytes) },
       body,
       signal,
     });
@@ -43,7 +41,13 @@ export class V2Client {
     }
   }
 
-  async isReady({ name, version }: V2Address, signal: AbortSignal): Promise<boolean> {
+  /** Whether the server says that it knows tensors as bytes. */
+  async takesBytes(signal: AbortSignal): Promise<boolean> {
+    const answer = await this.server.call({ method: 'GET', path: '/v2', signal });
+    return answer.status === 200 && answer.body.includes('binary_tensor_data');
+  }
+
+  async isReady({ name, version }: ModelAddress, signal: AbortSignal): Promise<boolean> {
     const path = `/v2/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/ready`;
     return (await this.server.call({ method: 'GET', path, signal })).status === 200;
   }

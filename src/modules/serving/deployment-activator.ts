@@ -1,15 +1,21 @@
 import type { Logger } from 'pino';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
-import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
+import { ModelVersion, type OnnxVersion } from '../../db/entities/registry/model-version.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Actor, Database } from '../../db/database.js';
 import { Role } from '../core/index.js';
 import { AppError, ErrorCode } from '../../errors.js';
+import { rowsToTensors } from '../model-contract/index.js';
 import { LeasedConsumer } from '../platform/index.js';
+import { requireOnnx } from '../registry/index.js';
 import { DEPLOYMENTS_WAITING } from './deployment-rows.js';
 import type { DeploymentService } from './deployment.service.js';
+import type { LoadedModels } from './loaded-models.js';
+import { WARM_UP_ROWS } from './rules/limits.js';
 import type { Runtimes } from './runtimes.js';
 
+/** The first run of a model may take longer than any later one. */
+const WARM_UP_MS = 60_000;
 const POLL_MS = 1_000;
 const MAX_LOADING = 100;
 /** Temporary faults (a store or a runtime that does not answer) are retried for this time. */
@@ -62,6 +68,7 @@ export class DeploymentActivator {
         session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }),
       );
       await this.runtimes.load({ deployment, version });
+      if (deployment.warmUpRows) await warmUp(this.runtimes.models(deployment), requireOnnx(version), deployment.warmUpRows);
       const won = await this.db.transact(actor, (session) => this.deployments.markReady(session, id));
       if (won) this.logger.info({ deploymentId: id, modelVersionId, mode, runtime }, 'deployment ready');
     } catch (error) {
@@ -79,4 +86,14 @@ export class DeploymentActivator {
         );
     }
   }
+}
+
+/** The model must answer the rows that its deployment gives for this, so that the first caller does not wait for it. */
+async function warmUp(
+  models: LoadedModels,
+  version: OnnxVersion,
+  rows: Record<string, unknown>[],
+): Promise<void> {
+  const tensors = rowsToTensors(version.signature, rows, { maxRows: WARM_UP_ROWS.max });
+  await models.infer(version, tensors, { deadlineMs: WARM_UP_MS });
 }

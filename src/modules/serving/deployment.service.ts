@@ -6,6 +6,8 @@ import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { requireOwn, audit } from '../platform/index.js';
 import { requireRules, type TrafficRule } from './rules/traffic-policy.js';
+import { rowsToTensors } from '../model-contract/index.js';
+import { type GivenLimits, readLimits, WARM_UP_ROWS } from './rules/limits.js';
 import { FULL_WEIGHT_BPS, requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import { answersTexts, type RuntimeName } from '../../inference/port.js';
@@ -26,6 +28,8 @@ export interface DeployInput {
   batching?: Deployment['batching'] | null;
   /** See the entity. */
   forViewers?: boolean;
+  limits?: GivenLimits | null;
+  warmUpRows?: Record<string, unknown>[] | null;
 }
 
 export interface DeploymentFilter {
@@ -79,6 +83,8 @@ export class DeploymentService {
     const runtime = input.runtime ?? usualRuntime(version);
     this.runtimes.require(runtime, version);
     if (input.mode === 'SHADOW') requireShadowable(runtime);
+    const limits = readLimits(input.limits, 'input.limits');
+    const warmUpRows = checkWarmUp(input.warmUpRows, version);
     if (input.mode === 'LIVE') this.requireFree(endpoint, by);
     const weightBps = checkWeight(input);
     const active = await this.rows.active(session, endpoint);
@@ -97,7 +103,7 @@ export class DeploymentService {
       );
     }
     const deployment = this.rows.create(session, endpoint, version, input.mode, weightBps);
-    deployment.runtime = runtime;
+    Object.assign(deployment, { runtime, limits, warmUpRows });
     if (input.batching) deployment.batching = input.batching;
     if (input.forViewers) deployment.forViewers = true;
     await session.em.flush();
@@ -108,6 +114,8 @@ export class DeploymentService {
       runtime,
       weightBps,
       batching: deployment.batching,
+      limits,
+      warmUpRows: warmUpRows?.length ?? 0,
     });
     return deployment;
   }
@@ -118,8 +126,8 @@ export class DeploymentService {
     this.requireFree(endpoint, by);
     const version = await session.em.findOneOrFail(ModelVersion, { id: stable.modelVersionId, tenant: session.tenant });
     const control = this.rows.create(session, endpoint, version, 'LIVE', 0);
-    const { batching, runtime, forViewers } = stable;
-    Object.assign(control, { batching, runtime, forViewers, isControl: true });
+    const { batching, runtime, limits, forViewers } = stable;
+    Object.assign(control, { batching, runtime, limits, forViewers, isControl: true });
     await session.em.flush();
     audit(session, 'deployModelVersion', { type: 'deployment', id: control.id }, null, {
       ...{ endpointId: endpoint.id, modelVersionId: version.id, mode: 'LIVE', weightBps: 0, isControl: true },
@@ -333,6 +341,16 @@ function isFollowing({ followedStage, followedAlias }: Deployment, { followStage
 function requireShadowable(runtime: RuntimeName): void {
   if (answersTexts(runtime))
     throw badInput('input.mode', 'LIVE for a language model, whose answers no shadow is compared with', 'SHADOW');
+}
+
+/** INVALID_TENSOR for rows that are none of the model's. */
+function checkWarmUp(
+  rows: Record<string, unknown>[] | null | undefined,
+  { signature }: ModelVersion,
+): Record<string, unknown>[] | null {
+  if (!rows || !signature) return null;
+  rowsToTensors(signature, rows, { maxRows: WARM_UP_ROWS.max });
+  return rows;
 }
 
 /** A shadow has no weight. A live deployment without a given weight gets all traffic only when nothing serves yet. */

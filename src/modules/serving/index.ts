@@ -32,6 +32,14 @@ export { jsonElements, predictedRows } from './prediction-view.js';
 export type { Route, Target } from './routes.js';
 export { ModelRepositoryService, type DeploymentStatistics, type RepositoryEntry } from './model-repository.service.js';
 export { RolloutService } from './rollout.service.js';
+export {
+  type DeploymentLimits,
+  CONCURRENCY,
+  DEPLOYMENT_DEADLINE_MS,
+  QUEUE_ROWS,
+  QUEUE_TIMEOUT_MS,
+  WARM_UP_ROWS,
+} from './rules/limits.js';
 export { Runtimes } from './runtimes.js';
 export type { RowPrediction } from './rules/answers.js';
 export { deploymentReadiness, type Readiness } from './rules/readiness.js';
@@ -54,7 +62,7 @@ export {
 } from './rules/traffic-policy.js';
 export { BATCH_INFERENCE, type BatchBackend } from './batch-inference.job-kind.js';
 export { SERVING_EVENTS } from './events.js';
-export { answeringDeployments } from './stores/deployments.js';
+export { answeringDeployments, nameOfModel } from './stores/deployments.js';
 export { deleteOldPredictions, loggedRowsOf, newestAnswered, type LogCursor } from './stores/prediction-log.js';
 export { countersSince } from './stores/traffic.js';
 export { retentionOfTraffic } from './old-minutes.js';

@@ -11,6 +11,8 @@ export interface ServableVersion {
   objectKey: string;
   sha256: string;
   signature: Signature;
+  modelId: string;
+  version: number;
 }
 
 /** A model on this machine that is not called for this time is unloaded; the next call loads it again. */
@@ -32,6 +34,7 @@ export class LoadedModels {
     private readonly engine: InferenceEngine,
     private readonly objects: ObjectStore,
     private readonly logger: Logger,
+    private readonly nameOfModel: (id: string) => Promise<string>,
   ) {}
 
   isLoaded(versionId: string): boolean {
@@ -116,7 +119,8 @@ export class LoadedModels {
   private async start(version: ServableVersion, entry: LoadedModel): Promise<void> {
     entry.file = await modelFile(this.objects, version);
     const { id: modelId, signature, sha256 } = version;
-    await this.engine.load({ modelId, path: entry.file.path, signature, sha256 });
+    const address = async () => ({ name: await this.nameOfModel(version.modelId), version: String(version.version) });
+    await this.engine.load({ modelId, path: entry.file.path, signature, sha256, address });
   }
 }
 

@@ -29,6 +29,7 @@ import {
   VersionFollowing,
   cloneOfBatchInference,
   createServingLoaders,
+  nameOfModel,
   type PredictService,
   type TrafficRecorder,
   retentionOfTraffic,
@@ -80,7 +81,8 @@ export default defineModule({
     const { jobs, staged, aliases, artifacts, datasets, gates, retention, waiting, versionFollowers } = services;
     retention.add(retentionOfTraffic(config.TRAFFIC_LOG_DAYS));
     const texts = textEngine && new TextModels(textEngine, config.VLLM_ADAPTER_DIR);
-    const runtimes = new Runtimes(engines, objects, logger, texts);
+    const nameOf = (id: string) => db.asSystem((em) => nameOfModel(em, id));
+    const runtimes = new Runtimes(engines, objects, logger, nameOf, texts);
     const rows = new DeploymentRows(live);
     const following = new VersionFollowing(rows);
     versionFollowers.add(following);

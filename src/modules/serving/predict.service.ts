@@ -32,6 +32,7 @@ import {
 } from './rules/traffic-policy.js';
 import { AppError, badInput, conflict, ErrorCode, quote } from '../../errors.js';
 import { answersTexts } from '../../inference/port.js';
+import { Admission } from './admission.js';
 import type { Runtimes } from './runtimes.js';
 import { type EndpointRef, type Route, type Routes, runsAlone, type Target } from './routes.js';
 import { UsedRequestIds } from './used-request-ids.js';
@@ -115,6 +116,7 @@ const NO_HEADERS: RequestHeaders = {};
 /** Online predictions. They read from memory only; the database is written in the background. */
 export class PredictService {
   private readonly usedIds = new UsedRequestIds();
+  private readonly admission = new Admission();
 
   constructor(private readonly options: PredictServiceOptions) {}
 
@@ -152,11 +154,14 @@ export class PredictService {
     const { logSampleRate } = route.endpoint;
     const served = { target, requestId, routingKey, rows, inputs: tensors, logSampleRate };
     try {
-      const { outputs, batchRows } = await runtimes.models(target.deployment).infer(target.version, tensors, {
-        deadlineMs: Math.max(1, deadlineMs - (performance.now() - startedAt)),
-        alone: runsAlone(route, target),
-        priority: input.priority ?? undefined,
-      });
+      const leftMs = Math.max(1, deadlineMs - (performance.now() - startedAt));
+      const { outputs, batchRows } = await this.admission.run(target.deployment, rows, leftMs, (allowedMs) =>
+        runtimes.models(target.deployment).infer(target.version, tensors, {
+          deadlineMs: allowedMs,
+          alone: runsAlone(route, target),
+          priority: input.priority ?? undefined,
+        }),
+      );
       const latencyMs = performance.now() - startedAt;
       recorder.answered({ ...served, latencyMs }, outputs);
       if (route.shadows.length > 0)

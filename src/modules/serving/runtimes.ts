@@ -5,6 +5,7 @@ import type { Deployment } from '../../db/entities/serving/deployment.entity.js'
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import {
   answersTexts,
+  type InferenceEngine,
   type InferenceEngines,
   type ModelFormat,
   type RemoteEngine,
@@ -48,17 +49,19 @@ export class Runtimes {
     engines: InferenceEngines,
     objects: ObjectStore,
     logger: Logger,
+    nameOfModel: (id: string) => Promise<string>,
     /** The language models; null without a server of them. */
     readonly texts: TextModels | null,
   ) {
+    const modelsOf = (engine: InferenceEngine) => new LoadedModels(engine, objects, logger, nameOfModel);
     this.byName.set('ONNX', {
-      LIVE: new LoadedModels(engines.live, objects, logger),
-      SHADOW: new LoadedModels(engines.background, objects, logger),
+      LIVE: modelsOf(engines.live),
+      SHADOW: modelsOf(engines.background),
     });
     for (const name of NAMES) {
       const engine = engines.remote[name];
       if (!engine) continue;
-      const models = new LoadedModels(engine, objects, logger);
+      const models = modelsOf(engine);
       this.byName.set(name, { LIVE: models, SHADOW: models });
       this.remote.push({ name, engine, models });
     }
@@ -137,6 +140,12 @@ export const usualRuntime = ({ languageModel }: Pick<ModelVersion, 'languageMode
   languageModel != null ? 'VLLM' : 'ONNX';
 
 function notConfigured(runtime: RuntimeName, setting: string | null): AppError {
+  if (!setting)
+    return new AppError(ErrorCode.UNAVAILABLE, `This release cannot use the runtime ${runtime} yet.`, {
+      field: FIELD,
+      expected: 'a runtime that is configured (the query runtimes lists them)',
+      got: runtime,
+    });
   return new AppError(
     ErrorCode.UNAVAILABLE,
     `The runtime ${runtime} is not configured: whoever runs the service must set ${setting}. The query runtimes lists ` +

@@ -36,6 +36,11 @@ export const SERVING_SETTINGS = {
     'Folder of the model repository of TRITON_URL, as this service sees it; absent: the files of a model travel with ' +
       'the request to load it, up to 256 MiB.',
   ),
+  V2_URL: setting(
+    url('http:', 'https:').optional(),
+    'Address of another server of the Open Inference Protocol, for deployments on the runtime V2 of models that it has ' +
+      'already; absent: there is no such runtime.',
+  ),
   TRITON_INSTANCES: setting(whole(1, 64).default(1), 'Processes of Triton that run one model.'),
   TRITON_THREADS: setting(whole(1, 256).default(1), 'Threads of each of these processes for one run.'),
 } as const satisfies Settings;

@@ -1,7 +1,7 @@
 import { ArgsType, Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { connectionOf } from '../types/connection.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
-import { DateTime, SafeInt } from '../types/scalars.js';
+import { DateTime, Json, SafeInt } from '../types/scalars.js';
 import { GateResultType } from '../registry/gate.types.js';
 import { BatchingPolicy, EndpointType } from './endpoint.types.js';
 import { Runtime } from './runtime.types.js';
@@ -9,7 +9,16 @@ import { Range, RangeOfModule } from '../types/range.js';
 import { characters } from '../../modules/core/index.js';
 import { CallerAttributeInput } from './predict.types.js';
 import { MAX_WAIT_MS } from '../../modules/platform/index.js';
-import { CALLER_ATTRIBUTES, FULL_WEIGHT_BPS, REQUEST_KEY } from '../../modules/serving/index.js';
+import {
+  CALLER_ATTRIBUTES,
+  CONCURRENCY,
+  DEPLOYMENT_DEADLINE_MS,
+  FULL_WEIGHT_BPS,
+  QUEUE_ROWS,
+  QUEUE_TIMEOUT_MS,
+  REQUEST_KEY,
+  WARM_UP_ROWS,
+} from '../../modules/serving/index.js';
 
 export const DeploymentMode = describeEnum('DeploymentMode', 'How a deployment uses the traffic.', {
   LIVE: 'Answers its fraction of the requests.',
@@ -39,6 +48,29 @@ export const DeploymentOrderField = describeOrderFields<DeploymentOrderBy>(
     UPDATED_AT: ['updatedAt', 'Time of the last change.'],
   },
 );
+
+@ObjectType('DeploymentLimits', {
+  description: 'What a deployment takes on; each limit holds in every process of the service that answers.',
+})
+export class DeploymentLimitsType {
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Longest duration of a prediction in milliseconds; null: no limit of its own.',
+  })
+  deadlineMs?: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Requests that run at the same time; null: no limit of its own.' })
+  concurrency?: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Rows of requests that may wait; null: no limit of its own.' })
+  queueRows?: number | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Longest wait of a request in milliseconds; null: until its deadline.',
+  })
+  queueTimeoutMs?: number | null;
+}
 
 @ObjectType('Deployment', { description: 'A deployment: one model version that runs at an endpoint.' })
 export class DeploymentType {
@@ -72,6 +104,12 @@ export class DeploymentType {
       'counted apart.',
   })
   isControl!: boolean;
+
+  @Field(() => DeploymentLimitsType, {
+    nullable: true,
+    description: 'What the deployment takes on; null without limits of its own.',
+  })
+  limits?: DeploymentLimitsType | null;
 
   @Field(() => String, { nullable: true, description: 'Why the deployment FAILED, as a sentence; null otherwise.' })
   error?: string | null;
@@ -203,6 +241,38 @@ export class DeploymentOrderInput {
   direction!: OrderDirection;
 }
 
+@InputType({
+  description:
+    'Limits of a deployment. Each holds in every process of the service that answers. A request that does not fit gets ' +
+    'RESOURCE_EXHAUSTED with `retryAfterMs`; over REST that is 429 with Retry-After.',
+})
+export class DeploymentLimitsInput {
+  @Range(DEPLOYMENT_DEADLINE_MS)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Longest duration of a prediction. Without it, that of the caller and of the service hold.',
+  })
+  deadlineMs?: number | null;
+
+  @Range(CONCURRENCY)
+  @Field(() => Int, { nullable: true, description: 'Requests that run at the same time; others wait in their order.' })
+  concurrency?: number | null;
+
+  @Range(QUEUE_ROWS)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Rows of requests that may wait. BAD_USER_INPUT without `concurrency`.',
+  })
+  queueRows?: number | null;
+
+  @Range(QUEUE_TIMEOUT_MS)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Longest wait of a request. BAD_USER_INPUT without `concurrency`.',
+  })
+  queueTimeoutMs?: number | null;
+}
+
 @InputType({ description: 'A model version to serve at an endpoint.' })
 export class DeployModelVersionInput {
   @Field(() => ID, {
@@ -251,6 +321,21 @@ export class DeployModelVersionInput {
       'version and deploy it again.',
   })
   batching?: keyof typeof BatchingPolicy | null;
+
+  @Field(() => DeploymentLimitsInput, {
+    nullable: true,
+    description: 'What the deployment takes on; without it, only the limits of the service hold.',
+  })
+  limits?: DeploymentLimitsInput | null;
+
+  @Range(WARM_UP_ROWS)
+  @Field(() => [Json], {
+    nullable: true,
+    description:
+      'Rows as for `predict`, which the model must answer before the deployment is READY: its first caller does not ' +
+      'wait for a cold model. INVALID_TENSOR when they do not fit the signature.',
+  })
+  warmUpRows?: Record<string, unknown>[] | null;
 
   @Range({ min: 0, max: MAX_WAIT_MS, unit: 'milliseconds' })
   @Field(() => Int, {

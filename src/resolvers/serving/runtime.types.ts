@@ -4,7 +4,7 @@ import { describeEnum } from '../types/common.types.js';
 export const Runtime = describeEnum('Runtime', 'Where a deployed model runs.', {
   ONNX: 'ONNX Runtime in processes of this service.',
   TRITON: 'A Triton Inference Server, whose model repository this service writes.',
-  RAY_SERVE: 'Ray Serve on a Ray cluster, whose applications this service declares.',
+  RAY_SERVE: 'Ray Serve on a Ray cluster. This release cannot use it yet: UNAVAILABLE.',
   VLLM: 'A vLLM server, for language models.',
   V2: 'Any other server of the Open Inference Protocol that has the model already.',
 });
@@ -14,7 +14,7 @@ const ModelFormat = describeEnum('ModelFormat', 'What the files of a model versi
   LANGUAGE_MODEL: 'No files here: a server has the language model under a name.',
 });
 
-const RuntimeAnswers = describeEnum('RuntimeAnswers', 'What a runtime answers with.', {
+const RuntimeAnswers = describeEnum('RuntimeAnswers', 'The form in which models give their results.', {
   TENSORS: 'Tensors, for `predict` and the other ways of calling an endpoint with rows or tensors.',
   TEXT_STREAM: 'A stream of text.',
 });
@@ -41,14 +41,15 @@ export class RuntimeInfoType {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Setting of the service that configures it; null for the runtime that is always there.',
+    description:
+      'Setting of the service that configures it; null for one that needs none, or that this release cannot use.',
   })
   setting!: string | null;
 
   @Field(() => [ModelFormat], { description: 'Formats of the versions that it serves.' })
   formats!: readonly (keyof typeof ModelFormat)[];
 
-  @Field(() => RuntimeAnswers, { description: 'What it answers with.' })
+  @Field(() => RuntimeAnswers, { description: 'Form of the results: tensors, or text piece by piece.' })
   answers!: keyof typeof RuntimeAnswers;
 
   @Field(() => Boolean, { description: 'Whether it is a server of its own, and not a part of this service.' })

@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import type { DeploymentLimits } from '../../../modules/serving/index.js';
 
 export const Deployment = defineEntity({
   name: 'Deployment',
@@ -27,6 +28,10 @@ export const Deployment = defineEntity({
     followedAlias: p.text().nullable(),
     /** Where its model runs. */
     runtime: p.enum(['ONNX', 'TRITON', 'RAY_SERVE', 'VLLM', 'V2']).default('ONNX'),
+    /** Null: those of the service only. */
+    limits: p.json<DeploymentLimits>().nullable(),
+    /** The model must answer these before the deployment is READY. */
+    warmUpRows: p.json<Record<string, unknown>[]>().nullable(),
     status: p.enum(['PENDING', 'READY', 'FAILED', 'STOPPED']).default('PENDING'),
     error: p.text().nullable(),
     endedAt: p.datetime().nullable(),

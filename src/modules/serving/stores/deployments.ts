@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { Model } from '../../../db/entities/registry/model.entity.js';
 import { Deployment } from '../../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../../db/database.js';
@@ -103,4 +104,9 @@ export function textEndpoints({ em, tenant }: Session): Promise<{ name: string; 
     .orderBy('e.name')
     .limit(MAX_LISTED)
     .execute();
+}
+
+/** For servers that know models by their names. */
+export async function nameOfModel(em: EntityManager, id: string): Promise<string> {
+  return (await em.findOneOrFail(Model, { id })).name;
 }
