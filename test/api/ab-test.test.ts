@@ -148,8 +148,10 @@ describe('an A/B test', () => {
     expect(old! + candidate!).toBe(300);
     expect(look.mixedKeys).toBe(0);
     const [comparison] = look.metrics[0]!.comparisons;
-    expect(comparison!.low!).toBeLessThan(2);
-    expect(comparison!.high!).toBeGreaterThan(2);
+    // The shift is 2. An interval of 95 % misses it in one of twenty runs, as deployment ids divide the keys by chance.
+    expect(Math.abs(comparison!.difference - 2)).toBeLessThan(0.4);
+    expect(comparison!.low!).toBeLessThan(comparison!.difference);
+    expect(comparison!.high!).toBeGreaterThan(comparison!.difference);
     // The level of a key is the same before and after the start: its past explains most of it.
     expect(comparison!.varianceReduction).toBeGreaterThan(0.9);
     expect(look.probabilityOfBest![1]).toBeGreaterThan(0.99);
