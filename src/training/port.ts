@@ -70,7 +70,7 @@ export interface OutsideFiles {
   take(id: string, name: string, path: string): Promise<boolean>;
   /** Adds a line to the log. */
   note(line: string): void;
-  /** Another value each time that the work of this job has called the service, at most one every second; null: never. */
+  /** Changes each time that the work of this job calls the service, at most once a second; null: it never has. */
   lastCall(): Promise<number | null>;
   /** Called after the end of the attempt: whether the work must end too. False when another attempt continues it. */
   mustEnd(): Promise<boolean>;

@@ -21,7 +21,7 @@ import { dueTests, spentLooks } from './stores/ab-tests.js';
 import { countKeys, momentsOf } from './stores/key-counts.js';
 
 const TESTS_PER_TICK = 20;
-/** Looks come at growing intervals: this share of the time that the test has run, so that long tests keep few of them. */
+/** Looks come at growing intervals: this share of the time that the test has run, so that a long test keeps few. */
 const INTERVAL_SHARE = 0.01;
 const HOUR_MS = 3_600_000;
 

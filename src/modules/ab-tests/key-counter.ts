@@ -20,7 +20,7 @@ interface Counted extends Omit<KeyedAnswer, 'latencyMs' | 'failed' | 'outputSum'
 export const AB_TESTS_PLANNED = 'ab-tests-planned';
 
 const FLUSH_MS = 1_000;
-/** Counts of different keys that wait while the database does not answer; beyond it, new keys are dropped and counted. */
+/** Counts of keys that wait while the database does not answer; beyond it, new keys are dropped and counted. */
 const MAX_WAITING = 500_000;
 /** Without news for longer than this, every endpoint may have a test. */
 const NEWS_MS = 1_500;
@@ -28,9 +28,9 @@ const NEWS_MS = 1_500;
 const BATCH = 5_000;
 
 /**
- * Counts every prediction by its routing key, for endpoints with an A/B test. The counts add up in memory and are written
- * in bulk, so that no prediction waits for the database. A test counts from a whole second on that every process knows
- * in time, so none is lost at the start.
+ * Counts every prediction by its routing key, for endpoints with an A/B test. The counts add up in memory and are
+ * written in bulk, so that no prediction waits for the database. A test counts from a whole second on that every
+ * process knows in time, so none is lost at the start.
  */
 export class KeyCounter {
   private counted = new Map<string, Counted>();

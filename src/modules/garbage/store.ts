@@ -265,8 +265,8 @@ export function openUploads({ em, tenant }: Session, ownerId: string): Promise<O
 }
 
 /**
- * Deletes the row of a run and everything that belongs to it, with its jobs of these kinds. Returns the keys of the files
- * that no row names any more.
+ * Deletes the row of a run and everything that belongs to it, with its jobs of these kinds. Returns the keys of the
+ * files that no row names any more.
  */
 export async function deleteRunRow(session: Session, runId: string, kindsOfRun: readonly string[]): Promise<string[]> {
   const { em, tenant } = session;

@@ -250,8 +250,8 @@ async function readTargets(session: Session, endpoint: Endpoint): Promise<Target
 }
 
 /**
- * Whether viewers may call it. For an endpoint that follows PRODUCTION: while a promotion moves its traffic, the leaving version is no longer in
- * that stage but still serves, until the new one is loaded.
+ * Whether viewers may call it. For an endpoint that follows PRODUCTION: while a promotion moves its traffic, the
+ * leaving version is no longer in that stage but still serves, until the new one is loaded.
  */
 function isProduction(endpoint: Endpoint, deployment: Deployment, version: OnnxVersion): boolean {
   return (

@@ -36,7 +36,10 @@ export interface Comparison {
   /** Holds the true difference with the corrected probability, at all looks together unless the design is FIXED. */
   low: number | null;
   high: number | null;
-  /** Null without any spread yet, and between the looks of a test that is not a sequence. A group sequential test decides by its bound; its p is that of this look alone. */
+  /**
+   * Null without any spread yet, and between the looks of a test that is not a sequence. A group sequential test decides
+   * by its bound; its p is that of this look alone.
+   */
   pValue: number | null;
   statistic: number | null;
   /** Whether the difference is proved, corrected for looks, variants and metrics. */

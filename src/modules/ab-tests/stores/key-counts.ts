@@ -28,8 +28,8 @@ const SUMS = ['requests', 'errors', 'latency_ms', 'rows', 'output'] as const;
 type Sum = (typeof SUMS)[number];
 
 /**
- * Adds counts, each key of a test at most once. In a fixed order, so that two processes cannot deadlock. `period`: before
- * the start or since then.
+ * Adds counts, each key of a test at most once. In a fixed order, so that two processes cannot deadlock. `period`:
+ * before the start or since then.
  */
 export async function addKeyCounts(
   em: EntityManager,

@@ -38,7 +38,7 @@ export type Verdict = GuardJudgement['verdict'];
 
 export interface GuardPolicy {
   guards: readonly CanaryGuard[];
-  /** The probability that a canary that is as good as its control is rolled back, whenever and however often one looks. */
+  /** The probability that a canary as good as its control is rolled back, whenever and however often one looks. */
   alpha: number;
   /** Nothing is decided before both variants have had as many requests, or rows with a true class. */
   minRequests: number;

@@ -64,9 +64,9 @@ export function ratioOf({ keys, means, covariances }: KeyMoments): GroupMean {
 }
 
 /**
- * Two variants compared by key. With `cuped`, each mean is corrected by what the past of its keys explains (CUPED: Deng,
- * Xu, Kohavi and Walker 2013), with one slope for both variants; of a ratio, by its linearised past. A key without a
- * past is not corrected.
+ * Two variants compared by key. With `cuped`, each mean is corrected by what the past of its keys explains (CUPED:
+ * Deng, Xu, Kohavi and Walker 2013), with one slope for both variants; of a ratio, by its linearised past. A key
+ * without a past is not corrected.
  */
 export function compareArms(control: KeyMoments, treatment: KeyMoments, cuped: boolean): ArmComparison {
   const plain = [ratioOf(control), ratioOf(treatment)] as const;

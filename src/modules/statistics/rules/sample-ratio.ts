@@ -13,9 +13,9 @@ export function sampleRatioTest(keys: readonly number[], shares: readonly number
 }
 
 /**
- * The same for any number of looks: 1 over the Bayes factor of the planned shares against a Dirichlet prior around them
- * (Lindon and Malek 2022, Anytime-Valid Inference for Multinomial Count Data). Ever falling to α has a probability of at
- * most α when the shares are right.
+ * The same for any number of looks: 1 over the Bayes factor of the planned shares against a Dirichlet prior around
+ * them (Lindon and Malek 2022, Anytime-Valid Inference for Multinomial Count Data). Ever falling to α has a
+ * probability of at most α when the shares are right.
  */
 export function sequentialSampleRatio(keys: readonly number[], shares: readonly number[]): number {
   const prior = shares.map((share) => share * shares.length);
