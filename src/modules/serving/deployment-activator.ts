@@ -68,7 +68,8 @@ export class DeploymentActivator {
         session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }),
       );
       await this.runtimes.load({ deployment, version });
-      if (deployment.warmUpRows) await warmUp(this.runtimes.models(deployment), requireOnnx(version), deployment.warmUpRows);
+      if (deployment.warmUpRows)
+        await warmUp(this.runtimes.models(deployment), requireOnnx(version), deployment.warmUpRows);
       const won = await this.db.transact(actor, (session) => this.deployments.markReady(session, id));
       if (won) this.logger.info({ deploymentId: id, modelVersionId, mode, runtime }, 'deployment ready');
     } catch (error) {
@@ -89,11 +90,7 @@ export class DeploymentActivator {
 }
 
 /** The model must answer the rows that its deployment gives for this, so that the first caller does not wait for it. */
-async function warmUp(
-  models: LoadedModels,
-  version: OnnxVersion,
-  rows: Record<string, unknown>[],
-): Promise<void> {
+async function warmUp(models: LoadedModels, version: OnnxVersion, rows: Record<string, unknown>[]): Promise<void> {
   const tensors = rowsToTensors(version.signature, rows, { maxRows: WARM_UP_ROWS.max });
   await models.infer(version, tensors, { deadlineMs: WARM_UP_MS });
 }
