@@ -149,7 +149,7 @@ export class MemberPairType {
   description: 'The ensemble compared with the member that has the least loss, on the same rows.',
 })
 export class EnsembleComparisonType {
-  @Field(() => String, { description: 'Name of the member.' })
+  @Field(() => String, { description: 'The single version with the lowest loss, as model/number.' })
   member!: string;
 
   @Field(() => String, {
@@ -158,7 +158,7 @@ export class EnsembleComparisonType {
   })
   metric!: string;
 
-  @Field(() => Float, { description: 'Loss of the ensemble.' })
+  @Field(() => Float, { description: 'Loss of all members together, on rows that none has learnt from.' })
   ensemble!: number;
 
   @Field(() => Float, { description: 'Loss of the member.' })

@@ -30,7 +30,7 @@ export class LanguageMinuteType {
   })
   firstTokenP95Ms!: number | null;
 
-  @Field(() => SafeInt, { description: 'Tokens of prompts.' })
+  @Field(() => SafeInt, { description: 'Tokens that the server has read in this minute.' })
   promptTokens!: number;
 
   @Field(() => SafeInt, { description: 'Tokens of answers, also of those that were cancelled or failed.' })

@@ -86,10 +86,10 @@ export class LoggedPromptType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
   id!: string;
 
-  @Field(() => String, { description: 'Id of the request.' })
+  @Field(() => String, { description: 'The one that the caller gave or got back.' })
   requestId!: string;
 
-  @Field(() => ID, { description: 'Deployment that answered.' })
+  @Field(() => ID, { description: 'Whose model wrote the answer.' })
   deploymentId!: string;
 
   @Field(() => String, { description: 'The answer, as far as it came; its first 100,000 characters.' })

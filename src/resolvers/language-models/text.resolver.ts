@@ -61,7 +61,7 @@ export class TextResolver {
     return ctx.loaders.deployment.load(deploymentId);
   }
 
-  @FieldResolver(() => ModelVersionType, { description: 'Version that answered.' })
+  @FieldResolver(() => ModelVersionType, { description: 'The registered model that wrote this.' })
   modelVersion(@Root() { modelVersionId }: TextPayload, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(modelVersionId);
   }

@@ -24,7 +24,7 @@ export const FinishReason = describeEnum('FinishReason', 'Why the answer of a la
 
 const ROLES = CHAT_ROLES.join(', ');
 
-@InputType({ description: 'A message of a chat.' })
+@InputType({ description: 'What one side of a conversation has said.' })
 export class ChatMessageInput {
   @Field(() => String, { description: `Who says it: ${ROLES}.` })
   role!: string;
@@ -128,7 +128,7 @@ export class CompleteInput extends TextInputFields {
 
 @ObjectType('TokenUsage', { description: 'Tokens of a request and its answer.', simpleResolvers: true })
 export class TokenUsageType {
-  @Field(() => Int, { description: 'Tokens of the prompt.' })
+  @Field(() => Int, { description: 'Tokens that the server has read, as it counts them.' })
   promptTokens!: number;
 
   @Field(() => Int, { description: 'Tokens of the answer so far.' })
@@ -162,7 +162,9 @@ export class TextPayload {
 
 @ObjectType({ description: 'The next part of an answer.' })
 export class TextChunk {
-  @Field(() => String, { description: 'Id of the request.' })
+  @Field(() => String, {
+    description: 'Given by the caller or made by the service; the same in every part of an answer.',
+  })
   requestId!: string;
 
   @Field(() => String, { description: 'The text that follows the parts before; may be empty.' })

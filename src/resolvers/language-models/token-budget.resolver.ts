@@ -54,7 +54,8 @@ export class TokenBudgetResolver {
   })
   async setTokenBudget(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => SetTokenBudgetInput, { description: 'The budget.' }) input: SetTokenBudgetInput,
+    @Arg('input', () => SetTokenBudgetInput, { description: 'The new limit, in tokens per day.' })
+    input: SetTokenBudgetInput,
   ): Promise<TokenBudgetPayload> {
     const { tokensPerDay } = input;
     return { tokenBudget: await ctx.run((session) => ctx.services.tokenBudgets.set(session, tokensPerDay ?? null)) };

@@ -12,7 +12,7 @@ export class BatchPartition {
   })
   path!: string;
 
-  @Field(() => ID, { description: 'Artifact id of the file.' })
+  @Field(() => ID, { description: 'To download it, by `artifact` or in the list of the run.' })
   artifactId!: string;
 
   @Field(() => String, {

@@ -37,8 +37,8 @@ export interface Comparison {
   low: number | null;
   high: number | null;
   /**
-   * Null without any spread yet, and between the looks of a test that is not a sequence. A group sequential test decides
-   * by its bound; its p is that of this look alone.
+   * Null without any spread yet, and between the looks of a test that is not a sequence. A group sequential test
+   * decides by its bound; its p is that of this look alone.
    */
   pValue: number | null;
   statistic: number | null;
