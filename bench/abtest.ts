@@ -1,6 +1,6 @@
 // Simulates A/B tests without and with the planned effect, decided by the service's own rules. A key has a lasting
-// level and many predictions, half of them after the look at which it came. Printed per design: how often a difference is
-// claimed without one (looking 20 times), power at the planned size, and the mean number of keys at the end. Beside
+// level and many predictions, half of them after the look at which it came. Printed per design: how often a difference
+// is claimed without one (looking 20 times), power at the planned size, and the mean number of keys at the end. Beside
 // them what looking 20 times at p < 0.05 does, and a test that takes each prediction for independent. ratio is the
 // highest false-positive rate of the sequential designs; ok also needs the power and the order of the stopping times.
 import type * as analysisModule from '../src/modules/ab-tests/rules/analysis.ts';

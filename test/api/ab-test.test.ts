@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { linear } from '../fixtures/models/build.js';
 import {
   AbTestDocument,
   type AbTestMetricInput,
@@ -8,9 +9,6 @@ import {
   RecordOutcomesDocument,
   StartAbTestDocument,
   type FollowAbTestSubscription,
-} from '../../schema/generated/operations.js';
-import { linear } from '../fixtures/models/build.js';
-import {
   AbTestGateDocument,
   AbTestsDetailsDocument,
   RoutePreviewDetailsDocument,

@@ -67,6 +67,7 @@ export async function newRules(
   requireUnique('input.metrics', metrics);
   const primaries = metrics.filter(({ role }) => role === 'PRIMARY').length;
   if (primaries !== 1) throw badInput('input.metrics', 'exactly one metric with the role PRIMARY', primaries);
+  input.variants.forEach(({ name }, i) => checkName(`input.variants[${i}].name`, name));
   requireUnique('input.variants', input.variants);
   const total = input.variants.reduce((sum, { weightBps }) => sum + weightBps, 0);
   if (total !== FULL_WEIGHT_BPS)

@@ -76,7 +76,8 @@ export class AbTestResolver {
   })
   async startAbTest(
     @Ctx() ctx: RequestContext,
-    @Arg('input', () => StartAbTestInput, { description: 'The test.' }) input: StartAbTestInput,
+    @Arg('input', () => StartAbTestInput, { description: 'The planned comparison, and its size.' })
+    input: StartAbTestInput,
   ): Promise<AbTestPayload> {
     const { abTestId, plannedKeys = null } = input;
     return { abTest: await ctx.run((session) => ctx.services.abTests.start(session, abTestId, plannedKeys)) };

@@ -22,11 +22,15 @@ export const AbTestDesignEnum = describeEnum('AbTestDesign', 'When an A/B test m
     'At any time, by an interval that holds at all times together (Howard; Waudby-Smith): the widest at each of them.',
 });
 
-export const AbTestMetricRoleEnum = describeEnum('AbTestMetricRole', 'What a metric is for.', {
-  PRIMARY: 'It decides who wins. A test has exactly one.',
-  SECONDARY: 'It is reported with corrected intervals, and decides nothing.',
-  GUARD: 'If it is provably worse than in the control by more than its margin, the test ends, at any time.',
-});
+export const AbTestMetricRoleEnum = describeEnum(
+  'AbTestMetricRole',
+  'Whether a metric decides a test, is reported beside, or ends it by harm.',
+  {
+    PRIMARY: 'It decides who wins. A test has exactly one.',
+    SECONDARY: 'It is reported with corrected intervals, and decides nothing.',
+    GUARD: 'If it is provably worse than in the control by more than its margin, the test ends, at any time.',
+  },
+);
 
 export const AbTestMetricSourceEnum = describeEnum('AbTestMetricSource', 'Where the values of a metric come from.', {
   OUTPUT: 'What the model answered, row by row: the value, or the probability of the second class.',
@@ -90,14 +94,16 @@ export class AbTestVariantType {
   deploymentId!: string;
 }
 
-@ObjectType('AbTestMetric', { description: 'A metric of an A/B test.' })
+@ObjectType('AbTestMetric', {
+  description: 'A measured quantity that is compared between the variants of an A/B test.',
+})
 export class AbTestMetricType {
   @Field(() => String, {
     description: 'Name, unique in the test; of outcomes, the name under which they are recorded.',
   })
   name!: string;
 
-  @Field(() => AbTestMetricRoleEnum, { description: 'What it is for.' })
+  @Field(() => AbTestMetricRoleEnum, { description: 'Whether it decides, is reported beside, or guards.' })
   role!: keyof typeof AbTestMetricRoleEnum;
 
   @Field(() => AbTestMetricSourceEnum, { description: 'Where its values come from.' })
@@ -136,7 +142,7 @@ export class AbTestPlanType {
 
 @ObjectType('AbTestEstimate', { description: 'A metric of one variant.' })
 export class AbTestEstimateType {
-  @Field(() => String, { description: 'Name of the variant.' })
+  @Field(() => String, { description: 'Name, as in the list of the test.' })
   variant!: string;
 
   @Field(() => SafeInt, { description: 'Number of its routing keys.' })
@@ -154,7 +160,7 @@ export class AbTestEstimateType {
 
 @ObjectType('AbTestComparison', { description: 'A metric of one variant compared with the control.' })
 export class AbTestComparisonType {
-  @Field(() => String, { description: 'Name of the variant.' })
+  @Field(() => String, { description: 'Name, as in the list of the test.' })
   variant!: string;
 
   @Field(() => Float, {
@@ -191,10 +197,10 @@ export class AbTestComparisonType {
 
 @ObjectType('AbTestMetricResult', { description: 'What is known of a metric.' })
 export class AbTestMetricResultType {
-  @Field(() => String, { description: 'Name of the metric.' })
+  @Field(() => String, { description: 'Its name, as the test has it; outcomes are recorded under the same one.' })
   metric!: string;
 
-  @Field(() => AbTestMetricRoleEnum, { description: 'What it is for.' })
+  @Field(() => AbTestMetricRoleEnum, { description: 'Whether it decides, is reported beside, or guards.' })
   role!: keyof typeof AbTestMetricRoleEnum;
 
   @Field(() => [AbTestEstimateType], { description: 'By variant, the control first.' })
@@ -337,7 +343,7 @@ export class AbTestVariantInput {
   weightBps!: number;
 }
 
-@InputType({ description: 'A metric of an A/B test.' })
+@InputType({ description: 'A measured quantity that is compared between the variants of an A/B test.' })
 export class AbTestMetricInput {
   @RangeOfModule(NAME)
   @Field(() => String, {
@@ -365,7 +371,7 @@ export class AbTestMetricInput {
   margin?: number | null;
 }
 
-@InputType({ description: 'A/B test to plan.' })
+@InputType({ description: 'Endpoint, variants, metrics and rules of a comparison on live traffic.' })
 export class PlanAbTestInput {
   @RangeOfModule(NAME)
   @Field(() => String, { description: 'Name. CONFLICT when another A/B test of the tenant has it.' })
@@ -455,7 +461,7 @@ export class PlanAbTestInput {
   whenDecided!: keyof typeof AbTestWhenDecidedEnum;
 }
 
-@InputType({ description: 'A/B test to start.' })
+@InputType({ description: 'A planned comparison that divides the traffic from now on.' })
 export class StartAbTestInput {
   @Field(() => ID, { description: 'The test. NOT_FOUND when it does not exist, CONFLICT unless it is PLANNED.' })
   abTestId!: string;
