@@ -348,9 +348,10 @@ describe('a scope', () => {
   it('refuses every root field that its rules do not name, also a new one', async () => {
     const schema = await serviceSchema();
     const runId = randomUUID();
+    const predicting = ['predict', 'chat', 'complete', 'chatStream', 'completeStream'];
     const scopes: [TokenScope, (type: string, field: string) => boolean][] = [
       [{ kind: 'READ' }, (type) => type !== 'Mutation'],
-      [{ kind: 'PREDICT', endpoints: [] }, (_type, field) => field === 'predict'],
+      [{ kind: 'PREDICT', endpoints: [] }, (_type, field) => predicting.includes(field)],
       [{ kind: 'WRITE_RUN', runId }, (_type, field) => Object.hasOwn(narrowRules.WRITE_RUN.fields, field)],
     ];
     let tried = 0;
