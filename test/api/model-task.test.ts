@@ -127,7 +127,7 @@ it('a tag of MLflow on the model or a version sets the task, and a wrong one is 
     body: { name: 'later', key: 'matih.task', value: 'ranking' },
   });
   expect(odd.status).toBe(400);
-  expect(odd.body.message).toContain('CLASSIFICATION, REGRESSION, CLUSTERING, OTHER');
+  expect(odd.body.message).toContain('CLASSIFICATION, REGRESSION, CLUSTERING, TEXT_GENERATION, OTHER');
 });
 
 it('another task makes earlier gate results invalid, and is refused when a training or a stage depends on the first one', async () => {

@@ -135,7 +135,7 @@ describe('the process', () => {
         wsUrl: string;
         token: string;
       };
-      expect(Object.keys(ready).toSorted()).toEqual(['graphqlUrl', 'token', 'url', 'wsUrl']);
+      expect(Object.keys(ready).toSorted()).toEqual(['graphqlUrl', 'grpcAddress', 'token', 'url', 'wsUrl']);
       const admin = new Caller(ready.url, ready.token);
       await admin.ok(CreateExperimentDetailsDocument, { input: { name: 'kept' } });
       first.child.kill('SIGKILL');
