@@ -21,7 +21,14 @@ function copyWithNotes(): string {
   mkdirSync('.cache', { recursive: true });
   const copy = mkdtempSync(join('.cache', 'new-module-'));
   cleanups.push(() => rmSync(copy, { recursive: true, force: true }));
-  for (const name of ['src', 'demo', 'schema/open-inference', 'tsconfig.json', '.dependency-cruiser.mjs'])
+  for (const name of [
+    'src',
+    'demo',
+    'schema/open-inference',
+    'package.json',
+    'tsconfig.json',
+    '.dependency-cruiser.mjs',
+  ])
     cpSync(name, join(copy, name), { recursive: true });
   cpSync('docs/examples/notes/src', join(copy, 'src'), { recursive: true });
   edit(join(copy, 'src/modules.ts'), /\n\];/, `\n  { load: () => import('./modules/notes/module.js') },\n];`);
