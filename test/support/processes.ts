@@ -84,6 +84,7 @@ export class ServiceGroup {
     const service = await ServiceProcess.start({
       ROLE: role,
       PORT: '0',
+      GRPC_PORT: '0',
       DATA_DIR: this.dataDir,
       DATABASE_URL: this.database.url,
       DATABASE_POOL_SIZE: '6',

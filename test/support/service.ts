@@ -169,6 +169,7 @@ export async function startTestService(
   const dataDir = settings['DATA_DIR'] ?? (await mkdtemp(join(tmpdir(), 'matih-test-')));
   const config = readConfig({
     PORT: '0',
+    GRPC_PORT: '0',
     DATA_DIR: dataDir,
     DATABASE_URL: own.url,
     AUTH_JWT_SECRET: SECRET,
