@@ -8,7 +8,6 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import type { Logger } from 'pino';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
 import { ErrorCode, unauthenticated } from '../../errors.js';
@@ -16,23 +15,21 @@ import { bearerOf, type Principal } from '../../modules/core/index.js';
 import type { RequestHeaders } from '../../modules/serving/index.js';
 import type { Services } from '../../services.js';
 import { callerOf, type Need } from '../caller.js';
+import { withoutInputPrefix, type ErrorParts } from '../errors.js';
 import { plainParameters, readInferRequest, toInferResponse } from './grpc-messages.js';
 import type { InferRequest, InferResponse, ParameterMap } from './grpc-messages.js';
-import { infer, sentenceOf } from './infer-call.js';
+import { infer } from './infer-call.js';
 import { describedTarget, modelConfig, modelMetadata, SERVER, versionNumber } from './metadata.js';
 import { serviceDefinitions } from './protobuf.js';
 import { CHANGE_MODELS, INFER, LIST_MODELS, READ_MODEL } from './needs.js';
 import { toIndexEntry, toStatistics, wantedVersions } from './repository.js';
 
-export interface GrpcParts {
+export interface GrpcParts extends ErrorParts {
   tokens: TokenVerifier;
   db: Database;
   services: Services;
-  logger: Logger;
   newRequestId(): string;
   notReady(): Promise<string[]>;
-  /** The parts of an error that a client may see. */
-  toHttpError(error: unknown, requestId: string): { body: { code: ErrorCode; message: string } };
 }
 
 /** A service of a gRPC server. */
@@ -79,11 +76,11 @@ export type Refusal = Pick<ServiceError, 'code' | 'details' | 'metadata'>;
 type Refuse = (error: unknown) => Refusal;
 
 /** An error as a client sees it. */
-function refusalOf({ toHttpError, logger }: Pick<GrpcParts, 'toHttpError' | 'logger'>): Refuse {
+function refusalOf({ toHttpError, logger }: ErrorParts): Refuse {
   return (error) => {
     const { body } = toHttpError(error, '');
     if (body.code === ErrorCode.INTERNAL) logger.error({ err: error }, 'gRPC call failed');
-    return { code: CODES[body.code], details: sentenceOf(body), metadata: new Metadata() };
+    return { code: CODES[body.code], details: withoutInputPrefix(body.message), metadata: new Metadata() };
   };
 }
 
@@ -91,7 +88,7 @@ function refusalOf({ toHttpError, logger }: Pick<GrpcParts, 'toHttpError' | 'log
 const OPEN = /\/Server(Live|Ready|Metadata)$/;
 
 /** Whether the messages of a call are read: only those of a caller with a valid token, except for small, open calls. */
-export function admission(parts: Pick<GrpcParts, 'tokens' | 'toHttpError' | 'logger'>) {
+export function admission(parts: ErrorParts & Pick<GrpcParts, 'tokens'>) {
   const refusal = refusalOf(parts);
   return (path: string, metadata: Metadata): Refusal | null | Promise<Refusal | null> => {
     if (OPEN.test(path)) return null;

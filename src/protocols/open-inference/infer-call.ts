@@ -1,4 +1,3 @@
-import type { AppError } from '../../errors.js';
 import type { Principal } from '../../modules/core/index.js';
 import type { PlainTensor, Prediction, PredictService, RequestHeaders } from '../../modules/serving/index.js';
 import type { CallParameters } from './parameters.js';
@@ -67,9 +66,4 @@ export async function infer(
       outputs[i]!.classes > 0 ? classesOf(output, outputs[i]!.classes, names) : output,
     ),
   };
-}
-
-/** The message of an error as a client of this protocol reads it: there is no `input` around the fields. */
-export function sentenceOf({ message }: Pick<AppError, 'message'>): string {
-  return message.replace(/^input\./, '');
 }

@@ -1,37 +1,31 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
 import { AppError, badInput, ErrorCode, unauthenticated } from '../../errors.js';
 import { bearerOf, type Principal, requireScope } from '../../modules/core/index.js';
 import type { Services } from '../../services.js';
 import { callerOf, type Need } from '../caller.js';
+import { answerErrors, withoutInputPrefix, type ErrorParts } from '../errors.js';
 import { answerCoding, codingOf, mostBytes, packed, unpacked } from './compression.js';
 import { fromBody } from './elements.js';
 import { toHttpAnswer } from './http-answer.js';
 import { JSON_LENGTH_HEADER, jsonLength, parseJson, readInferBody, type InferBody } from './http-request.js';
-import { infer, sentenceOf } from './infer-call.js';
+import { infer } from './infer-call.js';
 import { describedTarget, modelConfig, modelMetadata, SERVER, versionNumber } from './metadata.js';
 import { CHANGE_MODELS, INFER, LIST_MODELS, READ_MODEL } from './needs.js';
 import { objectAt, readParameters } from './parameters.js';
 import { openInferenceApi } from './openapi.js';
 import { toIndexEntry, toStatistics, wantedVersions } from './repository.js';
 
-export interface OpenInferenceParts {
+export interface OpenInferenceParts extends ErrorParts {
   tokens: TokenVerifier;
   db: Database;
   services: Services;
-  logger: Logger;
   config: { MAX_INFERENCE_BYTES: number };
   /** Gives room for bodies while they are unpacked. */
   unpacking: { take(tenant: string, bytes: number): Promise<(() => void) | null> };
   /** The names of the parts of this process that are not ready. */
   notReady(): Promise<string[]>;
-  /** The parts of an error that a client may see. */
-  toHttpError(
-    error: unknown,
-    requestId: string,
-  ): { status: number; retryAfterSeconds: number | null; body: { message: string } };
 }
 
 interface ModelParams {
@@ -41,20 +35,13 @@ interface ModelParams {
 
 /** The Open Inference Protocol (V2) over HTTP, at /v2. */
 export function registerOpenInference(fastify: FastifyInstance, parts: OpenInferenceParts): void {
-  const { db, services, tokens, logger, config, toHttpError } = parts;
+  const { db, services, tokens, config } = parts;
   const { modelRepository } = services;
   void fastify.register(
     async (scope) => {
-      scope.setErrorHandler((error, request, reply) => {
-        const { status, body, retryAfterSeconds } = toHttpError(error, request.id);
-        if (status === 500) logger.error({ err: error, requestId: request.id }, 'request failed');
-        if (retryAfterSeconds !== null && !reply.hasHeader('retry-after'))
-          reply.header('retry-after', retryAfterSeconds);
-        return reply.code(status).send({ error: sentenceOf(body) });
-      });
-      scope.setNotFoundHandler(({ method, url }) => {
-        const path = url.split('?')[0];
-        throw new AppError(ErrorCode.NOT_FOUND, `There is no ${method} ${path}; /v2/openapi.json lists what there is.`);
+      answerErrors(scope, parts, {
+        document: '/v2/openapi.json',
+        formOf: ({ message }) => ({ error: withoutInputPrefix(message) }),
       });
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));

@@ -1,26 +1,20 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
-import { AppError, ErrorCode, notFoundByName } from '../../errors.js';
+import { AppError, notFoundByName } from '../../errors.js';
 import { type Principal, Role } from '../../modules/core/index.js';
 import { textEndpoints } from '../../modules/serving/index.js';
 import type { Services } from '../../services.js';
 import { callerOf, type Need } from '../caller.js';
+import { shownError, type ErrorParts, type ShownError } from '../errors.js';
 import { eventsOf, headOf, wholeAnswer } from './answers.js';
 import { parameterOf, readCall } from './body.js';
 
-export interface OpenAiParts {
+export interface OpenAiParts extends ErrorParts {
   tokens: TokenVerifier;
   db: Database;
   services: Services;
-  logger: Logger;
-  /** The parts of an error that a client may see. */
-  toHttpError(
-    error: unknown,
-    requestId: string,
-  ): { status: number; retryAfterSeconds: number | null; body: { code: ErrorCode; message: string; field?: unknown } };
 }
 
 const CHATTING: Need = { what: 'Using a language model', role: Role.VIEWER, scopes: ['PREDICT'] };
@@ -30,13 +24,10 @@ const LISTING: Need = { what: 'Listing the language models', role: Role.VIEWER, 
  * OpenAI's API for chats, completions and models: a model is an endpoint with a language model, by its name. Clients
  * bring their tokens of this service as keys.
  */
-export function registerOpenAi(
-  fastify: FastifyInstance,
-  { tokens, db, services, logger, toHttpError }: OpenAiParts,
-): void {
+export function registerOpenAi(fastify: FastifyInstance, parts: OpenAiParts): void {
+  const { tokens, db, services } = parts;
   const describe = (error: unknown, request: FastifyRequest) => {
-    const { status, retryAfterSeconds, body } = toHttpError(error, request.id);
-    if (status === 500) logger.error({ err: error, requestId: request.id }, 'request failed');
+    const { status, retryAfterSeconds, body } = shownError(parts, error, request);
     return { ...errorOf(error, status, body), retryAfterSeconds };
   };
 
@@ -99,11 +90,7 @@ function modelOf({ name, createdAt }: { name: string; createdAt: Date }) {
 }
 
 /** An error in OpenAI's form. */
-function errorOf(
-  error: unknown,
-  status: number,
-  { code, message, field }: { code: ErrorCode; message: string; field?: unknown },
-) {
+function errorOf(error: unknown, status: number, { code, message, field }: ShownError['body']) {
   const isBudget = error instanceof AppError && error.details['renewsAt'] !== undefined;
   // Clients of OpenAI take a 409 for something that passes.
   const shownStatus = status === 409 || status === 413 ? 400 : status;

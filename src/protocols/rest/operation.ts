@@ -34,9 +34,6 @@ export interface Operation {
   handle(call: RestCall, params: Record<string, string>, body: unknown): Promise<unknown>;
 }
 
-/** Services name fields below `input`, as in GraphQL; here the input is the body itself. */
-export const withoutInputPrefix = (text: string) => text.replace(/^input\./, '');
-
 export function operation<Body extends z.ZodType | null, Answer extends z.ZodType>(
   given: Omit<Operation, 'body' | 'answer' | 'handle'> & {
     body: Body;

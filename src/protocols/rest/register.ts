@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { TokenVerifier } from '../../adapters/auth/port.js';
 import type { Database } from '../../db/database.js';
@@ -16,45 +15,32 @@ import {
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { Services } from '../../services.js';
 import { callerOf } from '../caller.js';
+import { answerErrors, withoutInputPrefix, type ErrorParts } from '../errors.js';
 import { meteredCall } from '../metered-call.js';
 import { openApi } from './openapi.js';
-import { withoutInputPrefix, type Operation } from './operation.js';
+import type { Operation } from './operation.js';
 
-export interface RestParts {
+export interface RestParts extends ErrorParts {
   /** All operations; any other path is NOT_FOUND. */
   operations: readonly Operation[];
   tokens: TokenVerifier;
   db: Database;
   answers: AnswerBudget;
   services: Services;
-  logger: Logger;
-  /** The parts of an error that a client may see. */
-  toHttpError(
-    error: unknown,
-    requestId: string,
-  ): { status: number; retryAfterSeconds: number | null; body: { message: string; [detail: string]: unknown } };
 }
 
 /** Predictions for clients that have only HTTP, described at /v1/openapi.json. */
 export function registerRest(fastify: FastifyInstance, parts: RestParts): void {
-  const { operations, tokens, services, logger, toHttpError } = parts;
+  const { operations, tokens, services } = parts;
   void fastify.register(
     async (scope) => {
-      scope.setErrorHandler((error, request, reply) => {
-        const { status, body, retryAfterSeconds } = toHttpError(error, request.id);
-        if (status === 500) logger.error({ err: error, requestId: request.id }, 'request failed');
-        if (retryAfterSeconds !== null && !reply.hasHeader('retry-after'))
-          reply.header('retry-after', retryAfterSeconds);
-        const { message, field } = body;
-        return reply.code(status).send({
-          ...body,
+      answerErrors(scope, parts, {
+        document: '/v1/openapi.json',
+        formOf: ({ message, field, ...others }) => ({
+          ...others,
           message: withoutInputPrefix(message),
           ...(typeof field === 'string' && { field: withoutInputPrefix(field) }),
-        });
-      });
-      scope.setNotFoundHandler(({ method, url }) => {
-        const path = url.split('?')[0];
-        throw new AppError(ErrorCode.NOT_FOUND, `There is no ${method} ${path}; /v1/openapi.json lists what there is.`);
+        }),
       });
       scope.removeAllContentTypeParsers();
       // Accepts any content type, because curl sends every body as a form.

@@ -3,7 +3,8 @@ import { Role } from '../../../modules/core/index.js';
 import { ErrorCode } from '../../../errors.js';
 import { GROUND_TRUTHS_PER_CALL } from '../../../modules/monitoring/index.js';
 import { loggedAnswersOf } from '../../../modules/serving/index.js';
-import { withoutInputPrefix, operation } from '../operation.js';
+import { withoutInputPrefix } from '../../errors.js';
+import { operation } from '../operation.js';
 
 const groundTruthBody = z
   .strictObject({
