@@ -37,32 +37,34 @@ export class KeyCounter {
   private tested: ReadonlySet<string> = new Set();
   private knownAt = 0;
   private readonly writing: Ticker;
-  private unsubscribe = (): void => undefined;
   dropped = 0;
 
   constructor(
     private readonly db: Database,
-    private readonly live: LiveEvents,
+    live: LiveEvents,
     logger: Logger,
   ) {
-    this.writing = new Ticker({ name: 'ab-test-keys', intervalMs: FLUSH_MS, logger, run: () => this.write() });
+    this.writing = new Ticker({
+      name: 'ab-test-keys',
+      intervalMs: FLUSH_MS,
+      logger,
+      run: () => this.write(),
+      wakeOn: { live, topic: AB_TESTS_PLANNED },
+    });
   }
 
   start(): void {
     this.writing.start();
-    this.unsubscribe = this.live.subscribe(AB_TESTS_PLANNED, () => this.writing.kick());
   }
 
   async stop(): Promise<void> {
-    this.unsubscribe();
     await this.flush();
     await this.writing.stop();
   }
 
   /** Writes everything that was counted before. */
-  async flush(): Promise<void> {
-    this.writing.kick();
-    await this.writing.idle();
+  flush(): Promise<void> {
+    return this.writing.flush();
   }
 
   count(answer: KeyedAnswer): void {

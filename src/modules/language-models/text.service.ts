@@ -89,9 +89,8 @@ export class TextService {
   }
 
   /** Writes what was counted and logged before. */
-  async flush(): Promise<void> {
-    this.writing.kick();
-    await this.writing.idle();
+  flush(): Promise<void> {
+    return this.writing.flush();
   }
 
   /**

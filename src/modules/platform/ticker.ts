@@ -48,6 +48,12 @@ export class Ticker {
     while (this.running) await this.running;
   }
 
+  /** Waits for a turn that begins after this call. */
+  async flush(): Promise<void> {
+    this.kick();
+    await this.idle();
+  }
+
   /** Begins no further turn and waits for the running one. */
   async stop(): Promise<void> {
     this.state = 'STOPPED';

@@ -88,9 +88,8 @@ export class TrafficRecorder {
   }
 
   /** Writes everything that was recorded before. */
-  async flush(): Promise<void> {
-    this.writing.kick();
-    await this.writing.idle();
+  flush(): Promise<void> {
+    return this.writing.flush();
   }
 
   answered(served: Served, outputs: readonly Tensor[]): void {
