@@ -14,7 +14,6 @@ import {
   AbTestCorrectionEnum,
   AbTestDesignEnum,
   AbTestFilterInput,
-  AbTestLookType,
   AbTestMetricType,
   AbTestOrderInput,
   AbTestPayload,
@@ -22,11 +21,11 @@ import {
   AbTestType,
   AbTestVariantType,
   PlanAbTestInput,
-  RecordOutcomesInput,
-  RecordOutcomesPayload,
   StartAbTestInput,
   StopAbTestInput,
 } from './ab-test.types.js';
+import { AbTestLookType } from './ab-test-look.types.js';
+import { RecordOutcomesInput, RecordOutcomesPayload } from './outcome.types.js';
 
 @Resolver(() => AbTestType)
 export class AbTestResolver {

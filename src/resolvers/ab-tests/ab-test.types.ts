@@ -1,7 +1,7 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { AB_TEST_RANGES, type Decision, type TestRules } from '../../modules/ab-tests/index.js';
 import { NAME, SEARCH_TEXT } from '../../modules/core/index.js';
-import { REQUEST_KEY } from '../../modules/serving/index.js';
+import { AbTestMetricRoleEnum, AbTestDecisionType } from './ab-test-look.types.js';
 import { describeEnum, describeOrderFields, OrderDirection } from '../types/common.types.js';
 import { connectionOf } from '../types/connection.js';
 import { Range, RangeOfModule } from '../types/range.js';
@@ -21,16 +21,6 @@ export const AbTestDesignEnum = describeEnum('AbTestDesign', 'When an A/B test m
   CONFIDENCE_SEQUENCE:
     'At any time, by an interval that holds at all times together (Howard; Waudby-Smith): the widest at each of them.',
 });
-
-export const AbTestMetricRoleEnum = describeEnum(
-  'AbTestMetricRole',
-  'Whether a metric decides a test, is reported beside, or ends it by harm.',
-  {
-    PRIMARY: 'It decides who wins. A test has exactly one.',
-    SECONDARY: 'It is reported with corrected intervals, and decides nothing.',
-    GUARD: 'If it is provably worse than in the control by more than its margin, the test ends, at any time.',
-  },
-);
 
 export const AbTestMetricSourceEnum = describeEnum('AbTestMetricSource', 'Where the values of a metric come from.', {
   OUTPUT: 'What the model answered, row by row: the value, or the probability of the second class.',
@@ -67,14 +57,6 @@ export const AbTestWhenDecidedEnum = describeEnum(
     ROUTE_TO_WINNER: 'All traffic goes to the winner; without one the weights stay.',
   },
 );
-
-export const AbTestDecisionKindEnum = describeEnum('AbTestDecisionKind', 'How an A/B test ended.', {
-  WINNER: 'A variant is provably better by the primary metric.',
-  NO_DIFFERENCE: 'No difference was proved until the last look.',
-  HARM: 'A guard metric of a variant is provably worse; all traffic went to the control.',
-  INVALID: 'The comparison cannot be trusted: sample-ratio mismatch, keys in several variants, or changed weights.',
-  STOPPED: 'A person has stopped it.',
-});
 
 export const AbTestOrderField = describeOrderFields<'createdAt' | 'name'>(
   'AbTestOrderField',
@@ -138,135 +120,6 @@ export class AbTestPlanType {
 
   @Field(() => Float, { nullable: true, description: 'Days until `plannedKeys` are there, if known; 0 or more.' })
   days?: number | null;
-}
-
-@ObjectType('AbTestEstimate', { description: 'A metric of one variant.' })
-export class AbTestEstimateType {
-  @Field(() => String, { description: 'Name, as in the list of the test.' })
-  variant!: string;
-
-  @Field(() => SafeInt, { description: 'Number of its routing keys.' })
-  keys!: number;
-
-  @Field(() => Float, { nullable: true, description: 'Value of the metric in its unit; null before the first value.' })
-  mean?: number | null;
-
-  @Field(() => Float, {
-    nullable: true,
-    description: 'Standard error of `mean` by the delta method; null with less than two keys.',
-  })
-  standardError?: number | null;
-}
-
-@ObjectType('AbTestComparison', { description: 'A metric of one variant compared with the control.' })
-export class AbTestComparisonType {
-  @Field(() => String, { description: 'Name, as in the list of the test.' })
-  variant!: string;
-
-  @Field(() => Float, {
-    description:
-      'Value of the variant minus that of the control, corrected by the past (CUPED) where the test says so.',
-  })
-  difference!: number;
-
-  @Field(() => Float, {
-    nullable: true,
-    description:
-      'Lower end of the interval of the difference, corrected for looks and comparisons; null when it is open or nothing may be said at this look.',
-  })
-  low?: number | null;
-
-  @Field(() => Float, { nullable: true, description: 'Upper end of that interval; null as for the lower end.' })
-  high?: number | null;
-
-  @Field(() => Float, {
-    nullable: true,
-    description:
-      'p-value, 0 to 1, not corrected for other comparisons: always valid for CONFIDENCE_SEQUENCE and guards, of this look alone otherwise; null between looks.',
-  })
-  pValue?: number | null;
-
-  @Field(() => Boolean, {
-    description: 'Whether the difference (of a guard: the harm) is proved, with all corrections.',
-  })
-  significant!: boolean;
-
-  @Field(() => Float, { description: 'Fraction of the variance that CUPED has removed; 0 without a past.' })
-  varianceReduction!: number;
-}
-
-@ObjectType('AbTestMetricResult', { description: 'What is known of a metric.' })
-export class AbTestMetricResultType {
-  @Field(() => String, { description: 'Its name, as the test has it; outcomes are recorded under the same one.' })
-  metric!: string;
-
-  @Field(() => AbTestMetricRoleEnum, { description: 'Whether it decides, is reported beside, or guards.' })
-  role!: keyof typeof AbTestMetricRoleEnum;
-
-  @Field(() => [AbTestEstimateType], { description: 'By variant, the control first.' })
-  estimates!: AbTestEstimateType[];
-
-  @Field(() => [AbTestComparisonType], { description: 'Every other variant against the control.' })
-  comparisons!: AbTestComparisonType[];
-}
-
-@ObjectType('AbTestDecision', { description: 'How an A/B test ended, and why.' })
-export class AbTestDecisionType {
-  @Field(() => AbTestDecisionKindEnum, { description: 'How it ended.' })
-  kind!: keyof typeof AbTestDecisionKindEnum;
-
-  @Field(() => String, { nullable: true, description: 'The winner, or the harmful variant; null otherwise.' })
-  variant?: string | null;
-
-  @Field(() => String, { description: 'The reason in a sentence, with the difference and its interval.' })
-  reason!: string;
-}
-
-@ObjectType('AbTestLook', { description: 'What was known of an A/B test at one time.' })
-export class AbTestLookType {
-  @Field(() => SafeInt, { description: 'Number of the look in its test, from 1 on.' })
-  seq!: number;
-
-  @Field(() => DateTime, { description: 'Time of the look, UTC.' })
-  createdAt!: Date;
-
-  @Field(() => Float, {
-    nullable: true,
-    description: 'Fraction of the planned keys, for a look at which the test could be decided; null otherwise.',
-  })
-  information?: number | null;
-
-  @Field(() => [SafeInt], { description: 'Routing keys by variant, in the order of the variants.' })
-  keys!: number[];
-
-  @Field(() => SafeInt, {
-    description: 'Routing keys that several variants have served; they are left out. Above 1 % the test is INVALID.',
-  })
-  mixedKeys!: number;
-
-  @Field(() => Float, {
-    description: 'p-value, 0 to 1, of the division of the keys by chi-square, at this look alone.',
-  })
-  sampleRatioP!: number;
-
-  @Field(() => Float, { description: 'The same, valid at all looks; below 0.001 the test is INVALID.' })
-  sampleRatioSequentialP!: number;
-
-  @Field(() => [AbTestMetricResultType], { description: 'The primary metric first, then secondary ones and guards.' })
-  metrics!: AbTestMetricResultType[];
-
-  @Field(() => [Float], {
-    nullable: true,
-    description:
-      'By variant, the probability that its primary metric is the best one (Bayesian, flat priors), 0 to 1; null with fewer than 30 keys in one.',
-  })
-  probabilityOfBest?: number[] | null;
-
-  @Field(() => AbTestDecisionType, {
-    nullable: true,
-    description: 'The decision of this look; null while the test goes on.',
-  })
-  decision?: AbTestDecisionType | null;
 }
 
 @ObjectType('AbTest', {
@@ -482,57 +335,6 @@ export class StopAbTestInput {
   @Range(AB_TEST_RANGES.reason)
   @Field(() => String, { description: 'Why; it becomes the reason of the decision.' })
   reason!: string;
-}
-
-@InputType({ description: 'What became of a routing key.' })
-export class OutcomeInput {
-  @RangeOfModule(REQUEST_KEY)
-  @Field(() => String, { description: 'The routing key of its predictions.' })
-  routingKey!: string;
-
-  @Range(NAME)
-  @Field(() => String, { description: 'Name of the metric, e.g. `purchases`.' })
-  metric!: string;
-
-  @Field(() => Float, { description: 'The value, in the unit of the metric; several of a key add up.' })
-  value!: number;
-
-  @Field(() => DateTime, {
-    nullable: true,
-    description: 'Time when it happened, UTC; now when absent. Before the start of the test it is a past.',
-  })
-  at?: Date | null;
-}
-
-@InputType({ description: 'Outcomes of routing keys of one endpoint.' })
-export class RecordOutcomesInput {
-  @Field(() => ID, {
-    nullable: true,
-    description: 'Endpoint. NOT_FOUND when it does not exist. Give exactly one of endpointId and endpointName.',
-  })
-  endpointId?: string | null;
-
-  @Range(NAME)
-  @Field(() => String, {
-    nullable: true,
-    description: 'Name of the endpoint. Give exactly one of endpointId and endpointName.',
-  })
-  endpointName?: string | null;
-
-  @RangeOfModule(AB_TEST_RANGES.outcomes)
-  @Field(() => [OutcomeInput], { description: 'The outcomes. A call that is repeated counts them again.' })
-  outcomes!: OutcomeInput[];
-}
-
-@ObjectType({ description: 'What was recorded.' })
-export class RecordOutcomesPayload {
-  @Field(() => Int, { description: 'Outcomes that count for the A/B test of the endpoint.' })
-  recorded!: number;
-
-  @Field(() => Int, {
-    description: 'Outcomes that nothing uses: their metric is in no planned or running test of the endpoint.',
-  })
-  unused!: number;
 }
 
 @InputType({ description: 'Filter for A/B tests; all given fields must match.' })
