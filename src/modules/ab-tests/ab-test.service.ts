@@ -5,7 +5,7 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import { conflict, notFound } from '../../errors.js';
-import { checkName } from '../core/index.js';
+import { checkName, FULL_WEIGHT_BPS } from '../core/index.js';
 import { audit, containsText, emitEvent, requireOwn, takeTenantLock } from '../platform/index.js';
 import type { DeploymentService } from '../serving/index.js';
 import { AB_TEST_EVENTS } from './events.js';
@@ -192,7 +192,7 @@ export class AbTestService {
     const chosen = test.rules.variants.find(({ name }) => name === variant)!.deploymentId;
     const live = await liveOf(session, test.endpointId);
     if (!live.some(({ id }) => id === chosen)) return;
-    const weights = live.map(({ id }) => ({ deploymentId: id, weightBps: id === chosen ? 10_000 : 0 }));
+    const weights = live.map(({ id }) => ({ deploymentId: id, weightBps: id === chosen ? FULL_WEIGHT_BPS : 0 }));
     await this.deployments.setWeights(session, { endpointId: test.endpointId, weights }, holderOf(test.id));
   }
 

@@ -4,10 +4,9 @@ import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import type { Session } from '../../db/database.js';
 import { badInput, conflict } from '../../errors.js';
-import { checkName, checkRange, characters, type InputRange } from '../core/index.js';
+import { checkName, checkRange, characters, FULL_WEIGHT_BPS, type InputRange } from '../core/index.js';
 import type { Signature } from '../model-contract/index.js';
 import { requireOwn } from '../platform/index.js';
-import { FULL_WEIGHT_BPS } from '../serving/index.js';
 import { liveOf } from './live-deployments.js';
 import type { TestMetric, TestRules } from './rules/design.js';
 

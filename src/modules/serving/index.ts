@@ -53,7 +53,6 @@ export { minuteCounters } from './stores/traffic.js';
 export type { KeyedAnswer, TrafficRecorder } from './traffic-recorder.js';
 export { readCounts, readTraffic, type DeploymentCounts } from './traffic.service.js';
 export { VersionFollowing } from './version-following.js';
-export { FULL_WEIGHT_BPS } from './rules/traffic.js';
 export {
   CALLER_ATTRIBUTES,
   type CallerAttribute,

@@ -5,7 +5,7 @@ import { ModelVersion } from '../../db/entities/registry/model-version.entity.js
 import type { Deployment } from '../../db/entities/serving/deployment.entity.js';
 import { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Session } from '../../db/database.js';
-import { FULL_WEIGHT_BPS } from './rules/traffic.js';
+import { FULL_WEIGHT_BPS } from '../core/index.js';
 import type { VersionFollower } from '../registry/index.js';
 import type { DeploymentRows } from './deployment-rows.js';
 

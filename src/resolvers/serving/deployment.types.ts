@@ -6,14 +6,13 @@ import { GateResultType } from '../registry/gate.types.js';
 import { BatchingPolicy, EndpointType } from './endpoint.types.js';
 import { Runtime } from './runtime.types.js';
 import { Range, RangeOfModule } from '../types/range.js';
-import { characters } from '../../modules/core/index.js';
+import { characters, FULL_WEIGHT_BPS } from '../../modules/core/index.js';
 import { CallerAttributeInput } from './predict.types.js';
 import { MAX_WAIT_MS } from '../../modules/platform/index.js';
 import {
   CALLER_ATTRIBUTES,
   CONCURRENCY,
   DEPLOYMENT_DEADLINE_MS,
-  FULL_WEIGHT_BPS,
   QUEUE_ROWS,
   QUEUE_TIMEOUT_MS,
   REQUEST_KEY,

@@ -1,3 +1,4 @@
+import { FULL_WEIGHT_BPS } from '../../core/index.js';
 import {
   betaPosterior,
   compareArms,
@@ -92,7 +93,7 @@ const MAX_MIXED_SHARE = 0.01;
 
 /** What is known at a look, and whether that decides the test. The same data always give the same decision. */
 export function analyse(rules: TestRules, data: TestData, look: Look): Analysis {
-  const shares = rules.variants.map(({ weightBps }) => weightBps / 10_000);
+  const shares = rules.variants.map(({ weightBps }) => weightBps / FULL_WEIGHT_BPS);
   const sampleRatioP = sampleRatioTest(data.keys, shares).pValue;
   const sampleRatioSequentialP = sequentialSampleRatio(data.keys, shares);
   const primaries = judge(rules, data, look, 'PRIMARY');

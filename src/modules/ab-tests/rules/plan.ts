@@ -1,3 +1,4 @@
+import { FULL_WEIGHT_BPS } from '../../core/index.js';
 import { keysForMeans, planDesign, ratioOf, type KeyMoments } from '../../statistics/index.js';
 import type { TestRules } from './design.js';
 
@@ -28,7 +29,7 @@ export function planTest(
   { minimumEffect, power, standardDeviation, keysPerDay }: PlanQuestion,
 ): TestPlan | null {
   if (standardDeviation === null || !(standardDeviation > 0)) return null;
-  const [control, ...others] = rules.variants.map(({ weightBps }) => weightBps / 10_000);
+  const [control, ...others] = rules.variants.map(({ weightBps }) => weightBps / FULL_WEIGHT_BPS);
   const treatmentShare = Math.min(...others);
   const alpha = rules.alpha / others.length;
   const deviations = { controlDeviation: standardDeviation, treatmentDeviation: standardDeviation };

@@ -1,8 +1,7 @@
+import { FULL_WEIGHT_BPS } from '../../core/index.js';
 import { badInput } from '../../../errors.js';
 import type { CanaryStatus } from './canary-status.js';
 import type { Verdict } from './guards.js';
-
-const FULL_WEIGHT_BPS = 10_000;
 
 /** A share of the traffic, and how long it is watched before the next one. */
 export interface CanaryStep {

@@ -1,6 +1,6 @@
-import { characters, type InputRange, type Principal } from '../../core/index.js';
+import { characters, FULL_WEIGHT_BPS, type InputRange, type Principal } from '../../core/index.js';
 import { badInput } from '../../../errors.js';
-import { FULL_WEIGHT_BPS, pickDeployment, type WeightedDeployment } from './traffic.js';
+import { pickDeployment, type WeightedDeployment } from './traffic.js';
 
 /** Sends the requests of certain callers to one deployment; the weights divide the others. */
 export interface TrafficRule {

@@ -1,7 +1,5 @@
+import { FULL_WEIGHT_BPS } from '../../core/index.js';
 import { badInput } from '../../../errors.js';
-
-/** Weights are basis points: hundredths of a percent. */
-export const FULL_WEIGHT_BPS = 10_000;
 
 export interface WeightedDeployment {
   id: string;
