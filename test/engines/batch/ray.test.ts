@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CancelJobDetailsDocument } from '../../generated/operations.js';
-import { NONE_DIFFERS } from '../../support/batch-keys.js';
-import { registerDataset } from '../../support/training.js';
 import { freePort, RayHead } from '../ray/head.js';
 import { BatchWorld } from './backend.js';
+import { itDoesAsLocal } from './same-as-local.js';
 
 /** Batch inference on Ray gives what a local one gives, whatever dies meanwhile. */
 
@@ -27,28 +26,7 @@ async function kill(part: string): Promise<void> {
 const worksOf = async (id: string) =>
   (await head.client.jobs()).filter(({ metadata }) => metadata?.['job'] === id).length;
 
-it('gives the same rows, columns and unknown categories as a local one', async () => {
-  const input = { ...(await world.airports()), keyColumns: ['origin', 'delay'] };
-  const { difference, unknown, names } = await world.difference(input);
-  console.log(`Ray: ${names.join(', ')}; largest difference ${difference}; ${unknown} rows with unknown categories`);
-  expect(names.slice(0, 3)).toEqual(['row_number', 'origin', 'delay']);
-  expect(unknown).toBeGreaterThan(0);
-  expect(difference).toBeLessThanOrEqual(1e-6);
-}, 400_000);
-
-it('brings keys and 64-bit integers back as they were', async () => {
-  expect(await world.differingRows()).toEqual(NONE_DIFFERS);
-}, 400_000);
-
-it('refuses a value as a local one does', async () => {
-  const { uploadId } = await world.tess.upload('holes.csv', Buffer.from('delay,distance\n1,2\n3,\n'));
-  const datasetId = await registerDataset(world.tess, { name: 'holes', uploadId });
-  const input = { modelVersionId: world.slowVersion, datasetId };
-  const here = await world.ended(await world.start(input), 'FAILED');
-  const there = await world.ended(await world.start({ ...input, backend: 'RAY' }), 'FAILED');
-  expect(here.errorMessage).toContain('row 2');
-  expect([there.errorCode, there.errorMessage]).toEqual([here.errorCode, here.errorMessage]);
-}, 400_000);
+itDoesAsLocal(() => world);
 
 it('continues in the same attempt when a process that predicts is killed', async () => {
   const id = await world.begun();

@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { StartBatchInferenceInput } from '../../../schema/generated/operations.js';
 import { CancelJobDetailsDocument } from '../../generated/operations.js';
-import { NONE_DIFFERS } from '../../support/batch-keys.js';
 import { registerDataset } from '../../support/training.js';
 import { engine } from '../engines.js';
 import { freePort } from '../ray/head.js';
 import { BatchWorld } from './backend.js';
+import { itDoesAsLocal } from './same-as-local.js';
 import { placesBelow4 } from '../../fixtures/models/build.js';
 import { floats, makeVersion } from '../../support/serving.js';
 
@@ -67,28 +67,7 @@ async function threePlaces(): Promise<StartBatchInferenceInput> {
   return (places = { modelVersionId, datasetId, backend: 'SPARK' });
 }
 
-it('gives the same rows, columns and unknown categories as a local one', async () => {
-  const input = { ...(await world.airports()), keyColumns: ['origin', 'delay'] };
-  const { difference, unknown, names } = await world.difference(input);
-  console.log(`Spark: ${names.join(', ')}; largest difference ${difference}; ${unknown} rows with unknown categories`);
-  expect(names.slice(0, 3)).toEqual(['row_number', 'origin', 'delay']);
-  expect(unknown).toBeGreaterThan(0);
-  expect(difference).toBeLessThanOrEqual(1e-6);
-}, 400_000);
-
-it('brings keys and 64-bit integers back as they were', async () => {
-  expect(await world.differingRows()).toEqual(NONE_DIFFERS);
-}, 400_000);
-
-it('refuses a value as a local one does', async () => {
-  const { uploadId } = await world.tess.upload('holes.csv', Buffer.from('delay,distance\n1,2\n3,\n'));
-  const datasetId = await registerDataset(world.tess, { name: 'holes', uploadId });
-  const input = { modelVersionId: world.slowVersion, datasetId };
-  const here = await world.ended(await world.start(input), 'FAILED');
-  const there = await world.ended(await world.start({ ...input, backend: 'SPARK' }), 'FAILED');
-  expect(here.errorMessage).toContain('row 2');
-  expect([there.errorCode, there.errorMessage]).toEqual([here.errorCode, here.errorMessage]);
-}, 400_000);
+itDoesAsLocal(() => world);
 
 it('continues in the same attempt when the processes that predict are killed', async () => {
   const id = await world.begun();
