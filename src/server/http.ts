@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +18,7 @@ import { noEndpoint, registerMlflow } from '../protocols/mlflow/register.js';
 import { registerOpenAi } from '../protocols/openai/register.js';
 import { registerOps } from '../protocols/ops.js';
 import { admission, openInferenceServices } from '../protocols/open-inference/grpc.js';
+import { fastRoad } from '../protocols/open-inference/fast-road.js';
 import { registerOpenInference } from '../protocols/open-inference/register.js';
 import { registerRest } from '../protocols/rest/register.js';
 import { registerSignedObjects } from '../protocols/signed-objects.js';
@@ -128,7 +130,8 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
     toHttpError,
   });
   const unpacking = new FairBudget({ amount: UNPACKING_BYTES, waitMs: UNPACKING_WAIT_MS, waiting: MAX_UNPACKING });
-  registerOpenInference(fastify, { ...app, unpacking, notReady, toHttpError });
+  const openInference = { ...app, unpacking, notReady, toHttpError };
+  registerOpenInference(fastify, openInference);
   registerOpenAi(fastify, { ...app, toHttpError });
   await registerGraphiql(fastify);
 
@@ -147,6 +150,9 @@ export async function startHttp(app: AppContext): Promise<HttpServer> {
   };
   await registerGraphQL(fastify, graphql);
   const subscriptions = attachSubscriptions(fastify.server, graphql);
+  // Debugging logs every request, and a draining service tells its clients to leave: both are Fastify's.
+  if (config.LOG_LEVEL !== 'debug')
+    putBefore(fastify.server, fastRoad({ ...openInference, newRequestId: randomUUID }), () => !draining);
   app.registerMetrics(registry, subscriptions);
 
   try {
@@ -223,6 +229,19 @@ class OperationContext implements RequestContext {
     const onRow = (rowBytes: number) => bytes.addRead(rowBytes);
     return bytes.transact(() => db.transact({ principal, requestId, onRow }, work));
   }
+}
+
+/** Offers each request to `road` first, as long as `isOpen` says so. */
+function putBefore(
+  server: Server,
+  road: (request: IncomingMessage, response: ServerResponse) => boolean,
+  isOpen: () => boolean,
+): void {
+  const [ordinary] = server.listeners('request') as [RequestListener];
+  server.removeListener('request', ordinary);
+  server.on('request', (request, response) => {
+    if (!isOpen() || !road(request, response)) ordinary(request, response);
+  });
 }
 
 async function registerGraphiql(fastify: FastifyInstance): Promise<void> {

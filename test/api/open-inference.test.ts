@@ -202,6 +202,37 @@ describe('inference', () => {
     });
   });
 
+  it('answers the same by the fast road of small requests and by the ordinary way', async () => {
+    const good = { id: 'same', inputs: [x([3, 4])] };
+    const raw = binary({ inputs: [rawX(2)], parameters: { binary_data_output: true } }, floats(3, 4));
+    const path = '/v2/models/doubled/infer';
+    const requests: [string, string | Buffer, Record<string, string>?][] = [
+      [path, JSON.stringify(good)],
+      [path, raw.body, raw.headers],
+      [path, floats(5), { 'inference-header-content-length': '0' }],
+      ['/v2/models/doubled/versions/1/infer', JSON.stringify(good)],
+      ['/v2/models/doubled/versions/99/infer', JSON.stringify(good)],
+      ['/v2/models/nothing/infer', JSON.stringify(good)],
+      [path, '{"inputs": '],
+      [path, JSON.stringify({ inputs: [{ ...x([3]), datatype: 'FP16' }] })],
+      [path, JSON.stringify(good), { authorization: 'Bearer wrong' }],
+      [path, JSON.stringify({ ...good, parameters: { timeout: -1 } })],
+      [path, '', {}],
+    ];
+    for (const [url, body, headers] of requests) {
+      const fast = await send('POST', url, body, { 'content-length': String(body.length), ...headers });
+      // A browser's request takes the ordinary way.
+      const ordinary = await send('POST', url, body, { origin: service.url, ...headers });
+      expect(fast.headers['x-request-id']).toMatch(/^[\w-]{36}$/);
+      for (const header of ['content-type', 'retry-after', 'inference-header-content-length', 'content-length'])
+        expect(fast.headers[header], header).toBe(ordinary.headers[header]);
+      expect([fast.status, fast.bytes.toString('latin1')]).toEqual([
+        ordinary.status,
+        ordinary.bytes.toString('latin1'),
+      ]);
+    }
+  });
+
   it('counts and logs these calls as those of GraphQL', async () => {
     const { deploymentId } = await serve(
       service,

@@ -1,32 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { TokenVerifier } from '../../adapters/auth/port.js';
-import type { Database } from '../../db/database.js';
-import { AppError, badInput, ErrorCode, unauthenticated } from '../../errors.js';
-import { bearerOf, type Principal, requireScope } from '../../modules/core/index.js';
-import type { Services } from '../../services.js';
 import { callerOf, type Need } from '../caller.js';
-import { answerErrors, withoutInputPrefix, type ErrorParts } from '../errors.js';
-import { answerCoding, codingOf, mostBytes, packed, unpacked } from './compression.js';
-import { fromBody } from './elements.js';
-import { toHttpAnswer } from './http-answer.js';
-import { JSON_LENGTH_HEADER, jsonLength, parseJson, readInferBody, type InferBody } from './http-request.js';
-import { infer } from './infer-call.js';
+import { answerErrors, withoutInputPrefix } from '../errors.js';
+import { answerInfer, type OpenInferenceParts } from './http-infer.js';
+import { parseJson } from './http-request.js';
 import { describedTarget, modelConfig, modelMetadata, SERVER, versionNumber } from './metadata.js';
-import { CHANGE_MODELS, INFER, LIST_MODELS, READ_MODEL } from './needs.js';
-import { objectAt, readParameters } from './parameters.js';
+import { CHANGE_MODELS, LIST_MODELS, READ_MODEL } from './needs.js';
+import { objectAt } from './parameters.js';
 import { openInferenceApi } from './openapi.js';
 import { toIndexEntry, toStatistics, wantedVersions } from './repository.js';
-
-export interface OpenInferenceParts extends ErrorParts {
-  tokens: TokenVerifier;
-  db: Database;
-  services: Services;
-  config: { MAX_INFERENCE_BYTES: number };
-  /** Gives room for bodies while they are unpacked. */
-  unpacking: { take(tenant: string, bytes: number): Promise<(() => void) | null> };
-  /** The names of the parts of this process that are not ready. */
-  notReady(): Promise<string[]>;
-}
 
 interface ModelParams {
   model: string;
@@ -114,7 +95,7 @@ export function registerOpenInference(fastify: FastifyInstance, parts: OpenInfer
           return { model_stats: found.map(toStatistics) };
         });
         scope.post(`${path}/infer`, { bodyLimit: config.MAX_INFERENCE_BYTES }, (request, reply) =>
-          answerInfer(parts, request, reply),
+          inferByFastify(parts, request, reply),
         );
       }
     },
@@ -122,77 +103,18 @@ export function registerOpenInference(fastify: FastifyInstance, parts: OpenInfer
   );
 }
 
-async function answerInfer(
+async function inferByFastify(
   parts: OpenInferenceParts,
-  request: FastifyRequest,
+  { headers, params, body, id }: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { headers, params } = request;
-  const token = bearerOf(headers.authorization);
-  if (!token) throw unauthenticated();
-  const verified = parts.tokens.verify(token);
-  const principal = verified instanceof Promise ? await verified : verified;
-  requireScope(principal.scope, INFER.what, INFER.scopes);
   const { model: endpointName, version: versionText } = params as ModelParams;
-  const version = versionNumber(versionText);
-  const sent = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const coding = codingOf(headers['content-encoding']);
-  let release: (() => void) | null = null;
-  let read: InferBody;
-  try {
-    let body = sent;
-    if (coding) {
-      const maxBytes = parts.config.MAX_INFERENCE_BYTES;
-      release = await parts.unpacking.take(principal.tenant, mostBytes(sent.length, maxBytes));
-      if (!release) throw crowded();
-      body = await unpacked(sent, coding, maxBytes);
-    }
-    const jsonBytes = jsonLength(headers[JSON_LENGTH_HEADER], body.length);
-    read =
-      jsonBytes === 0 ? await rawBody(parts, principal, endpointName, version, body) : readInferBody(body, jsonBytes);
-  } finally {
-    release?.();
-  }
-  const call = { ...read, endpointName, version };
-  const answer = await infer(parts.services.predictions, principal, call, request.id, request.headers);
-  const { body, jsonBytes } = toHttpAnswer(call, answer);
-  if (jsonBytes === null) reply.type('application/json');
-  else reply.type('application/octet-stream').header(JSON_LENGTH_HEADER, jsonBytes);
-  const packing = answerCoding(headers['accept-encoding'], body.length);
-  if (!packing) return reply.send(body);
-  return reply
-    .header('content-encoding', packing)
-    .header('vary', 'accept-encoding')
-    .send(await packed(body, packing));
-}
-
-/** A body that is the one input of the model and nothing else. */
-async function rawBody(
-  { services }: OpenInferenceParts,
-  principal: Principal,
-  endpointName: string,
-  version: number | null,
-  body: Buffer,
-): Promise<InferBody> {
-  const route = await services.predictions.describe(principal, endpointName);
-  const { inputs } = describedTarget(route, version).version.signature;
-  const [input] = inputs;
-  if (!input || inputs.length > 1)
-    throw badInput(JSON_LENGTH_HEADER, `JSON that names the ${inputs.length} inputs of the model`, 'raw bytes alone');
-  return { ...readParameters({}), id: null, inputs: [fromBody(input, body)], outputs: null, allBinary: true };
+  const sent = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+  const answered = await answerInfer(parts, { endpointName, versionText, headers, body: sent, id });
+  return reply.headers(answered.headers).send(answered.body);
 }
 
 /** The JSON of a request that may come without a body. */
 function readObject(body: unknown): Readonly<Record<string, unknown>> {
   return Buffer.isBuffer(body) && body.length > 0 ? objectAt('body', parseJson(body)) : {};
-}
-
-const RETRY_AFTER_MS = 5_000;
-
-function crowded(): AppError {
-  return new AppError(
-    ErrorCode.RESOURCE_EXHAUSTED,
-    'Other large bodies are being unpacked: try again later, or send the request without compression.',
-    { retryAfterMs: RETRY_AFTER_MS },
-  );
 }
