@@ -52,6 +52,41 @@ describe('the decision of an A/B test', () => {
     expect(metrics[0]!.comparisons.map(({ significant }) => significant)).toEqual([true, true, true, true]);
   });
 
+  it('needs 30 keys with a value in each variant, however many were seen', () => {
+    // Of 400 keys, few have an outcome: 1 in one variant and 0 in the other.
+    const ratio = (values: number[]): KeyMoments =>
+      keyMoments({
+        numerator: Array.from({ length: 400 }, (_, i) => values[i] ?? 0),
+        denominator: Array.from({ length: 400 }, (_, i) => (i < values.length ? 1 : 0)),
+      });
+    const metrics: TestMetric[] = [
+      { ...METRIC, aggregation: 'MEAN' },
+      { ...METRIC, name: 'cost', role: 'GUARD', aggregation: 'MEAN', wanted: 'DECREASE' },
+    ];
+    for (const design of ['FIXED', 'GROUP_SEQUENTIAL', 'CONFIDENCE_SEQUENCE'] as const) {
+      const rules = rulesOf(['old', 'new'], { design, metrics });
+      const decide = (...arms: KeyMoments[]) =>
+        analyse(rules, { keys: [400, 400], mixedKeys: 0, moments: [arms, arms] }, LAST).decision;
+      const bestOf = (...arms: KeyMoments[]) =>
+        bestProbabilities(rules, { keys: [400, 400], mixedKeys: 0, moments: [arms, arms] });
+      for (const n of [1, 29]) {
+        const arms = [ratio(new Array<number>(n).fill(1)), ratio(new Array<number>(n).fill(0))] as const;
+        expect(decide(...arms)).toMatchObject({ kind: 'NO_DIFFERENCE', reason: expect.stringMatching(/^Too little/) });
+        expect(bestOf(...arms)).toBeNull();
+      }
+      // No spread within a variant is still a difference, and harm: none of 30 failed, then all of 30.
+      const harmful = decide(ratio(new Array<number>(30).fill(0)), ratio(new Array<number>(30).fill(1)));
+      expect(harmful).toMatchObject({ kind: 'HARM', variant: 'new' });
+      const primary = { ...rules, metrics: metrics.slice(0, 1) };
+      const arms = [ratio(new Array<number>(30).fill(0)), ratio(new Array<number>(30).fill(1))];
+      const won = analyse(primary, { keys: [400, 400], mixedKeys: 0, moments: [arms] }, LAST);
+      expect(won.decision).toMatchObject({ kind: 'WINNER', variant: 'new' });
+      const { low, high, pValue } = won.metrics[0]!.comparisons[0]!;
+      expect([low, high]).toEqual([expect.closeTo(1, 6), expect.closeTo(1, 6)]);
+      expect(pValue).toBeLessThan(1e-9);
+    }
+  });
+
   it('waits for its looks, and shows no interval before', () => {
     const early: Look = { information: [], isDecisive: false, isLast: false };
     for (const design of ['FIXED', 'GROUP_SEQUENTIAL'] as const) {

@@ -136,7 +136,12 @@ async function readData(session: Session, { id, rules }: AbTest): Promise<TestDa
   };
 }
 
-const NOTHING: KeyMoments = { keys: 0, means: [0, 0, 0, 0], covariances: new Array<number>(16).fill(0) };
+const NOTHING: KeyMoments = {
+  keys: 0,
+  measuredKeys: 0,
+  means: [0, 0, 0, 0],
+  covariances: new Array<number>(16).fill(0),
+};
 
 function sameCounts(a: Analysis, b: Analysis): boolean {
   return (

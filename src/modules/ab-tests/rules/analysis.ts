@@ -16,6 +16,7 @@ import {
   twoProportionTest,
   welchTest,
   type ArmComparison,
+  type GroupMean,
   type KeyMoments,
 } from '../../statistics/index.js';
 import type { TestMetric, TestRules } from './design.js';
@@ -85,7 +86,7 @@ export interface Look {
   isLast: boolean;
 }
 
-/** Fewer keys in a variant than this are no evidence: the normal approximation needs some. */
+/** Fewer keys with a value in a variant than this are no evidence: the normal approximation needs some. */
 const MIN_KEYS = 30;
 const ROUNDING = 1e-9;
 /** Above this share, keys in several variants make the comparison wrong. */
@@ -171,7 +172,7 @@ function winner(rules: TestRules, { metrics }: Omit<Analysis, 'decision'>, { isL
   }
   if (!isLast) return null;
   if (primary.comparisons.some(({ statistic }) => statistic === null)) {
-    const reason = `Too little was recorded: "${primary.metric}" needs ${MIN_KEYS} keys with different values per variant.`;
+    const reason = `Too little was recorded: "${primary.metric}" needs ${MIN_KEYS} keys with a value in each variant, and values that differ.`;
     return { kind: 'NO_DIFFERENCE', variant: null, reason };
   }
   const found = primary.comparisons.map((one) => `"${one.variant}" ${shown(one)}`).join('; ');
@@ -269,7 +270,7 @@ function test(
   [control, treatment]: readonly [KeyMoments, KeyMoments],
   variant: string,
 ): Tested | null {
-  if (control.keys < MIN_KEYS || treatment.keys < MIN_KEYS) return null;
+  if (control.measuredKeys < MIN_KEYS || treatment.measuredKeys < MIN_KEYS) return null;
   const arms = compareArms(control, treatment, cuped);
   const { difference } = arms;
   // When the past explains everything, only rounding is left as an error.
@@ -318,8 +319,13 @@ function test(
     const interval = (level: number) => around(normalQuantile(1 - level / 2));
     return { variant, arms, statistic: proportions.statistic, pValue, isProved: (level) => pValue <= level, interval };
   }
-  const { pValue } = welchTest(arms.control, arms.treatment, alpha);
-  const interval = (level: number) => welchTest(arms.control, arms.treatment, level).interval;
+  const floored = (arm: GroupMean): GroupMean => ({
+    ...arm,
+    errorVariance: Math.max(arm.errorVariance, rounding ** 2),
+  });
+  const welch = (level: number) => welchTest(floored(arms.control), floored(arms.treatment), level);
+  const { pValue } = welch(alpha);
+  const interval = (level: number) => welch(level).interval;
   return { variant, arms, statistic, pValue, isProved: (level) => pValue <= level, interval };
 }
 
@@ -327,7 +333,7 @@ function test(
 export function bestProbabilities({ metrics }: Pick<TestRules, 'metrics'>, { moments }: TestData): number[] | null {
   const at = metrics.findIndex(({ role }) => role === 'PRIMARY');
   const own = moments[at]!;
-  if (own.some(({ keys }) => keys < MIN_KEYS)) return null;
+  if (own.some(({ measuredKeys }) => measuredKeys < MIN_KEYS)) return null;
   const { wanted, aggregation } = metrics[at]!;
   const posteriors = own.map((variant) => {
     const { mean, errorVariance } = ratioOf(variant);

@@ -49,7 +49,7 @@ export const MIN_PAST_KEYS = 100;
 
 /** The standard deviation of a key's value; of a ratio, that of its linearised values. Null with too few keys. */
 export function measuredDeviation(past: KeyMoments | undefined): number | null {
-  if (!past || past.keys < MIN_PAST_KEYS) return null;
+  if (!past || past.measuredKeys < MIN_PAST_KEYS) return null;
   const deviation = Math.sqrt(ratioOf(past).errorVariance * past.keys);
   return deviation > 0 ? deviation : null;
 }

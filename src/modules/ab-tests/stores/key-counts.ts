@@ -203,6 +203,7 @@ export async function momentsOf(
     )
     .selectFrom('keys')
     .select(['variant', sql<number>`count(*)::float8`.as('keys')])
+    .select(sql<number>`(count(*) filter (where x > 0))::float8`.as('measuredKeys'))
     .select(sql<number[]>`array[${sql.join(PARTS.map((part) => sql`avg(${sql.ref(part)})`))}]`.as('means'))
     .select(
       sql<number[]>`array[${sql.join(
@@ -211,7 +212,7 @@ export async function momentsOf(
     )
     .groupBy('variant')
     .execute();
-  return new Map(rows.map(({ variant, keys, means, covariances }) => [variant, { keys, means, covariances }]));
+  return new Map(rows.map(({ variant, ...moments }) => [variant, moments]));
 }
 
 /** Numerator and denominator of a key, now and before the start. */

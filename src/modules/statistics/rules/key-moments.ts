@@ -17,6 +17,8 @@ const PARTS = 4;
 /** Means and covariances of the four parts over the keys of a variant: all that the delta method and CUPED need. */
 export interface KeyMoments {
   keys: number;
+  /** Keys whose denominator is above 0: the others say nothing about a ratio. */
+  measuredKeys: number;
   means: readonly number[];
   /** Sample covariances (n − 1), 4 × 4, row by row. */
   covariances: readonly number[];
@@ -41,7 +43,9 @@ export function keyMoments({ numerator, denominator, pastNumerator, pastDenomina
       covariances[a * PARTS + b] = covariances[b * PARTS + a] = keys > 1 ? sum / (keys - 1) : 0;
     }
   }
-  return { keys, means, covariances };
+  let measuredKeys = 0;
+  for (let key = 0; key < keys; key++) if (denominator[key]! > 0) measuredKeys++;
+  return { keys, measuredKeys, means, covariances };
 }
 
 export interface ArmComparison {
