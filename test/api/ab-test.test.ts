@@ -1,3 +1,4 @@
+import { Role } from '../../src/modules/core/rules/principal.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../fixtures/models/build.js';
 import {
@@ -17,7 +18,7 @@ import {
 } from '../generated/operations.js';
 import { RawSocket } from '../support/raw-socket.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { deploy, makeVersion, predict, serve, x, xToY } from '../support/serving.js';
+import { type Answer, deploy, makeVersion, predict, serve, x, xToY } from '../support/serving.js';
 
 let service: TestService;
 let tess: Caller;
@@ -137,6 +138,20 @@ describe('an A/B test', () => {
     expect(refused).toMatchObject({ extensions: { code: 'CONFLICT' } });
     expect(refused.message).toContain(`A/B-test ${id}`);
 
+    // Viewers could call the version in PRODUCTION, so they may call what is tested beside it.
+    const viewer = await service.as({ role: Role.VIEWER });
+    const drawn: Answer[] = [];
+    for (let n = 0; n < 10; n++)
+      drawn.push(await predict(viewer, { endpointId, routingKey: `k${n}`, tensors: [x([5])] }));
+    // Who names the version draws no variant, so these keys are not counted.
+    const { services } = service.app.context;
+    const engineer = { subject: 'tess', tenant: 'acme', role: Role.ENGINEER, expiresAt: new Date(Date.now() + 60_000) };
+    const { version } = drawn.find(({ deployment }) => deployment.id === pair.treatment)!.modelVersion;
+    for (let n = 0; n < 20; n++) {
+      const input = { endpointId, version, rows: [{ x: 1 }], routingKey: `named ${n}` };
+      expect((await services.predictions.predict(engineer, input, `named ${n}`)).target.id).toBe(pair.treatment);
+    }
+
     await ask(endpointId, 300, 2);
     const test = await decided(id);
     await ended.promise;
@@ -156,7 +171,9 @@ describe('an A/B test', () => {
     expect(looks.at(-1)!.decision).toEqual(test.decision);
     expect(looks.map(({ seq }) => seq)).toEqual(looks.map((_, i) => i + 1));
     const { modelVersion } = await tess.ok(AbTestGateDocument, { id: pair.treatmentVersion });
-    expect(modelVersion.gates).toMatchObject([{ gate: 'AB_TEST', passed: true, checks: [{ name: 'winner' }] }]);
+    expect(modelVersion.gates).toMatchObject([
+      { gate: 'AB_TEST', passed: true, checks: [{ name: 'winner' }, { name: 'alpha' }] },
+    ]);
     // People set the weights again.
     await tess.ok(SetTrafficWeightsDetailsDocument, { input: change });
     const listed = await tess.ok(AbTestsDetailsDocument, { first: 5, filter: { endpointId, status: ['DECIDED'] } });
@@ -164,6 +181,15 @@ describe('an A/B test', () => {
       totalCount: 1,
       nodes: [{ id, variants: [{ name: 'old' }, { name: 'new' }] }],
     });
+
+    // Another test of the same versions is another chance to win by luck: it must be stricter.
+    const again = await plan(inputOf(pair));
+    await start(again, 190);
+    await ask(endpointId, 200, 3);
+    expect((await decided(again)).decision).toMatchObject({ kind: 'WINNER', variant: 'new' });
+    const { modelVersion: twice } = await tess.ok(AbTestGateDocument, { id: pair.treatmentVersion });
+    const second = twice.gates.find(({ gate }) => gate === 'AB_TEST');
+    expect(second).toMatchObject({ passed: false, checks: [{ name: 'winner' }, { name: 'alpha' }] });
   });
 
   it(

@@ -4,7 +4,7 @@ import { Role } from '../../src/modules/core/rules/principal.js';
 import { linear, placesBelow4 } from '../fixtures/models/build.js';
 import { Receiver } from '../support/receiver.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
-import { createEndpoint, deploy, makeVersion, predict, serve, xToY } from '../support/serving.js';
+import { createEndpoint, deploy, makeVersion, predict, serve, untilReady, xToY } from '../support/serving.js';
 import { CreateWebhookDocument } from '../../schema/generated/operations.js';
 import {
   AbortCanaryDetailsDocument,
@@ -13,6 +13,7 @@ import {
   CanaryDetailsDocument,
   type CanaryDetailsQuery,
   CanaryProgressDetailsDocument,
+  DeleteEndpointDetailsDocument,
   PauseCanaryDetailsDocument,
   PromoteCanaryDetailsDocument,
   ResumeCanaryDetailsDocument,
@@ -180,6 +181,23 @@ describe('a canary', () => {
     const { createWebhook } = await admin.ok(CreateWebhookDocument, {
       input: { name: 'gate', url: receiver.url('/gate'), eventTypes: ['CANARY_STARTED'] },
     });
+    // A webhook that does not answer delays no other canary.
+    receiver.answer = (path) => (path === '/gate' ? () => undefined : 204);
+    const hanging = await start(times(2), {
+      steps: [{ weightBps: 4_000, bakeSeconds: 1, approval: 'WEBHOOK' }],
+      approvalWebhookId: createWebhook.webhook.id,
+    });
+    await reached(hanging.id, 'RUNNING');
+    await ask(hanging.endpointId, 400);
+    await receiver.wait('/gate', 1);
+    const failed = await start(failing, { steps: oneStep(4_000, 3_600) });
+    await reached(failed.id, 'RUNNING', 5_000);
+    await ask(failed.endpointId, 400);
+    await reached(failed.id, 'ROLLED_BACK', 5_000);
+    expect((await get(hanging.id)).reason).not.toContain('webhook:');
+    await tess.ok(AbortCanaryDetailsDocument, { id: hanging.id });
+
+    receiver.received.length = 0;
     receiver.answer = (path) => (path === '/gate' ? 503 : 204);
     const gated = await start(times(2), {
       steps: [{ weightBps: 4_000, bakeSeconds: 1, approval: 'WEBHOOK' }],
@@ -206,7 +224,7 @@ describe('a canary', () => {
   });
 
   it('back to the version that it replaced a short time ago skips the steps', async () => {
-    const { id, endpointId, first } = await start(times(2), { steps: oneStep(2_500, 3_600) });
+    const { id, endpointId, first, second } = await start(times(2), { steps: oneStep(2_500, 3_600) });
     await reached(id, 'RUNNING');
     await tess.ok(PromoteCanaryDetailsDocument, { id });
     const { startCanary } = await tess.ok(StartCanaryDetailsDocument, {
@@ -215,6 +233,13 @@ describe('a canary', () => {
     expect(startCanary.canary.skipsSteps).toBe(true);
     await reached(startCanary.canary.id, 'PROMOTED');
     expect((await predict(tess, { endpointId, rows: [{ x: 1 }] })).modelVersion.id).toBe(first);
+    // The version that was left has no right to skip its steps.
+    const forth = await tess.ok(StartCanaryDetailsDocument, {
+      input: { endpointId, modelVersionId: second, steps: oneStep(2_500, 3_600), guards: GUARDS },
+    });
+    expect(forth.startCanary.canary.skipsSteps).toBe(false);
+    await reached(forth.startCanary.canary.id, 'RUNNING');
+    await tess.ok(AbortCanaryDetailsDocument, { id: forth.startCanary.canary.id });
   });
 
   it('pauses when its counters cannot be read, which says nothing about the version', async () => {
@@ -252,10 +277,36 @@ describe('a canary', () => {
     expect(set).toMatchObject({ extensions: { code: 'CONFLICT', got: `canary ${id}` } });
     const stop = await tess.fails(UndeployDetailsDocument, { input: { deploymentId } });
     expect(stop.extensions.code).toBe('CONFLICT');
+    const gone = await tess.fails(DeleteEndpointDetailsDocument, { input: { id: endpointId } });
+    expect(gone.extensions).toMatchObject({ code: 'CONFLICT', got: `canary ${id}` });
     await tess.ok(AbortCanaryDetailsDocument, { id });
     await tess.ok(SetTrafficWeightsDetailsDocument, { input: { endpointId, weights } });
     const found = await tess.ok(CanariesDetailsDocument, { filter: { endpointId, status: ['ABORTED'] } });
     expect(found.canaries).toMatchObject({ totalCount: 1, nodes: [{ id }] });
+  });
+
+  it('gives no weight to a deployment that becomes ready while something holds the traffic', async () => {
+    const { endpointId, modelId, deploymentId } = await serve(service, tess, times(1));
+    const { versionId: modelVersionId } = await makeVersion(service, { ...times(2), modelId });
+    const { db, services } = service.app.context;
+    const principal = {
+      subject: 'tess',
+      tenant: 'acme',
+      role: Role.ENGINEER,
+      expiresAt: new Date(Date.now() + 60_000),
+    };
+    const late = await db.transact({ principal, requestId: 'held' }, async (session) => {
+      const input = { endpointId, modelVersionId, mode: 'LIVE' as const, weightBps: 5_000 };
+      const { id } = await services.deployments.deploy(session, input);
+      await services.deployments.holdTraffic(session, endpointId, 'somebody 1');
+      return id;
+    });
+    await untilReady(tess, late);
+    const weights = await db.transact({ principal, requestId: 'held' }, async (session) => {
+      const live = await services.deployments.liveOf(session, endpointId);
+      return Object.fromEntries(live.map(({ id, weightBps }) => [id, weightBps]));
+    });
+    expect(weights).toEqual({ [deploymentId]: 10_000, [late]: 0 });
   });
 
   it('answers each wrong start with one clear error, and changes nothing', async () => {
@@ -272,6 +323,14 @@ describe('a canary', () => {
     const step = (weightBps: number) => ({ weightBps, bakeSeconds: 60 });
     expect(await refused({ guards: [] })).toBe('BAD_USER_INPUT input.guards');
     expect(await refused({ guards: [GUARDS[0]!, GUARDS[0]!] })).toBe('BAD_USER_INPUT input.guards[1].kind');
+    const guard = (kind: 'ERROR_RATE' | 'LATENCY_P95' | 'WRONG_ANSWERS', maxIncrease: number) => ({
+      kind,
+      maxIncrease,
+    });
+    for (const [kind, tooSmall] of [['ERROR_RATE', 0] as const, ['LATENCY_P95', 0.18] as const])
+      expect(await refused({ guards: [guard('WRONG_ANSWERS', 0.1), guard(kind, tooSmall)] })).toBe(
+        'BAD_USER_INPUT input.guards[1].maxIncrease',
+      );
     expect(await refused({ steps: [] })).toBe('BAD_USER_INPUT input.steps');
     expect(await refused({ steps: [step(500), step(500)] })).toBe('BAD_USER_INPUT input.steps[1].weightBps');
     expect(await refused({ steps: [step(10_001)] })).toBe('BAD_USER_INPUT input.steps[0].weightBps');

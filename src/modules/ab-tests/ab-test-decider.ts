@@ -17,7 +17,7 @@ import {
   type TestData,
 } from './rules/analysis.js';
 import { nextLook } from './rules/design.js';
-import { dueTests, spentLooks } from './stores/ab-tests.js';
+import { dueTests, spentLooks, startedTests } from './stores/ab-tests.js';
 import { countKeys, momentsOf } from './stores/key-counts.js';
 
 const TESTS_PER_TICK = 20;
@@ -53,12 +53,13 @@ export class AbTestDecider {
   }
 
   private async look(session: Session, id: string): Promise<void> {
+    // Counting takes the most time. While the test is locked, no process can write what it counted.
+    const data = await readData(session, await this.tests.get(session, id));
     const test = await this.tests.locked(session, id);
     // Another process was faster.
     if (test.status !== 'RUNNING' || !test.nextLookAt || test.nextLookAt > new Date()) return;
     const moved = await this.movedWeights(session, test);
     if (moved) return this.tests.end(session, test, 'DECIDED', { kind: 'INVALID', variant: null, reason: moved });
-    const data = await readData(session, test);
     const { look, spends } = await this.lookNow(session, test, data);
     const analysis = { ...analyse(test.rules, data, look), probabilityOfBest: bestProbabilities(test.rules, data) };
     const newest = await this.tests.newestLook(session, id);
@@ -101,8 +102,10 @@ export class AbTestDecider {
     const policy = DEFAULT_GATE_POLICY;
     for (const { name, modelVersionId } of rules.variants.slice(1)) {
       const won = decision.kind === 'WINNER' && decision.variant === name;
-      const evidence = { gate: 'AB_TEST', won, test: test.name, reason: decision.reason } as const;
       const comparedWithId = control.modelVersionId;
+      const attempts = await startedTests(session, modelVersionId, comparedWithId);
+      const shown = { test: test.name, won, reason: decision.reason, alpha: rules.alpha, attempts };
+      const evidence = { gate: 'AB_TEST', ...shown } as const;
       this.gates.record(session, {
         ...{ modelVersionId, gate: 'AB_TEST', ...decideGate(evidence, policy), policy, comparedWithId },
       });

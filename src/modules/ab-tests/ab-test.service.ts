@@ -156,7 +156,9 @@ export class AbTestService {
       },
       holderOf(id),
     );
-    test.rules = { ...test.rules, plannedKeys };
+    const arms = test.rules.variants.map(({ deploymentId }) => live.find(({ id: own }) => own === deploymentId)!);
+    const openedToViewers = await this.deployments.openToViewers(session, arms[0]!, arms.slice(1));
+    test.rules = { ...test.rules, plannedKeys, openedToViewers };
     await session.em.flush();
     const now = Date.now();
     const startedAt = new Date(Math.ceil((now + SETTLE_MS) / 1_000) * 1_000);
@@ -181,6 +183,7 @@ export class AbTestService {
   async end(session: Session, test: AbTest, status: 'DECIDED' | 'STOPPED', decision: Decision): Promise<void> {
     const { id, endpointId, name } = test;
     await changeAbTestStatus(session, test, status, { endedAt: new Date(), nextLookAt: null, decision });
+    await this.deployments.closeToViewers(session, endpointId, test.rules.openedToViewers ?? []);
     await this.deployments.releaseTraffic(session, endpointId, holderOf(id));
     const payload = { name, status, decision: decision.kind, variant: decision.variant, reason: decision.reason };
     emitEvent(session, this.live, AB_TEST_EVENTS.AB_TEST_ENDED, { type: 'abTest', id }, payload, { endpointId });
@@ -196,8 +199,10 @@ export class AbTestService {
     await this.deployments.setWeights(session, { endpointId: test.endpointId, weights }, holderOf(test.id));
   }
 
-  /** The test, locked until the transaction ends. */
+  /** The test, locked until the transaction ends; its endpoint is locked first, as in every change of traffic. */
   async locked(session: Session, id: string): Promise<AbTest> {
+    const { endpointId } = await this.get(session, id);
+    await this.deployments.lockEndpoint(session, endpointId);
     const where = { id, tenant: session.tenant };
     const test = await session.em.findOne(AbTest, where, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
     if (!test) throw notFound('A/B test', id);

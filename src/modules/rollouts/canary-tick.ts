@@ -33,6 +33,9 @@ export interface CanaryTickParts {
 
 /** Moves canaries on. Any number of processes may do this; each look is made by one of them. */
 export class CanaryTick {
+  /** Questions to webhooks that are not answered yet: no canary waits for that of another one. */
+  private readonly asking = new Set<Promise<void>>();
+
   constructor(private readonly parts: CanaryTickParts) {}
 
   async tick(): Promise<void> {
@@ -46,6 +49,11 @@ export class CanaryTick {
     );
   }
 
+  /** Waits for the answers of webhooks that were asked. */
+  async idle(): Promise<void> {
+    await Promise.all(this.asking);
+  }
+
   private async look(due: DueCanary): Promise<void> {
     const actor = actorFor(due);
     const judgement = await this.judge(actor, due);
@@ -57,7 +65,11 @@ export class CanaryTick {
       else await this.lookAtGuards(session, canary, judgement);
       return canary;
     });
-    if (seen?.status === 'WAITING_FOR_APPROVAL' && seen.approvalWebhookId) await this.askWebhook(actor, seen);
+    if (seen?.status !== 'WAITING_FOR_APPROVAL' || !seen.approvalWebhookId) return;
+    const question = this.askWebhook(actor, seen)
+      .catch((error: unknown) => this.parts.logger.error({ err: error, canaryId: seen.id }, 'webhook not asked'))
+      .finally(() => this.asking.delete(question));
+    this.asking.add(question);
   }
 
   private async lookAtLoading(session: Session, canary: Canary): Promise<void> {

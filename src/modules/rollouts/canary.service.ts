@@ -17,7 +17,7 @@ import { type DeploymentService } from '../serving/index.js';
 import { type CanaryMoves, canaryTopic } from './canary-moves.js';
 import { ROLLOUT_EVENTS } from './events.js';
 import { type CanaryStep, followingAction, requireGrowingSteps } from './rules/canary-plan.js';
-import type { CanaryGuard } from './rules/guards.js';
+import { type CanaryGuard, leastIncrease } from './rules/guards.js';
 import { lockCanary } from './stores/canaries.js';
 
 export interface NewCanary {
@@ -54,6 +54,7 @@ export class CanaryService {
     const { endpointId, modelVersionId, steps, guards, approvalWebhookId } = input;
     requireGrowingSteps(steps, 'input.steps');
     requireOneOfEach(guards);
+    requirePassable(guards);
     await requireOwn(session, ModelVersion, 'model version', [modelVersionId]);
     await requireOwn(session, Webhook, 'webhook', [approvalWebhookId]);
     const asksWebhook = steps.some(({ approval }) => approval === 'WEBHOOK');
@@ -248,19 +249,34 @@ export class CanaryService {
       );
   }
 
-  /** Whether the version was replaced here, by a canary, a short time ago: going back to it needs no steps. */
+  /**
+   * Whether the newest canary that was promoted here, a short time ago, replaced this version: going back to it needs
+   * no steps. After a way back, the version that one fled from needs them again.
+   */
   private async hasServedRecently(session: Session, input: NewCanary): Promise<boolean> {
     const windowMs = (input.rollbackWindowSeconds ?? DEFAULTS.rollbackWindowSeconds) * 1_000;
-    const { endpointId, modelVersionId: stableVersionId } = input;
-    const replaced = await session.em.count(Canary, {
-      ...{ tenant: session.tenant, endpointId, stableVersionId, status: 'PROMOTED' },
-      endedAt: { $gt: new Date(Date.now() - windowMs) },
-    });
-    return replaced > 0;
+    const { endpointId, modelVersionId } = input;
+    const where = { tenant: session.tenant, endpointId, status: 'PROMOTED' as const };
+    const newest = await session.em.findOne(Canary, where, { orderBy: { endedAt: 'DESC', id: 'DESC' } });
+    if (!newest || newest.skipsSteps || newest.stableVersionId !== modelVersionId) return false;
+    return newest.endedAt!.getTime() > Date.now() - windowMs;
   }
 }
 
 function requireOneOfEach(guards: readonly CanaryGuard[]): void {
   const index = guards.findIndex(({ kind }, i) => guards.findIndex((guard) => guard.kind === kind) < i);
   if (index >= 0) throw badInput(`input.guards[${index}].kind`, 'each kind of guard once', guards[index]!.kind);
+}
+
+/** A canary that is just as good as its control would never pass a smaller increase. */
+function requirePassable(guards: readonly CanaryGuard[]): void {
+  guards.forEach(({ kind, maxIncrease }, i) => {
+    const least = leastIncrease(kind);
+    if (maxIncrease >= least) return;
+    const why =
+      kind === 'LATENCY_P95'
+        ? 'as latencies are counted in buckets of that width'
+        : 'as no number of requests proves that two shares are equal';
+    throw badInput(`input.guards[${i}].maxIncrease`, `at least ${least} for ${kind}, ${why}`, maxIncrease);
+  });
 }

@@ -29,4 +29,5 @@ export default defineModule({
   createTicks: ({ services: { canaryTick } }) => [
     { name: 'canaries', intervalMs: LOOK_EVERY_MS, run: () => canaryTick.tick() },
   ],
+  createBackgroundWork: ({ services: { canaryTick } }) => [{ in: 'worker', close: () => canaryTick.idle() }],
 });

@@ -224,6 +224,29 @@ export class DeploymentService {
     await session.em.flush();
   }
 
+  /**
+   * Viewers may call these deployments whatever their stage, when they may call `like`, with which they share its
+   * traffic. Returns those that this opened.
+   */
+  async openToViewers(session: Session, like: Deployment, others: readonly Deployment[]): Promise<string[]> {
+    const { em, tenant } = session;
+    const version = await em.findOneOrFail(ModelVersion, { id: like.modelVersionId, tenant });
+    if (!like.forViewers && version.stage !== 'PRODUCTION') return [];
+    const closed = others.filter(({ forViewers }) => !forViewers);
+    for (const deployment of closed) deployment.forViewers = true;
+    await em.flush();
+    this.rows.routeChanged(session, like.endpointId);
+    return closed.map(({ id }) => id);
+  }
+
+  /** Takes `openToViewers` back where no traffic is left; a deployment with traffic would take it from viewers. */
+  async closeToViewers(session: Session, endpointId: string, ids: readonly string[]): Promise<void> {
+    const where = { tenant: session.tenant, endpointId, id: { $in: [...ids] }, weightBps: 0 };
+    for (const deployment of await session.em.find(Deployment, where, { refresh: true })) deployment.forViewers = false;
+    await session.em.flush();
+    this.rows.routeChanged(session, endpointId);
+  }
+
   /** Stops a deployment. Its traffic goes to the other live ones, in proportion to their weights. */
   async undeploy(session: Session, id: string, by: TrafficHolder | null = null): Promise<Deployment> {
     const { endpointId } = await this.get(session, id);
@@ -268,7 +291,9 @@ export class DeploymentService {
     if (!found) return false;
     const { deployment, endpoint } = found;
     await changeDeploymentStatus(session, deployment, 'READY');
-    if (deployment.mode === 'LIVE') {
+    // While something else sets the weights, a new deployment waits without any.
+    if (deployment.mode === 'LIVE' && endpoint.trafficHeldBy) deployment.weightBps = 0;
+    else if (deployment.mode === 'LIVE') {
       const others = (await this.rows.active(session, endpoint)).filter(
         (other) => other.id !== id && other.mode === 'LIVE' && other.status === 'READY',
       );

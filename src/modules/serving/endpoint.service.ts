@@ -124,12 +124,8 @@ export class EndpointService {
     await this.lockModel(session, modelId);
     const endpoint = await this.rows.lock(session, input.id);
     const before = settingsOf(endpoint);
-    if ((input.followStage || input.followAlias) && endpoint.trafficHeldBy)
-      throw conflict(`The live traffic of "${endpoint.name}" is set by ${endpoint.trafficHeldBy}: end it first.`, {
-        field: input.followStage ? 'input.followStage' : 'input.followAlias',
-        expected: 'an endpoint whose traffic nothing else sets',
-        got: endpoint.trafficHeldBy,
-      });
+    if (input.followStage || input.followAlias)
+      requireNotHeld(endpoint, input.followStage ? 'input.followStage' : 'input.followAlias');
     if (input.followStage !== undefined) endpoint.followStage = input.followStage;
     if (input.followAlias !== undefined) endpoint.followAlias = input.followAlias;
     if (input.followStage) endpoint.followAlias = null;
@@ -145,9 +141,10 @@ export class EndpointService {
     return endpoint;
   }
 
-  /** Deletes the endpoint with its deployments, their counters, logs and alerts. */
+  /** Deletes the endpoint with its deployments, their counters, logs and alerts. CONFLICT in a canary or A/B test. */
   async delete(session: Session, id: string): Promise<Endpoint> {
     const endpoint = await this.rows.lock(session, id);
+    requireNotHeld(endpoint, 'input.id');
     for (const deployment of await this.rows.active(session, endpoint))
       await this.rows.stop(session, endpoint, deployment);
     await session.em.flush();
@@ -219,4 +216,11 @@ function checkSettings({ followStage, followAlias }: EndpointSettings): void {
   if (followStage && followAlias != null)
     throw badInput('input.followAlias', 'a stage or an alias to follow, not both', followAlias);
   if (followAlias != null) checkAlias('input.followAlias', followAlias);
+}
+
+function requireNotHeld({ name, trafficHeldBy }: Endpoint, field: string): void {
+  if (!trafficHeldBy) return;
+  throw conflict(`The live traffic of "${name}" is set by ${trafficHeldBy}: end it first.`, {
+    ...{ field, expected: 'an endpoint whose traffic nothing else sets', got: trafficHeldBy },
+  });
 }

@@ -152,7 +152,9 @@ export class PredictService {
     const isUnique = input.requestId != null && input.mayRepeatId !== true;
     if (isUnique) this.usedIds.take(route.endpoint, requestId);
     const { logSampleRate } = route.endpoint;
-    const served = { target, requestId, routingKey, rows, inputs: tensors, logSampleRate };
+    // Who names the version did not draw it: such a request says nothing in a test of versions by key.
+    const drawnBy = input.version == null ? routingKey : null;
+    const served = { target, requestId, routingKey: drawnBy, rows, inputs: tensors, logSampleRate };
     try {
       const leftMs = Math.max(1, deadlineMs - (performance.now() - startedAt));
       const { outputs, batchRows } = await this.admission.run(target.deployment, rows, leftMs, (allowedMs) =>
@@ -290,7 +292,9 @@ function requireEngineer(principal: Principal, endpoint: string): void {
 
 /** The deployment of a version, whatever its weight. NOT_FOUND where it is not deployed, or not ready. */
 export function deployedVersion({ endpoint, ready }: Route, version: number): Target {
-  const target = ready.find((one) => one.version.version === version);
+  const found = ready.filter((one) => one.version.version === version);
+  // A control is counted apart, and nobody chooses it.
+  const target = found.find(({ deployment }) => !deployment.isControl) ?? found[0];
   if (target) return target;
   throw noVersion(
     endpoint.name,

@@ -15,7 +15,7 @@ export interface Served {
   rows: number;
   latencyMs: number;
   inputs: readonly Tensor[];
-  /** What chose the deployment; null for a shadow. */
+  /** What chose the deployment; null for a shadow, and when the caller did. */
   routingKey: string | null;
   /** Fraction of requests to log. */
   logSampleRate: number;

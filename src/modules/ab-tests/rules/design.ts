@@ -43,6 +43,8 @@ export interface TestRules {
   /** The first one is the control. */
   variants: readonly TestVariant[];
   metrics: readonly TestMetric[];
+  /** Deployments that viewers may call because of the test; absent before the start. */
+  openedToViewers?: readonly string[];
 }
 
 /** The information of the next look of a group sequential test; the last one is 1. */

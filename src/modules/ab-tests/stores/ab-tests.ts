@@ -62,6 +62,23 @@ export function activeTests(em: EntityManager) {
     .execute();
 }
 
+/** How many tests of a version against a control were started. */
+export async function startedTests(
+  { em, tenant }: Session,
+  modelVersionId: string,
+  controlId: string,
+): Promise<number> {
+  const { tests } = await tables(em)
+    .selectFrom('ab_test')
+    .select(sql<number>`count(*)::int`.as('tests'))
+    .where('tenant', '=', tenant)
+    .where('started_at', 'is not', null)
+    .where(sql<boolean>`rules -> 'variants' -> 0 ->> 'modelVersionId' = ${controlId}`)
+    .where(sql<boolean>`rules -> 'variants' @> ${toJson([{ modelVersionId }])}::jsonb`)
+    .executeTakeFirstOrThrow();
+  return tests;
+}
+
 export async function addLook(
   { em, tenant }: Session,
   testId: string,

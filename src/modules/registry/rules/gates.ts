@@ -53,7 +53,14 @@ export interface AbTestEvidence {
   test: string;
   won: boolean;
   reason: string;
+  /** The probability of a wrong winner that the test allowed. */
+  alpha: number;
+  /** How many tests of the version against this control were started, with this one. */
+  attempts: number;
 }
+
+/** The highest probability of a wrong winner with which an A/B test opens the gate, over all tests together. */
+export const AB_TEST_ALPHA = 0.05;
 
 export type GateEvidence = EvaluationEvidence | ValidationEvidence | ShadowEvidence | AbTestEvidence;
 
@@ -71,8 +78,20 @@ function checksOf(evidence: GateEvidence, policy: GatePolicy): GateCheck[] {
     case 'SHADOW':
       return shadowChecks(evidence, policy.shadow);
     case 'AB_TEST': {
-      const { test, won, reason } = evidence;
-      return [check('winner', won, `the winner of A/B test "${test}"`, won ? 'the winner' : 'no winner', reason)];
+      const { test, won, reason, alpha, attempts } = evidence;
+      const ordinal = attempts === 1 ? 'the only test' : `test ${attempts}`;
+      const because = `Each further test is another chance to win by luck: ${AB_TEST_ALPHA} is divided by their number.`;
+      return [
+        check('winner', won, `the winner of A/B test "${test}"`, won ? 'the winner' : 'no winner', reason),
+        // A decimal like 0.05 / 3 must not fail by its last digit.
+        check(
+          'alpha',
+          alpha <= (AB_TEST_ALPHA / attempts) * (1 + 1e-9),
+          `at most ${show(AB_TEST_ALPHA / attempts)}`,
+          show(alpha),
+          `Alpha of ${ordinal} of this version against this control. ${because}`,
+        ),
+      ];
     }
   }
 }

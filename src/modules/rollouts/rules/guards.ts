@@ -45,6 +45,15 @@ export interface GuardPolicy {
 }
 
 const P95 = 0.95;
+/** A hundredth of a percentage point; it takes about 100,000 requests per variant. */
+const LEAST_SHARE_INCREASE = 0.0001;
+/** Of a bucket of the latencies, as a fraction, rounded up: the canary's upper edge against the control's lower one. */
+const BUCKET_WIDTH = Math.ceil((LATENCY_EDGES_MS[1]! / LATENCY_EDGES_MS[0]! - 1) * 100) / 100;
+
+/** The least `maxIncrease` that a canary as good as its control can pass. */
+export function leastIncrease(kind: CanaryGuard['kind']): number {
+  return kind === 'LATENCY_P95' ? BUCKET_WIDTH : LEAST_SHARE_INCREASE;
+}
 
 /**
  * Compares each metric of the canary with that of the control. FAIL: it is proven to be worse by more than the guard
