@@ -76,8 +76,9 @@ def test_a_resumed_network_is_the_same(tmp_path: Path, inside: Path, strategy: s
 
 def test_the_arrays_are_the_network(tmp_path: Path) -> None:
     trained(network(tmp_path, 3))
-    arrays = {name: np.asarray(values) for name, values in read_arrays(tmp_path / "trained.safetensors").items()}
-    rows = read_arrays(tmp_path / "rows.safetensors")
+    stored = read_arrays(tmp_path / "trained.safetensors")
+    arrays = {name.removeprefix("main."): np.asarray(values) for name, values in stored.items()}
+    rows = read_arrays(tmp_path / "rows-main.safetensors")
     values = rows["holdout.numeric"] @ arrays["network.numeric_0"] + arrays["network.bias_0"]
     values = values + arrays["network.indicator_0"][rows["holdout.indicators"]].sum(axis=1)
     for layer in (1, 2, 3):

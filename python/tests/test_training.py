@@ -53,6 +53,10 @@ class Folder:
         return [report for report in self.reports if report["type"] == kind]
 
 
+#: The rows of one model, as the service describes them.
+PART = {"name": "main", "watches": True, "targetStd": 2.0, "numericWidth": 3, "indicatorCount": 7}
+
+
 def prepared(folder: Path, algorithm: str, classes: int | None, **changes: Any) -> Folder:
     """Writes a problem whose target follows from its columns."""
     rng = np.random.default_rng(0)
@@ -66,9 +70,9 @@ def prepared(folder: Path, algorithm: str, classes: int | None, **changes: Any) 
         else:
             target = np.digitize(score, np.quantile(score, np.linspace(0, 1, classes + 1)[1:-1])).astype(np.int32)
         arrays.update({f"{part}.numeric": numeric, f"{part}.indicators": indicators, f"{part}.target": target})
-    write_arrays(folder / "rows.safetensors", arrays)
+    write_arrays(folder / "rows-main.safetensors", arrays)
     spec = {
-        **{"algorithm": algorithm, "classes": classes, "targetStd": 2.0, "numericWidth": 3, "indicatorCount": 7},
+        **{"algorithm": algorithm, "classes": classes, "parts": [PART]},
         **{"hyperparameters": {}, "epochs": 40, "earlyStopping": None, "checkpointEveryEpochs": 10},
         **{"workers": 1, "strategy": None, "threads": 1, "seed": 1, "fingerprint": "f", "resumes": False},
         **changes,
@@ -91,9 +95,9 @@ def test_the_arrays_answer_like_the_library(tmp_path: Path, library: str, classe
     result = trained(service)
     assert result["state"] == "TRAINED"
     arrays = read_arrays(tmp_path / "trained.safetensors")
-    parts = {name[7:]: array for name, array in arrays.items() if name.startswith("forest.")}
+    parts = {name[12:]: array for name, array in arrays.items() if name.startswith("main.forest.")}
     forest = Forest(**parts, comparison=result["comparison"], link=result["link"])
-    rows = read_arrays(tmp_path / "rows.safetensors")
+    rows = read_arrays(tmp_path / "rows-main.safetensors")
     features = np.zeros((ROWS, 10), dtype=np.float32)
     features[:, :3] = rows["holdout.numeric"]
     for slot in range(2):
@@ -104,7 +108,7 @@ def test_the_arrays_answer_like_the_library(tmp_path: Path, library: str, classe
     if result["link"] == "SOFTMAX":
         raised = np.exp(scores - scores.max(axis=1, keepdims=True))
         scores = raised / raised.sum(axis=1, keepdims=True)
-    predictions = arrays["predictions.holdout"].reshape(ROWS, -1)
+    predictions = arrays["main.predictions.holdout"].reshape(ROWS, -1)
     if classes == 2:
         predictions = predictions[:, 1:]
     assert np.abs(scores - predictions).max() < 1e-5
@@ -124,7 +128,56 @@ def test_a_resumed_training_gives_the_same_model(tmp_path: Path, algorithm: str)
     trained(service)
     assert service.of("epoch")[0]["epoch"] > 20
     expected, got = (read_arrays(folder / "trained.safetensors") for folder in (whole, half))
-    assert np.abs(expected["predictions.holdout"] - got["predictions.holdout"]).max() < 1e-5
+    assert np.abs(expected["main.predictions.holdout"] - got["main.predictions.holdout"]).max() < 1e-5
+
+
+@pytest.mark.parametrize("algorithm", ["RANDOM_FOREST_CLASSIFIER", "XGBOOST_CLASSIFIER", "LIGHTGBM_CLASSIFIER"])
+def test_folds_and_all_rows_are_trained_beside_the_training(tmp_path: Path, algorithm: str) -> None:
+    names = ["fold-1", "fold-2", "main", "refit"]
+    stopping = {"patience": 2, "minDelta": 0}
+    service = prepared(
+        tmp_path,
+        algorithm,
+        2,
+        parts=[{**PART, "name": name, "watches": name == "main"} for name in names],
+        **({"earlyStopping": stopping} if algorithm != "RANDOM_FOREST_CLASSIFIER" else {}),
+    )
+    for name in names:
+        (tmp_path / f"rows-{name}.safetensors").write_bytes((tmp_path / "rows-main.safetensors").read_bytes())
+    result = trained(service)
+    assert result["state"] == "TRAINED"
+    arrays = read_arrays(tmp_path / "trained.safetensors")
+    # Only the training itself reports epochs, and only the last two models are kept.
+    assert [report["epoch"] for report in service.of("epoch")][-1] == result["epochsRun"]
+    assert {name.split(".")[0] for name in arrays if name.endswith("forest.roots")} == {"main", "refit"}
+    # The same rows for the best number of epochs give the same model; a fold that nothing stops, all epochs.
+    equal = [np.abs(arrays[f"{name}.predictions.holdout"] - arrays["main.predictions.holdout"]).max() for name in names]
+    assert equal[3] < 1e-6
+    assert (equal[0] < 1e-6) == (result["bestEpoch"] == 40)
+    fractions = [report["fraction"] for report in service.of("progress")]
+    assert fractions == sorted(fractions)
+
+
+@pytest.mark.parametrize("algorithm", ["RANDOM_FOREST_REGRESSOR", "XGBOOST_REGRESSOR", "LIGHTGBM_REGRESSOR"])
+def test_rows_without_weight_do_not_count(tmp_path: Path, algorithm: str) -> None:
+    prepared(tmp_path, algorithm, None)
+    path = tmp_path / "rows-main.safetensors"
+    arrays = {name: np.array(values) for name, values in read_arrays(path).items()}
+    weights = (arrays["train.numeric"][:, 2] > 0).astype(np.float64) * 3
+    arrays["train.target"] = np.where(weights > 0, arrays["train.target"], 1000.0)
+    write_arrays(
+        path,
+        {
+            **arrays,
+            "train.weights": weights,
+            **{f"{part}.weights": np.ones(ROWS) for part in ("validation", "holdout")},
+        },
+    )
+    service = Folder(tmp_path)
+    assert trained(service)["state"] == "TRAINED"
+    predictions = read_arrays(tmp_path / "trained.safetensors")["main.predictions.holdout"]
+    assert np.abs(predictions).max() < 10
+    assert service.of("epoch")[-1]["metrics"]["train.r2"] > 0.5
 
 
 @pytest.mark.parametrize("library", ["XGBOOST", "LIGHTGBM"])
@@ -155,14 +208,18 @@ def test_reports_have_numbers_without_gaps(tmp_path: Path) -> None:
 
 
 def test_shards_have_every_row_once() -> None:
-    part = Part(np.arange(14, dtype=np.float32).reshape(7, 2), np.arange(7, dtype=np.int32), None)
+    part = Part(np.arange(14, dtype=np.float32).reshape(7, 2), np.arange(7, dtype=np.int32))
     targets = np.concatenate([shard.target for shard in shards(part, 3)])
     assert sorted(targets.tolist()) == list(range(7))
 
 
 def test_roc_auc_counts_ties_half() -> None:
     # The pairs are (0.1, 0.4), (0.1, 0.35), (0.4, 0.4), (0.4, 0.35): right, right, a tie, wrong.
-    assert roc_auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.35])) == 0.625
+    labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.35])
+    assert roc_auc(labels, scores, None) == 0.625
+    # As with scikit-learn's sample_weight: a row of weight 2 counts like two rows.
+    assert roc_auc(labels, scores, np.array([2.0, 1, 1, 1])) == 0.75
+    assert np.isnan(roc_auc(np.ones(2), np.ones(2), None))
 
 
 def _grow_connected(spec: Spec, shard: Part, rows: Rows, arguments: dict[str, Any], number: int) -> tuple[bytes, bool]:
@@ -177,8 +234,8 @@ def _grow_connected(spec: Spec, shard: Part, rows: Rows, arguments: dict[str, An
 
 def test_two_processes_train_one_model_over_all_rows(tmp_path: Path) -> None:
     prepared(tmp_path, "XGBOOST_CLASSIFIER", 2)
-    spec = Spec.read(tmp_path / "spec.json")
-    rows = Rows.read(tmp_path / "rows.safetensors", spec)
+    spec = Spec.read(tmp_path / "spec.json")[0]
+    rows = Rows.read(tmp_path / "rows-main.safetensors", spec)
     tracker = RabitTracker(n_workers=2, host_ip="127.0.0.1")
     tracker.start()
     arguments = tracker.worker_args()
@@ -194,7 +251,9 @@ def test_two_processes_train_one_model_over_all_rows(tmp_path: Path) -> None:
     alone, _ = boosting.grow(spec, rows.train, Progress(), None, lambda _, epoch: epoch == 30, lambda stop: stop)
     labels = np.asarray(rows.holdout.target)
     together, single = (
-        roc_auc(labels, boosting.predict(spec, boosting._booster(spec, model), boosting.matrix(rows.holdout))[:, 1])
+        roc_auc(
+            labels, boosting.predict(spec, boosting._booster(spec, model), boosting.matrix(rows.holdout))[:, 1], None
+        )
         for model in (one, alone)
     )
     assert abs(together - single) < 0.01

@@ -23,7 +23,37 @@ export interface FoldWork {
   rows: TrainingRows;
   /** Folds of earlier attempts, which are not done again. */
   finished?: readonly FoldResult[] | undefined;
-  prepare(train: Int32Array, validation: Int32Array): Promise<Fitting>;
+  prepare(part: FoldPart): Promise<Fitting>;
+}
+
+/** The rows of one fold. */
+export interface FoldPart {
+  /** Counts from 1. */
+  fold: number;
+  train: Int32Array;
+  /** Rows that watch the learning; absent when nothing needs them. */
+  watched: Int32Array | undefined;
+  /** The measured rows. */
+  validation: Int32Array;
+}
+
+/** Divides the rows outside the holdout. `leftOut`: rows in no fold. Errors: BAD_USER_INPUT, which names the field. */
+export function foldParts(
+  crossValidation: CrossValidation,
+  config: TrainingConfig,
+  { split, foldColumn: column, target }: TrainingRows,
+): { parts: FoldPart[]; leftOut: number } {
+  const divided = mergeRows(split.train, split.validation);
+  const { folds, leftOut } = makeFolds(crossValidation, { rows: divided, column, target }, config.seed);
+  const watchShare = split.validation.length / divided.length;
+  const parts = folds.map(({ train: others, validation }, i) => {
+    const { train, watched } = watches(config)
+      ? watchedRows(crossValidation.by, others, column, watchShare, config.seed)
+      : { train: others, watched: undefined };
+    checkFold(config, target, i + 1, train, watched);
+    return { fold: i + 1, train, watched, validation };
+  });
+  return { parts, leftOut };
 }
 
 /**
@@ -37,24 +67,13 @@ export async function crossValidate(
   share: number,
 ): Promise<CrossValidationResult> {
   const { config, rows } = work;
-  const { split, foldColumn: column, target } = rows;
-  const divided = mergeRows(split.train, split.validation);
-  const { folds, leftOut } = makeFolds(crossValidation, { rows: divided, column, target }, config.seed);
-  const watchShare = split.validation.length / divided.length;
-  const parts = folds.map((fold, i) => {
-    const { train, watched } = watches(config)
-      ? watchedRows(crossValidation.by, fold.train, column, watchShare, config.seed)
-      : { train: fold.train, watched: undefined };
-    checkFold(config, target, i + 1, train, watched);
-    return { train, watched, validation: fold.validation };
-  });
-
-  const results = (work.finished ?? []).slice(0, folds.length);
+  const { parts, leftOut } = foldParts(crossValidation, config, rows);
+  const results = (work.finished ?? []).slice(0, parts.length);
   for (const [i, part] of parts.entries()) {
     if (i < results.length) continue;
     const report = (done: number, message: string): void =>
-      hooks.onProgress((share * (i + done)) / folds.length, `Fold ${i + 1} of ${folds.length}: ${message}`);
-    const result = await foldResult(work, i + 1, part, report);
+      hooks.onProgress((share * (i + done)) / parts.length, `Fold ${i + 1} of ${parts.length}: ${message}`);
+    const result = await foldResult(work, part, report);
     results.push(result);
     await hooks.onFold(result);
   }
@@ -105,12 +124,12 @@ function checkFold(
 
 async function foldResult(
   { config, prepare }: FoldWork,
-  fold: number,
-  { train, watched, validation }: { train: Int32Array; watched: Int32Array | undefined; validation: Int32Array },
+  part: FoldPart,
   report: (done: number, message: string) => void,
 ): Promise<FoldResult> {
+  const { fold, train, watched, validation } = part;
   report(0, 'preparing');
-  const fitting = await prepare(train, watched ?? validation);
+  const fitting = await prepare(part);
   try {
     const { epochs } = config.hyperparameters;
     const state = await fitQuietly(fitting, epochs, watched !== undefined, (done) => report(done, 'learning'));

@@ -49,6 +49,8 @@ export interface OutsideTrainingRequest {
   /** An existing folder only for this attempt. The caller removes it. */
   workDir: string;
   team: Team;
+  /** As in `TrainingRequest`. */
+  finishedFolds?: readonly FoldResult[];
   outside: OutsideWork;
 }
 
@@ -158,7 +160,10 @@ export interface ClusterBackend {
   readonly name: string;
   /** Why no training can start now, as a sentence that says what to do; null when one can. */
   problem(): Promise<string | null>;
-  start(request: OutsideTrainingRequest, hooks: Pick<TrainingHooks, 'onProgress' | 'onWarning'>): RunningTraining;
+  start(
+    request: OutsideTrainingRequest,
+    hooks: Pick<TrainingHooks, 'onProgress' | 'onWarning' | 'onFold'>,
+  ): RunningTraining;
   /** What the living nodes have, as it was known last: nothing before the cluster has answered. */
   capacity(): { cores: number; memoryBytes: number; gpus: number };
   /** The cores that trainings may use together; null is no limit. */

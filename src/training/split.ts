@@ -142,6 +142,10 @@ export function mergeRows(...parts: readonly Int32Array[]): Int32Array {
   return all.sort();
 }
 
+export function allRows({ train, validation, holdout }: Split): Int32Array {
+  return mergeRows(train, validation, holdout);
+}
+
 /** Fisher–Yates, in place. */
 export function shuffle(values: Int32Array, random: SeededRandom): void {
   for (let i = values.length - 1; i > 0; i--) {

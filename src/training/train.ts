@@ -8,7 +8,7 @@ import {
   type TrainingConfig,
 } from '../modules/algorithms/index.js';
 import { checkAgreement } from './agreement.js';
-import { crossValidate } from './cross-validation.js';
+import { crossValidate, type FoldPart } from './cross-validation.js';
 import { fit, type Fitted, fitQuietly } from './fit.js';
 import type { ExportedModel } from './graphs/export-graph.js';
 import type { Head } from './graphs/heads.js';
@@ -17,12 +17,13 @@ import { checkLeaks } from './leak-check.js';
 import { holdoutWarnings, thresholdOf } from './model-evaluation.js';
 import type { Fitting, Predictions, Trained } from './learner.js';
 import { measure, prefixed } from './measure.js';
+import { MAIN, REFIT } from './outside/parts.js';
 import { prepareFinished } from './outside/prepare-finished.js';
 import type { TrainingHooks, TrainingOutcome, TrainingRequest } from './port.js';
 import { prepareProblem } from './problem.js';
 import { buildReference } from './reference.js';
 import { loadRows, type TrainingRows } from './rows.js';
-import { mergeRows } from './split.js';
+import { allRows } from './split.js';
 import { prepareTrees } from './trees/prepare.js';
 
 const AGREEMENT_ROWS = 4096;
@@ -53,7 +54,7 @@ export async function train(request: TrainingRequest, given: TrainingHooks): Pro
     onProgress: (fraction, message) => given.onProgress(before + (1 - before) * fraction, message),
   };
   const fitting = request.finished
-    ? await prepareFinished(config, rows, request.finished)
+    ? await prepareFinished(config, rows, request.finished, MAIN)
     : await prepare(config, rows, rows.split, hooks.onWarning);
   const fitted = await fit(request, hooks, fitting, config.refit ? FITTED_SHARE_BEFORE_REFIT : FITTED_SHARE);
   await fitting.close();
@@ -65,7 +66,7 @@ export async function train(request: TrainingRequest, given: TrainingHooks): Pro
   const holdout = fitting.labelled(rows.split.holdout);
   const predictions = withThreshold(await trained.predict(rows.split.holdout), threshold);
   const evaluated: Exported = { learntFrom: rows.split.train, head: fitting.head, trained, threshold };
-  const result = config.refit ? await refitted(config, rows, hooks, fitted, threshold) : evaluated;
+  const result = config.refit ? await refitted(request, rows, hooks, fitted, threshold) : evaluated;
   hooks.onProgress(0.97, 'Exporting and checking the model');
   const { model, agreementMaxAbsDiff } = await exported(config, rows, result);
   const modelPath = path.join(workDir, 'model.onnx');
@@ -98,21 +99,23 @@ export async function train(request: TrainingRequest, given: TrainingHooks): Pro
     warnings: [...leaks, ...warnings, ...holdoutWarnings(rows, head, holdout, predictions, classWeights)],
     rows: { train: fitting.trainCount, validation: fitting.validation.rows, holdout: holdout.rows },
     agreementMaxAbsDiff,
-    reference: buildReference(config, rows.columns, config.refit ? allRows(rows) : rows.split.train, predictions),
+    reference: buildReference(config, rows.columns, config.refit ? allRows(rows.split) : rows.split.train, predictions),
   };
 }
 
 /** Trains and measures the folds, with the same preparation as the training itself. */
 function foldsOf(
   crossValidation: CrossValidation,
-  { config, finishedFolds: finished }: TrainingRequest,
+  { config, finishedFolds, finished }: TrainingRequest,
   rows: TrainingRows,
   hooks: TrainingHooks,
   share: number,
 ): Promise<CrossValidationResult> {
-  const prepareFold = (learntFrom: Int32Array, validation: Int32Array): Promise<Fitting> =>
-    prepare(config, rows, { train: learntFrom, validation }, hooks.onWarning);
-  return crossValidate(crossValidation, { config, rows, finished, prepare: prepareFold }, hooks, share);
+  const prepareFold = ({ fold, train: learntFrom, watched, validation }: FoldPart): Promise<Fitting> =>
+    finished
+      ? prepareFinished(config, rows, finished, `fold-${fold}`)
+      : prepare(config, rows, { train: learntFrom, validation: watched ?? validation }, hooks.onWarning);
+  return crossValidate(crossValidation, { config, rows, finished: finishedFolds, prepare: prepareFold }, hooks, share);
 }
 
 function prepare(
@@ -137,27 +140,25 @@ interface Exported {
 
 /** The same training on all rows, for the best number of epochs of the evaluated one. */
 async function refitted(
-  config: TrainingConfig,
+  { config, finished }: TrainingRequest,
   rows: TrainingRows,
   hooks: TrainingHooks,
   { bestEpoch }: Fitted,
   threshold: number | undefined,
 ): Promise<Exported> {
-  const learntFrom = allRows(rows);
+  const learntFrom = allRows(rows.split);
   const parts = { train: learntFrom, validation: rows.split.validation };
   const onRead = (_: number, message: string): void => hooks.onProgress(FITTED_SHARE_BEFORE_REFIT, message);
   const refitRows = rows.stream ? { ...rows, stream: rows.stream.all(onRead) } : rows;
-  const fitting = await prepare(config, refitRows, parts, hooks.onWarning);
+  const fitting = finished
+    ? await prepareFinished(config, rows, finished, REFIT)
+    : await prepare(config, refitRows, parts, hooks.onWarning);
   const left = FITTED_SHARE - FITTED_SHARE_BEFORE_REFIT;
   const state = await fitQuietly(fitting, bestEpoch, false, (share) =>
     hooks.onProgress(FITTED_SHARE_BEFORE_REFIT + left * share, 'Training once more on all rows'),
   );
   await fitting.close();
   return { learntFrom, head: fitting.head, trained: fitting.modelOf(state), threshold };
-}
-
-function allRows({ split }: TrainingRows): Int32Array {
-  return mergeRows(split.train, split.validation, split.holdout);
 }
 
 async function exported(

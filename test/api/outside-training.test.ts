@@ -242,7 +242,6 @@ describe('the backend RAY', () => {
       code: 'BAD_USER_INPUT',
       field: 'input.strategy',
     });
-    expect(await start({}, { ...forest, refit: true })).toMatchObject({ field: 'input.config.refit' });
     expect(await start({ workers: 2 })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.workers' });
     expect((await tess.ok(ClusterDetailsDocument)).cluster).toBeNull();
   });

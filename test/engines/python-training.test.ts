@@ -20,6 +20,7 @@ import {
 } from '../support/training.js';
 import { engine } from './engines.js';
 import { carsOnRay, LATE_FLIGHTS } from './ray/config.js';
+import { expectFolds } from './ray/folds.js';
 
 /** The algorithms of Python on this machine, with the libraries that the ordinary environment has. */
 
@@ -89,6 +90,10 @@ const passed = (jobId: string, epoch: number) =>
     ({ run }) => run.metrics.some(({ key, step }) => key === 'validation.loss' && step! > epoch),
     100_000,
   );
+
+it('measures folds, weighs rows and trains once more on all of them, with the folds of our own trainers', async () => {
+  await expectFolds(tess, ids, 'LOCAL');
+}, 200_000);
 
 it('continues from the last checkpoint when its program was killed', async () => {
   const { jobId, runId } = await startTraining(tess, { ...ids, config: trees(300) });

@@ -203,6 +203,7 @@ describe('checkConfigAgainstSchema', () => {
     weights('weight', { algorithm: 'LOGISTIC_REGRESSION' })();
     weights('weight', { algorithm: 'LOGISTIC_REGRESSION', hyperparameters: { optimizer: 'ADAM' } })();
     weights('weight', { algorithm: 'MLP_CLASSIFIER' })();
+    weights('weight', { algorithm: 'RANDOM_FOREST_CLASSIFIER' })();
     for (const [failing, message] of [
       [weights('none'), 'expected one of'],
       [weights('Name'), 'expected a NUMBER column, got "Name (STRING)"'],
@@ -210,7 +211,6 @@ describe('checkConfigAgainstSchema', () => {
       [weights('weight', {}, { min: '-1' }), 'without negative values, got "weight (from -1)"'],
       [weights('weight', {}, { max: '0' }), 'with weights above 0, got "weight (all 0)"'],
       [weights('weight', { target: { column: 'weight' } }), 'a column other than the target'],
-      [weights('weight', { algorithm: 'RANDOM_FOREST_CLASSIFIER' }), 'expected nothing for RANDOM_FOREST_CLASSIFIER'],
     ] as const) {
       expect(failing).toThrow(message);
       expect(failing).toThrow(expect.objectContaining({ code: 'BAD_USER_INPUT' }));

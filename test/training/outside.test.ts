@@ -7,7 +7,7 @@ import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 import { trainingConfigSchema } from '../../src/modules/algorithms/rules/training-config.js';
 import { type NamedArray, readArrays, writeArrays } from '../../src/training/outside/arrays.js';
 import type { Link } from '../../src/training/outside/forest.js';
-import { prepareOutside } from '../../src/training/outside/prepare.js';
+import { prepareOutside, rowsFile } from '../../src/training/outside/prepare.js';
 import { pythonPackage, storedZip } from '../../src/training/ray/python-package.js';
 import { train } from '../../src/training/train.js';
 import { tableOf } from '../support/tables.js';
@@ -133,8 +133,9 @@ async function finished(
   const config = trainingConfigSchema.parse(input);
   const workDir = temporaryFolder();
   const prepared = await prepareOutside({ config, data: cars, workDir });
-  const rows = await readArrays(prepared.rowsPath);
-  const { classes, indicatorCount } = prepared;
+  const { classes, parts } = prepared;
+  const { indicatorCount } = parts[0]!;
+  const rows = await readArrays(path.join(workDir, rowsFile(parts[0]!)));
   const outputs = classes !== null && classes > 2 ? classes : 1;
   const forest = randomForest(denseRows(rows, 'train', indicatorCount), outputs, new SeededRandom(3));
   const predictions = (part: string): NamedArray => {
@@ -149,13 +150,13 @@ async function finished(
     arraysPath,
     new Map([
       ...(['roots', 'outputs', 'feature', 'left', 'right'] as const).map(
-        (name) => [`forest.${name}`, integers(forest[name])] as const,
+        (name) => [`main.forest.${name}`, integers(forest[name])] as const,
       ),
       ...(['split', 'value', 'baseline'] as const).map(
-        (name) => [`forest.${name}`, floats(forest[name], forest[name].length)] as const,
+        (name) => [`main.forest.${name}`, floats(forest[name], forest[name].length)] as const,
       ),
-      ['predictions.validation', answers.validation] as const,
-      ['predictions.holdout', answers.holdout] as const,
+      ['main.predictions.validation', answers.validation] as const,
+      ['main.predictions.holdout', answers.holdout] as const,
     ]),
   );
   const result = {
@@ -244,8 +245,9 @@ describe('a network from outside becomes a checked model', () => {
     const input = { ...carsBy(algorithm, target), hyperparameters: { hiddenLayers: HIDDEN, epochs: 10 } };
     const config = trainingConfigSchema.parse(input);
     const workDir = temporaryFolder();
-    const { classes, numericWidth, indicatorCount, rowsPath } = await prepareOutside({ config, data: cars, workDir });
-    const rows = await readArrays(rowsPath);
+    const { classes, parts } = await prepareOutside({ config, data: cars, workDir });
+    const { numericWidth, indicatorCount } = parts[0]!;
+    const rows = await readArrays(path.join(workDir, rowsFile(parts[0]!)));
     const random = new SeededRandom(5);
     const widths = [numericWidth + indicatorCount, ...HIDDEN, classes ?? 1];
     const draw = (size: number): number[] => Array.from({ length: size }, () => random.next() - 0.5);
@@ -273,16 +275,16 @@ describe('a network from outside becomes a checked model', () => {
     const [first, ...others] = layers;
     const cut = numericWidth * first!.width;
     const arrays = new Map([
-      ['network.numeric_0', real(first!.weights.slice(0, cut), numericWidth, first!.width)],
-      ['network.indicator_0', real(first!.weights.slice(cut), indicatorCount, first!.width)],
-      ...layers.map(({ biases, width }, at) => [`network.bias_${at}`, real(biases, width)] as const),
+      ['main.network.numeric_0', real(first!.weights.slice(0, cut), numericWidth, first!.width)],
+      ['main.network.indicator_0', real(first!.weights.slice(cut), indicatorCount, first!.width)],
+      ...layers.map(({ biases, width }, at) => [`main.network.bias_${at}`, real(biases, width)] as const),
       ...others.map(
-        ({ weights, width }, at) => [`network.weight_${at + 1}`, real(weights, widths[at + 1]!, width)] as const,
+        ({ weights, width }, at) => [`main.network.weight_${at + 1}`, real(weights, widths[at + 1]!, width)] as const,
       ),
-      ['predictions.validation', predictions('validation')],
-      ['predictions.holdout', predictions('holdout')],
+      ['main.predictions.validation', predictions('validation')],
+      ['main.predictions.holdout', predictions('holdout')],
     ]);
-    if (!Number.isNaN(spoil)) arrays.get('network.bias_1')!.data[0] = spoil;
+    if (!Number.isNaN(spoil)) arrays.get('main.network.bias_1')!.data[0] = spoil;
     const arraysPath = path.join(workDir, 'trained.safetensors');
     await writeArrays(arraysPath, arrays);
     const result = {

@@ -15,7 +15,7 @@ from .arrays import write_arrays
 from .folder import service_of_environment, use_channel
 from .forest import Forest
 from .service import HttpService, RefusedError, Reporter, Service, SupersededError
-from .spec import Rows, Spec
+from .spec import MAIN, REFIT, Rows, Spec
 from .training import Network, Train, Trained, Work
 
 #: By the part of an algorithm's name before its task. Only what is used is loaded: the libraries are large.
@@ -52,27 +52,36 @@ def run(service: Service, folder: Path) -> None:
 
 def _result(service: Service, reporter: Reporter, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
-    for name in ("spec.json", "rows.safetensors"):
-        service.download(name, folder / name)
-    spec = Spec.read(folder / "spec.json")
+    service.download("spec.json", folder / "spec.json")
     if json.loads((folder / "spec.json").read_text())["resumes"]:
         service.download("resume", folder / "resume")
-    rows = Rows.read(folder / "rows.safetensors", spec)
-    reporter.log(f"read {len(rows.train.target)} training rows of {rows.train.features.shape[1]} columns")
-    trained = _train(Work(spec, rows, service, reporter, folder))
+    arrays: dict[str, Any] = {}
+    main: Trained | None = None
+    for spec in Spec.read(folder / "spec.json"):
+        if spec.name == REFIT and main is not None:
+            spec = spec.again(main.progress.best_epoch or main.progress.epoch)
+        service.download(spec.rows_file, folder / spec.rows_file)
+        rows = Rows.read(folder / spec.rows_file, spec)
+        about = f"{len(rows.train.target)} training rows of {rows.train.features.shape[1]} columns"
+        reporter.log(f"{spec.name}: read {about}")
+        trained = _train(Work(spec, rows, service, reporter, folder))
+        arrays.update(_arrays(spec, trained))
+        if spec.name == MAIN:
+            main = trained
+    assert main is not None
     reporter.progress(0.95, "Storing the model")
     path = folder / "trained.safetensors"
-    write_arrays(path, _arrays(trained))
+    write_arrays(path, arrays)
     stored = service.upload("trained.safetensors", path)
     reporter.log(f"trained and stored in {time.monotonic() - began:.1f} s")
     return {
         "state": "TRAINED",
         "sha256": stored.sha256,
-        **_kind(trained.model),
-        "epochsRun": trained.progress.epoch,
-        "bestEpoch": trained.progress.best_epoch,
-        "stoppedEarly": trained.stopped_early,
-        "losses": [{"epoch": epoch, "loss": loss} for epoch, loss in trained.progress.losses],
+        **_kind(main.model),
+        "epochsRun": main.progress.epoch,
+        "bestEpoch": main.progress.best_epoch,
+        "stoppedEarly": main.stopped_early,
+        "losses": [{"epoch": epoch, "loss": loss} for epoch, loss in main.progress.losses],
     }
 
 
@@ -92,12 +101,15 @@ def _kind(model: Forest | Network) -> dict[str, str]:
     return {"comparison": model.comparison, "link": model.link} if isinstance(model, Forest) else {}
 
 
-def _arrays(trained: Trained) -> dict[str, Any]:
-    return {
-        **trained.model.arrays(),
+def _arrays(spec: Spec, trained: Trained) -> dict[str, Any]:
+    # The model of a fold is only measured.
+    model = trained.model.arrays() if spec.name in (MAIN, REFIT) else {}
+    arrays = {
+        **model,
         "predictions.validation": trained.validation.astype("float64"),
         "predictions.holdout": trained.holdout.astype("float64"),
     }
+    return {f"{spec.name}.{name}": values for name, values in arrays.items()}
 
 
 def main() -> None:

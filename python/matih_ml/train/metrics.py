@@ -27,36 +27,41 @@ def _classification(part: Part, probabilities: Array) -> dict[str, float]:
     labels = np.asarray(part.target)
     chosen = np.clip(probabilities[np.arange(len(labels)), labels].astype(np.float64), _SMALLEST, 1)
     losses = -np.log(chosen)
-    weighted = losses if part.weights is None else losses * part.weights
+    by_class = losses if part.class_weights is None else losses * part.class_weights
     metrics = {
-        "loss": weighted.mean(),
-        "log_loss": losses.mean(),
-        "accuracy": (probabilities.argmax(axis=1) == labels).mean(),
+        "loss": np.average(by_class, weights=part.row_weights),
+        "log_loss": np.average(losses, weights=part.row_weights),
+        "accuracy": np.average(probabilities.argmax(axis=1) == labels, weights=part.row_weights),
     }
-    if probabilities.shape[1] == 2 and 0 < labels.sum() < len(labels):
-        metrics["roc_auc"] = roc_auc(labels, probabilities[:, 1])
+    if probabilities.shape[1] == 2:
+        auc = roc_auc(labels, probabilities[:, 1], part.row_weights)
+        if auc == auc:
+            metrics["roc_auc"] = auc
     return metrics
 
 
-def roc_auc(labels: Array, scores: Array) -> float:
-    """The share of pairs of both classes in the right order; equal scores count half."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks = (ends - (counts - 1) / 2)[place]
-    positive = labels == 1
-    count = int(positive.sum())
-    wins = ranks[positive].sum() - count * (count + 1) / 2
-    return float(wins / (count * (len(labels) - count)))
+def roc_auc(labels: Array, scores: Array, weights: Array | None) -> float:
+    """The share of pairs of both classes in the right order, by weight; equal scores count half. NaN without pairs."""
+    each = np.ones(len(labels)) if weights is None else weights
+    _, place = np.unique(scores, return_inverse=True)
+    positive = np.bincount(place, weights=each * (labels == 1))
+    negative = np.bincount(place, weights=each * (labels == 0))
+    pairs = positive.sum() * negative.sum()
+    if pairs == 0:
+        return float("nan")
+    below = np.cumsum(negative) - negative
+    return float((positive * (below + negative / 2)).sum() / pairs)
 
 
 def _regression(part: Part, values: Array, target_std: float) -> dict[str, float]:
     errors = values.astype(np.float64) - part.target
-    squared = float((errors**2).mean())
-    variance = float(np.var(part.target))
+    squared = float(np.average(errors**2, weights=part.row_weights))
+    mean = np.average(part.target, weights=part.row_weights)
+    variance = float(np.average((part.target - mean) ** 2, weights=part.row_weights))
     metrics = {
         "loss": squared,
         "rmse": squared**0.5 * target_std,
-        "mae": float(np.abs(errors).mean()) * target_std,
+        "mae": float(np.average(np.abs(errors), weights=part.row_weights)) * target_std,
     }
     if variance > 0:
         metrics["r2"] = 1 - squared / variance

@@ -14,7 +14,7 @@ from .arrays import Array
 from .forest import Forest
 from .metrics import measure
 from .service import Reporter, Service
-from .spec import Part, Rows, Spec
+from .spec import MAIN, Part, Rows, Spec
 
 _SAMPLE_ROWS = 20_000
 
@@ -78,18 +78,24 @@ class Work:
     def report(self, epoch: int, sample: Part, on_sample: Array, on_validation: Array, unit: str = "Epoch") -> None:
         """Reports an epoch: the metrics of a sample of the training rows and of the validation rows."""
         spec = self.spec
-        self.reporter.epoch(
-            epoch,
-            spec.epochs,
-            {
-                **measure("train", sample, on_sample, spec.target_std),
-                **measure("validation", self.rows.validation, on_validation, spec.target_std),
-            },
-        )
-        self.reporter.progress(0.9 * epoch / spec.epochs, f"{unit} {epoch} of {spec.epochs}")
+        if spec.name == MAIN:
+            self.reporter.epoch(
+                epoch,
+                spec.epochs,
+                {
+                    **measure("train", sample, on_sample, spec.target_std),
+                    **measure("validation", self.rows.validation, on_validation, spec.target_std),
+                },
+            )
+        begin, share = spec.progress
+        message = f"{unit} {epoch} of {spec.epochs}"
+        title = f"{spec.title}{message[0].lower()}{message[1:]}" if spec.title else message
+        self.reporter.progress(begin + share * epoch / spec.epochs, title)
 
     def save(self, progress: Progress, model: bytes) -> None:
         """Stores a checkpoint. The service keeps the newest ones."""
+        if self.spec.name != MAIN:
+            return
         name = f"checkpoint-{progress.epoch}"
         path = self.folder / name
         path.write_bytes(pickle.dumps({"of": self.spec.fingerprint, "progress": progress, "model": model}))
@@ -100,7 +106,7 @@ class Work:
     def resumed(self) -> tuple[Progress, bytes | None]:
         """The checkpoint from which to continue; a new progress when there is none."""
         path = self.folder / "resume"
-        if not path.exists():
+        if self.spec.name != MAIN or not path.exists():
             return Progress(), None
         # The service returns only bytes that it has got from a training of this job, and checks their hash.
         found: dict[str, Any] = pickle.loads(path.read_bytes())

@@ -183,9 +183,13 @@ export class TrainingAttempt {
     });
     attempt.signal.throwIfAborted();
     return cluster.start(
-      { config: config.training, data, workDir: this.workDir, team: this.team, outside: this.outside },
+      {
+        ...{ config: config.training, data, workDir: this.workDir, team: this.team, outside: this.outside },
+        finishedFolds: [...this.folds],
+      },
       {
         onProgress: (fraction, message) => attempt.progress(fraction, message),
+        onFold: (result) => this.keepFold(result),
         onWarning: (warning) => this.keepWarning(warning),
       },
     );

@@ -228,7 +228,7 @@ interface Place {
 
 /** Checks where a training shall run, and by how many processes. BAD_USER_INPUT names the field. */
 function placeOf(asked: ReturnType<typeof parseTrainingConfig>, input: StartTrainingInput): Place {
-  const { name, family, backends } = algorithmOf(asked.algorithm);
+  const { name, backends } = algorithmOf(asked.algorithm);
   const backend = input.backend ?? 'LOCAL';
   if (!backends.includes(backend))
     throw badInput(
@@ -236,11 +236,6 @@ function placeOf(asked: ReturnType<typeof parseTrainingConfig>, input: StartTrai
       `${backends.join(' or ')}, where ${name} can run`,
       input.backend ?? 'nothing, which is LOCAL',
     );
-  if (family === 'PYTHON') {
-    if (asked.refit) throw badInput('input.config.refit', `nothing with ${name}`, asked.refit);
-    if (asked.crossValidation)
-      throw badInput('input.config.crossValidation', `nothing with ${name}`, asked.crossValidation.by);
-  }
   return { backend, ...teamOf(asked, backend, input) };
 }
 

@@ -14,40 +14,42 @@ import { type NamedArray, readArrays, takeArray } from './arrays.js';
 import { encodedProblem } from './encoded-problem.js';
 import { exportForest } from './export-forest.js';
 import { forestOf } from './forest.js';
+import { outsideParts } from './parts.js';
 import type { TrainedOutside } from './result.js';
 import { weightsOf } from './weights.js';
 
 /**
  * A training that has ended outside, as the trainers of this service see it: nothing is left to fit. Its predictions
- * are those of the library that trained it, so that the check of the exported model compares with them. Errors:
+ * are those of the library that trained it, so that the check of the exported model compares with them. `name`: of the part. Errors:
  * INVALID_MODEL, also when the file is not the one that its result names.
  */
 export async function prepareFinished(
   config: TrainingConfig,
   rows: TrainingRows,
   { arraysPath, result }: FinishedOutside,
+  name: string,
 ): Promise<Fitting> {
-  const { encoding, head, classWeights, labelled, fingerprint } = encodedProblem(config, rows);
+  const part = outsideParts(config, rows).find((one) => one.name === name)!;
+  const { encoding, head, classWeights, labelled, fingerprint } = encodedProblem(config, rows, part.train);
   const { numericWidth, indicatorCount, slots } = encoding;
   await requireSame(arraysPath, result.sha256);
-  const arrays = await readArrays(arraysPath);
+  const arrays = arraysUnder(await readArrays(arraysPath), name);
   const classCount = head.kind === 'CLASSES' ? head.classes.length : 1;
   const shape = { numericWidth, indicatorCount, indicatorSlots: slots.length, outputs: classCount };
   const write = exporterOf(config, encoding, head, arrays, result);
-  const { split } = rows;
   const known = {
-    validation: predictionsIn(arrays, 'validation', split.validation.length, head),
-    holdout: predictionsIn(arrays, 'holdout', split.holdout.length, head),
+    validation: predictionsIn(arrays, 'validation', part.validation.length, head),
+    holdout: predictionsIn(arrays, 'holdout', part.holdout.length, head),
   };
   const placeOf = new Map<number, { part: keyof typeof known; at: number }>();
-  for (const part of ['validation', 'holdout'] as const)
-    split[part].forEach((row, at) => placeOf.set(row, { part, at }));
+  for (const of of ['validation', 'holdout'] as const)
+    part[of].forEach((row, at) => placeOf.set(row, { part: of, at }));
   const state: TrainingState = {
     ...{ epoch: result.epochsRun, step: result.epochsRun, bestEpoch: result.bestEpoch, bestLoss: null },
     ...{ epochsSinceBest: 0, finished: true, vectors: {} },
     curve: curveOf(result.losses, config.hyperparameters.epochs),
   };
-  const validation = labelled(split.validation);
+  const validation = labelled(part.validation);
   return {
     config,
     shape,
@@ -59,7 +61,7 @@ export async function prepareFinished(
       runEpoch: () => Promise.reject(new Error('This training has already ended.')),
     },
     fingerprint: () => fingerprint,
-    trainCount: split.train.length,
+    trainCount: part.train.length,
     trainSample: validation,
     validation,
     predictShown: async () => ({ train: known.validation, validation: known.validation }),
@@ -75,6 +77,14 @@ export async function prepareFinished(
     }),
     close: async () => undefined,
   };
+}
+
+/** The arrays of one part of the training. */
+function arraysUnder(arrays: ReadonlyMap<string, NamedArray>, part: string): ReadonlyMap<string, NamedArray> {
+  const prefix = `${part}.`;
+  return new Map(
+    [...arrays].flatMap(([name, array]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), array]] : [])),
+  );
 }
 
 async function requireSame(path: string, expected: string): Promise<void> {

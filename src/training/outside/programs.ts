@@ -9,11 +9,13 @@ export const PREPARATION_PROGRAM: ChildProgram<PrepareRequest, never, PreparedTr
   entry: 'training/outside/prepare-child.js',
   report: z.never(),
   result: z.strictObject({
-    rowsPath: z.string(),
     classes: z.int().nullable(),
-    targetStd: anyNumber,
-    numericWidth: z.int(),
-    indicatorCount: z.int(),
     fingerprint: z.string(),
+    parts: z.array(
+      z.strictObject({
+        ...{ name: z.string(), watches: z.boolean(), targetStd: anyNumber },
+        ...{ numericWidth: z.int(), indicatorCount: z.int() },
+      }),
+    ),
   }),
 };

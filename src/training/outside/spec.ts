@@ -16,10 +16,9 @@ interface Given {
 
 /** Writes what the work is to do into this folder, as `python/matih_ml/train/spec.py` reads it; returns the path. */
 export async function writeSpec(folder: string, { config, prepared, team, threads, resumes }: Given): Promise<string> {
-  const { rowsPath: _, ...shape } = prepared;
   const { algorithm, hyperparameters, earlyStopping, checkpointEveryEpochs, seed } = config;
   const spec = {
-    ...{ ...shape, algorithm, hyperparameters, epochs: hyperparameters.epochs, checkpointEveryEpochs, seed },
+    ...{ ...prepared, algorithm, hyperparameters, epochs: hyperparameters.epochs, checkpointEveryEpochs, seed },
     ...{
       workers: team.workers,
       strategy: team.strategy ?? null,

@@ -97,7 +97,7 @@ export class PythonTrainingBackend implements TrainingBackend {
     hooks: TrainingHooks,
     signal: AbortSignal,
   ): Promise<TrainingOutcome> {
-    const { config, data, workDir, resumeFromPath, threads = 1, team = { workers: 1, strategy: undefined } } = request;
+    const { config, workDir, resumeFromPath, threads = 1, team = { workers: 1, strategy: undefined } } = request;
     const problem = await this.problem(config.algorithm);
     if (problem) throw new AppError(ErrorCode.UNAVAILABLE, problem);
     hooks.onProgress(0, 'Reading the dataset');
@@ -108,7 +108,7 @@ export class PythonTrainingBackend implements TrainingBackend {
     const end = await this.runProgram(request, hooks, signal);
     const result = await resultIn(workDir, end);
     const arraysPath = join(workDir, 'trained.safetensors');
-    return finishOutside(this.local, { config, data, workDir }, { arraysPath, result }, hooks, signal);
+    return finishOutside(this.local, request, { arraysPath, result }, hooks, signal);
   }
 
   private async prepare({ config, data, workDir }: TrainingRequest, signal: AbortSignal) {

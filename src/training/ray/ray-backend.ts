@@ -5,7 +5,7 @@ import type { ProcessLimits } from '../../child-task/limited-process.js';
 import { AppError, conflict, ErrorCode } from '../../errors.js';
 import type { LocalTrainingBackend } from '../local-backend.js';
 import { finishOutside } from '../outside/finish.js';
-import type { PreparedTraining, PrepareRequest } from '../outside/prepare.js';
+import { type PreparedTraining, type PrepareRequest, rowsFile } from '../outside/prepare.js';
 import { PREPARATION_PROGRAM } from '../outside/programs.js';
 import { outsideResultSchema, type TrainedOutside } from '../outside/result.js';
 import { writeSpec } from '../outside/spec.js';
@@ -19,7 +19,7 @@ import type {
 } from '../port.js';
 import type { RayProgram, RayWork } from './ray-work.js';
 
-type Hooks = Pick<TrainingHooks, 'onProgress' | 'onWarning'>;
+type Hooks = Pick<TrainingHooks, 'onProgress' | 'onWarning' | 'onFold'>;
 
 /** Trains on a Ray cluster: this service prepares the rows and checks the model, the cluster trains. */
 export class RayTrainingBackend implements ClusterBackend {
@@ -114,7 +114,7 @@ export class RayTrainingBackend implements ClusterBackend {
     const resumes = await outside.restore(checkpoint);
     // Each process has one CPU of the cluster.
     const specPath = await writeSpec(workDir, { config, prepared, team, threads: 1, resumes });
-    await outside.give('rows.safetensors', prepared.rowsPath);
+    for (const part of prepared.parts) await outside.give(rowsFile(part), join(workDir, rowsFile(part)));
     if (resumes) await outside.give('resume', checkpoint);
     await outside.give('spec.json', specPath);
     hooks.onProgress(0, 'Handing the training over to Ray');
@@ -161,15 +161,16 @@ export class RayTrainingBackend implements ClusterBackend {
   }
 
   private async finish(
-    { outside, config, data, workDir }: OutsideTrainingRequest,
+    request: OutsideTrainingRequest,
     id: string,
     result: TrainedOutside,
     hooks: Hooks,
     signal: AbortSignal,
   ): Promise<TrainingOutcome> {
+    const { outside, workDir } = request;
     const arraysPath = join(workDir, 'trained.safetensors');
     if (!(await outside.take(id, 'trained.safetensors', arraysPath)))
       throw new AppError(ErrorCode.UNAVAILABLE, 'The model that the training on Ray has stored is gone.');
-    return finishOutside(this.local, { config, data, workDir }, { arraysPath, result }, hooks, signal);
+    return finishOutside(this.local, request, { arraysPath, result }, hooks, signal);
   }
 }

@@ -3,6 +3,7 @@ import { startTestService, type Caller, type TestService } from '../../support/s
 import { createExperiment, registerDataset, startTraining, trainingEnd, vegaPath } from '../../support/training.js';
 import type { StartTrainingInput } from '../../generated/operations.js';
 import { LATE_FLIGHTS } from './config.js';
+import { expectFolds } from './folds.js';
 import { freePort, RayHead } from './head.js';
 
 let head: RayHead;
@@ -34,4 +35,9 @@ it('XGBoost trains one model over the rows of two workers, as good as that of on
   expect(alone).toBeGreaterThan(0.6);
   expect(Math.abs(together! - alone!)).toBeLessThanOrEqual(0.002);
   for (const { agreementMaxAbsDiff } of [one, two]) expect(agreementMaxAbsDiff).toBeLessThanOrEqual(1e-4);
+}, 600_000);
+
+it('measures folds, weighs rows and trains once more on all of them, with the folds of our own trainers', async () => {
+  const datasetId = await registerDataset(tess, { name: 'cars', path: vegaPath('cars.json') });
+  await expectFolds(tess, { experimentId, datasetId }, 'RAY');
 }, 600_000);

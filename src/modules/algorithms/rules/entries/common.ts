@@ -60,7 +60,7 @@ export const COLUMN_SHARE = float({
 /** What the algorithms of the Python trainers have in common. They see the same encoded columns as a network. */
 export const PYTHON = {
   family: 'PYTHON',
-  sampleWeights: false,
+  sampleWeights: true,
   canStopEarly: true,
   backends: ['LOCAL', 'RAY'] as readonly Backend[],
   teamsOn: [] as readonly Backend[],
