@@ -36,7 +36,6 @@ export async function prepareFinished(
   const arrays = arraysUnder(await readArrays(arraysPath), name);
   const classCount = head.kind === 'CLASSES' ? head.classes.length : 1;
   const shape = { numericWidth, indicatorCount, indicatorSlots: slots.length, outputs: classCount };
-  const write = exporterOf(config, encoding, head, arrays, result);
   const known = {
     validation: predictionsIn(arrays, 'validation', part.validation.length, head),
     holdout: predictionsIn(arrays, 'holdout', part.holdout.length, head),
@@ -73,7 +72,8 @@ export async function prepareFinished(
           known,
           Array.from(positions, (row) => placeOf.get(row)!),
         ),
-      export: write,
+      // The model of a fold is not stored, because it is only measured.
+      export: (inputs, threshold) => exporterOf(config, encoding, head, arrays, result)(inputs, threshold),
     }),
     close: async () => undefined,
   };
