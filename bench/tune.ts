@@ -2,9 +2,10 @@
 // trials, 10 seeds). Both begin with the same ten points, so that seeds are pairs. For each: the normalised area
 // under the best value so far, its mean difference to Optuna's, and the one-sided 95 % bound of that mean; ratio is
 // the greatest bound. Also the sampler's own CPU time per trial of 10 parameters after 1,000 and 50,000 trials, and
-// the time of askTrial and tellTrial in the whole service, of which the rest is the database's and the requests'
-// share. --quick takes 5 seeds, and 3 for trainings; --only=<names> takes some of the problems, and SEEDS=<number>
-// sets the seeds of functions.
+// the time of askTrial and tellTrial in the whole service with the database's part of it. --quick takes 5 seeds, and
+// 3 for trainings; --only=<names> takes some of the problems, and SEEDS=<number> sets the seeds of functions.
+// --hebo also prints the area of HEBO on three functions, with three seeds and 40 trials, as one of its trials takes
+// seconds; it decides nothing.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +16,7 @@ import { fromDist } from './support/dist.ts';
 import { pythonWith } from './support/python.ts';
 import { type Figures, report } from './support/report.ts';
 import { FUNCTIONS, type Problem } from './tune/functions.ts';
-import { serviceMsPerTrial } from './tune/service.ts';
+import { costPerTrial } from './tune/service.ts';
 import { trainings } from './tune/trainings.ts';
 import { areaUnder, bestSoFar, ours, Peer, typicalValue } from './tune/studies.ts';
 
@@ -27,6 +28,7 @@ const TRIALS = 100;
 const TRAININGS = 30;
 const TRAINING_SEEDS = isQuick ? 3 : 10;
 const TYPICAL_POINTS = 2_000;
+const HEBO = { problems: ['Branin', 'Hartmann 6', 'mixed kinds'], seeds: 3, trials: 40 };
 const NORMAL_95 = 1.644_854;
 
 const { createSampler } = await fromDist<typeof samplersModule>('modules/tuning/rules/samplers.js');
@@ -38,18 +40,22 @@ function studentT95(degrees: number): number {
   return z + (z ** 3 + z) / (4 * degrees) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * degrees ** 2);
 }
 
+const script = (name: string): string => fileURLToPath(new URL(`tune/${name}`, import.meta.url));
+
 function compare(own: number[], other: number[]): Figures {
   const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const differences = own.map((value, i) => value - other[i]!);
   const center = mean(differences);
   const variance = differences.reduce((sum, value) => sum + (value - center) ** 2, 0) / (differences.length - 1);
   const bound = center + studentT95(differences.length - 1) * Math.sqrt(variance / differences.length);
-  return { area: mean(own), areaOfOptuna: mean(other), difference: center, bound };
+  return { area: mean(own), areaOfPeer: mean(other), difference: center, bound };
 }
 
-async function measure(peer: Peer, problem: Problem): Promise<Figures> {
+const usualSize = ({ kind }: Problem): { trials: number; seeds: number } =>
+  kind === 'training' ? { trials: TRAININGS, seeds: TRAINING_SEEDS } : { trials: TRIALS, seeds: SEEDS };
+
+async function measure(peer: Peer, problem: Problem, { trials, seeds } = usualSize(problem)): Promise<Figures> {
   const isTraining = problem.kind === 'training';
-  const [trials, seeds] = isTraining ? [TRAININGS, TRAINING_SEEDS] : [TRIALS, SEEDS];
   const typical = problem.front ? 1 : await typicalValue(problem, isTraining ? TRAININGS : TYPICAL_POINTS);
   const [own, other]: [number[][], number[][]] = [[], []];
   for (let seed = 0; seed < seeds; seed++) {
@@ -83,7 +89,7 @@ function cpuMsPerTrial(count: number): number {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'matih-tune-'));
-const peer = new Peer(python, fileURLToPath(new URL('tune/peer.py', import.meta.url)));
+const peer = new Peer(python, script('peer.py'));
 try {
   const figures: Figures = {};
   let worst = -Infinity;
@@ -97,10 +103,21 @@ try {
       `${problem.name}: ${JSON.stringify(result)} ${((performance.now() - started) / 1000).toFixed(1)} s\n`,
     );
   }
+  if (process.argv.includes('--hebo')) {
+    const hebo = new Peer(await pythonWith('hebo', HEBO_PACKAGES), script('hebo.py'));
+    const ofHebo: Figures = {};
+    for (const problem of FUNCTIONS.filter(({ name }) => HEBO.problems.includes(name)))
+      ofHebo[problem.name] = await measure(hebo, problem, HEBO);
+    hebo.end();
+    figures['hebo'] = ofHebo;
+  }
   const [few, many] = [cpuMsPerTrial(1_000), cpuMsPerTrial(50_000)];
-  const [serviceFew, serviceMany] = await serviceMsPerTrial([1_000, 50_000]);
+  const [atFew, atMany] = await costPerTrial([1_000, 50_000]);
   const perTrial = { cpuMsAt1000: few, cpuMsAt50000: many, cpuGrowth: many / few };
-  const ofService = { serviceMsAt1000: serviceFew!, serviceMsAt50000: serviceMany! };
+  const ofService = {
+    ...{ serviceMsAt1000: atFew!.serviceMs, serviceMsAt50000: atMany!.serviceMs },
+    ...{ databaseMsAt1000: atFew!.databaseMs, databaseMsAt50000: atMany!.databaseMs },
+  };
   report('tune', worst, GOAL, 'lower', { ...perTrial, ...ofService, ...figures });
 } finally {
   peer.end();

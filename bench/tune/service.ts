@@ -1,4 +1,4 @@
-// What a trial of an outside trainer costs in the whole service: askTrial and tellTrial, database included.
+// What a trial of an outside trainer costs in the whole service: askTrial and tellTrial, and the database's part of it.
 import pg from 'pg';
 import {
   BenchAskTrialDocument,
@@ -13,14 +13,24 @@ const PARAMETERS = 10;
 const WARM_UP = 10;
 const TRIALS = 40;
 
-/** Median milliseconds of asking for a trial of 10 parameters and telling its value, by the trials before. */
-export function serviceMsPerTrial(counts: readonly number[]): Promise<number[]> {
+/** PostgreSQL shows what a connection has done after this time at the latest. */
+const STATISTICS_MS = 1_500;
+
+export interface TrialCost {
+  /** Median milliseconds of asking for a trial of 10 parameters and telling its value. */
+  serviceMs: number;
+  /** Mean milliseconds in which the database executed statements, with those of the background during that time. */
+  databaseMs: number;
+}
+
+/** By the number of trials before. */
+export function costPerTrial(counts: readonly number[]): Promise<TrialCost[]> {
   return withDataDir(async (dataDir) => {
     const service = await startService(dataDir);
     try {
       const { createExperiment } = await service.send(BenchCreateExperimentDocument, { input: { name: 'tune' } });
-      const all: number[] = [];
-      for (const count of counts) all.push(await msPerTrial(service, createExperiment.experiment.id, count));
+      const all: TrialCost[] = [];
+      for (const count of counts) all.push(await costAfter(service, createExperiment.experiment.id, count));
       return all;
     } finally {
       await service.stop();
@@ -28,7 +38,7 @@ export function serviceMsPerTrial(counts: readonly number[]): Promise<number[]> 
   });
 }
 
-async function msPerTrial(service: Service, experimentId: string, count: number): Promise<number> {
+async function costAfter(service: Service, experimentId: string, count: number): Promise<TrialCost> {
   const parameters = Array.from({ length: PARAMETERS }, (_, i) => ({
     ...{ name: `x${i}`, kind: 'FLOAT' as const, low: 0, high: 1 },
   }));
@@ -40,9 +50,12 @@ async function msPerTrial(service: Service, experimentId: string, count: number)
     },
   });
   const studyId = createStudy.study.id;
-  await addTrials(await service.databaseUrl(), studyId, count);
+  const url = await service.databaseUrl();
+  await addTrials(url, studyId, count);
   const times: number[] = [];
+  let before = 0;
   for (let i = 0; i < WARM_UP + TRIALS; i++) {
+    if (i === WARM_UP) before = await databaseMs(url);
     const started = performance.now();
     const { askTrial } = await service.send(BenchAskTrialDocument, { studyId });
     const { id, params } = askTrial.trial!;
@@ -50,7 +63,20 @@ async function msPerTrial(service: Service, experimentId: string, count: number)
     await service.send(BenchTellTrialDocument, { input: { trialId: id, values: [value] } });
     if (i >= WARM_UP) times.push(performance.now() - started);
   }
-  return median(times);
+  return { serviceMs: median(times), databaseMs: ((await databaseMs(url)) - before) / TRIALS };
+}
+
+/** Milliseconds in which the database has executed statements since its start. */
+async function databaseMs(url: string): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, STATISTICS_MS));
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query('select active_time from pg_stat_database where datname = current_database()');
+    return Number(rows[0].active_time);
+  } finally {
+    await client.end();
+  }
 }
 
 /** Complete trials at random points, without runs. */
