@@ -28,8 +28,8 @@ export interface GrpcOptions {
 
 /** A connection without calls for this time is closed. */
 const IDLE_CONNECTION_MS = 10 * 60_000;
-/** Of one connection at a time; more wait at the client. */
-const MAX_CALLS = 1_024;
+/** Of one connection at a time; more wait at the client. Each may hold a message of the largest size in memory. */
+const MAX_CALLS = 256;
 
 /** All gRPC protocols on one port. */
 export async function startGrpc(services: readonly GrpcService[], options: GrpcOptions): Promise<GrpcServer> {

@@ -18,10 +18,11 @@ export function toHttpError(error: unknown, requestId: string): HttpError {
     const status = httpStatus(error.code);
     const { message, details } = shownParts(error);
     const { retryAfterMs } = error.details;
-    const isCrowded = typeof retryAfterMs === 'number';
+    const isKnown = typeof retryAfterMs === 'number';
+    const isCrowded = isKnown && error.code === ErrorCode.RESOURCE_EXHAUSTED;
     return {
       status: isCrowded ? 429 : status,
-      retryAfterSeconds: isCrowded ? Math.ceil(retryAfterMs / 1000) : status === 503 ? RETRY_AFTER_SECONDS : null,
+      retryAfterSeconds: isKnown ? Math.ceil(retryAfterMs / 1000) : status === 503 ? RETRY_AFTER_SECONDS : null,
       body: { code: error.code, message, ...details, requestId },
     };
   }

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { chat, languageVersion, languageWorld, serveLanguageModel, user } from '../support/language-models.js';
@@ -356,6 +357,28 @@ describe('what is counted and logged', () => {
     expect(minute!.tokensPerSecond).toBeGreaterThan(5);
     expect(minute!.tokensPerSecond).toBeLessThan(60);
     expect(minute!.firstTokenP95Ms).toBeGreaterThan(15);
+  });
+
+  it('tokens that the database could not take are added later, once', async () => {
+    const { endpoint: endpointName, deploymentId } = await serveLanguageModel(tess);
+    const client = new pg.Client({ connectionString: service.database.url });
+    await client.connect();
+    const { texts } = service.app.context.services;
+    try {
+      await client.query('alter table language_minute rename to language_minute_away');
+      await chat(tess, { endpointName });
+      // It logs the failure, and tries again later.
+      await texts.flush();
+    } finally {
+      await client.query('alter table language_minute_away rename to language_minute');
+      await client.end();
+    }
+    await texts.flush();
+    await texts.flush();
+    const { deployment } = await tess.ok(LanguageMinuteDetailsDocument, { id: deploymentId });
+    const [minute, ...others] = deployment.languageMinutes.filter(({ promptTokens }) => promptTokens > 0);
+    expect(others).toEqual([]);
+    expect(minute).toMatchObject({ promptTokens: 7, completionTokens: 5 });
   });
 
   it('nothing unless asked for; then a sample, without what is secret', async () => {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { serviceDefinitions } from '../../src/protocols/open-inference/protobuf.js';
 import { linear } from '../fixtures/models/build.js';
+import { IssueAccessTokenDocument, RevokeAccessTokenDocument } from '../../schema/generated/operations.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createEndpoint, makeVersion, serve, xToY } from '../support/serving.js';
 
@@ -135,6 +136,30 @@ describe('inference over gRPC', () => {
     expect(answers.filter(({ error_message: message }) => message !== '')).toHaveLength(1);
     expect(answers[100]!.error_message).toContain('expected 8 bytes');
     expect(numbers(answers[199]!.infer_response.raw_output_contents![0]!)).toEqual([399]);
+  });
+
+  it('ends a stream whose token is revoked', async () => {
+    const admin = await service.as({ role: Role.ADMIN });
+    const { issueAccessToken: issued } = await admin.ok(IssueAccessTokenDocument, {
+      input: { name: 'stream', role: 'ENGINEER' },
+    });
+    const definition = definitions.inference['ModelStreamInfer']!;
+    const stream = inference.makeBidiStreamRequest<object, Answer>(
+      definition.path,
+      definition.requestSerialize,
+      definition.responseDeserialize as (bytes: Buffer) => Answer,
+      asCaller(issued),
+    );
+    const ended = new Promise<ServiceError>((resolve) => stream.on('error', resolve));
+    stream.write(raw(1));
+    await new Promise((resolve) => stream.once('data', resolve));
+    // A client reads all answers before it sees the end.
+    stream.on('data', () => undefined);
+    await admin.ok(RevokeAccessTokenDocument, { id: issued.accessToken.id });
+    // The process hears of it in the background.
+    const asking = setInterval(() => stream.write(raw(1)), 100);
+    expect((await ended).code).toBe(status.UNAUTHENTICATED);
+    clearInterval(asking);
   });
 
   it('refuses with a code and one sentence', async () => {

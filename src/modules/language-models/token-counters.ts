@@ -56,12 +56,21 @@ export class TokenCounters {
       for (const use of uses) this.written(use);
     } catch (error) {
       for (const use of uses) addUse(this.uses, use);
-      for (const minute of minutes.slice(-MAX_WAITING_MINUTES)) addMinute(this.minutes, minute);
+      this.putBack(minutes);
       throw error;
     } finally {
       this.writing = [];
     }
-    await this.db.asSystem((em) => addTokenMinutes(em, minutes));
+    try {
+      await this.db.asSystem((em) => addTokenMinutes(em, minutes));
+    } catch (error) {
+      this.putBack(minutes);
+      throw error;
+    }
+  }
+
+  private putBack(minutes: readonly TokenMinute[]): void {
+    for (const minute of minutes.slice(-MAX_WAITING_MINUTES)) addMinute(this.minutes, minute);
   }
 }
 

@@ -55,8 +55,8 @@ const CODES: Record<ErrorCode, status> = {
   UNAVAILABLE: status.UNAVAILABLE,
   INTERNAL: status.INTERNAL,
 };
-/** Requests of one stream that are worked on at the same time. */
-const MAX_STREAMED = 64;
+/** Requests of one stream that are worked on at the same time, each of the largest size at most. */
+const MAX_STREAMED = 16;
 const LOWEST_DEADLINE_MS = 1;
 
 interface NamedModel {
@@ -212,28 +212,31 @@ interface StreamParts {
  * stream goes on. No more than MAX_STREAMED are read ahead.
  */
 function answerStream(stream: ServerDuplexStream<InferRequest, object>, { open, answer, refusal }: StreamParts): void {
-  const opened = open();
   // A refused caller gets the error once, as the end of the stream.
-  opened.catch((error: unknown) => {
+  const end = (error: unknown): null => {
     const refused = refusal(error);
-    stream.destroy(Object.assign(new Error(refused.details), refused));
-  });
+    // As grpc-js wants it: destroying the stream would send no status.
+    if (!stream.writableEnded) stream.emit('error', Object.assign(new Error(refused.details), refused));
+    return null;
+  };
+  void open().catch(end);
   let waiting = 0;
   let last: Promise<void> = Promise.resolve();
   stream.on('data', (request: InferRequest) => {
     if (++waiting >= MAX_STREAMED) stream.pause();
-    const answered = opened
-      .then((principal) => answer(principal, request))
-      .then(
+    const answerOf = async (principal: Principal) =>
+      answer(principal, request).then(
         (response) => ({ infer_response: response }),
         (error: unknown) => ({
           error_message: refusal(error).details,
           infer_response: { id: request.id, model_name: request.model_name },
         }),
       );
+    // A stream may live longer than its token.
+    const answered = open().then(answerOf, end);
     last = last.then(async () => {
       const message = await answered;
-      if (stream.cancelled || stream.destroyed) return;
+      if (message === null || stream.cancelled || stream.writableEnded) return;
       if (!stream.write(message)) await drained(stream);
       waiting--;
       if (waiting < MAX_STREAMED) stream.resume();
