@@ -54,7 +54,8 @@ export function quote(value: unknown): string {
     // Nested too deep even for String.
     text = typeof value === 'object' ? 'an object' : String(value);
   }
-  text = text ?? String(value);
+  // What is absent is not undefined to a client.
+  text = text ?? (value === undefined ? 'nothing' : String(value));
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text;
 }
 

@@ -93,11 +93,11 @@ export function checkRange(
   });
 }
 
-/** A wrong number or a text of a wrong form as it is; of what is too long only how long it is. */
+/** A wrong number or a text of a wrong form as it is; of a list, and of a text that is too long, only how long it is. */
 function gotText({ accepts, unit }: InputRange, value: unknown, amount: number): unknown {
   if (typeof value === 'number' || accepts) return value;
   if (typeof value === 'string') return `${amount} ${unit?.startsWith('bytes') ? 'bytes' : 'characters'}`;
-  return `${amount} items`;
+  return amount;
 }
 
 /** Items on a page of a list. */
