@@ -28,6 +28,12 @@ const TRIALS = 100;
 const TRAININGS = 30;
 const TRAINING_SEEDS = isQuick ? 3 : 10;
 const TYPICAL_POINTS = 2_000;
+/** HEBO needs numpy below 1.25, for which pip does not find the others by itself. */
+const HEBO_PACKAGES = [
+  ...['HEBO==0.3.6', 'numpy==1.24.4', 'pandas==2.0.3', 'scikit-learn==1.3.2', 'scipy==1.10.1', 'torch==2.2.2'],
+  ...['gpytorch==1.11', 'linear-operator==0.5.2', 'GPy==1.13.2', 'catboost==1.2.2', 'pymoo==0.6.0'],
+  ...['matplotlib==3.7.5'],
+];
 const HEBO = { problems: ['Branin', 'Hartmann 6', 'mixed kinds'], seeds: 3, trials: 40 };
 const NORMAL_95 = 1.644_854;
 
