@@ -79,7 +79,7 @@ export async function createContext(
           ),
         },
         pool: () => db.poolUse(),
-        dropped: () => services.serving.dropped(),
+        dropped: () => ({ ...services.serving.dropped(), ab_test_key: services.keyCounter.dropped }),
         sockets: () => websockets.sockets(),
         subscriptions: () => websockets.running(),
       }),

@@ -251,6 +251,11 @@ describe('an A/B test', () => {
     expect(test.decision!.reason).toContain('Sample-ratio mismatch: 60 and 5 keys');
   });
 
+  it('shows in the metrics of the process what it could not count', async () => {
+    const metrics = await (await fetch(`${service.url}/metrics`)).text();
+    expect(metrics).toContain('matih_dropped{what="ab_test_key"} 0');
+  });
+
   it('is stopped by a person, with a reason', async () => {
     const id = await plan(inputOf(await twoVersions(0)));
     const { stopAbTest } = await tess.ok(StopAbTestDetailsDocument, { input: { abTestId: id, reason: 'not needed' } });

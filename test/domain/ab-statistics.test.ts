@@ -317,6 +317,15 @@ describe('planning', () => {
         .join('; '),
     );
   });
+
+  it('is integrated once for equal questions', () => {
+    const question = { alpha: 0.031, power: 0.83, looks: 40 };
+    const plan = planDesign('GROUP_SEQUENTIAL', question);
+    expect(planDesign('GROUP_SEQUENTIAL', { ...question })).toBe(plan);
+    expect(planDesign('CONFIDENCE_SEQUENCE', question)).not.toBe(plan);
+    for (const other of [{ alpha: 0.032 }, { power: 0.84 }, { looks: 41 }])
+      expect(planDesign('GROUP_SEQUENTIAL', { ...question, ...other })).not.toBe(plan);
+  });
 });
 
 describe('sample-ratio mismatch', () => {

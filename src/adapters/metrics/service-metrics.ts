@@ -20,7 +20,7 @@ export interface MetricsSources {
   engines: Record<string, () => EngineFigures>;
   pool(): Promise<{ inUse: number; waiting: number }>;
   /** What the buffers for predictions have dropped because they were full. */
-  dropped(): Record<'prediction_log' | 'shadow_copy' | 'counted_minute', number>;
+  dropped(): Record<'prediction_log' | 'shadow_copy' | 'counted_minute' | 'ab_test_key', number>;
   sockets(): number;
   subscriptions(): number;
 }
@@ -105,7 +105,7 @@ function registerDropped(registry: Registry, dropped: MetricsSources['dropped'])
       name: 'matih_dropped',
       help:
         'Dropped by full buffers behind predictions since the start of this process: requests not logged, ' +
-        'copies not sent to a shadow, minutes not counted.',
+        'copies not sent to a shadow, minutes not counted, predictions not counted by their key in A/B tests.',
       labelNames: ['what'],
       registers: [],
       collect() {

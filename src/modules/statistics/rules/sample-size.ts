@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { sequenceMultiplier, tunedRho } from './confidence-sequence.js';
 import { driftForPower, spendingBounds, stoppingProbabilities } from './group-sequential.js';
 import { normalQuantile } from './normal.js';
@@ -6,7 +7,7 @@ export type TestDesign = 'FIXED' | 'GROUP_SEQUENTIAL' | 'CONFIDENCE_SEQUENCE';
 
 export interface DesignPlan {
   /** Bounds of |z| at equally spaced looks. */
-  bounds: number[];
+  bounds: readonly number[];
   /** Keys that the design needs, as a multiple of those of a test with one look. */
   inflation: number;
   /** The expected length with the planned effect, and without any effect, as fractions of the planned keys. */
@@ -14,14 +15,30 @@ export interface DesignPlan {
   expectedWithoutEffect: number;
 }
 
+interface DesignQuestion {
+  alpha: number;
+  power: number;
+  looks: number;
+}
+
+/** A plan takes up to half a second to integrate, and a page of tests asks for one of each. */
+const plans = new LRUCache<string, DesignPlan>({ max: 1_000 });
+
 /**
  * What a two-sided test with `looks` equally spaced looks costs: more keys at most, fewer on average. For every design
  * by the same integration over its bounds, so the power of a confidence sequence counts its early stops, too.
  */
-export function planDesign(
-  design: TestDesign,
-  { alpha, power, looks }: { alpha: number; power: number; looks: number },
-): DesignPlan {
+export function planDesign(design: TestDesign, question: DesignQuestion): DesignPlan {
+  const { alpha, power, looks } = question;
+  const id = [design, alpha, power, looks].join(' ');
+  const known = plans.get(id);
+  if (known) return known;
+  const plan = integrate(design, question);
+  plans.set(id, plan);
+  return plan;
+}
+
+function integrate(design: TestDesign, { alpha, power, looks }: DesignQuestion): DesignPlan {
   const information = design === 'FIXED' ? [1] : Array.from({ length: looks }, (_, look) => (look + 1) / looks);
   const bounds = designBounds(design, information, alpha);
   const drift = driftForPower(information, bounds, power, 2);
