@@ -1,3 +1,4 @@
+import { AbTestOutcome } from '../../src/db/entities/ab-tests/ab-test-counts.entity.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../fixtures/models/build.js';
@@ -212,7 +213,7 @@ describe('an A/B test', () => {
       const first = await tess.ok(RecordOutcomesDocument, {
         input: { endpointId, outcomes: [outcome('k1', 0), outcome('k2', 1, 'clicks')] },
       });
-      expect(first.recordOutcomes).toEqual({ recorded: 1, unused: 1 });
+      expect(first.recordOutcomes).toEqual({ recorded: 1, unused: 1, repeated: 0 });
       await start(id, 10_000);
       const served = new Map<string, string>();
       for (let i = 0; i < 200; i++) {
@@ -249,6 +250,41 @@ describe('an A/B test', () => {
     const test = await decided(id);
     expect(test.decision!.kind).toBe('INVALID');
     expect(test.decision!.reason).toContain('Sample-ratio mismatch: 60 and 5 keys');
+  });
+
+  it('counts an outcome with an id once, however often it comes', async () => {
+    const pair = await twoVersions(0);
+    const { endpointId } = pair;
+    const id = await plan(
+      inputOf(pair, { metrics: [{ ...OUTPUT, name: 'revenue', source: 'OUTCOME', aggregation: 'SUM' }] }),
+    );
+    const order = (n: number, value = n) => ({ id: `order ${n}`, routingKey: `k${n}`, metric: 'revenue', value });
+    const record = async (outcomes: (Omit<ReturnType<typeof order>, 'id'> & { id?: string })[]) =>
+      (await tess.ok(RecordOutcomesDocument, { input: { endpointId, outcomes } })).recordOutcomes;
+    const total = () =>
+      service.app.context.db.asSystem(async (em) => {
+        const rows = await em.find(AbTestOutcome, { testId: id });
+        return rows.reduce((sum, { pastTotal, total: now }) => sum + pastTotal + now, 0);
+      });
+    expect(await record([order(1), order(2), order(2)])).toEqual({ recorded: 2, unused: 0, repeated: 1 });
+    const same = await Promise.all([record([order(3), order(1)]), record([order(1), order(3)])]);
+    expect(same.map(({ recorded }) => recorded).toSorted()).toEqual([0, 1]);
+    expect(await total()).toBe(6);
+    // One changed outcome refuses the whole call.
+    for (const [outcomes, field] of [
+      [[order(4), order(2, 5)], 'input.outcomes[1].id'],
+      [[order(5), order(5, 6)], 'input.outcomes[1].id'],
+    ] as const) {
+      const input = { endpointId, outcomes: [...outcomes] };
+      expect((await tess.fails(RecordOutcomesDocument, { input })).extensions).toMatchObject({
+        code: 'CONFLICT',
+        field,
+      });
+    }
+    expect(await record([order(4), order(5)])).toMatchObject({ recorded: 2 });
+    const nameless = { routingKey: 'k1', metric: 'revenue', value: 1 };
+    expect(await record([nameless, nameless])).toEqual({ recorded: 2, unused: 0, repeated: 0 });
+    expect(await total()).toBe(17);
   });
 
   it('shows in the metrics of the process what it could not count', async () => {

@@ -1,5 +1,10 @@
 import { AbTest } from '../../db/entities/ab-tests/ab-test.entity.js';
-import { AbTestKey, AbTestLook, AbTestOutcome } from '../../db/entities/ab-tests/ab-test-counts.entity.js';
+import {
+  AbTestKey,
+  AbTestLook,
+  AbTestOutcome,
+  AbTestOutcomeId,
+} from '../../db/entities/ab-tests/ab-test-counts.entity.js';
 import { defineModule } from '../../define-module.js';
 import { AbTestResolver, AbTestVariantResolver } from '../../resolvers/ab-tests/ab-test.resolver.js';
 import { AB_TEST_EVENTS, AbTestDecider, AbTestService, KeyCounter, OutcomeService } from './index.js';
@@ -18,7 +23,7 @@ declare module '../../services.js' {
 export default defineModule({
   name: 'ab-tests',
   events: AB_TEST_EVENTS,
-  entities: [AbTest, AbTestKey, AbTestLook, AbTestOutcome],
+  entities: [AbTest, AbTestKey, AbTestLook, AbTestOutcome, AbTestOutcomeId],
   createServices: ({ db, live, logger, services }): AbTestsServices => {
     const { deployments, gates, traffic } = services;
     const abTests = new AbTestService(live, deployments);

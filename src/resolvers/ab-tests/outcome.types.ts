@@ -8,6 +8,15 @@ import { DateTime } from '../types/scalars.js';
 @InputType({ description: 'What became of a routing key.' })
 export class OutcomeInput {
   @RangeOfModule(REQUEST_KEY)
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Your own id of this outcome, e.g. of an order. The same outcome under the same id counts once in a test, ' +
+      'however often it comes; CONFLICT when anything of it is different. Without an id, each one counts.',
+  })
+  id?: string | null;
+
+  @RangeOfModule(REQUEST_KEY)
   @Field(() => String, { description: 'The routing key of its predictions.' })
   routingKey!: string;
 
@@ -41,7 +50,9 @@ export class RecordOutcomesInput {
   endpointName?: string | null;
 
   @RangeOfModule(AB_TEST_RANGES.outcomes)
-  @Field(() => [OutcomeInput], { description: 'The outcomes. A call that is repeated counts them again.' })
+  @Field(() => [OutcomeInput], {
+    description: 'The outcomes. A call that is repeated counts again those without an id.',
+  })
   outcomes!: OutcomeInput[];
 }
 
@@ -54,4 +65,7 @@ export class RecordOutcomesPayload {
     description: 'Outcomes that nothing uses: their metric is in no planned or running test of the endpoint.',
   })
   unused!: number;
+
+  @Field(() => Int, { description: 'Outcomes that counted already: they were recorded before under the same id.' })
+  repeated!: number;
 }

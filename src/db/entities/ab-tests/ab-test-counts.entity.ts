@@ -43,6 +43,19 @@ export const AbTestOutcome = defineEntity({
   },
 });
 
+/** An outcome that came with an id. */
+export const AbTestOutcomeId = defineEntity({
+  name: 'AbTestOutcomeId',
+  tableName: 'ab_test_outcome_id',
+  properties: {
+    tenant: p.text(),
+    testId: p.uuid().primary(),
+    id: p.text().primary(),
+    /** What was said under the id, as one text that can be compared. */
+    content: p.text(),
+  },
+});
+
 /** A look at a test: what was known, and whether it spent α. */
 export const AbTestLook = defineEntity({
   name: 'AbTestLook',
