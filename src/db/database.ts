@@ -39,6 +39,7 @@ import { Migration0034TrafficPolicy } from './migrations/0034-traffic-policy.js'
 import { Migration0035AbTests } from './migrations/0035-ab-tests.js';
 import { Migration0037LanguageModels } from './migrations/0037-language-models.js';
 import { Migration0039OutcomeIds } from './migrations/0039-outcome-ids.js';
+import { Migration0044RequestLog } from './migrations/0044-request-log.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
 import { Migration0036Ensembles } from './migrations/0036-ensembles.js';
 import { Migration0031HeardJobs } from './migrations/0031-heard-jobs.js';
@@ -144,6 +145,7 @@ const MIGRATIONS = [
   { name: '0034-canaries', class: Migration0034Canaries },
   { name: '0037-language-models', class: Migration0037LanguageModels },
   { name: '0039-outcome-ids', class: Migration0039OutcomeIds },
+  { name: '0044-request-log', class: Migration0044RequestLog },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

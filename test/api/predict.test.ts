@@ -335,7 +335,14 @@ describe('predict', () => {
       errorCode: null,
     } as const;
     for (let i = 0; i < 80; i++)
-      buffer.offer({ ...request, inputs, specs: [], scores: new Float64Array(rows).fill(NaN), answers: null });
+      buffer.offer({
+        ...request,
+        inputs,
+        redactedFields: [],
+        specs: [],
+        scores: new Float64Array(rows).fill(NaN),
+        answers: null,
+      });
     console.log(`prediction log: of 80 requests of 10,000 rows ${buffer.size} wait and ${buffer.dropped} were dropped`);
     expect(buffer.size).toBe(50);
     expect(buffer.dropped).toBe(30);
@@ -349,7 +356,15 @@ describe('predict', () => {
     expect(String(stored[0]!.inputs.x[0])).toMatch(/^\ufffd\ufffdlong .*… [0-9a-f]{32}$/);
     expect(stored[0]).toMatchObject({ rows: 1_000, scores: expect.arrayContaining([null]) as unknown });
 
-    const good = { ...request, rows: 1, inputs: [], specs: [], scores: new Float64Array(1), answers: null };
+    const good = {
+      ...request,
+      rows: 1,
+      inputs: [],
+      redactedFields: [],
+      specs: [],
+      scores: new Float64Array(1),
+      answers: null,
+    };
     buffer.offer({ ...good, requestId: 'what\0text' });
     await expect(buffer.flush()).rejects.toThrow();
     buffer.offer(good);

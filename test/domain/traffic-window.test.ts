@@ -56,6 +56,16 @@ describe('logged traffic as a window', () => {
     expect(scores).toEqual(Float64Array.of(0.5, NaN, 0.25, 1));
   });
 
+  it('has no feature that the log leaves out, so that redaction is no drift', () => {
+    const log: LoggedRequest[] = [
+      { rows: 1, inputs: { rating: [1], fee: [2] }, scores: [1] },
+      { rows: 1, inputs: { rating: [2] }, scores: [1] },
+    ];
+    const { features } = toTrafficWindow(log, profile, ['fee']);
+    expect(Object.keys(features)).toEqual(['rating']);
+    expect(compareWindow(profile, { features, scores: Float64Array.of(1, 1) }).features).toHaveLength(1);
+  });
+
   it('gives no signal for a part without a result, and counts no request twice', () => {
     expect(windowSignals({ traffic: null, drift: null }, 50)).toEqual([]);
     const traffic = { from: '2026-01-01T00:00:00.000Z', requests: 100, errors: 50, latencyP95Ms: 80 };

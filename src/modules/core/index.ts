@@ -56,6 +56,7 @@ export {
 } from './rules/ranges.js';
 export { Role, TENANT, bearerOf, includesRole, isSubject, type Principal } from './rules/principal.js';
 export { checkTimeMs, timeOf } from './rules/times.js';
+export { nearestName } from './rules/nearest.js';
 export { FULL_WEIGHT_BPS } from './rules/weights.js';
 export { checkSetSize, registryTags, setSizeOf, tagChanges } from './rules/tags.js';
 export {

@@ -26,7 +26,6 @@ import {
   countersSince,
   deleteOldPredictions,
   newestAnswered,
-  PREDICTION_LOG_DAYS,
   type LogCursor,
 } from '../serving/index.js';
 import { deleteOldRows, lockCursor, moveCursor, stoppedWithAlerts } from './stores/windows.js';
@@ -82,7 +81,7 @@ export class MonitoringService {
 
   /** Deletes old logged predictions and old windows, a limited number at a time. */
   async prune(): Promise<void> {
-    await this.db.asSystem((em) => deleteOldPredictions(em, PREDICTION_LOG_DAYS, PRUNED_AT_ONCE));
+    await this.db.asSystem((em) => deleteOldPredictions(em, PRUNED_AT_ONCE));
     for (const [table, days] of RETENTION_DAYS)
       await this.db.asSystem((em) => deleteOldRows(em, table, days, PRUNED_AT_ONCE));
   }
@@ -142,10 +141,11 @@ export class MonitoringService {
     const loggedRows = log.reduce((sum, { rows }) => sum + rows, 0);
 
     const traffic = counts.requests >= MIN_REQUESTS ? trafficReport(counts, toIso(cursor.countedSince)) : null;
+    const comparedLog = () => toTrafficWindow(log, reference!, endpoint.redactedFields);
     const drift =
       reference && loggedRows >= this.minRows
         ? {
-            ...compareWindow(reference, toTrafficWindow(log, reference), knownCategories(version.signature)),
+            ...compareWindow(reference, comparedLog(), knownCategories(version.signature)),
             from: toIso(cursor.loggedAfter),
           }
         : null;

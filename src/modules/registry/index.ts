@@ -18,7 +18,7 @@ export {
   type ListedVersion,
   type NumberedAlias,
 } from './stores/registry-search.js';
-export { keepVersion, predictionSpreads } from './stores/versions.js';
+export { keepVersion, predictionSpreads, versionSignatures } from './stores/versions.js';
 export { RegistryTagService } from './registry-tag.service.js';
 export { ALIAS, checkAlias } from './rules/alias.js';
 export { countApprovals, nextApprovalStage } from './rules/approvals.js';

@@ -6,8 +6,10 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { checkPathName } from '../core/index.js';
 import { checkAlias } from '../registry/index.js';
 import { badInput, conflict, notFound, notFoundByName } from '../../errors.js';
+import { versionSignatures } from '../registry/index.js';
 import { requireOwn, containsText, audit, takeTenantLock } from '../platform/index.js';
 import type { DeploymentRows } from './deployment-rows.js';
+import { checkRedactedFields, DEFAULT_LOG_RETENTION_DAYS } from './rules/request-log.js';
 import type { VersionFollowing } from './version-following.js';
 
 export interface EndpointSettings {
@@ -16,6 +18,8 @@ export interface EndpointSettings {
   followAlias?: string | null;
   slaLatencyP95Ms?: number | null;
   logSampleRate?: number | null;
+  redactedFields?: string[] | null;
+  logRetentionDays?: number | null;
   unknownCategories?: Endpoint['unknownCategories'] | null;
   batching?: Endpoint['batching'] | null;
 }
@@ -103,6 +107,8 @@ export class EndpointService {
       followAlias: input.followAlias ?? null,
       slaLatencyP95Ms: input.slaLatencyP95Ms ?? DEFAULT_SLA_LATENCY_P95_MS,
       logSampleRate: input.logSampleRate ?? DEFAULT_LOG_SAMPLE_RATE,
+      redactedFields: await this.redacted(session, input.modelId, input.redactedFields ?? []),
+      logRetentionDays: input.logRetentionDays ?? DEFAULT_LOG_RETENTION_DAYS,
       unknownCategories: input.unknownCategories ?? 'ACCEPT',
       batching: input.batching ?? 'AUTO',
       createdBy: session.principal.subject,
@@ -132,6 +138,9 @@ export class EndpointService {
     if (input.followAlias) endpoint.followStage = null;
     if (input.slaLatencyP95Ms != null) endpoint.slaLatencyP95Ms = input.slaLatencyP95Ms;
     if (input.logSampleRate != null) endpoint.logSampleRate = input.logSampleRate;
+    if (input.redactedFields != null)
+      endpoint.redactedFields = await this.redacted(session, modelId, input.redactedFields);
+    if (input.logRetentionDays != null) endpoint.logRetentionDays = input.logRetentionDays;
     if (input.unknownCategories != null) endpoint.unknownCategories = input.unknownCategories;
     if (input.batching != null) endpoint.batching = input.batching;
     await session.em.flush();
@@ -185,6 +194,12 @@ export class EndpointService {
     return paginate(session, Endpoint, where, page, order);
   }
 
+  /** Checked against every version of the model, because any of them may be deployed. */
+  private async redacted(session: Session, modelId: string, fields: readonly string[]): Promise<string[]> {
+    if (fields.length === 0) return [];
+    return checkRedactedFields(fields, await versionSignatures(session, modelId));
+  }
+
   /** A promotion takes this lock too, so none can happen between reading a stage and following it. */
   private async lockModel(session: Session, modelId: string): Promise<void> {
     if (
@@ -206,10 +221,13 @@ function settingsOf({
   followAlias,
   slaLatencyP95Ms,
   logSampleRate,
+  redactedFields,
+  logRetentionDays,
   unknownCategories,
   batching,
 }: Endpoint): object {
-  return { followStage, followAlias, slaLatencyP95Ms, logSampleRate, unknownCategories, batching };
+  const logging = { logSampleRate, redactedFields, logRetentionDays };
+  return { followStage, followAlias, slaLatencyP95Ms, ...logging, unknownCategories, batching };
 }
 
 function checkSettings({ followStage, followAlias }: EndpointSettings): void {

@@ -12,7 +12,6 @@ export { EndpointService, MAX_SLA_MS } from './endpoint.service.js';
 export { createServingLoaders } from './loaders.js';
 export {
   LoggedPredictionService,
-  PREDICTION_LOG_DAYS,
   findEndpoint,
   loggedAnswersOf,
   notLogged,
@@ -40,6 +39,7 @@ export {
   QUEUE_TIMEOUT_MS,
   WARM_UP_ROWS,
 } from './rules/limits.js';
+export { LOG_RETENTION_DAYS, REDACTED_FIELDS } from './rules/request-log.js';
 export { Runtimes } from './runtimes.js';
 export type { RowPrediction } from './rules/answers.js';
 export { deploymentReadiness, type Readiness } from './rules/readiness.js';

@@ -17,9 +17,6 @@ export interface LoggedPredictionFilter {
   to?: Date | null;
 }
 
-/** How long the log of predictions is kept. */
-export const PREDICTION_LOG_DAYS = 30;
-
 /** Answered requests, read from the prediction log. */
 export class LoggedPredictionService {
   constructor(
@@ -102,9 +99,9 @@ export function usedTwice(requestId: string, { name }: Endpoint): AppError {
   );
 }
 
-export function notLogged(requestId: string, { name, logSampleRate }: Endpoint): AppError {
+export function notLogged(requestId: string, { name, logSampleRate, logRetentionDays }: Endpoint): AppError {
   const why = inSample(logSampleRate, requestId)
-    ? `it was never made, was made more than ${PREDICTION_LOG_DAYS} days ago, or was answered by another ` +
+    ? `it was never made, was made more than ${logRetentionDays} days ago, or was answered by another ` +
       'process within the last seconds'
     : `the endpoint logs ${logSampleRate} of its requests, and this one is not among them (raise ` +
       'logSampleRate to log more of those to come)';

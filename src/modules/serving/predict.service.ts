@@ -151,10 +151,10 @@ export class PredictService {
     const { recorder, mirror, runtimes } = this.options;
     const isUnique = input.requestId != null && input.mayRepeatId !== true;
     if (isUnique) this.usedIds.take(route.endpoint, requestId);
-    const { logSampleRate } = route.endpoint;
+    const { logSampleRate, redactedFields } = route.endpoint;
     // Who names the version did not draw it: such a request says nothing in a test of versions by key.
     const drawnBy = input.version == null ? routingKey : null;
-    const served = { target, requestId, routingKey: drawnBy, rows, inputs: tensors, logSampleRate };
+    const served = { target, requestId, routingKey: drawnBy, rows, inputs: tensors, logSampleRate, redactedFields };
     try {
       const leftMs = Math.max(1, deadlineMs - (performance.now() - startedAt));
       const { outputs, batchRows } = await this.admission.run(target.deployment, rows, leftMs, (allowedMs) =>

@@ -18,6 +18,8 @@ export interface LoggedPrediction {
   latencyMs: number;
   errorCode: string | null;
   inputs: readonly Tensor[];
+  /** Names of columns and inputs that are left out. */
+  redactedFields: readonly string[];
   /** The inputs of the version: which columns fill each of them. */
   specs: readonly TensorSpec[];
   scores: Float64Array;
@@ -85,7 +87,15 @@ export class PredictionLogBuffer {
 }
 
 function toRow(prediction: LoggedPrediction): LogRow {
-  const { inputs: _inputs, specs: _specs, scores, answers, id = uuidv7(), ...row } = prediction;
+  const {
+    inputs: _inputs,
+    redactedFields: _fields,
+    specs: _specs,
+    scores,
+    answers,
+    id = uuidv7(),
+    ...row
+  } = prediction;
   prediction.id = id;
   const rows = loggedRows(prediction);
   return {
@@ -122,22 +132,31 @@ function loggedAnswers(prediction: LoggedPrediction, answers: Answers): LoggedAn
 
 /**
  * One array per column with an entry per row. Several elements per row without column names become arrays. NaN becomes
- * null.
+ * null. Redacted ones are left out.
  */
 function inputColumns(prediction: LoggedPrediction): Record<string, unknown[]> {
   const rows = loggedRows(prediction);
+  const { redactedFields } = prediction;
+  // The version in the shadow may have other names for the same values.
+  if (prediction.mode === 'SHADOW' && redactedFields.length > 0) return {};
+  const isShown = ([name]: [string, unknown[]]) => !redactedFields.includes(name);
   return Object.fromEntries(
     prediction.inputs.flatMap((tensor): [string, unknown[]][] => {
+      if (redactedFields.includes(tensor.name)) return [];
       const perRow = tensor.data.length / prediction.rows;
       const values = plainValues({ ...tensor, data: tensor.data.slice(0, rows * perRow) }).map((value) =>
         typeof value === 'string' ? loggedText(value) : value,
       );
       const columns = prediction.specs.find(({ name }) => name === tensor.name)?.columns;
       if (columns?.length === perRow)
-        return columns.map(({ name }, offset) => [
-          name,
-          Array.from({ length: rows }, (_, row) => values[row * perRow + offset]),
-        ]);
+        return columns
+          .map(({ name }, offset): [string, unknown[]] => [
+            name,
+            Array.from({ length: rows }, (_, row) => values[row * perRow + offset]),
+          ])
+          .filter(isShown);
+      // Nobody can tell which of these values are redacted.
+      if (columns && redactedFields.length > 0) return [];
       if (perRow === 1) return [[tensor.name, values]];
       const cut = Math.min(perRow, MAX_VALUES_PER_ROW);
       return [[tensor.name, Array.from({ length: rows }, (_, row) => values.slice(row * perRow, row * perRow + cut))]];

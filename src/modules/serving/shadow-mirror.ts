@@ -104,8 +104,8 @@ export class ShadowMirror {
 
   private async run({ route, production, shadow, requestId, rows, inputs, outputs }: Waiting): Promise<void> {
     const startedAt = performance.now();
-    const { logSampleRate } = route.endpoint;
-    const served = { target: shadow, requestId, routingKey: null, rows, inputs, logSampleRate };
+    const { logSampleRate, redactedFields } = route.endpoint;
+    const served = { target: shadow, requestId, routingKey: null, rows, inputs, logSampleRate, redactedFields };
     try {
       // The candidate may take other inputs than production: this counts as a failure for the gate.
       checkTensors(shadow.version.signature, inputs, { maxRows: rows });

@@ -19,6 +19,8 @@ export interface Served {
   routingKey: string | null;
   /** Fraction of requests to log. */
   logSampleRate: number;
+  /** Names of inputs that are not logged. */
+  redactedFields: readonly string[];
   comparison?: Counted['comparison'];
 }
 
@@ -145,6 +147,7 @@ export class TrafficRecorder {
       latencyMs,
       errorCode,
       inputs,
+      redactedFields: served.redactedFields,
       specs,
       scores,
       answers,

@@ -66,7 +66,8 @@ export class GroundTruthResolver {
   @Query(() => LoggedPredictionType, {
     description:
       'One request in the prediction log, with inputs, answers and ground truths. Needs ENGINEER. ' +
-      'NOT_FOUND, with the likely reason, when it was not logged or is older than 30 days; CONFLICT ' +
+      'NOT_FOUND, with the likely reason, when it was not logged or is older than the endpoint keeps its log; ' +
+      'CONFLICT ' +
       'when its id was used more than once.',
   })
   prediction(

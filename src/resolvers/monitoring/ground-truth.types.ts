@@ -207,7 +207,7 @@ export class LoggedRow {
 
 @ObjectType('LoggedPrediction', {
   description:
-    'One request in the prediction log, which keeps it for 30 days. For a request with more than ' +
+    'One request in the prediction log, which keeps it for `logRetentionDays` of its endpoint. For a request with more than ' +
     '1,000 rows, the log has the first 1,000.',
 })
 export class LoggedPredictionType {

@@ -4,7 +4,7 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { DateTime } from '../types/scalars.js';
 import { Range, RangeOfModule } from '../types/range.js';
 import { MAX_WAIT_MS } from '../../modules/platform/index.js';
-import { MAX_SLA_MS } from '../../modules/serving/index.js';
+import { LOG_RETENTION_DAYS, MAX_SLA_MS, REDACTED_FIELDS } from '../../modules/serving/index.js';
 import { PATH_NAME, SEARCH_TEXT } from '../../modules/core/index.js';
 import { ALIAS } from '../../modules/registry/index.js';
 
@@ -105,6 +105,16 @@ export class EndpointType {
     description: 'Fraction of the requests whose inputs and answers are logged for monitoring, 0 to 1.',
   })
   logSampleRate!: number;
+
+  @Field(() => [String], {
+    description:
+      'Names of columns, or of inputs without named columns, whose values are never logged. They are left out of ' +
+      '`predictions`, and monitoring does not compare them. Empty when all are logged.',
+  })
+  redactedFields!: string[];
+
+  @Field(() => Int, { description: 'Days after which logged requests are deleted, 1 to 365.' })
+  logRetentionDays!: number;
 
   @Field(() => UnknownCategoryPolicy, {
     description: 'How the endpoint handles categories that the training data did not contain.',
@@ -209,6 +219,19 @@ export class CreateEndpointInput {
   @Field(() => Float, { nullable: true, description: 'Fraction of requests to log; 1 when absent.' })
   logSampleRate?: number | null;
 
+  @Range(REDACTED_FIELDS)
+  @Field(() => [String], {
+    nullable: true,
+    description:
+      'Columns, or inputs without named columns, whose values are never logged; none when absent. BAD_USER_INPUT for ' +
+      'a name that no version of the model has, with the nearest one.',
+  })
+  redactedFields?: string[] | null;
+
+  @Range(LOG_RETENTION_DAYS)
+  @Field(() => Int, { nullable: true, description: 'Days after which logged requests are deleted; 30 when absent.' })
+  logRetentionDays?: number | null;
+
   @Field(() => UnknownCategoryPolicy, {
     nullable: true,
     description: 'How to handle categories that the training data did not contain; ACCEPT when absent.',
@@ -263,6 +286,23 @@ export class UpdateEndpointInput {
   @Range({ min: 0, max: 1 })
   @Field(() => Float, { nullable: true, description: 'Fraction of requests to log.' })
   logSampleRate?: number | null;
+
+  @Range(REDACTED_FIELDS)
+  @Field(() => [String], {
+    nullable: true,
+    description:
+      'Columns, or inputs without named columns, whose values are not logged from now on, in place of the former ' +
+      'ones; requests that were logged before keep theirs. BAD_USER_INPUT for a name that no version of the model ' +
+      'has, with the nearest one.',
+  })
+  redactedFields?: string[] | null;
+
+  @Range(LOG_RETENTION_DAYS)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Days after which logged requests are deleted, those that are logged already included.',
+  })
+  logRetentionDays?: number | null;
 
   @Field(() => UnknownCategoryPolicy, {
     nullable: true,

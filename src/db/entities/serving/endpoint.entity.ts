@@ -20,6 +20,9 @@ export const Endpoint = defineEntity({
     followAlias: p.text().nullable(),
     slaLatencyP95Ms: double().fieldName('sla_latency_p95_ms'),
     logSampleRate: double(),
+    /** Inputs that the log of predictions leaves out. */
+    redactedFields: p.json<string[]>().onCreate(() => []),
+    logRetentionDays: p.integer().default(30),
     /** What happens to a request with an unknown category. */
     unknownCategories: p.enum(['ACCEPT', 'REFUSE']).default('ACCEPT'),
     /** Whether its requests may run in one batch. */

@@ -56,9 +56,19 @@ export function trafficReport(counts: TrafficCounts, from: string): TrafficRepor
   };
 }
 
-/** The logged requests as the columns that the reference profile has, in the order of the log. */
-export function toTrafficWindow(log: readonly LoggedRequest[], profile: ReferenceProfile): TrafficWindow {
-  const columns = Object.entries(profile.features).map(([feature, { kind }]) => {
+/**
+ * The logged requests as the columns that the reference profile has, in the order of the log. Without features that the
+ * log leaves out: nobody can tell whether they drift.
+ */
+export function toTrafficWindow(
+  log: readonly LoggedRequest[],
+  profile: ReferenceProfile,
+  redactedFields: readonly string[] = [],
+): TrafficWindow {
+  const isLogged = (feature: string) =>
+    !redactedFields.includes(feature) && log.some(({ inputs }) => Object.hasOwn(inputs, feature));
+  const features = Object.entries(profile.features).filter(([feature]) => isLogged(feature));
+  const columns = features.map(([feature, { kind }]) => {
     const values = log.flatMap(({ inputs, rows }) => {
       const column = Object.hasOwn(inputs, feature) ? inputs[feature]! : [];
       return Array.from({ length: rows }, (_, row) => column[row]);

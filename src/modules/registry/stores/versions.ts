@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { ModelVersion } from '../../../db/entities/registry/model-version.entity.js';
 import { StageTransition } from '../../../db/entities/registry/stage-transition.entity.js';
 import type { Session } from '../../../db/database.js';
+import type { Signature } from '../../model-contract/index.js';
 import { anyOf, tablesOf } from '../../../db/tables.js';
 
 const tables = tablesOf(ModelVersion, StageTransition);
@@ -76,4 +77,10 @@ export async function predictionSpreads(
     .where('id', '=', anyOf('uuid', versionIds))
     .execute();
   return new Map(rows.flatMap(({ id, std }) => (std === null ? [] : [[id, std]])));
+}
+
+/** What the versions of a model take and answer; without versions of which this is not known yet. */
+export async function versionSignatures({ em, tenant }: Session, modelId: string): Promise<Signature[]> {
+  const found = await em.find(ModelVersion, { tenant, modelId, signature: { $ne: null } }, { fields: ['signature'] });
+  return found.flatMap(({ signature }) => (signature ? [signature] : []));
 }

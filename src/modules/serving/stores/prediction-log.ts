@@ -1,11 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
+import { Endpoint } from '../../../db/entities/serving/endpoint.entity.js';
 import { PredictionLog, type LoggedAnswers } from '../../../db/entities/serving/prediction-log.entity.js';
 import type { Session } from '../../../db/database.js';
 import { jsonOf, statement } from '../../../db/statement.js';
 import { tablesOf } from '../../../db/tables.js';
 
-const tables = tablesOf(PredictionLog);
+const tables = tablesOf(PredictionLog, Endpoint);
 
 /** A row of the prediction log, of any tenant. */
 export interface LogRow {
@@ -120,15 +121,19 @@ export function newestAnswered(
     .execute();
 }
 
-/** Deletes old rows of all tenants, at most `limit` of them. */
-export async function deleteOldPredictions(em: EntityManager, olderThanDays: number, limit: number): Promise<void> {
+/** Deletes rows of all tenants that are older than their endpoint keeps them, at most `limit` of them. */
+export async function deleteOldPredictions(em: EntityManager, limit: number): Promise<void> {
   await tables(em)
     .deleteFrom('prediction_log')
     .where('id', 'in', (from) =>
       from
-        .selectFrom('prediction_log')
-        .select('id')
-        .where('created_at', '<', sql<Date>`now() - ${olderThanDays} * interval '1 day'`)
+        .selectFrom('prediction_log as p')
+        .innerJoin('endpoint as e', (join) =>
+          join.onRef('e.id', '=', 'p.endpoint_id').onRef('e.tenant', '=', 'p.tenant'),
+        )
+        .select('p.id')
+        .where('p.created_at', '<', sql<Date>`now() - interval '1 day'`)
+        .where('p.created_at', '<', sql<Date>`now() - e.log_retention_days * interval '1 day'`)
         .limit(limit),
     )
     .execute();

@@ -97,7 +97,7 @@ export const readPredictionOperation = operation({
   path: '/endpoints/{name}/predictions/{requestId}',
   summary: 'Reads a logged prediction back.',
   description:
-    'The same as the query `prediction` of GraphQL. The log keeps requests for 30 days, and those of the ' +
+    'The same as the query `prediction` of GraphQL. The log keeps requests for `logRetentionDays` of the endpoint, and those of the ' +
     'endpoint’s sample alone.',
   need: { what: 'Reading logged predictions', role: Role.ENGINEER, scopes: ['READ'] },
   params: { name: 'Name of the endpoint.', requestId: 'Id of the request, as predict answered it.' },
