@@ -39,6 +39,7 @@ import { Migration0034TrafficPolicy } from './migrations/0034-traffic-policy.js'
 import { Migration0035AbTests } from './migrations/0035-ab-tests.js';
 import { Migration0037LanguageModels } from './migrations/0037-language-models.js';
 import { Migration0039OutcomeIds } from './migrations/0039-outcome-ids.js';
+import { Migration0043DeploymentSla } from './migrations/0043-deployment-sla.js';
 import { Migration0044RequestLog } from './migrations/0044-request-log.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
 import { Migration0036Ensembles } from './migrations/0036-ensembles.js';
@@ -145,6 +146,7 @@ const MIGRATIONS = [
   { name: '0034-canaries', class: Migration0034Canaries },
   { name: '0037-language-models', class: Migration0037LanguageModels },
   { name: '0039-outcome-ids', class: Migration0039OutcomeIds },
+  { name: '0043-deployment-sla', class: Migration0043DeploymentSla },
   { name: '0044-request-log', class: Migration0044RequestLog },
 ];
 /**

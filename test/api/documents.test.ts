@@ -24,6 +24,7 @@ import { writeGuide } from '../support/guide.js';
 import { normalised, operations, type Guide } from '../support/guide/recorder.js';
 import { followPage } from '../support/guide/page.js';
 import { blocksOf, firstDifference } from '../support/guide/text.js';
+import { slaOf } from '../../src/modules/serving/rules/sla.js';
 import { startTestService, type TestService } from '../support/service.js';
 
 const UPDATE = process.env['UPDATE_DOCS'] === '1';
@@ -157,7 +158,7 @@ it('the numbers of gates and alerts match the code', () => {
     `${minRows} logged rows`,
     `${latency.minRequests} requests`,
     `${errorRate.minRequests} requests`,
-    `above ${errorRate.maxShare * 100} % with 95 % confidence`,
+    `above ${slaOf({ runtime: 'ONNX' }, {}).maxErrorRate * 100} % with 95 % confidence`,
   ];
   expect(claims.filter((claim) => !page.includes(claim))).toEqual([]);
 });

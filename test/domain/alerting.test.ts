@@ -82,16 +82,19 @@ describe('alerts', () => {
   });
 
   it('error rate: its lower bound above 1 %', () => {
-    expect(errorRateSignal({ requests: 100, errors: 2 }).verdict).toBe('CLEAN');
-    expect(errorRateSignal({ requests: 100, errors: 5 })).toMatchObject({
+    expect(errorRateSignal({ requests: 100, errors: 2, maxErrorRate: 0.01 }).verdict).toBe('CLEAN');
+    expect(errorRateSignal({ requests: 100, errors: 5, maxErrorRate: 0.01 })).toMatchObject({
       verdict: 'BREACHED',
       value: 0.05,
       threshold: 0.01,
     });
-    expect(errorRateSignal({ requests: 10_000, errors: 140 }).verdict).toBe('BREACHED');
-    expect(errorRateSignal({ requests: 10_000, errors: 100 }).verdict).toBe('CLEAN');
-    expect(errorRateSignal({ requests: 49, errors: 49 }).verdict).toBe('TOO_FEW');
-    expect(errorRateSignal({ requests: 0, errors: 0 })).toMatchObject({ verdict: 'TOO_FEW', value: 0 });
+    expect(errorRateSignal({ requests: 10_000, errors: 140, maxErrorRate: 0.01 }).verdict).toBe('BREACHED');
+    expect(errorRateSignal({ requests: 10_000, errors: 100, maxErrorRate: 0.01 }).verdict).toBe('CLEAN');
+    expect(errorRateSignal({ requests: 49, errors: 49, maxErrorRate: 0.01 }).verdict).toBe('TOO_FEW');
+    expect(errorRateSignal({ requests: 0, errors: 0, maxErrorRate: 0.01 })).toMatchObject({
+      verdict: 'TOO_FEW',
+      value: 0,
+    });
   });
 
   it('drift: breached, clean, or too few rows', () => {

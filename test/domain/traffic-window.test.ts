@@ -67,12 +67,13 @@ describe('logged traffic as a window', () => {
   });
 
   it('gives no signal for a part without a result, and counts no request twice', () => {
-    expect(windowSignals({ traffic: null, drift: null }, 50)).toEqual([]);
+    expect(windowSignals({ traffic: null, drift: null }, { latencyP95Ms: 50, maxErrorRate: 0.01 })).toEqual([]);
     const traffic = { from: '2026-01-01T00:00:00.000Z', requests: 100, errors: 50, latencyP95Ms: 80 };
-    expect(windowSignals({ traffic, drift: null }, 50).map(({ kind, verdict }) => `${kind} ${verdict}`)).toEqual([
-      'LATENCY BREACHED',
-      'ERROR_RATE BREACHED',
-    ]);
+    expect(
+      windowSignals({ traffic, drift: null }, { latencyP95Ms: 50, maxErrorRate: 0.01 }).map(
+        ({ kind, verdict }) => `${kind} ${verdict}`,
+      ),
+    ).toEqual(['LATENCY BREACHED', 'ERROR_RATE BREACHED']);
     const earlier = { requests: 5, errors: 1, latencyCounts: [1, 4] };
     expect(countedSince({ requests: 9, errors: 1, latencyCounts: [2, 6, 1] }, earlier)).toEqual({
       requests: 4,

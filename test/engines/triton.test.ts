@@ -11,6 +11,7 @@ import {
 } from '../generated/operations.js';
 import { CreateModelDocument } from '../../schema/generated/operations.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
+import { printSla } from './sla.js';
 import { type Answer, createEndpoint, deploy, makeVersion, predict, serve, x, xToY } from '../support/serving.js';
 import { createModel as newModel, registerUpload } from '../support/registry.js';
 import { createExperiment, fixtureBytes, registerDataset, startTraining, trainingEnd } from '../support/training.js';
@@ -124,6 +125,8 @@ describe('Triton', () => {
       expectSame(answer, expected);
     }
     expect([...seen.keys()].sort()).toEqual([first, second].sort());
+    await printSla(service, tess, 'ONNX', first);
+    await printSla(service, tess, 'TRITON', second);
     expect(here).not.toBe(first);
   });
 

@@ -908,6 +908,11 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
     async (_, world) => ({ input: { experimentId: await world.newExperiment(), tags: [{ key: 't', value: 'v' }] } }),
   ],
   setRunTags: [async (_, world) => ({ input: { runId: await world.newRun(), tags: [{ key: 't', value: 'v' }] } })],
+  setDeploymentSla: [
+    async (_, world) => ({
+      input: { deploymentId: await world.newDeployment(await world.newEndpoint()), sla: { latencyP95Ms: 25 } },
+    }),
+  ],
   setTrafficWeights: [
     ({ endpointId, deploymentId }) => ({
       input: {

@@ -27,6 +27,7 @@ import {
   deleteOldPredictions,
   newestAnswered,
   type LogCursor,
+  slaOf,
 } from '../serving/index.js';
 import { deleteOldRows, lockCursor, moveCursor, stoppedWithAlerts } from './stores/windows.js';
 
@@ -180,7 +181,7 @@ export class MonitoringService {
     const subject = { modelId: endpoint.modelId, endpointId: endpoint.id, deploymentId: deployment.id };
     const { drift } = window.report;
     const alerts: Alert[] = [];
-    for (const signal of windowSignals(window.report, endpoint.slaLatencyP95Ms)) {
+    for (const signal of windowSignals(window.report, slaOf(deployment, endpoint))) {
       const details: Record<string, unknown> = { windowId: window.id };
       if (signal.kind === 'DRIFT' && drift) {
         details['features'] = drift.features

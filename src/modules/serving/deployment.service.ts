@@ -9,6 +9,7 @@ import { requireRules, type TrafficRule } from './rules/traffic-policy.js';
 import { rowsToTensors } from '../model-contract/index.js';
 import { type GivenLimits, readLimits, WARM_UP_ROWS } from './rules/limits.js';
 import { FULL_WEIGHT_BPS } from '../core/index.js';
+import type { DeclaredSla } from './rules/sla.js';
 import { requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import { answersTexts, type RuntimeName } from '../../inference/port.js';
@@ -30,6 +31,7 @@ export interface DeployInput {
   /** See the entity. */
   forViewers?: boolean;
   limits?: GivenLimits | null;
+  sla?: DeclaredSla | null;
   warmUpRows?: Record<string, unknown>[] | null;
 }
 
@@ -104,7 +106,8 @@ export class DeploymentService {
       );
     }
     const deployment = this.rows.create(session, endpoint, version, input.mode, weightBps);
-    Object.assign(deployment, { runtime, limits, warmUpRows });
+    const sla = declared(input.sla);
+    Object.assign(deployment, { runtime, limits, warmUpRows, sla });
     if (input.batching) deployment.batching = input.batching;
     if (input.forViewers) deployment.forViewers = true;
     await session.em.flush();
@@ -116,6 +119,7 @@ export class DeploymentService {
       weightBps,
       batching: deployment.batching,
       limits,
+      sla,
       warmUpRows: warmUpRows?.length ?? 0,
     });
     return deployment;
@@ -127,8 +131,8 @@ export class DeploymentService {
     this.requireFree(endpoint, by);
     const version = await session.em.findOneOrFail(ModelVersion, { id: stable.modelVersionId, tenant: session.tenant });
     const control = this.rows.create(session, endpoint, version, 'LIVE', 0);
-    const { batching, runtime, limits, forViewers } = stable;
-    Object.assign(control, { batching, runtime, limits, forViewers, isControl: true });
+    const { batching, runtime, limits, sla, forViewers } = stable;
+    Object.assign(control, { batching, runtime, limits, sla, forViewers, isControl: true });
     await session.em.flush();
     audit(session, 'deployModelVersion', { type: 'deployment', id: control.id }, null, {
       ...{ endpointId: endpoint.id, modelVersionId: version.id, mode: 'LIVE', weightBps: 0, isControl: true },
@@ -222,6 +226,19 @@ export class DeploymentService {
     const endpoint = await this.rows.lock(session, endpointId);
     if (endpoint.trafficHeldBy === holder) endpoint.trafficHeldBy = null;
     await session.em.flush();
+  }
+
+  /** Changes what a deployment promises; alerts compare with it from the next window on. */
+  async setSla(session: Session, id: string, given: DeclaredSla | null): Promise<Deployment> {
+    const { endpointId } = await this.get(session, id);
+    await this.rows.lock(session, endpointId);
+    const deployment = await session.em.findOneOrFail(Deployment, { id, tenant: session.tenant }, { refresh: true });
+    const before = deployment.sla ?? null;
+    deployment.sla = declared(given);
+    await session.em.flush();
+    audit(session, 'setDeploymentSla', { type: 'deployment', id }, { sla: before }, { sla: deployment.sla });
+    this.rows.routeChanged(session, endpointId);
+    return deployment;
   }
 
   /**
@@ -361,6 +378,12 @@ export class DeploymentService {
 /** True for a deployment that was made for what its endpoint still follows. */
 function isFollowing({ followedStage, followedAlias }: Deployment, { followStage, followAlias }: Endpoint): boolean {
   return Boolean((followedStage && followStage) || (followedAlias && followAlias));
+}
+
+/** Null when nothing is declared. */
+function declared(sla: DeclaredSla | null | undefined): DeclaredSla | null {
+  const given = Object.entries(sla ?? {}).filter(([, value]) => value != null);
+  return given.length > 0 ? Object.fromEntries(given) : null;
 }
 
 /** Two texts are hardly ever equal, and each costs seconds of a GPU. */

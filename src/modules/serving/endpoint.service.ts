@@ -29,9 +29,7 @@ export interface EndpointFilter {
   modelId?: string | null;
 }
 
-const DEFAULT_SLA_LATENCY_P95_MS = 100;
 const DEFAULT_LOG_SAMPLE_RATE = 1;
-export const MAX_SLA_MS = 600_000;
 
 /** Endpoints: stable names that clients call. The versions behind them change. */
 export class EndpointService {
@@ -105,7 +103,7 @@ export class EndpointService {
       modelId: input.modelId,
       followStage: input.followStage ?? null,
       followAlias: input.followAlias ?? null,
-      slaLatencyP95Ms: input.slaLatencyP95Ms ?? DEFAULT_SLA_LATENCY_P95_MS,
+      slaLatencyP95Ms: input.slaLatencyP95Ms ?? null,
       logSampleRate: input.logSampleRate ?? DEFAULT_LOG_SAMPLE_RATE,
       redactedFields: await this.redacted(session, input.modelId, input.redactedFields ?? []),
       logRetentionDays: input.logRetentionDays ?? DEFAULT_LOG_RETENTION_DAYS,

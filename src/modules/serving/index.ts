@@ -8,7 +8,16 @@ export {
 } from './batch-inference.service.js';
 export { DeploymentRows } from './deployment-rows.js';
 export { DeploymentService, type TrafficHolder } from './deployment.service.js';
-export { EndpointService, MAX_SLA_MS } from './endpoint.service.js';
+export { EndpointService } from './endpoint.service.js';
+export {
+  SLA_ERROR_RATE,
+  SLA_LATENCY_MS,
+  SLA_MIN_REQUESTS,
+  SLA_WINDOW_MINUTES,
+  slaOf,
+  type DeclaredSla,
+  type Sla,
+} from './rules/sla.js';
 export { createServingLoaders } from './loaders.js';
 export {
   LoggedPredictionService,

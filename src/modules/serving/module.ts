@@ -9,6 +9,7 @@ import { batchInferenceOutcome } from '../../resolvers/serving/batch-inference-o
 import { predictOperation } from '../../protocols/rest/serving/predict.js';
 import { BatchInferenceResolver } from '../../resolvers/serving/batch-inference.resolver.js';
 import { DeploymentResolver } from '../../resolvers/serving/deployment.resolver.js';
+import { SlaResolver } from '../../resolvers/serving/sla.resolver.js';
 import { EndpointResolver } from '../../resolvers/serving/endpoint.resolver.js';
 import { PredictResolver } from '../../resolvers/serving/predict.resolver.js';
 import { RuntimeResolver } from '../../resolvers/serving/runtime.resolver.js';
@@ -129,7 +130,14 @@ export default defineModule({
     };
   },
   createLoaders: createServingLoaders,
-  resolvers: [BatchInferenceResolver, DeploymentResolver, EndpointResolver, PredictResolver, RuntimeResolver],
+  resolvers: [
+    BatchInferenceResolver,
+    DeploymentResolver,
+    EndpointResolver,
+    PredictResolver,
+    RuntimeResolver,
+    SlaResolver,
+  ],
   jobs: [batchInferenceJob],
   jobOutcomes: [batchInferenceOutcome],
   createTicks: ({ services: { batchInference } }) => [

@@ -33,6 +33,7 @@ import {
 import { AppError, badInput, conflict, ErrorCode, quote } from '../../errors.js';
 import { answersTexts } from '../../inference/port.js';
 import { Admission } from './admission.js';
+import { slaOf } from './rules/sla.js';
 import type { Runtimes } from './runtimes.js';
 import { type EndpointRef, type Route, type Routes, runsAlone, type Target } from './routes.js';
 import { UsedRequestIds } from './used-request-ids.js';
@@ -177,7 +178,7 @@ export class PredictService {
       const isCallersTimeout =
         error instanceof AppError &&
         error.code === ErrorCode.DEADLINE_EXCEEDED &&
-        deadlineMs < Math.min(route.endpoint.slaLatencyP95Ms, this.options.deadlineMs);
+        deadlineMs < Math.min(slaOf(target.deployment, route.endpoint).latencyP95Ms, this.options.deadlineMs);
       // The inputs fit the signature: a model that cannot run them is at fault, not the caller.
       const isModels = error instanceof AppError && error.code === ErrorCode.INVALID_TENSOR;
       if ((isModels || isFault(error)) && !isCallersTimeout)

@@ -14,6 +14,7 @@ import { decideGate, type GateService } from '../registry/index.js';
 import { conflict } from '../../errors.js';
 import type { DeploymentService } from './deployment.service.js';
 import { readTraffic } from './traffic.service.js';
+import { slaOf } from './rules/sla.js';
 import { SERVING_EVENTS } from './events.js';
 
 /** Decides about a shadow by the traffic that it received. */
@@ -48,7 +49,7 @@ export class ShadowService {
       requests: traffic!.requests,
       errors: traffic!.errors,
       latencyP95Ms: traffic!.latencyP95Ms ?? NaN,
-      slaLatencyP95Ms: endpoint.slaLatencyP95Ms,
+      slaLatencyP95Ms: slaOf(deployment, endpoint).latencyP95Ms,
       besideProduction: production !== null && (await isLiveAt(session, endpoint.id, production.id)),
       comparedRows: traffic!.comparedRows,
       disagreeingRows: traffic!.disagreements,

@@ -5,6 +5,7 @@ import { DateTime, Json, SafeInt } from '../types/scalars.js';
 import { GateResultType } from '../registry/gate.types.js';
 import { BatchingPolicy, EndpointType } from './endpoint.types.js';
 import { Runtime } from './runtime.types.js';
+import { SlaInput } from './sla-input.types.js';
 import { Range, RangeOfModule } from '../types/range.js';
 import { characters, FULL_WEIGHT_BPS } from '../../modules/core/index.js';
 import { CallerAttributeInput } from './predict.types.js';
@@ -326,6 +327,12 @@ export class DeployModelVersionInput {
     description: 'What the deployment takes on; without it, only the limits of the service hold.',
   })
   limits?: DeploymentLimitsInput | null;
+
+  @Field(() => SlaInput, {
+    nullable: true,
+    description: 'What the deployment promises; without it, the endpoint’s limit or that of the platform holds.',
+  })
+  sla?: SlaInput | null;
 
   @Range(WARM_UP_ROWS)
   @Field(() => [Json], {

@@ -1,6 +1,6 @@
-import { Arg, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Ctx, FieldResolver, Float, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { requireOneWay } from '../look-up.js';
-import type { Readiness } from '../../modules/serving/index.js';
+import { slaOf, type Readiness } from '../../modules/serving/index.js';
 import type { RequestContext } from '../request-context.js';
 import { OrderDirection } from '../types/common.types.js';
 import { PageArgs, toConnection } from '../types/connection.js';
@@ -146,6 +146,15 @@ export class EndpointResolver {
   })
   async followProblem(@Root() endpoint: EndpointType, @Ctx() ctx: RequestContext): Promise<string | null> {
     return (await ctx.loaders.endpointFollowed.load(endpoint.id)).problem;
+  }
+
+  @FieldResolver(() => Float, {
+    description:
+      'Latency limit in milliseconds: 95 % of the requests must be answered within it. Where none was given, that of ' +
+      'the platform for ONNX; each deployment shows its own in `sla`. Alerts and the gate SHADOW use it.',
+  })
+  slaLatencyP95Ms(@Root() { slaLatencyP95Ms }: EndpointType): number {
+    return slaOf({ runtime: 'ONNX' }, { slaLatencyP95Ms }).latencyP95Ms;
   }
 
   @FieldResolver(() => ModelType, { description: 'Model whose versions the endpoint serves.' })

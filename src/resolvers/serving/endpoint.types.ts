@@ -4,7 +4,7 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { DateTime } from '../types/scalars.js';
 import { Range, RangeOfModule } from '../types/range.js';
 import { MAX_WAIT_MS } from '../../modules/platform/index.js';
-import { LOG_RETENTION_DAYS, MAX_SLA_MS, REDACTED_FIELDS } from '../../modules/serving/index.js';
+import { LOG_RETENTION_DAYS, REDACTED_FIELDS, SLA_LATENCY_MS } from '../../modules/serving/index.js';
 import { PATH_NAME, SEARCH_TEXT } from '../../modules/core/index.js';
 import { ALIAS } from '../../modules/registry/index.js';
 
@@ -94,12 +94,8 @@ export class EndpointType {
   })
   followAlias?: string | null;
 
-  @Field(() => Float, {
-    description:
-      'Latency limit in milliseconds: 95 % of the requests must be answered within it. Alerts and ' +
-      'the gate SHADOW use it.',
-  })
-  slaLatencyP95Ms!: number;
+  /** The API shows the platform's where none was given. */
+  slaLatencyP95Ms?: number | null;
 
   @Field(() => Float, {
     description: 'Fraction of the requests whose inputs and answers are logged for monitoring, 0 to 1.',
@@ -208,10 +204,11 @@ export class CreateEndpointInput {
   })
   followAlias?: string | null;
 
-  @Range({ above: 0, max: MAX_SLA_MS, unit: 'milliseconds' })
+  @Range(SLA_LATENCY_MS)
   @Field(() => Float, {
     nullable: true,
-    description: 'Latency limit: 95th percentile; 100 when absent.',
+    description:
+      'Latency limit: 95th percentile. When absent, each deployment has that of its own `sla`, or of the platform.',
   })
   slaLatencyP95Ms?: number | null;
 
@@ -276,7 +273,7 @@ export class UpdateEndpointInput {
   })
   followAlias?: string | null;
 
-  @Range({ above: 0, max: MAX_SLA_MS, unit: 'milliseconds' })
+  @Range(SLA_LATENCY_MS)
   @Field(() => Float, {
     nullable: true,
     description: 'Latency limit: 95th percentile.',

@@ -1,6 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
-import type { DeploymentLimits } from '../../../modules/serving/index.js';
+import type { DeclaredSla, DeploymentLimits } from '../../../modules/serving/index.js';
 
 export const Deployment = defineEntity({
   name: 'Deployment',
@@ -30,6 +30,8 @@ export const Deployment = defineEntity({
     runtime: p.enum(['ONNX', 'TRITON', 'RAY_SERVE', 'VLLM', 'V2']).default('ONNX'),
     /** Null: those of the service only. */
     limits: p.json<DeploymentLimits>().nullable(),
+    /** Null: that of the endpoint, or of the platform. */
+    sla: p.json<DeclaredSla>().nullable(),
     /** The model must answer these before the deployment is READY. */
     warmUpRows: p.json<Record<string, unknown>[]>().nullable(),
     status: p.enum(['PENDING', 'READY', 'FAILED', 'STOPPED']).default('PENDING'),

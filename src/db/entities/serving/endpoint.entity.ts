@@ -18,7 +18,8 @@ export const Endpoint = defineEntity({
     followStage: p.enum(['STAGING', 'PRODUCTION']).nullable(),
     /** Null when a stage is followed. */
     followAlias: p.text().nullable(),
-    slaLatencyP95Ms: double().fieldName('sla_latency_p95_ms'),
+    /** Null: that of the platform, by the runtime of each deployment. */
+    slaLatencyP95Ms: double().fieldName('sla_latency_p95_ms').nullable(),
     logSampleRate: double(),
     /** Inputs that the log of predictions leaves out. */
     redactedFields: p.json<string[]>().onCreate(() => []),

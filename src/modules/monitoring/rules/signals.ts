@@ -5,16 +5,12 @@ import type { WindowComparison } from './drift-window.js';
 /** The limits from which traffic counts as slow or failing. */
 export interface SignalPolicy {
   latency: { minRequests: number };
-  errorRate: {
-    /** Fraction of requests. An alert needs the lower bound of the 95 % Wilson interval above it. */
-    maxShare: number;
-    minRequests: number;
-  };
+  errorRate: { minRequests: number };
 }
 
 export const DEFAULT_SIGNAL_POLICY: SignalPolicy = {
   latency: { minRequests: 50 },
-  errorRate: { maxShare: 0.01, minRequests: 50 },
+  errorRate: { minRequests: 50 },
 };
 
 function percent(share: number): string {
@@ -35,11 +31,12 @@ export function latencySignal(
   };
 }
 
+/** Breached when the lower bound of the 95 % Wilson interval is above the limit, a fraction of the requests. */
 export function errorRateSignal(
-  { requests, errors }: { requests: number; errors: number },
+  { requests, errors, maxErrorRate: maxShare }: { requests: number; errors: number; maxErrorRate: number },
   policy: SignalPolicy = DEFAULT_SIGNAL_POLICY,
 ): Signal {
-  const { maxShare, minRequests } = policy.errorRate;
+  const { minRequests } = policy.errorRate;
   const { low } = wilsonInterval(errors, requests);
   const share = requests > 0 ? errors / requests : 0;
   return {

@@ -1,4 +1,5 @@
 import { driftSignal, errorRateSignal, latencySignal } from './signals.js';
+import type { Sla } from '../../serving/index.js';
 import type { Signal } from '../../alerts/index.js';
 import { type ReferenceProfile, latencyPercentileMs } from '../../model-contract/index.js';
 import type { TrafficWindow, WindowComparison } from './drift-window.js';
@@ -96,12 +97,13 @@ function toCategory(value: unknown): string | null {
 }
 
 /** The signals of a window for each kind of alert; a part without a result gives none. */
-export function windowSignals({ traffic, drift }: WindowReport, slaP95Ms: number): Signal[] {
+export function windowSignals({ traffic, drift }: WindowReport, { latencyP95Ms, maxErrorRate }: Sla): Signal[] {
   const signals: Signal[] = [];
   if (drift) signals.push(driftSignal(drift));
   if (traffic) {
-    signals.push(latencySignal({ requests: traffic.requests, p95Ms: traffic.latencyP95Ms, slaP95Ms }));
-    signals.push(errorRateSignal({ requests: traffic.requests, errors: traffic.errors }));
+    const { requests, errors } = traffic;
+    signals.push(latencySignal({ requests, p95Ms: traffic.latencyP95Ms, slaP95Ms: latencyP95Ms }));
+    signals.push(errorRateSignal({ requests, errors, maxErrorRate }));
   }
   return signals;
 }
