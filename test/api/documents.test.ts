@@ -24,7 +24,7 @@ import { writeGuide } from '../support/guide.js';
 import { normalised, operations, type Guide } from '../support/guide/recorder.js';
 import { followPage } from '../support/guide/page.js';
 import { blocksOf, firstDifference } from '../support/guide/text.js';
-import { slaOf } from '../../src/modules/serving/rules/sla.js';
+import { slaOf } from '../../src/modules/serving/sla.js';
 import { startTestService, type TestService } from '../support/service.js';
 
 const UPDATE = process.env['UPDATE_DOCS'] === '1';

@@ -9,7 +9,7 @@ import { requireRules, type TrafficRule } from './rules/traffic-policy.js';
 import { rowsToTensors } from '../model-contract/index.js';
 import { type GivenLimits, readLimits, WARM_UP_ROWS } from './rules/limits.js';
 import { FULL_WEIGHT_BPS } from '../core/index.js';
-import type { DeclaredSla } from './rules/sla.js';
+import type { DeclaredSla } from './sla.js';
 import { requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
 import { answersTexts, type RuntimeName } from '../../inference/port.js';

@@ -17,7 +17,7 @@ export {
   slaOf,
   type DeclaredSla,
   type Sla,
-} from './rules/sla.js';
+} from './sla.js';
 export { createServingLoaders } from './loaders.js';
 export {
   LoggedPredictionService,

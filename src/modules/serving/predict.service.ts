@@ -33,7 +33,7 @@ import {
 import { AppError, badInput, conflict, ErrorCode, quote } from '../../errors.js';
 import { answersTexts } from '../../inference/port.js';
 import { Admission } from './admission.js';
-import { slaOf } from './rules/sla.js';
+import { slaOf } from './sla.js';
 import type { Runtimes } from './runtimes.js';
 import { type EndpointRef, type Route, type Routes, runsAlone, type Target } from './routes.js';
 import { UsedRequestIds } from './used-request-ids.js';

@@ -14,7 +14,7 @@ import { decideGate, type GateService } from '../registry/index.js';
 import { conflict } from '../../errors.js';
 import type { DeploymentService } from './deployment.service.js';
 import { readTraffic } from './traffic.service.js';
-import { slaOf } from './rules/sla.js';
+import { slaOf } from './sla.js';
 import { SERVING_EVENTS } from './events.js';
 
 /** Decides about a shadow by the traffic that it received. */

@@ -29,7 +29,8 @@ export async function expectFolds(
   };
   const own = await of('MLP_CLASSIFIER', 'LOCAL');
   const { result, run, folds } = await of('XGBOOST_CLASSIFIER', backend);
-  const rowsOf = (all: typeof folds) => all.map(({ metrics: _, ...rows }) => rows);
+  const rowsOf = (all: typeof folds) =>
+    all.map(({ fold, trainRows, watchedRows, validationRows }) => [fold, trainRows, watchedRows, validationRows]);
   expect(rowsOf(folds)).toEqual(rowsOf(own.folds));
   expect(folds).toHaveLength(3);
   for (const { metrics } of folds) {

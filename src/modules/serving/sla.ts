@@ -1,5 +1,5 @@
-import { RUNTIME_KINDS, type RuntimeName } from '../../../inference/port.js';
-import type { InputRange } from '../../core/index.js';
+import { RUNTIME_KINDS, type RuntimeName } from '../../inference/port.js';
+import type { InputRange } from '../core/index.js';
 
 export const SLA_LATENCY_MS = { above: 0, max: 600_000, unit: 'milliseconds' } satisfies InputRange;
 export const SLA_ERROR_RATE = { above: 0, max: 1 } satisfies InputRange;
