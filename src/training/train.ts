@@ -118,7 +118,8 @@ function foldsOf(
   return crossValidate(crossValidation, { config, rows, finished: finishedFolds, prepare: prepareFold }, hooks, share);
 }
 
-function prepare(
+/** Prepares a training here of the rows of one part. */
+export function prepare(
   config: TrainingConfig,
   rows: TrainingRows,
   { train: learntFrom, validation }: { train: Int32Array; validation: Int32Array },

@@ -11,6 +11,7 @@ import {
   EnsembleDetailsDocument,
   type TrainingConfigInput,
 } from '../generated/operations.js';
+import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 import { linearClassifier } from '../fixtures/models/build.js';
 import {
   createModel,
@@ -244,6 +245,106 @@ describe('an ensemble of versions', () => {
       members: asMembers([uploaded.id, members.logistic]),
     });
     expect(await ensembleOf(mixed)).toMatchObject({ measuredRows: 171 });
+  });
+});
+
+describe('a stacked ensemble', () => {
+  const all = () => asMembers(Object.values(members));
+
+  it('learns from answers out of fold, and is measured on the whole holdout', async () => {
+    const modelId = await createModel(tess, { task: 'CLASSIFICATION' });
+    const id = await make({ modelId, method: 'STACKING', members: all() });
+    const stacked = await ensembleOf(id);
+    expect(stacked).toMatchObject({ method: 'STACKING', learntRows: 398, measuredRows: 171 });
+    expect(stacked.members.map(({ weight }) => weight)).toEqual([null, null, null]);
+    expect(stacked.againstBest!.verdict).not.toBe('WORSE');
+    const evaluation = await evaluate(tess, { modelVersionId: id });
+    const logLoss = stacked.metrics.find(({ name }) => name === 'log_loss')!;
+    expect(evaluation.result).toMatchObject({ passed: true, rows: 171 });
+    expect((evaluation.result!['metrics'] as Record<string, number>)['log_loss']).toBeCloseTo(logLoss.value, 5);
+    const { predictions } = await predict(tess, { endpointId: await serve(id), rows: TUMOURS });
+    expect(predictions).toHaveLength(TUMOURS.length);
+    // The holdout is still new to it, so that another ensemble can learn there.
+    const blended = await make({
+      modelId: await createModel(tess, { task: 'CLASSIFICATION' }),
+      method: 'BLENDING',
+      members: asMembers([id, members.trees]),
+    });
+    expect(await ensembleOf(blended)).toMatchObject({ learntRows: 85, measuredRows: 86 });
+    // An ensemble has no training of its own.
+    const nested = { modelId: await createModel(tess, { task: 'CLASSIFICATION' }), method: 'STACKING' };
+    expect(await refusal({ ...nested, members: asMembers([members.trees, id]) })).toMatchObject({
+      code: 'BAD_USER_INPUT',
+      field: 'input.members[1].modelVersionId',
+      message: expect.stringContaining('BLENDING takes any version'),
+    });
+  });
+
+  it('is made for a regression, and without measures of members that were trained again on all rows', async () => {
+    const modelId = await createModel(tess, { task: 'REGRESSION' });
+    const stacked = await ensembleOf(await make({ modelId, method: 'STACKING', members: asMembers(carMembers) }));
+    expect(stacked.learntRows).toBeGreaterThan(250);
+    expect(stacked.againstBest).toMatchObject({ metric: 'rmse' });
+    expect(stacked.againstBest!.verdict).not.toBe('WORSE');
+    const refitted = await versionOf(cars, { ...CARS_CONFIG, refit: true }, 'REGRESSION');
+    const unmeasured = await make({ modelId, method: 'STACKING', members: asMembers([refitted, carMembers[1]!]) });
+    expect(await ensembleOf(unmeasured)).toMatchObject({
+      learntRows: stacked.learntRows,
+      measuredRows: 0,
+      metrics: [],
+    });
+  });
+
+  it('finds nothing in random labels, though its members know their own rows by heart', async () => {
+    const random = new SeededRandom(5);
+    const [header, ...lines] = fixtureBytes('breast-cancer.csv').toString().trimEnd().split('\n');
+    const drawn = lines.map((line) => line.replace(/[01]$/, () => String(random.below(2))));
+    const { uploadId } = await tess.upload('random.csv', Buffer.from([header, ...drawn, ''].join('\n')));
+    const datasetId = await registerDataset(tess, { name: 'random', uploadId });
+    const byHeart = { epochs: 30, maxLeaves: 31, learningRate: 0.5, minLeafRows: 1 };
+    const ids = [
+      await versionOf(datasetId, TUMOUR_CONFIG, 'CLASSIFICATION'),
+      await versionOf(datasetId, { ...TUMOUR_CONFIG, ...TREES, hyperparameters: byHeart }, 'CLASSIFICATION'),
+    ];
+    const modelId = await createModel(tess, { task: 'CLASSIFICATION' });
+    const { metrics, ...stacked } = await ensembleOf(
+      await make({ modelId, method: 'STACKING', members: asMembers(ids) }),
+    );
+    const lossOf = (own: typeof metrics): number => own.find(({ name }) => name === 'log_loss')!.value;
+    // Answers to their own rows would have made it trust the trees.
+    expect(lossOf(stacked.members[1]!.metrics)).toBeGreaterThan(1);
+    expect(Math.abs(lossOf(metrics) - Math.LN2)).toBeLessThan(0.05);
+  });
+
+  it('refuses members that cannot be trained again, or in other folds', async () => {
+    const uploads = await createModel(tess, { task: 'CLASSIFICATION' });
+    const uploaded = await uploadOf(uploads, [-0.9, -0.2], ['0', '1']);
+    const elsewhere = await versionOf(
+      tumours,
+      { ...TUMOUR_CONFIG, split: { by: 'RATIO', validation: 0.2, holdout: 0.2 } },
+      'CLASSIFICATION',
+    );
+    const folded = (folds: number) =>
+      versionOf(tumours, { ...TUMOUR_CONFIG, crossValidation: { by: 'K_FOLD', folds } }, 'CLASSIFICATION');
+    const cases: [string[], string][] = [
+      [[members.logistic, uploaded.id], 'was not trained here from a configuration'],
+      [[members.logistic, elsewhere], 'was trained on other rows'],
+      [[await folded(3), await folded(4)], 'the folds of all must be the same'],
+    ];
+    for (const [ids, text] of cases)
+      expect(await refusal({ modelId: uploads, method: 'STACKING', members: asMembers(ids) })).toMatchObject({
+        code: 'BAD_USER_INPUT',
+        field: 'input.members[1].modelVersionId',
+        message: expect.stringContaining(text),
+      });
+    const [first, second] = Object.values(members);
+    const weighted = [
+      { modelVersionId: first, weight: 0.5 },
+      { modelVersionId: second, weight: 0.5 },
+    ];
+    expect(await refusal({ modelId: uploads, method: 'STACKING', members: weighted })).toMatchObject({
+      field: 'input.members[0].weight',
+    });
   });
 });
 

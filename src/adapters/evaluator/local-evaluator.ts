@@ -19,20 +19,30 @@ export class LocalEvaluator implements ModelEvaluator {
     return this.perform(PROBE_PROGRAM, { kind: 'PROBE', request }, signal);
   }
 
-  combine(request: EnsembleRequest, signal: AbortSignal): Promise<EnsembleOutcome> {
-    return this.perform(ENSEMBLE_PROGRAM, { kind: 'ENSEMBLE', request }, signal);
+  combine(
+    request: EnsembleRequest,
+    signal: AbortSignal,
+    onProgress: (share: number, message: string) => void,
+  ): Promise<EnsembleOutcome> {
+    return this.perform(ENSEMBLE_PROGRAM, { kind: 'ENSEMBLE', request }, signal, ({ share, message }) =>
+      onProgress(share, message),
+    );
   }
 
-  private async perform<Outcome>(
-    program: ChildProgram<Work, never, Outcome>,
+  private async perform<Report, Outcome>(
+    program: ChildProgram<Work, Report, Outcome>,
     work: Work,
     signal: AbortSignal,
+    onReport?: (report: Report) => void,
   ): Promise<Outcome> {
     signal.throwIfAborted();
     // Its temporary files are deleted with the folder, even when it is killed.
     const folder = await mkdtemp(join(tmpdir(), 'matih-evaluation-'));
     try {
-      return await askOnce(program, { limits: this.limits, cwd: folder, env: { TMPDIR: folder } }, work, { signal });
+      return await askOnce(program, { limits: this.limits, cwd: folder, env: { TMPDIR: folder } }, work, {
+        signal,
+        ...(onReport && { onReport }),
+      });
     } catch (error) {
       throw explainLoss(error, program.name);
     } finally {

@@ -68,8 +68,15 @@ export interface ProbeOutcome {
 export interface ModelEvaluator {
   evaluate(request: EvaluationRequest, signal: AbortSignal): Promise<EvaluationOutcome>;
   probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbeOutcome>;
-  /** Makes one model of several: compiles it, compares it with its members, and measures it. */
-  combine(request: EnsembleRequest, signal: AbortSignal): Promise<EnsembleOutcome>;
+  /**
+   * Makes one model of several: compiles it, compares it with its members, and measures it. `onProgress` hears of the
+   * training of stacked members, with its finished fraction.
+   */
+  combine(
+    request: EnsembleRequest,
+    signal: AbortSignal,
+    onProgress: (share: number, message: string) => void,
+  ): Promise<EnsembleOutcome>;
 }
 
 /**

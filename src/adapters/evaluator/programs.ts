@@ -49,8 +49,15 @@ const ensemble = z.looseObject({
   reference: z.looseObject({}),
 });
 
-export const ENSEMBLE_PROGRAM: ChildProgram<Work, never, EnsembleOutcome> = {
+/** How far the training of members of a stacked ensemble is: a fraction of all of them. */
+export interface EnsembleProgress {
+  share: number;
+  message: string;
+}
+
+export const ENSEMBLE_PROGRAM: ChildProgram<Work, EnsembleProgress, EnsembleOutcome> = {
   ...evaluator,
+  report: z.strictObject({ share: anyNumber, message: z.string() }),
   result: z.custom<EnsembleOutcome>((value) => ensemble.safeParse(value).success),
 };
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { v7 as uuidv7 } from 'uuid';
-import type { EnsembleOutcome } from '../../adapters/evaluator/ensemble/port.js';
+import type { EnsembleOutcome, Stacking } from '../../adapters/evaluator/ensemble/port.js';
 import type { EvaluationData, ModelEvaluator, TargetColumn } from '../../adapters/evaluator/port.js';
 import type { ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
 import type { Dataset } from '../../db/entities/datasets/dataset.entity.js';
@@ -36,7 +36,8 @@ import {
   weightsOf,
 } from './rules/members.js';
 import { ensembleReportSchema } from './rules/report.js';
-import { ensemblesOfVersions, withMembers } from './stores/ensembles.js';
+import { stackingOf } from './rules/stacking.js';
+import { ensemblesOfVersions, learntFromHoldout, withMembers } from './stores/ensembles.js';
 
 export interface CreateEnsembleInput {
   /** The model of which the ensemble becomes a version. */
@@ -83,6 +84,8 @@ interface Plan {
   training: { datasetId: string; config: TrainingConfig } | null;
   /** False when a member may have learnt from the rows. */
   unseen: boolean;
+  /** Present with STACKING. */
+  stacking: Stacking | null;
 }
 
 type Wanted = Pick<EnsembleAttempt['input'], 'modelId' | 'method' | 'weights' | 'target'> & {
@@ -144,10 +147,12 @@ export class EnsembleService {
       const outcome = await evaluator.combine(
         {
           ...{ task: plan.task, method: input.method, weights: input.weights, unseen: plan.unseen, outputPath },
+          stacking: plan.stacking,
           members: await this.membersOf(plan, held),
           data: await this.dataOf(attempt, plan, input.target, held),
         },
         attempt.signal,
+        (share, message) => attempt.progress(0.1 + 0.6 * share, message),
       );
       attempt.progress(0.7, 'Checking the compiled model');
       await versions.check(job.tenant, outputPath);
@@ -219,6 +224,7 @@ export class EnsembleService {
       config ? [{ name: members[position]!.name, datasetId, config }] : [],
     );
     requireSameTarget(trainings);
+    const stacking = wanted.method === 'STACKING' ? await this.stacking(session, members) : null;
     const datasetId = wanted.datasetId ?? trainings[0]?.datasetId;
     if (datasetId === undefined)
       throw badInput('input.datasetId', 'a dataset with rows for the members, as none was trained here', 'nothing');
@@ -227,7 +233,7 @@ export class EnsembleService {
     requireColumns(dataset, members, wanted.target?.column ?? trainings[0]?.config.target?.column);
     const onThis = learnt.filter((one) => one.dataset === dataset.sha256);
     const reason = seenReason(onThis, members);
-    if (reason !== null && wanted.weights === null)
+    if (reason !== null && wanted.weights === null && !stacking)
       throw badInput(
         'input.datasetId',
         `a dataset with rows from which no member has learnt: of ${dataset.name}, version ${dataset.version}, ${reason}`,
@@ -235,7 +241,7 @@ export class EnsembleService {
       );
     const training = trainings.find((one) => one.datasetId === dataset.id) ?? trainings[0] ?? null;
     return {
-      ...{ model, task, members, dataset, unseen: reason === null },
+      ...{ model, task, members, dataset, unseen: reason === null, stacking },
       training: training && { datasetId: training.datasetId, config: training.config },
     };
   }
@@ -278,14 +284,21 @@ export class EnsembleService {
       for (const [i, { runId, sourceUri }] of inside.entries()) {
         const training = sourceUri == null ? await trainedModelOf(session, runId) : null;
         const ensemble = ensembles[i];
-        const datasetId =
-          training?.datasetId ?? (ensemble && ensemble.report.learntRows > 0 ? ensemble.datasetId : null);
+        const datasetId = training?.datasetId ?? (ensemble && learntFromHoldout(ensemble) ? ensemble.datasetId : null);
         if (datasetId == null) continue;
         const { sha256 } = await this.deps.datasets.get(session, datasetId);
         learnt.push({ position, datasetId, dataset: sha256, config: training?.config ?? null });
       }
     }
     return learnt;
+  }
+
+  private async stacking(session: Session, members: readonly Member[]): Promise<Stacking> {
+    const stacked = members.map(async ({ name, version: { runId, sourceUri } }) => ({
+      name,
+      training: sourceUri == null ? await trainedModelOf(session, runId) : null,
+    }));
+    return stackingOf(await Promise.all(stacked));
   }
 
   private requireTarget({ target }: Wanted, dataset: Dataset, config: TrainingConfig | null): void {

@@ -17,6 +17,10 @@ export const EnsembleMethodEnum = describeEnum<Method>(
     BLENDING:
       'A linear model of the answers (logistic regression, or ridge regression), learnt on half of the rows that no ' +
       'member has learnt from.',
+    STACKING:
+      'The linear model of BLENDING, learnt on the rows that the members were trained on: for each fold of them, every ' +
+      'member is trained again on the other folds, and answers this one. The members must be trained here, in processes ' +
+      'of this service, on the same dataset.',
   },
 );
 

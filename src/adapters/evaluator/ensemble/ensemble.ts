@@ -30,11 +30,14 @@ import { diversityOf, type Truth } from './diversity.js';
 import { learnWeights } from './learn-weights.js';
 import { learnMeta } from './meta-learner.js';
 import type { EnsembleComparison, EnsembleOutcome, EnsembleReport, EnsembleRequest } from './port.js';
+import type { Lesson } from './stacking.js';
 
 const MAX_DIFFERENCE = 1e-5;
 /** The least rows from which something is learnt, and as many to measure on. */
 const LEAST_ROWS = 20;
 const SEED = 1;
+
+type OnProgress = (share: number, message: string) => void;
 
 /** Members, rows and what they answered. */
 interface Asked {
@@ -45,10 +48,15 @@ interface Asked {
   of: EnsembleTask;
 }
 
-export async function makeEnsemble(request: EnsembleRequest, engine: InferenceEngine): Promise<EnsembleOutcome> {
+export async function makeEnsemble(
+  request: EnsembleRequest,
+  engine: InferenceEngine,
+  onProgress: OnProgress,
+): Promise<EnsembleOutcome> {
   const asked = await askMembers(request, engine);
   const { learn, judge } = partsOf(asked);
-  const combination = await combinationFor(asked, learn);
+  const lesson = await lessonOf(asked, learn, onProgress);
+  const combination = await combinationFor(request, lesson);
   const files = await Promise.all(request.members.map(({ path }) => readFile(path)));
   const { bytes, signature } = compileEnsemble(
     request.members.map(({ name, signature: own }, i) => ({ name, bytes: files[i]!, signature: own })),
@@ -60,7 +68,7 @@ export async function makeEnsemble(request: EnsembleRequest, engine: InferenceEn
   const agreementMaxAbsDiff = largestDifference(combine(asked.answers, combination), compiled);
   return {
     signature,
-    report: await reportOf(asked, combination, learn, judge),
+    report: await reportOf(asked, combination, lesson, judge),
     agreementMaxAbsDiff,
     reference: referenceOf(signature, asked.rows, compiled),
   };
@@ -127,7 +135,7 @@ function partsOf({ request, rows }: Asked): { learn: Int32Array; judge: Int32Arr
   const every = Int32Array.from({ length: rows.rowCount }, (_, row) => row);
   const none = new Int32Array();
   if (!request.unseen) return { learn: none, judge: none };
-  if (request.weights !== null) return { learn: none, judge: every };
+  if (request.weights !== null || request.stacking) return { learn: none, judge: every };
   if (rows.rowCount < 2 * LEAST_ROWS)
     throw badInput(
       'input.datasetId',
@@ -138,15 +146,27 @@ function partsOf({ request, rows }: Asked): { learn: Int32Array; judge: Int32Arr
   return { learn: learnt, judge: left };
 }
 
-async function combinationFor(asked: Asked, learn: Int32Array): Promise<Combination> {
-  const { method, weights } = asked.request;
-  const [answers, truth] = [take(asked.answers, learn), takeTruth(asked.truth, learn)];
+/** What the combination learns from: nothing for a vote with given weights. */
+async function lessonOf(
+  { request, answers, truth }: Asked,
+  learn: Int32Array,
+  onProgress: OnProgress,
+): Promise<Lesson> {
+  if (!request.stacking) return { answers: take(answers, learn), truth: takeTruth(truth, learn) };
+  // The trainers are loaded only when something is trained.
+  const { stackingLesson } = await import('./stacking.js');
+  const thresholds = request.members.map(({ signature }) => signature.decisionThreshold);
+  return stackingLesson(request, request.stacking, thresholds, onProgress);
+}
+
+async function combinationFor({ method, weights }: EnsembleRequest, { answers, truth }: Lesson): Promise<Combination> {
   switch (method) {
     case 'SOFT_VOTING':
       return { kind: 'MEAN', weights: weights ?? learnWeights(answers, truth) };
     case 'HARD_VOTING':
       return { kind: 'VOTES', weights: weights ?? learnWeights(answers, truth) };
     case 'BLENDING':
+    case 'STACKING':
       return learnMeta(answers, truth);
   }
 }
@@ -200,12 +220,13 @@ function largestDifference(own: Float64Array, compiled: Answers): number {
 async function reportOf(
   asked: Asked,
   combination: Combination,
-  learn: Int32Array,
+  lesson: Lesson,
   judge: Int32Array,
 ): Promise<EnsembleReport> {
   const { rows, request } = asked;
   const weights = combination.kind === 'LINEAR' ? null : combination.weights;
-  const common = { learntRows: learn.length, measuredRows: judge.length, comparedRows: rows.rowCount };
+  const learntRows = 'labels' in lesson.truth ? lesson.truth.labels.length : lesson.truth.values.length;
+  const common = { learntRows, measuredRows: judge.length, comparedRows: rows.rowCount };
   if (judge.length === 0) {
     const members = request.members.map((_, i) => ({ weight: weights?.[i] ?? null, metrics: {}, contribution: null }));
     return { ...common, metrics: {}, members, pairs: [], againstBest: null };
@@ -220,7 +241,7 @@ async function reportOf(
     members.push({
       weight: weights?.[i] ?? null,
       metrics: metricsOf(asked, truth, answers.members[i]!, request.members[i]!.signature.decisionThreshold),
-      contribution: losses.total(await lossesWithout(asked, combination, i, learn, judge)) - losses.total(losses.rows),
+      contribution: losses.total(await lossesWithout(asked, combination, i, lesson, judge)) - losses.total(losses.rows),
     });
   const alone = answers.members.map((own, i) =>
     lossesOf(
@@ -284,14 +305,14 @@ async function lossesWithout(
   asked: Asked,
   combination: Combination,
   member: number,
-  learn: Int32Array,
+  lesson: Lesson,
   judge: Int32Array,
 ): Promise<Float64Array> {
   const truth = takeTruth(asked.truth, judge);
   const others = without(asked.answers, member);
   const left =
     combination.kind === 'LINEAR'
-      ? await learnMeta(take(others, learn), takeTruth(asked.truth, learn))
+      ? await learnMeta(without(lesson.answers, member), lesson.truth)
       : { ...combination, weights: shared(combination.weights.filter((_, i) => i !== member)) };
   return lossesOf(asked.of, truth, combine(take(others, judge), left), left.kind === 'VOTES').rows;
 }

@@ -1,9 +1,18 @@
 import type { MetricEstimate, Verdict } from '../../../modules/model-quality/index.js';
 import type { ReferenceProfile, Signature } from '../../../modules/model-contract/index.js';
+import type { CrossValidation, TrainingConfig } from '../../../modules/algorithms/index.js';
 import type { EvaluationData, ModelFile } from '../port.js';
 
 /** How the answers of members become one. */
-export type EnsembleMethod = 'SOFT_VOTING' | 'HARD_VOTING' | 'BLENDING';
+export type EnsembleMethod = 'SOFT_VOTING' | 'HARD_VOTING' | 'BLENDING' | 'STACKING';
+
+/** How the members of a stacked ensemble are trained again. */
+export interface Stacking {
+  /** The same division of the rows for every member; the seed shuffles them. */
+  folds: CrossValidation & { seed: number };
+  /** Of each member. */
+  configs: readonly TrainingConfig[];
+}
 
 export interface EnsembleRequest {
   task: 'CLASSIFICATION' | 'REGRESSION';
@@ -19,6 +28,8 @@ export interface EnsembleRequest {
   data: EvaluationData;
   /** False: a member has learnt from these rows, so that nothing is learnt or measured on them. */
   unseen: boolean;
+  /** Present with STACKING: the meta-learner learns from answers out of fold, and not from `data`. */
+  stacking: Stacking | null;
   /** A new file for the compiled model. */
   outputPath: string;
 }

@@ -8,7 +8,7 @@ import { joinInputs, judgedOutput, sameClass, type Signature } from '../../model
 export const MEMBERS: InputRange = { min: 2, max: 32, unit: 'members' };
 export const WEIGHT: InputRange = { min: 0, max: 1 };
 
-export const METHODS = ['SOFT_VOTING', 'HARD_VOTING', 'BLENDING'] as const;
+export const METHODS = ['SOFT_VOTING', 'HARD_VOTING', 'BLENDING', 'STACKING'] as const;
 export type Method = (typeof METHODS)[number];
 
 /** How far the sum of the weights may be from 1. */
@@ -19,7 +19,7 @@ export const memberField = (position: number): string => `input.members[${positi
 /** The weights of a vote, or null to learn them. Errors: BAD_USER_INPUT. */
 export function weightsOf(method: Method, given: readonly (number | null)[], learnWeights: boolean): number[] | null {
   const named = given.findIndex((weight) => weight !== null);
-  if (method === 'BLENDING') {
+  if (method === 'BLENDING' || method === 'STACKING') {
     if (named >= 0)
       throw badInput(`input.members[${named}].weight`, `none with ${method}, which learns them`, given[named]);
     return null;
@@ -127,7 +127,7 @@ export function seenReason(learnt: readonly Learnt[], members: readonly { name: 
 }
 
 /** What decides which rows are the holdout. */
-function holdoutKey({ split, seed, window, sampleRows, target }: TrainingConfig): unknown {
+export function holdoutKey({ split, seed, window, sampleRows, target }: TrainingConfig): unknown {
   const drawsRows = split.by === 'RATIO' || sampleRows > 0;
   // How the other rows are divided into training and validation does not move the holdout.
   const { validation: _, ...parts } = split;

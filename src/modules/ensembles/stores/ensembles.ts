@@ -27,6 +27,11 @@ export async function ensemblesOfVersions(
   return versionIds.map((id) => byVersion.get(id) ?? null);
 }
 
+/** Whether it has learnt from the rows on which it was measured: a stacked one learns from those of its members. */
+export function learntFromHoldout({ method, report }: Pick<Ensemble, 'method' | 'report'>): boolean {
+  return method !== 'STACKING' && report.learntRows > 0;
+}
+
 /** The rows on which an ensemble can be judged. */
 export interface EnsembleHoldout extends StoredHoldout {
   /** True: it has learnt from one half of the holdout. */
@@ -38,7 +43,7 @@ export async function ensembleHoldoutOf(session: Session, versionId: string): Pr
   const found = await session.em.findOne(Ensemble, { tenant: session.tenant, modelVersionId: versionId });
   const holdout = holdoutSchema.nullable().safeParse(found?.holdout ?? null);
   if (!found || !holdout.success || !holdout.data) return null;
-  return { ...holdout.data, learntFromHalf: found.report.learntRows > 0 };
+  return { ...holdout.data, learntFromHalf: learntFromHoldout(found) };
 }
 
 /** The ids of the version and of all versions that it combines, also through other ensembles. */
