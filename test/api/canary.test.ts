@@ -261,6 +261,20 @@ describe('a canary', () => {
     await tess.ok(AbortCanaryDetailsDocument, { id });
   });
 
+  it('ends after failureLimit looks with FAIL in a row, also while it is paused', async () => {
+    const { id, endpointId, first } = await start(failing, {
+      ...{ steps: oneStep(3_000, 3_600), failureLimit: 4, sourceErrorLimit: 1 },
+    });
+    await reached(id, 'RUNNING');
+    await tess.ok(PauseCanaryDetailsDocument, { id });
+    const askedAt = performance.now();
+    expect((await ask(endpointId, 1_000)).failed).toBeGreaterThan(40);
+    await reached(id, 'ROLLED_BACK', 20_000);
+    // Four looks, about a second from one to the next.
+    expect(performance.now() - askedAt).toBeGreaterThan(2_000);
+    expect((await predict(tess, { endpointId, rows: [{ x: 2_000 }] })).modelVersion.id).toBe(first);
+  });
+
   it('lets viewers call its endpoint as before, and holds the traffic alone', async () => {
     const stable = await serve(service, tess, { ...times(1), stage: 'PRODUCTION' });
     const { endpointId, modelId, deploymentId } = stable;
@@ -283,6 +297,14 @@ describe('a canary', () => {
     await tess.ok(SetTrafficWeightsDetailsDocument, { input: { endpointId, weights } });
     const found = await tess.ok(CanariesDetailsDocument, { filter: { endpointId, status: ['ABORTED'] } });
     expect(found.canaries).toMatchObject({ totalCount: 1, nodes: [{ id }] });
+    // The version in DEVELOPMENT stays open to viewers when it has replaced the one in PRODUCTION.
+    const again = await tess.ok(StartCanaryDetailsDocument, {
+      input: { endpointId, modelVersionId, steps: oneStep(5_000, 3_600), guards: GUARDS },
+    });
+    await reached(again.startCanary.canary.id, 'RUNNING');
+    await tess.ok(PromoteCanaryDetailsDocument, { id: again.startCanary.canary.id });
+    const answer = await predict(viewer, { endpointId, rows: [{ x: 1 }] });
+    expect([answer.modelVersion.id, answer.outputs[0]!.data]).toEqual([modelVersionId, [2]]);
   });
 
   it('gives no weight to a deployment that becomes ready while something holds the traffic', async () => {

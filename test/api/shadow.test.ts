@@ -194,6 +194,43 @@ describe('a shadow', () => {
     expect(failing(await decide(shadow))).toContain('errors');
   });
 
+  it('is one of any number: one that hangs slows neither the answers under load nor the other shadows', async () => {
+    const alone = await serve(service, tess, production);
+    const live = await serve(service, tess, production);
+    const shadowOf = async (bytes: Uint8Array) => {
+      const { modelId, endpointId } = live;
+      const { versionId } = await makeVersion(service, { ...production, stage: 'STAGING', bytes, modelId });
+      return deploy(tess, { endpointId, modelVersionId: versionId, mode: 'SHADOW' });
+    };
+    const equal = await shadowOf(linear([1], 0));
+    const hanging = await shadowOf(hangsAbove1000());
+    const other = await shadowOf(linear([2], 0));
+    // 16 callers at a time, so that a shadow that took the place of an answer would be seen.
+    const time = async (endpointId: string) => {
+      const ms: number[] = [];
+      const caller = async (from: number) => {
+        for (let i = from; i < 320; i += 16) {
+          const startedAt = performance.now();
+          const { outputs } = await predict(tess, { endpointId, tensors: [x([5_000 + i])] });
+          ms.push(performance.now() - startedAt);
+          expect(outputs[0]!.data).toEqual([5_000 + i]);
+        }
+      };
+      await Promise.all(Array.from({ length: 16 }, (_, from) => caller(from)));
+      return ms.sort((a, b) => a - b)[Math.floor(ms.length * 0.95)]!;
+    };
+    const without = await time(alone.endpointId);
+    const beside = await time(live.endpointId);
+    console.log(`p95 of 320 answers: ${without.toFixed(1)} ms alone, ${beside.toFixed(1)} ms beside three shadows`);
+    // A copy that hangs holds its host for a second.
+    expect(beside).toBeLessThan(without * 5 + 100);
+    await Promise.all([equal, hanging, other].map((id) => mirrored(id, 320)));
+    expect(await traffic(equal)).toMatchObject({ errors: 0, comparedRows: 320, disagreements: 0 });
+    expect(await traffic(hanging)).toMatchObject({ errors: 320, comparedRows: 0 });
+    expect(await traffic(other)).toMatchObject({ errors: 0, comparedRows: 320, disagreements: 320 });
+    expect(await traffic(live.deploymentId)).toMatchObject({ requests: 320, errors: 0 });
+  });
+
   it('with another signature only fails by itself', async () => {
     const live = await serve(service, tess, production);
     const candidate = await makeVersion(service, {
