@@ -1,9 +1,11 @@
 // One file because its tests share one running service and trained members.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  CancelJobDocument,
   CreateEnsembleDocument,
   type CreateEnsembleInput,
   EnsembleDocument,
+  JobDocument,
   LineageDocument,
 } from '../../schema/generated/operations.js';
 import {
@@ -13,6 +15,7 @@ import {
 } from '../generated/operations.js';
 import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 import { linearClassifier } from '../fixtures/models/build.js';
+import { childPids } from '../support/children.js';
 import {
   createModel,
   evaluate,
@@ -27,6 +30,7 @@ import { type Caller, startTestService, type TestService } from '../support/serv
 import { createEndpoint, deploy, predict } from '../support/serving.js';
 import { CARS_CONFIG, fixtureBytes, registerDataset, vegaPath } from '../support/training.js';
 
+const EVALUATION = 'evaluator/evaluation-child.js';
 let service: TestService;
 let tess: Caller;
 let tumours: string;
@@ -314,6 +318,32 @@ describe('a stacked ensemble', () => {
     // Answers to their own rows would have made it trust the trees.
     expect(lossOf(stacked.members[1]!.metrics)).toBeGreaterThan(1);
     expect(Math.abs(lossOf(metrics) - Math.LN2)).toBeLessThan(0.05);
+  });
+
+  it('is made once more when its process was killed, and ends with its process when it is cancelled', async () => {
+    const slow = await versionOf(
+      tumours,
+      { ...TUMOUR_CONFIG, ...NETWORK, hyperparameters: { epochs: 400, hiddenLayers: [64, 32] } },
+      'CLASSIFICATION',
+    );
+    const modelId = await createModel(tess, { task: 'CLASSIFICATION' });
+    const input: CreateEnsembleInput = { modelId, method: 'STACKING', members: asMembers([slow, members.trees]) };
+    const begin = async (): Promise<string> => {
+      const { createEnsemble } = await tess.ok(CreateEnsembleDocument, { input });
+      const { id } = createEnsemble.job;
+      await expect
+        .poll(async () => (await tess.ok(JobDocument, { id })).job.message, { timeout: 30_000, interval: 20 })
+        .toMatch(/^Training .* again, fold \d of 5$/);
+      return id;
+    };
+    const killed = await begin();
+    const [pid] = childPids(EVALUATION);
+    process.kill(pid!, 'SIGKILL');
+    expect(await jobEnd(tess, killed)).toMatchObject({ attempt: 2 });
+    const cancelled = await begin();
+    await tess.ok(CancelJobDocument, { jobId: cancelled });
+    await jobEnd(tess, cancelled, 'CANCELLED');
+    await expect.poll(() => childPids(EVALUATION), { timeout: 5_000 }).toEqual([]);
   });
 
   it('refuses members that cannot be trained again, or in other folds', async () => {
