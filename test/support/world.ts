@@ -843,6 +843,9 @@ export const MUTATION_ARGUMENTS: Record<string, ArgumentsOf[]> = {
       input: { endpointId, datasetId, requestIdColumn: 'Name', labelColumn: 'Origin' },
     }),
   ],
+  registerPredictionLog: [
+    async ({ endpointId, deploymentId }) => ({ input: { endpointId, deploymentId, name: `log-${randomUUID()}` } }),
+  ],
   recordGroundTruth: [
     async ({ endpointId }, world) => ({
       input: { endpointId, records: [{ requestId: await world.newPrediction(endpointId), value: 1 }] },

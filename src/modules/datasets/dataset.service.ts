@@ -8,6 +8,7 @@ import { LRUCache } from 'lru-cache';
 import { v7 as uuidv7 } from 'uuid';
 import type { LocalFile, ObjectStore, StoredObject } from '../../adapters/object-store/port.js';
 import type { Actor, Database, Session } from '../../db/database.js';
+import type { Job } from '../../db/entities/jobs/job.entity.js';
 import { Dataset } from '../../db/entities/datasets/dataset.entity.js';
 import { paginate, type Order, type Page, type PageRequest } from '../../db/pagination.js';
 import {
@@ -74,6 +75,8 @@ export interface LocalTable extends Disposable {
   readonly table: Table;
 }
 
+type GivenReading = Omit<ImportRequest, 'path' | 'format' | 'tablePath' | 'earlier' | 'maxBytes'>;
+
 /** An opened file to register. */
 interface Source {
   fileName: string;
@@ -111,9 +114,7 @@ export class DatasetService {
    * file, INVALID_PATH.
    */
   async register(actor: Actor, input: RegisterDatasetInput): Promise<Dataset> {
-    const { db, objects, staged, maxBytes } = this.options;
     const name = checkPathName('input.name', input.name);
-    const description = input.description ?? '';
     const given = {
       owner: actor.principal.tenant,
       corrections: checkCorrections('input.columns', input.columns ?? []),
@@ -122,9 +123,48 @@ export class DatasetService {
       ...(input.delimiter != null && { delimiter: input.delimiter }),
     };
     const source = await this.open(actor, input.source);
-    let reserved: string[] = [];
     try {
       const format = input.format ?? formatOf(source.fileName);
+      const file = { name, description: input.description ?? '', format, source, given };
+      return await this.store(actor, file, (_, create) => this.options.db.transact(actor, create));
+    } finally {
+      await source.close();
+    }
+  }
+
+  /**
+   * Registers a Parquet file that a job has made, as the job's owner. `end` writes the row, in the transaction that ends
+   * the job, so that an attempt that was overtaken registers nothing.
+   */
+  async registerMade(
+    { id: requestId, tenant, createdBy }: Job,
+    made: { name: string; path: string; source: string },
+    end: (id: string, create: (session: Session) => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    const principal = { subject: createdBy, tenant, role: Role.ENGINEER, expiresAt: new Date() };
+    const source = {
+      ...{ fileName: 'data.parquet', description: made.source },
+      read: async () => createReadStream(made.path),
+      close: async () => undefined,
+    };
+    const file = { name: made.name, description: '', format: 'PARQUET' as const, source, given: { owner: tenant } };
+    await this.store({ principal, requestId }, file, (id, create) =>
+      end(id, async (session) => {
+        await create(session);
+      }),
+    );
+  }
+
+  /** Stores a file with its table. `end` runs what writes the row, in a transaction. */
+  private async store<T>(
+    actor: Actor,
+    file: { name: string; description: string; format: DatasetFormat; source: Source; given: GivenReading },
+    end: (id: string, create: (session: Session) => Promise<Dataset>) => Promise<T>,
+  ): Promise<T> {
+    const { db, objects, staged, maxBytes } = this.options;
+    const { name, description, format, source, given } = file;
+    let reserved: string[] = [];
+    try {
       const { version, objectKey, tableKey, earlier } = await db.transact(actor, (session) =>
         this.reserveVersion(session, name, format),
       );
@@ -132,16 +172,18 @@ export class DatasetService {
       const stored = await objects.put(objectKey, await source.read(), { maxBytes });
       using local = await objects.localFile(objectKey);
       const { profile, reading, table } = await this.importFile(local.path, format, tableKey, { ...given, earlier });
-      return await db.transact(actor, async (session) => {
+      const id = uuidv7();
+      return await end(id, async (session) => {
         await staged.settle(session, reserved);
         const { tenant, principal } = session;
-        const file = { format, objectKey, ...stored, ...profile, reading, ...table, source: source.description };
+        const content = { format, objectKey, ...stored, ...profile, reading, ...table, source: source.description };
         const dataset = session.em.create(Dataset, {
+          id,
           tenant,
           name,
           version,
           description,
-          ...file,
+          ...content,
           createdBy: principal.subject,
         });
         audit(session, 'registerDataset', { type: 'dataset', id: dataset.id }, null, {
@@ -154,8 +196,6 @@ export class DatasetService {
     } catch (error) {
       await staged.discardAll(reserved);
       throw error;
-    } finally {
-      await source.close();
     }
   }
 

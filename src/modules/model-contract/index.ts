@@ -55,6 +55,7 @@ export { MISSING_TIMESTAMP_MS, missingElement } from './rules/element.js';
 export {
   COLUMN_NAMES,
   columnNames,
+  elementsPerRow,
   neededColumns,
   requireMapped,
   rowShape,

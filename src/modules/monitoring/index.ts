@@ -1,6 +1,8 @@
 export { GroundTruthService, LABEL, ROW, GROUND_TRUTHS_PER_CALL } from './ground-truth.service.js';
 export { GROUND_TRUTH_IMPORT } from './ground-truth-import.job-kind.js';
 export { GroundTruthImportService, MAX_REJECTIONS } from './ground-truth-import.service.js';
+export { LOG_DATASET } from './log-dataset.job-kind.js';
+export { LogDatasetService } from './log-dataset.service.js';
 export { readLiveQuality } from './live-quality.service.js';
 export { createMonitoringLoaders } from './loaders.js';
 export { MonitoringService } from './monitoring.service.js';

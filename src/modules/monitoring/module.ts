@@ -4,15 +4,19 @@ import { GroundTruth } from '../../db/entities/monitoring/ground-truth.entity.js
 import { RetrainingPolicy } from '../../db/entities/monitoring/retraining-policy.entity.js';
 import { defineModule } from '../../define-module.js';
 import { groundTruthImportJob } from '../../jobs/monitoring/ground-truth-import.job.js';
+import { logDatasetJob } from '../../jobs/monitoring/log-dataset.job.js';
 import { groundTruthOperation, readPredictionOperation } from '../../protocols/rest/monitoring/ground-truth.js';
 import { groundTruthImportOutcome } from '../../resolvers/monitoring/ground-truth-import-outcome.js';
 import { GroundTruthResolver } from '../../resolvers/monitoring/ground-truth.resolver.js';
+import { logDatasetOutcome } from '../../resolvers/monitoring/log-dataset-outcome.js';
+import { LogDatasetResolver } from '../../resolvers/monitoring/log-dataset.resolver.js';
 import { MonitoringResolver } from '../../resolvers/monitoring/monitoring.resolver.js';
 import { ModelRetrainingResolver, RetrainingResolver } from '../../resolvers/monitoring/retraining.resolver.js';
 import {
   MONITORING_EVENTS,
   GroundTruthImportService,
   GroundTruthService,
+  LogDatasetService,
   MonitoringService,
   RetrainingPolicyService,
   RetrainingService,
@@ -22,6 +26,7 @@ import {
 interface MonitoringServices {
   groundTruth: GroundTruthService;
   groundTruthImports: GroundTruthImportService;
+  logDatasets: LogDatasetService;
   monitoring: MonitoringService;
   retraining: RetrainingService;
   retrainingPolicies: RetrainingPolicyService;
@@ -48,15 +53,16 @@ export default defineModule({
     return {
       groundTruth,
       groundTruthImports: new GroundTruthImportService({ groundTruth, jobs, datasets, files }),
+      logDatasets: new LogDatasetService({ jobs, datasets, files }),
       monitoring: new MonitoringService(db, alerts, logger, config.MONITORING_MIN_ROWS),
       retraining: new RetrainingService(db, live, trainings, datasets, logger),
       retrainingPolicies: new RetrainingPolicyService(),
     };
   },
   createLoaders: createMonitoringLoaders,
-  resolvers: [GroundTruthResolver, MonitoringResolver, ModelRetrainingResolver, RetrainingResolver],
-  jobs: [groundTruthImportJob],
-  jobOutcomes: [groundTruthImportOutcome],
+  resolvers: [GroundTruthResolver, LogDatasetResolver, MonitoringResolver, ModelRetrainingResolver, RetrainingResolver],
+  jobs: [groundTruthImportJob, logDatasetJob],
+  jobOutcomes: [groundTruthImportOutcome, logDatasetOutcome],
   createTicks: ({ services: { monitoring, retraining }, config: { MONITORING_INTERVAL_MS: intervalMs } }) => [
     { name: 'monitoring', intervalMs, run: () => monitoring.tick() },
     { name: 'prune-monitoring', intervalMs: MINUTE_MS, run: () => monitoring.prune() },

@@ -71,7 +71,13 @@ export {
 export { BATCH_INFERENCE, type BatchBackend } from './batch-inference.job-kind.js';
 export { SERVING_EVENTS } from './events.js';
 export { answeringDeployments, nameOfModel } from './stores/deployments.js';
-export { deleteOldPredictions, loggedRowsOf, newestAnswered, type LogCursor } from './stores/prediction-log.js';
+export {
+  answeredPage,
+  deleteOldPredictions,
+  loggedRowsOf,
+  newestAnswered,
+  type LogCursor,
+} from './stores/prediction-log.js';
 export { countersSince } from './stores/traffic.js';
 export { retentionOfTraffic } from './old-minutes.js';
 export { SERVING_LINEAGE } from './lineage.js';

@@ -70,7 +70,12 @@ export interface LoggedAnswerRow {
   probabilities: number[] | null;
 }
 
-export function loggedAnswersOf({ rows, scores, answers, errorCode }: PredictionLog): LoggedAnswerRow[] {
+export function loggedAnswersOf({
+  rows,
+  scores,
+  answers,
+  errorCode,
+}: Pick<PredictionLog, 'rows' | 'scores' | 'answers' | 'errorCode'>): LoggedAnswerRow[] {
   if (errorCode !== null && errorCode !== undefined) return [];
   return Array.from({ length: rows }, (_, row) => {
     const label = answers?.labels?.[row] ?? null;

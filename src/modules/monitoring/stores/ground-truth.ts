@@ -102,3 +102,13 @@ export function labelledCounts(
     .groupBy(sql`1, 2, 3`)
     .execute();
 }
+
+/** The ground truths of logged requests. */
+export function truthsOf({ em, tenant }: Session, predictionIds: readonly string[]) {
+  return tables(em)
+    .selectFrom('ground_truth')
+    .select(['prediction_id as predictionId', 'row_index as row', 'label', 'value', 'observed_at as observedAt'])
+    .where('tenant', '=', tenant)
+    .where('prediction_id', '=', anyOf('uuid', predictionIds))
+    .execute();
+}

@@ -121,6 +121,44 @@ export function newestAnswered(
     .execute();
 }
 
+/** Answered live requests of a deployment within [from, to), oldest first, with about `maxRows` rows in all. */
+export function answeredPage(
+  { em, tenant }: Session,
+  deploymentId: string,
+  range: { from: Date; to: Date; after: LogCursor | null },
+  maxRows: number,
+) {
+  const { from: begin, to: end, after } = range;
+  return tables(em)
+    .selectFrom((from) =>
+      from
+        .selectFrom('prediction_log')
+        .select(['id', 'created_at', 'request_id', 'rows', 'latency_ms', 'inputs', 'scores', 'answers'])
+        .select(sql<number>`sum(rows) over (order by created_at, id) - rows`.as('earlier_rows'))
+        .where('tenant', '=', tenant)
+        .where('deployment_id', '=', deploymentId)
+        .where('mode', '=', 'LIVE')
+        .where('error_code', 'is', null)
+        .where('created_at', '>=', begin)
+        .where('created_at', '<', end)
+        .$if(after !== null, (query) =>
+          query.where(
+            sql<boolean>`(created_at, id) > (${after!.loggedAfter}::timestamptz, ${after!.loggedAfterId}::uuid)`,
+          ),
+        )
+        .orderBy('created_at')
+        .orderBy('id')
+        .limit(maxRows)
+        .as('page'),
+    )
+    .select(['id', 'created_at as loggedAt', 'request_id as requestId', 'rows', 'latency_ms as latencyMs'])
+    .select(['inputs', 'scores', 'answers', sql<string>`created_at::text`.as('loggedAtText')])
+    .where('earlier_rows', '<', maxRows)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+}
+
 /** Deletes rows of all tenants that are older than their endpoint keeps them, at most `limit` of them. */
 export async function deleteOldPredictions(em: EntityManager, limit: number): Promise<void> {
   await tables(em)
