@@ -14,7 +14,7 @@ import type { AttemptOf, JobService } from '../jobs/index.js';
 import { audit, requireOwn } from '../platform/index.js';
 import { answeredPage, findEndpoint, loggedAnswersOf, type LogCursor, type NamedEndpoint } from '../serving/index.js';
 import { LOG_DATASET } from './log-dataset.job-kind.js';
-import { type LabelledRow, loggedColumns, toOutputColumns } from './rules/logged-columns.js';
+import { type LabelledRow, loggedColumns, toColumns } from './rules/logged-columns.js';
 import { truthsOf } from './stores/ground-truth.js';
 
 export interface RegisterPredictionLogInput extends NamedEndpoint {
@@ -81,7 +81,7 @@ export class LogDatasetService {
           const kept = labelledOnly ? page.filter(isLabelled) : page;
           if (kept.length === 0) continue;
           const part = join(folder, `${parts.length}.parquet`);
-          await files.writeParquet(toOutputColumns(kept, columns), part);
+          await files.writeParquet(toColumns(kept, columns), part);
           parts.push(part);
           rows += kept.length;
           labelledRows += kept.filter(isLabelled).length;

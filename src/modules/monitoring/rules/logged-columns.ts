@@ -1,6 +1,5 @@
 import { conflict } from '../../../errors.js';
-import type { OutputColumn } from '../../../adapters/dataset-files/port.js';
-import { elementsPerRow, type Signature } from '../../model-contract/index.js';
+import { type Column, elementsPerRow, type Signature } from '../../model-contract/index.js';
 
 type ValueType = 'NUMBER' | 'BOOLEAN' | 'STRING';
 
@@ -81,7 +80,7 @@ export function loggedColumns(signatures: readonly Signature[], redactedFields: 
 }
 
 /** The rows as columns of a file: what describes the request first, then the inputs. */
-export function toOutputColumns(rows: readonly LabelledRow[], columns: readonly LoggedColumn[]): OutputColumn[] {
+export function toColumns(rows: readonly LabelledRow[], columns: readonly LoggedColumn[]): Column[] {
   return [
     ...OWN.map(({ name, type, of }) => outputColumn(name, type, rows.map(of))),
     ...columns.map(({ name, type, source, element }) =>
@@ -97,7 +96,7 @@ export function toOutputColumns(rows: readonly LabelledRow[], columns: readonly 
   ];
 }
 
-function outputColumn(name: string, type: ValueType | 'TIMESTAMP', values: readonly unknown[]): OutputColumn {
+function outputColumn(name: string, type: ValueType | 'TIMESTAMP', values: readonly unknown[]): Column {
   if (type === 'STRING')
     return { name, type, values: values.map((value) => (typeof value === 'string' ? value : null)) };
   return { name, type, values: Float64Array.from(values, (value) => (value === null ? NaN : Number(value))) };
