@@ -110,7 +110,7 @@ try {
     );
   }
   if (process.argv.includes('--hebo')) {
-    const hebo = new Peer(await pythonWith('hebo', HEBO_PACKAGES), script('hebo.py'));
+    const hebo = new Peer(await pythonWith('hebo', HEBO_PACKAGES), script('hebo-peer.py'));
     const ofHebo: Figures = {};
     for (const problem of FUNCTIONS.filter(({ name }) => HEBO.problems.includes(name)))
       ofHebo[problem.name] = await measure(hebo, problem, HEBO);

@@ -1,6 +1,7 @@
 """HEBO for bench:tune -- --hebo, asked and told like Optuna in peer.py."""
 
 import json
+import os
 import sys
 import warnings
 
@@ -8,6 +9,9 @@ import numpy as np
 import pandas as pd
 
 warnings.filterwarnings("ignore")
+# What libraries print must not come between the answers.
+ANSWERS = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 
 from hebo.design_space.design_space import DesignSpace  # noqa: E402
 from hebo.optimizers.hebo import HEBO  # noqa: E402
@@ -48,7 +52,7 @@ def main():
             answer = {name: plain(value) for name, value in asked.iloc[0].to_dict().items()}
         else:
             optimizer.observe(asked, np.array([message["tell"]["values"]], dtype=float))
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=ANSWERS, flush=True)
 
 
 if __name__ == "__main__":
