@@ -20,7 +20,7 @@ export class DeploymentSla {
   @Field(() => Int, { description: 'Length in minutes of the time until now that was measured.' })
   windowMinutes!: number;
 
-  @Field(() => SafeInt, { description: 'Requests in that time.' })
+  @Field(() => SafeInt, { description: 'Number of requests that were answered or failed in that time.' })
   requests!: number;
 
   @Field(() => Float, {
@@ -53,6 +53,6 @@ export class SetDeploymentSlaInput {
 
 @ObjectType({ description: 'Result of the change.' })
 export class SetDeploymentSlaPayload {
-  @Field(() => DeploymentType, { description: 'The deployment with its SLA.' })
+  @Field(() => DeploymentType, { description: 'The deployment; its `sla` has the new limits.' })
   deployment!: DeploymentType;
 }
