@@ -133,7 +133,7 @@ export class DatasetService {
   }
 
   /**
-   * Registers a Parquet file that a job has made, as the job's owner. `end` writes the row, in the transaction that ends
+   * Registers a Parquet file that a job has made, as the job's owner. `end` writes the row in the transaction that ends
    * the job, so that an attempt that was overtaken registers nothing.
    */
   async registerMade(

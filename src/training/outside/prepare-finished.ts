@@ -19,9 +19,9 @@ import type { TrainedOutside } from './result.js';
 import { weightsOf } from './weights.js';
 
 /**
- * A training that has ended outside, as the trainers of this service see it: nothing is left to fit. Its predictions
- * are those of the library that trained it, so that the check of the exported model compares with them. `name`: of the part. Errors:
- * INVALID_MODEL, also when the file is not the one that its result names.
+ * A part of a training that has ended outside, by its name, as the trainers of this service see it: nothing is left to
+ * fit. Its predictions are those of the library that trained it, so that the check of the exported model compares with
+ * them. Errors: INVALID_MODEL, also when the file is not the one that its result names.
  */
 export async function prepareFinished(
   config: TrainingConfig,

@@ -93,7 +93,7 @@ export function checkRange(
   });
 }
 
-/** A wrong number or a text of a wrong form as it is; of a list, and of a text that is too long, only how long it is. */
+/** A wrong number or a text of a wrong form as it is; of a list and of a longer text only how long it is. */
 function gotText({ accepts, unit }: InputRange, value: unknown, amount: number): unknown {
   if (typeof value === 'number' || accepts) return value;
   if (typeof value === 'string') return `${amount} ${unit?.startsWith('bytes') ? 'bytes' : 'characters'}`;
