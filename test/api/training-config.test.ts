@@ -154,7 +154,7 @@ describe('a configuration that is wrong', () => {
       having({ split: { by: 'TIME', validation: 0.2, holdout: 0.2 } }),
       'split.column',
       /string/,
-      /undefined/,
+      /nothing/,
     ],
     [
       'a time split by a number',
