@@ -586,6 +586,20 @@ describe('hostile requests', () => {
     expect(parse(large)).toHaveProperty('error');
   });
 
+  it('refuses what is larger than a small limit, too', async () => {
+    const small = await startTestService({ MAX_INFERENCE_BYTES: '2048' });
+    try {
+      const { token } = await small.as();
+      const body = JSON.stringify({ inputs: [x(Array.from({ length: 1_000 }, () => 1))] });
+      const answer = await fetch(`${small.url}/v2/models/doubled/infer`, {
+        ...{ method: 'POST', body, headers: { authorization: `Bearer ${token}` } },
+      });
+      expect(answer.status).toBe(413);
+    } finally {
+      await small.close();
+    }
+  });
+
   it('answers unknown paths in the form of the protocol', async () => {
     for (const [method, path] of [
       ['GET', '/v2/nothing'],

@@ -15,9 +15,10 @@ const SMALL_BYTES = 64 * 1024;
 export function fastRoad(
   parts: OpenInferenceParts & { newRequestId(): string },
 ): (request: IncomingMessage, response: ServerResponse) => boolean {
+  const mostBytes = Math.min(SMALL_BYTES, parts.config.MAX_INFERENCE_BYTES);
   return (request, response) => {
     const { method, url, headers } = request;
-    if (method !== 'POST' || !isPlain(headers)) return false;
+    if (method !== 'POST' || !isPlain(headers, mostBytes)) return false;
     const path = PATH.exec(url!);
     if (!path) return false;
     const wanted = { endpointName: path[1]!, versionText: path[2] };
@@ -36,11 +37,11 @@ export function fastRoad(
   };
 }
 
-function isPlain(headers: IncomingMessage['headers']): boolean {
+function isPlain(headers: IncomingMessage['headers'], mostBytes: number): boolean {
   const length = headers['content-length'];
   return (
     length !== undefined &&
-    Number(length) <= SMALL_BYTES &&
+    Number(length) <= mostBytes &&
     headers['content-encoding'] === undefined &&
     headers['transfer-encoding'] === undefined &&
     headers.expect === undefined &&

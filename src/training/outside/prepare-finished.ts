@@ -14,7 +14,7 @@ import { type NamedArray, readArrays, takeArray } from './arrays.js';
 import { encodedProblem } from './encoded-problem.js';
 import { exportForest } from './export-forest.js';
 import { forestOf } from './forest.js';
-import { outsideParts } from './parts.js';
+import { MAIN, outsideParts } from './parts.js';
 import type { TrainedOutside } from './result.js';
 import { weightsOf } from './weights.js';
 
@@ -82,9 +82,11 @@ export async function prepareFinished(
 /** The arrays of one part of the training. */
 function arraysUnder(arrays: ReadonlyMap<string, NamedArray>, part: string): ReadonlyMap<string, NamedArray> {
   const prefix = `${part}.`;
-  return new Map(
+  const own = new Map(
     [...arrays].flatMap(([name, array]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), array]] : [])),
   );
+  // Work that an earlier release has started stores one part, without a name.
+  return own.size > 0 || part !== MAIN ? own : arrays;
 }
 
 async function requireSame(path: string, expected: string): Promise<void> {
