@@ -174,6 +174,9 @@ function checkTogether(config: Config): void {
   if (config.S3_ENDPOINT && !(config.S3_ACCESS_KEY && config.S3_SECRET_KEY)) {
     throw refuse('S3_ACCESS_KEY', 'S3_ENDPOINT needs S3_ACCESS_KEY and S3_SECRET_KEY.');
   }
+  if (config.RAY_SERVE_URL && !config.RAY_ADDRESS) {
+    throw refuse('RAY_SERVE_URL', 'RAY_SERVE_URL needs RAY_ADDRESS, the cluster on which Ray Serve runs.');
+  }
 }
 
 function refuseNearMisses(env: NodeJS.ProcessEnv): void {

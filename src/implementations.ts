@@ -25,9 +25,8 @@ import { LocalImportanceAnalyst } from './adapters/evaluator/local-importance-an
 import type { ImportanceAnalyst, ModelEvaluator } from './adapters/evaluator/port.js';
 import { duckDbDatasets } from './adapters/dataset-files/duckdb-datasets.js';
 import type { DatasetFiles } from './adapters/dataset-files/port.js';
-import { LazyEngine } from './inference/lazy-engine.js';
 import { checkModel } from './inference/onnx/model-check.js';
-import { OnnxEngine } from './inference/onnx/onnx-engine.js';
+import { HostPools } from './inference/onnx/host-pools.js';
 import type { InferenceEngines, ModelChecker } from './inference/port.js';
 import type { TextEngine } from './inference/text/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
@@ -177,19 +176,24 @@ const RAY_DASHBOARD_PORT = 8265;
 
 /** Null when no cluster is configured. */
 async function createRay(config: Config): Promise<RayWork | null> {
-  const { RAY_ADDRESS, RAY_DASHBOARD_URL } = config;
-  if (!RAY_ADDRESS) return null;
+  const cluster = rayCluster(config);
+  if (!cluster) return null;
   const { RayWork } = await import('./training/ray/ray-work.js');
-  const { protocol, hostname } = new URL(RAY_ADDRESS);
-  const ofAddress = protocol === 'ray:' ? `http://${hostname}:${RAY_DASHBOARD_PORT}` : RAY_ADDRESS;
   return new RayWork({
-    dashboardUrl: (RAY_DASHBOARD_URL ?? ofAddress).replace(/\/+$/, ''),
-    token: config.RAY_AUTH_TOKEN,
-    publicUrl: config.PUBLIC_URL?.replace(/\/+$/, ''),
+    ...cluster,
     pendingTimeoutMs: config.RAY_PENDING_TIMEOUT_MS,
     lostAfterMs: config.RAY_LOST_AFTER_MS,
     maxCores: config.RAY_MAX_CORES ?? null,
   });
+}
+
+/** How the cluster and this service reach each other; null when no cluster is configured. */
+function rayCluster({ RAY_ADDRESS, RAY_DASHBOARD_URL, RAY_AUTH_TOKEN: token, PUBLIC_URL }: Config) {
+  if (!RAY_ADDRESS) return null;
+  const { protocol, hostname } = new URL(RAY_ADDRESS);
+  const ofAddress = protocol === 'ray:' ? `http://${hostname}:${RAY_DASHBOARD_PORT}` : RAY_ADDRESS;
+  const dashboardUrl = (RAY_DASHBOARD_URL ?? ofAddress).replace(/\/+$/, '');
+  return { dashboardUrl, token, publicUrl: PUBLIC_URL?.replace(/\/+$/, '') };
 }
 
 async function createCluster(
@@ -257,20 +261,31 @@ function createMirrorTarget(config: Config): MirrorTarget | null {
   };
 }
 
-function createOnnx(config: Config, hosts: number): LazyEngine {
-  return new LazyEngine('onnx', () => new OnnxEngine({ hosts, maxResidentBytes: config.INFERENCE_MEMORY_BYTES }));
+function createOnnx(config: Config, hosts: number): HostPools {
+  return new HostPools({ hosts, maxResidentBytes: config.INFERENCE_MEMORY_BYTES });
 }
 
 /** The servers that run models, of those that are configured. */
 async function createRemoteRuntimes(config: Config): Promise<InferenceEngines['remote']> {
   const { V2_URL, TRITON_URL, TRITON_REPOSITORY, TRITON_INSTANCES: instances, TRITON_THREADS: threads } = config;
-  if (!TRITON_URL && !V2_URL) return {};
+  const ray = rayCluster(config);
+  if (!TRITON_URL && !V2_URL && !config.RAY_SERVE_URL) return {};
   const { RemoteRuntime } = await import('./inference/remote/remote-runtime.js');
   const remote: InferenceEngines['remote'] = {};
   if (TRITON_URL) {
     const { TritonServer } = await import('./inference/triton/triton-server.js');
     const triton = new TritonServer({ url: TRITON_URL, repository: TRITON_REPOSITORY ?? null, instances, threads });
     remote.TRITON = new RemoteRuntime('TRITON', triton);
+  }
+  if (config.RAY_SERVE_URL && ray) {
+    const { RayServeServer } = await import('./inference/ray-serve/ray-serve-server.js');
+    const { pythonPackage } = await import('./training/ray/python-package.js');
+    const serveUrl = config.RAY_SERVE_URL.replace(/\/+$/, '');
+    const { RAY_SERVE_CORES: coresPerThread } = config;
+    remote.RAY_SERVE = new RemoteRuntime(
+      'RAY_SERVE',
+      new RayServeServer({ ...ray, serveUrl, coresPerThread, code: pythonPackage }),
+    );
   }
   if (V2_URL) {
     const { V2Server } = await import('./inference/v2/v2-server.js');

@@ -1,4 +1,4 @@
-import type { Signature, Tensor } from '../modules/model-contract/index.js';
+import type { ModelScaling, Signature, Tensor } from '../modules/model-contract/index.js';
 
 /** Where deployed models run: the values of the column `deployment.runtime`. */
 export type RuntimeName = 'ONNX' | 'TRITON' | 'RAY_SERVE' | 'VLLM' | 'V2';
@@ -9,6 +9,15 @@ export type RuntimeName = 'ONNX' | 'TRITON' | 'RAY_SERVE' | 'VLLM' | 'V2';
  */
 export type ModelFormat = 'ONNX' | 'LANGUAGE_MODEL';
 
+/** The processes that run a model of its own scaling. */
+export interface Replicas {
+  /** Those that can answer. */
+  running: number;
+  wanted: number;
+  /** The reason of the last change, as a sentence. */
+  why: string | null;
+}
+
 /** What a runtime can do, known also where it is not configured. */
 export interface RuntimeKind {
   /** Formats that it serves. */
@@ -17,7 +26,9 @@ export interface RuntimeKind {
   answers: 'TENSORS' | 'TEXT_STREAM';
   /** Whether models run on a server of its own, and not in processes of this service. */
   isRemote: boolean;
-  /** The setting that makes it available; null for a runtime that needs none, or that this release cannot use. */
+  /** What of a deployment's scaling it honours. */
+  scaling: readonly (keyof ModelScaling)[];
+  /** The setting that makes it available; null for a runtime that needs none. */
   setting: string | null;
   /** What a deployment promises unless it says otherwise. For TEXT_STREAM: the latency until the first token. */
   defaultSla: { latencyP95Ms: number; errorRate: number };
@@ -28,6 +39,7 @@ export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
     formats: ['ONNX'],
     answers: 'TENSORS',
     isRemote: false,
+    scaling: ['minReplicas', 'maxReplicas', 'threads', 'scaleToZeroAfterMs', 'device'],
     setting: null,
     defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
   },
@@ -35,6 +47,7 @@ export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
     formats: ['ONNX'],
     answers: 'TENSORS',
     isRemote: true,
+    scaling: ['maxReplicas', 'threads'],
     setting: 'TRITON_URL',
     defaultSla: { latencyP95Ms: 20, errorRate: 0.01 },
   },
@@ -42,13 +55,15 @@ export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
     formats: ['ONNX'],
     answers: 'TENSORS',
     isRemote: true,
-    setting: null,
+    scaling: ['minReplicas', 'maxReplicas', 'threads', 'scaleToZeroAfterMs'],
+    setting: 'RAY_SERVE_URL',
     defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
   },
   VLLM: {
     formats: ['LANGUAGE_MODEL'],
     answers: 'TEXT_STREAM',
     isRemote: true,
+    scaling: [],
     setting: 'VLLM_URL',
     defaultSla: { latencyP95Ms: 100, errorRate: 0.01 },
   },
@@ -56,6 +71,7 @@ export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
     formats: ['ONNX'],
     answers: 'TENSORS',
     isRemote: true,
+    scaling: [],
     setting: 'V2_URL',
     defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
   },
@@ -75,10 +91,12 @@ export interface InferenceEngines {
 }
 
 export interface ModelSource {
-  /** A stable id of the model's bytes: the id of the version. */
+  /** A stable id of the model's bytes and its scaling. */
   modelId: string;
   /** Local path of the .onnx file. */
   path: string;
+  /** Null or absent: processes that it shares with other models. */
+  scaling?: ModelScaling | null;
 }
 
 /** A model version, with what a server elsewhere needs to know of it. */
@@ -87,6 +105,8 @@ export interface RegisteredModel extends ModelSource {
   sha256: string;
   /** For a server that has its models from somebody else. */
   address(): Promise<ModelAddress>;
+  /** Where a server can read the file without a token: an absolute URL, or a path of this service. */
+  downloadUrl(expiresInSeconds: number): Promise<string>;
 }
 
 /** A version by the name of its model and its number. */
@@ -136,6 +156,8 @@ export interface InferenceEngine<Source extends ModelSource = RegisteredModel> {
   unload(modelId: string): Promise<void>;
   infer(modelId: string, inputs: Tensor[], options: InferOptions): Promise<InferResult>;
   stats(): EngineStats;
+  /** Of a model with a scaling of its own; null, or absent, where nothing is known of its processes. */
+  replicas?(modelId: string): Promise<Replicas | null>;
   close(): Promise<void>;
 }
 
@@ -147,6 +169,8 @@ export interface InferenceEngine<Source extends ModelSource = RegisteredModel> {
 export interface RemoteEngine extends InferenceEngine {
   /** Ids of the models of this service that the server has ready now. UNAVAILABLE when it does not answer. */
   heldModels(): Promise<string[]>;
+  /** Ends the loads under way with UNAVAILABLE, because this process ends: a server may take minutes for one. */
+  abandonLoads(): void;
 }
 
 /** What the check of an uploaded file finds. */

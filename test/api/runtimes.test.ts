@@ -35,7 +35,7 @@ it('lists every runtime, with what it can do and what is configured', async () =
   expect(runtimes.map(line)).toEqual([
     ['ONNX', true, null, 'ONNX', 'TENSORS', false, 50, 0.01],
     ['TRITON', false, 'TRITON_URL', 'ONNX', 'TENSORS', true, 20, 0.01],
-    ['RAY_SERVE', false, null, 'ONNX', 'TENSORS', true, 50, 0.01],
+    ['RAY_SERVE', false, 'RAY_SERVE_URL', 'ONNX', 'TENSORS', true, 50, 0.01],
     ['VLLM', false, 'VLLM_URL', 'LANGUAGE_MODEL', 'TEXT_STREAM', true, 100, 0.01],
     ['V2', false, 'V2_URL', 'ONNX', 'TENSORS', true, 50, 0.01],
   ]);

@@ -292,6 +292,43 @@ describe('onnx engine', () => {
     await expect.poll(() => pids.filter(isRunning), { timeout: 5000 }).toEqual([]);
   });
 
+  it('200 loads and unloads leave the memory of the host and of the service flat', async () => {
+    engine = new OnnxEngine({ hosts: 1 });
+    const bytes = multilayer([16, 500, 500, 1]);
+    const residentMiB = (pid: number | string) =>
+      Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+    const measured: [host: number, service: number][] = [];
+    for (let i = 1; i <= 200; i++) {
+      await serve('model', bytes);
+      await engine.unload('model');
+      if (i % 50 === 0) measured.push([residentMiB(engine.hostPids()[0]!), residentMiB('self')]);
+    }
+    console.info(`MiB of the host and of the service after 50, 100, 150, 200 loads: ${JSON.stringify(measured)}`);
+    const [hostGrowth, serviceGrowth] = [0, 1].map((i) => measured[3]![i]! - measured[1]![i]!);
+    // A hundred models that stayed would take more than 100 MiB.
+    expect(hostGrowth).toBeLessThan(32);
+    expect(serviceGrowth).toBeLessThan(64);
+  });
+
+  it('makes room by unloading the least recently used, and refuses a model that could never have room', async () => {
+    const bytes = multilayer([16, 3_000, 3_000, 1]);
+    // Three of them have room, and a fourth has not.
+    engine = new OnnxEngine({ hosts: 1, maxLoadedBytes: 3.5 * bytes.length });
+    for (const modelId of ['a', 'b', 'c', 'd']) await serve(modelId, bytes);
+    const inputs = x(new Array<number>(16).fill(1), 16);
+    const first = await y('a', inputs);
+    for (const modelId of ['b', 'c', 'd', 'a']) expect(await y(modelId, inputs)).toEqual(first);
+    const [pid] = engine.hostPids();
+    const path = join(folder, 'large.onnx');
+    writeFileSync(path, multilayer([16, 6_000, 6_000, 1]));
+    const refused = await engine.load({ modelId: 'large', path }).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    expect((refused as Error).message).toContain(`may take ${3.5 * bytes.length} together`);
+    // The others are where they were.
+    expect(engine.hostPids()).toEqual([pid]);
+    expect(await y('a', inputs)).toEqual(first);
+  });
+
   it('keeps serving more models than a host may load', async () => {
     engine = new OnnxEngine({ maxLoadedModels: 2 });
     for (let i = 0; i < 5; i += 1) await serve(`m${i}`, linear([i], 0));

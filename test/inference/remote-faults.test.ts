@@ -25,6 +25,7 @@ afterAll(() => {
 });
 
 const address = () => Promise.resolve({ name: 'model', version: '1' });
+const downloadUrl = () => Promise.resolve('');
 const two: Tensor[] = [{ name: 'x', datatype: 'FP32', shape: [2, 1], data: Float32Array.of(1, 2) }];
 
 /** The answer of a correct server to `rows` rows of zeros. */
@@ -42,7 +43,14 @@ async function runtime(): Promise<RemoteRuntime> {
   const found = new RemoteRuntime('TRITON', new TritonServer({ url, repository: null, instances: 1, threads: 1 }));
   answer = json(correct(1));
   for (const modelId of ['a', 'b'])
-    await found.load({ modelId, path: '', sha256: '', signature: xToY(1), address } satisfies RegisteredModel);
+    await found.load({
+      modelId,
+      path: '',
+      sha256: '',
+      signature: xToY(1),
+      address,
+      downloadUrl,
+    } satisfies RegisteredModel);
   return found;
 }
 

@@ -1,5 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -22,25 +25,33 @@ export function runtimeContract(name: string, start: () => Promise<InferenceEngi
     const folder = mkdtempSync(join(tmpdir(), 'runtime-contract-'));
     let engine: InferenceEngine;
     let onnx: OnnxEngine;
+    // For a server that fetches its files.
+    const files = createServer((request, response) => {
+      createReadStream(join(folder, request.url!.slice(1))).pipe(response);
+    });
     beforeAll(async () => {
+      await once(files.listen(0, '127.0.0.1'), 'listening');
       engine = await start();
       onnx = new OnnxEngine();
     });
     afterAll(async () => {
       await engine?.close();
       await onnx?.close();
+      files.close();
       rmSync(folder, { recursive: true, force: true });
     });
 
     /** The model with the signature that its registration would find. */
     const address = () => Promise.resolve({ name: 'contract', version: '1' });
+    const urlOf = (file: string) => async () => `http://127.0.0.1:${(files.address() as AddressInfo).port}/${file}`;
 
     async function registered(bytes: Uint8Array): Promise<RegisteredModel> {
       const modelId = randomUUID();
       const path = join(folder, `${modelId}.onnx`);
       writeFileSync(path, bytes);
       const signature: Signature = await onnx.load({ modelId, path });
-      return { modelId, path, signature, sha256: createHash('sha256').update(bytes).digest('hex'), address };
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      return { modelId, path, signature, sha256, address, downloadUrl: urlOf(`${modelId}.onnx`) };
     }
 
     async function serve(bytes: Uint8Array): Promise<string> {
@@ -148,7 +159,7 @@ export function runtimeContract(name: string, start: () => Promise<InferenceEngi
       const broken = join(folder, 'broken.onnx');
       const bytes = Buffer.from('this is no model');
       writeFileSync(broken, bytes);
-      const refused = { ...model, modelId: randomUUID(), path: broken };
+      const refused = { ...model, modelId: randomUUID(), path: broken, downloadUrl: urlOf('broken.onnx') };
       refused.sha256 = createHash('sha256').update(bytes).digest('hex');
       const error = await engine.load(refused).catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(AppError);

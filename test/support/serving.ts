@@ -10,6 +10,7 @@ import { CreateEndpointDocument, type CreateEndpointInput } from '../../schema/g
 import {
   DeployModelVersionDetailsDocument,
   DeploymentDetailsDocument,
+  type DeploymentScalingInput,
   PredictDetailsDocument,
   type PredictDetailsMutation,
   type Runtime,
@@ -104,24 +105,25 @@ export async function deploy(
     runtime?: Runtime;
     weightBps?: number;
     batching?: 'AUTO' | 'NEVER';
+    scaling?: DeploymentScalingInput;
   },
 ): Promise<string> {
   const { deployModelVersion } = await caller.ok(DeployModelVersionDetailsDocument, {
     input: { mode: 'LIVE', ...input },
   });
   const { id } = deployModelVersion.deployment;
-  await untilReady(caller, id);
+  await untilReady(caller, id, input.runtime === 'RAY_SERVE' ? 120_000 : undefined);
   return id;
 }
 
-export async function untilReady(caller: Caller, deploymentId: string): Promise<void> {
+export async function untilReady(caller: Caller, deploymentId: string, timeout = 20_000): Promise<void> {
   const status = async () =>
     (
       await caller.ok(DeploymentDetailsDocument, {
         id: deploymentId,
       })
     ).deployment.status;
-  await expect.poll(status, { timeout: 20_000, interval: 20 }).toBe('READY');
+  await expect.poll(status, { timeout, interval: 20 }).toBe('READY');
 }
 
 /** A new endpoint with one live version. */

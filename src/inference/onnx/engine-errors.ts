@@ -59,7 +59,8 @@ export function fromReply(header: HostReply): AppError {
   const said = header.message.replace(/^Load model from .+? failed:\s*/, 'The model cannot be loaded: ');
   const message =
     header.code === 'RESOURCE_EXHAUSTED' ? `The model needs more memory than a host may hold: ${said}` : said;
-  return new AppError(ErrorCode[header.code], message);
+  const code = header.code === 'TOO_LARGE' ? ErrorCode.RESOURCE_EXHAUSTED : ErrorCode[header.code];
+  return new AppError(code, message);
 }
 
 /**

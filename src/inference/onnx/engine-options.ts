@@ -1,9 +1,14 @@
 export interface OnnxEngineOptions {
   /**
-   * Number of host processes. A model may use all except one of them, so that a model that hangs leaves room for the
+   * Number of host processes. A model may use all except the spare ones, so that a model that hangs leaves room for the
    * others.
    */
   hosts: number;
+  /** Hosts that one model leaves to the others, if there are more than these. */
+  spareHosts: number;
+  /** Threads of one run. */
+  threads: number;
+  device: 'CPU' | 'CUDA';
   /** Maximum rows of one run; longer requests are divided. */
   maxBatchRows: number;
   /** Maximum input bytes of one run, which limits how long the event loop copies. */
@@ -30,6 +35,9 @@ const MEBIBYTE = 1024 ** 2;
 
 export const DEFAULT_ENGINE_OPTIONS: OnnxEngineOptions = {
   hosts: 2,
+  spareHosts: 1,
+  threads: 1,
+  device: 'CPU',
   maxBatchRows: 2048,
   maxBatchBytes: 8 * MEBIBYTE,
   maxQueueRows: 65_536,
@@ -45,6 +53,8 @@ export const DEFAULT_ENGINE_OPTIONS: OnnxEngineOptions = {
 
 export interface OnnxEngineStats {
   queuedRows: number;
+  /** Requests that wait or run. */
+  outstanding: number;
   /** Runs and rows since the start. */
   batches: number;
   rows: number;

@@ -48,11 +48,14 @@ function toReply(kind: HostRequest['kind'], error: unknown): HostReply {
   };
 }
 
-async function makeRoom(neededBytes: number): Promise<string[]> {
+/** Unloads the least recently used models, but not `kept`, until so many bytes and models more have room. */
+async function makeRoom(neededBytes: number, neededModels: number, kept?: string): Promise<string[]> {
   const evicted: string[] = [];
   let held = [...models.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   for (const [modelId, { model, bytes }] of models) {
-    if (models.size < settings.maxLoadedModels && held + neededBytes <= settings.maxLoadedBytes) break;
+    const { maxLoadedModels, maxLoadedBytes } = settings;
+    if (models.size + neededModels <= maxLoadedModels && held + neededBytes <= maxLoadedBytes) break;
+    if (modelId === kept) continue;
     models.delete(modelId);
     await model.close();
     held -= bytes;
@@ -65,19 +68,39 @@ function inspect(bytes: Uint8Array, limits: OnnxFileLimits): HostReply {
   return { kind: 'inspected', facts: inspectOnnxFile(bytes, limits), classes: readClassLabels(bytes) };
 }
 
-async function load(modelId: string, path: string): Promise<HostReply> {
+async function load({ modelId, path, ...options }: HostRequest & { kind: 'load' }): Promise<HostReply> {
   let entry = models.get(modelId);
   const evicted: string[] = [];
   if (!entry) {
     const fileBytes = statSync(path).size;
-    evicted.push(...(await makeRoom(fileBytes)));
+    // Before any other model makes room for it.
+    requireRoom(fileBytes);
+    evicted.push(...(await makeRoom(fileBytes, 1)));
     const before = process.memoryUsage.rss();
-    const model = await HostModel.open(path);
-    entry = { model, bytes: Math.max(fileBytes, process.memoryUsage.rss() - before) };
+    const model = await HostModel.open(path, options);
+    const bytes = Math.max(fileBytes, process.memoryUsage.rss() - before);
+    entry = { model, bytes };
     models.set(modelId, entry);
+    // A loaded model takes more than its file.
+    evicted.push(...(await makeRoom(0, 0, modelId)));
+    if (bytes > settings.maxLoadedBytes) {
+      models.delete(modelId);
+      await model.close();
+      requireRoom(bytes);
+    }
   }
   const { signature, batchable, slowestRunMs } = entry.model;
   return { kind: 'loaded', signature, batchable, slowestRunMs, evicted };
+}
+
+function requireRoom(bytes: number): void {
+  const { maxLoadedBytes } = settings;
+  if (bytes > maxLoadedBytes)
+    throw new HostError(
+      'TOO_LARGE',
+      `The model takes ${bytes} bytes, and the models of an inference process may take ${maxLoadedBytes} together: ` +
+        'serve it on a server of its own (the query runtimes lists them).',
+    );
 }
 
 async function run(modelId: string, frame: Frame<HostRequest>): Promise<OutgoingTensor[]> {
@@ -117,7 +140,7 @@ async function handle(frame: Frame<HostRequest>): Promise<Outgoing<HostReply>> {
         reply = inspect(readFileSync(header.path), header.limits);
         break;
       case 'load':
-        reply = await load(header.modelId, header.path);
+        reply = await load(header);
         break;
       case 'unload':
         await models.get(header.modelId)?.model.close();

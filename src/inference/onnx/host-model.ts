@@ -85,10 +85,14 @@ export class HostModel {
    * Loads the file and tries it: zeros for one row and for two, then whether joining rows leaves each row's answer
    * unchanged.
    */
-  static async open(path: string): Promise<HostModel> {
-    const session = await InferenceSession.create(path, {
-      executionProviders: ['cpu'],
-      intraOpNumThreads: 1,
+  static async open(
+    path: string,
+    { threads, device }: { threads: number; device: 'CPU' | 'CUDA' },
+  ): Promise<HostModel> {
+    const create = device === 'CUDA' ? createOnCuda : InferenceSession.create;
+    const session = await create(path, {
+      executionProviders: [device === 'CUDA' ? 'cuda' : 'cpu'],
+      intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
       // Both keep memory for every batch size that was used.
@@ -195,6 +199,22 @@ export class HostModel {
       );
     }
     return false;
+  }
+}
+
+/** The runtime lists CUDA also where it cannot use it, so that only a session shows it. */
+async function createOnCuda(path: string, options: InferenceSession.SessionOptions): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(path, options);
+  } catch (error) {
+    // The same file on the CPU tells whether the file or the device is at fault.
+    const onCpu = await InferenceSession.create(path, { ...options, executionProviders: ['cpu'] });
+    await onCpu.release();
+    throw new UnusableModel(
+      'The deployment asks for the device CUDA, and ONNX Runtime cannot use CUDA on this machine: deploy it with the ' +
+        'device CPU, or run the service on a machine with an NVIDIA GPU and the CUDA libraries of ONNX Runtime.',
+      { cause: error },
+    );
   }
 }
 

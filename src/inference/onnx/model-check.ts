@@ -143,7 +143,11 @@ async function inspectAndTry(original: string, sizeBytes: number, limits: ModelC
       throw invalidModel(message.replaceAll(`${folder}/`, ''), { expected, got });
     }
     if (inspected.header.kind !== 'inspected') throw refusal(inspected.header, limits, folder);
-    const { header } = await host.request({ kind: 'load', modelId: 'model', path }, [], leftMs());
+    const { header } = await host.request(
+      { kind: 'load', modelId: 'model', path, threads: 1, device: 'CPU' },
+      [],
+      leftMs(),
+    );
     if (header.kind !== 'loaded') throw refusal(header, limits, folder);
     const tried = await withMissingTried(header.signature, trialRun(host, leftMs));
     return { ...inspected.header.facts, sizeBytes, signature: withOwnClasses(tried, inspected.header.classes) };

@@ -22,7 +22,10 @@ export class ModelRunner {
   private readonly running = new Set<Pending[]>();
 
   constructor(
-    private readonly options: Pick<OnnxEngineOptions, 'maxBatchRows' | 'maxBatchBytes' | 'loadTimeoutMs'>,
+    private readonly options: Pick<
+      OnnxEngineOptions,
+      'maxBatchRows' | 'maxBatchBytes' | 'loadTimeoutMs' | 'threads' | 'device'
+    >,
     private readonly observer: LoadObserver,
   ) {}
 
@@ -48,7 +51,9 @@ export class ModelRunner {
   private async load(slot: HostSlot, host: HostProcess, model: ServedModel): Promise<boolean> {
     const first = model.signature === undefined;
     try {
-      const { header } = await host.request({ kind: 'load', ...model.source }, [], this.options.loadTimeoutMs);
+      const { modelId, path } = model.source;
+      const { threads, device, loadTimeoutMs } = this.options;
+      const { header } = await host.request({ kind: 'load', modelId, path, threads, device }, [], loadTimeoutMs);
       if (header.kind === 'loaded') {
         for (const evicted of header.evicted) slot.loaded.delete(evicted);
         slot.loaded.add(model.source.modelId);
@@ -61,7 +66,8 @@ export class ModelRunner {
         return true;
       }
       const error = fromReply(header);
-      if (error.code === ErrorCode.RESOURCE_EXHAUSTED) slot.recycle();
+      // What was refused by its size has taken no memory.
+      if (header.kind === 'error' && header.code === 'RESOURCE_EXHAUSTED') slot.recycle();
       this.giveUp(model, first, error);
     } catch (cause) {
       const error = fromLoss(cause, `load within ${this.options.loadTimeoutMs} ms`);

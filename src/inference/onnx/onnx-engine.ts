@@ -44,7 +44,9 @@ export class OnnxEngine implements InferenceEngine<ModelSource> {
   readonly name = 'onnx';
   private readonly options: OnnxEngineOptions;
   private readonly folder = mkdtempSync(joinPath(tmpdir(), 'matih-hosts-'));
-  private readonly slots: HostSlot[];
+  private readonly slots: HostSlot[] = [];
+  /** Those that end when their task does. */
+  private readonly retiring = new Set<HostSlot>();
   private readonly runner: ModelRunner;
   private readonly models = new Map<string, ServedModel>();
   /** Models with waiting requests, in the order of their turn. */
@@ -66,21 +68,32 @@ export class OnnxEngine implements InferenceEngine<ModelSource> {
       },
       loadFailed: (model, error) => this.forget(model, error),
     });
-    const hostOptions = { ...this.options, maxCpuMs: null, cwd: this.folder, hardened: false };
-    this.slots = Array.from(
-      { length: this.options.hosts },
-      () =>
+    this.resize(this.options.hosts);
+  }
+
+  /** Starts hosts, or ends some: one that runs a batch ends after it. */
+  resize(hosts: number): void {
+    const options = { ...this.options, maxCpuMs: null, cwd: this.folder, hardened: false };
+    while (this.slots.length < hosts)
+      this.slots.push(
         new HostSlot(
-          hostOptions,
+          options,
           () => this.planDispatch(),
           () => this.giveUpWithoutHosts(),
         ),
-    );
+      );
+    while (this.slots.length > hosts) {
+      const idle = this.slots.findLastIndex((slot) => !slot.busy);
+      const [slot] = this.slots.splice(idle, 1);
+      this.retiring.add(slot!);
+      if (!slot!.busy) this.retire(slot!);
+    }
   }
 
   stats(): OnnxEngineStats {
     return {
       queuedRows: this.queuedRows,
+      outstanding: this.outstanding,
       batches: this.runner.batches,
       rows: this.runner.rows,
       hostRestarts: this.slots.reduce((sum, slot) => sum + slot.restarts, 0),
@@ -143,7 +156,7 @@ export class OnnxEngine implements InferenceEngine<ModelSource> {
     clearTimeout(this.sweep);
     for (const model of [...this.models.values()]) this.forget(model, engineClosed());
     for (const pending of this.runner.inFlight()) pending.reject(engineClosed());
-    await Promise.all(this.slots.map((slot) => slot.close()));
+    await Promise.all([...this.slots, ...this.retiring].map((slot) => slot.close()));
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -244,12 +257,12 @@ export class OnnxEngine implements InferenceEngine<ModelSource> {
   }
 
   private dispatch(): void {
-    const allButOne = Math.max(1, this.slots.length - 1);
+    const most = Math.max(1, this.slots.length - this.options.spareHosts);
     for (const model of [...this.ready]) {
       const loads = this.loading.has(model);
       if (!loads && !model.hasWork && model.runningHosts === 0) this.ready.delete(model);
       if (!loads && !model.hasWork) continue;
-      if (model.runningHosts >= allButOne || (loads && this.busyLoading() >= allButOne)) continue;
+      if (model.runningHosts >= most || (loads && this.busyLoading() >= most)) continue;
       const slot = this.freeSlot(model);
       if (!slot) return;
       // Behind the other models, for its next turn.
@@ -285,7 +298,12 @@ export class OnnxEngine implements InferenceEngine<ModelSource> {
       if (!(error instanceof ChildLost)) throw error;
     } finally {
       slot.busy = false;
+      if (this.retiring.has(slot)) this.retire(slot);
       this.planDispatch();
     }
+  }
+
+  private retire(slot: HostSlot): void {
+    void slot.close().then(() => this.retiring.delete(slot));
   }
 }

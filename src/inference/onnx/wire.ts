@@ -14,11 +14,12 @@ export type HostRequest =
   /** Comes first. */
   | { kind: 'start'; settings: HostSettings }
   | { kind: 'inspect'; path: string; limits: OnnxFileLimits }
-  | { kind: 'load'; modelId: string; path: string }
+  | { kind: 'load'; modelId: string; path: string; threads: number; device: 'CPU' | 'CUDA' }
   | { kind: 'unload'; modelId: string }
   | { kind: 'run'; modelId: string };
 
-export type HostErrorCode = 'INVALID_MODEL' | 'INVALID_TENSOR' | 'RESOURCE_EXHAUSTED' | 'NOT_FOUND';
+/** TOO_LARGE: the model is larger than all models of a host may be together. */
+export type HostErrorCode = 'INVALID_MODEL' | 'INVALID_TENSOR' | 'RESOURCE_EXHAUSTED' | 'TOO_LARGE' | 'NOT_FOUND';
 
 /** What a host answers. */
 export type HostReply =

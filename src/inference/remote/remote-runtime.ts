@@ -1,19 +1,29 @@
 import type { CircuitBreakerPolicy } from 'cockatiel';
 import { AppError, ErrorCode, quote } from '../../errors.js';
 import { allocate, type Signature, type Tensor } from '../../modules/model-contract/index.js';
-import type { EngineStats, InferOptions, InferResult, RegisteredModel, RemoteEngine, RuntimeName } from '../port.js';
+import type {
+  EngineStats,
+  InferOptions,
+  InferResult,
+  RegisteredModel,
+  RemoteEngine,
+  Replicas,
+  RuntimeName,
+} from '../port.js';
 import { guarded, modelBreaker, serverBreaker } from './breakers.js';
 import { checkedAnswer, refuseNaN } from './checked-answer.js';
 import { ServerFault } from './server-fault.js';
 
 /** A server that runs models. Its errors are `ServerFault`s, or `AppError`s that the request or the model has caused. */
 export interface ModelServer {
-  /** Makes it ready there. Idempotent. INVALID_MODEL when the server cannot load it. */
-  load(model: RegisteredModel): Promise<void>;
+  /** Makes it ready there. Idempotent. INVALID_MODEL when the server cannot load it. Rejects when `ending` aborts. */
+  load(model: RegisteredModel, ending: AbortSignal): Promise<void>;
   unload(modelId: string): Promise<void>;
   infer(model: RegisteredModel, inputs: Tensor[], options: SentOptions): Promise<Tensor[]>;
   /** Ids of the models of this service that are ready. */
   heldModels(): Promise<string[]>;
+  /** Of a model with a scaling of its own; absent where the server does not tell. */
+  replicas?(modelId: string): Promise<Replicas | null>;
   close(): Promise<void>;
 }
 
@@ -41,6 +51,7 @@ const WARM_UP_MS = 30_000;
 export class RemoteRuntime implements RemoteEngine {
   private readonly served = new Map<string, Served>();
   private readonly breaker = serverBreaker();
+  private readonly ending = new AbortController();
   private rowsInFlight = 0;
   private isAnswering = false;
 
@@ -50,7 +61,7 @@ export class RemoteRuntime implements RemoteEngine {
   ) {}
 
   async load(source: RegisteredModel): Promise<Signature> {
-    await this.server.load(source);
+    await this.server.load(source, this.ending.signal);
     const served = { source, breaker: modelBreaker(), slowestMs: 0 };
     await this.warmUp(served);
     this.served.set(source.modelId, served);
@@ -88,6 +99,10 @@ export class RemoteRuntime implements RemoteEngine {
     }
   }
 
+  abandonLoads(): void {
+    this.ending.abort(new AppError(ErrorCode.UNAVAILABLE, 'This process is ending.'));
+  }
+
   async heldModels(): Promise<string[]> {
     const held = await this.server.heldModels();
     this.isAnswering = true;
@@ -96,6 +111,10 @@ export class RemoteRuntime implements RemoteEngine {
 
   stats(): EngineStats {
     return { queuedRows: this.rowsInFlight, hostRestarts: 0, readyHosts: this.isAnswering ? 1 : 0 };
+  }
+
+  async replicas(modelId: string): Promise<Replicas | null> {
+    return (await this.server.replicas?.(modelId)) ?? null;
   }
 
   close(): Promise<void> {

@@ -56,9 +56,14 @@ export class TritonServer implements ModelServer {
 
   async load(model: RegisteredModel): Promise<void> {
     const name = nameOf(model.modelId);
-    const { signature, sha256 } = model;
+    const { signature, sha256, scaling } = model;
+    const { instances, threads } = this.options;
     if (await this.v2.isReady({ name, version: VERSION }, AbortSignal.timeout(CALL_TIMEOUT_MS))) return;
-    const config = modelConfig(name, signature, { sha256, ...this.options });
+    const config = modelConfig(name, signature, {
+      sha256,
+      instances: scaling?.maxReplicas ?? instances,
+      threads: scaling?.threads ?? threads,
+    });
     const { repository } = this.options;
     if (repository) await writeModel(repository, name, config, model.path);
     const parameters = repository ? {} : await sentFiles(config, model.path);

@@ -68,8 +68,7 @@ export class DeploymentActivator {
         session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }),
       );
       await this.runtimes.load({ deployment, version });
-      if (deployment.warmUpRows)
-        await warmUp(this.runtimes.models(deployment), requireOnnx(version), deployment.warmUpRows);
+      if (deployment.warmUpRows) await warmUp(this.runtimes.models(deployment), requireOnnx(version), deployment);
       const won = await this.db.transact(actor, (session) => this.deployments.markReady(session, id));
       if (won) this.logger.info({ deploymentId: id, modelVersionId, mode, runtime }, 'deployment ready');
     } catch (error) {
@@ -90,7 +89,11 @@ export class DeploymentActivator {
 }
 
 /** The model must answer the rows that its deployment gives for this, so that the first caller does not wait for it. */
-async function warmUp(models: LoadedModels, version: OnnxVersion, rows: Record<string, unknown>[]): Promise<void> {
-  const tensors = rowsToTensors(version.signature, rows, { maxRows: WARM_UP_ROWS.max });
-  await models.infer(version, tensors, { deadlineMs: WARM_UP_MS });
+async function warmUp(
+  models: LoadedModels,
+  version: OnnxVersion,
+  { warmUpRows, scaling }: Pick<Deployment, 'warmUpRows' | 'scaling'>,
+): Promise<void> {
+  const tensors = rowsToTensors(version.signature, warmUpRows ?? [], { maxRows: WARM_UP_ROWS.max });
+  await models.infer(version, tensors, { deadlineMs: WARM_UP_MS }, scaling);
 }

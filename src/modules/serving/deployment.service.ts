@@ -8,11 +8,12 @@ import { requireOwn, audit } from '../platform/index.js';
 import { requireRules, type TrafficRule } from './rules/traffic-policy.js';
 import { rowsToTensors } from '../model-contract/index.js';
 import { type GivenLimits, readLimits, WARM_UP_ROWS } from './rules/limits.js';
+import { type GivenScaling, readScaling } from './rules/scaling.js';
 import { FULL_WEIGHT_BPS } from '../core/index.js';
 import type { DeclaredSla } from './sla.js';
 import { requireFullWeights, rescaleWeights } from './rules/traffic.js';
 import { badInput, conflict, notFound } from '../../errors.js';
-import { answersTexts, type RuntimeName } from '../../inference/port.js';
+import { answersTexts, RUNTIME_KINDS, type RuntimeName } from '../../inference/port.js';
 import { keepVersion, requireStored } from '../registry/index.js';
 import { ACTIVE, type DeploymentRows } from './deployment-rows.js';
 import { type Runtimes, usualRuntime } from './runtimes.js';
@@ -31,6 +32,7 @@ export interface DeployInput {
   /** See the entity. */
   forViewers?: boolean;
   limits?: GivenLimits | null;
+  scaling?: GivenScaling | null;
   sla?: DeclaredSla | null;
   warmUpRows?: Record<string, unknown>[] | null;
 }
@@ -87,6 +89,8 @@ export class DeploymentService {
     this.runtimes.require(runtime, version);
     if (input.mode === 'SHADOW') requireShadowable(runtime);
     const limits = readLimits(input.limits, 'input.limits');
+    const honours = RUNTIME_KINDS[runtime].scaling;
+    const scaling = readScaling(input.scaling, { runtime, honours, field: 'input.scaling' });
     const warmUpRows = checkWarmUp(input.warmUpRows, version);
     if (input.mode === 'LIVE') this.requireFree(endpoint, by);
     const weightBps = checkWeight(input);
@@ -107,7 +111,7 @@ export class DeploymentService {
     }
     const deployment = this.rows.create(session, endpoint, version, input.mode, weightBps);
     const sla = declared(input.sla);
-    Object.assign(deployment, { runtime, limits, warmUpRows, sla });
+    Object.assign(deployment, { runtime, limits, scaling, warmUpRows, sla });
     if (input.batching) deployment.batching = input.batching;
     if (input.forViewers) deployment.forViewers = true;
     await session.em.flush();
@@ -119,6 +123,7 @@ export class DeploymentService {
       weightBps,
       batching: deployment.batching,
       limits,
+      scaling,
       sla,
       warmUpRows: warmUpRows?.length ?? 0,
     });
@@ -131,8 +136,8 @@ export class DeploymentService {
     this.requireFree(endpoint, by);
     const version = await session.em.findOneOrFail(ModelVersion, { id: stable.modelVersionId, tenant: session.tenant });
     const control = this.rows.create(session, endpoint, version, 'LIVE', 0);
-    const { batching, runtime, limits, sla, forViewers } = stable;
-    Object.assign(control, { batching, runtime, limits, sla, forViewers, isControl: true });
+    const { batching, runtime, limits, scaling, sla, forViewers } = stable;
+    Object.assign(control, { batching, runtime, limits, scaling, sla, forViewers, isControl: true });
     await session.em.flush();
     audit(session, 'deployModelVersion', { type: 'deployment', id: control.id }, null, {
       ...{ endpointId: endpoint.id, modelVersionId: version.id, mode: 'LIVE', weightBps: 0, isControl: true },

@@ -48,6 +48,7 @@ export {
   QUEUE_TIMEOUT_MS,
   WARM_UP_ROWS,
 } from './rules/limits.js';
+export { MAX_REPLICAS, MIN_REPLICAS, SCALE_TO_ZERO_MS, THREADS } from './rules/scaling.js';
 export { LOG_RETENTION_DAYS, REDACTED_FIELDS } from './rules/request-log.js';
 export { Runtimes } from './runtimes.js';
 export type { RowPrediction } from './rules/answers.js';

@@ -159,11 +159,14 @@ export class PredictService {
     try {
       const leftMs = Math.max(1, deadlineMs - (performance.now() - startedAt));
       const { outputs, batchRows } = await this.admission.run(target.deployment, rows, leftMs, (allowedMs) =>
-        runtimes.models(target.deployment).infer(target.version, tensors, {
-          deadlineMs: allowedMs,
-          alone: runsAlone(route, target),
-          priority: input.priority ?? undefined,
-        }),
+        runtimes
+          .models(target.deployment)
+          .infer(
+            target.version,
+            tensors,
+            { deadlineMs: allowedMs, alone: runsAlone(route, target), priority: input.priority ?? undefined },
+            target.deployment.scaling,
+          ),
       );
       const latencyMs = performance.now() - startedAt;
       recorder.answered({ ...served, latencyMs }, outputs);

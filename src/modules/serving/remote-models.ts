@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { ModelVersion } from '../../db/entities/registry/model-version.entity.js';
 import type { Database } from '../../db/database.js';
 import { requireOnnx } from '../registry/index.js';
+import { servedId } from './rules/scaling.js';
 import type { Runtimes } from './runtimes.js';
 import { deployedOn } from './stores/deployments.js';
 
@@ -48,12 +49,14 @@ export class RemoteModels {
       // First what is there: what another process deploys after this moment is not in it.
       const held = new Set(await engine.heldModels());
       const deployed = await this.db.asSystem((em) => deployedOn(em, name));
-      const wanted = new Set(deployed.map(({ versionId }) => versionId));
-      const lost = deployed.filter(({ versionId, status }) => status === 'READY' && !held.has(versionId));
-      for (const { versionId } of lost) models.forget(versionId);
+      const idOf = ({ versionId, scaling }: (typeof deployed)[number]) => servedId(versionId, scaling);
+      const wanted = new Set(deployed.map(idOf));
+      const lost = deployed.filter((one) => one.status === 'READY' && !held.has(idOf(one)));
+      for (const one of lost) models.forget(idOf(one));
       const ids = [...new Set(lost.map(({ versionId }) => versionId))];
-      const versions = await this.db.asSystem((em) => em.find(ModelVersion, { id: { $in: ids } }));
-      await Promise.all(versions.map((version) => models.load(requireOnnx(version))));
+      const found = ids.length > 0 ? await this.db.asSystem((em) => em.find(ModelVersion, { id: { $in: ids } })) : [];
+      const versions = new Map(found.map((version) => [version.id, requireOnnx(version)]));
+      await Promise.all(lost.map(({ versionId, scaling }) => models.load(versions.get(versionId)!, scaling)));
       await this.unloadUnwanted(
         name,
         [...held].filter((id) => !wanted.has(id)),

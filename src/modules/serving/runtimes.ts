@@ -9,11 +9,13 @@ import {
   type InferenceEngines,
   type ModelFormat,
   type RemoteEngine,
+  type Replicas,
   RUNTIME_KINDS,
   type RuntimeKind,
   type RuntimeName,
 } from '../../inference/port.js';
 import { requireOnnx } from '../registry/index.js';
+import { type GivenScaling, ownScaling } from './rules/scaling.js';
 import type { TextModels } from './text-models.js';
 import { LoadedModels } from './loaded-models.js';
 
@@ -30,7 +32,7 @@ interface Placed {
 }
 
 interface Loadable {
-  deployment: Placed & Pick<Deployment, 'id' | 'tenant'>;
+  deployment: Placed & Pick<Deployment, 'id' | 'tenant' | 'scaling'>;
   version: ModelVersion;
 }
 
@@ -90,7 +92,7 @@ export class Runtimes {
   /** Loads the model of a deployment, or makes sure that its server has it. The errors are those of the runtime. */
   async load({ deployment, version }: Loadable): Promise<void> {
     const { runtime } = deployment;
-    if (!answersTexts(runtime)) return this.models(deployment).load(requireOnnx(version));
+    if (!answersTexts(runtime)) return this.models(deployment).load(requireOnnx(version), deployment.scaling);
     if (!this.texts) throw notConfigured(runtime, RUNTIME_KINDS[runtime].setting);
     return this.texts.load({ deployment, version });
   }
@@ -98,7 +100,17 @@ export class Runtimes {
   /** Whether this process can answer at once. */
   isLoaded({ deployment, version }: Loadable): boolean {
     if (answersTexts(deployment.runtime)) return true;
-    return this.models(deployment).isLoaded(version.id);
+    return this.models(deployment).isLoaded(version.id, deployment.scaling);
+  }
+
+  /** The processes of a deployment with a scaling of its own; null where this process knows nothing of them. */
+  async replicas(
+    deployment: Placed & { modelVersionId: string; scaling: GivenScaling | null },
+  ): Promise<Replicas | null> {
+    const { runtime, modelVersionId } = deployment;
+    const scaling = ownScaling(deployment.scaling);
+    if (!scaling || answersTexts(runtime) || !this.has(runtime)) return null;
+    return this.models(deployment).replicas(modelVersionId, scaling);
   }
 
   /** The models of a deployment's runtime. UNAVAILABLE when this process has no such runtime. */
@@ -114,9 +126,10 @@ export class Runtimes {
   }
 
   /** Frees memory of this machine; a server keeps what is deployed. */
-  async unloadIdle(): Promise<void> {
+  async unloadIdle(deployed: () => Promise<ReadonlySet<string>>): Promise<void> {
     const { LIVE, SHADOW } = this.byName.get('ONNX')!;
-    await Promise.all([LIVE.unloadIdle(), SHADOW.unloadIdle()]);
+    const wanted = LIVE.hasOwnScaling || SHADOW.hasOwnScaling ? await deployed() : new Set<string>();
+    await Promise.all([LIVE.unloadIdle(wanted), SHADOW.unloadIdle(wanted)]);
   }
 
   async close(): Promise<void> {
@@ -140,12 +153,6 @@ export const usualRuntime = ({ languageModel }: Pick<ModelVersion, 'languageMode
   languageModel != null ? 'VLLM' : 'ONNX';
 
 function notConfigured(runtime: RuntimeName, setting: string | null): AppError {
-  if (!setting)
-    return new AppError(ErrorCode.UNAVAILABLE, `This release cannot use the runtime ${runtime} yet.`, {
-      field: FIELD,
-      expected: 'a runtime that is configured (the query runtimes lists them)',
-      got: runtime,
-    });
   return new AppError(
     ErrorCode.UNAVAILABLE,
     `The runtime ${runtime} is not configured: whoever runs the service must set ${setting}. The query runtimes lists ` +

@@ -7,7 +7,9 @@ import { PredictService } from './predict.service.js';
 import { PredictionLogBuffer } from './prediction-log.js';
 import { RemoteModels } from './remote-models.js';
 import { Routes } from './routes.js';
+import { servedId } from './rules/scaling.js';
 import type { Runtimes } from './runtimes.js';
+import { deployedOn } from './stores/deployments.js';
 import { ShadowMirror } from './shadow-mirror.js';
 import type { TextModels } from './text-models.js';
 import { TrafficCounters } from './traffic-counters.js';
@@ -36,7 +38,8 @@ export class Serving {
   private readonly remote: RemoteModels;
   private unloading: NodeJS.Timeout | null = null;
 
-  constructor({ db, live, logger, deployments, runtimes, predictDeadlineMs: deadlineMs, observe }: ServingOptions) {
+  constructor(private readonly options: ServingOptions) {
+    const { db, live, logger, deployments, runtimes, predictDeadlineMs: deadlineMs, observe } = options;
     this.runtimes = runtimes;
     this.traffic = new TrafficRecorder(new TrafficCounters(db), new PredictionLogBuffer(db), observe, logger);
     this.mirror = new ShadowMirror(runtimes, this.traffic, deadlineMs);
@@ -71,12 +74,25 @@ export class Serving {
     this.activator.start();
     this.remote.start();
     this.traffic.start();
-    this.unloading = setInterval(() => void this.runtimes.unloadIdle(), UNLOAD_INTERVAL_MS);
+    this.unloading = setInterval(() => void this.unloadIdle(), UNLOAD_INTERVAL_MS);
+  }
+
+  private async unloadIdle(): Promise<void> {
+    const { db, logger } = this.options;
+    try {
+      await this.runtimes.unloadIdle(async () => {
+        const deployed = await db.asSystem((em) => deployedOn(em, 'ONNX'));
+        return new Set(deployed.map(({ versionId, scaling }) => servedId(versionId, scaling)));
+      });
+    } catch (error) {
+      logger.warn({ err: error }, 'idle models not unloaded this time');
+    }
   }
 
   /** Call after the last request: writes what was counted and logged. */
   async stop(): Promise<void> {
     if (this.unloading) clearInterval(this.unloading);
+    for (const { engine } of this.runtimes.remote) engine.abandonLoads();
     await this.activator.stop();
     await this.remote.stop();
     await this.mirror.stop();

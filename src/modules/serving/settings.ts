@@ -36,6 +36,16 @@ export const SERVING_SETTINGS = {
     'Folder of the model repository of TRITON_URL, as this service sees it; absent: the files of a model travel with ' +
       'the request to load it, up to 256 MiB.',
   ),
+  RAY_SERVE_URL: setting(
+    url('http:', 'https:').optional(),
+    'Address of the HTTP proxy of Ray Serve on the cluster of RAY_ADDRESS, for deployments on the runtime RAY_SERVE; ' +
+      'absent: there is no such runtime. If Serve does not run yet, its proxy is started on the port of this address.',
+  ),
+  RAY_SERVE_CORES: setting(
+    z.coerce.number().min(0).max(256).default(1),
+    'Cores of the Ray cluster that a replica of a deployment on RAY_SERVE reserves for each of its threads; a fraction ' +
+      'when many models that are rarely asked share a core.',
+  ),
   V2_URL: setting(
     url('http:', 'https:').optional(),
     'Address of another server of the Open Inference Protocol, for deployments on the runtime V2 of models that it has ' +

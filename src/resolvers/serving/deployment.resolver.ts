@@ -13,6 +13,7 @@ import {
   DecideShadowPayload,
   DeployModelVersionInput,
   DeploymentConnection,
+  DeploymentReplicasType,
   DeploymentFilterInput,
   DeploymentOrderInput,
   DeploymentPayload,
@@ -177,6 +178,17 @@ export class DeploymentResolver {
   @FieldResolver(() => ModelVersionType, { description: 'Version that the deployment runs.' })
   modelVersion(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<ModelVersionType | null> {
     return ctx.loaders.modelVersion.load(deployment.modelVersionId);
+  }
+
+  @FieldResolver(() => DeploymentReplicasType, {
+    nullable: true,
+    description:
+      'The processes that run it now, in this process of the service; on RAY_SERVE, in the cluster. Null without a ' +
+      'scaling of its own, and before the model is loaded.',
+  })
+  replicas(@Root() deployment: DeploymentType, @Ctx() ctx: RequestContext): Promise<DeploymentReplicasType | null> {
+    const { mode, runtime, modelVersionId, scaling } = deployment;
+    return ctx.services.runtimes.replicas({ mode, runtime, modelVersionId, scaling: scaling ?? null });
   }
 
   @FieldResolver(() => DeploymentTraffic, {

@@ -14,9 +14,13 @@ import {
   CALLER_ATTRIBUTES,
   CONCURRENCY,
   DEPLOYMENT_DEADLINE_MS,
+  MAX_REPLICAS,
+  MIN_REPLICAS,
   QUEUE_ROWS,
   QUEUE_TIMEOUT_MS,
   REQUEST_KEY,
+  SCALE_TO_ZERO_MS,
+  THREADS,
   WARM_UP_ROWS,
 } from '../../modules/serving/index.js';
 
@@ -72,6 +76,53 @@ export class DeploymentLimitsType {
   queueTimeoutMs?: number | null;
 }
 
+export const Device = describeEnum('Device', 'What computes the answers of a model.', {
+  CPU: 'The processor cores of the machine.',
+  CUDA: 'An NVIDIA GPU. A deployment FAILS where the machine has none that the runtime can use.',
+});
+
+@ObjectType('DeploymentScaling', {
+  description:
+    'What the processes of a deployment shall be. With any of it, its model has processes of its own; each process ' +
+    'of the service that answers starts so many.',
+})
+export class DeploymentScalingType {
+  @Field(() => Int, { nullable: true, description: 'Fewest replicas; null: 1. 0: the last ends when nobody asks.' })
+  minReplicas?: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Most replicas; null: as many as the fewest, at least 1.' })
+  maxReplicas?: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Threads of one run in each replica; null: as the service is set.' })
+  threads?: number | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Milliseconds without a request after which the last replica ends; null: 600,000 with minReplicas 0.',
+  })
+  scaleToZeroAfterMs?: number | null;
+
+  @Field(() => Device, { nullable: true, description: 'What computes; null: CPU.' })
+  device?: keyof typeof Device | null;
+}
+
+@ObjectType('DeploymentReplicas', {
+  description: 'The processes that run a deployment with a scaling of its own, now.',
+})
+export class DeploymentReplicasType {
+  @Field(() => Int, { description: 'Replicas that can answer.' })
+  running!: number;
+
+  @Field(() => Int, { description: 'Replicas that there should be; others are starting or ending.' })
+  wanted!: number;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why the number changed last, as a sentence; null when unknown.',
+  })
+  why!: string | null;
+}
+
 @ObjectType('Deployment', { description: 'A deployment: one model version that runs at an endpoint.' })
 export class DeploymentType {
   @Field(() => ID, { description: 'Opaque id (UUIDv7).' })
@@ -110,6 +161,12 @@ export class DeploymentType {
     description: 'What the deployment takes on; null without limits of its own.',
   })
   limits?: DeploymentLimitsType | null;
+
+  @Field(() => DeploymentScalingType, {
+    nullable: true,
+    description: 'Its own processes; null where its model shares those of the runtime with others.',
+  })
+  scaling?: DeploymentScalingType | null;
 
   @Field(() => String, { nullable: true, description: 'Why the deployment FAILED, as a sentence; null otherwise.' })
   error?: string | null;
@@ -273,6 +330,46 @@ export class DeploymentLimitsInput {
   queueTimeoutMs?: number | null;
 }
 
+@InputType({
+  description:
+    'Processes of its own for a deployment. BAD_USER_INPUT for a field that the runtime does not honour: the query ' +
+    '`runtimes` lists them.',
+})
+export class DeploymentScalingInput {
+  @Range(MIN_REPLICAS)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Fewest replicas; 1 when absent. With 0, the first request after a pause waits until one has started.',
+  })
+  minReplicas?: number | null;
+
+  @Range(MAX_REPLICAS)
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Most replicas. More start when a replica has more than 2 requests at the same time, and end when it has fewer. ' +
+      'On TRITON: the number of its instances, always.',
+  })
+  maxReplicas?: number | null;
+
+  @Range(THREADS)
+  @Field(() => Int, { nullable: true, description: 'Threads of one run in each replica.' })
+  threads?: number | null;
+
+  @Range(SCALE_TO_ZERO_MS)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Time without a request after which the last replica ends. BAD_USER_INPUT unless minReplicas is 0.',
+  })
+  scaleToZeroAfterMs?: number | null;
+
+  @Field(() => Device, {
+    nullable: true,
+    description: 'What computes; CPU when absent. With CUDA on a machine without it, the deployment FAILS and says so.',
+  })
+  device?: keyof typeof Device | null;
+}
+
 @InputType({ description: 'A model version to serve at an endpoint.' })
 export class DeployModelVersionInput {
   @Field(() => ID, {
@@ -327,6 +424,12 @@ export class DeployModelVersionInput {
     description: 'What the deployment takes on; without it, only the limits of the service hold.',
   })
   limits?: DeploymentLimitsInput | null;
+
+  @Field(() => DeploymentScalingInput, {
+    nullable: true,
+    description: 'Processes of its own, with their number and threads; without it, its model shares those of others.',
+  })
+  scaling?: DeploymentScalingInput | null;
 
   @Field(() => SlaInput, {
     nullable: true,

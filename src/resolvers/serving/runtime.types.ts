@@ -4,7 +4,7 @@ import { describeEnum } from '../types/common.types.js';
 export const Runtime = describeEnum('Runtime', 'Where a deployed model runs.', {
   ONNX: 'ONNX Runtime in processes of this service.',
   TRITON: 'A Triton Inference Server, whose model repository this service writes.',
-  RAY_SERVE: 'Ray Serve on a Ray cluster. This release cannot use it yet: UNAVAILABLE.',
+  RAY_SERVE: 'Ray Serve on your Ray cluster (RAY_ADDRESS): an application per version.',
   VLLM: 'A vLLM server, for language models.',
   V2: 'Any other server of the Open Inference Protocol that has the model already.',
 });
@@ -41,10 +41,15 @@ export class RuntimeInfoType {
 
   @Field(() => String, {
     nullable: true,
-    description:
-      'Setting of the service that configures it; null for one that needs none, or that this release cannot use.',
+    description: 'Setting of the service that configures it; null for one that needs none.',
   })
   setting!: string | null;
+
+  @Field(() => [String], {
+    description:
+      'Fields of `scaling` that deployments on it may give, e.g. threads; empty where its processes are set up there.',
+  })
+  scaling!: readonly string[];
 
   @Field(() => [ModelFormat], { description: 'Formats of the versions that it serves.' })
   formats!: readonly (keyof typeof ModelFormat)[];

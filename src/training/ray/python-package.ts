@@ -9,7 +9,7 @@ const PYTHON_FOLDER = fileURLToPath(new URL('../../../python/', import.meta.url)
 /** The program that spark-submit runs; it imports the package. */
 export const SPARK_PROGRAM = join(PYTHON_FOLDER, 'matih_ml/batch/on_spark.py');
 
-const FOLDERS = ['matih_ml', 'matih_ml/train', 'matih_ml/batch'];
+const FOLDERS = ['matih_ml', 'matih_ml/train', 'matih_ml/batch', 'matih_ml/serve'];
 
 export interface CodePackage {
   /** The same for the same content. */

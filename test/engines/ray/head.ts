@@ -29,6 +29,7 @@ interface Ports {
   client: number;
   agentListen: number;
   agentGrpc: number;
+  serve: number;
 }
 
 /** A real head of Ray with token authentication, on ports of its own. */
@@ -47,17 +48,22 @@ export class RayHead {
   }
 
   static async start(): Promise<RayHead> {
-    const [gcs = 0, dashboard = 0, client = 0, agentListen = 0, agentGrpc = 0] = await Promise.all(
-      Array.from({ length: 5 }, freePort),
+    const [gcs = 0, dashboard = 0, client = 0, agentListen = 0, agentGrpc = 0, serve = 0] = await Promise.all(
+      Array.from({ length: 6 }, freePort),
     );
     const folder = await mkdtemp(join(tmpdir(), 'ray-'));
-    const head = new RayHead({ gcs, dashboard, client, agentListen, agentGrpc }, folder);
+    const head = new RayHead({ gcs, dashboard, client, agentListen, agentGrpc, serve }, folder);
     await head.begin();
     return head;
   }
 
   get url(): string {
     return `http://127.0.0.1:${this.ports.dashboard}`;
+  }
+
+  /** Where Ray Serve listens, once it runs. */
+  get serveUrl(): string {
+    return `http://127.0.0.1:${this.ports.serve}`;
   }
 
   /** Settings of a service that trains on it; `publicPort` is where the service listens. */

@@ -1,5 +1,6 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import type { ModelScaling } from '../../../modules/model-contract/index.js';
 import type { DeclaredSla, DeploymentLimits } from '../../../modules/serving/index.js';
 
 export const Deployment = defineEntity({
@@ -30,6 +31,8 @@ export const Deployment = defineEntity({
     runtime: p.enum(['ONNX', 'TRITON', 'RAY_SERVE', 'VLLM', 'V2']).default('ONNX'),
     /** Null: those of the service only. */
     limits: p.json<DeploymentLimits>().nullable(),
+    /** Null: in the processes that all models of the runtime share. */
+    scaling: p.json<ModelScaling>().nullable(),
     /** Null: that of the endpoint, or of the platform. */
     sla: p.json<DeclaredSla>().nullable(),
     /** The model must answer these before the deployment is READY. */

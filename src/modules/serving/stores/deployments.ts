@@ -6,6 +6,7 @@ import type { Session } from '../../../db/database.js';
 import { anyOf, tablesOf } from '../../../db/tables.js';
 import { noteWritten } from '../../../db/written.js';
 import type { RuntimeName } from '../../../inference/port.js';
+import type { ModelScaling } from '../../model-contract/index.js';
 import { DEPLOYMENT_STATUS } from '../rules/deployment-status.js';
 
 const tables = tablesOf(Deployment, Endpoint);
@@ -63,14 +64,18 @@ export function answeringDeployments(em: EntityManager): Promise<{ tenant: strin
 export async function deployedOn(
   em: EntityManager,
   runtime: RuntimeName,
-): Promise<{ versionId: string; status: string }[]> {
+): Promise<{ versionId: string; status: string; scaling: ModelScaling | null }[]> {
   const rows = await tables(em)
     .selectFrom('deployment')
-    .select(['model_version_id', 'status'])
+    .select(['model_version_id', 'status', 'scaling'])
     .where('runtime', '=', runtime)
     .where('status', 'in', ['PENDING', 'READY'])
     .execute();
-  return rows.map(({ model_version_id: versionId, status }) => ({ versionId, status }));
+  return rows.map(({ model_version_id: versionId, status, scaling }) => ({
+    versionId,
+    status,
+    scaling: scaling ?? null,
+  }));
 }
 
 /** Those of these deployments, of any tenant, that ended before a time. */

@@ -1,0 +1,1 @@
+"""A registered model as an application of Ray Serve."""
