@@ -106,6 +106,17 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          // A real vLLM, which takes gigabytes: npm run test:engines -- vllm.
+          name: 'vllm',
+          include: ['test/engines/vllm/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
           // The same tests of the API once more, on Redis and S3.
           name: 'on-engines',
           include: ON_ENGINES.map((name) => `test/api/${name}.test.ts`),

@@ -1,8 +1,10 @@
-// Changes of the version of an endpoint under load, on ONNX and on Triton: ratio = the requests that were lost, not
-// answered or answered by neither version. Also measured: the memory of this service after many loads and unloads.
+// Changes of the version of an endpoint under load, on ONNX and on Triton; with --all also on Ray Serve, and of LoRA
+// adapters on one vLLM. ratio = the requests that were lost, not answered or answered by neither version. Also measured:
+// the memory of this service after many loads and unloads.
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePort, RayProcesses } from '../test/engines/ray/processes.ts';
 import { Triton } from '../test/engines/triton-server.ts';
 import {
   BenchCreateEndpointDocument,
@@ -17,9 +19,14 @@ import { fromDist } from './support/dist.ts';
 import { onInterruption } from './support/interruption.ts';
 import { percentile, report, type Figures } from './support/report.ts';
 import { startService, withDataDir, type Service } from './support/service.ts';
+import { adapterSwitches } from './switch/adapters.ts';
 
 const CLIENTS = 8;
-const SWITCHES = { ONNX: Number(process.env.BENCH_SWITCHES ?? 50), TRITON: Number(process.env.BENCH_SWITCHES ?? 20) };
+const SWITCHES = {
+  ONNX: Number(process.env.BENCH_SWITCHES ?? 50),
+  TRITON: Number(process.env.BENCH_SWITCHES ?? 20),
+  RAY_SERVE: Number(process.env.BENCH_SWITCHES ?? 10),
+};
 const LOADS = 200;
 const LOADS_BEFORE_MEASURING = 50;
 /** Pages that the allocators keep; a leak of one small model per load would be more. */
@@ -149,6 +156,34 @@ async function loads(folder: string): Promise<{ grownMiB: number; residentMiB: n
   }
 }
 
+const sumOf = (found: readonly { lost: number }[]) => found.reduce((sum, { lost }) => sum + lost, 0);
+
+/** Ray Serve and vLLM, which take minutes to start. */
+async function others(
+  dataDir: string,
+): Promise<{ rayServe: Figures & { lost: number }; vllm: Figures & { lost: number } }> {
+  const { startRayPython } = (await import(new URL('../scripts/python-ray.mjs', import.meta.url).href)) as {
+    startRayPython(): { env: { MATIH_RAY_PYTHON?: string } };
+  };
+  const { MATIH_RAY_PYTHON: python = process.env.MATIH_RAY_PYTHON ?? '' } = startRayPython().env;
+  const ray = new RayProcesses(await RayProcesses.place(python));
+  onInterruption(() => ray.close());
+  let rayServe: Figures & { lost: number };
+  try {
+    await ray.begin();
+    const settings = { ...ray.settings(await freePort()), RAY_SERVE_URL: ray.serveUrl, RAY_SERVE_CORES: '0.1' };
+    const service = await startService(join(dataDir, 'on-ray'), { settings });
+    try {
+      rayServe = await switches(service, 'RAY_SERVE');
+    } finally {
+      await service.stop();
+    }
+  } finally {
+    await ray.close();
+  }
+  return { rayServe, vllm: await adapterSwitches(dataDir) };
+}
+
 await withDataDir(async (dataDir) => {
   const { startTritonPython } = (await import(new URL('../scripts/python-triton.mjs', import.meta.url).href)) as {
     startTritonPython(): { env: { MATIH_TRITON_PYTHON?: string } };
@@ -163,12 +198,11 @@ await withDataDir(async (dataDir) => {
     const onTriton = await switches(service, 'TRITON');
     const memory = await loads(dataDir);
     if (memory.grownMiB > FLAT_MIB) throw new Error(`${LOADS} loads grew the host by ${memory.grownMiB} MiB`);
-    report('switch', onnx.lost + onTriton.lost, 0, 'lower', {
-      onnx,
-      triton: onTriton,
-      loads: { loads: LOADS, ...memory },
-    });
-    if (onnx.lost + onTriton.lost > 0) process.exitCode = 1;
+    const more = process.argv.includes('--all') ? await others(dataDir) : {};
+    const found = { onnx, triton: onTriton, ...more };
+    const lost = sumOf(Object.values(found));
+    report('switch', lost, 0, 'lower', { ...found, loads: { loads: LOADS, ...memory } });
+    if (lost > 0) process.exitCode = 1;
   } finally {
     await service.stop();
     await triton.close();

@@ -11,6 +11,7 @@ import { startBatchPython } from './python-batch.mjs';
 import { startFrameworks } from './python-frameworks.mjs';
 import { startTritonPython } from './python-triton.mjs';
 import { startRayPython, startTrainersPython } from './python-ray.mjs';
+import { startVllmPython } from './python-vllm.mjs';
 import { startTritonClient } from './python-tritonclient.mjs';
 import { startKubeRayDecoder } from './kuberay.mjs';
 import { startMinio, startPostgres, startPython, startRedis, startVersitygw } from './engines.mjs';
@@ -37,6 +38,7 @@ const FAMILIES = {
   frameworks: { starts: [startFrameworks], projects: ['frameworks'] },
   ray: { starts: [startTrainersPython], projects: ['ray'] },
   batch: { starts: [startBatchPython], projects: ['batch'] },
+  vllm: { starts: [startVllmPython], projects: ['vllm'] },
   kuberay: { starts: [startKubeRayDecoder], projects: ['kuberay'] },
 };
 

@@ -187,6 +187,7 @@ describe('a server that is faulty', () => {
     ['HALF', 'UNAVAILABLE', 2],
     ['GARBAGE', 'UNAVAILABLE', 2],
     ['LONGLINE', 'UNAVAILABLE', 2],
+    ['ABORTED', 'UNAVAILABLE', 2],
     ['HTML', 'UNAVAILABLE', 0],
     ['MOVED', 'UNAVAILABLE', 0],
     ['FAILS', 'UNAVAILABLE', 0],
@@ -207,6 +208,46 @@ describe('a server that is faulty', () => {
     expect(logged).toMatchObject({ errorCode: code, usage: { completionTokens: tokens } });
     // Others are served.
     expect((await chat(tess, { endpointName })).finishReason).toBe('STOP');
+  });
+
+  it('refuses a schema in its stream: that is the caller’s fault, and sets nothing aside', async () => {
+    const { endpoint: endpointName } = await serveLanguageModel(tess);
+    const input = { endpointName, messages: [user('GRAMMAR')], responseFormat: { type: 'json_object' } };
+    for (let i = 0; i < 7; i++) {
+      const error = await tess.fails(ChatDetailsDocument, { input });
+      expect(error.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.responseFormat' });
+      expect(error.message).toContain('Invalid type: nonsense');
+    }
+    const tooMany = await tess.fails(ChatDetailsDocument, {
+      input: { endpointName, messages: [user('x')], maxTokens: 600 },
+    });
+    expect(tooMany.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.maxTokens' });
+    expect((await chat(tess, { endpointName })).finishReason).toBe('STOP');
+  });
+
+  it('sends fields that no standard knows: they are ignored', async () => {
+    const { endpoint: endpointName } = await serveLanguageModel(tess);
+    expect((await chat(tess, { endpointName, messages: [user('ODDFIELD')] })).text).toContain('One two three');
+  });
+
+  it('fails at one model five times: that model is set aside for a while, the other one answers', async () => {
+    const faulty = await serveLanguageModel(tess, { name: 'other' });
+    const healthy = await serveLanguageModel(tess);
+    const input = { endpointName: faulty.endpoint, messages: [user('FAILS')] };
+    for (let i = 0; i < 5; i++)
+      expect((await tess.fails(ChatDetailsDocument, { input })).message).toContain('status 500');
+    const asked = peer.asked.length;
+    const aside = await tess.fails(ChatDetailsDocument, { input });
+    expect(aside.extensions).toMatchObject({ code: 'UNAVAILABLE', retryAfterMs: expect.any(Number) as number });
+    expect(aside.message).toContain('"other" is set aside');
+    expect(peer.asked.length).toBe(asked);
+    expect((await chat(tess, { endpointName: healthy.endpoint })).finishReason).toBe('STOP');
+    const again = () =>
+      chat(tess, { endpointName: faulty.endpoint }).then(
+        ({ text }) => text.length > 0,
+        () => false,
+      );
+    await expect.poll(again, { timeout: 10_000, interval: 250 }).toBe(true);
   });
 
   it('sends the error as the last item of a subscription', async () => {
@@ -235,6 +276,53 @@ describe('a server that is faulty', () => {
       input: { endpointId, modelVersionId: missing, mode: 'SHADOW' },
     });
     expect(shadow.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.mode' });
+  });
+});
+
+describe('the limits of a deployment', () => {
+  async function limited(limits: Record<string, number>): Promise<string> {
+    const { endpoint, endpointId, modelId } = await languageWorld(tess);
+    const modelVersionId = await languageVersion(tess, modelId, { name: 'tiny' });
+    const { deployModelVersion } = await tess.ok(DeployModelVersionDetailsDocument, {
+      input: { endpointId, modelVersionId, mode: 'LIVE', limits },
+    });
+    await untilReady(tess, deployModelVersion.deployment.id);
+    return endpoint;
+  }
+
+  it('hold for texts: what finds no room is refused, and a caller who leaves gives the room back', async () => {
+    const endpointName = await limited({ concurrency: 1, queueRows: 0 });
+    const leaving = new AbortController();
+    const query = ChatDetailsDocument.toString();
+    const left = fetch(`${service.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${tess.token}` },
+      body: JSON.stringify({ query, variables: { input: { endpointName, messages: [user('LATE')] } } }),
+      signal: leaving.signal,
+    }).catch(() => 'left');
+    await expect.poll(() => peer.running, { timeout: 5_000 }).toBe(1);
+    const full = await tess.fails(ChatDetailsDocument, { input: { endpointName, messages: [user('x')] } });
+    expect(full.extensions).toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      retryAfterMs: expect.any(Number) as number,
+    });
+    leaving.abort();
+    expect(await left).toBe('left');
+    // Sooner than the first token would be given up.
+    await expect.poll(() => peer.running, { timeout: 2_000 }).toBe(0);
+    const again = () =>
+      chat(tess, { endpointName }).then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(again, { timeout: 2_000 }).toBe(true);
+  });
+
+  it('end an answer that takes too long as a whole', async () => {
+    const endpointName = await limited({ deadlineMs: 600 });
+    const error = await tess.fails(ChatDetailsDocument, { input: { endpointName, messages: [user('x ENDLESS')] } });
+    expect(error.extensions).toMatchObject({ code: 'DEADLINE_EXCEEDED', expected: 'an answer within 600 ms' });
+    await expect.poll(() => peer.running, { timeout: 2_000 }).toBe(0);
   });
 });
 
@@ -414,6 +502,11 @@ describe('what is counted and logged', () => {
       errorCode: null,
       usage: { promptTokens: 7, completionTokens: 5 },
     });
+    // A secret at the place where a long prompt is cut is whole when it is looked for.
+    await chat(tess, { endpointName, messages: [user(`${'x'.repeat(99_990)} ann@example.org`)], requestId: 'long' });
+    const [long] = (await logged()).nodes;
+    expect(long!.requestId).toBe('long');
+    expect(long!.messages![0]!.content).toBe(`${'x'.repeat(99_990)} [EMAIL]`);
     const viewer = await service.as({ role: Role.VIEWER });
     expect((await viewer.fails(LoggedPromptDetailsDocument, { endpointId })).extensions.code).toBe('FORBIDDEN');
     await admin.ok(SetPromptLoggingDetailsDocument, { input: { endpointId, sampleRate: 0 } });

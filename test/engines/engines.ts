@@ -13,6 +13,8 @@ export function engine(
     | 'MATIH_SPARK_SUBMIT'
     | 'MATIH_TRITON_PYTHON'
     | 'MATIH_TRITONCLIENT_PYTHON'
+    | 'MATIH_VLLM_MODELS'
+    | 'MATIH_VLLM_PYTHON'
     | 'MATIH_KUBERAY_DECODER'
     | 'MATIH_CHROMIUM',
 ): string {

@@ -5,7 +5,10 @@ import { text as bodyOf } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What the peer does with a request: the last word of its prompt says it. */
-const FAULTS = ['HANG', 'HALF', 'GARBAGE', 'HTML', 'CROWDED', 'MOVED', 'LATE', 'FAILS', 'ENDLESS', 'LONGLINE'] as const;
+const FAULTS = [
+  ...['HANG', 'HALF', 'GARBAGE', 'HTML', 'CROWDED', 'MOVED', 'LATE', 'FAILS', 'ENDLESS', 'LONGLINE'],
+  ...['GRAMMAR', 'ABORTED', 'ODDFIELD'],
+] as const;
 
 /** After this time what was written has left. */
 const SENT_MS = 50;
@@ -107,6 +110,17 @@ export class TextServer {
     const choice = (text: string, reason: string | null) => ({
       choices: [{ index: 0, ...(isChat ? { delta: { content: text } } : { text }), finish_reason: reason }],
     });
+    if (fault === 'GRAMMAR') {
+      const error = {
+        message: 'Grammar error: Invalid type: nonsense',
+        type: 'BadRequestError',
+        param: null,
+        code: 400,
+      };
+      send({ error });
+      return void response.end('data: [DONE]\n\n');
+    }
+    if (fault === 'ODDFIELD') response.write(': a comment\nretry: soon\nbudget: 7\n\n');
     if (isChat) send({ choices: [{ index: 0, delta: { role: 'assistant', content: '' } }], usage: usage(0) });
     for (let i = 0; i < limit && !response.destroyed; i++) {
       if (this.tokenMs > 0 || fault === 'ENDLESS') await sleep(this.tokenMs || 5);
@@ -114,6 +128,7 @@ export class TextServer {
       if (i === 2 && fault === 'HALF') return void setTimeout(() => response.destroy(), SENT_MS);
       if (i === 2 && fault === 'GARBAGE') return void response.end('data: {"choices": [{"delta"\n\n');
       if (i === 2 && fault === 'LONGLINE') return void response.end(`data: ${'x'.repeat(3_000_000)}`);
+      if (i === 2 && fault === 'ABORTED') return void (send(choice('', 'abort')), response.end('data: [DONE]\n\n'));
       const isLast = i + 1 === limit;
       const reason = isLast ? (limit < words.length ? 'length' : 'stop') : null;
       if (!send({ ...choice(words[i % words.length]!, reason), usage: usage(i + 1) }) && !response.destroyed)

@@ -17,8 +17,9 @@ export async function* eventsOf(response: Response, onRead: () => void): AsyncGe
   const waiting: string[] = [];
   const parser = createParser({
     onEvent: ({ data }) => waiting.push(data),
-    onError: () => {
-      throw noAnswer('its answer is no stream of events');
+    // What a reader does not know, it ignores, as the standard of event streams says.
+    onError: ({ type: kind }) => {
+      if (kind === 'max-buffer-size-exceeded') throw noAnswer('its answer is no stream of events');
     },
     maxBufferSize: MAX_EVENT_CHARACTERS,
   });

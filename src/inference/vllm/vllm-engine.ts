@@ -1,7 +1,11 @@
+import type { CircuitBreakerPolicy } from 'cockatiel';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
 import type { FinishReason, Prompt, Sampling } from '../../modules/model-contract/index.js';
 import type { GenerateOptions, ServedModel, TextEngine, TextPart, TextRequest } from '../text/port.js';
+import { guarded, modelBreaker, serverBreaker } from '../remote/breakers.js';
+import { type FaultKind, ServerFault } from '../remote/server-fault.js';
 import { eventsOf } from './event-stream.js';
 import { noAnswer, refusalOf, shown } from './refusal.js';
 
@@ -13,6 +17,8 @@ export interface VllmOptions {
 
 /** For everything but an answer of a model; an adapter may be large. */
 const CALL_TIMEOUT_MS = 60_000;
+/** Models and adapters whose faults are counted. */
+const MAX_MODELS = 10_000;
 const MAX_JSON_BYTES = 4 * 1024 ** 2;
 const MAX_REFUSAL_BYTES = 64 * 1024;
 const DONE = '[DONE]';
@@ -28,12 +34,14 @@ const CHUNK = z.object({
   ),
   usage: z.object({ prompt_tokens: z.int().min(0), completion_tokens: z.int().min(0).default(0) }).nullish(),
 });
-const FAILURE = z.object({ error: z.object({ message: z.string() }) });
+const FAILURE = z.object({ error: z.object({ message: z.string(), code: z.union([z.int(), z.string()]).nullish() }) });
 
 /** vLLM by its OpenAI-compatible API. Redirects are not followed: the key goes to the configured address only. */
 export class VllmEngine implements TextEngine {
   private readonly base: string;
   private readonly headers: Record<string, string>;
+  private readonly breaker = serverBreaker();
+  private readonly modelBreakers = new LRUCache<string, CircuitBreakerPolicy>({ max: MAX_MODELS });
 
   constructor({ url, key }: VllmOptions) {
     this.base = url.replace(/\/+$/, '');
@@ -65,17 +73,40 @@ export class VllmEngine implements TextEngine {
     });
   }
 
-  async *generate({ model, prompt, sampling }: TextRequest, options: GenerateOptions): AsyncGenerator<TextPart, void> {
+  /** What fails before the first part sets a model, or the server, aside after some times. */
+  async *generate(request: TextRequest, options: GenerateOptions): AsyncGenerator<TextPart, void> {
+    const answer = this.answer(request, options);
+    const { model } = request;
+    let breaker = this.modelBreakers.get(model);
+    if (!breaker) this.modelBreakers.set(model, (breaker = modelBreaker()));
+    try {
+      const first = await guarded(breaker, `The language model "${model}"`, () =>
+        guarded(this.breaker, 'The server of language models', () => answer.next()),
+      );
+      if (first.done) return;
+      yield first.value;
+      yield* answer;
+    } finally {
+      await answer.return();
+    }
+  }
+
+  private async *answer(
+    { model, prompt, sampling }: TextRequest,
+    options: GenerateOptions,
+  ): AsyncGenerator<TextPart, void> {
     const { signal, firstTokenMs, silenceMs } = options;
     const cut = new AbortController();
     const timer = new Silence(cut);
     const path = prompt.kind === 'CHAT' ? '/v1/chat/completions' : '/v1/completions';
     const body = { model, ...promptOf(prompt), ...samplingOf(sampling), ...STREAMED };
+    let isAnswering = false;
     let isBegun = false;
     let finished: FinishReason | null = null;
     try {
       timer.expect(firstTokenMs);
       const response = await this.send('POST', path, AbortSignal.any([signal, cut.signal]), body);
+      isAnswering = true;
       for await (const data of eventsOf(response, () => timer.expect(isBegun ? silenceMs : null))) {
         if (data === DONE) break;
         const part = partOf(data);
@@ -89,7 +120,9 @@ export class VllmEngine implements TextEngine {
       if (!finished) throw noAnswer('its answer ended in the middle');
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      throw cut.signal.aborted && cut.signal.reason instanceof AppError ? cut.signal.reason : asOutage(error);
+      throw cut.signal.aborted && cut.signal.reason instanceof AppError
+        ? cut.signal.reason
+        : asOutage(error, isAnswering ? 'WRONG' : 'AWAY');
     } finally {
       timer.rest();
       // Closes the connection of an answer that was not read to its end, which also ends the work of the server.
@@ -103,7 +136,7 @@ export class VllmEngine implements TextEngine {
       const response = await this.send(method, path, AbortSignal.timeout(CALL_TIMEOUT_MS), body);
       return await textOf(response, MAX_JSON_BYTES);
     } catch (error) {
-      throw asOutage(error);
+      throw asOutage(error, 'AWAY');
     }
   }
 
@@ -164,7 +197,12 @@ function samplingOf(sampling: Sampling): object {
 function partOf(data: string): TextPart | null {
   const value = parsed(data);
   const failure = FAILURE.safeParse(value);
-  if (failure.success) throw noAnswer(`it failed: ${shown(failure.data.error.message)}`);
+  if (failure.success) {
+    // The status was sent before the server read all of the request.
+    const status = Number(failure.data.error.code);
+    if (status >= 400 && status < 500) throw refusalOf(status, null, data);
+    throw noAnswer(`it failed: ${shown(failure.data.error.message)}`);
+  }
   const chunk = CHUNK.safeParse(value);
   if (!chunk.success) throw noAnswer('its answer is not in the form of OpenAI');
   const { choices, usage } = chunk.data;
@@ -172,9 +210,16 @@ function partOf(data: string): TextPart | null {
   if (!choice && !usage) return null;
   return {
     text: choice?.delta?.content ?? choice?.text ?? '',
-    finishReason: choice?.finish_reason ? (choice.finish_reason === 'length' ? 'LENGTH' : 'STOP') : null,
+    finishReason: choice?.finish_reason ? finishOf(choice.finish_reason) : null,
     usage: usage ? { promptTokens: usage.prompt_tokens, completionTokens: usage.completion_tokens } : null,
   };
+}
+
+/** Only these are whole answers; vLLM also names `abort`, `error` and `repetition`. */
+function finishOf(reason: string): FinishReason {
+  if (reason === 'stop') return 'STOP';
+  if (reason === 'length') return 'LENGTH';
+  throw noAnswer(`it broke the answer off (${shown(reason)})`);
 }
 
 function parsed(text: string): unknown {
@@ -196,15 +241,12 @@ async function textOf(response: Response, maxBytes: number): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-function asOutage(error: unknown): AppError {
-  return error instanceof AppError ? error : noAnswer('the connection failed', error);
+function asOutage(error: unknown, kind: FaultKind): AppError {
+  return error instanceof AppError ? error : noAnswer('the connection failed', error, kind);
 }
 
-function tooSlow(ms: number): AppError {
-  return new AppError(
-    ErrorCode.DEADLINE_EXCEEDED,
-    `The language model gave no token for ${ms / 1000} s. Try again, or ask for less.`,
-  );
+function tooSlow(ms: number): ServerFault {
+  return new ServerFault('SLOW', `The language model gave no token for ${ms / 1000} s. Try again, or ask for less.`);
 }
 
 function unfitAdapter({ message }: AppError): AppError {

@@ -17,6 +17,10 @@ export type LoggedPrompt = Omit<PromptLog, 'id' | 'createdAt'>;
 
 /** Of a prompt and of an answer, each. */
 export const MAX_LOGGED_CHARACTERS = 100_000;
+/** More than any pattern of the redaction matches. */
+const LONGEST_SECRET = 1_000;
+/** So much of an answer is collected, so that what is logged of it can be redacted. */
+export const MAX_COLLECTED_CHARACTERS = MAX_LOGGED_CHARACTERS + LONGEST_SECRET;
 const MAX_WAITING = 1_000;
 const MAX_WAITING_CHARACTERS = 50_000_000;
 const ROWS_PER_STATEMENT = 50;
@@ -50,7 +54,7 @@ export class PromptLogBuffer {
     const row = {
       ...given,
       prompt: redacted(given.prompt, rule),
-      answer: redact(storable(given.answer), rule.redactAnswer),
+      answer: redactedAnswer(given.answer, rule),
     };
     const length = charactersOf(row);
     if (this.waiting.length >= MAX_WAITING || this.characters + length > MAX_WAITING_CHARACTERS) {
@@ -87,13 +91,22 @@ export class PromptLogBuffer {
 function redacted(prompt: Prompt, { redactPrompt }: LoggingRule): Prompt {
   let left = MAX_LOGGED_CHARACTERS;
   const shown = (text: string) => {
-    const cut = storable(text.slice(0, left));
+    // Redacted as a whole: a cut may part a secret, and a part is not recognised.
+    const cut = redact(storable(text), redactPrompt).slice(0, left).toWellFormed();
     left -= cut.length;
-    return redact(cut, redactPrompt);
+    return cut;
   };
   return prompt.kind === 'CHAT'
     ? { kind: 'CHAT', messages: prompt.messages.map(({ role, content }) => ({ role, content: shown(content) })) }
     : { kind: 'COMPLETION', text: shown(prompt.text) };
+}
+
+/** The end of an answer that was not collected to its end may be a part of a secret. */
+function redactedAnswer(collected: string, { redactAnswer }: LoggingRule): string {
+  const whole = redact(storable(collected), redactAnswer);
+  const isCut = collected.length >= MAX_COLLECTED_CHARACTERS;
+  const known = isCut ? whole.slice(0, -LONGEST_SECRET) : whole;
+  return known.slice(0, MAX_LOGGED_CHARACTERS).toWellFormed();
 }
 
 /** Text as the database takes it: a model may write anything, and a cut may part a pair of surrogates. */

@@ -16,7 +16,7 @@ import {
   type Target,
   type TextModels,
 } from '../serving/index.js';
-import { type LoggingRule, MAX_LOGGED_CHARACTERS, PromptLogBuffer } from './prompt-log-buffer.js';
+import { type LoggingRule, MAX_COLLECTED_CHARACTERS, PromptLogBuffer } from './prompt-log-buffer.js';
 import { readChat, readCompletion, readSampling, type SamplingInput } from './rules/text-request.js';
 import type { TokenBudgets } from './token-budgets.js';
 
@@ -69,6 +69,9 @@ interface TextCall {
 
 const FLUSH_MS = 1_000;
 const CANCELLED = 'CANCELLED';
+/** Of an answer that is given at once. */
+const MAX_ANSWER_CHARACTERS = 8_000_000;
+const GONE_POLL_MS = 200;
 
 /** Chats and completions: routed as predictions are, within the tenant's budget, counted and logged. */
 export class TextService {
@@ -126,11 +129,18 @@ export class TextService {
     let text = '';
     let finishReason: FinishReason | null = null;
     let last: TextEvent | null = null;
-    for await (const event of await this.stream(principal, input, ownRequestId, headers)) {
-      text += event.text;
-      finishReason ??= event.finishReason;
-      last = event;
-      if (isGone()) break;
+    const stream = await this.stream(principal, input, ownRequestId, headers);
+    // Also while no token comes.
+    const watch = setInterval(() => isGone() && void stream.return?.(), GONE_POLL_MS);
+    try {
+      for await (const event of stream) {
+        text += event.text;
+        if (text.length > MAX_ANSWER_CHARACTERS) throw tooLong();
+        finishReason ??= event.finishReason;
+        last = event;
+      }
+    } finally {
+      clearInterval(watch);
     }
     if (!last || !finishReason) throw new AppError(ErrorCode.UNAVAILABLE, 'The request ended before its answer.');
     return { ...last, text, finishReason };
@@ -140,12 +150,20 @@ export class TextService {
     const { target, texts, requestId, prompt, sampling } = call;
     const { budgets, firstTokenMs: patienceMs, silenceMs, prompts } = this.options;
     const startedAt = performance.now();
-    const release = await budgets.reserve(target.deployment.tenant, sampling.maxTokens);
+    const { predictions } = this.options.serving;
+    const wholeMs = target.deployment.limits?.deadlineMs;
+    const leave = await predictions.enter(target, Math.min(patienceMs, wholeMs ?? patienceMs));
+    const release = await budgets.reserve(target.deployment.tenant, sampling.maxTokens).catch((error: unknown) => {
+      leave();
+      throw error;
+    });
+    const late = new AbortController();
+    const timer = wholeMs == null ? undefined : setTimeout(() => late.abort(tooLate(wholeMs)), wholeMs);
     const rule = await prompts.ruleOf(target.deployment.endpointId);
     const progress = new Progress(startedAt, rule !== null && inSample(rule.sampleRate, requestId));
     let ended: { error: unknown } | 'WHOLE' | null = null;
     try {
-      const options = { signal, firstTokenMs: patienceMs, silenceMs };
+      const options = { signal: AbortSignal.any([signal, late.signal]), firstTokenMs: patienceMs, silenceMs };
       for await (const part of texts.generate(target, prompt, sampling, options)) {
         progress.add(part);
         const { usage, firstTokenMs, latencyMs } = progress;
@@ -163,6 +181,8 @@ export class TextService {
       }
       return undefined;
     } finally {
+      clearTimeout(timer);
+      leave();
       release();
       this.record(call, rule, progress, ended);
     }
@@ -238,7 +258,7 @@ class Progress {
     const { promptTokens, completionTokens } = this.usage;
     this.usage = usage ?? { promptTokens, completionTokens: completionTokens + (text === '' ? 0 : 1) };
     this.finishReason ??= finishReason;
-    if (this.isLogged && this.text.length < MAX_LOGGED_CHARACTERS) this.text += text;
+    if (this.isLogged && this.text.length < MAX_COLLECTED_CHARACTERS) this.text += text;
   }
 }
 
@@ -263,6 +283,17 @@ function checkKey(field: string, key: string | null | undefined): string | null 
   if (key == null) return null;
   checkRange(REQUEST_KEY, key, { parent: null, key: 'input' }, field);
   return key;
+}
+
+function tooLong(): AppError {
+  const expected = `at most ${MAX_ANSWER_CHARACTERS} characters`;
+  const message = 'The answer is too long to be given at once: ask for fewer tokens, or read it as a stream.';
+  return new AppError(ErrorCode.RESOURCE_EXHAUSTED, message, { field: 'input.maxTokens', expected });
+}
+
+function tooLate(deadlineMs: number): AppError {
+  const message = `The answer took longer than ${deadlineMs} ms, the deadline of its deployment: ask for fewer tokens.`;
+  return new AppError(ErrorCode.DEADLINE_EXCEEDED, message, { expected: `an answer within ${deadlineMs} ms` });
 }
 
 function answersTensors(): AppError {

@@ -27,39 +27,51 @@ export class Admission {
    * `retryAfterMs` when the queue is full or a request waited too long in it, DEADLINE_EXCEEDED.
    */
   run<T>(
-    { id, limits }: Pick<Deployment, 'id' | 'limits'>,
+    deployment: Pick<Deployment, 'id' | 'limits'>,
     rows: number,
     deadlineMs: number,
     work: (leftMs: number) => Promise<T>,
   ): Promise<T> {
+    const { limits } = deployment;
     if (!limits) return work(deadlineMs);
     const ownMs = Math.min(deadlineMs, limits.deadlineMs ?? deadlineMs);
     if (limits.concurrency == null) return work(ownMs);
-    return this.runInTurn(id, limits, limits.concurrency, rows, ownMs, work);
+    return this.runInTurn(deployment, rows, ownMs, work);
   }
 
-  private async runInTurn<T>(
-    id: string,
-    limits: DeploymentLimits,
-    concurrency: number,
+  /** The same for work that ends by itself: resolves when there is room, with what gives the room back. */
+  async enter(
+    { id, limits }: Pick<Deployment, 'id' | 'limits'>,
     rows: number,
     deadlineMs: number,
-    work: (leftMs: number) => Promise<T>,
-  ): Promise<T> {
+  ): Promise<() => void> {
+    if (limits?.concurrency == null) return () => undefined;
     const lane = this.lanes.get(id) ?? { running: 0, waiting: new Set(), waitingRows: 0, runMs: 0 };
     this.lanes.set(id, lane);
-    const arrivedAt = performance.now();
-    if (lane.running >= concurrency) await this.wait(lane, limits, concurrency, rows, deadlineMs);
+    if (lane.running >= limits.concurrency) await this.wait(lane, limits, limits.concurrency, rows, deadlineMs);
     else lane.running++;
     const startedAt = performance.now();
-    try {
-      return await work(Math.max(1, deadlineMs - (startedAt - arrivedAt)));
-    } finally {
+    return () => {
       lane.runMs = 0.9 * lane.runMs + 0.1 * (performance.now() - startedAt);
       // The place passes to the one that waited longest.
       const [next] = lane.waiting;
       if (next) next.start();
       else if (--lane.running === 0) this.lanes.delete(id);
+    };
+  }
+
+  private async runInTurn<T>(
+    deployment: Pick<Deployment, 'id' | 'limits'>,
+    rows: number,
+    deadlineMs: number,
+    work: (leftMs: number) => Promise<T>,
+  ): Promise<T> {
+    const arrivedAt = performance.now();
+    const leave = await this.enter(deployment, rows, deadlineMs);
+    try {
+      return await work(Math.max(1, deadlineMs - (performance.now() - arrivedAt)));
+    } finally {
+      leave();
     }
   }
 

@@ -227,6 +227,11 @@ export class PredictService {
     return pick(route, principal, routingKey, { attributes, headers, principal });
   }
 
+  /** Waits for room at a deployment that answers texts; gives what gives it back. Errors as `Admission`. */
+  enter({ deployment }: Target, deadlineMs: number): Promise<() => void> {
+    return this.admission.enter(deployment, 1, deadlineMs);
+  }
+
   private routeOf(principal: Principal, ref: EndpointRef): Route | Promise<Route> {
     requireEndpoint(principal.scope, ref);
     return this.options.routes.find(principal.tenant, ref);
