@@ -165,7 +165,8 @@ export default {
       severity: 'error',
       comment:
         'Services combine training, inference and adapters; these may import only ports and types of each other. Exceptions: ' +
-        'the reader of dataset files, because it cannot be passed to the child process of a training, and the ONNX format. ' +
+        'the reader of dataset files, because it cannot be passed to the child process of a training, the ONNX format, and the function that combines ' +
+        'the answers of members, which is the same for a compiled ensemble and for one whose members are asked. ' +
         'The evaluator combines both: measuring a model needs the rows of a training and a runtime.',
       from: { path: '^src/(training|inference|adapters/[^/]+)/', pathNot: '^src/adapters/evaluator/' },
       to: {
@@ -175,6 +176,7 @@ export default {
           '/port\\.ts$',
           '^src/adapters/dataset-files/dataset-reader\\.ts$',
           '^src/inference/onnx/format/',
+          '^src/adapters/evaluator/ensemble/combination\\.ts$',
         ],
         dependencyTypesNot: ['type-only'],
       },

@@ -1,6 +1,6 @@
 // Changes of the version of an endpoint under load, on ONNX and on Triton; with --all also on Ray Serve, and of LoRA
-// adapters on one vLLM. ratio = the requests that were lost, not answered or answered by neither version. Also measured:
-// the memory of this service after many loads and unloads.
+// adapters on one vLLM. ratio = the requests that were lost: not answered, or answered by neither version. Also
+// measured: the memory of this service after many loads and unloads.
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -27,6 +27,7 @@ import { duckDbDatasets } from './adapters/dataset-files/duckdb-datasets.js';
 import type { DatasetFiles } from './adapters/dataset-files/port.js';
 import { checkModel } from './inference/onnx/model-check.js';
 import { HostPools } from './inference/onnx/host-pools.js';
+import { fanOut } from './inference/fanout/fan-out.js';
 import type { InferenceEngines, ModelChecker } from './inference/port.js';
 import type { TextEngine } from './inference/text/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
@@ -146,6 +147,7 @@ export async function createImplementations(
       live: createOnnx(config, config.INFERENCE_HOSTS),
       background: createOnnx(config, BACKGROUND_HOSTS),
       remote: await createRemoteRuntimes(config),
+      fanOut,
     },
     textEngine: await createTextEngine(config),
   };

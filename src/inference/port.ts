@@ -1,7 +1,8 @@
 import type { ModelScaling, Signature, Tensor } from '../modules/model-contract/index.js';
+import type { FanOut, MemberAnswer } from './fanout/port.js';
 
 /** Where deployed models run: the values of the column `deployment.runtime`. */
-export type RuntimeName = 'ONNX' | 'TRITON' | 'RAY_SERVE' | 'VLLM' | 'V2';
+export type RuntimeName = 'ONNX' | 'TRITON' | 'RAY_SERVE' | 'VLLM' | 'V2' | 'FAN_OUT';
 
 /**
  * What the files of a version are. ONNX: a model.onnx with tensors in and out. LANGUAGE_MODEL: none here, because a
@@ -75,6 +76,15 @@ export const RUNTIME_KINDS: Record<RuntimeName, RuntimeKind> = {
     setting: 'V2_URL',
     defaultSla: { latencyP95Ms: 50, errorRate: 0.01 },
   },
+  // Its answer is as late as the slowest of its members.
+  FAN_OUT: {
+    formats: ['ONNX'],
+    answers: 'TENSORS',
+    isRemote: false,
+    scaling: [],
+    setting: null,
+    defaultSla: { latencyP95Ms: 100, errorRate: 0.01 },
+  },
 };
 
 /** Whether a runtime continues texts, and does not answer tensors. */
@@ -88,6 +98,8 @@ export interface InferenceEngines {
   background: InferenceEngine;
   /** Servers by their runtime. */
   remote: Partial<Record<RuntimeName, RemoteEngine>>;
+  /** Combines what the members of an ensemble answer on these. */
+  fanOut: FanOut;
 }
 
 export interface ModelSource {
@@ -134,6 +146,8 @@ export interface InferResult {
   latencyMs: number;
   /** Rows of the batch in which this request ran. */
   batchRows: number;
+  /** Of an ensemble that asked its members: what each did. */
+  members?: MemberAnswer[];
 }
 
 export interface EngineStats {

@@ -38,6 +38,7 @@ it('lists every runtime, with what it can do and what is configured', async () =
     ['RAY_SERVE', false, 'RAY_SERVE_URL', 'ONNX', 'TENSORS', true, 50, 0.01],
     ['VLLM', false, 'VLLM_URL', 'LANGUAGE_MODEL', 'TEXT_STREAM', true, 100, 0.01],
     ['V2', false, 'V2_URL', 'ONNX', 'TENSORS', true, 50, 0.01],
+    ['FAN_OUT', true, null, 'ONNX', 'TENSORS', false, 100, 0.01],
   ]);
 });
 

@@ -32,7 +32,7 @@ const FIGURES_LIFETIME_MS = 5_000;
 
 /**
  * The metrics of one process, for Prometheus. No label has a name that a client chose, so that the number of labels is
- * limited.
+ * limited: versions are counted only where an engineer has deployed them as members.
  */
 export class ServiceMetrics {
   private readonly operations = new OutcomeTally('field', OPERATION_BUCKETS_SECONDS);
@@ -44,6 +44,15 @@ export class ServiceMetrics {
     registers: [],
   });
 
+  private readonly members = new Counter({
+    name: 'matih_ensemble_member_answers_total',
+    help:
+      'Requests to a member of an ensemble that is deployed on FAN_OUT, by the id of its version and code (OK, or why ' +
+      'its answer was not used).',
+    labelNames: ['version', 'code'],
+    registers: [],
+  });
+
   observeOperation(field: string, code: string, seconds: number): void {
     this.operations.add(field, code, seconds);
   }
@@ -51,6 +60,10 @@ export class ServiceMetrics {
   observePrediction(mode: string, errorCode: string | null, rows: number, latencyMs: number): void {
     this.predictions.add(mode, errorCode ?? 'OK', latencyMs / 1000);
     if (errorCode === null) this.predictedRows.inc({ mode }, rows);
+  }
+
+  observeMember(version: string, errorCode: string | null): void {
+    this.members.inc({ version, code: errorCode ?? 'OK' });
   }
 
   register(registry: Registry, sources: MetricsSources): void {
@@ -79,6 +92,7 @@ export class ServiceMetrics {
       },
     );
     registry.registerMetric(this.predictedRows);
+    registry.registerMetric(this.members);
     const gauge = (name: string, help: string, read: () => number) =>
       registry.registerMetric(
         new Gauge({

@@ -35,7 +35,7 @@ import {
   seenReason,
   weightsOf,
 } from './rules/members.js';
-import { ensembleReportSchema } from './rules/report.js';
+import { combinationSchema, ensembleReportSchema } from './rules/report.js';
 import { stackingOf } from './rules/stacking.js';
 import { ensemblesOfVersions, learntFromHoldout, withMembers } from './stores/ensembles.js';
 
@@ -170,7 +170,7 @@ export class EnsembleService {
   private async finish(
     attempt: EnsembleAttempt,
     plan: Plan,
-    { signature, report, agreementMaxAbsDiff, reference }: EnsembleOutcome,
+    { signature, combination, report, agreementMaxAbsDiff, reference }: EnsembleOutcome,
     source: StoredObject & { sourceKey: string },
   ): Promise<string> {
     const { input, job } = attempt;
@@ -197,6 +197,7 @@ export class EnsembleService {
         ...{ id: job.id, tenant, modelVersionId: id, method: input.method, datasetId: plan.dataset.id },
         holdout: plan.unseen && plan.training?.datasetId === plan.dataset.id ? plan.training : null,
         report: ensembleReportSchema.parse(report),
+        combination: combinationSchema.parse(combination),
         createdBy: principal.subject,
       });
       await session.em.flush();

@@ -3,5 +3,10 @@ export { EnsembleService } from './ensemble.service.js';
 export { ENSEMBLES_LINEAGE } from './lineage.js';
 export { createEnsembleLoaders } from './loaders.js';
 export { MEMBERS, WEIGHT, type Method } from './rules/members.js';
-export type { StoredHoldout, StoredReport } from './rules/report.js';
-export { ensembleHoldoutOf, type EnsembleWithMembers } from './stores/ensembles.js';
+export type { StoredCombination, StoredHoldout, StoredReport } from './rules/report.js';
+export {
+  combinedMembersOf,
+  ensembleHoldoutOf,
+  type CombinedMembers,
+  type EnsembleWithMembers,
+} from './stores/ensembles.js';

@@ -46,6 +46,13 @@ export class VersionRemoval {
       status: { $in: ['PENDING', 'READY'] },
     });
     if (deployed) throw mustStay(versions, deployed.modelVersionId, 'is deployed: stop its deployments first');
+    const asking = await session.em.find(Deployment, {
+      ...{ tenant: session.tenant, runtime: 'FAN_OUT', status: { $in: ['PENDING', 'READY'] } },
+    });
+    const member = ids.find((id) =>
+      asking.some(({ fanOut }) => fanOut?.members.some(({ versionId }) => versionId === id)),
+    );
+    if (member) throw mustStay(versions, member, 'is asked by a deployed ensemble: stop that deployment first');
     const busy = await session.em.findOne(Job, {
       tenant: session.tenant,
       modelVersionId: { $in: ids },

@@ -10,7 +10,6 @@ import { LeasedConsumer } from '../platform/index.js';
 import { requireOnnx } from '../registry/index.js';
 import { DEPLOYMENTS_WAITING } from './deployment-rows.js';
 import type { DeploymentService } from './deployment.service.js';
-import type { LoadedModels } from './loaded-models.js';
 import { WARM_UP_ROWS } from './rules/limits.js';
 import type { Runtimes } from './runtimes.js';
 
@@ -68,7 +67,7 @@ export class DeploymentActivator {
         session.em.findOneOrFail(ModelVersion, { id: modelVersionId, tenant }),
       );
       await this.runtimes.load({ deployment, version });
-      if (deployment.warmUpRows) await warmUp(this.runtimes.models(deployment), requireOnnx(version), deployment);
+      if (deployment.warmUpRows) await this.warmUp(deployment, requireOnnx(version), deployment.warmUpRows);
       const won = await this.db.transact(actor, (session) => this.deployments.markReady(session, id));
       if (won) this.logger.info({ deploymentId: id, modelVersionId, mode, runtime }, 'deployment ready');
     } catch (error) {
@@ -86,14 +85,9 @@ export class DeploymentActivator {
         );
     }
   }
-}
-
-/** The model must answer the rows that its deployment gives for this, so that the first caller does not wait for it. */
-async function warmUp(
-  models: LoadedModels,
-  version: OnnxVersion,
-  { warmUpRows, scaling }: Pick<Deployment, 'warmUpRows' | 'scaling'>,
-): Promise<void> {
-  const tensors = rowsToTensors(version.signature, warmUpRows ?? [], { maxRows: WARM_UP_ROWS.max });
-  await models.infer(version, tensors, { deadlineMs: WARM_UP_MS }, scaling);
+  /** The model must answer the rows that its deployment gives for this: its first caller does not wait for it. */
+  private async warmUp(deployment: Deployment, version: OnnxVersion, rows: Record<string, unknown>[]): Promise<void> {
+    const tensors = rowsToTensors(version.signature, rows, { maxRows: WARM_UP_ROWS.max });
+    await this.runtimes.infer({ deployment, version }, tensors, { deadlineMs: WARM_UP_MS });
+  }
 }

@@ -7,6 +7,8 @@ import { paginate, type Order, type Page, type PageRequest } from '../../db/pagi
 import { requireOwn, audit } from '../platform/index.js';
 import { requireRules, type TrafficRule } from './rules/traffic-policy.js';
 import { rowsToTensors } from '../model-contract/index.js';
+import { combinedMembersOf } from '../ensembles/index.js';
+import { type GivenFanOut, readFanOut, type StoredFanOut } from './fan-out.js';
 import { type GivenLimits, readLimits, WARM_UP_ROWS } from './rules/limits.js';
 import { type GivenScaling, readScaling } from './rules/scaling.js';
 import { FULL_WEIGHT_BPS } from '../core/index.js';
@@ -31,6 +33,8 @@ export interface DeployInput {
   batching?: Deployment['batching'] | null;
   /** See the entity. */
   forViewers?: boolean;
+  /** For the runtime FAN_OUT. */
+  fanOut?: GivenFanOut | null;
   limits?: GivenLimits | null;
   scaling?: GivenScaling | null;
   sla?: DeclaredSla | null;
@@ -88,6 +92,7 @@ export class DeploymentService {
     const runtime = input.runtime ?? usualRuntime(version);
     this.runtimes.require(runtime, version);
     if (input.mode === 'SHADOW') requireShadowable(runtime);
+    const fanOut = await this.fanOutOf(session, input, runtime, version);
     const limits = readLimits(input.limits, 'input.limits');
     const honours = RUNTIME_KINDS[runtime].scaling;
     const scaling = readScaling(input.scaling, { runtime, honours, field: 'input.scaling' });
@@ -111,7 +116,7 @@ export class DeploymentService {
     }
     const deployment = this.rows.create(session, endpoint, version, input.mode, weightBps);
     const sla = declared(input.sla);
-    Object.assign(deployment, { runtime, limits, scaling, warmUpRows, sla });
+    Object.assign(deployment, { runtime, fanOut, limits, scaling, warmUpRows, sla });
     if (input.batching) deployment.batching = input.batching;
     if (input.forViewers) deployment.forViewers = true;
     await session.em.flush();
@@ -122,6 +127,7 @@ export class DeploymentService {
       runtime,
       weightBps,
       batching: deployment.batching,
+      fanOut,
       limits,
       scaling,
       sla,
@@ -136,8 +142,8 @@ export class DeploymentService {
     this.requireFree(endpoint, by);
     const version = await session.em.findOneOrFail(ModelVersion, { id: stable.modelVersionId, tenant: session.tenant });
     const control = this.rows.create(session, endpoint, version, 'LIVE', 0);
-    const { batching, runtime, limits, scaling, sla, forViewers } = stable;
-    Object.assign(control, { batching, runtime, limits, scaling, sla, forViewers, isControl: true });
+    const { batching, runtime, fanOut, limits, scaling, sla, forViewers } = stable;
+    Object.assign(control, { batching, runtime, fanOut, limits, scaling, sla, forViewers, isControl: true });
     await session.em.flush();
     audit(session, 'deployModelVersion', { type: 'deployment', id: control.id }, null, {
       ...{ endpointId: endpoint.id, modelVersionId: version.id, mode: 'LIVE', weightBps: 0, isControl: true },
@@ -360,6 +366,26 @@ export class DeploymentService {
         got: ids[index]!,
       });
     return rules.map(({ attribute, values, deploymentId }) => ({ attribute, values, deploymentId }));
+  }
+
+  /** How the members of an ensemble are asked; null on other runtimes. They cannot be deleted meanwhile. */
+  private async fanOutOf(
+    session: Session,
+    { fanOut }: DeployInput,
+    runtime: RuntimeName,
+    version: ModelVersion,
+  ): Promise<StoredFanOut | null> {
+    if (runtime !== 'FAN_OUT') {
+      if (fanOut) throw badInput('input.fanOut', 'nothing, except on the runtime FAN_OUT', runtime);
+      return null;
+    }
+    const found = readFanOut(fanOut ?? {}, await combinedMembersOf(session, version.id));
+    for (const [i, { versionId, runtime: own }] of found.members.entries()) {
+      await keepVersion(session, versionId);
+      const member = await session.em.findOneOrFail(ModelVersion, { id: versionId, tenant: session.tenant });
+      this.runtimes.require(own, member, `input.fanOut.memberRuntimes[${i}]`);
+    }
+    return found;
   }
 
   private requireFree(endpoint: Endpoint, by: TrafficHolder | null): void {

@@ -49,8 +49,15 @@ export {
   WARM_UP_ROWS,
 } from './rules/limits.js';
 export { MAX_REPLICAS, MIN_REPLICAS, SCALE_TO_ZERO_MS, THREADS } from './rules/scaling.js';
+export {
+  type GivenFanOut,
+  type StoredFanOut,
+  MEMBER_DEADLINE_MS,
+  MEMBER_RUNTIMES,
+  MINIMUM_MEMBERS,
+} from './fan-out.js';
 export { LOG_RETENTION_DAYS, REDACTED_FIELDS } from './rules/request-log.js';
-export { Runtimes } from './runtimes.js';
+export { RUNTIME_NAMES, Runtimes } from './runtimes.js';
 export type { RowPrediction } from './rules/answers.js';
 export { deploymentReadiness, type Readiness } from './rules/readiness.js';
 export { Serving } from './serving.js';
@@ -70,6 +77,7 @@ export {
   type TrafficRule,
 } from './rules/traffic-policy.js';
 export { BATCH_INFERENCE, type BatchBackend } from './batch-inference.job-kind.js';
+export { readEnsemble } from './fan-out-models.js';
 export { SERVING_EVENTS } from './events.js';
 export { answeringDeployments, nameOfModel } from './stores/deployments.js';
 export {

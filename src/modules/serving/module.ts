@@ -31,6 +31,7 @@ import {
   cloneOfBatchInference,
   createServingLoaders,
   nameOfModel,
+  readEnsemble,
   type PredictService,
   type TrafficRecorder,
   retentionOfTraffic,
@@ -83,7 +84,10 @@ export default defineModule({
     retention.add(retentionOfTraffic(config.TRAFFIC_LOG_DAYS));
     const texts = textEngine && new TextModels(textEngine, config.VLLM_ADAPTER_DIR);
     const nameOf = (id: string) => db.asSystem((em) => nameOfModel(em, id));
-    const runtimes = new Runtimes(engines, objects, logger, nameOf, texts);
+    const runtimes = new Runtimes(engines, objects, logger, nameOf, texts, {
+      read: (tenant, versionId, memberIds) => db.asSystem((em) => readEnsemble({ em, tenant }, versionId, memberIds)),
+      observe: (versionId, errorCode) => metrics.observeMember(versionId, errorCode),
+    });
     const rows = new DeploymentRows(live);
     const following = new VersionFollowing(rows);
     versionFollowers.add(following);

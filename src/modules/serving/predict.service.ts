@@ -31,6 +31,7 @@ import {
   routeRequest,
 } from './rules/traffic-policy.js';
 import { AppError, badInput, conflict, ErrorCode, quote } from '../../errors.js';
+import type { MemberAnswer } from '../../inference/fanout/port.js';
 import { answersTexts } from '../../inference/port.js';
 import { Admission } from './admission.js';
 import { slaOf } from './sla.js';
@@ -81,6 +82,8 @@ export interface Prediction {
   latencyMs: number;
   /** Number of rows of the batch in which the request ran. */
   batchRows: number;
+  /** What each member of the ensemble did, when they were asked one by one; empty otherwise. */
+  members: MemberAnswer[];
   /** The first of the categories that the model was not trained with. */
   unknownCategories: UnknownCategory[];
   /** The number of all of them. */
@@ -111,6 +114,7 @@ export const DEADLINE_MS = { min: 1, unit: 'milliseconds' } satisfies InputRange
 const MAX_UNKNOWN_SHOWN = 100;
 const MAX_UNKNOWN_CHARACTERS = 200;
 const NONE_UNKNOWN: UnknownCategory[] = [];
+const NO_MEMBERS: MemberAnswer[] = [];
 const NO_ATTRIBUTES: CallerAttribute[] = [];
 const NO_HEADERS: RequestHeaders = {};
 
@@ -158,21 +162,21 @@ export class PredictService {
     const served = { target, requestId, routingKey: drawnBy, rows, inputs: tensors, logSampleRate, redactedFields };
     try {
       const leftMs = Math.max(1, deadlineMs - (performance.now() - startedAt));
-      const { outputs, batchRows } = await this.admission.run(target.deployment, rows, leftMs, (allowedMs) =>
-        runtimes
-          .models(target.deployment)
-          .infer(
-            target.version,
-            tensors,
-            { deadlineMs: allowedMs, alone: runsAlone(route, target), priority: input.priority ?? undefined },
-            target.deployment.scaling,
-          ),
+      const { outputs, batchRows, members } = await this.admission.run(target.deployment, rows, leftMs, (allowedMs) =>
+        runtimes.infer(target, tensors, {
+          deadlineMs: allowedMs,
+          alone: runsAlone(route, target),
+          priority: input.priority ?? undefined,
+        }),
       );
       const latencyMs = performance.now() - startedAt;
       recorder.answered({ ...served, latencyMs }, outputs);
       if (route.shadows.length > 0)
         mirror.offer({ route, production: target, requestId, rows, inputs: tensors, outputs });
-      return { requestId, target, outputs: select ? select(outputs) : outputs, rows, latencyMs, batchRows, ...unknown };
+      return {
+        ...{ requestId, target, outputs: select ? select(outputs) : outputs, rows, latencyMs, batchRows, ...unknown },
+        members: members ?? NO_MEMBERS,
+      };
     } catch (error) {
       // The id of a failed request can be used again.
       if (isUnique) this.usedIds.giveBack(route.endpoint, requestId);

@@ -7,6 +7,8 @@ import {
   answersTexts,
   type InferenceEngine,
   type InferenceEngines,
+  type InferOptions,
+  type InferResult,
   type ModelFormat,
   type RemoteEngine,
   type Replicas,
@@ -14,7 +16,9 @@ import {
   type RuntimeKind,
   type RuntimeName,
 } from '../../inference/port.js';
+import type { Tensor } from '../model-contract/index.js';
 import { requireOnnx } from '../registry/index.js';
+import { type EnsembleSources, FanOutModels } from './fan-out-models.js';
 import { type GivenScaling, ownScaling } from './rules/scaling.js';
 import type { TextModels } from './text-models.js';
 import { LoadedModels } from './loaded-models.js';
@@ -32,13 +36,13 @@ interface Placed {
 }
 
 interface Loadable {
-  deployment: Placed & Pick<Deployment, 'id' | 'tenant' | 'scaling'>;
+  deployment: Placed & Pick<Deployment, 'id' | 'tenant' | 'scaling' | 'fanOut'>;
   version: ModelVersion;
 }
 
 type ModelsByMode = Record<Deployment['mode'], LoadedModels>;
 
-const NAMES = Object.keys(RUNTIME_KINDS) as RuntimeName[];
+export const RUNTIME_NAMES = Object.keys(RUNTIME_KINDS) as RuntimeName[];
 const FIELD = 'input.runtime';
 
 /** The runtimes of this process: which there are, what each can serve, and the models that each has loaded. */
@@ -46,6 +50,7 @@ export class Runtimes {
   /** Those on servers of their own, with the models that this process has loaded there. */
   readonly remote: { name: RuntimeName; engine: RemoteEngine; models: LoadedModels }[] = [];
   private readonly byName = new Map<RuntimeName, ModelsByMode>();
+  private readonly ensembles: FanOutModels;
 
   constructor(
     engines: InferenceEngines,
@@ -54,28 +59,30 @@ export class Runtimes {
     nameOfModel: (id: string) => Promise<string>,
     /** The language models; null without a server of them. */
     readonly texts: TextModels | null,
+    ensembles: EnsembleSources,
   ) {
     const modelsOf = (engine: InferenceEngine) => new LoadedModels(engine, objects, logger, nameOfModel);
     this.byName.set('ONNX', {
       LIVE: modelsOf(engines.live),
       SHADOW: modelsOf(engines.background),
     });
-    for (const name of NAMES) {
+    for (const name of RUNTIME_NAMES) {
       const engine = engines.remote[name];
       if (!engine) continue;
       const models = modelsOf(engine);
       this.byName.set(name, { LIVE: models, SHADOW: models });
       this.remote.push({ name, engine, models });
     }
+    this.ensembles = new FanOutModels(engines.fanOut, (placed) => this.models(placed), ensembles);
   }
 
   /** Of every runtime that the service knows, configured or not. */
   list(): RuntimeFacts[] {
-    return NAMES.map((name) => ({ name, isConfigured: this.has(name), ...RUNTIME_KINDS[name] }));
+    return RUNTIME_NAMES.map((name) => ({ name, isConfigured: this.has(name), ...RUNTIME_KINDS[name] }));
   }
 
   /** CONFLICT for a version whose format the runtime does not serve, UNAVAILABLE for one that is not configured. */
-  require(runtime: RuntimeName, version: ModelVersion): void {
+  require(runtime: RuntimeName, version: ModelVersion, field = FIELD): void {
     const { formats, setting } = RUNTIME_KINDS[runtime];
     const format = formatOf(version);
     if (!format || !formats.includes(format)) {
@@ -83,15 +90,16 @@ export class Runtimes {
       throw conflict(
         `The runtime ${runtime} serves ${formats.join(' and ')}, and version ${version.version} is ` +
           `${format ?? 'of another format'}: deploy it to another runtime (the query runtimes lists them).`,
-        { field: FIELD, expected: `a version in the format ${formats.join(' or ')}`, got: format ?? 'other files' },
+        { field, expected: `a version in the format ${formats.join(' or ')}`, got: format ?? 'other files' },
       );
     }
-    if (!this.has(runtime)) throw notConfigured(runtime, setting);
+    if (!this.has(runtime)) throw notConfigured(runtime, setting, field);
   }
 
   /** Loads the model of a deployment, or makes sure that its server has it. The errors are those of the runtime. */
   async load({ deployment, version }: Loadable): Promise<void> {
     const { runtime } = deployment;
+    if (runtime === 'FAN_OUT') return this.ensembles.load(deployment, version);
     if (!answersTexts(runtime)) return this.models(deployment).load(requireOnnx(version), deployment.scaling);
     if (!this.texts) throw notConfigured(runtime, RUNTIME_KINDS[runtime].setting);
     return this.texts.load({ deployment, version });
@@ -100,6 +108,7 @@ export class Runtimes {
   /** Whether this process can answer at once. */
   isLoaded({ deployment, version }: Loadable): boolean {
     if (answersTexts(deployment.runtime)) return true;
+    if (deployment.runtime === 'FAN_OUT') return this.ensembles.isLoaded(deployment.id);
     return this.models(deployment).isLoaded(version.id, deployment.scaling);
   }
 
@@ -113,8 +122,14 @@ export class Runtimes {
     return this.models(deployment).replicas(modelVersionId, scaling);
   }
 
-  /** The models of a deployment's runtime. UNAVAILABLE when this process has no such runtime. */
-  models({ runtime, mode }: Placed): LoadedModels {
+  /** What the model of a deployment answers. Errors: those of its runtime. */
+  infer({ deployment, version }: Loadable, inputs: Tensor[], options: InferOptions): Promise<InferResult> {
+    if (deployment.runtime === 'FAN_OUT') return this.ensembles.infer(deployment, version, inputs, options);
+    return this.models(deployment).infer(requireOnnx(version), inputs, options, deployment.scaling);
+  }
+
+  /** UNAVAILABLE when this process has no such runtime. */
+  private models({ runtime, mode }: Placed): LoadedModels {
     const models = this.byName.get(runtime);
     if (!models) throw notConfigured(runtime, RUNTIME_KINDS[runtime].setting);
     return models[mode];
@@ -138,6 +153,7 @@ export class Runtimes {
   }
 
   private has(name: RuntimeName): boolean {
+    if (name === 'FAN_OUT') return true;
     return answersTexts(name) ? this.texts !== null : this.byName.has(name);
   }
 }
@@ -152,11 +168,11 @@ function formatOf({ objectKey, languageModel }: ModelVersion): ModelFormat | nul
 export const usualRuntime = ({ languageModel }: Pick<ModelVersion, 'languageModel'>): RuntimeName =>
   languageModel != null ? 'VLLM' : 'ONNX';
 
-function notConfigured(runtime: RuntimeName, setting: string | null): AppError {
+function notConfigured(runtime: RuntimeName, setting: string | null, field = FIELD): AppError {
   return new AppError(
     ErrorCode.UNAVAILABLE,
     `The runtime ${runtime} is not configured: whoever runs the service must set ${setting}. The query runtimes lists ` +
       'what there is.',
-    { field: FIELD, expected: `the setting ${setting}`, got: 'no such setting' },
+    { field, expected: `the setting ${setting}`, got: 'no such setting' },
   );
 }

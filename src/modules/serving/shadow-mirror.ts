@@ -109,14 +109,10 @@ export class ShadowMirror {
     try {
       // The candidate may take other inputs than production: this counts as a failure for the gate.
       checkTensors(shadow.version.signature, inputs, { maxRows: rows });
-      const answer = await this.runtimes
-        .models(shadow.deployment)
-        .infer(
-          shadow.version,
-          inputs,
-          { deadlineMs: this.deadlineMs, alone: runsAlone(route, shadow) },
-          shadow.deployment.scaling,
-        );
+      const answer = await this.runtimes.infer(shadow, inputs, {
+        deadlineMs: this.deadlineMs,
+        alone: runsAlone(route, shadow),
+      });
       const comparison = compareAnswers(outputs, answer.outputs, rows, production.valueTolerance, {
         production: production.version.signature,
         candidate: shadow.version.signature,

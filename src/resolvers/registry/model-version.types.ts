@@ -551,7 +551,8 @@ export class DeleteModelVersionInput {
   @Field(() => ID, {
     description:
       'The version. NOT_FOUND when it does not exist; CONFLICT unless it is in DEVELOPMENT or ' +
-      'STAGING, was never in PRODUCTION, is not deployed, and is not used by a running job.',
+      'STAGING, was never in PRODUCTION, is not deployed, is not asked by an ensemble on FAN_OUT, and is not used by a ' +
+      'running job.',
   })
   id!: string;
 }

@@ -4,6 +4,7 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { DateTime, Json, SafeInt } from '../types/scalars.js';
 import { GateResultType } from '../registry/gate.types.js';
 import { BatchingPolicy, EndpointType } from './endpoint.types.js';
+import { FanOutInput, FanOutType } from './fan-out.types.js';
 import { Runtime } from './runtime.types.js';
 import { SlaInput } from './sla-input.types.js';
 import { Range, RangeOfModule } from '../types/range.js';
@@ -167,6 +168,12 @@ export class DeploymentType {
     description: 'Its own processes; null where its model shares those of the runtime with others.',
   })
   scaling?: DeploymentScalingType | null;
+
+  @Field(() => FanOutType, {
+    nullable: true,
+    description: 'How the members of the ensemble are asked; null unless the runtime is FAN_OUT.',
+  })
+  fanOut?: FanOutType | null;
 
   @Field(() => String, { nullable: true, description: 'Why the deployment FAILED, as a sentence; null otherwise.' })
   error?: string | null;
@@ -430,6 +437,14 @@ export class DeployModelVersionInput {
     description: 'Processes of its own, with their number and threads; without it, its model shares those of others.',
   })
   scaling?: DeploymentScalingInput | null;
+
+  @Field(() => FanOutInput, {
+    nullable: true,
+    description:
+      'How the members of an ensemble are asked, for the runtime FAN_OUT; BAD_USER_INPUT with any other. When ' +
+      'absent, all members run on ONNX and all must answer.',
+  })
+  fanOut?: FanOutInput | null;
 
   @Field(() => SlaInput, {
     nullable: true,

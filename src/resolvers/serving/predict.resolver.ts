@@ -44,7 +44,8 @@ export class PredictResolver {
 
 async function predict(ctx: RequestContext, input: PredictInput): Promise<PredictPayload> {
   const prediction = await ctx.services.predictions.predict(ctx.principal, input, ctx.requestId, ctx.headers);
-  const { requestId, rows, latencyMs, batchRows, unknownCategories, unknownCategoryCount, outputs } = prediction;
+  const { requestId, rows, latencyMs, batchRows, unknownCategories, unknownCategoryCount, outputs, members } =
+    prediction;
   return {
     requestId,
     rows,
@@ -53,6 +54,7 @@ async function predict(ctx: RequestContext, input: PredictInput): Promise<Predic
     unknownCategories,
     unknownCategoryCount,
     outputs: outputs.map(toOutputTensor),
+    members,
     prediction,
   };
 }

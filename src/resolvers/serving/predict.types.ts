@@ -1,6 +1,7 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { Json } from '../types/scalars.js';
 import type { Prediction } from '../../modules/serving/index.js';
+import { MemberAnswerType } from './fan-out.types.js';
 import { OutputTensor, TensorInput } from './tensor.types.js';
 import { Range, RangeOfModule } from '../types/range.js';
 import { ANY_ITEMS } from '../../modules/core/index.js';
@@ -196,6 +197,12 @@ export class PredictPayload {
 
   @Field(() => [OutputTensor], { description: 'All outputs of the model, in its order.' })
   outputs!: OutputTensor[];
+
+  @Field(() => [MemberAnswerType], {
+    description:
+      'What each member of an ensemble did, in their order, when the deployment runs on FAN_OUT; empty otherwise.',
+  })
+  members!: MemberAnswerType[];
 
   /** The API shows these as objects. */
   prediction!: Prediction;

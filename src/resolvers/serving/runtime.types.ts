@@ -7,6 +7,7 @@ export const Runtime = describeEnum('Runtime', 'Where a deployed model runs.', {
   RAY_SERVE: 'Ray Serve on your Ray cluster (RAY_ADDRESS): an application per version.',
   VLLM: 'A vLLM server, for language models.',
   V2: 'Any other server of the Open Inference Protocol that has the model already.',
+  FAN_OUT: 'For ensembles: each member is asked on a runtime of its own, and this service combines the answers.',
 });
 
 const ModelFormat = describeEnum('ModelFormat', 'What the files of a model version are.', {

@@ -68,6 +68,7 @@ export async function makeEnsemble(
   const agreementMaxAbsDiff = largestDifference(combine(asked.answers, combination), compiled);
   return {
     signature,
+    combination,
     report: await reportOf(asked, combination, lesson, judge),
     agreementMaxAbsDiff,
     reference: referenceOf(signature, asked.rows, compiled),

@@ -2,6 +2,9 @@ import type { MetricEstimate, Verdict } from '../../../modules/model-quality/ind
 import type { ReferenceProfile, Signature } from '../../../modules/model-contract/index.js';
 import type { CrossValidation, TrainingConfig } from '../../../modules/algorithms/index.js';
 import type { EvaluationData, ModelFile } from '../port.js';
+import type { Combination } from './combination.js';
+
+export type { Combination };
 
 /** How the answers of members become one. */
 export type EnsembleMethod = 'SOFT_VOTING' | 'HARD_VOTING' | 'BLENDING' | 'STACKING';
@@ -87,6 +90,8 @@ export interface EnsembleReport {
 
 export interface EnsembleOutcome {
   signature: Signature;
+  /** What the compiled model does with the answers of its members. */
+  combination: Combination;
   report: EnsembleReport;
   /** The largest difference between the compiled model and the combined answers, divided by max(1, |answer|). */
   agreementMaxAbsDiff: number;

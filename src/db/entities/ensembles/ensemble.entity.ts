@@ -1,5 +1,5 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
-import type { StoredHoldout, StoredReport } from '../../../modules/ensembles/index.js';
+import type { StoredCombination, StoredHoldout, StoredReport } from '../../../modules/ensembles/index.js';
 
 /** How a version combines others. Its id is the id of the job that made it. */
 export const Ensemble = defineEntity({
@@ -16,6 +16,8 @@ export const Ensemble = defineEntity({
     /** The training whose holdout no member has learnt from; null when there is none. */
     holdout: p.json<StoredHoldout>().columnType('json').nullable(),
     report: p.json<StoredReport>().columnType('json'),
+    /** How the answers of its members become one; null for one of an earlier release. */
+    combination: p.json<StoredCombination>().columnType('json').nullable(),
     createdBy: p.text(),
   },
 });

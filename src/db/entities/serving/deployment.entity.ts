@@ -1,7 +1,7 @@
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 import type { ModelScaling } from '../../../modules/model-contract/index.js';
-import type { DeclaredSla, DeploymentLimits } from '../../../modules/serving/index.js';
+import type { DeclaredSla, DeploymentLimits, StoredFanOut } from '../../../modules/serving/index.js';
 
 export const Deployment = defineEntity({
   name: 'Deployment',
@@ -28,7 +28,9 @@ export const Deployment = defineEntity({
     /** The same for an alias. */
     followedAlias: p.text().nullable(),
     /** Where its model runs. */
-    runtime: p.enum(['ONNX', 'TRITON', 'RAY_SERVE', 'VLLM', 'V2']).default('ONNX'),
+    runtime: p.enum(['ONNX', 'TRITON', 'RAY_SERVE', 'VLLM', 'V2', 'FAN_OUT']).default('ONNX'),
+    /** How the members of an ensemble are asked, on the runtime FAN_OUT; null on any other. */
+    fanOut: p.json<StoredFanOut>().nullable(),
     /** Null: those of the service only. */
     limits: p.json<DeploymentLimits>().nullable(),
     /** Null: in the processes that all models of the runtime share. */

@@ -34,6 +34,17 @@ export const ensembleReportSchema = z.object({
     })
     .nullable(),
 });
+/** How the answers of the members become one: `Combination` of the evaluator. */
+export const combinationSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.enum(['MEAN', 'VOTES']), weights: z.array(z.number()) }),
+  z.object({
+    kind: z.literal('LINEAR'),
+    coefficients: z.array(z.array(z.number())),
+    intercepts: z.array(z.number()),
+  }),
+]);
+export type StoredCombination = z.output<typeof combinationSchema>;
+
 export type StoredReport = z.output<typeof ensembleReportSchema>;
 
 /** The rows from which no member has learnt: the holdout of this training. */

@@ -1,7 +1,13 @@
 import { Ensemble } from '../../../db/entities/ensembles/ensemble.entity.js';
 import { EnsembleMember } from '../../../db/entities/ensembles/ensemble-member.entity.js';
 import type { Session } from '../../../db/database.js';
-import { ensembleReportSchema, holdoutSchema, type StoredHoldout } from '../rules/report.js';
+import {
+  combinationSchema,
+  ensembleReportSchema,
+  holdoutSchema,
+  type StoredCombination,
+  type StoredHoldout,
+} from '../rules/report.js';
 
 export type EnsembleWithMembers = Ensemble & { members: EnsembleMember[] };
 
@@ -44,6 +50,29 @@ export async function ensembleHoldoutOf(session: Session, versionId: string): Pr
   const holdout = holdoutSchema.nullable().safeParse(found?.holdout ?? null);
   if (!found || !holdout.success || !holdout.data) return null;
   return { ...holdout.data, learntFromHalf: learntFromHoldout(found) };
+}
+
+/** What asking the members of an ensemble one by one needs. */
+export interface CombinedMembers {
+  /** Null for an ensemble of a release that did not store it. */
+  combination: StoredCombination | null;
+  /** In their order; the id of one that was deleted is null. */
+  members: { versionId: string | null; name: string }[];
+}
+
+/** Null for a version that combines no others. */
+export async function combinedMembersOf(
+  { em, tenant }: Pick<Session, 'em' | 'tenant'>,
+  modelVersionId: string,
+): Promise<CombinedMembers | null> {
+  const where = { tenant, modelVersionId };
+  const found = await em.findOne(Ensemble, where);
+  if (!found) return null;
+  const members = await em.find(EnsembleMember, where, { orderBy: { position: 'ASC' } });
+  return {
+    combination: combinationSchema.nullable().parse(found.combination ?? null),
+    members: members.map(({ memberVersionId, name }) => ({ versionId: memberVersionId ?? null, name })),
+  };
 }
 
 /** The ids of the version and of all versions that it combines, also through other ensembles. */

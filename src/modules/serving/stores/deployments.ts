@@ -60,22 +60,24 @@ export function answeringDeployments(em: EntityManager): Promise<{ tenant: strin
     .execute();
 }
 
-/** What runs, or shall run, on a runtime, for all tenants. */
+/** What runs, or shall run, on a runtime, for all tenants; also as a member of an ensemble. */
 export async function deployedOn(
   em: EntityManager,
   runtime: RuntimeName,
 ): Promise<{ versionId: string; status: string; scaling: ModelScaling | null }[]> {
   const rows = await tables(em)
     .selectFrom('deployment')
-    .select(['model_version_id', 'status', 'scaling'])
-    .where('runtime', '=', runtime)
+    .select(['model_version_id', 'status', 'scaling', 'fan_out'])
+    .where('runtime', 'in', [runtime, 'FAN_OUT'])
     .where('status', 'in', ['PENDING', 'READY'])
     .execute();
-  return rows.map(({ model_version_id: versionId, status, scaling }) => ({
-    versionId,
-    status,
-    scaling: scaling ?? null,
-  }));
+  return rows.flatMap(({ model_version_id: versionId, status, scaling, fan_out: fanOut }) =>
+    fanOut
+      ? fanOut.members.flatMap((member) =>
+          member.runtime === runtime ? [{ versionId: member.versionId, status, scaling: null }] : [],
+        )
+      : [{ versionId, status, scaling: scaling ?? null }],
+  );
 }
 
 /** Those of these deployments, of any tenant, that ended before a time. */

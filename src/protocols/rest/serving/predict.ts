@@ -3,6 +3,7 @@ import { Role } from '../../../modules/core/index.js';
 import {
   type RowPrediction,
   ROWS_PER_REQUEST,
+  RUNTIME_NAMES,
   type Prediction,
   jsonElements,
   predictedRows,
@@ -100,6 +101,17 @@ const unknownCategory = z
   })
   .meta({ id: 'UnknownCategory' });
 
+const memberAnswer = z
+  .object({
+    name: z.string().describe('Model and number of the member.'),
+    runtime: z.enum(RUNTIME_NAMES).describe('Where the member runs.'),
+    answered: z.boolean().describe('Whether the answer of the ensemble contains that of the member.'),
+    error: z.string().nullable().describe('Why it does not, as a sentence.'),
+    weight: z.number().nullable().describe('Weight in this answer; null when it failed, and with a meta-learner.'),
+    latencyMs: z.number().describe('Until the member answered or failed, in milliseconds.'),
+  })
+  .meta({ id: 'MemberAnswer' });
+
 const predictAnswer = z
   .object({
     requestId: z.string().describe('Id of the request: given by the caller, or generated.'),
@@ -124,6 +136,9 @@ const predictAnswer = z
     unknownCategoryCount: z
       .int()
       .describe('Number of values with an unknown category, including those beyond the list.'),
+    members: z
+      .array(memberAnswer)
+      .describe('What each member of an ensemble did, when it is deployed on FAN_OUT; empty otherwise.'),
     outputs: z
       .array(tensor(z.union([z.number(), z.string(), z.boolean()])))
       .describe('Every output of the model; NaN and infinities are the texts "NaN", "Infinity" and "-Infinity".'),
