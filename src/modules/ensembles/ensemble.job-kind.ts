@@ -13,6 +13,8 @@ export const ENSEMBLE = defineJobKind({
     members: z.array(z.object({ versionId: z.guid() })),
     /** Null to learn them. */
     weights: z.array(z.number()).nullable(),
+    /** Absent in jobs of earlier releases. */
+    growth: z.object({ estimators: z.int(), maxSamples: z.number(), learningRate: z.number() }).partial().nullish(),
     target: z.object({ column: z.string(), greaterThan: z.number().optional() }).nullable(),
     description: z.string(),
     tags: recordOf(z.string()),

@@ -28,13 +28,16 @@ import { ENSEMBLE } from './ensemble.job-kind.js';
 import {
   commonTask,
   type EnsembleTask,
+  grows,
   type Learnt,
   memberField,
   type Method,
+  requireCount,
   requireSameTarget,
   seenReason,
   weightsOf,
 } from './rules/members.js';
+import { type GivenGrowth, type Growing, growingOf } from './rules/growing.js';
 import { combinationSchema, ensembleReportSchema } from './rules/report.js';
 import { stackingOf } from './rules/stacking.js';
 import { ensemblesOfVersions, learntFromHoldout, withMembers } from './stores/ensembles.js';
@@ -45,6 +48,8 @@ export interface CreateEnsembleInput {
   method: Method;
   members: { modelVersionId: string; weight?: number | null }[];
   learnWeights?: boolean | null;
+  /** For BAGGING and BOOSTING. */
+  growth?: GivenGrowth | null;
   /** When absent, the dataset of the members' trainings. */
   datasetId?: string | null;
   /** For members without a training here. */
@@ -86,9 +91,11 @@ interface Plan {
   unseen: boolean;
   /** Present with STACKING. */
   stacking: Stacking | null;
+  /** Present with BAGGING and BOOSTING. */
+  growing: Growing | null;
 }
 
-type Wanted = Pick<EnsembleAttempt['input'], 'modelId' | 'method' | 'weights' | 'target'> & {
+type Wanted = Pick<EnsembleAttempt['input'], 'modelId' | 'method' | 'weights' | 'target' | 'growth'> & {
   memberIds: readonly string[];
   datasetId: string | null;
 };
@@ -106,7 +113,7 @@ export class EnsembleService {
       input.learnWeights === true,
     );
     const wanted: Wanted = {
-      ...{ modelId, method, weights },
+      ...{ modelId, method, weights, growth: input.growth ? present(input.growth) : null },
       memberIds: input.members.map(({ modelVersionId }) => modelVersionId),
       datasetId: input.datasetId ?? null,
       target: target == null ? null : targetColumn(target),
@@ -114,7 +121,7 @@ export class EnsembleService {
     const { dataset } = await this.plan(session, wanted);
     const job = this.deps.jobs.create(session, ENSEMBLE, {
       input: {
-        ...{ modelId, method, weights, target: wanted.target },
+        ...{ modelId, method, weights, target: wanted.target, growth: wanted.growth },
         members: wanted.memberIds.map((versionId) => ({ versionId })),
         description: description ?? '',
         tags: registryTags('input.tags', tags ?? []),
@@ -147,7 +154,7 @@ export class EnsembleService {
       const outcome = await evaluator.combine(
         {
           ...{ task: plan.task, method: input.method, weights: input.weights, unseen: plan.unseen, outputPath },
-          stacking: plan.stacking,
+          ...{ stacking: plan.stacking, growing: plan.growing },
           members: await this.membersOf(plan, held),
           data: await this.dataOf(attempt, plan, input.target, held),
         },
@@ -197,7 +204,7 @@ export class EnsembleService {
         ...{ id: job.id, tenant, modelVersionId: id, method: input.method, datasetId: plan.dataset.id },
         holdout: plan.unseen && plan.training?.datasetId === plan.dataset.id ? plan.training : null,
         report: ensembleReportSchema.parse(report),
-        combination: combinationSchema.parse(combination),
+        combination: combinationSchema.nullable().parse(combination),
         createdBy: principal.subject,
       });
       await session.em.flush();
@@ -214,6 +221,7 @@ export class EnsembleService {
   private async plan(session: Session, wanted: Wanted): Promise<Plan> {
     const { models, datasets } = this.deps;
     const model = await models.get(session, wanted.modelId);
+    requireCount(wanted.method, wanted.memberIds.length);
     const members = await this.readMembers(session, wanted.memberIds, model);
     const task = commonTask(
       members.map(({ version: { id, signature }, name, task: own }) => ({ id, name, signature, task: own })),
@@ -226,6 +234,7 @@ export class EnsembleService {
     );
     requireSameTarget(trainings);
     const stacking = wanted.method === 'STACKING' ? await this.stacking(session, members) : null;
+    const growing = await this.growing(session, wanted, members[0]!);
     const datasetId = wanted.datasetId ?? trainings[0]?.datasetId;
     if (datasetId === undefined)
       throw badInput('input.datasetId', 'a dataset with rows for the members, as none was trained here', 'nothing');
@@ -234,7 +243,7 @@ export class EnsembleService {
     requireColumns(dataset, members, wanted.target?.column ?? trainings[0]?.config.target?.column);
     const onThis = learnt.filter((one) => one.dataset === dataset.sha256);
     const reason = seenReason(onThis, members);
-    if (reason !== null && wanted.weights === null && !stacking)
+    if (reason !== null && wanted.weights === null && !stacking && !growing)
       throw badInput(
         'input.datasetId',
         `a dataset with rows from which no member has learnt: of ${dataset.name}, version ${dataset.version}, ${reason}`,
@@ -242,7 +251,7 @@ export class EnsembleService {
       );
     const training = trainings.find((one) => one.datasetId === dataset.id) ?? trainings[0] ?? null;
     return {
-      ...{ model, task, members, dataset, unseen: reason === null, stacking },
+      ...{ model, task, members, dataset, unseen: reason === null, stacking, growing },
       training: training && { datasetId: training.datasetId, config: training.config },
     };
   }
@@ -292,6 +301,15 @@ export class EnsembleService {
       }
     }
     return learnt;
+  }
+
+  private async growing(
+    session: Session,
+    { method, growth }: Wanted,
+    { name, version: { runId, sourceUri } }: Member,
+  ): Promise<Growing | null> {
+    const training = grows(method) && sourceUri == null ? await trainedModelOf(session, runId) : null;
+    return growingOf(method, growth ?? null, { name, training });
   }
 
   private async stacking(session: Session, members: readonly Member[]): Promise<Stacking> {
@@ -355,6 +373,11 @@ export class EnsembleService {
       other: own.id === dataset.id ? null : await tableOf(dataset),
     };
   }
+}
+
+/** Without what is null. */
+function present(given: GivenGrowth): Partial<Growing> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value != null));
 }
 
 const targetColumn = ({ column, greaterThan }: NonNullable<CreateEnsembleInput['target']>): TargetColumn => ({

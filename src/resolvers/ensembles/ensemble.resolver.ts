@@ -39,7 +39,7 @@ async function shown({ report, members, method, ...ensemble }: EnsembleWithMembe
   const versions = await Promise.all(
     members.map(({ memberVersionId: id }) => (id == null ? null : ctx.loaders.modelVersion.load(id))),
   );
-  const { pairs, againstBest, metrics, learntRows, measuredRows, comparedRows } = report;
+  const { pairs, againstBest, metrics, learntRows, measuredRows, comparedRows, grown } = report;
   return {
     ...{ id: ensemble.id, createdBy: ensemble.createdBy, createdAt: ensemble.createdAt },
     ...{ learntRows, measuredRows, comparedRows },
@@ -49,6 +49,12 @@ async function shown({ report, members, method, ...ensemble }: EnsembleWithMembe
       ...{ name: nameOf(position), modelVersion: versions[position] ?? null, weight, contribution },
       metrics: estimates(own),
     })),
+    growth: grown
+      ? {
+          ...{ weights: grown.weights, stopped: grown.stopped },
+          outOfBag: grown.outOfBag && { rows: grown.outOfBag.rows, metrics: estimates(grown.outOfBag.metrics) },
+        }
+      : null,
     diversity: pairs.map(({ first, second, ...measures }) => ({
       ...{ first: nameOf(first), second: nameOf(second) },
       ...measures,

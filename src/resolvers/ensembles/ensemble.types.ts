@@ -1,6 +1,6 @@
-import { Field, Float, ID, InputType, ObjectType } from 'type-graphql';
+import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { ANY_TEXT, entriesOf } from '../../modules/core/index.js';
-import { MEMBERS, type Method, WEIGHT } from '../../modules/ensembles/index.js';
+import { ESTIMATORS, LEARNING_RATE, MAX_SAMPLES, MEMBERS, type Method, WEIGHT } from '../../modules/ensembles/index.js';
 import { EvaluationTargetInput, MetricEstimateType, VerdictEnum } from '../evaluation/evaluation.types.js';
 import { ModelVersionType } from '../registry/model-version.types.js';
 import { describeEnum, KeyValueInput } from '../types/common.types.js';
@@ -21,6 +21,13 @@ export const EnsembleMethodEnum = describeEnum<Method>(
       'The linear model of BLENDING, learnt on the rows that the members were trained on: for each fold of them, every ' +
       'member is trained again on the other folds, and answers this one. The members must be trained here, in processes ' +
       'of this service, on the same dataset.',
+    BAGGING:
+      'The mean of models that are trained from the configuration of one member, each on a bootstrap sample of its ' +
+      'training rows (Breiman 1996), with the score out of bag.',
+    BOOSTING:
+      'Models that are trained from the configuration of one member, one after the other: classifiers by SAMME (Zhu et ' +
+      'al. 2009), whose votes count by how often they are right; regressions by gradient boosting of the squared loss ' +
+      '(Friedman 2001). A classifier by SAMME gives shares of votes, which are no probabilities.',
   },
 );
 
@@ -43,6 +50,31 @@ export class EnsembleMemberInput {
   weight?: number | null;
 }
 
+@InputType({ description: 'How BAGGING and BOOSTING train models from the configuration of one member.' })
+export class EnsembleGrowthInput {
+  @Range(ESTIMATORS)
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Models to train; 10 for BAGGING and 50 for BOOSTING when absent. SAMME may stop earlier and says why.',
+  })
+  estimators?: number | null;
+
+  @Range(MAX_SAMPLES)
+  @Field(() => Float, {
+    nullable: true,
+    description: 'BAGGING: rows that each model draws, as a share of the training rows; 1 when absent.',
+  })
+  maxSamples?: number | null;
+
+  @Range(LEARNING_RATE)
+  @Field(() => Float, {
+    nullable: true,
+    description: 'BOOSTING: factor of what each model adds; 1 for classes and 0.1 for values when absent.',
+  })
+  learningRate?: number | null;
+}
+
 @InputType({ description: 'Members, how to combine them, and rows on which to compare and measure.' })
 export class CreateEnsembleInput {
   @Field(() => ID, {
@@ -56,7 +88,9 @@ export class CreateEnsembleInput {
   method!: Method;
 
   @Range(MEMBERS)
-  @Field(() => [EnsembleMemberInput], { description: 'The members, each version once.' })
+  @Field(() => [EnsembleMemberInput], {
+    description: 'The members, each version once: two or more; one for BAGGING and BOOSTING, trained by this service.',
+  })
   members!: EnsembleMemberInput[];
 
   @Field(() => Boolean, {
@@ -66,6 +100,12 @@ export class CreateEnsembleInput {
       'half; false when absent.',
   })
   learnWeights?: boolean | null;
+
+  @Field(() => EnsembleGrowthInput, {
+    nullable: true,
+    description: 'For BAGGING and BOOSTING; BAD_USER_INPUT with other methods.',
+  })
+  growth?: EnsembleGrowthInput | null;
 
   @Field(() => ID, {
     nullable: true,
@@ -181,6 +221,38 @@ export class EnsembleComparisonType {
   verdict!: keyof typeof VerdictEnum;
 }
 
+const GrowthStop = describeEnum('EnsembleGrowthStop', 'Why BOOSTING has made fewer models than asked for.', {
+  PERFECT: 'Nothing was left to learn: all training rows were answered right, or exactly.',
+  NO_BETTER_THAN_CHANCE: 'The next model was no better than chance on the weighted rows, and was left out.',
+});
+
+@ObjectType('EnsembleOutOfBag', {
+  description: 'BAGGING measured without a holdout: each training row answered by the models that have not drawn it.',
+})
+export class OutOfBagType {
+  @Field(() => SafeInt, { description: 'Training rows that at least one model has not drawn.' })
+  rows!: number;
+
+  @Field(() => [MetricEstimateType], { description: 'Metrics on those rows, with 95 % bootstrap intervals.' })
+  metrics!: MetricEstimateType[];
+}
+
+@ObjectType('EnsembleGrowth', { description: 'The models that BAGGING or BOOSTING has trained.' })
+export class EnsembleGrowthType {
+  @Field(() => [Float], {
+    description:
+      'Weight of each model, in the order of training: its share of the votes or of the mean; for a regression by ' +
+      'BOOSTING, the factor of what it adds.',
+  })
+  weights!: number[];
+
+  @Field(() => GrowthStop, { nullable: true, description: 'Why it ended early; null when all models were made.' })
+  stopped!: keyof typeof GrowthStop | null;
+
+  @Field(() => OutOfBagType, { nullable: true, description: 'The score out of bag; null for BOOSTING.' })
+  outOfBag!: OutOfBagType | null;
+}
+
 @ObjectType('Ensemble', { description: 'How a version combines other versions, and what was found when it was made.' })
 export class EnsembleType {
   @Field(() => ID, { description: 'Id of the job that made it.' })
@@ -211,6 +283,12 @@ export class EnsembleType {
 
   @Field(() => [EnsembleMemberType], { description: 'The members, in the order of the request.' })
   members!: EnsembleMemberType[];
+
+  @Field(() => EnsembleGrowthType, {
+    nullable: true,
+    description: 'The models of BAGGING or BOOSTING, whose only member gave its configuration; null for other methods.',
+  })
+  growth!: EnsembleGrowthType | null;
 
   @Field(() => [MemberPairType], { description: 'Diversity of every two members; empty when nothing was measured.' })
   diversity!: MemberPairType[];

@@ -1,4 +1,5 @@
 /** Makes an ensemble: asks its members, learns from their answers, compiles them into one graph, and measures it. */
+import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import {
   inputRequests,
@@ -29,7 +30,8 @@ import { compileEnsemble, type EnsembleTask } from './compile.js';
 import { diversityOf, type Truth } from './diversity.js';
 import { learnWeights } from './learn-weights.js';
 import { learnMeta } from './meta-learner.js';
-import type { EnsembleComparison, EnsembleOutcome, EnsembleReport, EnsembleRequest } from './port.js';
+import type { Target } from '../../../training/port.js';
+import type { EnsembleComparison, EnsembleOutcome, EnsembleReport, EnsembleRequest, Growing } from './port.js';
 import type { Lesson } from './stacking.js';
 
 const MAX_DIFFERENCE = 1e-5;
@@ -53,6 +55,7 @@ export async function makeEnsemble(
   engine: InferenceEngine,
   onProgress: OnProgress,
 ): Promise<EnsembleOutcome> {
+  if (request.growing) return growEnsemble(request, request.growing, engine, onProgress);
   const asked = await askMembers(request, engine);
   const { learn, judge } = partsOf(asked);
   const lesson = await lessonOf(asked, learn, onProgress);
@@ -75,7 +78,93 @@ export async function makeEnsemble(
   };
 }
 
-async function askMembers(request: EnsembleRequest, engine: InferenceEngine): Promise<Asked> {
+/** The models come from the configuration of the only member, which is what they are compared with. */
+async function growEnsemble(
+  request: EnsembleRequest,
+  growing: Growing,
+  engine: InferenceEngine,
+  onProgress: OnProgress,
+): Promise<EnsembleOutcome> {
+  const { data, method } = request;
+  if (data.kind !== 'HOLDOUT') throw new Error('a member without a training cannot be trained again');
+  // The trainers are loaded only when something is trained.
+  const { growModels } = await import('../../../training/grown.js');
+  const kind = method === 'BAGGING' ? 'BAGGING' : 'BOOSTING';
+  const grown = await growModels(data.training, data.config, { kind, ...growing }, onProgress);
+  const members = await Promise.all(
+    grown.models.map(async ({ bytes, signature }, i) => {
+      const path = `${request.outputPath}-${i}`;
+      await writeFile(path, bytes);
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      return { path, sha256, signature, versionId: '', name: `model ${i + 1} of ${grown.models.length}` };
+    }),
+  );
+  const template = await askMembers(request, engine);
+  const asked = await askMembers({ ...request, members }, engine, 'model');
+  const combination = grownCombination(grown, asked.of.task, method);
+  const { bytes, signature } = compileEnsemble(
+    members.map(({ name, signature: own }, i) => ({ name, bytes: grown.models[i]!.bytes, signature: own })),
+    asked.of,
+    combination,
+  );
+  await writeFile(request.outputPath, bytes);
+  const compiled = await answersOf(engine, 'ensemble', { path: request.outputPath, sha256: '', signature }, asked.rows);
+  const combined = combine(asked.answers, combination);
+  const { weights, stopped, outOfBag } = grown;
+  const isVote = combination.kind === 'VOTES';
+  const report = {
+    ...besideMember(template, combined, isVote),
+    grown: { weights, stopped, outOfBag: outOfBag && outOfBagReport(asked, outOfBag) },
+  };
+  return {
+    ...{ signature, combination: null, report, agreementMaxAbsDiff: largestDifference(combined, compiled) },
+    reference: referenceOf(signature, asked.rows, compiled),
+  };
+}
+
+function grownCombination(
+  { weights, intercept }: { weights: number[]; intercept: number },
+  task: EnsembleTask['task'],
+  method: EnsembleRequest['method'],
+): Combination {
+  if (method === 'BAGGING') return { kind: 'MEAN', weights };
+  if (task === 'CLASSIFICATION') return { kind: 'VOTES', weights };
+  return { kind: 'LINEAR', coefficients: weights.map((weight) => [weight]), intercepts: [intercept] };
+}
+
+/** The report of an ensemble that is compared with its only member; measured on all rows, when none has been seen. */
+function besideMember(template: Asked, combined: Float64Array, isVote: boolean): Omit<EnsembleReport, 'grown'> {
+  const { request, rows, truth, of } = template;
+  const common = { learntRows: 0, comparedRows: rows.rowCount, pairs: [] };
+  if (!request.unseen)
+    return {
+      ...common,
+      ...{ measuredRows: 0, metrics: {}, members: [{ weight: null, metrics: {}, contribution: null }] },
+      againstBest: null,
+    };
+  const own = template.answers.members[0]!;
+  const threshold = request.members[0]!.signature.decisionThreshold;
+  const member = { weight: null, metrics: metricsOf(template, truth, own, threshold), contribution: null };
+  const losses = lossesOf(of, truth, combined, isVote);
+  const ofMember = lossesOf(of, truth, votedAlone(of, own, isVote, threshold), isVote);
+  return {
+    ...{ ...common, measuredRows: rows.rowCount, metrics: metricsOf(template, truth, combined, undefined) },
+    members: [member],
+    againstBest: { member: 0, comparison: compared(losses, ofMember) },
+  };
+}
+
+function outOfBagReport(
+  asked: Asked,
+  { target, answers }: { target: Target; answers: ArrayLike<number> },
+): { rows: number; metrics: Record<string, MetricEstimate> } {
+  const truth: Truth = target.kind === 'CLASSES' ? { labels: target.labels } : { values: target.values };
+  const rows = target.kind === 'CLASSES' ? target.labels.length : target.values.length;
+  return { rows, metrics: metricsOf(asked, truth, answers, undefined) };
+}
+
+/** `called`: begins the names under which the engine has the members. */
+async function askMembers(request: EnsembleRequest, engine: InferenceEngine, called = 'member'): Promise<Asked> {
   const { members, data, task } = request;
   const rows = await loadEvaluatedRows(
     data,
@@ -84,7 +173,7 @@ async function askMembers(request: EnsembleRequest, engine: InferenceEngine): Pr
   const all: Answers[] = [];
   for (const [i, member] of members.entries()) {
     try {
-      all.push(checked(await answersOf(engine, `member${i}`, member, rows)));
+      all.push(checked(await answersOf(engine, `${called}${i}`, member, rows)));
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       throw new AppError(error.code, `${member.name}: ${error.message}`, {
@@ -169,6 +258,9 @@ async function combinationFor({ method, weights }: EnsembleRequest, { answers, t
     case 'BLENDING':
     case 'STACKING':
       return learnMeta(answers, truth);
+    case 'BAGGING':
+    case 'BOOSTING':
+      throw new Error('grown models are not combined by a lesson');
   }
 }
 
@@ -227,7 +319,7 @@ async function reportOf(
   const { rows, request } = asked;
   const weights = combination.kind === 'LINEAR' ? null : combination.weights;
   const learntRows = 'labels' in lesson.truth ? lesson.truth.labels.length : lesson.truth.values.length;
-  const common = { learntRows, measuredRows: judge.length, comparedRows: rows.rowCount };
+  const common = { learntRows, measuredRows: judge.length, comparedRows: rows.rowCount, grown: null };
   if (judge.length === 0) {
     const members = request.members.map((_, i) => ({ weight: weights?.[i] ?? null, metrics: {}, contribution: null }));
     return { ...common, metrics: {}, members, pairs: [], againstBest: null };

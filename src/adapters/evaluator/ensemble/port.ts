@@ -7,7 +7,14 @@ import type { Combination } from './combination.js';
 export type { Combination };
 
 /** How the answers of members become one. */
-export type EnsembleMethod = 'SOFT_VOTING' | 'HARD_VOTING' | 'BLENDING' | 'STACKING';
+export type EnsembleMethod = 'SOFT_VOTING' | 'HARD_VOTING' | 'BLENDING' | 'STACKING' | 'BAGGING' | 'BOOSTING';
+
+/** How the configuration of the only member becomes several models: `Growth` of the trainer without its kind. */
+export interface Growing {
+  estimators: number;
+  maxSamples: number;
+  learningRate: number;
+}
 
 /** How the members of a stacked ensemble are trained again. */
 export interface Stacking {
@@ -33,6 +40,8 @@ export interface EnsembleRequest {
   unseen: boolean;
   /** Present with STACKING: the meta-learner learns from answers out of fold, and not from `data`. */
   stacking: Stacking | null;
+  /** Present with BAGGING and BOOSTING: the models are trained from the configuration of the only member. */
+  growing: Growing | null;
   /** A new file for the compiled model. */
   outputPath: string;
 }
@@ -86,12 +95,22 @@ export interface EnsembleReport {
   againstBest: { member: number; comparison: EnsembleComparison } | null;
   /** Rows on which the compiled model and the members gave the same answers. */
   comparedRows: number;
+  /** The models of BAGGING and BOOSTING; null for other methods, whose models are the members. */
+  grown: GrownReport | null;
+}
+
+export interface GrownReport {
+  /** Of each model: its share of the votes or of the mean, or the factor of a regression by boosting. */
+  weights: number[];
+  stopped: 'PERFECT' | 'NO_BETTER_THAN_CHANCE' | null;
+  /** Metrics of BAGGING on training rows, each answered by the models that have not learnt from it. */
+  outOfBag: { rows: number; metrics: Record<string, MetricEstimate> } | null;
 }
 
 export interface EnsembleOutcome {
   signature: Signature;
-  /** What the compiled model does with the answers of its members. */
-  combination: Combination;
+  /** What the compiled model does with the answers of its members; null when it has models of its own. */
+  combination: Combination | null;
   report: EnsembleReport;
   /** The largest difference between the compiled model and the combined answers, divided by max(1, |answer|). */
   agreementMaxAbsDiff: number;

@@ -5,10 +5,10 @@ import type { TrainingConfig } from '../../algorithms/index.js';
 import type { InputRange } from '../../core/index.js';
 import { joinInputs, judgedOutput, sameClass, type Signature } from '../../model-contract/index.js';
 
-export const MEMBERS: InputRange = { min: 2, max: 32, unit: 'members' };
+export const MEMBERS: InputRange = { min: 1, max: 32, unit: 'members' };
 export const WEIGHT: InputRange = { min: 0, max: 1 };
 
-export const METHODS = ['SOFT_VOTING', 'HARD_VOTING', 'BLENDING', 'STACKING'] as const;
+export const METHODS = ['SOFT_VOTING', 'HARD_VOTING', 'BLENDING', 'STACKING', 'BAGGING', 'BOOSTING'] as const;
 export type Method = (typeof METHODS)[number];
 
 /** How far the sum of the weights may be from 1. */
@@ -16,12 +16,24 @@ const SUM_TOLERANCE = 1e-6;
 
 export const memberField = (position: number): string => `input.members[${position}].modelVersionId`;
 
+/** Whether the models are trained from the configuration of the only member. */
+export const grows = (method: Method): boolean => method === 'BAGGING' || method === 'BOOSTING';
+
+/** BAGGING and BOOSTING take one version, the others combine several. */
+export function requireCount(method: Method, count: number): void {
+  if (grows(method) ? count === 1 : count >= 2) return;
+  const expected = grows(method)
+    ? `one version with ${method}, from whose configuration the models are trained`
+    : `2 to ${MEMBERS.max} members with ${method}`;
+  throw badInput('input.members', expected, count);
+}
+
 /** The weights of a vote, or null to learn them. Errors: BAD_USER_INPUT. */
 export function weightsOf(method: Method, given: readonly (number | null)[], learnWeights: boolean): number[] | null {
   const named = given.findIndex((weight) => weight !== null);
-  if (method === 'BLENDING' || method === 'STACKING') {
+  if (method !== 'SOFT_VOTING' && method !== 'HARD_VOTING') {
     if (named >= 0)
-      throw badInput(`input.members[${named}].weight`, `none with ${method}, which learns them`, given[named]);
+      throw badInput(`input.members[${named}].weight`, `none with ${method}, which finds them`, given[named]);
     return null;
   }
   if (learnWeights) {

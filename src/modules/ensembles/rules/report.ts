@@ -33,6 +33,14 @@ export const ensembleReportSchema = z.object({
       }),
     })
     .nullable(),
+  /** Absent in reports of earlier releases. */
+  grown: z
+    .object({
+      weights: z.array(z.number()),
+      stopped: z.enum(['PERFECT', 'NO_BETTER_THAN_CHANCE']).nullable(),
+      outOfBag: z.object({ rows: z.int(), metrics: estimates }).nullable(),
+    })
+    .nullish(),
 });
 /** How the answers of the members become one: `Combination` of the evaluator. */
 export const combinationSchema = z.discriminatedUnion('kind', [
