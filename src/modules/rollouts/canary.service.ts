@@ -13,7 +13,7 @@ import { signatureDifference } from '../model-contract/index.js';
 import { audit, lookUntil, requireOwn } from '../platform/index.js';
 import type { ModelVersionService } from '../registry/index.js';
 import { FULL_WEIGHT_BPS } from '../core/index.js';
-import { type DeploymentService } from '../serving/index.js';
+import { type DeploymentService, sameFanOut } from '../serving/index.js';
 import { type CanaryMoves, canaryTopic } from './canary-moves.js';
 import { ROLLOUT_EVENTS } from './events.js';
 import { type CanaryStep, followingAction, requireGrowingSteps } from './rules/canary-plan.js';
@@ -80,6 +80,7 @@ export class CanaryService {
           weightBps: 0,
           batching: stable.batching,
           runtime: stable.runtime,
+          fanOut: stable.fanOut && sameFanOut(stable.fanOut),
         },
         forViewers: stable.forViewers || stableVersion.stage === 'PRODUCTION',
       },

@@ -30,6 +30,17 @@ export interface StoredFanOut {
 
 const FIELD = 'input.fanOut';
 
+/** How another ensemble is asked like the one of this deployment. */
+export function sameFanOut(stored: StoredFanOut): GivenFanOut {
+  const { onMemberFailure, neededMembers, memberDeadlineMs, members } = stored;
+  return {
+    onMemberFailure,
+    minimumMembers: onMemberFailure === 'MINIMUM_MEMBERS' ? neededMembers : null,
+    memberDeadlineMs,
+    memberRuntimes: members.map(({ runtime }) => runtime),
+  };
+}
+
 /** Errors: CONFLICT for an ensemble that cannot be asked member by member, BAD_USER_INPUT for what does not fit it. */
 export function readFanOut(given: GivenFanOut, ensemble: CombinedMembers | null): StoredFanOut {
   const { combination, members } = requireMembers(ensemble);

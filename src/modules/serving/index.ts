@@ -55,6 +55,7 @@ export {
   MEMBER_DEADLINE_MS,
   MEMBER_RUNTIMES,
   MINIMUM_MEMBERS,
+  sameFanOut,
 } from './fan-out.js';
 export { LOG_RETENTION_DAYS, REDACTED_FIELDS } from './rules/request-log.js';
 export { RUNTIME_NAMES, Runtimes } from './runtimes.js';
