@@ -43,6 +43,7 @@ import { Migration0043DeploymentSla } from './migrations/0043-deployment-sla.js'
 import { Migration0044RequestLog } from './migrations/0044-request-log.js';
 import { Migration0045DeploymentScaling } from './migrations/0045-deployment-scaling.js';
 import { Migration0049FanOut } from './migrations/0049-fan-out.js';
+import { Migration0046LogArchive } from './migrations/0046-log-archive.js';
 import { Migration0027Schedules } from './migrations/0027-schedules.js';
 import { Migration0036Ensembles } from './migrations/0036-ensembles.js';
 import { Migration0031HeardJobs } from './migrations/0031-heard-jobs.js';
@@ -152,6 +153,7 @@ const MIGRATIONS = [
   { name: '0044-request-log', class: Migration0044RequestLog },
   { name: '0045-deployment-scaling', class: Migration0045DeploymentScaling },
   { name: '0049-fan-out', class: Migration0049FanOut },
+  { name: '0046-log-archive', class: Migration0046LogArchive },
 ];
 /**
  * Planner settings. The tables that searches read are in memory, where reading a page costs less than reading its rows.

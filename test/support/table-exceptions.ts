@@ -49,7 +49,7 @@ export const FOREIGN_READS: readonly TableException[] = [
     tables: [
       ...['artifact', 'batch_inference_part', 'checkpoint', 'dataset', 'direct_upload', 'evaluation', 'experiment'],
       ...['job', 'logged_model', 'metric_point', 'model', 'model_version', 'run', 'run_log'],
-      ...['staged_object', 'upload'],
+      ...['request_log_file', 'staged_object', 'upload'],
     ],
     why: 'What nobody names any more is found by asking all tables at once.',
   },

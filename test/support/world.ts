@@ -613,6 +613,7 @@ export const READ_ARGUMENTS: Record<string, ArgumentsOf[]> = {
   prediction: [async ({ endpointId }, world) => ({ endpointId, requestId: await world.newPrediction(endpointId) })],
   predictions: [({ endpointId, deploymentId }) => ({ endpointId, filter: { deploymentId } })],
   productionVersionAt: [({ modelId }) => ({ modelId, at: new Date().toISOString() })],
+  requestLogs: [({ endpointId, deploymentId }) => ({ endpointId, filter: { deploymentId } })],
   retrainingPolicy: [({ modelId }) => ({ modelId })],
   routePreview: [({ endpointId }) => ({ endpointId, routingKey: 'ada' })],
   run: [({ runId }) => ({ id: runId })],

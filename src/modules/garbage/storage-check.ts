@@ -24,6 +24,7 @@ export const NAMED = [
   ['direct_upload', 'object_key'],
   ['evaluation', 'markdown_key'],
   ['model_version', 'object_key'],
+  ['request_log_file', 'object_key'],
   ['staged_object', 'object_key'],
   ['upload', 'object_key'],
 ] as const;
@@ -32,6 +33,7 @@ export const NAMED = [
 const STORED = `
   select object_key as key from artifact where tenant = $1 union select object_key from checkpoint where tenant = $1
   union select object_key from batch_inference_part where tenant = $1
+  union select object_key from request_log_file where tenant = $1
   union select object_key from dataset where tenant = $1 union select object_key from upload where tenant = $1
   union select table_key from dataset where tenant = $1 and table_key is not null
   union select object_key from model_version where tenant = $1 and status = 'READY' and object_key is not null`;

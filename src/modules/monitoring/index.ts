@@ -2,6 +2,7 @@ export { GroundTruthService, LABEL, ROW, GROUND_TRUTHS_PER_CALL } from './ground
 export { GROUND_TRUTH_IMPORT } from './ground-truth-import.job-kind.js';
 export { GroundTruthImportService, MAX_REJECTIONS } from './ground-truth-import.service.js';
 export { LOG_DATASET } from './log-dataset.job-kind.js';
+export { LogArchiveService } from './log-archive.service.js';
 export { LogDatasetService } from './log-dataset.service.js';
 export { readLiveQuality } from './live-quality.service.js';
 export { createMonitoringLoaders } from './loaders.js';

@@ -12,10 +12,10 @@ import { checkPathName } from '../core/index.js';
 import type { DatasetService } from '../datasets/index.js';
 import type { AttemptOf, JobService } from '../jobs/index.js';
 import { audit, requireOwn } from '../platform/index.js';
-import { answeredPage, findEndpoint, loggedAnswersOf, type LogCursor, type NamedEndpoint } from '../serving/index.js';
+import { findEndpoint, type NamedEndpoint } from '../serving/index.js';
 import { LOG_DATASET } from './log-dataset.job-kind.js';
+import { loggedPages } from './logged-pages.js';
 import { type LabelledRow, loggedColumns, toColumns } from './rules/logged-columns.js';
-import { truthsOf } from './stores/ground-truth.js';
 
 export interface RegisterPredictionLogInput extends NamedEndpoint {
   name: string;
@@ -33,8 +33,6 @@ interface Dependencies {
 
 type LogAttempt = AttemptOf<typeof LOG_DATASET>;
 
-/** About how many rows are in memory at the same time. */
-const PART_ROWS = 16_384;
 const DAY_MS = 24 * 60 * 60 * 1000;
 const DEFAULT_RANGE_MS = 30 * DAY_MS;
 
@@ -75,8 +73,9 @@ export class LogDatasetService {
     try {
       const parts: string[] = [];
       let [rows, labelledRows] = [0, 0];
-      for (const deployment of deployments)
-        for await (const page of this.pages(attempt, deployment, versions.get(deployment.modelVersionId)!.version)) {
+      const range = { from: new Date(attempt.input.from), to: new Date(attempt.input.to), all: false };
+      for (const { id, modelVersionId } of deployments)
+        for await (const page of loggedPages(attempt.read, id, versions.get(modelVersionId)!.version, range)) {
           attempt.signal.throwIfAborted();
           const kept = labelledOnly ? page.filter(isLabelled) : page;
           if (kept.length === 0) continue;
@@ -97,39 +96,6 @@ export class LogDatasetService {
       );
     } finally {
       await rm(folder, { recursive: true, force: true });
-    }
-  }
-
-  private async *pages(
-    { input, read }: LogAttempt,
-    { id: deploymentId }: Deployment,
-    version: number,
-  ): AsyncGenerator<LabelledRow[]> {
-    const [from, to] = [new Date(input.from), new Date(input.to)];
-    for (let after: LogCursor | null = null; ;) {
-      const range: Parameters<typeof answeredPage>[2] = { from, to, after };
-      const page = await read(async (session) => {
-        const requests = await answeredPage(session, deploymentId, range, PART_ROWS);
-        const truths = await truthsOf(
-          session,
-          requests.map(({ id }) => id),
-        );
-        return { requests, truths: new Map(truths.map((truth) => [`${truth.predictionId} ${truth.row}`, truth])) };
-      });
-      const last = page.requests.at(-1);
-      if (!last) return;
-      yield page.requests.flatMap((request) =>
-        loggedAnswersOf({ ...request, errorCode: null }).map(({ row, label, value }) => {
-          const truth = page.truths.get(`${request.id} ${row}`);
-          return {
-            ...{ requestId: request.requestId, row, loggedAt: request.loggedAt, deploymentId, version },
-            ...{ latencyMs: request.latencyMs, inputs: request.inputs, predictedLabel: label, predictedValue: value },
-            ...{ trueLabel: truth?.label ?? null, trueValue: truth?.value ?? null },
-            observedAt: truth?.observedAt ?? null,
-          };
-        }),
-      );
-      after = { loggedAfter: last.loggedAtText, loggedAfterId: last.id };
     }
   }
 }

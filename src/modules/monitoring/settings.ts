@@ -3,7 +3,7 @@ import { setting, whole, type Settings, type SettingValues } from '../../setting
 export const MONITORING_SETTINGS = {
   MONITORING_INTERVAL_MS: setting(
     whole(200).default(15_000),
-    'Interval between two analyses of live traffic, in milliseconds.',
+    'Interval between two analyses of live traffic, and between two looks for hours of the log to archive, in milliseconds.',
   ),
   MONITORING_MIN_ROWS: setting(
     whole(1).default(200),

@@ -20,6 +20,8 @@ export interface EndpointSettings {
   logSampleRate?: number | null;
   redactedFields?: string[] | null;
   logRetentionDays?: number | null;
+  logArchiveDays?: number | null;
+  logArchiveDelayHours?: number | null;
   unknownCategories?: Endpoint['unknownCategories'] | null;
   batching?: Endpoint['batching'] | null;
 }
@@ -107,6 +109,8 @@ export class EndpointService {
       logSampleRate: input.logSampleRate ?? DEFAULT_LOG_SAMPLE_RATE,
       redactedFields: await this.redacted(session, input.modelId, input.redactedFields ?? []),
       logRetentionDays: input.logRetentionDays ?? DEFAULT_LOG_RETENTION_DAYS,
+      logArchiveDays: input.logArchiveDays ?? 0,
+      logArchiveDelayHours: input.logArchiveDelayHours ?? 0,
       unknownCategories: input.unknownCategories ?? 'ACCEPT',
       batching: input.batching ?? 'AUTO',
       createdBy: session.principal.subject,
@@ -139,6 +143,8 @@ export class EndpointService {
     if (input.redactedFields != null)
       endpoint.redactedFields = await this.redacted(session, modelId, input.redactedFields);
     if (input.logRetentionDays != null) endpoint.logRetentionDays = input.logRetentionDays;
+    if (input.logArchiveDays != null) endpoint.logArchiveDays = input.logArchiveDays;
+    if (input.logArchiveDelayHours != null) endpoint.logArchiveDelayHours = input.logArchiveDelayHours;
     if (input.unknownCategories != null) endpoint.unknownCategories = input.unknownCategories;
     if (input.batching != null) endpoint.batching = input.batching;
     await session.em.flush();
@@ -221,10 +227,12 @@ function settingsOf({
   logSampleRate,
   redactedFields,
   logRetentionDays,
+  logArchiveDays,
+  logArchiveDelayHours,
   unknownCategories,
   batching,
 }: Endpoint): object {
-  const logging = { logSampleRate, redactedFields, logRetentionDays };
+  const logging = { logSampleRate, redactedFields, logRetentionDays, logArchiveDays, logArchiveDelayHours };
   return { followStage, followAlias, slaLatencyP95Ms, ...logging, unknownCategories, batching };
 }
 

@@ -57,8 +57,9 @@ export {
   MINIMUM_MEMBERS,
   sameFanOut,
 } from './fan-out.js';
-export { LOG_RETENTION_DAYS, REDACTED_FIELDS } from './rules/request-log.js';
 export { RUNTIME_NAMES, Runtimes } from './runtimes.js';
+export { LOG_ARCHIVE_DAYS, LOG_ARCHIVE_DELAY_HOURS, LOG_RETENTION_DAYS, REDACTED_FIELDS } from './rules/request-log.js';
+export { Runtimes } from './runtimes.js';
 export type { RowPrediction } from './rules/answers.js';
 export { deploymentReadiness, type Readiness } from './rules/readiness.js';
 export { Serving } from './serving.js';
@@ -88,6 +89,7 @@ export {
   newestAnswered,
   type LogCursor,
 } from './stores/prediction-log.js';
+export { deploymentsInHour, hoursDue, moveArchiveEnd, settledLogTime } from './stores/log-archive.js';
 export { countersSince } from './stores/traffic.js';
 export { retentionOfTraffic } from './old-minutes.js';
 export { SERVING_LINEAGE } from './lineage.js';

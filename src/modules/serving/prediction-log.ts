@@ -44,7 +44,10 @@ export class PredictionLogBuffer {
   /** Requests that found the buffer full, or that the database refused. */
   dropped = 0;
 
-  constructor(private readonly db: Database) {}
+  constructor(
+    private readonly db: Database,
+    private readonly onDropped: (prediction: LoggedPrediction) => void,
+  ) {}
 
   get size(): number {
     return this.waiting.length;
@@ -53,7 +56,7 @@ export class PredictionLogBuffer {
   offer(prediction: LoggedPrediction): void {
     const values = valuesOf(prediction);
     if (this.waiting.length >= MAX_WAITING_REQUESTS || this.waitingValues + values > MAX_WAITING_VALUES) {
-      this.dropped++;
+      this.drop([prediction]);
       return;
     }
     this.waiting.push(prediction);
@@ -73,12 +76,17 @@ export class PredictionLogBuffer {
       for (const prediction of batch) this.waitingValues -= valuesOf(prediction);
       if (refusal) {
         // A batch that the database refuses would be refused again, and would block all later ones.
-        this.dropped += batch.length;
+        this.drop(batch);
         throw refusal;
       }
       // Lets other work of the event loop run in between.
       await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  private drop(predictions: readonly LoggedPrediction[]): void {
+    this.dropped += predictions.length;
+    predictions.forEach(this.onDropped);
   }
 
   private async write(batch: readonly LoggedPrediction[]): Promise<void> {

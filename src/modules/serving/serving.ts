@@ -41,7 +41,9 @@ export class Serving {
   constructor(private readonly options: ServingOptions) {
     const { db, live, logger, deployments, runtimes, predictDeadlineMs: deadlineMs, observe } = options;
     this.runtimes = runtimes;
-    this.traffic = new TrafficRecorder(new TrafficCounters(db), new PredictionLogBuffer(db), observe, logger);
+    const counters = new TrafficCounters(db);
+    const log = new PredictionLogBuffer(db, (lost) => counters.countUnlogged(lost));
+    this.traffic = new TrafficRecorder(counters, log, observe, logger);
     this.mirror = new ShadowMirror(runtimes, this.traffic, deadlineMs);
     this.routes = new Routes(db, live, runtimes, logger);
     this.predictions = new PredictService({

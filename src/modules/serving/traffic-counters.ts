@@ -30,13 +30,7 @@ export class TrafficCounters {
   constructor(private readonly db: Database) {}
 
   count(request: Counted): void {
-    const minute = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
-    let counts = this.current.get(request.deploymentId);
-    if (counts?.minute !== minute) {
-      if (counts) this.waiting.push(counts);
-      counts = emptyMinute(request.tenant, request.deploymentId, minute);
-      this.current.set(request.deploymentId, counts);
-    }
+    const counts = this.minuteOf(request.tenant, request.deploymentId);
     counts.requests++;
     counts.latencyCounts[latencyBucket(request.latencyMs)]!++;
     if (request.failed) {
@@ -48,6 +42,22 @@ export class TrafficCounters {
     if (!request.comparison) return;
     counts.comparedRows += request.comparison.comparedRows;
     counts.disagreements += request.comparison.disagreements;
+  }
+
+  /** Counts a sampled request that the log has lost. */
+  countUnlogged({ tenant, deploymentId }: Pick<Counted, 'tenant' | 'deploymentId'>): void {
+    this.minuteOf(tenant, deploymentId).unlogged++;
+  }
+
+  private minuteOf(tenant: string, deploymentId: string): Minute {
+    const minute = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS;
+    let counts = this.current.get(deploymentId);
+    if (counts?.minute !== minute) {
+      if (counts) this.waiting.push(counts);
+      counts = emptyMinute(tenant, deploymentId, minute);
+      this.current.set(deploymentId, counts);
+    }
+    return counts;
   }
 
   /** Adds the counts to the table. Counts that cannot be written wait for the next call. */
@@ -79,6 +89,7 @@ function emptyMinute(tenant: string, deploymentId: string, minute: number): Minu
     comparedRows: 0,
     disagreements: 0,
     scoreSum: 0,
+    unlogged: 0,
   };
 }
 
@@ -88,7 +99,15 @@ function mergeSame(counted: Minute[]): Minute[] {
   for (const part of counted) {
     const key = `${part.deploymentId} ${part.minute}`;
     const sum = merged.get(key) ?? emptyMinute(part.tenant, part.deploymentId, part.minute);
-    for (const field of ['requests', 'rows', 'errors', 'comparedRows', 'disagreements', 'scoreSum'] as const)
+    for (const field of [
+      'requests',
+      'rows',
+      'errors',
+      'comparedRows',
+      'disagreements',
+      'scoreSum',
+      'unlogged',
+    ] as const)
       sum[field] += part[field];
     part.latencyCounts.forEach((count, bucket) => (sum.latencyCounts[bucket]! += count));
     merged.set(key, sum);

@@ -20,6 +20,7 @@ export interface Traffic {
   comparedRows: number;
   disagreements: number;
   disagreementRate: number | null;
+  unlogged: number;
 }
 
 /** The exact counters of a deployment since its start. */
@@ -53,7 +54,7 @@ export async function readTraffic(
 }
 
 function toTraffic(sums: Sums | undefined): Traffic {
-  const { requests, rows, errors, comparedRows, disagreements, latencyCounts } = sums ?? NOTHING;
+  const { requests, rows, errors, comparedRows, disagreements, unlogged, latencyCounts } = sums ?? NOTHING;
   const latency = (share: number) => (requests > 0 ? latencyPercentileMs(latencyCounts ?? [], share) : null);
   return {
     requests,
@@ -65,6 +66,7 @@ function toTraffic(sums: Sums | undefined): Traffic {
     comparedRows,
     disagreements,
     disagreementRate: comparedRows > 0 ? disagreements / comparedRows : null,
+    unlogged,
   };
 }
 
@@ -75,4 +77,5 @@ const NOTHING: Sums = {
   latencyCounts: [],
   comparedRows: 0,
   disagreements: 0,
+  unlogged: 0,
 };

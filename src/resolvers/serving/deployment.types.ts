@@ -271,6 +271,13 @@ export class DeploymentTraffic {
     description: 'Disagreements divided by compared rows, 0 to 1; null when no row was compared.',
   })
   disagreementRate!: number | null;
+
+  @Field(() => SafeInt, {
+    description:
+      'Number of requests that were drawn for the log and are not in it, as its buffer was full or the database ' +
+      'refused them. They are counted in `requests`. What a killed process had not written yet is not known.',
+  })
+  unlogged!: number;
 }
 
 @InputType({ description: 'Filter for deployments; all given fields must match.' })

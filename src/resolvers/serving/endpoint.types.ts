@@ -4,7 +4,13 @@ import { describeEnum, describeOrderFields, OrderDirection } from '../types/comm
 import { DateTime } from '../types/scalars.js';
 import { Range, RangeOfModule } from '../types/range.js';
 import { MAX_WAIT_MS } from '../../modules/platform/index.js';
-import { LOG_RETENTION_DAYS, REDACTED_FIELDS, SLA_LATENCY_MS } from '../../modules/serving/index.js';
+import {
+  LOG_ARCHIVE_DAYS,
+  LOG_ARCHIVE_DELAY_HOURS,
+  LOG_RETENTION_DAYS,
+  REDACTED_FIELDS,
+  SLA_LATENCY_MS,
+} from '../../modules/serving/index.js';
 import { PATH_NAME, SEARCH_TEXT } from '../../modules/core/index.js';
 import { ALIAS } from '../../modules/registry/index.js';
 
@@ -109,8 +115,27 @@ export class EndpointType {
   })
   redactedFields!: string[];
 
-  @Field(() => Int, { description: 'Days after which logged requests are deleted, 1 to 365.' })
+  @Field(() => Int, {
+    description:
+      'Days after which logged requests are deleted, 1 to 365; with an archive, not before they are in a file of it.',
+  })
   logRetentionDays!: number;
+
+  @Field(() => Int, {
+    description: 'Days for which the hourly files of the log (`requestLogs`) are kept; 0 when there is no archive.',
+  })
+  logArchiveDays!: number;
+
+  @Field(() => Int, {
+    description: 'Hours between the end of an hour and its file, which has the ground truths known by then.',
+  })
+  logArchiveDelayHours!: number;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: 'What was logged before this time, UTC, is in files of the archive; null before the first hour.',
+  })
+  logArchivedUntil?: Date | null;
 
   @Field(() => UnknownCategoryPolicy, {
     description: 'How the endpoint handles categories that the training data did not contain.',
@@ -229,6 +254,22 @@ export class CreateEndpointInput {
   @Field(() => Int, { nullable: true, description: 'Days after which logged requests are deleted; 30 when absent.' })
   logRetentionDays?: number | null;
 
+  @Range(LOG_ARCHIVE_DAYS)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Days for which hourly Parquet files of the log are kept (`requestLogs`); 0, no archive, when absent.',
+  })
+  logArchiveDays?: number | null;
+
+  @Range(LOG_ARCHIVE_DELAY_HOURS)
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Hours that the archive waits after the end of an hour before it writes its file, so that ground truths which ' +
+      'come late are in it; at most until the log deletes the requests. 0 when absent.',
+  })
+  logArchiveDelayHours?: number | null;
+
   @Field(() => UnknownCategoryPolicy, {
     nullable: true,
     description: 'How to handle categories that the training data did not contain; ACCEPT when absent.',
@@ -300,6 +341,22 @@ export class UpdateEndpointInput {
     description: 'Days after which logged requests are deleted, those that are logged already included.',
   })
   logRetentionDays?: number | null;
+
+  @Range(LOG_ARCHIVE_DAYS)
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Days for which hourly files of the log are kept, those that are there already included. 0 ends the archive ' +
+      'and removes its files. It begins with the oldest request that the log still has, or where a former archive ended.',
+  })
+  logArchiveDays?: number | null;
+
+  @Range(LOG_ARCHIVE_DELAY_HOURS)
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Hours that the archive waits after the end of an hour from now on; files that exist do not change.',
+  })
+  logArchiveDelayHours?: number | null;
 
   @Field(() => UnknownCategoryPolicy, {
     nullable: true,

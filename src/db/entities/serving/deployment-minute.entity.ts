@@ -17,5 +17,7 @@ export const DeploymentMinute = defineEntity({
     disagreements: p.bigint('number').default(0),
     comparedRows: p.bigint('number').default(0),
     scoreSum: double().default(0),
+    /** Sampled requests that the log lost, as its buffer was full or the database refused them. */
+    unlogged: p.bigint('number').default(0),
   },
 });

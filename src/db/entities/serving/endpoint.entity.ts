@@ -24,6 +24,12 @@ export const Endpoint = defineEntity({
     /** Inputs that the log of predictions leaves out. */
     redactedFields: p.json<string[]>().onCreate(() => []),
     logRetentionDays: p.integer().default(30),
+    /** How long hourly files of the log are kept; 0: there are none. */
+    logArchiveDays: p.integer().default(0),
+    /** How long after its end an hour becomes a file. */
+    logArchiveDelayHours: p.integer().default(0),
+    /** All hours before it are files. */
+    logArchivedUntil: p.datetime().nullable(),
     /** What happens to a request with an unknown category. */
     unknownCategories: p.enum(['ACCEPT', 'REFUSE']).default('ACCEPT'),
     /** Whether its requests may run in one batch. */

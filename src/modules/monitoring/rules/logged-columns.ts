@@ -1,5 +1,5 @@
 import { conflict } from '../../../errors.js';
-import { type Column, elementsPerRow, type Signature } from '../../model-contract/index.js';
+import { type Column, elementsPerRow, type Signature, type TensorSpec } from '../../model-contract/index.js';
 
 type ValueType = 'NUMBER' | 'BOOLEAN' | 'STRING';
 
@@ -16,6 +16,8 @@ interface LoggedColumn {
 /** A row of a logged request with its answer and, when it is known, its ground truth. */
 export interface LabelledRow {
   requestId: string;
+  mode: string;
+  errorCode: string | null;
   row: number;
   loggedAt: Date;
   deploymentId: string;
@@ -47,6 +49,12 @@ const OWN: readonly { name: string; type: ValueType | 'TIMESTAMP'; of: (row: Lab
   { name: 'log_true_since', type: 'TIMESTAMP', of: ({ observedAt }) => observedAt?.getTime() ?? null },
 ];
 
+/** What the archive has too: it keeps every request that was logged. */
+const OF_ARCHIVE: typeof OWN = [
+  { name: 'log_mode', type: 'STRING', of: ({ mode }) => mode },
+  { name: 'log_error_code', type: 'STRING', of: ({ errorCode }) => errorCode },
+];
+
 /**
  * The columns of all inputs of these versions, without redacted ones and without inputs of unknown or great width.
  * CONFLICT when two versions take a column of the same name as different types.
@@ -54,10 +62,9 @@ const OWN: readonly { name: string; type: ValueType | 'TIMESTAMP'; of: (row: Lab
 export function loggedColumns(signatures: readonly Signature[], redactedFields: readonly string[]): LoggedColumn[] {
   const columns = new Map<string, LoggedColumn>();
   for (const { inputs } of signatures)
-    for (const spec of inputs) {
-      const type = spec.datatype === 'BYTES' ? 'STRING' : spec.datatype === 'BOOL' ? 'BOOLEAN' : 'NUMBER';
-      const add = (name: string, source: string, element: number | null) => {
-        if (redactedFields.includes(source) || redactedFields.includes(spec.name)) return;
+    for (const spec of inputs)
+      for (const column of columnsOf(spec, redactedFields)) {
+        const { name, type } = column;
         const known = columns.get(name);
         if ((known && known.type !== type) || OWN.some((own) => own.name === name))
           throw conflict(
@@ -68,15 +75,40 @@ export function loggedColumns(signatures: readonly Signature[], redactedFields: 
               got: name,
             },
           );
-        columns.set(name, { name, type, source, element });
-      };
-      const elements = elementsPerRow(spec);
-      if (spec.columns) for (const { name } of spec.columns) add(name, name, null);
-      else if (elements === 1) add(spec.name, spec.name, null);
-      else if (elements !== null && elements <= MAX_ELEMENTS)
-        for (let i = 0; i < elements; i++) add(`${spec.name}_${i}`, spec.name, i);
-    }
+        columns.set(name, column);
+      }
   return [...columns.values()];
+}
+
+function columnsOf(spec: TensorSpec, redactedFields: readonly string[]): LoggedColumn[] {
+  const type = spec.datatype === 'BYTES' ? 'STRING' : spec.datatype === 'BOOL' ? 'BOOLEAN' : 'NUMBER';
+  if (redactedFields.includes(spec.name)) return [];
+  const elements = elementsPerRow(spec);
+  if (spec.columns)
+    return spec.columns
+      .filter(({ name }) => !redactedFields.includes(name))
+      .map(({ name }) => ({ name, type, source: name, element: null }));
+  if (elements === 1) return [{ name: spec.name, type, source: spec.name, element: null }];
+  if (elements === null || elements > MAX_ELEMENTS) return [];
+  return Array.from({ length: elements }, (_, element) => {
+    return { name: `${spec.name}_${element}`, type, source: spec.name, element };
+  });
+}
+
+/** The columns of a file of the archive. An input whose name something else has is left out. */
+export function archivedColumns(signature: Signature, redactedFields: readonly string[]): LoggedColumn[] {
+  const taken = new Set([...OWN, ...OF_ARCHIVE].map(({ name }) => name));
+  return signature.inputs
+    .flatMap((spec) => columnsOf(spec, redactedFields))
+    .filter(({ name }) => !taken.has(name.toLowerCase()) && taken.add(name.toLowerCase()));
+}
+
+/** The rows as columns of a file of the archive. */
+export function toArchivedColumns(rows: readonly LabelledRow[], columns: readonly LoggedColumn[]): Column[] {
+  return [
+    ...OF_ARCHIVE.map(({ name, type, of }) => outputColumn(name, type, rows.map(of))),
+    ...toColumns(rows, columns),
+  ];
 }
 
 /** The rows as columns of a file: what describes the request first, then the inputs. */

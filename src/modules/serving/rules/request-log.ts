@@ -4,6 +4,8 @@ import type { Signature } from '../../model-contract/index.js';
 
 export const LOG_RETENTION_DAYS = { min: 1, max: 365, unit: 'days' } satisfies InputRange;
 export const DEFAULT_LOG_RETENTION_DAYS = 30;
+export const LOG_ARCHIVE_DAYS = { min: 0, max: 3_650, unit: 'days' } satisfies InputRange;
+export const LOG_ARCHIVE_DELAY_HOURS = { min: 0, max: 8_760, unit: 'hours' } satisfies InputRange;
 export const REDACTED_FIELDS: InputRange = { ...ANY_ITEMS, min: 0, max: 100, unit: 'names', each: characters(1, 250) };
 
 const MAX_NAMED = 20;

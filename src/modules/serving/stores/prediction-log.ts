@@ -121,24 +121,27 @@ export function newestAnswered(
     .execute();
 }
 
-/** Answered live requests of a deployment within [from, to), oldest first, with about `maxRows` rows in all. */
+/**
+ * Answered live requests of a deployment within [from, to), oldest first, with about `maxRows` rows in all; with `all`
+ * also those that failed, and copies for a shadow.
+ */
 export function answeredPage(
   { em, tenant }: Session,
   deploymentId: string,
-  range: { from: Date; to: Date; after: LogCursor | null },
+  range: { from: Date; to: Date; after: LogCursor | null; all: boolean },
   maxRows: number,
 ) {
-  const { from: begin, to: end, after } = range;
+  const { from: begin, to: end, after, all } = range;
   return tables(em)
     .selectFrom((from) =>
       from
         .selectFrom('prediction_log')
         .select(['id', 'created_at', 'request_id', 'rows', 'latency_ms', 'inputs', 'scores', 'answers'])
+        .select(['mode', 'error_code'])
         .select(sql<number>`sum(rows) over (order by created_at, id) - rows`.as('earlier_rows'))
         .where('tenant', '=', tenant)
         .where('deployment_id', '=', deploymentId)
-        .where('mode', '=', 'LIVE')
-        .where('error_code', 'is', null)
+        .$if(!all, (query) => query.where('mode', '=', 'LIVE').where('error_code', 'is', null))
         .where('created_at', '>=', begin)
         .where('created_at', '<', end)
         .$if(after !== null, (query) =>
@@ -153,13 +156,17 @@ export function answeredPage(
     )
     .select(['id', 'created_at as loggedAt', 'request_id as requestId', 'rows', 'latency_ms as latencyMs'])
     .select(['inputs', 'scores', 'answers', sql<string>`created_at::text`.as('loggedAtText')])
+    .select(['mode', 'error_code as errorCode'])
     .where('earlier_rows', '<', maxRows)
     .orderBy('created_at')
     .orderBy('id')
     .execute();
 }
 
-/** Deletes rows of all tenants that are older than their endpoint keeps them, at most `limit` of them. */
+/**
+ * Deletes rows of all tenants that are older than their endpoint keeps them, at most `limit` of them. Those that are to
+ * be in a file of its archive stay until they are.
+ */
 export async function deleteOldPredictions(em: EntityManager, limit: number): Promise<void> {
   await tables(em)
     .deleteFrom('prediction_log')
@@ -172,6 +179,12 @@ export async function deleteOldPredictions(em: EntityManager, limit: number): Pr
         .select('p.id')
         .where('p.created_at', '<', sql<Date>`now() - interval '1 day'`)
         .where('p.created_at', '<', sql<Date>`now() - e.log_retention_days * interval '1 day'`)
+        .where((where) =>
+          where.or([
+            where('e.log_archive_days', '=', 0),
+            where('p.created_at', '<', where.ref('e.log_archived_until')),
+          ]),
+        )
         .limit(limit),
     )
     .execute();

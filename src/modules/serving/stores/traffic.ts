@@ -20,19 +20,22 @@ export interface Minute {
   comparedRows: number;
   disagreements: number;
   scoreSum: number;
+  /** Sampled requests that the log lost. */
+  unlogged: number;
 }
 
 // In a fixed order, so that two processes cannot deadlock. Minutes of deleted deployments are skipped.
 const addCounts = statement({
   name: 'add_deployment_minutes',
   text: `insert into deployment_minute as m
-      (tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows, score_sum)
+      (tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows, score_sum,
+        unlogged)
     select p.tenant, p.deployment_id, p.minute, p.requests, p.rows, p.errors, p.latency_counts::bigint[],
-      p.disagreements, p.compared_rows, p.score_sum
+      p.disagreements, p.compared_rows, p.score_sum, p.unlogged
     from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
-        $8::bigint[], $9::bigint[], $10::float8[])
+        $8::bigint[], $9::bigint[], $10::float8[], $11::bigint[])
       as p(tenant, deployment_id, minute, requests, rows, errors, latency_counts, disagreements, compared_rows,
-        score_sum)
+        score_sum, unlogged)
     join deployment d on d.tenant = p.tenant and d.id = p.deployment_id
     order by p.deployment_id, p.minute
     on conflict (deployment_id, minute) do update set
@@ -40,7 +43,8 @@ const addCounts = statement({
       latency_counts = (select array_agg(a + b order by n)
         from unnest(m.latency_counts, excluded.latency_counts) with ordinality as u(a, b, n)),
       disagreements = m.disagreements + excluded.disagreements,
-      compared_rows = m.compared_rows + excluded.compared_rows, score_sum = m.score_sum + excluded.score_sum`,
+      compared_rows = m.compared_rows + excluded.compared_rows, score_sum = m.score_sum + excluded.score_sum,
+      unlogged = m.unlogged + excluded.unlogged`,
   row: {},
 });
 
@@ -51,7 +55,7 @@ export async function addMinutes(em: EntityManager, minutes: readonly Minute[]):
     ...[column('tenant'), column('deploymentId'), minutes.map(({ minute }) => new Date(minute))],
     ...[column('requests'), column('rows'), column('errors')],
     minutes.map(({ latencyCounts }) => `{${latencyCounts.join(',')}}`),
-    ...[column('disagreements'), column('comparedRows'), column('scoreSum')],
+    ...[column('disagreements'), column('comparedRows'), column('scoreSum'), column('unlogged')],
   ]);
 }
 
@@ -61,7 +65,7 @@ export function trafficSums(
   deploymentIds: readonly string[],
   { from, to }: { from: Date | null; to: Date | null },
 ) {
-  const sum = (column: 'requests' | 'rows' | 'errors' | 'compared_rows' | 'disagreements') =>
+  const sum = (column: 'requests' | 'rows' | 'errors' | 'compared_rows' | 'disagreements' | 'unlogged') =>
     sql<number>`sum(${sql.ref(column)})::float8`;
   return tables(em)
     .with('minutes', (cte) =>
@@ -84,7 +88,7 @@ export function trafficSums(
     )
     .selectFrom('minutes')
     .select(['deployment_id as deploymentId', sum('requests').as('requests'), sum('rows').as('rows')])
-    .select([sum('errors').as('errors'), sum('compared_rows').as('comparedRows')])
+    .select([sum('errors').as('errors'), sum('compared_rows').as('comparedRows'), sum('unlogged').as('unlogged')])
     .select((select) => [
       sum('disagreements').as('disagreements'),
       select
