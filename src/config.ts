@@ -177,6 +177,9 @@ function checkTogether(config: Config): void {
   if (config.RAY_SERVE_URL && !config.RAY_ADDRESS) {
     throw refuse('RAY_SERVE_URL', 'RAY_SERVE_URL needs RAY_ADDRESS, the cluster on which Ray Serve runs.');
   }
+  if (config.TRITON_REPOSITORY?.startsWith('s3://') && !config.S3_ENDPOINT) {
+    throw refuse('TRITON_REPOSITORY', 'TRITON_REPOSITORY in a bucket (s3://…) needs S3_ENDPOINT with its keys.');
+  }
 }
 
 function refuseNearMisses(env: NodeJS.ProcessEnv): void {

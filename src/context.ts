@@ -78,6 +78,7 @@ export async function createContext(
             Object.entries(engines.remote).map(([name, engine]) => [name.toLowerCase(), () => engine.stats()]),
           ),
         },
+        servers: () => services.serving.serverStatistics(),
         pool: () => db.poolUse(),
         dropped: () => ({ ...services.serving.dropped(), ab_test_key: services.keyCounter.dropped }),
         sockets: () => websockets.sockets(),

@@ -29,6 +29,7 @@ import { checkModel } from './inference/onnx/model-check.js';
 import { HostPools } from './inference/onnx/host-pools.js';
 import { fanOut } from './inference/fanout/fan-out.js';
 import type { InferenceEngines, ModelChecker } from './inference/port.js';
+import type { ModelRepository } from './inference/triton/model-repository.js';
 import type { TextEngine } from './inference/text/port.js';
 import { LocalTrainingBackend } from './training/local-backend.js';
 import { PythonTrainingBackend } from './training/python/python-backend.js';
@@ -276,7 +277,8 @@ async function createRemoteRuntimes(config: Config): Promise<InferenceEngines['r
   const remote: InferenceEngines['remote'] = {};
   if (TRITON_URL) {
     const { TritonServer } = await import('./inference/triton/triton-server.js');
-    const triton = new TritonServer({ url: TRITON_URL, repository: TRITON_REPOSITORY ?? null, instances, threads });
+    const repository = TRITON_REPOSITORY ? await createModelRepository(config, TRITON_REPOSITORY) : null;
+    const triton = new TritonServer({ url: TRITON_URL, repository, instances, threads });
     remote.TRITON = new RemoteRuntime('TRITON', triton);
   }
   if (config.RAY_SERVE_URL && ray) {
@@ -294,6 +296,15 @@ async function createRemoteRuntimes(config: Config): Promise<InferenceEngines['r
     remote.V2 = new RemoteRuntime('V2', new V2Server(V2_URL));
   }
   return remote;
+}
+
+async function createModelRepository(config: Config, place: string): Promise<ModelRepository> {
+  const { BucketRepository, FolderRepository } = await import('./inference/triton/model-repository.js');
+  if (!place.startsWith('s3://')) return new FolderRepository(place);
+  const [, bucket = '', folder = ''] = /^s3:\/\/([^/]+)\/?(.*?)\/*$/.exec(place) ?? [];
+  const store = await openBucket(config, bucket, 'triton');
+  await store.prepare();
+  return new BucketRepository(store, folder && `${folder}/`);
 }
 
 export async function createLiveEvents(config: Config, databaseUrl: string, logger: Logger): Promise<LiveEvents> {
@@ -321,19 +332,22 @@ async function createObjectStore(config: Config, db: Database): Promise<ObjectSt
 }
 
 async function chooseObjectStore(config: Config): Promise<ObjectStore> {
-  if (config.S3_ENDPOINT && config.S3_ACCESS_KEY && config.S3_SECRET_KEY) {
-    const { S3ObjectStore } = await import('./adapters/object-store/s3-object-store.js');
-    return new S3ObjectStore({
-      endpoint: config.S3_ENDPOINT,
-      accessKey: config.S3_ACCESS_KEY,
-      secretKey: config.S3_SECRET_KEY,
-      bucket: config.S3_BUCKET,
-      cacheDir: join(config.DATA_DIR, 'cache', 's3'),
-      cacheBytes: config.S3_CACHE_BYTES,
-    });
-  }
+  if (config.S3_ENDPOINT) return openBucket(config, config.S3_BUCKET, 's3');
   const { FolderObjectStore } = await import('./adapters/object-store/folder-object-store.js');
   return new FolderObjectStore(join(config.DATA_DIR, 'artifacts'));
+}
+
+async function openBucket(config: Config, bucket: string, cache: string): Promise<ObjectStore> {
+  const { S3ObjectStore } = await import('./adapters/object-store/s3-object-store.js');
+  return new S3ObjectStore({
+    // The configuration has refused an endpoint without keys.
+    endpoint: config.S3_ENDPOINT!,
+    accessKey: config.S3_ACCESS_KEY!,
+    secretKey: config.S3_SECRET_KEY!,
+    bucket,
+    cacheDir: join(config.DATA_DIR, 'cache', cache),
+    cacheBytes: config.S3_CACHE_BYTES,
+  });
 }
 
 async function createTokenVerifier(config: Config): Promise<TokenVerifier> {

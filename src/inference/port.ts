@@ -175,6 +175,21 @@ export interface InferenceEngine<Source extends ModelSource = RegisteredModel> {
   close(): Promise<void>;
 }
 
+/** What a server has counted for one model since it was loaded there. */
+export interface ServerStatistics {
+  /** Requests. */
+  succeeded: number;
+  failed: number;
+  rows: number;
+  /** Runs of the model; of several requests, where they were joined. */
+  batches: number;
+  /** Sums over the requests that succeeded. */
+  queueMs: number;
+  computeMs: number;
+  /** By rows per batch, as far as the server counts them. */
+  batchSizes: { rows: number; batches: number; computeMs: number }[];
+}
+
 /**
  * Runs models on a server of its own, which may be away, restart without its models, or answer something else than it
  * should. Further errors: UNAVAILABLE (the server is away, set aside, or answered wrongly), INVALID_MODEL (it cannot
@@ -185,6 +200,8 @@ export interface RemoteEngine extends InferenceEngine {
   heldModels(): Promise<string[]>;
   /** Ends the loads under way with UNAVAILABLE, because this process ends: a server may take minutes for one. */
   abandonLoads(): void;
+  /** By the id of the model. Empty for a server that has none. UNAVAILABLE when it does not answer. */
+  statistics(): Promise<ReadonlyMap<string, ServerStatistics>>;
 }
 
 /** What the check of an uploaded file finds. */

@@ -13,11 +13,25 @@ export interface EngineFigures {
   readyHosts: number;
 }
 
+/** What the server of a runtime has counted for a deployment since its model was loaded there. */
+export interface ServerFigures {
+  runtime: string;
+  deploymentId: string;
+  succeeded: number;
+  failed: number;
+  rows: number;
+  batches: number;
+  queueMs: number;
+  computeMs: number;
+  batchSizes: readonly { rows: number; batches: number }[];
+}
+
 /** Where the gauges read their values at each scrape. */
 export interface MetricsSources {
   figures(): Promise<ServiceFigures>;
   /** By the purpose of the runtime. */
   engines: Record<string, () => EngineFigures>;
+  servers(): Promise<readonly ServerFigures[]>;
   pool(): Promise<{ inUse: number; waiting: number }>;
   /** What the buffers for predictions have dropped because they were full. */
   dropped(): Record<'prediction_log' | 'shadow_copy' | 'counted_minute' | 'ab_test_key', number>;
@@ -29,6 +43,7 @@ const PREDICT_BUCKETS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05
 const OPERATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
 /** /metrics needs no token, so the database is asked at most once in this time, however often it is scraped. */
 const FIGURES_LIFETIME_MS = 5_000;
+const SERVERS_LIFETIME_MS = 2_000;
 
 /**
  * The metrics of one process, for Prometheus. No label has a name that a client chose, so that the number of labels is
@@ -108,6 +123,7 @@ export class ServiceMetrics {
     gauge('matih_subscriptions', 'Operations that run on WebSockets.', () => sources.subscriptions());
     registerDropped(registry, sources.dropped);
     registerEngines(registry, sources.engines);
+    registerServers(registry, remembered(sources.servers, SERVERS_LIFETIME_MS));
     registerPool(registry, sources.pool);
     registerFigures(registry, remembered(sources.figures, FIGURES_LIFETIME_MS));
   }
@@ -148,6 +164,41 @@ function registerEngines(registry: Registry, engines: MetricsSources['engines'])
     'matih_inference_host_restarts',
     'Model hosts that had to be replaced since the start of this process.',
     (figures) => figures.hostRestarts,
+  );
+}
+
+/** When a server does not answer, only its figures are missing. */
+function registerServers(registry: Registry, servers: () => Promise<readonly ServerFigures[] | null>): void {
+  const LABELS = ['runtime', 'deployment'];
+  type Values = readonly (readonly [labels: Record<string, string>, value: number])[];
+  const gauge = (name: string, help: string, labels: string[], read: (figures: ServerFigures) => Values) =>
+    registry.registerMetric(
+      new Gauge({
+        name,
+        help: `${help} Counted by the server since it loaded the model; deployments of one version share it.`,
+        labelNames: [...LABELS, ...labels],
+        registers: [],
+        async collect() {
+          const all = (await servers()) ?? [];
+          this.reset();
+          for (const figures of all) {
+            const { runtime, deploymentId: deployment } = figures;
+            for (const [more, value] of read(figures)) this.set({ runtime, deployment, ...more }, value);
+          }
+        },
+      }),
+    );
+  gauge('matih_server_requests', 'Requests by how they ended.', ['outcome'], ({ succeeded, failed }) => [
+    [{ outcome: 'success' }, succeeded],
+    [{ outcome: 'failure' }, failed],
+  ]);
+  gauge('matih_server_rows', 'Rows of the requests.', [], ({ rows }) => [[{}, rows]]);
+  gauge('matih_server_seconds', 'Time of the requests in the queue and in the model.', ['in'], (figures) => [
+    [{ in: 'queue' }, figures.queueMs / 1000],
+    [{ in: 'compute' }, figures.computeMs / 1000],
+  ]);
+  gauge('matih_server_batches', 'Runs of the model by their rows.', ['rows'], ({ batchSizes }) =>
+    batchSizes.map(({ rows, batches }) => [{ rows: String(rows) }, batches] as const),
   );
 }
 

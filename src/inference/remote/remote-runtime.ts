@@ -9,6 +9,7 @@ import type {
   RemoteEngine,
   Replicas,
   RuntimeName,
+  ServerStatistics,
 } from '../port.js';
 import { guarded, modelBreaker, serverBreaker } from './breakers.js';
 import { checkedAnswer, refuseNaN } from './checked-answer.js';
@@ -24,6 +25,8 @@ export interface ModelServer {
   heldModels(): Promise<string[]>;
   /** Of a model with a scaling of its own; absent where the server does not tell. */
   replicas?(modelId: string): Promise<Replicas | null>;
+  /** Absent for a server that has no statistics. */
+  statistics?(): Promise<ReadonlyMap<string, ServerStatistics>>;
   close(): Promise<void>;
 }
 
@@ -107,6 +110,10 @@ export class RemoteRuntime implements RemoteEngine {
     const held = await this.server.heldModels();
     this.isAnswering = true;
     return held;
+  }
+
+  async statistics(): Promise<ReadonlyMap<string, ServerStatistics>> {
+    return (await this.server.statistics?.()) ?? new Map<string, ServerStatistics>();
   }
 
   stats(): EngineStats {

@@ -1,22 +1,22 @@
-import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { AppError, ErrorCode } from '../../errors.js';
 import type { Tensor } from '../../modules/model-contract/index.js';
-import type { RegisteredModel } from '../port.js';
+import type { RegisteredModel, ServerStatistics } from '../port.js';
 import { HttpServer } from '../remote/http-server.js';
 import type { ModelServer, SentOptions } from '../remote/remote-runtime.js';
 import { reasonOf, ServerFault } from '../remote/server-fault.js';
 import { saidIn, V2Client } from '../v2/v2-client.js';
 import { configText, modelConfig, type ModelConfig, wireShape } from './model-config.js';
+import type { ModelRepository } from './model-repository.js';
+import { statisticsOf, type TritonStatistics } from './statistics.js';
 
 export interface TritonOptions {
   /** The address of its HTTP port. */
   url: string;
-  /** The folder of its model repository, as this service sees it; null: files travel with the request to load. */
-  repository: string | null;
+  /** Null: files travel with the request to load. */
+  repository: ModelRepository | null;
   /** Processes per model, and threads of each. */
   instances: number;
   threads: number;
@@ -28,6 +28,8 @@ const PREFIX = 'matih-';
 const VERSION = '1';
 const LOAD_TIMEOUT_MS = 120_000;
 const CALL_TIMEOUT_MS = 10_000;
+/** Whoever asks for numbers does not wait for a server that is away. */
+const STATISTICS_TIMEOUT_MS = 2_000;
 /** A model that hangs is left to itself after this time. */
 const UNLOAD_TIMEOUT_MS = 10_000;
 const UNLOAD_POLL_MS = 100;
@@ -65,7 +67,11 @@ export class TritonServer implements ModelServer {
       threads: scaling?.threads ?? threads,
     });
     const { repository } = this.options;
-    if (repository) await writeModel(repository, name, config, model.path);
+    await repository?.write(name, {
+      [`${VERSION}/model.onnx`]: { path: model.path },
+      [`${VERSION}/model.py`]: { path: MODEL_PY },
+      'config.pbtxt': { text: configText(config) },
+    });
     const parameters = repository ? {} : await sentFiles(config, model.path);
     const answer = await this.post(`/v2/repository/models/${name}/load`, { parameters }, LOAD_TIMEOUT_MS);
     if (answer.status === 200) return;
@@ -80,12 +86,13 @@ export class TritonServer implements ModelServer {
     const answer = await this.post(`/v2/repository/models/${name}/unload`, {}, CALL_TIMEOUT_MS);
     // It may be unknown there.
     if (answer.status >= 500) throw this.v2.failure(answer);
-    if (!this.options.repository) return;
+    const { repository } = this.options;
+    if (!repository) return;
     for (const until = Date.now() + UNLOAD_TIMEOUT_MS; Date.now() < until; await sleep(UNLOAD_POLL_MS)) {
       const isGone = (entry: IndexEntry) => entry.name !== name || !entry.state || entry.state === 'UNAVAILABLE';
       if ((await this.index()).every(isGone)) break;
     }
-    await rm(join(this.options.repository, name), { recursive: true, force: true });
+    await repository.remove(name);
   }
 
   async infer({ modelId }: RegisteredModel, inputs: Tensor[], { alone, signal }: SentOptions): Promise<Tensor[]> {
@@ -100,6 +107,19 @@ export class TritonServer implements ModelServer {
     return (await this.index())
       .filter(({ name, state }) => name.startsWith(PREFIX) && state === 'READY')
       .map(({ name }) => name.slice(PREFIX.length));
+  }
+
+  /** Since each model was loaded there. */
+  async statistics(): Promise<Map<string, ServerStatistics>> {
+    const signal = AbortSignal.timeout(STATISTICS_TIMEOUT_MS);
+    const answer = await this.http.call({ method: 'GET', path: '/v2/models/stats', signal });
+    if (answer.status !== 200) throw this.v2.failure(answer);
+    const { model_stats: models } = JSON.parse(answer.body.toString()) as { model_stats: TritonStatistics[] };
+    return new Map(
+      models
+        .filter(({ name }) => name.startsWith(PREFIX))
+        .map((model) => [model.name.slice(PREFIX.length), statisticsOf(model)]),
+    );
   }
 
   close(): Promise<void> {
@@ -126,31 +146,6 @@ export class TritonServer implements ModelServer {
 
 function nameOf(modelId: string): string {
   return `${PREFIX}${modelId}`;
-}
-
-/** The folder of a model in the repository appears at once, with all its files. */
-async function writeModel(repository: string, name: string, config: ModelConfig, path: string): Promise<void> {
-  const draft = join(repository, `.${name}-${randomUUID()}`);
-  const folder = join(repository, name);
-  try {
-    await mkdir(join(draft, VERSION), { recursive: true });
-    await copyFile(path, join(draft, VERSION, 'model.onnx'));
-    await copyFile(MODEL_PY, join(draft, VERSION, 'model.py'));
-    await writeFile(join(draft, 'config.pbtxt'), configText(config));
-    await rm(folder, { recursive: true, force: true });
-    await rename(draft, folder);
-  } catch (error) {
-    await rm(draft, { recursive: true, force: true });
-    const { code } = error as NodeJS.ErrnoException;
-    // Another process of this service was faster.
-    if (code === 'ENOTEMPTY' || code === 'EEXIST') return;
-    throw new AppError(
-      ErrorCode.UNAVAILABLE,
-      'The model repository of Triton cannot be written: ask who runs the service to look at TRITON_REPOSITORY.',
-      {},
-      { cause: error },
-    );
-  }
 }
 
 /** The parameters of a request to load that carries the files. */

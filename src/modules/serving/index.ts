@@ -59,7 +59,6 @@ export {
 } from './fan-out.js';
 export { RUNTIME_NAMES, Runtimes } from './runtimes.js';
 export { LOG_ARCHIVE_DAYS, LOG_ARCHIVE_DELAY_HOURS, LOG_RETENTION_DAYS, REDACTED_FIELDS } from './rules/request-log.js';
-export { Runtimes } from './runtimes.js';
 export type { RowPrediction } from './rules/answers.js';
 export { deploymentReadiness, type Readiness } from './rules/readiness.js';
 export { Serving } from './serving.js';

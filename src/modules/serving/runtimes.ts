@@ -15,6 +15,7 @@ import {
   RUNTIME_KINDS,
   type RuntimeKind,
   type RuntimeName,
+  type ServerStatistics,
 } from '../../inference/port.js';
 import type { Tensor } from '../model-contract/index.js';
 import { requireOnnx } from '../registry/index.js';
@@ -40,10 +41,12 @@ interface Loadable {
   version: ModelVersion;
 }
 
+type Statistics = ReadonlyMap<string, ServerStatistics>;
 type ModelsByMode = Record<Deployment['mode'], LoadedModels>;
 
 export const RUNTIME_NAMES = Object.keys(RUNTIME_KINDS) as RuntimeName[];
 const FIELD = 'input.runtime';
+const STATISTICS_AGE_MS = 1_000;
 
 /** The runtimes of this process: which there are, what each can serve, and the models that each has loaded. */
 export class Runtimes {
@@ -51,6 +54,8 @@ export class Runtimes {
   readonly remote: { name: RuntimeName; engine: RemoteEngine; models: LoadedModels }[] = [];
   private readonly byName = new Map<RuntimeName, ModelsByMode>();
   private readonly ensembles: FanOutModels;
+  /** The statistics of each server, when they were asked for. */
+  private readonly asked = new Map<RuntimeName, { atMs: number; answer: Promise<Statistics> }>();
 
   constructor(
     engines: InferenceEngines,
@@ -133,6 +138,17 @@ export class Runtimes {
     const models = this.byName.get(runtime);
     if (!models) throw notConfigured(runtime, RUNTIME_KINDS[runtime].setting);
     return models[mode];
+  }
+
+  /** What the server of a runtime has counted, by version; empty where it counts nothing. One request for a second. */
+  statistics(runtime: RuntimeName): Promise<Statistics> {
+    const remote = this.remote.find(({ name }) => name === runtime);
+    if (!remote) return Promise.resolve(new Map());
+    const last = this.asked.get(runtime);
+    if (last && performance.now() - last.atMs < STATISTICS_AGE_MS) return last.answer;
+    const answer = remote.engine.statistics();
+    this.asked.set(runtime, { atMs: performance.now(), answer });
+    return answer;
   }
 
   /** The models of this machine, for work that is no deployment. */

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Database } from '../../db/database.js';
+import type { ServerStatistics } from '../../inference/port.js';
 import { DeploymentActivator } from './deployment-activator.js';
 import type { DeploymentService } from './deployment.service.js';
 import { PredictService } from './predict.service.js';
@@ -23,6 +24,12 @@ export interface ServingOptions {
   runtimes: Runtimes;
   predictDeadlineMs: number;
   observe: PredictionObserver;
+}
+
+/** A model that several deployments share has one count there. */
+export interface DeploymentServerStatistics extends ServerStatistics {
+  runtime: string;
+  deploymentId: string;
 }
 
 const UNLOAD_INTERVAL_MS = 60_000;
@@ -69,6 +76,22 @@ export class Serving {
       shadow_copy: this.mirror.dropped,
       counted_minute: this.traffic.counters.droppedMinutes,
     };
+  }
+
+  /** What servers have counted for the deployments on them. One that does not answer is left out. */
+  async serverStatistics(): Promise<DeploymentServerStatistics[]> {
+    const found = await Promise.all(
+      this.runtimes.remote.map(async ({ name }) => {
+        const counted = await this.runtimes.statistics(name).catch(() => null);
+        if (!counted || counted.size === 0) return [];
+        const deployed = await this.options.db.asSystem((em) => deployedOn(em, name));
+        return deployed.flatMap(({ id, versionId }) => {
+          const statistics = counted.get(versionId);
+          return statistics ? [{ runtime: name.toLowerCase(), deploymentId: id, ...statistics }] : [];
+        });
+      }),
+    );
+    return found.flat();
   }
 
   /** Call in processes that serve the API. */

@@ -32,9 +32,16 @@ export const SERVING_SETTINGS = {
       'no such runtime. Start it with `--model-control-mode=explicit`.',
   ),
   TRITON_REPOSITORY: setting(
-    z.string().min(1).optional(),
-    'Folder of the model repository of TRITON_URL, as this service sees it; absent: the files of a model travel with ' +
-      'the request to load it, up to 256 MiB.',
+    z
+      .string()
+      .min(1)
+      .refine(
+        (place) => !/^s3:/.test(place) || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[\w.-]+)*\/?$/.test(place),
+        'expected a folder, or s3://bucket/folder for a bucket of S3_ENDPOINT',
+      )
+      .optional(),
+    'Model repository of TRITON_URL: a folder as this service sees it, or `s3://bucket/folder` in the store of ' +
+      'S3_ENDPOINT; absent: the files of a model travel with the request to load it, up to 256 MiB.',
   ),
   RAY_SERVE_URL: setting(
     url('http:', 'https:').optional(),

@@ -21,6 +21,7 @@ import {
   DeploymentType,
   RoutePreview,
   RoutePreviewArgs,
+  ServerStatisticsType,
   SetTrafficWeightsInput,
   SetTrafficWeightsPayload,
   TrafficArgs,
@@ -200,6 +201,20 @@ export class DeploymentResolver {
     @Args(() => TrafficArgs) { from, to }: TrafficArgs,
   ): Promise<DeploymentTraffic> {
     return ctx.loaders.deploymentTraffic.load({ deploymentId: deployment.id, from: from ?? null, to: to ?? null });
+  }
+
+  @FieldResolver(() => ServerStatisticsType, {
+    nullable: true,
+    description:
+      'What the server of its runtime has counted; null for a runtime that counts nothing (only TRITON does), before ' +
+      'the model is loaded there, and while the server does not answer.',
+  })
+  async serverStatistics(
+    @Root() { runtime, modelVersionId }: DeploymentType,
+    @Ctx() ctx: RequestContext,
+  ): Promise<ServerStatisticsType | null> {
+    const counted = await ctx.services.runtimes.statistics(runtime).catch(() => null);
+    return counted?.get(modelVersionId) ?? null;
   }
 }
 

@@ -280,6 +280,47 @@ export class DeploymentTraffic {
   unlogged!: number;
 }
 
+@ObjectType({ description: 'Runs of a model of a certain size on its server.', simpleResolvers: true })
+export class ServerBatchSize {
+  @Field(() => Int, { description: 'Rows of each of these runs, of one request or several.' })
+  rows!: number;
+
+  @Field(() => SafeInt, { description: 'Number of runs of this size.' })
+  batches!: number;
+
+  @Field(() => Float, { description: 'Time of all these runs together, in milliseconds.' })
+  computeMs!: number;
+}
+
+@ObjectType('ServerStatistics', {
+  description:
+    'What the server of a runtime has counted for the model of a deployment since it loaded the model. Deployments of ' +
+    'one version share a model there, and warm-ups count.',
+  simpleResolvers: true,
+})
+export class ServerStatisticsType {
+  @Field(() => SafeInt, { description: 'Requests that the server has answered.' })
+  succeeded!: number;
+
+  @Field(() => SafeInt, { description: 'Requests that failed there.' })
+  failed!: number;
+
+  @Field(() => SafeInt, { description: 'Rows of the answered requests.' })
+  rows!: number;
+
+  @Field(() => SafeInt, { description: 'Runs of the model; fewer than requests where requests were joined.' })
+  batches!: number;
+
+  @Field(() => Float, { description: 'Time that all answered requests together have waited there, in milliseconds.' })
+  queueMs!: number;
+
+  @Field(() => Float, { description: 'Time of all answered requests together in the model, in milliseconds.' })
+  computeMs!: number;
+
+  @Field(() => [ServerBatchSize], { description: 'The runs by their number of rows, smallest first.' })
+  batchSizes!: ServerBatchSize[];
+}
+
 @InputType({ description: 'Filter for deployments; all given fields must match.' })
 export class DeploymentFilterInput {
   @Field(() => ID, { nullable: true, description: 'Deployments at this endpoint. NOT_FOUND when it does not exist.' })

@@ -64,19 +64,19 @@ export function answeringDeployments(em: EntityManager): Promise<{ tenant: strin
 export async function deployedOn(
   em: EntityManager,
   runtime: RuntimeName,
-): Promise<{ versionId: string; status: string; scaling: ModelScaling | null }[]> {
+): Promise<{ id: string; versionId: string; status: string; scaling: ModelScaling | null }[]> {
   const rows = await tables(em)
     .selectFrom('deployment')
-    .select(['model_version_id', 'status', 'scaling', 'fan_out'])
+    .select(['id', 'model_version_id', 'status', 'scaling', 'fan_out'])
     .where('runtime', 'in', [runtime, 'FAN_OUT'])
     .where('status', 'in', ['PENDING', 'READY'])
     .execute();
-  return rows.flatMap(({ model_version_id: versionId, status, scaling, fan_out: fanOut }) =>
+  return rows.flatMap(({ id, model_version_id: versionId, status, scaling, fan_out: fanOut }) =>
     fanOut
       ? fanOut.members.flatMap((member) =>
-          member.runtime === runtime ? [{ versionId: member.versionId, status, scaling: null }] : [],
+          member.runtime === runtime ? [{ id, versionId: member.versionId, status, scaling: null }] : [],
         )
-      : [{ versionId, status, scaling: scaling ?? null }],
+      : [{ id, versionId, status, scaling: scaling ?? null }],
   );
 }
 
