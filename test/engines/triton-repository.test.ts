@@ -10,6 +10,7 @@ import { linear } from '../fixtures/models/build.js';
 import { DeploymentServerStatisticsDocument } from '../generated/operations.js';
 import { type Caller, startTestService, type TestService } from '../support/service.js';
 import { createEndpoint, deploy, makeVersion, predict, x, xToY } from '../support/serving.js';
+import { createModel, registerUpload } from '../support/registry.js';
 import { UndeployDocument } from '../../schema/generated/operations.js';
 import { engine } from './engines.js';
 import { Triton } from './triton-server.js';
@@ -146,9 +147,11 @@ it.each([
 });
 
 it('the server’s own counts are shown beside ours, and in /metrics', async () => {
-  const made = await makeVersion(service, { bytes: linear([3], 0), signature: xToY(1) });
-  const { id: endpointId } = await createEndpoint(tess, { modelId: made.modelId });
-  const id = await deploy(tess, { endpointId, modelVersionId: made.versionId, runtime: 'TRITON' });
+  // Registered as people do, so that its rows are proven independent and the server counts them.
+  const modelId = await createModel(tess, { name: 'counted' });
+  const { id: modelVersionId } = await registerUpload(tess, modelId, linear([3], 0));
+  const { id: endpointId } = await createEndpoint(tess, { modelId });
+  const id = await deploy(tess, { endpointId, modelVersionId, runtime: 'TRITON' });
   const read = async () => (await tess.ok(DeploymentServerStatisticsDocument, { id })).deployment;
   await expect.poll(async () => (await read()).serverStatistics).not.toBeNull();
   const before = (await read()).serverStatistics!;

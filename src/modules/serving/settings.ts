@@ -36,7 +36,7 @@ export const SERVING_SETTINGS = {
       .string()
       .min(1)
       .refine(
-        (place) => !/^s3:/.test(place) || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[\w.-]+)*\/?$/.test(place),
+        (place) => !place.startsWith('s3:') || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[\w.-]+)*\/?$/.test(place),
         'expected a folder, or s3://bucket/folder for a bucket of S3_ENDPOINT',
       )
       .optional(),

@@ -305,7 +305,7 @@ export class ServerStatisticsType {
   @Field(() => SafeInt, { description: 'Requests that failed there.' })
   failed!: number;
 
-  @Field(() => SafeInt, { description: 'Rows of the answered requests.' })
+  @Field(() => SafeInt, { description: 'Rows of the answered requests; 1 each where requests are not joined.' })
   rows!: number;
 
   @Field(() => SafeInt, { description: 'Runs of the model; fewer than requests where requests were joined.' })
