@@ -1,5 +1,6 @@
 import { AbTestOutcome } from '../../src/db/entities/ab-tests/ab-test-counts.entity.js';
 import { Role } from '../../src/modules/core/rules/principal.js';
+import { chiSquareContingency, winsorLimits } from '../../src/modules/statistics/index.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { linear } from '../fixtures/models/build.js';
 import {
@@ -53,6 +54,7 @@ const OUTPUT: AbTestMetricInput = {
   source: 'OUTPUT',
   aggregation: 'MEAN',
   wanted: 'INCREASE',
+  test: 'MEANS',
 };
 let named = 0;
 
@@ -205,6 +207,7 @@ describe('an A/B test', () => {
         source: 'OUTCOME',
         aggregation: 'ANY',
         wanted: 'DECREASE',
+        test: 'MEANS',
       };
       const id = await plan(inputOf(pair, { metrics: [OUTPUT, complaints], cuped: false }));
       const silent = await tess.fails(StartAbTestDocument, { input: { abTestId: id, plannedKeys: 10_000 } });
@@ -287,6 +290,66 @@ describe('an A/B test', () => {
     expect(await total()).toBe(17);
   });
 
+  it('compares ranks, counts and winsorised values, once', { timeout: 90_000 }, async () => {
+    const pair = await twoVersions(0);
+    const { endpointId, control } = pair;
+    const outcome = { source: 'OUTCOME', aggregation: 'SUM', wanted: 'INCREASE', test: 'MEANS' } as const;
+    const metrics: AbTestMetricInput[] = [
+      { ...outcome, name: 'spent', role: 'PRIMARY', test: 'MANN_WHITNEY' },
+      { ...outcome, name: 'capped', role: 'SECONDARY', winsorPercentile: 90 },
+      { ...outcome, name: 'bought', role: 'SECONDARY', aggregation: 'ANY', test: 'CHI_SQUARE' },
+    ];
+    const id = await plan(inputOf(pair, { metrics, design: 'FIXED' }));
+    const record = (outcomes: { routingKey: string; metric: string; value: number }[]) =>
+      tess.ok(RecordOutcomesDocument, { input: { endpointId, outcomes } });
+    await record(metrics.map(({ name }) => ({ routingKey: 'before', metric: name, value: 1 })));
+    await start(id, 160);
+    const arms: [number[], number[]] = [[], []];
+    const visit = async (i: number) => {
+      const { deployment } = await predict(tess, { endpointId, routingKey: `v${i}`, tensors: [x([i])] });
+      const arm = deployment.id === control ? 0 : 1;
+      // Many ties, a few that spend very much, and more in the new variant.
+      const value = i % 40 === 0 ? 1_000 * (i + 1) : ((i * 7) % 5) + 2 * arm;
+      arms[arm].push(value);
+      return metrics.map(({ name }) => ({ routingKey: `v${i}`, metric: name, value }));
+    };
+    for (let i = 0; i < 150; i++) await record(await visit(i));
+    await service.app.context.services.keyCounter.flush();
+    // 150 of 160 keys: nothing is shown by which anyone could decide.
+    await expect
+      .poll(async () => (await show(id)).newestLook?.keys.reduce((a, b) => a + b), { timeout: 20_000 })
+      .toBe(150);
+    const early = await show(id);
+    for (const { comparisons, overall } of early.newestLook!.metrics) {
+      expect(overall).toBeNull();
+      expect(comparisons[0]).toMatchObject({ low: null, high: null, pValue: null, significant: false });
+    }
+    for (let i = 150; i < 170; i++) await record(await visit(i));
+    const test = await decided(id);
+    expect(test.decision).toMatchObject({ kind: 'WINNER', variant: 'new' });
+    const [spent, capped, bought] = test.newestLook!.metrics;
+    const [old, own] = arms;
+    const delta = old.flatMap((a) => own.map((b) => Math.sign(b - a))).reduce((sum, sign) => sum + sign, 0);
+    expect(spent!.comparisons[0]!.difference).toBeCloseTo(delta / (old.length * own.length), 9);
+    expect(spent!.comparisons[0]!.low!).toBeGreaterThan(0);
+    const limits = winsorLimits(
+      arms.map((values) => Float64Array.from(values)),
+      0.1,
+    );
+    capped!.estimates.forEach(({ mean }, arm) => {
+      const cut = arms[arm]!.map((value) => Math.min(limits.high, Math.max(limits.low, value)));
+      expect(mean).toBeCloseTo(cut.reduce((sum, value) => sum + value, 0) / cut.length, 9);
+    });
+    const counts = arms.map((values) => [
+      values.filter((value) => value > 0).length,
+      values.filter((v) => v === 0).length,
+    ]);
+    const { statistic, dof, pValue } = chiSquareContingency(counts);
+    expect(bought!.overall).toMatchObject({ degreesOfFreedom: dof });
+    expect(bought!.overall!.statistic).toBeCloseTo(statistic, 9);
+    expect(bought!.comparisons[0]!.pValue).toBeCloseTo(pValue, 9);
+  });
+
   it('shows in the metrics of the process what it could not count', async () => {
     const metrics = await (await fetch(`${service.url}/metrics`)).text();
     expect(metrics).toContain('matih_dropped{what="ab_test_key"} 0');
@@ -317,6 +380,23 @@ describe('an A/B test', () => {
       [{ alpha: 0 }, 'input.alpha', /above 0/],
       [{ metrics: [{ ...OUTPUT, role: 'SECONDARY' }] }, 'input.metrics', /PRIMARY/],
       [{ minHours: 700 }, 'input.minHours', /at most maxHours/],
+      [{ metrics: [{ ...OUTPUT, test: 'MANN_WHITNEY' }] }, 'input.metrics[0].test', /design GROUP_SEQUENTIAL/],
+      [
+        { design: 'FIXED', metrics: [{ ...OUTPUT, test: 'CHI_SQUARE' }] },
+        'input.metrics[0].aggregation',
+        /ANY for CHI_SQUARE/,
+      ],
+      [
+        { design: 'FIXED', metrics: [OUTPUT, { ...OUTPUT, name: 'late', role: 'GUARD', test: 'MANN_WHITNEY' }] },
+        'input.metrics[1].test',
+        /guard/,
+      ],
+      [{ metrics: [{ ...OUTPUT, winsorPercentile: 99 }] }, 'input.metrics[0].winsorPercentile', /SUM/],
+      [
+        { metrics: [{ ...OUTPUT, aggregation: 'SUM', winsorPercentile: 100 }] },
+        'input.metrics[0].winsorPercentile',
+        /below 100/,
+      ],
     ];
     for (const [change, field, message] of refusals) {
       const error = await tess.fails(PlanAbTestDocument, { input: inputOf(pair, change) });

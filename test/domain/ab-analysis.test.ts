@@ -99,6 +99,41 @@ describe('the decision of an A/B test', () => {
     expect(nextLook({ looks: 4 }, [0.25, 0.81])).toBe(1);
   });
 
+  it('is taken on ranks, however far a few keys are from the others', () => {
+    const ranked: TestMetric = { ...METRIC, test: 'MANN_WHITNEY' };
+    const rules = rulesOf(['old', 'new'], { design: 'FIXED', metrics: [ranked] });
+    // Of 100 × 100 pairs the new variant has the larger value in 70 %.
+    const placementVariances = [700, 700] as const;
+    const ranks = [[{ n: 100, m: 100, rankSum: 7_000 + 5_050, tieTerm: 0, placementVariances }]];
+    // The means are the other way round.
+    const data = { ...dataOf(around(1), around(0)), ranks };
+    const { decision, metrics } = analyse(rules, data, LAST);
+    expect(decision).toMatchObject({ kind: 'WINNER', variant: 'new' });
+    expect(metrics[0]!.comparisons[0]).toMatchObject({ difference: expect.closeTo(0.4, 12), varianceReduction: 0 });
+    const early = analyse(rules, { ...data, ranks: undefined }, { information: [], isDecisive: false, isLast: false });
+    expect(early.metrics[0]!.comparisons[0]).toMatchObject({ low: null, high: null, pValue: null, significant: false });
+  });
+
+  it('needs the chi-square of all variants, then that of the pair', () => {
+    const counted: TestMetric = { ...METRIC, aggregation: 'ANY', test: 'CHI_SQUARE' };
+    const names = ['old', 'a', 'b', 'c'];
+    const rules = rulesOf(names, { design: 'FIXED', metrics: [counted] });
+    const bought = (events: number): KeyMoments =>
+      keyMoments({
+        numerator: Array.from({ length: 400 }, (_, i) => Number(i < events)),
+        denominator: Array.from({ length: 400 }, () => 1),
+      });
+    const judged = (...events: number[]) => analyse(rules, dataOf(...events.map(bought)), LAST);
+    const clear = judged(100, 100, 160, 100);
+    expect(clear.decision).toMatchObject({ kind: 'WINNER', variant: 'b' });
+    expect(clear.metrics[0]!.overall).toMatchObject({ degreesOfFreedom: 3 });
+    // One pair alone has p = 0.008, below 0.05 / 3; all four together p = 0.08.
+    const unclear = judged(100, 120, 135, 118);
+    expect(unclear.metrics[0]!.comparisons[1]!.pValue).toBeLessThan(0.05 / 3);
+    expect(unclear.metrics[0]!.overall!.pValue).toBeGreaterThan(0.05);
+    expect(unclear.decision!.kind).toBe('NO_DIFFERENCE');
+  });
+
   it('is refused when keys are lost or in several variants', () => {
     const rules = rulesOf(['old', 'new']);
     const uneven = analyse(rules, dataOf(around(0, 200), around(1, 100)), LAST).decision;
@@ -166,5 +201,8 @@ describe('the plan', () => {
     // Two groups of 1,570 (Cohen 1988: d = 0.1, power 0.8).
     expect(planTest(rules, question)).toMatchObject({ plannedKeys: 3_140, expectedKeys: 3_140, days: 10 });
     expect(planTest(rules, { ...question, standardDeviation: null })).toBeNull();
+    // Ranks need π/3 times the keys for values that are normal.
+    const ranked = { ...rules, metrics: [{ ...METRIC, test: 'MANN_WHITNEY' as const }] };
+    expect(planTest(ranked, question)!.plannedKeys).toBe(3_288);
   });
 });

@@ -8,6 +8,7 @@ import {
 } from '../../src/modules/statistics/rules/confidence-sequence.js';
 import {
   benjaminiHochbergAdjusted,
+  chiSquareContingency,
   chiSquareTable,
   holmAdjusted,
 } from '../../src/modules/statistics/rules/drift-statistics.js';
@@ -23,11 +24,35 @@ import { betaPosterior, probabilityOfBest } from '../../src/modules/statistics/r
 import { sampleRatioTest, sequentialSampleRatio } from '../../src/modules/statistics/rules/sample-ratio.js';
 import { keysForMeans, planDesign } from '../../src/modules/statistics/rules/sample-size.js';
 import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
-import { mannWhitneyTest, twoProportionTest, welchTest } from '../../src/modules/statistics/rules/two-samples.js';
+import {
+  mannWhitneyTest,
+  type RankSums,
+  twoProportionTest,
+  welchTest,
+} from '../../src/modules/statistics/rules/two-samples.js';
 import { fixture } from './fixture.js';
 
 const ones = (values: readonly number[]): number[] => values.map(() => 1);
 const relative = (own: number, other: number): number => Math.abs(own - other) / Math.max(1e-300, Math.abs(other));
+
+/** By definition: the mean rank of a value is the number of smaller ones and half of those equal, and a half. */
+function rankSums(a: readonly number[], b: readonly number[]): RankSums {
+  const among = (value: number, others: readonly number[]): number =>
+    others.reduce((sum, other) => sum + (other < value ? 1 : other === value ? 0.5 : 0), 0.5);
+  const all = [...a, ...b];
+  const placements = [a, b].map((own) => own.map((value) => among(value, all) - among(value, own)));
+  const variance = (values: number[]): number => {
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    return values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  };
+  return {
+    n: a.length,
+    m: b.length,
+    rankSum: b.reduce((sum, value) => sum + among(value, all), 0),
+    tieTerm: all.reduce((sum, value) => sum + all.filter((other) => other === value).length ** 2 - 1, 0),
+    placementVariances: [variance(placements[0]!), variance(placements[1]!)],
+  };
+}
 
 describe('the normal distribution', () => {
   it('agrees with scipy in the tails, too', () => {
@@ -89,11 +114,38 @@ describe('tests with one look', () => {
     for (const { a, b, u, pValue } of fixture<{ a: number[]; b: number[]; u: number; pValue: number | null }>(
       'ab-mann-whitney',
     )) {
-      const test = mannWhitneyTest(Float64Array.from(a), Float64Array.from(b));
+      const test = mannWhitneyTest(rankSums(a, b));
       expect(test.statistic).toBe(u);
       // scipy divides by zero when all values are equal.
       expect(test.pValue).toBeCloseTo(pValue ?? 1, 9);
       expect(test.superiority).toBeCloseTo(u / (a.length * b.length), 12);
+    }
+  });
+
+  it('the error of ranks agrees with Brunner and Munzel in scipy', () => {
+    for (const { a, b, superiority, standardError } of fixture<{
+      a: number[];
+      b: number[];
+      superiority: number;
+      standardError: number;
+    }>('ab-ranks')) {
+      const test = mannWhitneyTest(rankSums(a, b));
+      expect(test.superiority).toBeCloseTo(superiority, 12);
+      expect(test.standardError).toBeCloseTo(standardError, 10);
+    }
+  });
+
+  it('chi-square of two or more variants agrees with scipy, corrected for two', () => {
+    for (const { table, ...expected } of fixture<{
+      table: number[][];
+      statistic: number;
+      dof: number;
+      pValue: number;
+    }>('ab-contingency')) {
+      const test = chiSquareContingency(table);
+      expect(test.statistic).toBeCloseTo(expected.statistic, 9);
+      expect(test.dof).toBe(expected.dof);
+      expect(test.pValue).toBeCloseTo(expected.pValue, 9);
     }
   });
 

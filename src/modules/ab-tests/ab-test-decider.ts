@@ -5,7 +5,7 @@ import type { Actor, Database, Session } from '../../db/database.js';
 import { Role } from '../core/index.js';
 import { DEFAULT_GATE_POLICY } from '../model-quality/index.js';
 import { decideGate, type GateService } from '../registry/index.js';
-import type { KeyMoments } from '../statistics/index.js';
+import type { KeyMoments, RankSums } from '../statistics/index.js';
 import { liveOf } from './live-deployments.js';
 import { FIRST_LOOK_MS, type AbTestService } from './ab-test.service.js';
 import {
@@ -18,7 +18,7 @@ import {
 } from './rules/analysis.js';
 import { nextLook } from './rules/design.js';
 import { dueTests, spentLooks, startedTests } from './stores/ab-tests.js';
-import { countKeys, momentsOf } from './stores/key-counts.js';
+import { countKeys, momentsOf, ranksOf } from './stores/key-counts.js';
 
 const TESTS_PER_TICK = 20;
 /** Looks come at growing intervals: this share of the time that the test has run, so that a long test keeps few. */
@@ -54,14 +54,20 @@ export class AbTestDecider {
 
   private async look(session: Session, id: string): Promise<void> {
     // Counting takes the most time. While the test is locked, no process can write what it counted.
-    const data = await readData(session, await this.tests.get(session, id));
+    const seen = await this.tests.get(session, id);
+    if (seen.status !== 'RUNNING') return;
+    const data = await readData(session, seen);
+    const { look, spends } = await this.lookNow(session, seen, data);
+    const ranks = look.isDecisive ? await readRanks(session, seen) : undefined;
     const test = await this.tests.locked(session, id);
     // Another process was faster.
     if (test.status !== 'RUNNING' || !test.nextLookAt || test.nextLookAt > new Date()) return;
     const moved = await this.movedWeights(session, test);
     if (moved) return this.tests.end(session, test, 'DECIDED', { kind: 'INVALID', variant: null, reason: moved });
-    const { look, spends } = await this.lookNow(session, test, data);
-    const analysis = { ...analyse(test.rules, data, look), probabilityOfBest: bestProbabilities(test.rules, data) };
+    const analysis = {
+      ...analyse(test.rules, { ...data, ranks }, look),
+      probabilityOfBest: bestProbabilities(test.rules, data),
+    };
     const newest = await this.tests.newestLook(session, id);
     const isNew = newest === null || !sameCounts(newest.analysis, analysis);
     if (isNew || analysis.decision || spends)
@@ -137,6 +143,19 @@ async function readData(session: Session, { id, rules }: AbTest): Promise<TestDa
     mixedKeys: mixed,
     moments,
   };
+}
+
+/** Only for the metrics that are compared by ranks: the database sorts all keys for them. */
+async function readRanks(session: Session, { id, rules }: AbTest): Promise<NonNullable<TestData['ranks']>> {
+  const [control, ...others] = rules.variants.map(({ deploymentId }) => deploymentId);
+  const all: (RankSums | null)[][] = [];
+  for (const metric of rules.metrics) {
+    const own: (RankSums | null)[] = [];
+    if (metric.test === 'MANN_WHITNEY')
+      for (const treatment of others) own.push(await ranksOf(session, id, metric, { control: control!, treatment }));
+    all.push(own);
+  }
+  return all;
 }
 
 const NOTHING: KeyMoments = {

@@ -8,7 +8,7 @@ import { checkName, checkRange, characters, FULL_WEIGHT_BPS, type InputRange } f
 import type { Signature } from '../model-contract/index.js';
 import { requireOwn } from '../platform/index.js';
 import { liveOf } from './live-deployments.js';
-import type { TestMetric, TestRules } from './rules/design.js';
+import type { MetricTest, TestMetric, TestRules } from './rules/design.js';
 
 export interface NewTestRules {
   variants: readonly { name: string; deploymentId: string; weightBps: number }[];
@@ -19,6 +19,8 @@ export interface NewTestRules {
     aggregation: TestMetric['aggregation'];
     wanted: TestMetric['wanted'];
     margin?: number | null;
+    test: MetricTest;
+    winsorPercentile?: number | null;
   }[];
   design: TestRules['design'];
   alpha: number;
@@ -36,6 +38,7 @@ export const AB_TEST_RANGES = {
   power: { min: 0.5, max: 0.99 },
   looks: { min: 1, max: 100, unit: 'looks' },
   margin: { min: 0 },
+  winsorPercentile: { min: 50, below: 100 },
   standardDeviation: { above: 0 },
   keysPerDay: { above: 0, unit: 'keys' },
   hours: { min: 0, max: 8_784, unit: 'hours' },
@@ -63,6 +66,7 @@ export async function newRules(
     if (role !== 'GUARD' && margin !== 0)
       throw badInput(`input.metrics[${i}].margin`, 'a margin of guards only', margin);
   });
+  input.metrics.forEach((metric, i) => checkComparison(`input.metrics[${i}]`, metric, design));
   requireUnique('input.metrics', metrics);
   const primaries = metrics.filter(({ role }) => role === 'PRIMARY').length;
   if (primaries !== 1) throw badInput('input.metrics', 'exactly one metric with the role PRIMARY', primaries);
@@ -73,6 +77,28 @@ export async function newRules(
     throw badInput('input.variants', `weights that sum to ${FULL_WEIGHT_BPS} basis points`, total);
   const variants = await variantsOf(session, endpointId, input.variants);
   return { design, alpha, plannedKeys: 0, looks, correction, cuped, variants, metrics };
+}
+
+/** What compares a metric must fit its values, and the looks at which they are compared. */
+function checkComparison(
+  field: string,
+  { role, aggregation, test, winsorPercentile }: NewTestRules['metrics'][number],
+  design: TestRules['design'],
+): void {
+  if (test !== 'MEANS') {
+    if (role === 'GUARD') throw badInput(`${field}.test`, 'MEANS for a guard, which is judged at every look', test);
+    if (design !== 'FIXED')
+      throw badInput(`${field}.test`, `MEANS in a test with the design ${design}, or the design FIXED`, test);
+  }
+  if (test === 'CHI_SQUARE' && aggregation !== 'ANY')
+    throw badInput(`${field}.aggregation`, 'ANY for CHI_SQUARE, which counts keys', aggregation);
+  if (test === 'MANN_WHITNEY' && aggregation === 'ANY')
+    throw badInput(`${field}.aggregation`, 'MEAN or SUM for MANN_WHITNEY, which orders keys by value', aggregation);
+  if (winsorPercentile == null) return;
+  checkRange(AB_TEST_RANGES.winsorPercentile, winsorPercentile, null, `${field}.winsorPercentile`);
+  const expected = 'none, except for SUM with the test MEANS of a metric that is no guard';
+  if (role === 'GUARD' || aggregation !== 'SUM' || test !== 'MEANS')
+    throw badInput(`${field}.winsorPercentile`, expected, winsorPercentile);
 }
 
 async function variantsOf(

@@ -11,6 +11,7 @@ export {
 export { choleskySolve } from './rules/cholesky.js';
 export {
   benjaminiHochbergAdjusted,
+  chiSquareContingency,
   chiSquareTable,
   chiSquareTwoSample,
   holmAdjusted,
@@ -76,4 +77,5 @@ export {
   type DifferenceTest,
   type GroupMean,
   type Proportion,
+  type RankSums,
 } from './rules/two-samples.js';

@@ -1,4 +1,4 @@
-import { Field, Float, ObjectType } from 'type-graphql';
+import { Field, Float, Int, ObjectType } from 'type-graphql';
 import { describeEnum } from '../types/common.types.js';
 import { DateTime, SafeInt } from '../types/scalars.js';
 
@@ -75,6 +75,20 @@ export class AbTestComparisonType {
   varianceReduction!: number;
 }
 
+@ObjectType('AbTestOverallTest', { description: 'Whether any variant differs from another, by chi-square.' })
+export class AbTestOverallTestType {
+  @Field(() => Float, {
+    description: 'Pearson’s chi-square of variants by keys with and without the outcome; corrected for two variants.',
+  })
+  statistic!: number;
+
+  @Field(() => Int, { description: 'Degrees of freedom: variants minus one.' })
+  degreesOfFreedom!: number;
+
+  @Field(() => Float, { description: 'p-value, 0 to 1. Above alpha, no variant is proved to differ.' })
+  pValue!: number;
+}
+
 @ObjectType('AbTestMetricResult', { description: 'What is known of a metric.' })
 export class AbTestMetricResultType {
   @Field(() => String, { description: 'Its name, as the test has it; outcomes are recorded under the same one.' })
@@ -88,6 +102,12 @@ export class AbTestMetricResultType {
 
   @Field(() => [AbTestComparisonType], { description: 'Every other variant against the control.' })
   comparisons!: AbTestComparisonType[];
+
+  @Field(() => AbTestOverallTestType, {
+    nullable: true,
+    description: 'Of CHI_SQUARE at its look: all variants at once; null otherwise.',
+  })
+  overall?: AbTestOverallTestType | null;
 }
 
 @ObjectType('AbTestDecision', { description: 'How an A/B test ended, and why.' })

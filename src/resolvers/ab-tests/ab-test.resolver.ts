@@ -164,7 +164,7 @@ export class AbTestResolver {
 
   @FieldResolver(() => [AbTestMetricType], { description: 'The metrics, in the order in which they were given.' })
   metrics(@Root() { rules }: AbTestType): AbTestMetricType[] {
-    return [...rules.metrics];
+    return rules.metrics.map((metric) => ({ ...metric, test: metric.test ?? 'MEANS' }));
   }
 
   @FieldResolver(() => EndpointType, { description: 'Endpoint whose traffic is divided.' })

@@ -39,6 +39,19 @@ export const AbTestAggregationEnum = describeEnum(
   },
 );
 
+export const AbTestMetricTestEnum = describeEnum(
+  'AbTestMetricTest',
+  'What compares the values of the routing keys. Others than MEANS need the design FIXED, and are no guards.',
+  {
+    MEANS: 'Their means, by the design of the test; FIXED: Welch’s t-test, or two proportions for ANY.',
+    MANN_WHITNEY:
+      'Their ranks (MEAN and SUM): `difference` is Cliff’s delta, the probability that a key of the variant has a ' +
+      'larger value than one of the control, minus that of a smaller one.',
+    CHI_SQUARE:
+      'Counts of keys with and without the outcome (ANY), of all variants at once; then each variant against the control.',
+  },
+);
+
 export const AbTestWantedEnum = describeEnum('AbTestWanted', 'Which change of a metric is an improvement.', {
   INCREASE: 'A larger value is better.',
   DECREASE: 'A smaller value is better.',
@@ -99,6 +112,15 @@ export class AbTestMetricType {
 
   @Field(() => Float, { description: 'Of a guard: harm up to this is accepted, in units of the metric; otherwise 0.' })
   margin!: number;
+
+  @Field(() => AbTestMetricTestEnum, { description: 'What compares the values of its keys.' })
+  test!: keyof typeof AbTestMetricTestEnum;
+
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Percentile at which values of keys are cut, of all variants together; null when they are not.',
+  })
+  winsorPercentile?: number | null;
 }
 
 @ObjectType('AbTestPlan', { description: 'Power and duration of an A/B test, before its start.' })
@@ -222,6 +244,22 @@ export class AbTestMetricInput {
     description: 'Of a guard: harm up to this is accepted, in units of the metric; 0 when absent.',
   })
   margin?: number | null;
+
+  @Field(() => AbTestMetricTestEnum, {
+    defaultValue: 'MEANS',
+    description:
+      'What compares the values of the keys. BAD_USER_INPUT when it does not fit design, role or aggregation.',
+  })
+  test!: keyof typeof AbTestMetricTestEnum;
+
+  @RangeOfModule(AB_TEST_RANGES.winsorPercentile)
+  @Field(() => Float, {
+    nullable: true,
+    description:
+      'Of SUM: a key with more than this percentile (e.g. 99) of the keys of all variants counts as the percentile, ' +
+      'one with less than the opposite percentile as that (winsorising). Absent: values count as they are.',
+  })
+  winsorPercentile?: number | null;
 }
 
 @InputType({ description: 'Endpoint, variants, metrics and rules of a comparison on live traffic.' })

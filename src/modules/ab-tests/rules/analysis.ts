@@ -1,7 +1,9 @@
 import { FULL_WEIGHT_BPS } from '../../core/index.js';
 import {
   betaPosterior,
+  chiSquareContingency,
   compareArms,
+  mannWhitneyTest,
   normalCdf,
   normalQuantile,
   probabilityOfBest,
@@ -18,6 +20,7 @@ import {
   type ArmComparison,
   type GroupMean,
   type KeyMoments,
+  type RankSums,
 } from '../../statistics/index.js';
 import type { TestMetric, TestRules } from './design.js';
 
@@ -29,11 +32,16 @@ export interface TestData {
   mixedKeys: number;
   /** By metric, in the order of the rules, then by variant. */
   moments: readonly (readonly KeyMoments[])[];
+  /** Of metrics that are compared by ranks: each other variant against the control. For a look that decides. */
+  ranks?: readonly (readonly (RankSums | null)[])[];
 }
 
 export interface Comparison {
   variant: string;
-  /** Of the variant minus the control. */
+  /**
+   * Of the variant minus the control. By ranks, Cliff's delta: the probability that a key of the variant has a larger
+   * value than one of the control, minus that of a smaller one.
+   */
   difference: number;
   /** Holds the true difference with the corrected probability, at all looks together unless the design is FIXED. */
   low: number | null;
@@ -55,6 +63,14 @@ export interface MetricResult {
   /** By variant; the mean is null before the first value. */
   estimates: { variant: string; keys: number; mean: number | null; standardError: number | null }[];
   comparisons: Comparison[];
+  /** Of all variants at once, where the metric is compared so; without it, none of them is proved to differ. */
+  overall: OverallTest | null;
+}
+
+export interface OverallTest {
+  statistic: number;
+  degreesOfFreedom: number;
+  pValue: number;
 }
 
 export interface Decision {
@@ -197,7 +213,7 @@ interface Tested {
 }
 
 function judge(rules: TestRules, data: TestData, look: Look, role: TestMetric['role']): MetricResult[] {
-  const family: { result: MetricResult; tested: (Tested | null)[] }[] = [];
+  const family: { result: Omit<MetricResult, 'comparisons'>; tested: (Tested | null)[] }[] = [];
   rules.metrics.forEach((metric, at) => {
     if (metric.role !== role) return;
     const moments = data.moments[at]!;
@@ -209,10 +225,14 @@ function judge(rules: TestRules, data: TestData, look: Look, role: TestMetric['r
         ...{ mean: isKnown ? mean : null, standardError: isKnown && own.keys > 1 ? Math.sqrt(errorVariance) : null },
       };
     });
-    const tested = moments
-      .slice(1)
-      .map((treatment, i) => test(rules, metric, look, [moments[0]!, treatment], rules.variants[i + 1]!.name));
-    family.push({ result: { metric: metric.name, role, estimates, comparisons: [] }, tested });
+    const overall = metric.test === 'CHI_SQUARE' && look.isDecisive ? overallTest(moments) : null;
+    const tested = moments.slice(1).map((treatment, i) =>
+      test(rules, metric, look, {
+        ...{ control: moments[0]!, treatment, variant: rules.variants[i + 1]!.name },
+        ...{ ranks: data.ranks?.[at]?.[i], overall },
+      }),
+    );
+    family.push({ result: { metric: metric.name, role, estimates, overall }, tested });
   });
   const all = family.flatMap(({ tested }) => tested);
   const known = all.filter((one) => one !== null);
@@ -263,15 +283,26 @@ function corrected(
   return found;
 }
 
+/** A variant beside the control. */
+interface Pair {
+  variant: string;
+  control: KeyMoments;
+  treatment: KeyMoments;
+  ranks: RankSums | null | undefined;
+  overall: OverallTest | null;
+}
+
 function test(
   { design, alpha, cuped, plannedKeys }: TestRules,
-  { role, wanted, margin, aggregation }: TestMetric,
+  { role, wanted, margin, aggregation, test: method = 'MEANS' }: TestMetric,
   { information, isDecisive, isLast }: Look,
-  [control, treatment]: readonly [KeyMoments, KeyMoments],
-  variant: string,
+  { variant, control, treatment, ranks, overall }: Pair,
 ): Tested | null {
   if (control.measuredKeys < MIN_KEYS || treatment.measuredKeys < MIN_KEYS) return null;
-  const arms = compareArms(control, treatment, cuped);
+  // Neither ranks nor counts are corrected by the past.
+  const arms = compareArms(control, treatment, cuped && method === 'MEANS');
+  // Before its look, ranks say nothing.
+  if (method === 'MANN_WHITNEY') return ranks ? rankTest(variant, arms, ranks) : null;
   const { difference } = arms;
   // When the past explains everything, only rounding is left as an error.
   const rounding = ROUNDING * (Math.abs(arms.control.mean) + Math.abs(arms.treatment.mean));
@@ -312,9 +343,16 @@ function test(
     const pValue = 2 * normalCdf(-Math.abs(statistic));
     return { variant, arms, statistic, pValue, isProved, interval: (level) => around(boundAt(level)) };
   }
+  if (method === 'CHI_SQUARE' && overall) {
+    const { pValue } = chiSquareContingency([control, treatment].map(withAndWithout));
+    const isProved = (level: number) => pValue <= level && overall.pValue <= alpha;
+    // The same correction for continuity as that of the test.
+    const half = (1 / control.keys + 1 / treatment.keys) / 2;
+    const interval = (level: number) => around(normalQuantile(1 - level / 2) + half / error);
+    return { variant, arms, statistic, pValue, isProved, interval };
+  }
   if (aggregation === 'ANY' && arms.varianceReduction === 0) {
-    const events = ({ keys: n, means }: KeyMoments) => ({ events: Math.round(n * means[0]!), n });
-    const proportions = twoProportionTest(events(control), events(treatment), alpha);
+    const proportions = twoProportionTest(eventsOf(control), eventsOf(treatment), alpha);
     const { pValue } = proportions;
     const interval = (level: number) => around(normalQuantile(1 - level / 2));
     return { variant, arms, statistic: proportions.statistic, pValue, isProved: (level) => pValue <= level, interval };
@@ -326,6 +364,33 @@ function test(
   const welch = (level: number) => welchTest(floored(arms.control), floored(arms.treatment), level);
   const { pValue } = welch(alpha);
   const interval = (level: number) => welch(level).interval;
+  return { variant, arms, statistic, pValue, isProved: (level) => pValue <= level, interval };
+}
+
+/** Keys with the outcome; the mean of a metric of the kind ANY is their share. */
+function eventsOf({ keys: n, means }: KeyMoments): { events: number; n: number } {
+  return { events: Math.round(n * means[0]!), n };
+}
+
+function withAndWithout(moments: KeyMoments): [number, number] {
+  const { events, n } = eventsOf(moments);
+  return [events, n - events];
+}
+
+function overallTest(moments: readonly KeyMoments[]): OverallTest {
+  const { statistic, dof, pValue } = chiSquareContingency(moments.map(withAndWithout));
+  return { statistic, degreesOfFreedom: dof, pValue };
+}
+
+function rankTest(variant: string, means: ArmComparison, ranks: RankSums): Tested {
+  const { superiority, standardError, pValue } = mannWhitneyTest(ranks);
+  const difference = 2 * superiority - 1;
+  const arms = { ...means, difference, standardError: 2 * standardError };
+  const interval = (level: number) => {
+    const half = normalQuantile(1 - level / 2) * arms.standardError;
+    return { low: Math.max(-1, difference - half), high: Math.min(1, difference + half) };
+  };
+  const statistic = Math.sign(difference) * normalQuantile(1 - Math.max(pValue, Number.EPSILON) / 2);
   return { variant, arms, statistic, pValue, isProved: (level) => pValue <= level, interval };
 }
 

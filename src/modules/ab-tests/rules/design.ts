@@ -9,6 +9,12 @@ export type MetricSource = 'OUTPUT' | 'LATENCY' | 'ERRORS' | 'OUTCOME';
  */
 export type MetricAggregation = 'MEAN' | 'SUM' | 'ANY';
 
+/**
+ * What compares the values of the keys at the one look of a FIXED test: their means (Welch; two proportions of ANY),
+ * their ranks, or the counts of those with and without the outcome in all variants at once.
+ */
+export type MetricTest = 'MEANS' | 'MANN_WHITNEY' | 'CHI_SQUARE';
+
 export type MetricRole = 'PRIMARY' | 'SECONDARY' | 'GUARD';
 
 export interface TestMetric {
@@ -20,6 +26,13 @@ export interface TestMetric {
   wanted: 'INCREASE' | 'DECREASE';
   /** Of a guard: harm up to this, in units of the metric, is accepted. */
   margin: number;
+  /** Absent in tests that were planned before there were others: MEANS. */
+  test?: MetricTest;
+  /**
+   * Values of keys above this percentile of all variants together count as it, those below the opposite one as that;
+   * absent: as they are.
+   */
+  winsorPercentile?: number | null;
 }
 
 export interface TestVariant {

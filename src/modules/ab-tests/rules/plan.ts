@@ -23,9 +23,12 @@ export interface TestPlan {
   days: number | null;
 }
 
+/** Keys that ranks need for a shift of normal values, as a multiple of means: 1 over Pitman's efficiency. */
+const RANK_INFLATION = Math.PI / 3;
+
 /** Power and duration. With several variants, each is planned at its share of α. */
 export function planTest(
-  rules: Pick<TestRules, 'design' | 'alpha' | 'looks' | 'variants'>,
+  rules: Pick<TestRules, 'design' | 'alpha' | 'looks' | 'variants' | 'metrics'>,
   { minimumEffect, power, standardDeviation, keysPerDay }: PlanQuestion,
 ): TestPlan | null {
   if (standardDeviation === null || !(standardDeviation > 0)) return null;
@@ -34,7 +37,9 @@ export function planTest(
   const alpha = rules.alpha / others.length;
   const deviations = { controlDeviation: standardDeviation, treatmentDeviation: standardDeviation };
   const effect = { difference: minimumEffect, ...deviations, controlShare: control!, treatmentShare };
-  const { inflation, expectedWithEffect } = planDesign(rules.design, { alpha, power, looks: rules.looks });
+  const { inflation: ofDesign, expectedWithEffect } = planDesign(rules.design, { alpha, power, looks: rules.looks });
+  const usesRanks = rules.metrics.some(({ role, test }) => role === 'PRIMARY' && test === 'MANN_WHITNEY');
+  const inflation = usesRanks ? ofDesign * RANK_INFLATION : ofDesign;
   const keys = (keysForMeans(effect, alpha, power) * inflation) / (control! + treatmentShare);
   const plannedKeys = Math.ceil(keys);
   return {

@@ -1,13 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { sql, type RawBuilder } from 'kysely';
+import { sql, type QueryCreator, type RawBuilder } from 'kysely';
 import { AbTest } from '../../../db/entities/ab-tests/ab-test.entity.js';
 import { AbTestKey, AbTestOutcome } from '../../../db/entities/ab-tests/ab-test-counts.entity.js';
 import type { Session } from '../../../db/database.js';
-import { tablesOf, unnested } from '../../../db/tables.js';
-import type { KeyMoments } from '../../statistics/index.js';
+import { tablesOf, unnested, type TablesOf } from '../../../db/tables.js';
+import type { KeyMoments, RankSums } from '../../statistics/index.js';
 import type { TestMetric } from '../rules/design.js';
 
 const tables = tablesOf(AbTest, AbTestKey, AbTestOutcome);
+type Tables = TablesOf<typeof AbTest | typeof AbTestKey | typeof AbTestOutcome>;
 
 /** What one key did in a test since the last time, during it or before its start. */
 export interface KeyCounts {
@@ -173,35 +174,69 @@ export async function countKeys(
 
 const PARTS = ['y', 'x', 'py', 'px'] as const;
 
-/**
- * Means and covariances of a metric by deployment, computed by the database over one row per key. With `past`, those of
- * the time before the start over all keys that were seen then, under the name ''.
- */
-export async function momentsOf(
-  { em, tenant }: Session,
+/** The values of a metric, one row for each key. With `past`, those of the keys that were seen before the start. */
+function keyValues(
+  from: QueryCreator<Tables>,
+  { tenant }: Session,
   testId: string,
   metric: TestMetric,
-  { past }: { past: boolean } = { past: false },
-): Promise<Map<string, KeyMoments>> {
+  { past }: { past: boolean },
+) {
   const { y, x, py, px } = columnsOf(metric);
-  const group = past ? sql<string>`''` : sql<string>`k.deployment_id::text`;
-  const pairs = PARTS.flatMap((a) => PARTS.map((b) => [a, b] as const));
-  const rows = await tables(em)
-    .with('keys', (cte) =>
-      cte
-        .selectFrom('ab_test_key as k')
-        .leftJoin('ab_test_outcome as o', (on) =>
-          on.onRef('o.test_id', '=', 'k.test_id').onRef('o.key', '=', 'k.key').on('o.metric', '=', metric.name),
-        )
-        .select([group.as('variant'), (past ? py : y).as('y'), (past ? px : x).as('x')])
-        .select([(past ? sql<number>`0::float8` : py).as('py'), (past ? sql<number>`0::float8` : px).as('px')])
-        .where('k.tenant', '=', tenant)
-        .where('k.test_id', '=', testId)
-        .where('k.is_mixed', '=', false)
-        .$if(past, (query) => query.where('k.past_requests', '>', 0))
-        .$if(!past, (query) => query.where('k.deployment_id', 'is not', null)),
+  const zero = sql<number>`0::float8`;
+  return from
+    .selectFrom('ab_test_key as k')
+    .leftJoin('ab_test_outcome as o', (on) =>
+      on.onRef('o.test_id', '=', 'k.test_id').onRef('o.key', '=', 'k.key').on('o.metric', '=', metric.name),
     )
-    .selectFrom('keys')
+    .select([(past ? sql<string>`''` : sql<string>`k.deployment_id::text`).as('variant')])
+    .select([
+      (past ? py : y).as('y'),
+      (past ? px : x).as('x'),
+      (past ? zero : py).as('py'),
+      (past ? zero : px).as('px'),
+    ])
+    .where('k.tenant', '=', tenant)
+    .where('k.test_id', '=', testId)
+    .where('k.is_mixed', '=', false)
+    .$if(past, (query) => query.where('k.past_requests', '>', 0))
+    .$if(!past, (query) => query.where('k.deployment_id', 'is not', null));
+}
+
+/**
+ * Means and covariances of a metric by deployment, computed by the database over one row per key. With `past`, those of
+ * the time before the start over all keys that were seen then, under the name ''. Winsorised values have limits from
+ * the keys of all variants together, those of the past limits of their own.
+ */
+export async function momentsOf(
+  session: Session,
+  testId: string,
+  metric: TestMetric,
+  period: { past: boolean } = { past: false },
+): Promise<Map<string, KeyMoments>> {
+  const pairs = PARTS.flatMap((a) => PARTS.map((b) => [a, b] as const));
+  const { winsorPercentile: percentile = null } = metric;
+  const share = (percentile ?? 100) / 100;
+  const limits = (part: 'y' | 'py', known: 'x' | 'px') => sql<number[] | null>`
+    percentile_cont(array[${1 - share}, ${share}]::float8[]) within group (order by ${sql.ref(part)})
+    filter (where ${sql.ref(known)} > 0)`;
+  const limited = (part: 'y' | 'py', known: 'x' | 'px') => {
+    const of = (end: 1 | 2) => sql`${sql.ref(`limits.${part}`)}[${sql.lit(end)}]`;
+    const value = sql.ref(`keys.${part}`);
+    return sql<number>`case when ${sql.ref(`keys.${known}`)} > 0 then least(greatest(${value}, ${of(1)}), ${of(2)})
+      else ${value} end`;
+  };
+  const rows = await tables(session.em)
+    .with('keys', (cte) => keyValues(cte, session, testId, metric, period))
+    .with('limits', (cte) => cte.selectFrom('keys').select([limits('y', 'x').as('y'), limits('py', 'px').as('py')]))
+    .with('counted', (cte) =>
+      percentile === null
+        ? cte.selectFrom('keys').select(['variant', 'y', 'x', 'py', 'px'])
+        : cte
+            .selectFrom(['keys', 'limits'])
+            .select(['keys.variant', limited('y', 'x').as('y'), 'keys.x', limited('py', 'px').as('py'), 'keys.px']),
+    )
+    .selectFrom('counted')
     .select(['variant', sql<number>`count(*)::float8`.as('keys')])
     .select(sql<number>`(count(*) filter (where x > 0))::float8`.as('measuredKeys'))
     .select(sql<number[]>`array[${sql.join(PARTS.map((part) => sql`avg(${sql.ref(part)})`))}]`.as('means'))
@@ -213,6 +248,48 @@ export async function momentsOf(
     .groupBy('variant')
     .execute();
   return new Map(rows.map(({ variant, ...moments }) => [variant, moments]));
+}
+
+/** Ranks of the values of two variants, one value for each key that has one; null when a variant has none. */
+export async function ranksOf(
+  session: Session,
+  testId: string,
+  metric: TestMetric,
+  deployments: { control: string; treatment: string },
+): Promise<RankSums | null> {
+  const { control, treatment } = deployments;
+  const midRank = (within: RawBuilder<unknown>) =>
+    sql<number>`rank() over (${within} order by value) + (count(*) over (${within}, value) - 1) / 2.0`;
+  const rows = await tables(session.em)
+    .with('keys', (cte) => keyValues(cte, session, testId, metric, { past: false }))
+    .with('ranked', (cte) =>
+      cte
+        .selectFrom((from) =>
+          from
+            .selectFrom('keys')
+            .select(['variant', sql<number>`y / x`.as('value')])
+            .where('variant', 'in', [control, treatment])
+            .where('x', '>', 0)
+            .as('own'),
+        )
+        .select('variant')
+        .select(midRank(sql`partition by 1::int`).as('overall'))
+        .select(midRank(sql`partition by variant`).as('within'))
+        .select(sql<number>`count(*) over (partition by value)`.as('ties')),
+    )
+    .selectFrom('ranked')
+    .select(['variant', sql<number>`count(*)::float8`.as('keys')])
+    .select(sql<number>`sum(overall)::float8`.as('rankSum'))
+    .select(sql<number>`sum(ties::float8 * ties - 1)`.as('tieTerm'))
+    .select(sql<number>`coalesce(var_samp((overall - "within")::float8), 0)`.as('placementVariance'))
+    .groupBy('variant')
+    .execute();
+  const [own, other] = [control, treatment].map((id) => rows.find(({ variant }) => variant === id));
+  if (!own || !other) return null;
+  return {
+    ...{ n: own.keys, m: other.keys, rankSum: other.rankSum, tieTerm: own.tieTerm + other.tieTerm },
+    placementVariances: [own.placementVariance, other.placementVariance],
+  };
 }
 
 /** Numerator and denominator of a key, now and before the start. */

@@ -90,6 +90,21 @@ export function chiSquareTable(groups: readonly (readonly number[])[]): TestResu
   return { statistic, dof, pValue: dof === 0 ? 1 : chiSquareTail(statistic, dof) };
 }
 
+/**
+ * The same with Yates' correction for continuity of a table of two by two: scipy's chi2_contingency by default.
+ */
+export function chiSquareContingency(groups: readonly (readonly number[])[]): TestResult & { dof: number } {
+  const plain = chiSquareTable(groups);
+  const [a, b] = groups;
+  if (plain.dof !== 1 || groups.length !== 2 || a!.length !== 2) return plain;
+  const total = sum(a!) + sum(b!);
+  const expected = (sum(a!) * (a![0]! + b![0]!)) / total;
+  // In a table of two by two, every count is as far from what is expected.
+  const off = Math.abs(a![0]! - expected);
+  const statistic = off > 0 ? plain.statistic * (Math.max(0, off - 0.5) / off) ** 2 : 0;
+  return { statistic, dof: 1, pValue: chiSquareTail(statistic, 1) };
+}
+
 /** Cochran's rule for the chi-square approximation. */
 const MIN_EXPECTED_COUNT = 5;
 

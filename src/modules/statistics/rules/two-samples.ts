@@ -67,35 +67,39 @@ export function twoProportionTest(control: Proportion, treatment: Proportion, al
   };
 }
 
+/** What the rank tests need of two groups: ranks among the values of both, and among those of the own group. */
+export interface RankSums {
+  /** Values of the control and of the treatment. */
+  n: number;
+  m: number;
+  /** Sum of the ranks of the treatment among all values; equal values share the mean of their ranks. */
+  rankSum: number;
+  /** Σ (t³ − t) over the groups of t equal values. */
+  tieTerm: number;
+  /** Sample variance of the rank among all values minus that among the own group, of both groups. */
+  placementVariances: readonly [number, number];
+}
+
 /**
  * Mann–Whitney's U test by the normal approximation with correction for ties and for continuity: scipy's
  * mannwhitneyu(method="asymptotic"). `superiority` is the probability that a value of the treatment is larger than one
- * of the control; ties count one half. The arrays are sorted in place.
+ * of the control; ties count one half. Its standard error is that of Brunner and Munzel (2000), which holds for groups
+ * of unequal spread, too.
  */
-export function mannWhitneyTest(control: Float64Array, treatment: Float64Array): TestResult & { superiority: number } {
-  const [n, m] = [control.length, treatment.length];
-  control.sort();
-  treatment.sort();
-  let [i, j] = [0, 0];
-  let below = 0;
-  let tieTerm = 0;
-  while (j < m || i < n) {
-    const value = Math.min(i < n ? control[i]! : Infinity, j < m ? treatment[j]! : Infinity);
-    const [fromI, fromJ] = [i, j];
-    while (i < n && control[i] === value) i++;
-    while (j < m && treatment[j] === value) j++;
-    const [ownTies, otherTies] = [i - fromI, j - fromJ];
-    below += otherTies * (fromI + ownTies / 2);
-    const ties = ownTies + otherTies;
-    tieTerm += ties ** 3 - ties;
-  }
+export function mannWhitneyTest({ n, m, rankSum, tieTerm, placementVariances }: RankSums): TestResult & {
+  superiority: number;
+  standardError: number;
+} {
+  const above = rankSum - (m * (m + 1)) / 2;
   const all = n + m;
   const spread = Math.sqrt(((n * m) / 12) * (all + 1 - tieTerm / (all * (all - 1))));
-  const off = Math.max(0, Math.abs(below - (n * m) / 2) - 0.5);
+  const off = Math.max(0, Math.abs(above - (n * m) / 2) - 0.5);
   const z = spread > 0 ? off / spread : 0;
+  const [control, treatment] = placementVariances;
   return {
-    statistic: below,
+    statistic: above,
     pValue: spread > 0 ? Math.min(1, 2 * normalCdf(-z)) : 1,
-    superiority: below / (n * m),
+    superiority: above / (n * m),
+    standardError: Math.sqrt(control / (n * m * m) + treatment / (m * n * n)),
   };
 }
