@@ -80,7 +80,11 @@ export async function createContext(
         },
         servers: () => services.serving.serverStatistics(),
         pool: () => db.poolUse(),
-        dropped: () => ({ ...services.serving.dropped(), ab_test_key: services.keyCounter.dropped }),
+        dropped: () => ({
+          ...services.serving.dropped(),
+          ab_test_key: services.keyCounter.dropped,
+          ab_test_answer: services.keptAnswers.dropped,
+        }),
         sockets: () => websockets.sockets(),
         subscriptions: () => websockets.running(),
       }),

@@ -13,6 +13,8 @@ import {
   StartAbTestDocument,
   type FollowAbTestSubscription,
   AbTestGateDocument,
+  RecordGroundTruthDetailsDocument,
+  UpdateEndpointDetailsDocument,
   AbTestsDetailsDocument,
   RoutePreviewDetailsDocument,
   SetTrafficWeightsDetailsDocument,
@@ -348,6 +350,55 @@ describe('an A/B test', () => {
     expect(bought!.overall).toMatchObject({ degreesOfFreedom: dof });
     expect(bought!.overall!.statistic).toBeCloseTo(statistic, 9);
     expect(bought!.comparisons[0]!.pValue).toBeCloseTo(pValue, 9);
+  });
+
+  it('judges every answer by ground truth, late, revised and never logged', { timeout: 90_000 }, async () => {
+    const pair = await twoVersions(0.5);
+    const { endpointId, control } = pair;
+    // Nothing of this endpoint is logged.
+    await tess.ok(UpdateEndpointDetailsDocument, { input: { id: endpointId, logSampleRate: 0 } });
+    const wrong: AbTestMetricInput = { ...OUTPUT, name: 'error', source: 'GROUND_TRUTH', wanted: 'DECREASE' };
+    const id = await plan(inputOf(pair, { metrics: [wrong], design: 'FIXED', cuped: false }));
+    await start(id, 99);
+    const asked: { requestId: string; level: number; arm: 0 | 1 }[] = [];
+    for (let i = 0; i < 99; i++) {
+      const level = (i % 7) / 3;
+      for (const requestId of [`t${i}a`, `t${i}b`]) {
+        const { deployment } = await predict(tess, {
+          endpointId,
+          requestId,
+          routingKey: `t${i}`,
+          tensors: [x([level])],
+        });
+        asked.push({ requestId, level, arm: deployment.id === control ? 0 : 1 });
+      }
+    }
+    const tell = async (records: { requestId: string; value: number }[]) =>
+      (await tess.ok(RecordGroundTruthDetailsDocument, { input: { endpointId, records } })).recordGroundTruth;
+    // The truth is y = x, with some noise; every other one is first told wrongly, and revised later.
+    const noise = (n: number) => ((n * 5) % 9) / 20;
+    const truths = asked.map(({ requestId, level }, n) => ({ requestId, value: Math.fround(level) + noise(n) }));
+    // Wrong ones of the first keys, which are revised, then those of the others: the test waits for 99 keys with one.
+    const early = truths.slice(0, 100);
+    expect(await tell(early.map((one) => ({ ...one, value: 100 })))).toMatchObject({ added: 100, rejected: [] });
+    expect(await tell(early)).toMatchObject({ added: 0, replaced: 100 });
+    expect(await tell(early.slice(0, 3))).toMatchObject({ added: 0, replaced: 0, unchanged: 3 });
+    await expect
+      .poll(async () => (await show(id)).newestLook?.keys.reduce((a, b) => a + b), { timeout: 20_000 })
+      .toBe(99);
+    expect(await show(id)).toMatchObject({ status: 'RUNNING' });
+    expect(await tell(truths.slice(100))).toMatchObject({ added: 98, rejected: [] });
+    const test = await decided(id);
+    const means = [0, 1].map((of) => {
+      const errors = asked.flatMap(({ arm }, n) => (arm === of ? [(of * 0.5 - noise(n)) ** 2] : []));
+      return errors.reduce((sum, error) => sum + error, 0) / errors.length;
+    });
+    const [metric] = test.newestLook!.metrics;
+    metric!.estimates.forEach(({ mean }, arm) => expect(mean).toBeCloseTo(means[arm]!, 5));
+    // The test is over: nothing keeps the answers any more.
+    const [first] = truths;
+    const late = { endpointId, records: [{ ...first!, value: 7 }] };
+    expect((await tess.fails(RecordGroundTruthDetailsDocument, { input: late })).extensions.code).toBe('NOT_FOUND');
   });
 
   it('shows in the metrics of the process what it could not count', async () => {

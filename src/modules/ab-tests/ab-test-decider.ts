@@ -16,7 +16,7 @@ import {
   type Look,
   type TestData,
 } from './rules/analysis.js';
-import { nextLook } from './rules/design.js';
+import { nextLook, tellingKeys } from './rules/design.js';
 import { dueTests, spentLooks, startedTests } from './stores/ab-tests.js';
 import { countKeys, momentsOf, ranksOf } from './stores/key-counts.js';
 
@@ -83,7 +83,8 @@ export class AbTestDecider {
   private async lookNow(session: Session, test: AbTest, data: TestData): Promise<{ look: Look; spends: boolean }> {
     const { rules, startedAt, minHours, maxHours } = test;
     const taken = await spentLooks(session, test.id);
-    const keys = data.keys.reduce((sum, n) => sum + n, 0);
+    const primary = rules.metrics.findIndex(({ role }) => role === 'PRIMARY');
+    const keys = data.moments[primary]!.reduce((sum, own) => sum + tellingKeys(rules.metrics[primary]!, own), 0);
     const reached = keys / rules.plannedKeys;
     const ranHours = (Date.now() - startedAt!.getTime()) / HOUR_MS;
     const isLast = (reached >= 1 && ranHours >= minHours) || ranHours >= maxHours;

@@ -12,8 +12,10 @@ import { AB_TEST_EVENTS } from './events.js';
 import { AB_TESTS_PLANNED } from './key-counter.js';
 import { liveOf } from './live-deployments.js';
 import { newRules, type NewTestRules } from './new-test.js';
+import { tellingKeys } from './rules/design.js';
 import { measuredDeviation, MIN_PAST_KEYS, planTest, type TestPlan } from './rules/plan.js';
 import { addLook, changeAbTestStatus, looksAfter, newestLook, type LookRow } from './stores/ab-tests.js';
+import { deleteAnswers } from './stores/answers.js';
 import { momentsOf, recordedMetrics } from './stores/key-counts.js';
 import type { Decision, ShownAnalysis } from './rules/analysis.js';
 
@@ -108,10 +110,10 @@ export class AbTestService {
     let { standardDeviation = null, keysPerDay = null } = test;
     if (standardDeviation === null || keysPerDay === null) {
       const past = (await momentsOf(session, test.id, primary, { past: true })).get('');
-      standardDeviation ??= measuredDeviation(past);
+      standardDeviation ??= measuredDeviation(primary, past);
       const until = test.startedAt ?? new Date();
       const days = (until.getTime() - test.createdAt.getTime()) / 86_400_000;
-      if (past && days > 0) keysPerDay ??= past.keys / days;
+      if (past && days > 0) keysPerDay ??= tellingKeys(primary, past) / days;
     }
     const { minimumEffect, power } = test;
     return planTest(test.rules, { minimumEffect, power, standardDeviation, keysPerDay });
@@ -183,6 +185,7 @@ export class AbTestService {
   async end(session: Session, test: AbTest, status: 'DECIDED' | 'STOPPED', decision: Decision): Promise<void> {
     const { id, endpointId, name } = test;
     await changeAbTestStatus(session, test, status, { endedAt: new Date(), nextLookAt: null, decision });
+    await deleteAnswers(session, id);
     await this.deployments.closeToViewers(session, endpointId, test.rules.openedToViewers ?? []);
     await this.deployments.releaseTraffic(session, endpointId, holderOf(id));
     const payload = { name, status, decision: decision.kind, variant: decision.variant, reason: decision.reason };

@@ -1,4 +1,5 @@
 export { AbTestDecider } from './ab-test-decider.js';
+export { AnswerKeeper } from './answer-keeper.js';
 export { AbTestService, abTestTopic } from './ab-test.service.js';
 export { AB_TEST_EVENTS } from './events.js';
 export { KeyCounter } from './key-counter.js';
@@ -7,4 +8,5 @@ export { OutcomeService } from './outcome.service.js';
 export type { Decision, ShownAnalysis } from './rules/analysis.js';
 export type { TestRules } from './rules/design.js';
 export type { TestPlan } from './rules/plan.js';
+export { keptRowsOf } from './stores/answers.js';
 export type { LookRow } from './stores/ab-tests.js';

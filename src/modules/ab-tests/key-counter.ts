@@ -3,11 +3,12 @@ import type { LiveEvents } from '../../adapters/live-events/port.js';
 import type { Database } from '../../db/database.js';
 import { Ticker } from '../platform/index.js';
 import type { KeyedAnswer } from '../serving/index.js';
+import type { AnswerKeeper } from './answer-keeper.js';
 import { activeTests } from './stores/ab-tests.js';
 import { addKeyCounts, type KeyCounts } from './stores/key-counts.js';
 
 /** What one key did at one deployment within a second. */
-interface Counted extends Omit<KeyedAnswer, 'latencyMs' | 'failed' | 'outputSum' | 'rows'> {
+interface Counted extends Pick<KeyedAnswer, 'tenant' | 'endpointId' | 'deploymentId' | 'routingKey'> {
   second: number;
   requests: number;
   errors: number;
@@ -35,12 +36,15 @@ const BATCH = 5_000;
 export class KeyCounter {
   private counted = new Map<string, Counted>();
   private tested: ReadonlySet<string> = new Set();
+  /** Endpoints whose tests need the answers. */
+  private kept: ReadonlySet<string> = new Set();
   private knownAt = 0;
   private readonly writing: Ticker;
   dropped = 0;
 
   constructor(
     private readonly db: Database,
+    private readonly answers: AnswerKeeper,
     live: LiveEvents,
     logger: Logger,
   ) {
@@ -69,7 +73,9 @@ export class KeyCounter {
 
   count(answer: KeyedAnswer): void {
     const now = Date.now();
-    if (!this.tested.has(answer.endpointId) && now - this.knownAt < NEWS_MS) return;
+    const isUnsure = now - this.knownAt >= NEWS_MS;
+    if (this.kept.has(answer.endpointId) || isUnsure) this.answers.offer(answer);
+    if (!this.tested.has(answer.endpointId) && !isUnsure) return;
     const second = Math.floor(now / 1_000);
     const id = `${answer.deploymentId}\u0000${second}\u0000${answer.routingKey}`;
     let sums = this.counted.get(id);
@@ -107,7 +113,13 @@ export class KeyCounter {
     const askedAt = Date.now();
     const tests = await this.db.asSystem((em) => activeTests(em));
     this.tested = new Set(tests.map(({ endpointId }) => endpointId));
+    this.kept = new Set(tests.filter(({ keepsAnswers }) => keepsAnswers).map(({ endpointId }) => endpointId));
     this.knownAt = askedAt;
+    await this.writeCounts(tests);
+    await this.answers.write(tests);
+  }
+
+  private async writeCounts(tests: Awaited<ReturnType<typeof activeTests>>): Promise<void> {
     const counted = this.counted;
     if (counted.size === 0) return;
     this.counted = new Map();

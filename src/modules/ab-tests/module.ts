@@ -1,5 +1,6 @@
 import { AbTest } from '../../db/entities/ab-tests/ab-test.entity.js';
 import {
+  AbTestAnswer,
   AbTestKey,
   AbTestLook,
   AbTestOutcome,
@@ -7,11 +8,12 @@ import {
 } from '../../db/entities/ab-tests/ab-test-counts.entity.js';
 import { defineModule } from '../../define-module.js';
 import { AbTestResolver, AbTestVariantResolver } from '../../resolvers/ab-tests/ab-test.resolver.js';
-import { AB_TEST_EVENTS, AbTestDecider, AbTestService, KeyCounter, OutcomeService } from './index.js';
+import { AB_TEST_EVENTS, AnswerKeeper, AbTestDecider, AbTestService, KeyCounter, OutcomeService } from './index.js';
 
 interface AbTestsServices {
   abTests: AbTestService;
   abTestDecider: AbTestDecider;
+  keptAnswers: AnswerKeeper;
   keyCounter: KeyCounter;
   outcomes: OutcomeService;
 }
@@ -23,14 +25,15 @@ declare module '../../services.js' {
 export default defineModule({
   name: 'ab-tests',
   events: AB_TEST_EVENTS,
-  entities: [AbTest, AbTestKey, AbTestLook, AbTestOutcome, AbTestOutcomeId],
+  entities: [AbTest, AbTestAnswer, AbTestKey, AbTestLook, AbTestOutcome, AbTestOutcomeId],
   createServices: ({ db, live, logger, services }): AbTestsServices => {
     const { deployments, gates, traffic } = services;
     const abTests = new AbTestService(live, deployments);
-    const keyCounter = new KeyCounter(db, live, logger);
+    const keptAnswers = new AnswerKeeper(db);
+    const keyCounter = new KeyCounter(db, keptAnswers, live, logger);
     traffic.onKeyed((answer) => keyCounter.count(answer));
     const abTestDecider = new AbTestDecider(db, abTests, gates, logger);
-    return { abTests, abTestDecider, keyCounter, outcomes: new OutcomeService() };
+    return { abTests, abTestDecider, keptAnswers, keyCounter, outcomes: new OutcomeService() };
   },
   resolvers: [AbTestResolver, AbTestVariantResolver],
   createTicks: ({ services: { abTestDecider }, config: { RECONCILE_INTERVAL_MS: intervalMs } }) => [

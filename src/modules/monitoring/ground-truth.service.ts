@@ -4,6 +4,7 @@ import type { Endpoint } from '../../db/entities/serving/endpoint.entity.js';
 import type { Actor, Database, Session } from '../../db/database.js';
 import { compareAnswer, type ComparedAnswer, type GroundTruthValue } from './rules/ground-truth.js';
 import { AppError, badInput, ErrorCode } from '../../errors.js';
+import { keptRowsOf, type KeyCounter } from '../ab-tests/index.js';
 import { audit } from '../platform/index.js';
 import { writeGroundTruths, type NewGroundTruth } from './stores/ground-truth.js';
 import {
@@ -72,6 +73,7 @@ export class GroundTruthService {
   constructor(
     private readonly db: Database,
     private readonly traffic: TrafficRecorder,
+    private readonly keyCounter: KeyCounter,
   ) {}
 
   /** Records what it can, and lists every other record. Throws only when it can record nothing. */
@@ -106,6 +108,7 @@ export class GroundTruthService {
     if (records.some((_, i) => !logged.has(i))) {
       // Writes what this process has answered just now.
       await this.traffic.flush();
+      await this.keyCounter.flush();
       ({ endpoint, logged } = await find());
     }
     return transact(async (session) => {
@@ -128,8 +131,12 @@ async function findRows(
   const asked = records.flatMap(({ requestId, row }, index) =>
     requestId.length <= REQUEST_KEY.max! && Number.isInteger(row) && row >= ROW.min ? [{ index, requestId, row }] : [],
   );
-  const rows = await loggedRowsOf(session, id, asked);
-  return Map.groupBy(rows, ({ index }) => index);
+  const logged = await loggedRowsOf(session, id, asked);
+  const known = new Set(logged.map(({ index }) => index));
+  // An A/B test keeps the answers that the log has not, or has no more.
+  const others = asked.filter(({ index }) => !known.has(index));
+  const kept = others.length > 0 ? await keptRowsOf(session, id, others) : [];
+  return Map.groupBy([...logged, ...kept], ({ index }) => index);
 }
 
 async function compareAll(

@@ -52,8 +52,8 @@ export default defineModule({
   events: MONITORING_EVENTS,
   entities: [MonitoringWindow, GroundTruth, RequestLogFile, RetrainingPolicy, MonitoringCursor],
   createServices: ({ db, live, objects, files, logger, config, services }): MonitoringServices => {
-    const { alerts, traffic, trainings, datasets, jobs, staged } = services;
-    const groundTruth = new GroundTruthService(db, traffic);
+    const { alerts, keyCounter, traffic, trainings, datasets, jobs, staged } = services;
+    const groundTruth = new GroundTruthService(db, traffic, keyCounter);
     return {
       groundTruth,
       groundTruthImports: new GroundTruthImportService({ groundTruth, jobs, datasets, files }),

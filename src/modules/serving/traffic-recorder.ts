@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
 import { type Answers, readAnswers, scoresOf } from './rules/answers.js';
 import { inSample } from './rules/traffic.js';
 import type { Tensor } from '../model-contract/index.js';
@@ -40,6 +41,12 @@ export interface KeyedAnswer {
   failed: boolean;
   /** Sum of the values, or of the probabilities of the second class. */
   outputSum: number;
+  /** Of the request, in the log too if it is logged. */
+  id: string;
+  requestId: string;
+  modelVersionId: string;
+  /** Null for a request that failed. */
+  answers: Answers | null;
 }
 
 const FLUSH_MS = 1_000;
@@ -130,13 +137,18 @@ export class TrafficRecorder {
     const failed = errorCode !== null;
     this.counters.count({ tenant, deploymentId, rows, latencyMs, failed, scoreSum, comparison });
     const { routingKey } = served;
+    const id = uuidv7();
     if (routingKey !== null) {
-      const answer = { tenant, endpointId, deploymentId, routingKey, rows, latencyMs, failed, outputSum: scoreSum };
+      const answer = {
+        ...{ tenant, endpointId, deploymentId, routingKey, rows, latencyMs, failed, outputSum: scoreSum },
+        ...{ id, requestId, modelVersionId, answers },
+      };
       for (const listener of this.keyListeners) listener(answer);
     }
     if (!inSample(served.logSampleRate, requestId)) return;
     const specs = served.target.version.signature.inputs;
     this.log.offer({
+      id,
       tenant,
       endpointId,
       deploymentId,

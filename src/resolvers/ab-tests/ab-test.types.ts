@@ -27,6 +27,9 @@ export const AbTestMetricSourceEnum = describeEnum('AbTestMetricSource', 'Where 
   LATENCY: 'Milliseconds of each request.',
   ERRORS: 'Whether the service failed the request: 1, otherwise 0.',
   OUTCOME: 'What clients record by recordOutcomes under the name of the metric.',
+  GROUND_TRUTH:
+    'The error of each answer whose truth recordGroundTruth or importGroundTruth has told: 1 for a wrong class and 0 ' +
+    'for the right one, or the squared difference of a value. A truth that is revised replaces the former one.',
 });
 
 export const AbTestAggregationEnum = describeEnum(

@@ -43,6 +43,26 @@ export const AbTestOutcome = defineEntity({
   },
 });
 
+/** The answers to one live request while a test needs them for ground truth, whether it is logged or not. */
+export const AbTestAnswer = defineEntity({
+  name: 'AbTestAnswer',
+  tableName: 'ab_test_answer',
+  properties: {
+    tenant: p.text(),
+    testId: p.uuid().primary(),
+    /** Of the request; the log has the same. */
+    id: p.uuid().primary(),
+    key: p.text(),
+    requestId: p.text(),
+    deploymentId: p.uuid(),
+    modelVersionId: p.uuid(),
+    answeredAt: p.datetime(),
+    /** By row: classes, or values. */
+    labels: p.json<string[]>().nullable(),
+    values: p.json<(number | null)[]>().nullable(),
+  },
+});
+
 /** An outcome that came with an id. */
 export const AbTestOutcomeId = defineEntity({
   name: 'AbTestOutcomeId',

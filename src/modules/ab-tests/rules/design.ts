@@ -1,7 +1,7 @@
-import type { TestDesign } from '../../statistics/index.js';
+import type { KeyMoments, TestDesign } from '../../statistics/index.js';
 
 /** Where the values of a metric come from. */
-export type MetricSource = 'OUTPUT' | 'LATENCY' | 'ERRORS' | 'OUTCOME';
+export type MetricSource = 'OUTPUT' | 'LATENCY' | 'ERRORS' | 'OUTCOME' | 'GROUND_TRUTH';
 
 /**
  * How the values of a key become one: MEAN is Σ value / Σ count over the keys (delta method), SUM the sum of each key,
@@ -58,6 +58,14 @@ export interface TestRules {
   metrics: readonly TestMetric[];
   /** Deployments that viewers may call because of the test; absent before the start. */
   openedToViewers?: readonly string[];
+}
+
+/**
+ * Keys that say something about a metric. Truths come late: a test on ground truth waits for its planned keys until so
+ * many have one.
+ */
+export function tellingKeys({ source }: Pick<TestMetric, 'source'>, { keys, measuredKeys }: KeyMoments): number {
+  return source === 'GROUND_TRUTH' ? measuredKeys : keys;
 }
 
 /** The information of the next look of a group sequential test; the last one is 1. */

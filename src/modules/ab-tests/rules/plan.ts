@@ -1,6 +1,6 @@
 import { FULL_WEIGHT_BPS } from '../../core/index.js';
 import { keysForMeans, planDesign, ratioOf, type KeyMoments } from '../../statistics/index.js';
-import type { TestRules } from './design.js';
+import { tellingKeys, type TestMetric, type TestRules } from './design.js';
 
 export interface PlanQuestion {
   minimumEffect: number;
@@ -53,8 +53,8 @@ export function planTest(
 export const MIN_PAST_KEYS = 100;
 
 /** The standard deviation of a key's value; of a ratio, that of its linearised values. Null with too few keys. */
-export function measuredDeviation(past: KeyMoments | undefined): number | null {
+export function measuredDeviation(metric: Pick<TestMetric, 'source'>, past: KeyMoments | undefined): number | null {
   if (!past || past.measuredKeys < MIN_PAST_KEYS) return null;
-  const deviation = Math.sqrt(ratioOf(past).errorVariance * past.keys);
+  const deviation = Math.sqrt(ratioOf(past).errorVariance * tellingKeys(metric, past));
   return deviation > 0 ? deviation : null;
 }

@@ -58,6 +58,7 @@ export function activeTests(em: EntityManager) {
   return tables(em)
     .selectFrom('ab_test')
     .select(['id', 'tenant', 'endpoint_id as endpointId', 'started_at as startedAt'])
+    .select(sql<boolean>`rules -> 'metrics' @> '[{"source": "GROUND_TRUTH"}]'`.as('keepsAnswers'))
     .where('status', 'in', ['PLANNED', 'RUNNING'])
     .execute();
 }

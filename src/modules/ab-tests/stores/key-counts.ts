@@ -1,14 +1,17 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql, type QueryCreator, type RawBuilder } from 'kysely';
 import { AbTest } from '../../../db/entities/ab-tests/ab-test.entity.js';
-import { AbTestKey, AbTestOutcome } from '../../../db/entities/ab-tests/ab-test-counts.entity.js';
+import { AbTestAnswer, AbTestKey, AbTestOutcome } from '../../../db/entities/ab-tests/ab-test-counts.entity.js';
+import { GroundTruth } from '../../../db/entities/monitoring/ground-truth.entity.js';
 import type { Session } from '../../../db/database.js';
 import { tablesOf, unnested, type TablesOf } from '../../../db/tables.js';
 import type { KeyMoments, RankSums } from '../../statistics/index.js';
 import type { TestMetric } from '../rules/design.js';
 
-const tables = tablesOf(AbTest, AbTestKey, AbTestOutcome);
-type Tables = TablesOf<typeof AbTest | typeof AbTestKey | typeof AbTestOutcome>;
+const tables = tablesOf(AbTest, AbTestAnswer, AbTestKey, AbTestOutcome, GroundTruth);
+type Tables = TablesOf<
+  typeof AbTest | typeof AbTestAnswer | typeof AbTestKey | typeof AbTestOutcome | typeof GroundTruth
+>;
 
 /** What one key did in a test since the last time, during it or before its start. */
 export interface KeyCounts {
@@ -174,6 +177,22 @@ export async function countKeys(
 
 const PARTS = ['y', 'x', 'py', 'px'] as const;
 
+/** The errors of the kept answers whose truth is known now, before the start and since then. */
+function errorsOf(from: QueryCreator<Tables>) {
+  const error = sql`case when g.label is null then (g.value - g.predicted_value) ^ 2
+    else (g.label is distinct from g.predicted_label)::int::float8 end`;
+  const isPast = sql`coalesce(a.answered_at < t.started_at, true)`;
+  const count = (when: RawBuilder<unknown>) => sql<number>`(count(${error}) filter (where ${when}))::float8`;
+  const total = (when: RawBuilder<unknown>) => sql<number>`coalesce(sum(${error}) filter (where ${when}), 0)`;
+  return from
+    .selectFrom('ab_test_answer as a')
+    .innerJoin('ab_test as t', (on) => on.onRef('t.tenant', '=', 'a.tenant').onRef('t.id', '=', 'a.test_id'))
+    .innerJoin('ground_truth as g', (on) => on.onRef('g.tenant', '=', 'a.tenant').onRef('g.prediction_id', '=', 'a.id'))
+    .select(['a.key', count(sql`not ${isPast}`).as('count'), total(sql`not ${isPast}`).as('total')])
+    .select([count(isPast).as('past_count'), total(isPast).as('past_total')])
+    .groupBy('a.key');
+}
+
 /** The values of a metric, one row for each key. With `past`, those of the keys that were seen before the start. */
 function keyValues(
   from: QueryCreator<Tables>,
@@ -184,11 +203,18 @@ function keyValues(
 ) {
   const { y, x, py, px } = columnsOf(metric);
   const zero = sql<number>`0::float8`;
+  const outcomes =
+    metric.source === 'GROUND_TRUTH'
+      ? errorsOf(from).where('a.test_id', '=', testId).as('o')
+      : from
+          .selectFrom('ab_test_outcome')
+          .select(['key', 'count', 'total', 'past_count', 'past_total'])
+          .where('test_id', '=', testId)
+          .where('metric', '=', metric.name)
+          .as('o');
   return from
     .selectFrom('ab_test_key as k')
-    .leftJoin('ab_test_outcome as o', (on) =>
-      on.onRef('o.test_id', '=', 'k.test_id').onRef('o.key', '=', 'k.key').on('o.metric', '=', metric.name),
-    )
+    .leftJoin(outcomes, (on) => on.onRef('o.key', '=', 'k.key'))
     .select([(past ? sql<string>`''` : sql<string>`k.deployment_id::text`).as('variant')])
     .select([
       (past ? py : y).as('y'),
@@ -300,9 +326,10 @@ function columnsOf({ source, aggregation }: TestMetric): Record<(typeof PARTS)[n
       LATENCY: ['latency_ms', 'requests'],
       ERRORS: ['errors', 'requests'],
       OUTCOME: ['total', 'count'],
+      GROUND_TRUTH: ['total', 'count'],
     } as const
   )[source];
-  const table = source === 'OUTCOME' ? 'o' : 'k';
+  const table = source === 'OUTCOME' || source === 'GROUND_TRUTH' ? 'o' : 'k';
   const column = (name: string) => sql<number>`coalesce(${sql.ref(`${table}.${name}`)}, 0)`;
   const one = sql<number>`1::float8`;
   const hadPast = sql<number>`(k.past_requests > 0)::int::float8`;
