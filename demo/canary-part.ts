@@ -27,7 +27,7 @@ const MAX_REQUESTS = 4_000;
 
 /** A version that learned from shuffled labels begins to serve, and is rolled back by itself. */
 export class CanaryPart extends Part {
-  async rollBackByItself(serving: Version): Promise<Figures> {
+  async rollBackByItself(serving: Version): Promise<{ worse: Version; figures: Figures }> {
     const { api, terminal } = this.options;
     const worse = await this.trainOnShuffledLabels();
     const name = `${this.state.endpointName}-canary`;
@@ -58,12 +58,13 @@ export class CanaryPart extends Part {
     terminal.note(`${canary.reason}`);
     terminal.note(`rolled back by itself after ${duration(performance.now() - startedAt)}, ${requests} requests`);
     const wrong = canary.judgement.find(({ kind }) => kind === 'WRONG_ANSWERS');
-    return {
+    const figures = {
       requests,
       canaryWrong: round(wrong?.canary.value ?? NaN),
       controlWrong: round(wrong?.control.value ?? NaN),
       weightOfOld: canary.stableDeployment?.weightBps ?? 0,
     };
+    return { worse, figures };
   }
 
   /** The same flights, of which each has the delay of another one. */

@@ -53,7 +53,7 @@ async function main(): Promise<number> {
     );
     terminal.line(
       'gates with evidence before each stage, predictions, drift found in live traffic, retraining, a ' +
-        'shadow, a rollback.',
+        'shadow, a rollback, a canary, an A/B test.',
     );
     terminal.line(
       'An MLflow server records runs and versions; here the same service also trains, proves, serves and watches them.',

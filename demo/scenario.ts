@@ -1,4 +1,5 @@
 import { RollbackModelDocument, SetRetrainingPolicyDocument } from '../schema/generated/operations.ts';
+import { AbTestPart } from './ab-test-part.ts';
 import { CanaryPart } from './canary-part.ts';
 import { EnsemblePart } from './ensemble-part.ts';
 import { MonitoringPart } from './monitoring-part.ts';
@@ -22,6 +23,7 @@ export class Scenario {
   private readonly serving: ServingPart;
   private readonly monitoring: MonitoringPart;
   private readonly canary: CanaryPart;
+  private readonly abTest: AbTestPart;
 
   constructor(options: ScenarioOptions) {
     this.options = options;
@@ -43,6 +45,7 @@ export class Scenario {
     this.serving = new ServingPart(options, this.state);
     this.monitoring = new MonitoringPart(options, this.state);
     this.canary = new CanaryPart(options, this.state);
+    this.abTest = new AbTestPart(options, this.state);
   }
 
   async run(): Promise<void> {
@@ -51,6 +54,7 @@ export class Scenario {
     let bestRunId = '';
     let first: Version | null = null;
     let second: Version | null = null;
+    let worse: Version | null = null;
     let alertId = '';
     await walk.step(
       'Register a dataset: real flights of January to March 2001',
@@ -138,8 +142,13 @@ export class Scenario {
     );
     await walk.step('Promote version 2 to production: traffic follows', () => this.promoteToProduction(v2(), v1()));
     await walk.step('Roll back, and forward again', () => this.rollBackAndForward(v1(), v2()));
-    await walk.step('A worse version as a canary: it is rolled back by itself', () =>
-      this.canary.rollBackByItself(v2()),
+    await walk.step('A worse version as a canary: it is rolled back by itself', async () => {
+      const { worse: version, figures } = await this.canary.rollBackByItself(v2());
+      worse = version;
+      return figures;
+    });
+    await walk.step('An A/B test by caller: is version 2 better than one that learned nothing? It decides', () =>
+      this.abTest.decide(present(worse), v2()),
     );
     await walk.step('Predict for a whole week in the background', async () => {
       const { dataset } = await this.training.registerDataset(

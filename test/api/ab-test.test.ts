@@ -7,11 +7,13 @@ import {
   AbTestDocument,
   type AbTestMetricInput,
   FollowAbTestDocument,
+  type FollowAbTestSubscription,
   PlanAbTestDocument,
   type PlanAbTestInput,
   RecordOutcomesDocument,
   StartAbTestDocument,
-  type FollowAbTestSubscription,
+} from '../../schema/generated/operations.js';
+import {
   AbTestGateDocument,
   RecordGroundTruthDetailsDocument,
   UpdateEndpointDetailsDocument,
