@@ -10,6 +10,7 @@ import { TRAINING_SETTINGS } from './modules/training/settings.js';
 import { SCRIPTS_SETTINGS } from './modules/scripts/settings.js';
 import { SERVING_SETTINGS } from './modules/serving/settings.js';
 import { LANGUAGE_MODELS_SETTINGS } from './modules/language-models/settings.js';
+import { AB_TESTS_SETTINGS } from './modules/ab-tests/settings.js';
 import { MONITORING_SETTINGS } from './modules/monitoring/settings.js';
 import { EXCHANGE_SETTINGS } from './modules/exchange/settings.js';
 import type { Settings } from './settings.js';
@@ -37,7 +38,7 @@ const MODULES: ListedModule[] = [
   { load: () => import('./modules/evaluation/module.js') },
   { load: () => import('./modules/serving/module.js'), settings: SERVING_SETTINGS },
   { load: () => import('./modules/language-models/module.js'), settings: LANGUAGE_MODELS_SETTINGS },
-  { load: () => import('./modules/ab-tests/module.js') },
+  { load: () => import('./modules/ab-tests/module.js'), settings: AB_TESTS_SETTINGS },
   { load: () => import('./modules/alerts/module.js') },
   { load: () => import('./modules/monitoring/module.js'), settings: MONITORING_SETTINGS },
   { load: () => import('./modules/rollouts/module.js') },

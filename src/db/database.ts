@@ -42,6 +42,7 @@ import { Migration0039OutcomeIds } from './migrations/0039-outcome-ids.js';
 import { Migration0043DeploymentSla } from './migrations/0043-deployment-sla.js';
 import { Migration0044RequestLog } from './migrations/0044-request-log.js';
 import { Migration0045DeploymentScaling } from './migrations/0045-deployment-scaling.js';
+import { Migration0047AbTestLimits } from './migrations/0047-ab-test-limits.js';
 import { Migration0048AbTestAnswers } from './migrations/0048-ab-test-answers.js';
 import { Migration0049FanOut } from './migrations/0049-fan-out.js';
 import { Migration0046LogArchive } from './migrations/0046-log-archive.js';
@@ -153,6 +154,7 @@ const MIGRATIONS = [
   { name: '0043-deployment-sla', class: Migration0043DeploymentSla },
   { name: '0044-request-log', class: Migration0044RequestLog },
   { name: '0045-deployment-scaling', class: Migration0045DeploymentScaling },
+  { name: '0047-ab-test-limits', class: Migration0047AbTestLimits },
   { name: '0048-ab-test-answers', class: Migration0048AbTestAnswers },
   { name: '0049-fan-out', class: Migration0049FanOut },
   { name: '0046-log-archive', class: Migration0046LogArchive },

@@ -87,7 +87,8 @@ export class AbTestDecider {
     const keys = data.moments[primary]!.reduce((sum, own) => sum + tellingKeys(rules.metrics[primary]!, own), 0);
     const reached = keys / rules.plannedKeys;
     const ranHours = (Date.now() - startedAt!.getTime()) / HOUR_MS;
-    const isLast = (reached >= 1 && ranHours >= minHours) || ranHours >= maxHours;
+    // A full test gets no new key, so that waiting longer brings nothing.
+    const isLast = ((reached >= 1 || this.tests.isFull(test)) && ranHours >= minHours) || ranHours >= maxHours;
     const isDecisive =
       isLast ||
       (ranHours >= minHours &&

@@ -37,7 +37,11 @@ export interface AbTestFilter {
   search?: string | null;
 }
 
-/** Every process knows a test and its weights after this time; only then its predictions count. */
+/**
+ * Every process knows a test and its weights after this time; only then its predictions count. Without any news, a
+ * route is read again after a second at most, and the list of tests after 1.5 seconds; the rest is for clocks that
+ * differ. A process that knows it later gives keys of several variants, which are left out and counted.
+ */
 const SETTLE_MS = 2_000;
 export const FIRST_LOOK_MS = 5_000;
 
@@ -49,7 +53,13 @@ export class AbTestService {
   constructor(
     private readonly live: LiveEvents,
     private readonly deployments: DeploymentService,
+    private readonly maxRows: number,
   ) {}
+
+  /** Whether it has as many keys as a test may have: new ones are left out. */
+  isFull({ keyRows }: Pick<AbTest, 'keyRows'>): boolean {
+    return keyRows >= this.maxRows;
+  }
 
   async get(session: Session, id: string): Promise<AbTest> {
     const test = await session.em.findOne(AbTest, { id, tenant: session.tenant });
@@ -108,11 +118,11 @@ export class AbTestService {
   async planOf(session: Session, test: AbTest): Promise<TestPlan | null> {
     const primary = test.rules.metrics.find(({ role }) => role === 'PRIMARY')!;
     let { standardDeviation = null, keysPerDay = null } = test;
-    if (standardDeviation === null || keysPerDay === null) {
+    // From the start on, what was measured stands in the test: its keys are deleted some time after its end.
+    if (test.status === 'PLANNED' && (standardDeviation === null || keysPerDay === null)) {
       const past = (await momentsOf(session, test.id, primary, { past: true })).get('');
       standardDeviation ??= measuredDeviation(primary, past);
-      const until = test.startedAt ?? new Date();
-      const days = (until.getTime() - test.createdAt.getTime()) / 86_400_000;
+      const days = (Date.now() - test.createdAt.getTime()) / 86_400_000;
       if (past && days > 0) keysPerDay ??= tellingKeys(primary, past) / days;
     }
     const { minimumEffect, power } = test;
@@ -131,12 +141,22 @@ export class AbTestService {
           '(recordOutcomes) before the test starts.',
         { field: 'input.abTestId', expected: 'metrics that something records', got: silent.name },
       );
-    plannedKeys ??= (await this.planOf(session, test))?.plannedKeys ?? null;
+    const plan = await this.planOf(session, test);
+    plannedKeys ??= plan?.plannedKeys ?? null;
     if (plannedKeys === null)
       throw conflict(
         `The spread of the primary metric is not known: wait until ${MIN_PAST_KEYS} keys were seen, give plannedKeys, ` +
           'or plan the test with standardDeviation.',
         { field: 'input.plannedKeys', expected: 'a number of keys', got: 'none' },
+      );
+    if (plannedKeys > this.maxRows || this.isFull(test))
+      throw conflict(
+        this.isFull(test)
+          ? `The past of the test has ${test.keyRows} routing keys already, and a test keeps at most ${this.maxRows} ` +
+              '(AB_TEST_MAX_ROWS): plan it again, and start it earlier.'
+          : `The test needs ${plannedKeys} routing keys, and a test keeps at most ${this.maxRows} ` +
+              '(AB_TEST_MAX_ROWS): look for a larger effect, or with a lower power.',
+        { field: 'input.plannedKeys', expected: `at most ${this.maxRows} keys`, got: String(plannedKeys) },
       );
     const { endpointId } = test;
     await this.deployments.holdTraffic(session, endpointId, holderOf(id));
@@ -161,6 +181,8 @@ export class AbTestService {
     const arms = test.rules.variants.map(({ deploymentId }) => live.find(({ id: own }) => own === deploymentId)!);
     const openedToViewers = await this.deployments.openToViewers(session, arms[0]!, arms.slice(1));
     test.rules = { ...test.rules, plannedKeys, openedToViewers };
+    test.standardDeviation ??= plan?.standardDeviation ?? null;
+    test.keysPerDay ??= plan?.keysPerDay ?? null;
     await session.em.flush();
     const now = Date.now();
     const startedAt = new Date(Math.ceil((now + SETTLE_MS) / 1_000) * 1_000);

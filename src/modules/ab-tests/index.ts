@@ -9,4 +9,5 @@ export type { Decision, ShownAnalysis } from './rules/analysis.js';
 export type { TestRules } from './rules/design.js';
 export type { TestPlan } from './rules/plan.js';
 export { keptRowsOf } from './stores/answers.js';
+export { retentionsOfKeys } from './stores/old-keys.js';
 export type { LookRow } from './stores/ab-tests.js';

@@ -5,7 +5,7 @@ import { Ticker } from '../platform/index.js';
 import type { KeyedAnswer } from '../serving/index.js';
 import type { AnswerKeeper } from './answer-keeper.js';
 import { activeTests } from './stores/ab-tests.js';
-import { addKeyCounts, type KeyCounts } from './stores/key-counts.js';
+import { addKeyCounts, addKeyRows, type KeyCounts } from './stores/key-counts.js';
 
 /** What one key did at one deployment within a second. */
 interface Counted extends Pick<KeyedAnswer, 'tenant' | 'endpointId' | 'deploymentId' | 'routingKey'> {
@@ -47,6 +47,7 @@ export class KeyCounter {
     private readonly answers: AnswerKeeper,
     live: LiveEvents,
     logger: Logger,
+    private readonly maxRows: number,
   ) {
     this.writing = new Ticker({
       name: 'ab-test-keys',
@@ -133,10 +134,14 @@ export class KeyCounter {
     }
     try {
       await this.db.asSystem(async (em) => {
+        const newKeys = new Map<string, number>();
         for (const [period, counts] of Object.entries(periods) as ['PAST' | 'TEST', Map<string, KeyCounts>][]) {
           const all = [...counts.values()];
-          for (let at = 0; at < all.length; at += BATCH) await addKeyCounts(em, period, all.slice(at, at + BATCH));
+          for (let at = 0; at < all.length; at += BATCH)
+            for (const testId of await addKeyCounts(em, period, all.slice(at, at + BATCH), this.maxRows))
+              newKeys.set(testId, (newKeys.get(testId) ?? 0) + 1);
         }
+        await addKeyRows(em, newKeys);
       });
     } catch (error) {
       this.giveBack(counted);

@@ -1,11 +1,11 @@
 import { AbTest } from '../../db/entities/ab-tests/ab-test.entity.js';
 import type { Session } from '../../db/database.js';
-import { badInput, conflict } from '../../errors.js';
+import { AppError, badInput, conflict, ErrorCode } from '../../errors.js';
 import { checkRange } from '../core/index.js';
 import { audit } from '../platform/index.js';
 import { findEndpoint, REQUEST_KEY, type NamedEndpoint } from '../serving/index.js';
 import { AB_TEST_RANGES } from './new-test.js';
-import { addOutcomes, type OutcomeSums } from './stores/key-counts.js';
+import { addOutcomeRows, addOutcomes, type OutcomeSums } from './stores/key-counts.js';
 import { keepOutcomeIds } from './stores/outcome-ids.js';
 
 export interface NewOutcome {
@@ -28,6 +28,8 @@ export interface RecordedOutcomes {
 
 /** What became of routing keys, as clients learn it later: purchases, clicks, cost. */
 export class OutcomeService {
+  constructor(private readonly maxRows: number) {}
+
   async record(
     session: Session,
     { outcomes, ...endpoint }: NamedEndpoint & { outcomes: readonly NewOutcome[] },
@@ -60,7 +62,18 @@ export class OutcomeService {
         sum.pastTotal += value;
       }
     }
-    if (test) await addOutcomes(session, test.id, [...sums.values()]);
+    if (test) {
+      const newIds = new Set(isNew.flatMap(({ id }) => id ?? [])).size;
+      const newRows = newIds + (await addOutcomes(session, test.id, [...sums.values()]));
+      if (newRows > 0 && (await addOutcomeRows(session, test.id, newRows)) > this.maxRows)
+        throw new AppError(
+          ErrorCode.RESOURCE_EXHAUSTED,
+          `The outcomes of an A/B test have at most ${this.maxRows} rows (AB_TEST_MAX_ROWS): one per routing key and ` +
+            'metric, and one per outcome with an id. None of this call was recorded; those of known keys without an id ' +
+            'still are.',
+          { field: 'input.outcomes', expected: `at most ${this.maxRows} rows in all`, got: `${newRows} new rows` },
+        );
+    }
     const result = {
       recorded: isNew.length,
       unused: outcomes.length - used.length,

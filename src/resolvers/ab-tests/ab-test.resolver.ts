@@ -71,7 +71,7 @@ export class AbTestResolver {
     description:
       'Starts a planned A/B test: sets the weights of its variants, those of other deployments to 0, removes rules of ' +
       'the traffic policy, and holds them until the end: setTrafficWeights gives CONFLICT. CONFLICT when nothing has ' +
-      'recorded an outcome metric yet.',
+      'recorded an outcome metric yet, or when it needs more keys than the service keeps.',
   })
   async startAbTest(
     @Ctx() ctx: RequestContext,
@@ -95,7 +95,8 @@ export class AbTestResolver {
   @Mutation(() => RecordOutcomesPayload, {
     description:
       'Records what became of routing keys, e.g. purchases or clicks, for the planned or running A/B test of the ' +
-      'endpoint. Outcomes of keys that the test has not seen do not count.',
+      'endpoint. Outcomes of keys that the test has not seen do not count. RESOURCE_EXHAUSTED when the test has as many ' +
+      'rows of outcomes as the service keeps.',
   })
   recordOutcomes(
     @Ctx() ctx: RequestContext,
@@ -155,6 +156,15 @@ export class AbTestResolver {
   })
   plannedKeys(@Root() { rules, startedAt }: AbTestType): number | null {
     return startedAt ? rules.plannedKeys : null;
+  }
+
+  @FieldResolver(() => Boolean, {
+    description:
+      'Whether it has as many routing keys as the service keeps (AB_TEST_MAX_ROWS): new ones are left out, and it takes ' +
+      'its last look when `minHours` are over.',
+  })
+  isFull(@Root() test: AbTestType, @Ctx() ctx: RequestContext): boolean {
+    return ctx.services.abTests.isFull(test);
   }
 
   @FieldResolver(() => [AbTestVariantType], { description: 'The variants, the control first.' })

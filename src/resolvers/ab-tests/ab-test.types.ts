@@ -201,6 +201,7 @@ export class AbTestType {
   /** The API shows these as fields and objects. */
   rules!: TestRules;
   endpointId!: string;
+  keyRows!: number;
 }
 
 export const AbTestConnection = connectionOf(AbTestType, 'AbTest', 'A/B tests');

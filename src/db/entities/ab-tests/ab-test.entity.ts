@@ -23,7 +23,7 @@ export const AbTest = defineEntity({
     /** In units of the primary metric. */
     minimumEffect: double(),
     power: double(),
-    /** Of a key's value of the primary metric; null when it is measured before the start. */
+    /** Of a key's value of the primary metric; null until the start when it is measured. */
     standardDeviation: double().nullable(),
     keysPerDay: double().nullable(),
     minHours: double(),
@@ -35,6 +35,10 @@ export const AbTest = defineEntity({
     nextLookAt: p.datetime().nullable(),
     decision: p.json<Decision>().nullable(),
     createdBy: p.text(),
+    /** Routing keys that it has seen, with those before its start. */
+    keyRows: p.bigint('number').default(0),
+    /** Rows for its outcomes: one per key and metric, and one per outcome with an id. */
+    outcomeRows: p.bigint('number').default(0),
   },
 });
 export type AbTest = InferEntity<typeof AbTest>;

@@ -33,13 +33,14 @@ type Sum = (typeof SUMS)[number];
 
 /**
  * Adds counts, each key of a test at most once. In a fixed order, so that two processes cannot deadlock. `period`:
- * before the start or since then.
+ * before the start or since then. A test that has `maxRows` keys gets no new ones. Returns the test of each new key.
  */
 export async function addKeyCounts(
   em: EntityManager,
   period: 'PAST' | 'TEST',
   counts: readonly KeyCounts[],
-): Promise<void> {
+  maxRows: number,
+): Promise<string[]> {
   const given = counts
     .toSorted((a, b) => (a.testId + a.key < b.testId + b.key ? -1 : 1))
     .map((one) => ({
@@ -57,7 +58,7 @@ export async function addKeyCounts(
   } as const;
   const value = (sum: Sum, own: 'PAST' | 'TEST') =>
     sql<number>`case when ${own === period} then ${sql.ref(`g.${sum}`)} else 0 end`;
-  await tables(em)
+  const written = await tables(em)
     .insertInto('ab_test_key')
     .columns([
       'tenant',
@@ -81,7 +82,19 @@ export async function addKeyCounts(
         ])
         .select(sql<boolean>`g.mixed > 0`.as('is_mixed'))
         .select(SUMS.map((sum) => value(sum, 'TEST').as(sum)))
-        .select(SUMS.map((sum) => value(sum, 'PAST').as(`past_${sum}`))),
+        .select(SUMS.map((sum) => value(sum, 'PAST').as(`past_${sum}`)))
+        .where((where) =>
+          where.or([
+            where('t.key_rows', '<', maxRows),
+            where.exists(
+              where
+                .selectFrom('ab_test_key as known')
+                .select('known.key')
+                .whereRef('known.test_id', '=', 'g.test_id')
+                .whereRef('known.key', '=', 'g.key'),
+            ),
+          ]),
+        ),
     )
     .onConflict((conflict) =>
       conflict.columns(['test_id', 'key']).doUpdateSet({
@@ -96,7 +109,22 @@ export async function addKeyCounts(
         ),
       }),
     )
+    .returning(['test_id', IS_NEW])
     .execute();
+  return written.flatMap((row) => (row.is_new ? [row.test_id] : []));
+}
+
+/** Of a row that was inserted, and not updated: nobody has locked it before. */
+const IS_NEW = sql<boolean>`xmax = 0`.as('is_new');
+
+/** Counts new keys of tests. After all keys, so that two processes cannot deadlock. */
+export async function addKeyRows(em: EntityManager, newKeys: ReadonlyMap<string, number>): Promise<void> {
+  for (const [testId, keys] of [...newKeys].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    await tables(em)
+      .updateTable('ab_test')
+      .set({ key_rows: sql<number>`key_rows + ${keys}` })
+      .where('id', '=', testId)
+      .execute();
 }
 
 export interface OutcomeSums {
@@ -108,13 +136,13 @@ export interface OutcomeSums {
   pastTotal: number;
 }
 
-/** Adds outcomes of a test, each key of a metric at most once. */
+/** Adds outcomes of a test, each key of a metric at most once. Returns how many of them are new. */
 export async function addOutcomes(
   { em, tenant }: Session,
   testId: string,
   sums: readonly OutcomeSums[],
-): Promise<void> {
-  if (sums.length === 0) return;
+): Promise<number> {
+  if (sums.length === 0) return 0;
   const rows = sums
     .toSorted((a, b) => (a.metric + a.key < b.metric + b.key ? -1 : 1))
     .map(({ metric, key, count, total, pastCount, pastTotal }) => ({
@@ -124,7 +152,7 @@ export async function addOutcomes(
     sql<number>`${sql.ref(`ab_test_outcome.${column}`)} + ${sql.ref(`excluded.${column}`)}`;
   const types = { tenant: 'text', test_id: 'uuid', metric: 'text', key: 'text' } as const;
   const numbers = { count: 'float8', total: 'float8', past_count: 'float8', past_total: 'float8' } as const;
-  await tables(em)
+  const written = await tables(em)
     .insertInto('ab_test_outcome')
     .columns(['tenant', 'test_id', 'metric', 'key', 'count', 'total', 'past_count', 'past_total'])
     .expression((from) =>
@@ -138,7 +166,21 @@ export async function addOutcomes(
         ...{ past_count: added('past_count'), past_total: added('past_total') },
       }),
     )
+    .returning(IS_NEW)
     .execute();
+  return written.filter((row) => row.is_new).length;
+}
+
+/** Counts new rows of outcomes; returns how many there are now. Other calls for the test wait until this one ends. */
+export async function addOutcomeRows({ em, tenant }: Session, testId: string, rows: number): Promise<number> {
+  const { outcome_rows } = await tables(em)
+    .updateTable('ab_test')
+    .set({ outcome_rows: sql<number>`outcome_rows + ${rows}` })
+    .where('tenant', '=', tenant)
+    .where('id', '=', testId)
+    .returning('outcome_rows')
+    .executeTakeFirstOrThrow();
+  return Number(outcome_rows);
 }
 
 /** The names of the metrics for which outcomes were recorded. */
