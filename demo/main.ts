@@ -62,6 +62,7 @@ async function main(): Promise<number> {
       service = await startService({
         LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error',
         MONITORING_INTERVAL_MS: '2000',
+        RECONCILE_INTERVAL_MS: '1000',
         DATA_DIR: dataDir,
         ...(once && { PORT: process.env['PORT'] ?? '0' }),
       });
