@@ -42,6 +42,8 @@ type OnProgress = (share: number, message: string) => void;
 
 /** A residual of this share of the spread is none: what is left is rounding. */
 const PERFECT = 1e-12;
+/** Weights that make a model exactly as good as chance add up to nearly that. */
+const ROUNDING = 1e-9;
 
 /** Errors: BAD_USER_INPUT, also when a first boosted classifier is no better than chance. */
 export async function growModels(
@@ -126,7 +128,7 @@ class Grower {
         labelOf(predicted.probabilities, at, classes.length) !== labels[this.train[at]!];
       let error = 0;
       for (const [at, row] of this.train.entries()) if (isWrong(at)) error += weights[row]! / this.train.length;
-      if (error >= 1 - 1 / classes.length) {
+      if (error >= 1 - 1 / classes.length - ROUNDING) {
         // What such a model says would be turned round or ignored.
         if (i === 0) throw noBetter(this.config.algorithm, error, classes.length);
         this.models.pop();

@@ -1,13 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  CancelJobDocument,
   CreateEnsembleDocument,
   type CreateEnsembleInput,
   EnsembleDocument,
   type EnsembleGrowthInput,
   type EnsembleMethod,
+  VersionsOfModelDocument,
 } from '../../schema/generated/operations.js';
-import { EnsembleDetailsDocument, type TrainingConfigInput } from '../generated/operations.js';
+import {
+  EnsembleDetailsDocument,
+  JobStatusAttemptResultDocument,
+  type TrainingConfigInput,
+} from '../generated/operations.js';
 import { SeededRandom } from '../../src/modules/statistics/rules/random.js';
 import { childPids } from '../support/children.js';
 import { createModel, jobEnd, register, registerUpload, trainOn, TUMOUR_CONFIG } from '../support/registry.js';
@@ -150,6 +156,21 @@ describe('models that are grown from one configuration', () => {
     expect(accuracy.value).toBeLessThan(0.58);
   });
 
+  it('SAMME ends when nothing is left to learn, and when a model is no better than chance', async () => {
+    const features = ['radius', 'texture', 'smoothness', 'concavity', 'symmetry'];
+    const deep = await versionOf(await datasetOf('breast-cancer'), treeOf(false, 400, features));
+    const { ensemble: perfect } = await grow(deep, 'BOOSTING', { estimators: 5 });
+    expect(perfect.growth).toMatchObject({ stopped: 'PERFECT', weights: [1] });
+    // A tree without a split: after the first one, the weights of its right and wrong rows are equal.
+    const config = treeOf(false, 2, features, 4);
+    const idle = await versionOf(await datasetOf('breast-cancer'), {
+      ...config,
+      hyperparameters: { ...config.hyperparameters, minLeafRows: 10_000 },
+    });
+    const { ensemble: chance } = await grow(idle, 'BOOSTING', { estimators: 5 });
+    expect(chance.growth).toMatchObject({ stopped: 'NO_BETTER_THAN_CHANCE', weights: [1] });
+  });
+
   it('is refused with one clear error where it cannot be', async () => {
     const member = await versionOf(await datasetOf('breast-cancer'), TUMOUR_CONFIG);
     const modelId = await createModel(tess, { task: 'CLASSIFICATION' });
@@ -197,7 +218,21 @@ describe('models that are grown from one configuration', () => {
     const jobId = await start(member, 'BAGGING', { estimators: 60 });
     await expect.poll(() => childPids('evaluator/evaluation-child.js').length, { timeout: 20_000 }).toBe(1);
     process.kill(childPids('evaluator/evaluation-child.js')[0]!, 'SIGKILL');
-    const { result } = await jobEnd(tess, jobId);
-    expect(result).toMatchObject({ modelVersionId: expect.any(String) as string });
+    const { modelVersionId } = (await jobEnd(tess, jobId)).result!;
+    const { attempt } = (await tess.ok(JobStatusAttemptResultDocument, { id: jobId })).job;
+    expect(attempt).toBe(2);
+    const { modelVersion } = await tess.ok(EnsembleDetailsDocument, { id: String(modelVersionId) });
+    const { modelVersions } = await tess.ok(VersionsOfModelDocument, { modelId: modelVersion.model.id });
+    expect(modelVersions.nodes.map(({ id }) => id)).toEqual([modelVersionId]);
+  });
+
+  it('can be cancelled, and leaves no version', async () => {
+    const features = ['radius', 'texture', 'smoothness', 'concavity', 'symmetry'];
+    const member = await versionOf(await datasetOf('breast-cancer'), treeOf(false, 16, features, 9));
+    const jobId = await start(member, 'BOOSTING', { estimators: 100 });
+    await expect.poll(() => childPids('evaluator/evaluation-child.js').length, { timeout: 20_000 }).toBe(1);
+    await tess.ok(CancelJobDocument, { jobId });
+    expect((await jobEnd(tess, jobId, 'CANCELLED')).result).toBeNull();
+    await expect.poll(() => childPids('evaluator/evaluation-child.js').length, { timeout: 20_000 }).toBe(0);
   });
 });

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AbTest } from '../../../db/entities/ab-tests/ab-test.entity.js';
 import { AbTestAnswer } from '../../../db/entities/ab-tests/ab-test-counts.entity.js';
+import { insertNew } from '../../../db/bulk-insert.js';
 import type { Session } from '../../../db/database.js';
 import { jsonOf, statement } from '../../../db/statement.js';
 import { tablesOf } from '../../../db/tables.js';
@@ -21,29 +22,27 @@ export interface KeptAnswer {
   values: number[] | null;
 }
 
-// The answers of a test that is over are of no use any more, and were deleted at its end.
-const addRows = statement({
-  name: 'add_ab_test_answers',
-  text: `insert into ab_test_answer
-      (tenant, test_id, id, key, request_id, deployment_id, model_version_id, answered_at, labels, "values")
-    select a.tenant, a.test_id, a.id, a.key, a.request_id, a.deployment_id, a.model_version_id, a.answered_at,
-      a.labels, a.vals
-    from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::timestamptz[],
-        $9::jsonb[], $10::jsonb[])
-      as a(tenant, test_id, id, key, request_id, deployment_id, model_version_id, answered_at, labels, vals)
-    join ab_test t on t.tenant = a.tenant and t.id = a.test_id and t.status in ('PLANNED', 'RUNNING')
-    on conflict (test_id, id) do nothing`,
-  row: {},
-});
-
+/** The answers of a test that is over are of no use any more, and were deleted at its end. */
 export async function addAnswers(em: EntityManager, rows: readonly KeptAnswer[]): Promise<void> {
-  const column = <K extends keyof KeptAnswer>(key: K) => rows.map((row) => row[key]);
-  await addRows(em, [
-    ...[column('tenant'), column('testId'), column('id'), column('key'), column('requestId')],
-    ...[column('deploymentId'), column('modelVersionId'), column('answeredAt')],
-    rows.map(({ labels }) => labels && JSON.stringify(labels)),
-    rows.map(({ values }) => values && JSON.stringify(values)),
-  ]);
+  const ids = [...new Set(rows.map(({ testId }) => testId))];
+  if (ids.length === 0) return;
+  const active = await tables(em)
+    .selectFrom('ab_test')
+    .select('id')
+    .where('id', 'in', ids)
+    .where('status', 'in', ['PLANNED', 'RUNNING'])
+    .execute();
+  const wanted = new Set(active.map(({ id }) => id));
+  await insertNew(
+    em,
+    AbTestAnswer,
+    rows
+      .filter(({ testId }) => wanted.has(testId))
+      .map(({ tenant, testId, id, key, requestId, deploymentId, modelVersionId, answeredAt, labels, values }) => ({
+        ...{ tenant, test_id: testId, id, key, request_id: requestId, deployment_id: deploymentId },
+        ...{ model_version_id: modelVersionId, answered_at: answeredAt.toISOString(), labels, values },
+      })),
+  );
 }
 
 /** The test is over. */

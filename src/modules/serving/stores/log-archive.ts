@@ -5,26 +5,22 @@ import { PredictionLog } from '../../../db/entities/serving/prediction-log.entit
 import type { Session } from '../../../db/database.js';
 import { statement } from '../../../db/statement.js';
 import { tablesOf } from '../../../db/tables.js';
+import { setInTransaction } from '../../../db/transaction-setting.js';
 
 const tables = tablesOf(Endpoint, PredictionLog);
 
 /** A lock that is not free within this time is tried again at the next turn: writers of the log wait behind it. */
 const LOCK_TIMEOUT_MS = 1_000;
 
-const databaseTime = statement({
-  name: 'time_of_log',
-  text: 'select clock_timestamp() as now',
-  row: { now: 'timestamp with time zone' },
-});
-
 /**
  * A time before which the log gets no more rows: a row has the time of its statement, which may commit later, and the
  * lock waits for all statements that have begun.
  */
 export async function settledLogTime(em: EntityManager): Promise<Date> {
-  await em.execute(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
-  await em.execute('lock table prediction_log in share mode');
-  const [{ now }] = (await databaseTime(em, [])) as [{ now: Date }];
+  await setInTransaction(em, 'lock_timeout', String(LOCK_TIMEOUT_MS));
+  const database = em.getKysely();
+  await sql`lock table prediction_log in share mode`.execute(database);
+  const { now } = await database.selectNoFrom(sql<Date>`clock_timestamp()`.as('now')).executeTakeFirstOrThrow();
   return now;
 }
 
