@@ -1,4 +1,5 @@
 /** How many hosts a model gets, by the requests that it has at the same time. Pure: time is an argument. */
+import { TARGET_ONGOING } from '../../modules/model-contract/index.js';
 
 export interface ReplicaBounds {
   min: number;
@@ -15,8 +16,6 @@ export interface ScaleState {
   belowSinceMs: number | null;
 }
 
-/** Requests at the same time that one host shall have: the default of Ray Serve's autoscaling, too. */
-export const TARGET_ONGOING = 2;
 /** A peak that is shorter starts no host, a pause that is shorter ends none. */
 export const UP_AFTER_MS = 2_000;
 export const DOWN_AFTER_MS = 30_000;

@@ -1,6 +1,12 @@
-import type { ModelScaling, Signature, Tensor } from '../../modules/model-contract/index.js';
+import {
+  DEFAULT_SCALE_TO_ZERO_MS,
+  type ModelScaling,
+  type Signature,
+  TARGET_ONGOING,
+  type Tensor,
+} from '../../modules/model-contract/index.js';
 import type { EngineStats, InferenceEngine, InferOptions, InferResult, ModelSource, Replicas } from '../port.js';
-import { nextState, type ScaleState, startState, TARGET_ONGOING } from './autoscaler.js';
+import { nextState, type ScaleState, startState } from './autoscaler.js';
 import { engineClosed, notLoaded } from './engine-errors.js';
 import type { OnnxEngineOptions } from './engine-options.js';
 import { OnnxEngine } from './onnx-engine.js';
@@ -21,7 +27,6 @@ interface Pool {
 }
 
 const SAMPLE_MS = 500;
-const DEFAULT_ZERO_AFTER_MS = 600_000;
 
 /**
  * The hosts of this process: some that all models share, and for each model that asks for it some of its own, whose
@@ -194,5 +199,5 @@ function isOwn(source: ModelSource): source is Own {
 }
 
 function zeroAfterMs({ source }: Pool): number {
-  return source.scaling.scaleToZeroAfterMs ?? DEFAULT_ZERO_AFTER_MS;
+  return source.scaling.scaleToZeroAfterMs ?? DEFAULT_SCALE_TO_ZERO_MS;
 }

@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, ErrorCode } from '../../errors.js';
-import type { ModelScaling, Signature, Tensor } from '../../modules/model-contract/index.js';
+import {
+  DEFAULT_SCALE_TO_ZERO_MS,
+  type ModelScaling,
+  type Signature,
+  TARGET_ONGOING,
+  type Tensor,
+} from '../../modules/model-contract/index.js';
 import type { RegisteredModel, Replicas } from '../port.js';
 import { HttpServer } from '../remote/http-server.js';
 import type { ModelServer, SentOptions } from '../remote/remote-runtime.js';
@@ -33,9 +39,6 @@ const ADDRESS_RENEWED_MS = 24 * 60 * 60_000;
 const HANG_SECONDS = 60;
 /** With one replica, requests wait in its queue and not at the proxy. */
 const MAX_ONGOING = 1_000;
-/** Requests at the same time that one replica shall have. */
-const TARGET_ONGOING = 2;
-const DEFAULT_ZERO_AFTER_MS = 600_000;
 
 /**
  * Ray Serve on the user's cluster. Each version is an application of its own, so that one is loaded and unloaded
@@ -181,7 +184,7 @@ function replicasOf(scaling: ModelScaling | null | undefined): object {
       // With none, Ray would call an application RUNNING whose model cannot be loaded.
       initial_replicas: Math.max(1, minReplicas),
       target_ongoing_requests: TARGET_ONGOING,
-      ...(minReplicas === 0 && { downscale_to_zero_delay_s: (scaleToZeroAfterMs ?? DEFAULT_ZERO_AFTER_MS) / 1_000 }),
+      ...(minReplicas === 0 && { downscale_to_zero_delay_s: (scaleToZeroAfterMs ?? DEFAULT_SCALE_TO_ZERO_MS) / 1_000 }),
     },
   };
 }

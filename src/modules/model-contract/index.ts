@@ -95,4 +95,4 @@ export {
   type TensorSpec,
 } from './rules/tensor.js';
 export type { ChatMessage, FinishReason, Prompt, Sampling, TokenUsage } from './rules/text.js';
-export type { ModelScaling } from './rules/scaling.js';
+export { DEFAULT_SCALE_TO_ZERO_MS, type ModelScaling, TARGET_ONGOING } from './rules/scaling.js';

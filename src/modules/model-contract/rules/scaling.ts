@@ -9,3 +9,8 @@ export interface ModelScaling {
   scaleToZeroAfterMs?: number;
   device?: 'CPU' | 'CUDA';
 }
+
+/** Requests at the same time that one replica shall have: the default of Ray Serve's autoscaling. */
+export const TARGET_ONGOING = 2;
+/** With minReplicas 0, when a deployment does not say it. */
+export const DEFAULT_SCALE_TO_ZERO_MS = 600_000;
